@@ -1,0 +1,22 @@
+"""pwl: second-order training of small neural networks with trainable piecewise-linear activations."""
+
+from pwl import activations, algorithms, layers
+from pwl.activations import PiecewiseLinear
+from pwl.algorithms import MOLF, OWOBP, AdAct, adact_step, molf_step, owo_bp_step, owo_step
+from pwl.errors import InputError
+from pwl.initialise import initialise
+from pwl.insert_hinge import insert_hinge
+from pwl.network import Network
+from pwl.ols import OLS
+from pwl.patterns import Patterns
+from pwl.penalties import Penalties
+from pwl.record import Record
+from pwl.train import evaluate, train
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "MOLF", "OLS", "OWOBP", "AdAct", "InputError", "Network", "Patterns", "Penalties", "PiecewiseLinear", "Record",
+    "activations", "adact_step", "algorithms", "evaluate", "initialise", "insert_hinge", "layers", "molf_step", "owo_bp_step",
+    "owo_step", "train",
+]

@@ -1,0 +1,90 @@
+"""Activations without parameters: one formula for the value, one for the slope."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from pwl.backend import Array, array_namespace
+from pwl.layers.signals import Activated
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Activation o = f(n) with slope do/dn = df(n, o), by name."""
+
+    name: str
+    f: Callable[[Array], Array] = field(repr=False)
+    df: Callable[[Array, Array], Array] = field(repr=False)
+    kind: ClassVar[str] = "activation"
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return input_shape
+
+    def shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+        return {}
+
+    def start_parameters(self, input_shape: tuple[int, ...], rng: Any) -> dict[str, Any]:
+        return {}
+
+    def buffers(self, input_shape: tuple[int, ...]) -> dict[str, Any]:
+        return {}
+
+    def apply(self, p: dict, b: dict, n: Array) -> Array:
+        return self.f(n)
+
+    def forward(self, p: dict, b: dict, n: Array) -> tuple[Array, Activated]:
+        o = self.f(n)
+        return o, Activated(n, self.df(n, o))
+
+    def backward(self, p: dict, b: dict, saved: Activated, g: Array) -> Array:
+        return g * saved.slope
+
+    def gradient(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:
+        return {}
+
+    def tangent(self, p: dict, b: dict, saved: Activated, d: dict, dn: Array | None) -> Array | None:
+        return None if dn is None else saved.slope * dn
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": self.name}
+
+
+def _one_where(mask: Array, like: Array, other: float) -> Array:
+    xp = array_namespace(like)
+    return xp.where(mask, xp.ones_like(like), xp.full_like(like, other))
+
+
+def relu(n: Array) -> Array:
+    return array_namespace(n).clip(n, 0, None)
+
+
+def leaky_relu(n: Array) -> Array:
+    xp = array_namespace(n)
+    return xp.where(n >= 0, n, 0.01 * n)
+
+
+def sigmoid(n: Array) -> Array:
+    """1 / (1 + exp(-n)) as tanh: no overflow for any n."""
+    return 0.5 + 0.5 * array_namespace(n).tanh(0.5 * n)
+
+
+def tanh(n: Array) -> Array:
+    return array_namespace(n).tanh(n)
+
+
+def identity(n: Array) -> Array:
+    return +n
+
+
+FIXED = {
+    fixed.name: fixed
+    for fixed in (
+        Fixed("relu", relu, lambda n, o: _one_where(n >= 0, n, 0.0)),
+        Fixed("leaky_relu", leaky_relu, lambda n, o: _one_where(n >= 0, n, 0.01)),
+        Fixed("sigmoid", sigmoid, lambda n, o: o * (1 - o)),
+        Fixed("tanh", tanh, lambda n, o: 1 - o * o),
+        Fixed("identity", identity, lambda n, o: array_namespace(n).ones_like(n)),
+    )
+}

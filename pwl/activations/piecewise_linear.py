@@ -1,0 +1,175 @@
+"""Trainable piecewise-linear activations: one curve per unit, fixed hinges, trained ordinates A, Eqs. (3)-(7)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pwl.activations.fixed import FIXED
+from pwl.backend import Array, array_namespace
+from pwl.errors import InputError
+from pwl.kernels import Grid, engine
+from pwl.layers.signals import Activated
+
+NET_CONTROL_SPAN = (-2.5, 3.5)  # mean +- 3 standard deviations of nets under net control, Eq. (8)
+
+
+@dataclass(frozen=True)
+class PiecewiseLinear:
+    """One piecewise-linear curve per unit, or per filter: o = sum_m A[k, m] phi_m(n), Eqs. (3), (4).
+
+    start: what the curves are sampled from: "relu", "leaky_relu", "sigmoid", "tanh", "identity", or a function of a
+        NumPy array (a net with such a function can't be saved).
+    hinges: how many, uniform over the span (2 or more); or their sorted positions, (K,) for all units or (units, K).
+    span: (low, high); "nets": each unit's range over the training patterns, taken when the net is initialised; None: the
+        mean +- 3 standard deviations that net control gives, (-2.5, 3.5). A sampled ReLU equals ReLU inside the
+        span only if 0 is a hinge, as with 13 or 25 hinges over the default span.
+    outside: "constant", the end ordinates with slope 0 (the paper's), or "linear", the end segments continued, Eq. (5).
+
+    Raises InputError for fewer than two hinges, unsorted or non-finite positions, or an empty span.
+    """
+
+    start: str | Callable[[np.ndarray], np.ndarray] = "relu"
+    hinges: Any = 13
+    _: dataclasses.KW_ONLY
+    span: tuple[float, float] | str | None = None
+    outside: str = "constant"
+    kind: ClassVar[str] = "activation"
+
+    def __post_init__(self) -> None:
+        if not callable(self.start) and self.start not in FIXED:
+            raise InputError(f"curves can start from {', '.join(FIXED)} or a function, not {self.start!r}")
+        if self.outside not in ("constant", "linear"):
+            raise InputError(f'outside must be "constant" or "linear", not {self.outside!r}')
+        if isinstance(self.hinges, (int, np.integer)) and not isinstance(self.hinges, bool):
+            object.__setattr__(self, "hinges", int(self.hinges))
+            _check_count(int(self.hinges))
+            object.__setattr__(self, "span", _checked_span(self.span))
+        else:
+            if self.span is not None:
+                raise InputError("span is for a number of hinges; hinge positions already say where they lie")
+            object.__setattr__(self, "hinges", _checked_positions(self.hinges))
+
+    # ---- geometry
+
+    @property
+    def uniform(self) -> bool:
+        return isinstance(self.hinges, int)
+
+    @property
+    def n_hinges(self) -> int:
+        return self.hinges if isinstance(self.hinges, int) else np.shape(self.hinges)[-1]
+
+    def grid(self, b: dict) -> Grid:
+        return Grid(b["ns"], self.uniform, self.outside == "linear")
+
+    def sample(self, ns: np.ndarray) -> np.ndarray:
+        """Ordinates that sample the starting function at hinges ns, of the same shape."""
+        f = FIXED[self.start].f if isinstance(self.start, str) else self.start
+        A = np.asarray(f(np.asarray(ns, dtype=np.float64)), dtype=np.float64)
+        if A.shape != ns.shape or not np.all(np.isfinite(A)):
+            raise InputError(f"the curves' start must give one finite value per hinge, shape {ns.shape}; it gave shape {A.shape}")
+        return A
+
+    def spread(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        """Uniform hinges (units, K) over the nets' range [low, high] of each unit, 0 among them where it lies inside."""
+        K = self.n_hinges
+        high = np.where(high > low, high, low + 1)  # a constant net: any span serves
+        around_zero = (low < 0) & (high > 0) & (K > 2)
+        step = (high - low) / np.where(around_zero, K - 2, K - 1)
+        first = np.where(around_zero, np.floor(low / step) * step, low)
+        return first[:, None] + step[:, None] * np.arange(K)
+
+    # ---- layer
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return input_shape
+
+    def shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+        return {"A": (input_shape[-1], self.n_hinges)}
+
+    def buffers(self, input_shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+        units = input_shape[-1]
+        if self.uniform:
+            low, high = NET_CONTROL_SPAN if self.span is None or self.span == "nets" else self.span
+            ns = np.linspace(low, high, self.n_hinges)
+        else:
+            ns = np.asarray(self.hinges)
+        if ns.ndim == 2 and ns.shape[0] != units:
+            raise InputError(f"hinge positions for {ns.shape[0]} units came, the layer has {units}: give one row per unit")
+        return {"ns": np.array(np.broadcast_to(ns, (units, self.n_hinges)))}
+
+    def start_parameters(self, input_shape: tuple[int, ...], rng: Any) -> dict[str, np.ndarray]:
+        return {"A": self.sample(self.buffers(input_shape)["ns"])}
+
+    def apply(self, p: dict, b: dict, n: Array) -> Array:
+        return self._value(n, b, p["A"])
+
+    def forward(self, p: dict, b: dict, n: Array) -> tuple[Array, Activated]:
+        flat = _rows(n)
+        o, slope = engine(n).value_slope(flat, self.grid(b), p["A"])
+        return _reshaped(o, n), Activated(n, _reshaped(slope, n))
+
+    def backward(self, p: dict, b: dict, saved: Activated, g: Array) -> Array:
+        return g * saved.slope
+
+    def gradient(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:
+        return {"A": engine(g).scatter(_rows(saved.n), self.grid(b), _rows(g))}
+
+    def tangent(self, p: dict, b: dict, saved: Activated, d: dict, dn: Array | None) -> Array | None:
+        do = None if dn is None else saved.slope * dn
+        if "A" in d:  # o is linear in A: the direction is evaluated like a curve
+            change = self._value(saved.n, b, d["A"])
+            do = change if do is None else do + change
+        return do
+
+    def _value(self, n: Array, b: dict, A: Array) -> Array:
+        return _reshaped(engine(n).value(_rows(n), self.grid(b), A), n)
+
+    def to_dict(self) -> dict[str, Any]:
+        if not isinstance(self.start, str):
+            raise InputError("a net whose curves start from a function can't be saved: only a starting function's name can be written down")
+        return {"name": "PiecewiseLinear", "start": self.start, "hinges": self.hinges, "span": self.span, "outside": self.outside}
+
+
+def _rows(n: Array) -> Array:
+    """Nets as rows of units (Nv x pixels, units): one kernel serves dense layers and filters."""
+    return n if n.ndim == 2 else array_namespace(n).reshape(n, (-1, n.shape[-1]))
+
+
+def _reshaped(o: Array, n: Array) -> Array:
+    return o if n.ndim == 2 else array_namespace(n).reshape(o, n.shape)
+
+
+def _check_count(hinges: int) -> None:
+    if hinges < 2:
+        raise InputError(f"a piecewise-linear curve needs at least 2 hinges, not {hinges}")
+
+
+def _checked_span(span: Any) -> tuple[float, float] | str | None:
+    if span is None or (isinstance(span, str) and span == "nets"):
+        return span
+    try:
+        low, high = (float(end) for end in span)
+    except (TypeError, ValueError):
+        raise InputError(f'span is (low, high), "nets" or None, not {span!r}') from None
+    if not (np.isfinite(low) and np.isfinite(high) and low < high):
+        raise InputError(f"span must be two finite numbers, the lower first, not {span!r}")
+    return low, high
+
+
+def _checked_positions(hinges: Any) -> tuple:
+    try:
+        ns = np.asarray(hinges, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"hinges is a number of hinges or their sorted positions, not {hinges!r}") from None
+    if ns.ndim not in (1, 2) or isinstance(hinges, (bool, float)):
+        raise InputError(f"hinges is a number of hinges or their sorted positions (K,) or (units, K), not {hinges!r}")
+    _check_count(ns.shape[-1])
+    if not np.all(np.isfinite(ns)) or not np.all(np.diff(ns) > 0):
+        raise InputError("hinge positions must be finite and strictly increasing: sort them and drop repeats")
+    return tuple(ns.tolist()) if ns.ndim == 1 else tuple(map(tuple, ns.tolist()))

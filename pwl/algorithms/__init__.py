@@ -1,0 +1,12 @@
+"""Training algorithms: frozen values with `init(net, patterns, key) -> state` and `step(net, patterns, state)`.
+
+A step is one update on the patterns given; it returns the new network, the new state and what to record. States
+hold arrays and numbers only, so that a run can be written down and resumed.
+"""
+
+from pwl.algorithms.adact import AdAct, adact_step
+from pwl.algorithms.molf import MOLF, molf_step
+from pwl.algorithms.owo import owo_step
+from pwl.algorithms.owo_bp import OWOBP, owo_bp_step
+
+__all__ = ["MOLF", "OWOBP", "AdAct", "adact_step", "molf_step", "owo_bp_step", "owo_step"]

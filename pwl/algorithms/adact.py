@@ -1,0 +1,96 @@
+"""AdAct: MOLF step, curve step, output step (Rane, Tyagi, Chugh, Murali: Algorithm 1), Eqs. (17), (24)-(26), (47)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pwl import costs
+from pwl.algorithms.molf import check_direction, known_autocorrelation, molf_step
+from pwl.algorithms.owo import owo_step
+from pwl.errors import InputError
+from pwl.factors import block_factors, guarded, norm, one_factor
+from pwl.network import Network
+from pwl.ols import OLS
+from pwl.patterns import Patterns
+from pwl.penalties import Penalties
+from pwl.statistics import gradient
+
+
+@dataclass(frozen=True)
+class AdAct:
+    """Algorithm 1: each iteration is a MOLF step on W, an AdAct step on the curves' ordinates A, and OWO.
+
+    direction: of the MOLF step, "gradient" or "hwo", as in `MOLF`.
+    curve_factor: "scalar", one z over A as published, or "unit", a factor per unit's curve, Eq. (25).
+    curve_penalty: weight of the curves' second differences in the objective, Eq. (26).
+    ridge, l2, safeguard, ols: as in `MOLF`.
+    """
+
+    direction: str = "gradient"
+    curve_factor: str = "scalar"
+    curve_penalty: float = 0.0
+    ridge: float = 0.0
+    l2: float = 0.0
+    safeguard: bool = False
+    ols: OLS = OLS()
+
+    def __post_init__(self) -> None:
+        check_direction(self.direction)
+        if self.curve_factor not in ("scalar", "unit"):
+            raise InputError(f'curve_factor must be "scalar" or "unit", not {self.curve_factor!r}')
+
+    @property
+    def penalties(self) -> Penalties:
+        return Penalties(ridge=self.ridge, l2=self.l2, curves=self.curve_penalty)
+
+    def init(self, net: Network, patterns: Patterns, key: int) -> dict[str, Any]:
+        check_curves(net)
+        return known_autocorrelation(net, patterns, self.direction)
+
+    def step(self, net: Network, patterns: Patterns, state: dict[str, Any]) -> tuple[Network, dict[str, Any], dict[str, Any]]:
+        net, molf = molf_step(net, patterns, self.direction, self.penalties, self.ols, self.safeguard, state)
+        net, adact = adact_step(net, patterns, self.curve_factor, self.penalties, self.ols)
+        net, owo = owo_step(net, patterns, self.penalties, self.ols)
+        return net, state, molf | adact | owo
+
+    def multiplies(self, net: Network, Nv: int) -> tuple[float, float]:
+        """Multiplies of one step: by the literature's formulas, and what this code spends in matrix products."""
+        hwo = self.direction == "hwo"
+        own = costs.own_molf(net, Nv, hwo) + costs.own_adact(net, Nv, self.curve_factor == "unit") + costs.own_owo(net, Nv)
+        return costs.owo_molf(net, Nv, hwo) + costs.adact(net, Nv), own
+
+
+def adact_step(
+    net: Network,
+    patterns: Patterns,
+    curve_factor: str = "scalar",
+    penalties: Penalties = Penalties(),
+    ols: OLS = OLS(),
+) -> tuple[Network, dict[str, Any]]:
+    """A += z G_a, with one z over all curves, Eq. (24), or one per unit, Eq. (25).
+
+    Under squared error the outputs are linear in the last layer's A: z is then the exact minimum along G_a and E cannot
+    rise. Otherwise (cross-entropy, curves in several layers) z is Gauss-Newton and is halved until the objective falls.
+    Returns the network and "z_curve", "curve_share" (of the step taken).
+    """
+    check_curves(net)
+    keys = net.keys("activation")
+    E, *values = patterns.reduce(gradient(keys), net)
+    G_a = penalties.add_gradient(net, dict(zip(keys, values, strict=True)))
+    if curve_factor == "unit":
+        factors = block_factors(net, patterns, G_a, G_a, penalties, ols)
+    else:
+        factors = one_factor(net, patterns, G_a, G_a, penalties)
+    info = {"z_curve": factors.z, "curve_gradient_norm": norm(G_a), "curve_share": 1.0}
+    if net.loss.quadratic and len(keys) == 1 and keys[0] == f"{len(net.layers) - 1}.A":
+        return net.moved(factors.change), info
+    net, share = guarded(net, factors.change, patterns, penalties, float(E) + penalties.value(net))
+    return net, info | {"curve_share": share}
+
+
+def check_curves(net: Network) -> None:
+    if not net.keys("activation"):
+        raise InputError(
+            "AdAct trains the activations, but this net's are fixed: build it with activation=pwl.PiecewiseLinear(...), or use pwl.MOLF()"
+        )

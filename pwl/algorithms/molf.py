@@ -1,0 +1,105 @@
+"""MOLF: multiple optimal learning factors, one per hidden unit, Eqs. (16), (19), (21)-(23), (28)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pwl import costs
+from pwl.algorithms.owo import owo_step
+from pwl.backend import Array
+from pwl.errors import InputError
+from pwl.factors import block_factors, guarded, norm
+from pwl.network import Network
+from pwl.ols import OLS
+from pwl.patterns import Patterns
+from pwl.penalties import Penalties
+from pwl.statistics import gradient, input_autocorrelation
+
+DIRECTIONS = ("gradient", "hwo")
+
+
+@dataclass(frozen=True)
+class MOLF:
+    """OWO-MOLF: a MOLF step on the hidden weights, then OWO.
+
+    direction: "gradient", D = G as the published text has it; or "hwo", D R_i = G as the authors' program has it,
+        which converges far faster (Eq. (23)).
+    ridge, l2: penalties on output and hidden weights, Eqs. (11), (27).
+    safeguard: halve the step until the objective falls. Off by default: MOLF is Gauss-Newton and may raise E.
+    ols: the dependence test of the solves, Eq. (13).
+    """
+
+    direction: str = "gradient"
+    ridge: float = 0.0
+    l2: float = 0.0
+    safeguard: bool = False
+    ols: OLS = OLS()
+
+    def __post_init__(self) -> None:
+        check_direction(self.direction)
+
+    @property
+    def penalties(self) -> Penalties:
+        return Penalties(ridge=self.ridge, l2=self.l2)
+
+    def init(self, net: Network, patterns: Patterns, key: int) -> dict[str, Any]:
+        return known_autocorrelation(net, patterns, self.direction)
+
+    def step(self, net: Network, patterns: Patterns, state: dict[str, Any]) -> tuple[Network, dict[str, Any], dict[str, Any]]:
+        net, molf = molf_step(net, patterns, self.direction, self.penalties, self.ols, self.safeguard, state)
+        net, owo = owo_step(net, patterns, self.penalties, self.ols)
+        return net, state, molf | owo
+
+    def multiplies(self, net: Network, Nv: int) -> tuple[float, float]:
+        """Multiplies of one step: by the literature's formulas, and what this code spends in matrix products."""
+        return costs.owo_molf(net, Nv, self.direction == "hwo"), costs.own_molf(net, Nv, self.direction == "hwo") + costs.own_owo(net, Nv)
+
+
+def molf_step(
+    net: Network,
+    patterns: Patterns,
+    direction: str = "gradient",
+    penalties: Penalties = Penalties(),
+    ols: OLS = OLS(),
+    safeguard: bool = False,
+    known: Mapping[str, Array] | None = None,
+) -> tuple[Network, dict[str, Any]]:
+    """W += diag(z) D in every layer, with H_molf z = g_molf solved by OLS, Eqs. (21), (22), (28).
+
+    known: autocorrelations of layer inputs that never change, by slot key, so that HWO need not compute them again.
+    Returns the network and "z", "dependent_factors" (indices of factors dropped), "gradient_norm", "share" (of the
+    step taken under the safeguard; 1 otherwise).
+    """
+    keys = net.keys("map")
+    E, *values = patterns.reduce(gradient(keys), net)
+    G = penalties.add_gradient(net, dict(zip(keys, values, strict=True)))
+    D = hwo_direction(net, patterns, G, ols, known or {}) if direction == "hwo" else G
+    factors = block_factors(net, patterns, G, D, penalties, ols)
+    info = {"z": factors.z, "dependent_factors": factors.dependent, "gradient_norm": norm(G), "share": 1.0}
+    if not safeguard:
+        return net.moved(factors.change), info
+    net, share = guarded(net, factors.change, patterns, penalties, float(E) + penalties.value(net))
+    return net, info | {"share": share}
+
+
+def hwo_direction(net: Network, patterns: Patterns, G: Mapping[str, Array], ols: OLS, known: Mapping[str, Array]) -> dict[str, Array]:
+    """D with D R_i = G in every layer, R_i the autocorrelation of the layer's inputs, Eq. (23)."""
+    found = {}
+    for key, g in G.items():
+        R = known[key] if key in known else patterns.reduce(input_autocorrelation(int(key.split(".")[0])), net)[0]
+        found[key] = ols.solve(R, g).weights
+    return found
+
+
+def known_autocorrelation(net: Network, patterns: Patterns, direction: str) -> dict[str, Array]:
+    """The first layer's input autocorrelation by slot key where HWO will need it: the data do not change."""
+    if direction != "hwo" or net.layers[0].kind != "map":
+        return {}
+    return {net.keys("map")[0]: patterns.reduce(input_autocorrelation(0), net)[0]}
+
+
+def check_direction(direction: str) -> None:
+    if direction not in DIRECTIONS:
+        raise InputError(f'direction must be "gradient" or "hwo", not {direction!r}')

@@ -1,0 +1,121 @@
+"""Tables that are NumPy files already: .npy, memory-mapped and not copied, and .npz."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pwl.data.columns import choose_columns
+from pwl.data.scaling import check_finite
+from pwl.data.schema import Column, Schema
+from pwl.data.scratch import rows_a_block, scratch_array
+from pwl.errors import InputError
+
+Target = str | int
+
+
+def is_array_file(path: Path) -> bool:
+    """True for .npy and .npz."""
+    return path.suffix.lower() in (".npy", ".npz")
+
+
+def read_array_table(
+    path: Path, targets: Sequence[Target] | Target | None, drop: Sequence[Target]
+) -> tuple[np.ndarray, np.ndarray, Schema]:
+    """Inputs, targets (Nv, M), and columns named c1, c2, ...; views of the file where the columns chosen lie together."""
+    loaded = _load(path)
+    if isinstance(loaded, tuple):
+        if targets or drop:
+            raise InputError(f"{path} holds x and t apart, so no columns can be chosen: leave out the targets and drop")
+        x, t = loaded
+        names = _names(x.shape[1] + t.shape[1])
+        inputs, chosen = list(range(x.shape[1])), list(range(x.shape[1], len(names)))
+    else:
+        names = _names(loaded.shape[1])
+        inputs, chosen = choose_columns(path, names, targets, drop)
+        x, t = _take(loaded, inputs), _take(loaded, chosen)
+    _check(path, x, "x")
+    _check(path, t, "t")
+    columns, target_columns = (tuple(Column(names[i]) for i in places) for places in (inputs, chosen))
+    return x, t if t.dtype.kind == "f" else t.astype(np.float64), Schema(columns, target_columns, False, len(names))
+
+
+def read_array_inputs(path: Path, schema: Schema) -> np.ndarray:
+    """Inputs from an array of the inputs alone, in their order, or of all columns of the file the schema is from."""
+    texts = [column.name for column in schema.inputs if column.categories is not None]
+    if texts:
+        raise InputError(f"{path} holds numbers only, but the input {texts[0]!r} is text: give a text file")
+    loaded = _load(path)
+    a = loaded[0] if isinstance(loaded, tuple) else loaded
+    if a.shape[1] == schema.width and not schema.header and a.shape[1] != len(schema.inputs):
+        a = _take(a, [int(column.name[1:]) - 1 for column in schema.inputs])
+    elif a.shape[1] != len(schema.inputs):
+        raise InputError(f"{path} has {a.shape[1]} columns, wanted the {len(schema.inputs)} inputs")
+    _check(path, a, "x")
+    return a
+
+
+def _load(path: Path) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+    """One array (Nv, columns), or x (Nv, N) and t (Nv, M) of an .npz."""
+    try:
+        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            arrays = {"": loaded}
+        else:
+            with loaded:
+                arrays = dict(loaded)
+    except (ValueError, OSError, EOFError, KeyError) as error:
+        raise InputError(
+            f"{path} cannot be read as a NumPy file of numbers ({error}): write it again with numpy.save"
+        ) from None
+    except Exception as error:  # zipfile raises its own kinds
+        raise InputError(f"{path} is damaged ({error}): write it again with numpy.savez") from None
+    if {"x", "t"} <= set(arrays):
+        x, t = arrays["x"], arrays["t"]
+        t = t[:, None] if t.ndim == 1 else t
+        _check_shape(path, x)
+        _check_shape(path, t)
+        if len(x) != len(t):
+            raise InputError(f"{path} holds {len(x)} rows in x and {len(t)} in t, wanted as many in both")
+        return x, t
+    if len(arrays) != 1:
+        raise InputError(f"{path} holds the arrays {', '.join(arrays) or 'none'}, wanted x and t, or one array alone")
+    (array,) = arrays.values()
+    _check_shape(path, array)
+    return array
+
+
+def _check_shape(path: Path, a: np.ndarray) -> None:
+    if a.ndim != 2 or 0 in a.shape or a.dtype.kind not in "fiub":
+        raise InputError(
+            f"{path} holds an array of shape {a.shape} and type {a.dtype}, wanted numbers of shape (patterns, columns)"
+        )
+
+
+def _check(path: Path, a: np.ndarray, what: str) -> None:
+    """Raise InputError at NaN or Inf; block by block, as the file may be larger than memory."""
+    rows = rows_a_block(a.shape[1])
+    for start in range(0, len(a), rows):
+        check_finite(np.asarray(a[start : start + rows]), f"{path}: {what}", start)
+
+
+def _take(a: np.ndarray, places: list[int]) -> np.ndarray:
+    """Some columns: a view where they lie together, else a copy, on disk if the array is."""
+    first = places[0]
+    if places == list(range(first, first + len(places))):
+        return a[:, first : first + len(places)]
+    new = (
+        scratch_array((len(a), len(places)), a.dtype)
+        if isinstance(a, np.memmap)
+        else np.empty((len(a), len(places)), a.dtype)
+    )
+    rows = rows_a_block(a.shape[1])
+    for start in range(0, len(a), rows):
+        new[start : start + rows] = a[start : start + rows][:, places]
+    return new
+
+
+def _names(n: int) -> tuple[str, ...]:
+    return tuple(f"c{i + 1}" for i in range(n))

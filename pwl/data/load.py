@@ -1,0 +1,164 @@
+"""Named data sets to arrays, and the list of them."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from pwl.data.cache import damaged, data_home, find
+from pwl.data.generated import fm_demodulation, matrix_inverses
+from pwl.data.images import read_cifar_binary, read_cifar_pickle, read_idx
+from pwl.data.sets import DATA_SETS, DataSet, File
+from pwl.data.table import read_table
+from pwl.errors import InputError
+
+Arrays = tuple[np.ndarray, np.ndarray]
+
+
+class CatalogueRow(NamedTuple):
+    """One line of the list of data sets. inputs: of one pattern, such as 8 or 28x28x1. outputs: targets, or classes."""
+
+    name: str
+    patterns: int
+    inputs: str
+    outputs: str
+    present: bool
+    can_fetch: bool
+    megabytes: float
+    licence: str
+    description: str
+
+
+def load(name: str, part: str = "train") -> Arrays:
+    """The inputs and targets of a named data set; `catalogue()` lists the names.
+
+    part: "train", or "test" where the data set has a test part; sets of one file are all "train".
+    Returns x (Nv, N) float64, or images (Nv, height, width, channels) uint8; and t (Nv, M) float64 in the units that the
+    description names, or (Nv,) int64 labels.
+    Files lie in the folder that PWL_DATA_HOME names, else in the user's cache folder, and are downloaded if they can be.
+
+    Raises InputError for an unknown name or part, and for a file that is missing or damaged, with the place to get it.
+    """
+    data_set = describe(name)
+    if part not in ("train", "test") or (part == "test" and not data_set.test):
+        parts = "'train' or 'test'" if data_set.test else "'train': this data set has one part, see pwl.data.folds"
+        raise InputError(f"the part {part!r} of {name} came, wanted {parts}")
+    if name == "mattrn":
+        return matrix_inverses()
+    if name == "fm":
+        return fm_demodulation()
+    if name == "concrete":
+        with as_file(files("pwl.data") / "concrete.csv") as path:
+            table = read_table(path)
+        return table.x, table.t
+    wanted = data_set.test if part == "test" else data_set.train
+    if name == "cifar-10":
+        return _cifar(wanted)
+    if data_set.classes:
+        return _idx_pair(wanted, data_set)
+    return _numbers(wanted[0], data_set) if name == "twod" else _table(wanted[0], data_set)
+
+
+def describe(name: str) -> DataSet:
+    """What is known of a named data set: columns, classes, units, licence. Raises InputError for an unknown name."""
+    if name not in DATA_SETS:
+        near = get_close_matches(str(name).lower(), DATA_SETS, n=1)
+        nearest = f"did you mean {near[0]!r}? " if near else ""
+        raise InputError(f"there is no data set {name!r}: {nearest}there are {', '.join(DATA_SETS)}")
+    return DATA_SETS[name]
+
+
+def catalogue() -> list[CatalogueRow]:
+    """The data sets, one row each; `present` tells whether the files of the training part are in the cache folder."""
+    return [
+        CatalogueRow(
+            s.name,
+            s.patterns,
+            "x".join(map(str, s.shape)),
+            f"{len(s.classes)} classes" if s.classes else str(len(s.targets or ())),
+            all((data_home() / f.path).exists() or _python_batch(f).exists() for f in s.train),
+            s.can_fetch,
+            s.megabytes,
+            s.licence,
+            s.description,
+        )
+        for s in DATA_SETS.values()
+    ]
+
+
+def _table(file: File, data_set: DataSet) -> Arrays:
+    """A data set of one delimited file, with or without a header; targets last, but for parkinsons."""
+    path = find(file)
+    # UPDRS scores stand in columns 5 and 6, after the subject's number, which tells who it is and not how ill.
+    targets, drop = ([5, 6], [1]) if data_set.name == "parkinsons" else (None, [])
+    try:
+        table = read_table(path, targets, drop=drop)
+    except InputError as error:
+        raise damaged(file, path, str(error)) from None
+    _check_shape(file, path, (table.x, table.t), data_set)
+    return table.x, table.t
+
+
+def _numbers(file: File, data_set: DataSet) -> Arrays:
+    """A stream of numbers without meaning in its line ends: so many a pattern, the inputs first."""
+    path = find(file)
+    n_inputs, n_targets = data_set.shape[0], len(data_set.targets or ())
+    try:
+        numbers = np.array(path.read_text(encoding="ascii").split(), dtype=np.float64)
+        rows = numbers.reshape(-1, n_inputs + n_targets)
+    except ValueError as error:
+        raise damaged(file, path, f"wanted numbers, {n_inputs + n_targets} a pattern ({error})") from None
+    x, t = rows[:, :n_inputs].copy(), rows[:, n_inputs:].copy()
+    if file in data_set.train:
+        _check_shape(file, path, (x, t), data_set)
+    return x, t
+
+
+def _idx_pair(wanted: tuple[File, ...], data_set: DataSet) -> Arrays:
+    images, labels = (_idx(file, shape) for file, shape in zip(wanted, ((-1, 28, 28), (-1,)), strict=True))
+    if len(images) != len(labels):
+        raise InputError(
+            f"{wanted[0].path} holds {len(images)} images, {wanted[1].path} {len(labels)} labels: get both anew"
+        )
+    return images[..., None], labels.astype(np.int64)
+
+
+def _idx(file: File, shape: tuple[int, ...]) -> np.ndarray:
+    path = find(file)
+    try:
+        return read_idx(path, shape)
+    except ValueError as error:
+        raise damaged(file, path, str(error)) from None
+
+
+def _cifar(wanted: tuple[File, ...]) -> Arrays:
+    batches = [_cifar_batch(file) for file in wanted]
+    return np.concatenate([x for x, _ in batches]), np.concatenate([t for _, t in batches])
+
+
+def _cifar_batch(file: File) -> Arrays:
+    """A batch of the binary version, or of the Python version where only that is there."""
+    python = _python_batch(file)
+    use_python = python.exists() and not (data_home() / file.path).exists()
+    path = python if use_python else find(file)
+    try:
+        return read_cifar_pickle(path) if use_python else read_cifar_binary(path)
+    except ValueError as error:
+        raise damaged(file, path, str(error)) from None
+
+
+def _python_batch(file: File) -> Path:
+    return data_home() / file.path.replace("-bin/", "-py/").removesuffix(".bin")
+
+
+def _check_shape(file: File, path: Path, arrays: Arrays, data_set: DataSet) -> None:
+    found = (len(arrays[0]), arrays[0].shape[1], arrays[1].shape[1])
+    wanted = (data_set.patterns, data_set.shape[0], len(data_set.targets or ()))
+    if found != wanted:
+        raise damaged(
+            file, path, "it holds {} patterns, {} inputs, {} targets, wanted {}, {}, {}".format(*found, *wanted)
+        )

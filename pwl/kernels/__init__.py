@@ -1,0 +1,39 @@
+"""Kernels for piecewise-linear curves: the hot path, once per engine, chosen by the arrays.
+
+Every engine has the same three functions over two-dimensional nets n (patterns x units):
+
+- `value(n, grid, A)`           o = sum_m A[k, m] phi_m(n),  Eqs. (3)-(6)
+- `value_slope(n, grid, A)`     o and do/dn in one pass
+- `scatter(n, grid, c)`         G_a[k, m] = sum_p c[p, k] phi_m(n[p, k]),  Eq. (17)
+
+A curve is linear in its ordinates, so `value` with a direction in A in the place of A gives the change of o.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import warnings
+from types import ModuleType
+
+from pwl.backend import Array, is_numpy_array
+from pwl.kernels import reference
+from pwl.kernels.grid import Grid
+
+__all__ = ["Grid", "engine"]
+
+
+@functools.cache
+def _cpu() -> ModuleType:
+    """Numba's engine, imported at the first kernel call; the reference, with one notice, where Numba is absent."""
+    if importlib.util.find_spec("numba") is None:
+        warnings.warn("Numba is not installed: curves run on the slower NumPy reference (pip install numba)", stacklevel=3)
+        return reference
+    from pwl.kernels import cpu
+
+    return cpu
+
+
+def engine(n: Array) -> ModuleType:
+    """Module with `value`, `value_slope` and `scatter` for arrays of n's kind."""
+    return _cpu() if is_numpy_array(n) else reference

@@ -1,0 +1,18 @@
+"""Layers: the structure of a network's body, without its arrays.
+
+A layer is a frozen value. Its parameters `p` and buffers `b` come as dictionaries of views, so that one flat vector
+can hold the parameters of the whole network. Every layer answers the same calls; rows are patterns:
+
+- `output_shape(input_shape)`, `shapes(input_shape)`, `buffers(input_shape)`, `start_parameters(input_shape, rng)`
+- `apply(p, b, x)`             output alone
+- `forward(p, b, x)`           output and what is saved for the calls below
+- `backward(p, b, saved, g)`   g at the output -> g at the input, Eq. (18)
+- `gradient(p, b, saved, g)`   g at the output, summed over patterns for each parameter, Eqs. (16), (17)
+- `tangent(p, b, saved, d, dx)`  change of the output along parameter directions d and input change dx (None: zero)
+
+`kind` is "map" for layers that mix inputs by weights W, "activation" for those that act on each unit by itself.
+"""
+
+from pwl.layers.dense import Dense
+
+__all__ = ["Dense"]

@@ -1,0 +1,134 @@
+"""The two losses: squared error and cross-entropy, as functions of the outputs y (Nv, M)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from pwl.backend import Array, array_namespace, gram
+from pwl.errors import InputError
+
+
+@dataclass(frozen=True)
+class SquaredError:
+    """E = (1/Nv) sum_p sum_i (t_pi - y_pi)^2, summed over outputs without 1/M, Eq. (1). Targets t are (Nv, M)."""
+
+    name: ClassVar[str] = "squared_error"
+    quadratic: ClassVar[bool] = True  # in y: one Newton step along a line of outputs is exact
+    classes: ClassVar[bool] = False
+    output_steps: ClassVar[int] = 1  # least squares is exact
+
+    def check_targets(self, t: np.ndarray, n_outputs: int, first_row: int = 0) -> None:
+        if t.ndim != 2 or t.shape[1] != n_outputs:
+            raise InputError(f"targets of shape (patterns, {n_outputs}) were wanted for this net, but {_shape(t)} came")
+        if t.dtype.kind not in "fiu":
+            raise InputError(f"targets must be real numbers, but an array of {t.dtype} came")
+        bad = np.argwhere(~np.isfinite(t))
+        if len(bad):
+            row, column = bad[0]
+            raise InputError(f"target in row {first_row + row}, column {column} is {t[row, column]}: remove or fill such rows first")
+
+    def errors(self, y: Array, t: Array) -> Array:
+        """Error of each pattern (Nv,)."""
+        return array_namespace(y).sum((t - y) ** 2, axis=1)
+
+    def d(self, y: Array, t: Array) -> Array:
+        """d = -dE_p/dy (Nv, M), Eq. (15)."""
+        return 2 * (t - y)
+
+    def quadratic_form(self, y: Array, dy: Array) -> Array:
+        """dy' S_p dy of each pattern (Nv,), S_p = 2 I, Eq. (19)."""
+        return 2 * array_namespace(dy).sum(dy * dy, axis=1)
+
+    def roots(self, y: Array) -> Iterator[Array]:
+        """Vectors v (Nv, M), one output after another, whose outer products sum to S_p, Eq. (28)."""
+        xp = array_namespace(y)
+        for i in range(y.shape[1]):
+            v = xp.zeros_like(y)
+            v[:, i] = 2.0**0.5
+            yield v
+
+    def curvature(self, V: Array, W_b: Array, y: Array, w: Array | None) -> Array:
+        """sum_p w_p J_p' S_p J_p for J_p[:, b] = V[p, b] W_b[:, b]: 2 (V'V) * (W_b'W_b), Eq. (21)."""
+        return 2 * gram(V, w) * gram(W_b)
+
+    def curvature_multiplies(self, blocks: int, M: int) -> float:
+        return blocks * (blocks + 1) / 2
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """E = -(1/Nv) sum_p log softmax(y_p)[t_p], Eq. (2). Targets t are labels 0..M-1, integers (Nv,)."""
+
+    name: ClassVar[str] = "cross_entropy"
+    quadratic: ClassVar[bool] = False
+    classes: ClassVar[bool] = True
+    output_steps: ClassVar[int] = 5  # bound steps of an output step, Eq. (12): each lowers E and costs a pass
+
+    def check_targets(self, t: np.ndarray, n_outputs: int, first_row: int = 0) -> None:
+        if t.ndim != 1:
+            raise InputError(f"cross-entropy wants one integer label per pattern, shape (patterns,), but {_shape(t)} came")
+        if t.dtype.kind not in "iu":
+            raise InputError(f"cross-entropy wants integer labels 0..{n_outputs - 1}, but an array of {t.dtype} came: convert it with astype(int)")
+        bad = np.flatnonzero((t < 0) | (t >= n_outputs))
+        if len(bad):
+            raise InputError(f"label {t[bad[0]]} in row {first_row + bad[0]} is outside 0..{n_outputs - 1} for a net with {n_outputs} outputs")
+
+    def errors(self, y: Array, t: Array) -> Array:
+        xp = array_namespace(y)
+        top = xp.max(y, axis=1, keepdims=True)
+        logarithm = xp.log(xp.sum(xp.exp(y - top), axis=1)) + top[:, 0]
+        return logarithm - xp.sum(xp.where(one_hot(t, y), y, xp.zeros_like(y)), axis=1)
+
+    def d(self, y: Array, t: Array) -> Array:
+        xp = array_namespace(y)
+        return xp.astype(one_hot(t, y), y.dtype) - softmax(y)
+
+    def quadratic_form(self, y: Array, dy: Array) -> Array:
+        """S_p = diag(pi) - pi pi'."""
+        xp = array_namespace(y)
+        pi = softmax(y)
+        return xp.sum(pi * dy * dy, axis=1) - xp.sum(pi * dy, axis=1) ** 2
+
+    def roots(self, y: Array) -> Iterator[Array]:
+        """sqrt(pi_i) (e_i - pi), i = 1..M."""
+        xp = array_namespace(y)
+        pi = softmax(y)
+        for i in range(y.shape[1]):
+            v = -pi
+            v[:, i] += 1
+            yield v * xp.sqrt(pi[:, i])[:, None]
+
+    def curvature(self, V: Array, W_b: Array, y: Array, w: Array | None) -> Array:
+        """sum_i ((V * pi_i)'V) * (w_i'w_i) - U'U with U = V * (pi W_b), Eq. (22)."""
+        pi = softmax(y)
+        H = -gram(V * (pi @ W_b), w)
+        for i in range(y.shape[1]):
+            H = H + gram(V, pi[:, i] if w is None else w * pi[:, i]) * (W_b[i, :][:, None] * W_b[i, :][None, :])
+        return H
+
+    def curvature_multiplies(self, blocks: int, M: int) -> float:
+        return blocks * M + (M + 0.5) * blocks * (blocks + 1)
+
+
+LOSSES = {loss.name: loss for loss in (SquaredError(), CrossEntropy())}
+
+
+def softmax(y: Array) -> Array:
+    """Class probabilities pi (Nv, M) of outputs y."""
+    xp = array_namespace(y)
+    e = xp.exp(y - xp.max(y, axis=1, keepdims=True))
+    return e / xp.sum(e, axis=1, keepdims=True)
+
+
+def one_hot(t: Array, y: Array) -> Array:
+    """Boolean (Nv, M): true where the column is the pattern's label."""
+    xp = array_namespace(y)
+    return t[:, None] == xp.arange(y.shape[1], dtype=t.dtype)[None, :]
+
+
+def _shape(t: np.ndarray) -> str:
+    return f"an array of shape {t.shape}"

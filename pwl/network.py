@@ -1,0 +1,373 @@
+"""A network is a value: structure, one flat parameter vector theta, and buffers. Nothing here changes in place."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pwl import activations
+from pwl.backend import Array, array_namespace, host, like
+from pwl.errors import InputError
+from pwl.layers import Dense
+from pwl.losses import LOSSES, softmax
+
+HEAD = "head.W"  # W_o (M, Nu) over the basis [1, x if bypass, o]
+
+
+class Slot(NamedTuple):
+    """Where a parameter lies in theta. key: "<layer>.<name>", for example "0.W", "1.A" or "head.W"."""
+
+    key: str
+    layer: int
+    name: str
+    start: int
+    stop: int
+    shape: tuple[int, ...]
+
+
+class Layout(NamedTuple):
+    """What follows from the structure alone: shapes between the layers and the places of the parameters."""
+
+    shapes: tuple[tuple[int, ...], ...]  # input of layer 0, of layer 1, ..., output of the last
+    slots: tuple[Slot, ...]
+    size: int
+
+
+class Signals(NamedTuple):
+    """One forward pass over a block of patterns: x, what every layer saved, the features o and the outputs y."""
+
+    x: Array
+    saved: tuple[Any, ...]
+    o: Array
+    y: Array
+
+
+@functools.lru_cache(maxsize=256)
+def lay_out(layers: tuple, input_shape: tuple[int, ...], n_outputs: int, bypass: bool) -> Layout:
+    shapes, slots, start = [input_shape], [], 0
+    for index, layer in enumerate(layers):
+        for name, shape in layer.shapes(shapes[-1]).items():
+            stop = start + math.prod(shape)
+            slots.append(Slot(f"{index}.{name}", index, name, start, stop, shape))
+            start = stop
+        shapes.append(layer.output_shape(shapes[-1]))
+    n_basis = 1 + (math.prod(input_shape) if bypass else 0) + math.prod(shapes[-1])
+    stop = start + n_outputs * n_basis
+    slots.append(Slot(HEAD, len(layers), "W", start, stop, (n_outputs, n_basis)))
+    return Layout(tuple(shapes), tuple(slots), stop)
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A body of layers and a linear head over the basis [1, x if bypass, o]: y = B W_o', Eq. (9).
+
+    Build one with `Network.mlp`. Its parameters are views of the flat vector `theta`: `net.W` (hidden weights),
+    `net.A` (curves' ordinates), `net.W_o`, or by slot name in `net.parts`. `net.with_theta` gives a new network.
+    """
+
+    layers: tuple
+    input_shape: tuple[int, ...]
+    n_outputs: int
+    bypass: bool
+    loss: Any
+    theta: Array = field(repr=False)
+    buffers: Mapping[str, Array] = field(default_factory=dict, repr=False)
+    initialised: bool = False
+    net_control: bool = True
+    preparation: Any = field(default=None, repr=False)
+
+    # ---- building
+
+    @staticmethod
+    def mlp(
+        n_inputs: int,
+        n_hidden: int | Sequence[int],
+        n_outputs: int,
+        activation: Any = "sigmoid",
+        *,
+        bypass: bool = True,
+        loss: str = "squared_error",
+        seed: int = 0,
+        dtype: Any = np.float64,
+        W: Any = None,
+        net_control: bool = True,
+    ) -> Network:
+        """Multilayer perceptron, not yet initialised: hidden weights drawn from N(0, 1), output weights zero.
+
+        n_hidden: units of the hidden layer, or a sequence of them for several layers.
+        activation: a name or an activation object, for every hidden layer.
+        bypass: the outputs see the inputs directly, too.
+        loss: "squared_error", or "cross_entropy" for integer labels.
+        W: hidden weights (Nh, N+1) to start from, threshold first (a list of such arrays for several layers). Net
+            control is applied to them as well, unless net_control=False.
+
+        Raises InputError for sizes below 1, an unknown name, or weights whose shape does not fit.
+        """
+        widths = (n_hidden,) if isinstance(n_hidden, (int, np.integer)) else tuple(n_hidden)
+        for name, count in (("n_inputs", n_inputs), ("n_outputs", n_outputs), *(("n_hidden", width) for width in widths)):
+            if not isinstance(count, (int, np.integer)) or isinstance(count, bool) or count < 1:
+                raise InputError(f"{name} must be a whole number, 1 or more, not {count!r}")
+        if not widths:
+            raise InputError("n_hidden is empty: give at least one hidden layer")
+        activation = activations.resolve(activation)
+        layers = tuple(layer for width in widths for layer in (Dense(int(width)), activation))
+        net = Network.build(layers, (int(n_inputs),), int(n_outputs), bypass=bypass, loss=loss, seed=seed, dtype=dtype, net_control=net_control)
+        return net if W is None else _with_hidden_weights(net, W if len(widths) > 1 else [W])
+
+    @staticmethod
+    def build(
+        layers: tuple,
+        input_shape: tuple[int, ...],
+        n_outputs: int,
+        *,
+        bypass: bool,
+        loss: str,
+        seed: int = 0,
+        dtype: Any = np.float64,
+        net_control: bool = True,
+    ) -> Network:
+        """Network of `layers` with starting parameters: each layer draws from a generator keyed (seed, layer)."""
+        if loss not in LOSSES:
+            raise InputError(f"unknown loss {loss!r}: use one of {', '.join(LOSSES)}")
+        if LOSSES[loss].classes and n_outputs < 2:
+            raise InputError(f"cross-entropy needs one output per class, 2 or more, not {n_outputs}")
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise InputError(f"dtype must be float32 or float64, not {np.dtype(dtype)}")
+        layout = lay_out(layers, input_shape, n_outputs, bypass)
+        theta = np.zeros(layout.size, dtype=dtype)
+        buffers: dict[str, Array] = {}
+        for index, layer in enumerate(layers):
+            shape = layout.shapes[index]
+            start = layer.start_parameters(shape, np.random.default_rng([seed, index]))
+            for slot in layout.slots:
+                if slot.layer == index:
+                    theta[slot.start : slot.stop] = np.ravel(start[slot.name])
+            buffers |= {f"{index}.{name}": np.asarray(b, dtype=dtype) for name, b in layer.buffers(shape).items()}
+        return Network(layers, input_shape, n_outputs, bypass, LOSSES[loss], theta, buffers, net_control=net_control)
+
+    # ---- parameters
+
+    @property
+    def layout(self) -> Layout:
+        return lay_out(self.layers, self.input_shape, self.n_outputs, self.bypass)
+
+    def split(self, theta: Array) -> dict[str, Array]:
+        """Views of a vector like theta (a direction, a gradient), by slot key."""
+        xp = array_namespace(theta)
+        return {s.key: xp.reshape(theta[s.start : s.stop], s.shape) for s in self.layout.slots}
+
+    def join(self, parts: Mapping[str, Array]) -> Array:
+        """Flat vector like theta from parts by slot key; zero where a part is missing."""
+        xp = array_namespace(self.theta)
+        zero = xp.zeros_like(self.theta)
+        return xp.concat([
+            xp.reshape(parts[s.key], (-1,)) if s.key in parts else zero[s.start : s.stop] for s in self.layout.slots
+        ])
+
+    @cached_property
+    def parts(self) -> dict[str, Array]:
+        """Every parameter as a view of theta, by slot key."""
+        return self.split(self.theta)
+
+    def keys(self, kind: str) -> tuple[str, ...]:
+        """Slot keys of the parameters of the layers of a kind: "map" (weights W) or "activation" (curves' A)."""
+        return tuple(s.key for s in self.layout.slots if s.key != HEAD and self.layers[s.layer].kind == kind)
+
+    @cached_property
+    def layer_parameters(self) -> tuple[dict[str, Array], ...]:
+        return self.by_layer(self.parts)
+
+    @cached_property
+    def layer_buffers(self) -> tuple[dict[str, Array], ...]:
+        found: tuple[dict[str, Array], ...] = tuple({} for _ in self.layers)
+        for key, b in self.buffers.items():
+            layer, name = key.split(".")
+            found[int(layer)][name] = b
+        return found
+
+    def by_layer(self, parts: Mapping[str, Array]) -> tuple[dict[str, Array], ...]:
+        """Parts sorted by layer: one dictionary name -> array for each layer of the body."""
+        found: tuple[dict[str, Array], ...] = tuple({} for _ in self.layers)
+        for s in self.layout.slots:
+            if s.key in parts and s.key != HEAD:
+                found[s.layer][s.name] = parts[s.key]
+        return found
+
+    def with_theta(self, theta: Array) -> Network:
+        """The same network with other parameters."""
+        return dataclasses.replace(self, theta=theta)
+
+    def with_parts(self, parts: Mapping[str, Array]) -> Network:
+        """The same network with some parameters replaced, by slot key."""
+        return self.with_theta(self.join({**self.parts, **parts}))
+
+    def moved(self, parts: Mapping[str, Array]) -> Network:
+        """The network at theta + the given changes, by slot key."""
+        return self.with_parts({key: self.parts[key] + change for key, change in parts.items()})
+
+    @property
+    def n_parameters(self) -> int:
+        return self.layout.size
+
+    @property
+    def W(self) -> Array:
+        """Weights (Nh, N+1) of the first hidden layer, threshold first."""
+        return self.parts[self.keys("map")[0]]
+
+    @property
+    def A(self) -> Array:
+        """Ordinates (Nh, K) of the first hidden layer's curves."""
+        keys = self.keys("activation")
+        if not keys:
+            raise InputError("this network's activations are fixed: it has no curves")
+        return self.parts[keys[0]]
+
+    @property
+    def W_o(self) -> Array:
+        """Output weights (M, Nu) over the basis [1, x if bypass, o]."""
+        return self.parts[HEAD]
+
+    @property
+    def W_oh(self) -> Array:
+        """The columns of W_o that act on the features o."""
+        return self.W_o[:, self.n_basis - self.n_features :]
+
+    @property
+    def n_features(self) -> int:
+        return math.prod(self.layout.shapes[-1])
+
+    @property
+    def n_basis(self) -> int:
+        """Nu, the number of basis functions."""
+        return self.layout.slots[-1].shape[1]
+
+    @property
+    def floats_per_pattern(self) -> int:
+        """Work numbers a pattern needs in the largest statistic, for the memory bound."""
+        return math.prod(self.input_shape) + 2 * self.n_basis + 6 * self.n_outputs + 7 * sum(math.prod(s) for s in self.layout.shapes[1:])
+
+    # ---- passes
+
+    def basis(self, x: Array, o: Array) -> Array:
+        """B = [1, x if bypass, o] (Nv, Nu)."""
+        xp = array_namespace(o)
+        one = xp.ones((o.shape[0], 1), dtype=o.dtype)
+        return xp.concat([one, xp.reshape(x, (x.shape[0], -1)), o] if self.bypass else [one, o], axis=1)
+
+    def head(self, W_o: Array, x: Array, o: Array) -> Array:
+        """y = B W_o' without forming B, Eq. (9)."""
+        first = self.n_basis - self.n_features
+        y = o @ W_o[:, first:].T
+        if self.bypass:
+            xp = array_namespace(o)
+            y += xp.reshape(x, (x.shape[0], -1)) @ W_o[:, 1:first].T
+        y += W_o[:, 0]
+        return y
+
+    def features(self, x: Array) -> Array:
+        """Features o (Nv, Nh) alone, nothing saved."""
+        for layer, p, b in zip(self.layers, self.layer_parameters, self.layer_buffers, strict=True):
+            x = layer.apply(p, b, x)
+        return array_namespace(x).reshape(x, (x.shape[0], -1))
+
+    def outputs(self, x: Array) -> Array:
+        """Outputs y (Nv, M) of a block of patterns, nothing saved."""
+        return self.head(self.W_o, x, self.features(x))
+
+    def body(self, x: Array) -> tuple[tuple[Any, ...], Array]:
+        """What each layer saves, and the features o (Nv, Nh)."""
+        saved = []
+        for layer, p, b in zip(self.layers, self.layer_parameters, self.layer_buffers, strict=True):
+            x, kept = layer.forward(p, b, x)
+            saved.append(kept)
+        return tuple(saved), array_namespace(x).reshape(x, (x.shape[0], -1))
+
+    def forward(self, x: Array) -> Signals:
+        """Forward pass over a block of patterns that keeps every signal."""
+        saved, o = self.body(x)
+        return Signals(x, saved, o, self.head(self.W_o, x, o))
+
+    def backpropagate(self, saved: tuple[Any, ...], v: Array, down_to: int = 0) -> list[Array]:
+        """v (Nv, M) at the outputs carried back to the output of each layer from the last to `down_to`, Eq. (18)."""
+        xp = array_namespace(v)
+        g = xp.reshape(v @ self.W_oh, (v.shape[0], *self.layout.shapes[-1]))
+        found = [g]
+        for index in range(len(self.layers) - 1, down_to, -1):
+            g = self.layers[index].backward(self.layer_parameters[index], self.layer_buffers[index], saved[index], g)
+            found.append(g)
+        return found[::-1]
+
+    def tangent(self, saved: tuple[Any, ...], direction: Mapping[str, Array]) -> Array:
+        """dy (Nv, M), the change of the outputs along parameter directions of the body by slot key."""
+        dx = None
+        for index, d in enumerate(self.by_layer(direction)):
+            dx = self.layers[index].tangent(self.layer_parameters[index], self.layer_buffers[index], saved[index], d, dx)
+        xp = array_namespace(self.theta)
+        return xp.reshape(dx, (dx.shape[0], -1)) @ self.W_oh.T
+
+    # ---- use
+
+    def predict(self, x: Any) -> Array:
+        """Outputs for inputs x (Nv, N): (Nv, M) values, or (Nv,) labels under cross-entropy."""
+        y = self._predicted(x)
+        if self.loss.classes:
+            y = array_namespace(y).argmax(y, axis=1)
+        return y if self.preparation is None else self.preparation.inverse_targets(y)
+
+    def predict_proba(self, x: Any) -> Array:
+        """Class probabilities (Nv, M); only for cross-entropy nets."""
+        if not self.loss.classes:
+            raise InputError("predict_proba is for nets with loss='cross_entropy'; this one has squared error: use predict")
+        return softmax(self._predicted(x))
+
+    def _predicted(self, x: Any) -> Array:
+        if not self.initialised:
+            raise InputError("this network has not been initialised: call pwl.initialise(net, (x, t)) or pwl.train first")
+        x = x if hasattr(x, "shape") else np.asarray(x)
+        if x.ndim != 1 + len(self.input_shape) or tuple(x.shape[1:]) != self.input_shape:
+            raise InputError(f"inputs of shape (patterns, {', '.join(map(str, self.input_shape))}) were wanted, but {tuple(x.shape)} came")
+        xp = array_namespace(self.theta)
+        rows = max(1, (1 << 22) // self.floats_per_pattern)
+        found = [self._block_outputs(x[first : first + rows], first) for first in range(0, x.shape[0], rows)]
+        return xp.concat(found, axis=0) if found else xp.zeros((0, self.n_outputs), dtype=self.theta.dtype)
+
+    def _block_outputs(self, x: Any, first: int) -> Array:
+        x = host(x)
+        if self.preparation is not None:
+            x = self.preparation.transform_inputs(x)
+        check_finite(x, first)
+        return self.outputs(like(x, self.theta))
+
+
+def check_finite(x: np.ndarray, first_row: int) -> None:
+    """InputError naming row and column of the first number that is NaN or infinite."""
+    if x.dtype.kind not in "fiub":
+        raise InputError(f"inputs must be real numbers, but an array of {x.dtype} came")
+    if not np.isfinite(np.sum(x, dtype=np.float64)):  # one cheap pass; the search only where it fails
+        bad = np.argwhere(~np.isfinite(x))
+        if len(bad):
+            row, *column = bad[0]
+            where = ", ".join(map(str, column))
+            raise InputError(f"input in row {first_row + row}, column {where} is {x[tuple(bad[0])]}: remove or fill such rows first")
+
+
+def _with_hidden_weights(net: Network, weights: Sequence[Any]) -> Network:
+    keys = net.keys("map")
+    if len(weights) != len(keys):
+        raise InputError(f"W holds weights for {len(weights)} hidden layers, the net has {len(keys)}: give one array a layer")
+    given = {}
+    for key, W in zip(keys, weights, strict=True):
+        W = np.asarray(W)
+        if W.shape != net.parts[key].shape:
+            raise InputError(f"hidden weights of shape {net.parts[key].shape} (threshold first) were wanted, but {W.shape} came")
+        if not np.all(np.isfinite(W)):
+            raise InputError("hidden weights W must be finite numbers")
+        given[key] = np.asarray(W, dtype=net.theta.dtype)
+    return net.with_parts(given)

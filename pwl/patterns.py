@@ -1,0 +1,193 @@
+"""The only reduction over data. Algorithms never loop over patterns: they name a statistic and reduce it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pwl.backend import Array, array_namespace, host, like
+from pwl.comm import Communicator, Serial
+from pwl.errors import InputError
+from pwl.network import Network, check_finite
+from pwl.threads import ordered_map
+
+BLOCK_BYTES = 256 * 2**20  # work arrays of all blocks at once
+CACHE_BYTES = 8 * 2**20  # work arrays of one block: larger ones leave the cache and gain nothing
+SHARES = 16  # of the bound, one for a block: several are under way, whatever the number of threads
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """What is summed over patterns.
+
+    compute(net, x, t, w) -> tuple of arrays for one block: x (b, N), t (b, M) or labels (b,), and the weights w (b,)
+        of the patterns, or None where all are 1; w must already be multiplied in.
+    combine: "sum" (the total is divided by the sum of the weights), "min", "max", or "qr" (blocks of rows are folded
+        into one triangular factor R with R'R = the sum of the blocks' products, divided likewise; Eq. (42)).
+    floats: numbers of work space a pattern needs beyond a forward and a backward pass.
+    """
+
+    compute: Callable[[Network, Array, Array, Array | None], tuple[Array, ...]]
+    combine: str = "sum"
+    floats: int = 0
+
+
+def _sum(a: Array, b: Array) -> Array:
+    return a + b
+
+
+def _min(a: Array, b: Array) -> Array:
+    return array_namespace(a).minimum(a, b)
+
+
+def _max(a: Array, b: Array) -> Array:
+    return array_namespace(a).maximum(a, b)
+
+
+def _fold(a: Array, b: Array) -> Array:
+    xp = array_namespace(a)
+    return xp.linalg.qr(xp.concat([a, b], axis=0), mode="reduced")[1]
+
+
+COMBINE = {"sum": _sum, "min": _min, "max": _max, "qr": _fold}
+
+
+class Patterns:
+    """Training patterns: inputs x, targets t and, if given, a weight per pattern.
+
+    x: (Nv, N) or (Nv, height, width, channels); t: (Nv, M) real targets, (Nv,) for one output, or (Nv,) integer labels.
+    weights: (Nv,) not negative; an integer weight w counts a pattern w times. None: all 1.
+    preparation: applied to every block as it is read, so that raw data on disk need no prepared copy.
+    block_bytes: bound on the work arrays of a reduction, in bytes. Blocks do not depend on the number of threads.
+    comm: the ranks that share the patterns, each holding its own.
+
+    Memory-mapped arrays are read block by block and never copied whole. The arrays are not changed and not copied.
+    Raises InputError for lengths that differ, no patterns, or weights that are negative or all zero.
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        t: Any,
+        weights: Any = None,
+        *,
+        preparation: Any = None,
+        block_bytes: int = BLOCK_BYTES,
+        comm: Communicator | None = None,
+    ) -> None:
+        self.x, self.t = _as_array(x, "inputs x"), _as_array(t, "targets t")
+        self.preparation, self.block_bytes, self.comm = preparation, block_bytes, comm or Serial()
+        if self.x.ndim < 2:
+            raise InputError(f"inputs of shape (patterns, inputs) were wanted, but {tuple(self.x.shape)} came: use x[:, None] for one input")
+        if self.x.shape[0] != self.t.shape[0]:
+            raise InputError(f"there are {self.x.shape[0]} inputs but {self.t.shape[0]} targets: each pattern needs one of each")
+        if self.x.shape[0] == 0:
+            raise InputError("no patterns came: at least two are needed to train")
+        self.weights = None if weights is None else _checked_weights(weights, self.x.shape[0])
+
+    @classmethod
+    def of(cls, data: Any) -> Patterns:
+        """Patterns from (x, t), (x, t, weights), or Patterns."""
+        if isinstance(data, cls):
+            return data
+        if isinstance(data, (tuple, list)) and len(data) in (2, 3):
+            return cls(*data)
+        raise InputError(f"data is (x, t), (x, t, weights) or pwl.Patterns, not {type(data).__name__}")
+
+    def count(self) -> int:
+        """Number of patterns on all ranks."""
+        return int(sum(int(rank[0]) for rank in self.comm.allgather([np.asarray(len(self))])))
+
+    def __len__(self) -> int:
+        return self.x.shape[0]
+
+    def take(self, rows: Any) -> Patterns:
+        """Patterns of the given rows (a slice or indices)."""
+        weights = None if self.weights is None else self.weights[rows]
+        return Patterns(self.x[rows], self.t[rows], weights, preparation=self.preparation, block_bytes=self.block_bytes, comm=self.comm)
+
+    def block_rows(self, net: Network, floats: int = 0) -> int:
+        """Patterns in a block, so that the work arrays stay within the bound and, where they can, in the cache."""
+        row_bytes = net.theta.dtype.itemsize * (net.floats_per_pattern + floats)
+        return max(1, min(self.block_bytes // SHARES // row_bytes, max(CACHE_BYTES // row_bytes, 128)))
+
+    def block(self, net: Network, first: int, last: int) -> tuple[Array, Array, Array | None]:
+        """Patterns first..last-1 as arrays of the network's kind: x and real targets in its dtype, labels as they are."""
+        x, t = host_or_device(self.x[first:last]), host_or_device(self.t[first:last])
+        if self.preparation is not None:
+            x, t = self.preparation.transform(host(x), host(t))
+        if not net.loss.classes:
+            t = like(t, net.theta)
+            t = t[:, None] if t.ndim == 1 else t
+        elif type(t) is not type(net.theta):
+            t = array_namespace(net.theta).asarray(t)
+        return like(x, net.theta), t, None if self.weights is None else like(self.weights[first:last], net.theta)
+
+    def reduce(self, statistic: Statistic, net: Network) -> tuple[Array, ...]:
+        """The statistic over all patterns of all ranks: sums divided by the sum of the weights, min, max, or R factors."""
+        fold = COMBINE[statistic.combine]
+        rows = self.block_rows(net, statistic.floats)
+
+        def compute(first: int) -> tuple[Array, ...]:
+            return statistic.compute(net, *self.block(net, first, min(first + rows, len(self))))
+
+        starts = range(0, len(self), rows)
+        total: list[Array] = []
+        for values in ordered_map(compute, starts, len(starts)):
+            total = [fold(a, b) for a, b in zip(total, values, strict=True)] if total else list(values)
+        weight = np.asarray(float(len(self)) if self.weights is None else float(np.sum(self.weights)))
+        ranks = self.comm.allgather([weight, *total])
+        for rank in ranks[1:]:
+            weight = weight + rank[0]
+        total = ranks[0][1:]
+        for rank in ranks[1:]:
+            total = [fold(a, b) for a, b in zip(total, rank[1:], strict=True)]
+        if statistic.combine == "sum":
+            total = [a / float(weight) for a in total]
+        elif statistic.combine == "qr":
+            total = [a / float(weight) ** 0.5 for a in total]
+        return tuple(total)
+
+    def check(self, net: Network) -> None:
+        """InputError where the patterns do not fit the network, naming row and column of what is wrong."""
+        if tuple(self.x.shape[1:]) != net.input_shape:
+            raise InputError(f"inputs of shape (patterns, {', '.join(map(str, net.input_shape))}) were wanted, but {tuple(self.x.shape)} came")
+        for first, last in self._host_blocks():
+            x, t = host(self.x[first:last]), host(self.t[first:last])
+            check_finite(x, first)
+            if self.preparation is not None:
+                t = self.preparation.transform(x, t)[1]
+            if not net.loss.classes and t.ndim == 1 and net.n_outputs == 1:
+                t = t[:, None]
+            net.loss.check_targets(t, net.n_outputs, first)
+
+    def _host_blocks(self) -> Iterator[tuple[int, int]]:
+        rows = max(1, (1 << 20) // max(1, int(np.prod(self.x.shape[1:]))))
+        for first in range(0, len(self), rows):
+            yield first, min(first + rows, len(self))
+
+
+def host_or_device(a: Any) -> Any:
+    """A slice as a plain array: a memory map's block becomes an array in memory."""
+    return np.asarray(a) if isinstance(a, np.ndarray) else a
+
+
+def _as_array(a: Any, name: str) -> Any:
+    if hasattr(a, "shape") and hasattr(a, "dtype"):
+        return a if not hasattr(a, "to_numpy") else np.asarray(a)
+    try:
+        return np.asarray(a)
+    except ValueError:
+        raise InputError(f"{name} can't be made an array: its rows have different lengths") from None
+
+
+def _checked_weights(weights: Any, n: int) -> np.ndarray:
+    w = host(_as_array(weights, "weights"))
+    if w.shape != (n,):
+        raise InputError(f"weights of shape ({n},), one a pattern, were wanted, but {w.shape} came")
+    if w.dtype.kind not in "fiub" or not np.all(np.isfinite(w)) or np.any(w < 0) or not np.any(w > 0):
+        raise InputError("pattern weights must be finite, not negative, and not all zero")
+    return w.astype(np.float64)

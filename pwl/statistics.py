@@ -1,0 +1,190 @@
+"""What is summed over patterns. Each function returns a `Statistic`; a pattern's weight multiplies its share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pwl.backend import Array, array_namespace, gram
+from pwl.network import HEAD, Network
+from pwl.patterns import Statistic
+
+
+def weighted(a: Array, w: Array | None) -> Array:
+    """Rows of `a` times their patterns' weights."""
+    if w is None:
+        return a
+    return a * (w if a.ndim == 1 else array_namespace(a).reshape(w, (-1,) + (1,) * (a.ndim - 1)))
+
+
+def error() -> Statistic:
+    """(E,), Eqs. (1), (2); for classification nets (E, share of patterns whose largest output is wrong)."""
+
+    def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
+        y = net.outputs(x)
+        xp = array_namespace(y)
+        E = xp.sum(weighted(net.loss.errors(y, t), w))
+        if not net.loss.classes:
+            return (E,)
+        wrong = xp.astype(xp.argmax(y, axis=1) != xp.astype(t, xp.int64), y.dtype)
+        return E, xp.sum(weighted(wrong, w))
+
+    return Statistic(compute)
+
+
+def gradient(keys: tuple[str, ...]) -> Statistic:
+    """(E, G of each key): negative gradients of E by slot key, Eqs. (15)-(18)."""
+
+    def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
+        xp = array_namespace(net.theta)
+        signals = net.forward(x)
+        E = xp.sum(weighted(net.loss.errors(signals.y, t), w))
+        d = weighted(net.loss.d(signals.y, t), w)
+        G: dict[str, Array] = {}
+        if HEAD in keys:
+            G[HEAD] = d.T @ net.basis(x, signals.o)
+        layers = sorted({int(key.split(".")[0]) for key in keys if key != HEAD})
+        if layers:
+            for index, g in enumerate(net.backpropagate(signals.saved, d, layers[0]), layers[0]):
+                if index in layers:
+                    layer = net.layers[index]
+                    found = layer.gradient(net.layer_parameters[index], net.layer_buffers[index], signals.saved[index], g)
+                    G |= {f"{index}.{name}": value for name, value in found.items()}
+        return E, *(G[key] for key in keys)
+
+    return Statistic(compute)
+
+
+def basis_correlations() -> Statistic:
+    """(R, C, E_t): R = B'B, C = B'T and the targets' energy, of Eq. (10), under squared error."""
+
+    def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
+        B = net.basis(x, net.features(x))
+        return gram(B, w), B.T @ weighted(t, w), array_namespace(t).sum(weighted(t, w) * t)
+
+    return Statistic(compute)
+
+
+def basis_autocorrelation() -> Statistic:
+    """(R,): R = B'B of Eq. (10)."""
+
+    def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
+        return (gram(net.basis(x, net.features(x)), w),)
+
+    return Statistic(compute)
+
+
+def input_autocorrelation(layer: int) -> Statistic:
+    """(R_i,): autocorrelation (n+1, n+1) of [1, input] of a dense layer, Eq. (23)."""
+
+    def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
+        for index in range(layer):
+            x = net.layers[index].apply(net.layer_parameters[index], net.layer_buffers[index], x)
+        xp = array_namespace(x)
+        return (gram(xp.concat([xp.ones((x.shape[0], 1), dtype=x.dtype), x], axis=1), w),)
+
+    return Statistic(compute)
+
+
+def nets(layer: int, centre: Array | None) -> Statistic:
+    """(first or second moments about `centre`,) of the outputs of a layer (units,): for net control, Eq. (8)."""
+
+    def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
+        n = _layer_output(net, layer, x)
+        xp = array_namespace(n)
+        return (xp.sum(weighted(n if centre is None else (n - centre) ** 2, w), axis=0),)
+
+    return Statistic(compute)
+
+
+def net_range(layer: int) -> tuple[Statistic, Statistic]:
+    """Two statistics: lowest and highest output of each unit of a layer (units,)."""
+
+    def low(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
+        n = _layer_output(net, layer, x)
+        return (array_namespace(n).min(n, axis=0),)
+
+    def high(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
+        n = _layer_output(net, layer, x)
+        return (array_namespace(n).max(n, axis=0),)
+
+    return Statistic(low, combine="min"), Statistic(high, combine="max")
+
+
+def line_curvature(direction: Mapping[str, Array]) -> Statistic:
+    """(h,): sum of dy' S dy along a direction of the body's parameters, the E'' of Eqs. (20), (24)."""
+
+    def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
+        saved, o = net.body(x)
+        dy = net.tangent(saved, direction)
+        y = dy if net.loss.quadratic else net.head(net.W_o, x, o)  # S is constant under squared error: y is not needed
+        return (array_namespace(dy).sum(weighted(net.loss.quadratic_form(y, dy), w)),)
+
+    return Statistic(compute)
+
+
+def block_curvature(direction: Mapping[str, Array]) -> Statistic:
+    """(H_b,) with one block per unit of each key of the direction, in the order of its keys, Eqs. (21), (22), (28)."""
+    blocks = sum(D.shape[0] for D in direction.values())
+
+    def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
+        closed = all(int(key.split(".")[0]) >= _last_map(net) for key in direction)
+        return (closed_form(net, direction, x, w) if closed else many_layers(net, direction, x, w),)
+
+    return Statistic(compute, floats=3 * blocks)
+
+
+def closed_form(net: Network, direction: Mapping[str, Array], x: Array, w: Array | None) -> Array:
+    """Sum of J'SJ for blocks that all act in the last hidden layer: dy/dz_b = V[:, b] w_b, Eqs. (21), (22), (25)."""
+    xp = array_namespace(net.theta)
+    saved, o = net.body(x)
+    parts = [_features_tangent(net, saved, key, D) for key, D in direction.items()]
+    V = parts[0] if len(parts) == 1 else xp.concat(parts, axis=1)
+    W_b = net.W_oh if len(parts) == 1 else xp.concat([net.W_oh] * len(parts), axis=1)
+    y = o if net.loss.quadratic else net.head(net.W_o, x, o)  # S is constant under squared error: y is not needed
+    return net.loss.curvature(V, W_b, y, w)
+
+
+def many_layers(net: Network, direction: Mapping[str, Array], x: Array, w: Array | None) -> Array:
+    """Sum of J'SJ for blocks anywhere: r_p = J_p'v by a backward pass for each root v of S_p, Eq. (28)."""
+    xp = array_namespace(net.theta)
+    signals = net.forward(x)
+    own = []
+    for key, D in direction.items():
+        index, name = int(key.split(".")[0]), key.split(".")[1]
+        p, b = net.layer_parameters[index], net.layer_buffers[index]
+        own.append((index, net.layers[index].tangent(p, b, signals.saved[index], {name: D}, None)))
+    lowest = min(index for index, _ in own)
+    H = 0
+    for v in net.loss.roots(signals.y):
+        g = net.backpropagate(signals.saved, v, lowest)
+        r = xp.concat([_over_pixels(g[index - lowest] * U) for index, U in own], axis=1)
+        H = H + gram(r, w)
+    return H
+
+
+def _features_tangent(net: Network, saved: tuple, key: str, D: Array) -> Array:
+    """V (Nv, units): change of the features along one key of the last hidden layer."""
+    index, name = int(key.split(".")[0]), key.split(".")[1]
+    change, d = None, {name: D}
+    for i in range(index, len(net.layers)):
+        change = net.layers[i].tangent(net.layer_parameters[i], net.layer_buffers[i], saved[i], d, change)
+        d = {}
+    return change
+
+
+def _last_map(net: Network) -> int:
+    return max(i for i, layer in enumerate(net.layers) if layer.kind == "map")
+
+
+def _over_pixels(a: Array) -> Array:
+    """Sum over the pixels of each pattern: (Nv, ..., units) -> (Nv, units)."""
+    if a.ndim == 2:
+        return a
+    xp = array_namespace(a)
+    return xp.sum(xp.reshape(a, (a.shape[0], -1, a.shape[-1])), axis=1)
+
+
+def _layer_output(net: Network, layer: int, x: Array) -> Array:
+    for index in range(layer + 1):
+        x = net.layers[index].apply(net.layer_parameters[index], net.layer_buffers[index], x)
+    return x

@@ -1,0 +1,52 @@
+"""One policy for threads: blocks of patterns run side by side, and each runs its matrix products on one thread.
+
+BLAS's own threads and ours never multiply: while blocks run, BLAS is held to one thread. The number of workers is
+the number of cores this process may use, or OMP_NUM_THREADS where that is smaller (parallel searches set it).
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import threadpoolctl
+
+
+def workers() -> int:
+    """Threads that blocks of patterns are spread over."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, int(limit)) if limit.isdigit() and int(limit) > 0 else cores
+
+
+@functools.cache
+def _controller(with_scipy: bool) -> threadpoolctl.ThreadpoolController:
+    return threadpoolctl.ThreadpoolController()
+
+
+def single_threaded_blas() -> Any:
+    """Context in which BLAS uses one thread."""
+    import sys
+
+    return _controller("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas")
+
+
+def ordered_map(f: Callable[[Any], Any], items: Iterable[Any], count: int) -> Iterator[Any]:
+    """f(item) for each item in order, `workers()` at a time and no more than that many waiting."""
+    n = min(workers(), count)
+    with single_threaded_blas():
+        if n <= 1:
+            yield from map(f, items)
+            return
+        with ThreadPoolExecutor(n) as pool:
+            waiting: deque = deque()
+            for item in items:
+                waiting.append(pool.submit(f, item))
+                if len(waiting) > n:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
