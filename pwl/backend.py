@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, is_numpy_array
 
+from pwl.errors import InputError
+
 Array = Any  # an array of any Array API namespace; NumPy, CuPy and array_api_strict are tested
 
-__all__ = ["Array", "array_namespace", "gram", "host", "is_numpy_array", "like"]
+__all__ = ["Array", "array_namespace", "gram", "host", "is_numpy_array", "like", "namespace_named"]
 
 
 def host(a: Array) -> np.ndarray:
@@ -32,3 +34,20 @@ def like(a: Array, reference: Array) -> Array:
 def gram(a: Array, w: Array | None = None) -> Array:
     """Gram matrix A' diag(w) A of rows `a` (Nv x B): NumPy's BLAS sees A'A and spends half the multiplies."""
     return a.T @ a if w is None else a.T @ (a * w[:, None])
+
+
+def namespace_named(device: str) -> Any:
+    """NumPy for "cpu", CuPy for "cuda"; InputError where there is no such device."""
+    if device == "cpu":
+        return np
+    if device != "cuda":
+        raise InputError(f'unknown device {device!r}: use "cpu" or "cuda"')
+    try:
+        import cupy
+
+        if cupy.cuda.runtime.getDeviceCount() > 0:
+            return cupy
+        reason = "no GPU was found"
+    except Exception as failure:  # a missing package, library or driver: each raises its own kind
+        reason = str(failure).splitlines()[0] if str(failure) else type(failure).__name__
+    raise InputError(f"the GPU can't be used: {reason}. Install CuPy for your CUDA version, check the driver, or stay on the CPU")

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pwl import activations
-from pwl.backend import Array, array_namespace, host, like
+from pwl.backend import Array, array_namespace, host, like, namespace_named
 from pwl.errors import InputError
 from pwl.layers import Dense
 from pwl.losses import LOSSES, softmax
@@ -211,6 +211,12 @@ class Network:
     def moved(self, parts: Mapping[str, Array]) -> Network:
         """The network at theta + the given changes, by slot key."""
         return self.with_parts({key: self.parts[key] + change for key, change in parts.items()})
+
+    def to(self, where: Any) -> Network:
+        """The same network with its arrays elsewhere: "cpu", "cuda", or an Array API namespace such as numpy or cupy."""
+        xp = namespace_named(where) if isinstance(where, str) else where
+        buffers = {key: xp.asarray(host(b)) for key, b in self.buffers.items()}
+        return dataclasses.replace(self, theta=xp.asarray(host(self.theta)), buffers=buffers)
 
     @property
     def n_parameters(self) -> int:

@@ -111,7 +111,7 @@ class Patterns:
 
     def block_rows(self, net: Network, floats: int = 0) -> int:
         """Patterns in a block, so that the work arrays stay within the bound and, where they can, in the cache."""
-        row_bytes = net.theta.dtype.itemsize * (net.floats_per_pattern + floats)
+        row_bytes = array_namespace(net.theta).finfo(net.theta.dtype).bits // 8 * (net.floats_per_pattern + floats)
         return max(1, min(self.block_bytes // SHARES // row_bytes, max(CACHE_BYTES // row_bytes, 128)))
 
     def block(self, net: Network, first: int, last: int) -> tuple[Array, Array, Array | None]:

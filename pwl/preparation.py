@@ -38,7 +38,8 @@ class Preparation:
     ) -> Preparation:
         """Fit to training data: x (Nv, N), or (Nv, height, width, channels); t (Nv, M) numbers, or (Nv,) labels.
 
-        inputs, targets: "standardise" (mean 0, standard deviation 1), "centre" (mean 0), "minmax" (to [-1, 1]), "none".
+        inputs, targets: "standardise" (mean 0, standard deviation 1), "centre" (mean 0), "minmax" (to [-1, 1]), "none",
+        "common" (mean 0 and one scale for all columns: errors summed over targets keep their raw proportions).
         Labels are whole numbers or texts; one-dimensional t of floats counts as one column of numbers. `classes` gives
         the labels' order, or names the classes 0..M-1; without it they are the labels found, sorted.
         Memory-mapped arrays are read block by block. Constant columns are kept and prepare to 0.
@@ -63,7 +64,7 @@ class Preparation:
 
     @property
     def target_scale(self) -> np.ndarray:
-        """(M,) raw units in one prepared unit: the raw squared error of output i is target_scale[i]**2 times the prepared.
+        """(M,) raw units in one prepared unit: raw squared error of output i is target_scale[i]**2 times the prepared.
 
         Ones for classification.
         """
@@ -92,7 +93,7 @@ class Preparation:
         assert self.classes is not None
         if not _are_labels(t):
             raise InputError(
-                f"t came as {t.dtype} of shape {tuple(t.shape)}, wanted (Nv,) labels: the preparation was fitted to classes"
+                f"t came as {t.dtype} of shape {tuple(t.shape)}, wanted (Nv,) labels, as the preparation was fitted to"
             )
         if _pass_through(t, self.classes) and not isinstance(t, np.ndarray):
             return t
@@ -134,7 +135,7 @@ def _numbers(labels: np.ndarray, classes: tuple[Class, ...]) -> np.ndarray:
     if bad.size:
         shown = ", ".join(map(repr, classes[:8])) + (", ..." if len(classes) > 8 else "")
         raise InputError(
-            f"the label {bad[0]!s} came, wanted one of the classes {shown}: fit the preparation with classes= naming all"
+            f"the label {bad[0]!s} came, wanted one of the classes {shown}: fit with classes= naming all of them"
         )
     return numbers
 

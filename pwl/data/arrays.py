@@ -24,7 +24,7 @@ def is_array_file(path: Path) -> bool:
 def read_array_table(
     path: Path, targets: Sequence[Target] | Target | None, drop: Sequence[Target]
 ) -> tuple[np.ndarray, np.ndarray, Schema]:
-    """Inputs, targets (Nv, M), and columns named c1, c2, ...; views of the file where the columns chosen lie together."""
+    """Inputs, targets (Nv, M), and columns named c1, c2, ...; views of the file where those chosen lie together."""
     loaded = _load(path)
     if isinstance(loaded, tuple):
         if targets or drop:

@@ -1,4 +1,4 @@
-"""The cache folder: finding a data set's files, fetching those that can be fetched, saying where the others come from."""
+"""The cache folder: a data set's files, found, fetched where they can be, checked; else where to get them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _fetch(file: File, path: Path) -> None:
         raise InputError(
             f"{path} is missing: get it from {file.source} and put it there (PWL_DATA_HOME names the folder)"
         )
-    import pooch
+    import pooch  # type: ignore[import-untyped]
 
     # Archives stay, so that a second file of theirs costs no second download.
     folder, name = (
@@ -60,9 +60,14 @@ def _fetch(file: File, path: Path) -> None:
         if file.archived is not None:
             _unpack(Path(fetched), file.archived, path)
     except Exception as error:  # whatever the network, the disk or the archive may raise
+        # A failed connection says nothing short; a wrong checksum (ValueError) names both sums.
+        reason = (
+            " ".join(str(error).split())[:400] if isinstance(error, ValueError | KeyError) else type(error).__name__
+        )
+        inside = f", which holds it as {file.archived}," if file.archived else ""
         raise InputError(
-            f"{path} is missing and could not be downloaded from {file.url} ({type(error).__name__}: {_brief(error)}): "
-            f"get it from {file.source} and put it there (PWL_DATA_HOME names the folder)"
+            f"{path} is missing and could not be downloaded ({reason}): get {file.url}{inside} and put the file there "
+            "(PWL_DATA_HOME names the folder)"
         ) from None
 
 
@@ -80,8 +85,3 @@ def _unpack(archive: Path, member: str, path: Path) -> None:
 def _md5(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def _brief(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 200 else text[:200] + "..."

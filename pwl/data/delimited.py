@@ -92,10 +92,10 @@ def sniff(path: Path, *, delimiter: str | None = None, header: bool | None = Non
         lines = file.readlines(CHUNK)[:SAMPLE]
         while len(lines) < 10 and (line := file.readline()):
             lines.append(line)
-    if not any(line.strip() for line in lines):
-        raise InputError(f"{path} is empty, wanted a table: a line of column names and one line for each pattern")
     delimiter = delimiter or max(DELIMITERS, key=lambda d: _fitness(path, lines, d))  # max gives the first of equals
     records = _records(lines, delimiter, 1, path)
+    if not records:
+        raise InputError(f"{path} is empty, wanted a table: a line of column names and one line for each pattern")
     rows = [fields for _, fields in records]
     decimal = _decimal(rows) if delimiter in ";\t" else "."
     if header is None:
@@ -171,7 +171,7 @@ def _fast(layout: Layout, parsers: Sequence[Parser | None], lines: list[str]) ->
             return None
         lines = text.replace(",", ".").split("\n")
     delimiter = None if layout.delimiter == " " else layout.delimiter
-    converters = {i: p for i, p in enumerate(parsers) if p is not None} or None
+    converters: dict[int | str, Parser] = {i: p for i, p in enumerate(parsers) if p is not None}
     try:
         block = np.loadtxt(lines, delimiter=delimiter, comments=None, quotechar='"', converters=converters, ndmin=2)
     except ValueError:
@@ -185,7 +185,8 @@ def _careful(layout: Layout, parsers: Sequence[Parser | None], lines: list[str],
     for line, fields in _records(lines, layout.delimiter, first_line, layout.path):
         if len(fields) != width:
             raise InputError(
-                f"{layout.where(line)} has {len(fields)} fields, but the file began with {width}: give every line as many"
+                f"{layout.where(line)} has {len(fields)} fields, but the file began with {width}: "
+                "give every line as many"
             )
         row = []
         for column, (cell, parser) in enumerate(zip(fields, parsers, strict=True)):
@@ -226,7 +227,7 @@ def _complete(lines: list[str], file: TextIO) -> None:
 
 
 def _fitness(path: Path, lines: list[str], delimiter: str) -> tuple[float, float]:
-    """How well a delimiter explains some lines: the share of lines of one width, the share of cells that are numbers."""
+    """How well a delimiter explains some lines: the share of them of one width, the share of cells that are numbers."""
     rows = [fields for _, fields in _records(lines, delimiter, 1, path)]
     width, count = Counter(map(len, rows)).most_common(1)[0] if rows else (1, 0)
     if width < 2:
@@ -249,7 +250,7 @@ def _names(path: Path, record: Record) -> tuple[str, ...]:
     for column, name in enumerate(names):
         if not name:
             raise InputError(
-                f"{path}, line {line}: column {column + 1} has no name: name it, and drop it if it only numbers the rows"
+                f"{path}, line {line}: column {column + 1} has no name: name it, and drop it if it numbers the rows"
             )
     if len(set(names)) < len(names):
         name, count = Counter(names).most_common(1)[0]

@@ -35,7 +35,9 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def read_cifar_binary(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Images (10000, 32, 32, 3) uint8 and labels (10000,) int64 of a batch: a label byte, then the red, green and blue plane.
+    """Images (10000, 32, 32, 3) uint8 and labels (10000,) int64 of a binary batch.
+
+    A record is a label byte, then the red, the green and the blue plane.
 
     Raises ValueError for another size, or a label over 9.
     """

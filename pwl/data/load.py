@@ -37,9 +37,9 @@ def load(name: str, part: str = "train") -> Arrays:
     """The inputs and targets of a named data set; `catalogue()` lists the names.
 
     part: "train", or "test" where the data set has a test part; sets of one file are all "train".
-    Returns x (Nv, N) float64, or images (Nv, height, width, channels) uint8; and t (Nv, M) float64 in the units that the
-    description names, or (Nv,) int64 labels.
-    Files lie in the folder that PWL_DATA_HOME names, else in the user's cache folder, and are downloaded if they can be.
+    Returns x (Nv, N) float64, or images (Nv, height, width, channels) uint8; and t (Nv, M) float64 in the units that
+    the description names, or (Nv,) int64 labels.
+    Files lie in the folder that PWL_DATA_HOME names, else in the user's cache folder; those that can be are downloaded.
 
     Raises InputError for an unknown name or part, and for a file that is missing or damaged, with the place to get it.
     """

@@ -11,7 +11,7 @@ import numpy as np
 from pwl.data.scratch import rows_a_block, scratch_array
 from pwl.errors import InputError
 
-METHODS = ("standardise", "centre", "minmax", "none")
+METHODS = ("standardise", "common", "centre", "minmax", "none")
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,8 @@ class Scaling:
     def fit(cls, a: Any, method: str, what: str) -> Scaling:
         """Read (Nv, ..., N) data in two passes, block by block. The last axis counts as the columns.
 
-        Spread is the standard deviation over all Nv patterns (divided by Nv). "minmax" maps to [-1, 1].
+        Spread is the standard deviation over all Nv patterns (divided by Nv). "minmax" maps to [-1, 1]. "common" gives
+        all columns the root of their mean variance as scale, so that a sum of squares over columns keeps its meaning.
         Raises InputError for an unknown method, no data, NaN or Inf.
         """
         if method not in METHODS:
@@ -46,6 +47,8 @@ class Scaling:
         if method == "minmax":
             return cls(method, low + half, half)
         mean, spread = _mean_and_spread(a, mean, half)
+        if method == "common":
+            return cls(method, mean, np.full(n_columns, np.sqrt(np.mean(spread**2)) or 1.0))
         return cls(method, mean, spread if method == "standardise" else np.ones(n_columns))
 
     def apply(self, a: Any, what: str) -> Any:
@@ -96,9 +99,9 @@ def check_finite(block: np.ndarray, what: str, first_row: int = 0) -> None:
     if np.isfinite(block).all():
         return
     where = np.argwhere(~np.isfinite(block))[0]
-    value = block[tuple(where)]
+    row, columns = first_row + where[0], ", ".join(map(str, where[1:]))
     raise InputError(
-        f"{what} holds {value} in row {first_row + where[0]}, column {', '.join(map(str, where[1:]))} (counted from 0): "
+        f"{what} holds {block[tuple(where)]} in row {row}, column {columns} (counted from 0): "
         "fill or drop that row, every value must be a finite number"
     )
 

@@ -14,7 +14,7 @@ UCI = "https://archive.ics.uci.edu/dataset/"
 class File:
     """One file of a data set. path: in the cache folder. source: the address of the page or file, for people.
 
-    url: fetched from there if given, checked by known_hash ("md5:..."); archived: its name inside when url is a tar file.
+    url: fetched from there if given, checked by known_hash ("md5:..."). archived: its name inside a tar file at url.
     md5: of the file itself, where its publisher's bytes are known. bytes: its size, where that is fixed.
     """
 

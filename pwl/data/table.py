@@ -61,7 +61,7 @@ def read_table(
     """Read a table of patterns: delimited text, .npy (memory-mapped, not copied), or .npz that holds x and t.
 
     targets: column names, or numbers counted from 1; None takes the last column. drop: columns to leave out.
-    task: "auto" makes a text target classes and a number target regression; "classification" makes whole numbers classes.
+    task: "auto" takes a text target for classes, numbers for regression; "classification" makes whole numbers classes.
     header, delimiter: given where sniffing (first row without a number; one of ; tab , blanks) would go wrong.
     Columns of text become one input for each category. A text file over 64 MiB is streamed into a temporary
     memory-mapped array, in the folder that TMPDIR names.
@@ -101,7 +101,8 @@ def read_inputs(path: str | Path, schema: Schema, *, delimiter: str | None = Non
         layout = replace(layout, names=tuple(column.name for column in schema.inputs))
     elif not schema.header and len(layout.names) != schema.width:
         raise InputError(
-            f"{path} has {len(layout.names)} columns, wanted the {len(schema.inputs)} inputs, or all {schema.width} columns"
+            f"{path} has {len(layout.names)} columns, "
+            f"wanted the {len(schema.inputs)} inputs, or all {schema.width} columns"
         )
     places = [find_column(path, layout.names, column.name) for column in schema.inputs]
     parsers: list[Parser | None] = [_ignore] * len(layout.names)

@@ -1,0 +1,7 @@
+"""`python -m pwl` is `pwl`."""
+
+import sys
+
+from pwl.cli import main
+
+sys.exit(main())

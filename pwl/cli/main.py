@@ -1,0 +1,72 @@
+"""`pwl`: reads the command line, runs a command, and turns whatever is wrong into one sentence and status 2."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from pwl import __version__
+from pwl.errors import InputError
+
+COMMANDS = ("compare",)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with errors in one sentence that suggest the nearest right name, and no abbreviated options."""
+
+    def __init__(self, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
+        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see {self.prog} --help")
+
+    def suggest(self, unknown: Sequence[str]) -> NoReturn:
+        wrong = next((word for word in unknown if word.startswith("-")), unknown[0])
+        options = [option for action in self._actions for option in action.option_strings]
+        close = difflib.get_close_matches(wrong.split("=")[0], options, n=1)
+        hint = f", did you mean {close[0]}?" if close else ""
+        self.error(f"{'unknown option' if wrong.startswith('-') else 'unexpected argument'} {wrong}{hint}")
+
+
+def build() -> tuple[Parser, dict[str, Parser]]:
+    parser = Parser(prog="pwl", description="Second-order training of small neural networks with trainable piecewise-linear activations.")
+    parser.add_argument("--version", action="version", version=f"pwl {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    made = {}
+    for name in COMMANDS:
+        module = importlib.import_module(f"pwl.cli.{name}")
+        made[name] = commands.add_parser(name, help=module.HELP, description=module.DESCRIPTION, epilog=module.EXAMPLES)
+        module.add_arguments(made[name])
+    return parser, made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command. Returns the exit status: 0, 1 where a check failed, 2 for bad input, 130 after Ctrl-C."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        parser, commands = build()
+        if not arguments:
+            parser.print_help()
+            return 0
+        if arguments[0] not in COMMANDS and not arguments[0].startswith("-"):
+            close = difflib.get_close_matches(arguments[0], COMMANDS, n=1)
+            raise InputError(f"unknown command {arguments[0]!r}{f', did you mean {close[0]!r}?' if close else ''}; there are {', '.join(COMMANDS)}")
+        options, unknown = parser.parse_known_args(arguments)
+        if unknown:
+            commands.get(options.command, parser).suggest(unknown)
+        return importlib.import_module(f"pwl.cli.{options.command}").run(options)
+    except InputError as wrong:
+        print(f"pwl: {wrong}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("pwl: interrupted", file=sys.stderr)
+        return 130
+    except OSError as failure:
+        name = f": {failure.filename}" if failure.filename else ""
+        print(f"pwl: {failure.strerror or failure}{name}", file=sys.stderr)
+        return 2

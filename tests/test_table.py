@@ -1,0 +1,414 @@
+"""Tables from files: what is read, round trips, and a corpus of broken files with the words each error must hold."""
+
+import gzip
+import json
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import pwl.data.delimited as delimited
+import pwl.data.scratch as scratch
+import pwl.data.table as table_module
+from pwl.data import Schema, read_inputs, read_table
+from pwl.errors import InputError
+
+PLAIN = "a,b,y\n1,10,0.5\n2,20,1.5\n3,30,2.5\n"
+MIXED = "sex,length,rings\nM,0.5,7\nF,0.25,9\nI,0.75,8\nM,1.5,10\n"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def _write(content, name="data.csv"):
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return _write
+
+
+def test_plain_table(write):
+    table = read_table(write(PLAIN))
+    np.testing.assert_array_equal(table.x, [[1, 10], [2, 20], [3, 30]])
+    np.testing.assert_array_equal(table.t, [[0.5], [1.5], [2.5]])
+    assert table.x.dtype == table.t.dtype == np.float64
+    assert (table.input_names, table.target_names, table.class_names) == (("a", "b"), ("y",), None)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        PLAIN.replace(",", ";"),
+        PLAIN.replace(",", "\t"),
+        PLAIN.replace(",", " "),
+        PLAIN.replace(",", "   ").replace("\n", "  \n  "),
+        PLAIN.replace(",", " \t"),
+        PLAIN.replace(",", ", "),
+        PLAIN.replace("\n", "\r\n"),
+        PLAIN.replace("\n", "\r"),
+        "\ufeff" + PLAIN,
+        PLAIN.encode("utf-16"),
+        PLAIN.replace("\n", "\n\n") + "  \n",
+        "\n\n" + PLAIN.rstrip(),
+        '"a","b","y"\n"1","10","0.5"\n"2","20","1.5"\n"3","30","2.5"\n',
+        '"a";"b";"y"\n1;10;0.5\n2;20;1.5\n3;30;2.5\n',
+        "a;b;y\n1,0;10,0;0,5\n2;20;1,5\n3;30;2,5\n",
+        "a\tb\ty\n1,0\t10,0\t0,5\n2\t20\t1,5\n3\t30\t2,5\n",
+        "a,b,y\n+1,1e1,.5\n2.,2E+1, 1.5 \n3,30,25e-1",
+    ],
+)
+def test_every_way_of_writing_gives_the_same_table(write, content):
+    table = read_table(write(content))
+    np.testing.assert_array_equal(table.x, [[1, 10], [2, 20], [3, 30]])
+    np.testing.assert_array_equal(table.t, [[0.5], [1.5], [2.5]])
+    assert table.input_names == ("a", "b")
+
+
+def test_headerless_columns_are_numbered(write):
+    table = read_table(write("1,2,3\n4,5,6\n7,8,10\n"))
+    assert (table.input_names, table.target_names) == (("c1", "c2"), ("c3",))
+    for target in (1, "1", "c1", ["c1"], [1]):
+        table = read_table(write("1,2,3\n4,5,6\n7,8,10\n"), target)
+        assert (table.input_names, table.target_names) == (("c2", "c3"), ("c1",))
+        np.testing.assert_array_equal(table.t[:, 0], [1, 4, 7])
+
+
+def test_header_can_be_given(write):
+    years = write("2019,2020\n1,2\n3,4\n5,6\n7,8\n")
+    assert read_table(years, header=True).input_names == ("2019",)
+    assert len(read_table(years).x) == 5
+    assert len(read_table(write("a,b\nc,d\na,d\n"), header=False).x) == 3
+
+
+def test_several_targets_in_the_order_asked_and_dropped_columns(write):
+    table = read_table(write("a,b,c,d\n1,2,3,4\n5,6,7,9\n9,8,7,6\n"), ["d", "a"], drop=["c"])
+    np.testing.assert_array_equal(table.t, [[4, 1], [9, 5], [6, 9]])
+    np.testing.assert_array_equal(table.x, [[2], [6], [8]])
+    assert table.target_names == ("d", "a")
+
+
+def test_a_text_column_becomes_one_input_for_each_category(write):
+    table = read_table(write(MIXED))
+    assert table.input_names == ("sex=F", "sex=I", "sex=M", "length")
+    np.testing.assert_array_equal(table.x, [[0, 0, 1, 0.5], [1, 0, 0, 0.25], [0, 1, 0, 0.75], [0, 0, 1, 1.5]])
+
+
+def test_a_text_target_becomes_classes_in_the_order_of_their_names(write):
+    table = read_table(write(MIXED), "sex")
+    assert table.t.tolist() == [2, 0, 1, 2] and table.t.dtype == np.int64
+    assert table.class_names == ("F", "I", "M")
+    np.testing.assert_array_equal(table.x, [[0.5, 7], [0.25, 9], [0.75, 8], [1.5, 10]])
+
+
+def test_integer_targets_are_numbers_unless_asked_for_as_classes(write):
+    path = write("a,y\n1,5\n2,-1\n3,5\n")
+    np.testing.assert_array_equal(read_table(path).t, [[5], [-1], [5]])
+    table = read_table(path, task="classification")
+    assert table.t.tolist() == [1, 0, 1] and table.class_names == ("-1", "5")
+
+
+def test_quoted_delimiters_and_line_ends_in_text(write):
+    path = write('city,note,y\n"Paris, Texas","two\nlines",1\nRome,"a ""b""",2\n"Paris, Texas","two\nlines",3\n')
+    assert read_table(path).input_names == ("city=Paris, Texas", "city=Rome", 'note=a "b"', "note=two\nlines")
+
+
+def test_text_with_commas_beside_decimal_commas(write):
+    table = read_table(write("who;a;y\nSmith, J;1,5;1\nDoe, J;2,5;2\nDoe, J;3,5;4\n"))
+    assert table.input_names == ("who=Doe, J", "who=Smith, J", "a")
+    np.testing.assert_array_equal(table.x[:, 2], [1.5, 2.5, 3.5])
+
+
+def test_latin_1(write):
+    assert read_table(write("ville,y\nOrléans,1\nPau,2\nPau,3\n".encode("latin-1"))).input_names[0] == "ville=Orléans"
+
+
+def test_ten_thousand_columns(write):
+    values = np.random.default_rng(0).integers(0, 256, (5, 10_000))
+    table = read_table(write("\n".join(",".join(map(str, row)) for row in values)))
+    np.testing.assert_array_equal(table.x, values[:, :-1])
+
+
+def test_the_fast_and_the_careful_reader_agree(write, monkeypatch):
+    path = write('k;x;y\n a;1,5;1\n"b" ;2;2\n"c;d"; 3,25 ;3\n\na;-4e1;4\n')
+    fast = read_table(path)
+    monkeypatch.setattr(delimited, "_fast", lambda *_: None)
+    np.testing.assert_array_equal(read_table(path).x, fast.x)
+    assert fast.input_names == ("k=a", "k=b", "k=c;d", "x")
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 30])
+def test_chunks_do_not_change_the_table(write, monkeypatch, chunk):
+    path = write('a,k,y\n1,"x\ny",2\n3,z,4\n\n5,"x\ny",6\n')
+    whole = read_table(path)
+    monkeypatch.setattr(delimited, "CHUNK", chunk)
+    parts = read_table(path)
+    np.testing.assert_array_equal(parts.x, whole.x)
+    assert parts.schema == whole.schema
+
+
+@pytest.mark.parametrize("content", [PLAIN, MIXED])
+def test_large_files_are_streamed_to_disk(write, monkeypatch, content):
+    path = write(content)
+    small = read_table(path)
+    monkeypatch.setattr(table_module, "STREAM_BYTES", 10)
+    monkeypatch.setattr(scratch, "BLOCK", 4)
+    large = read_table(path)
+    assert isinstance(large.x, np.memmap) and not isinstance(small.x, np.memmap)
+    np.testing.assert_array_equal(large.x, small.x)
+    np.testing.assert_array_equal(large.t, small.t)
+
+
+def test_temporary_files_go_with_the_last_view(write, monkeypatch, tmp_path):
+    path = write(PLAIN)
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(table_module, "STREAM_BYTES", 10)
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    x = read_table(path).x[1:, :1]
+    assert len(list(folder.iterdir())) == 1 and x.tolist() == [[2], [3]]
+    del x
+    assert not list(folder.iterdir())
+
+
+def test_memory_stays_bounded(write, monkeypatch):
+    monkeypatch.setattr(table_module, "STREAM_BYTES", 2**20)
+    monkeypatch.setattr(delimited, "CHUNK", 2**14)
+    monkeypatch.setattr(scratch, "BLOCK", 2**14)
+    lines = "".join(f"{i % 97},{i % 89},{i % 83},{i % 7}\n" for i in range(5000)) * 40
+    path = write("a,b,c,y\n" + lines)
+    tracemalloc.start()
+    table = read_table(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert table.x.shape == (200_000, 3)
+    assert peak < 1.5e6  # the numbers alone are 6.4 MB
+
+
+NAMES = st.text("abcxyzäµ _-,;\"'", min_size=1, max_size=6).map(lambda s: f"k{s}".strip())
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), delimiter=st.sampled_from([",", ";", "\t", " "]), header=st.booleans())
+def test_numbers_round_trip_exactly(tmp_path, data, delimiter, header):
+    width = data.draw(st.integers(2, 5))
+    rows = data.draw(st.lists(st.lists(NUMBERS, min_size=width, max_size=width), min_size=3, max_size=8))
+    rows[0][-1], rows[1][-1] = 1.0, 2.0  # the target varies
+    names = data.draw(st.lists(NAMES, min_size=width, max_size=width, unique=True)) if header else []
+    quoted = [delimiter.join('"' + name.replace('"', '""') + '"' for name in names)] if header else []
+    path = tmp_path / "round.csv"
+    path.write_text("\n".join(quoted + [delimiter.join(map(repr, row)) for row in rows]), encoding="utf-8")
+    table = read_table(path, delimiter=delimiter)
+    np.testing.assert_array_equal(np.column_stack([table.x, table.t]), rows)
+    assert not header or table.input_names + table.target_names == tuple(names)
+    np.testing.assert_array_equal(read_inputs(path, table.schema, delimiter=delimiter), table.x)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(NAMES, st.integers(-5, 5), NAMES), min_size=3, max_size=12).filter(
+        lambda r: len({c for *_, c in r}) > 1
+    )
+)
+def test_categories_round_trip(tmp_path, rows):
+    path = tmp_path / "round.csv"
+    cells = [
+        [f'"{a.replace(chr(34), chr(34) * 2)}"', str(n), f'"{c.replace(chr(34), chr(34) * 2)}"'] for a, n, c in rows
+    ]
+    path.write_text("kind,n,label\n" + "\n".join(",".join(row) for row in cells), encoding="utf-8")
+    table = read_table(path, delimiter=",")
+    assert [table.class_names[i] for i in table.t] == [c for *_, c in rows]
+    kinds = sorted({a for a, *_ in rows})
+    assert [kinds[i] for i in table.x[:, :-1].argmax(axis=1)] == [a for a, *_ in rows]
+    schema = Schema.from_dict(json.loads(json.dumps(table.schema.to_dict())))
+    assert schema == table.schema
+    np.testing.assert_array_equal(read_inputs(path, schema, delimiter=","), table.x)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.one_of(st.binary(max_size=60), st.text('1.,;\n\t "aNe-', max_size=40).map(str.encode)))
+def test_any_bytes_give_a_table_or_an_input_error(tmp_path, content):
+    path = tmp_path / "any.csv"
+    path.write_bytes(content)
+    try:
+        table = read_table(path)
+    except InputError as error:
+        assert str(path) in str(error)
+    else:
+        assert np.isfinite(table.x).all() and len(table.x) == len(table.t) >= 3
+
+
+# Name, file, options, and the words that the error must hold.
+BROKEN = [
+    ("empty", "", {}, ["is empty"]),
+    ("blank", "\n \n", {}, ["is empty"]),
+    ("header only", "a,b\n", {}, ["column names only", "at least 3"]),
+    ("one line", "1,2,3\n", {}, ["1 rows", "at least 3"]),
+    ("two rows", "a,b\n1,2\n3,4\n", {}, ["2 rows", "at least 3"]),
+    ("one column", "a\n1\n2\n3\n", {}, ["1 usable columns", "input"]),
+    ("ragged long", "a,b\n1,2\n3,4,5\n6,7\n", {}, ["line 3", "3 fields", "with 2"]),
+    ("ragged short", "a,b,c\n1,2,3\n4,5,6\n7,8\n", {}, ["line 4", "2 fields", "with 3"]),
+    ("ragged after blank lines", "\na,b\n\n1,2\n3\n4,5\n", {}, ["line 5", "1 fields"]),
+    ("ragged after a text of two lines", 'k,b\n"x\ny",2\nz\nz,3\n', {}, ["line 4", "1 fields"]),
+    ("text among numbers", "a,b\n1,2\n3,four\n5,6\n", {}, ["line 3", "column 'b'", "'four'", "numbers"]),
+    ("text in a first line", "1,2,oops\n1,2,3\n3,4,5\n5,6,7\n", {}, ["line 1", "'c3'", "'oops'", "header=True"]),
+    ("number among texts", "k,b\nx,1\ny,2\n3,4\n", {}, ["line 2", "column 'k'", "'x'"]),
+    ("thousands", 'a,b\n1,"1,000"\n2,"2"\n3,"3"\n', {}, ["line 2", "column 'b'", "'1,000'"]),
+    ("both decimal marks", "a;b\n1,5;2.5\n2,5;3.5\n3;4\n", {}, ["line 2", "column 'a'", "'1,5'"]),
+    ("underscore", "a,b\n1_0,2\n3,4\n5,6\n", {}, ["line 2", "'1_0'"]),
+    ("missing", "a,b\n1,2\n,4\n5,6\n", {}, ["line 3", "column 'a'", "missing", "is empty"]),
+    ("NA", "a,b\n1,2\nNA,4\n5,6\n", {}, ["line 3", "column 'a'", "missing", "'NA'"]),
+    ("nan", "a,b\n1,2\n3,nan\n5,6\n", {}, ["line 3", "column 'b'", "missing", "'nan'"]),
+    ("-nan", "a,b\n1,2\n3,-NaN\n5,6\n", {}, ["line 3", "column 'b'", "missing"]),
+    ("missing text", "k,b\nx,2\n?,4\ny,6\n", {}, ["line 3", "column 'k'", "missing", "'?'"]),
+    ("inf", "a,b\n1,2\n3,inf\n5,6\n", {}, ["line 3", "column 'b'", "'inf'", "finite"]),
+    ("overflow", "a,b\n1,2\n3,-1e999\n5,6\n", {}, ["line 3", "column 'b'", "'-1e999'", "finite"]),
+    ("same name twice", "a,b,a\n1,2,3\n", {}, ["'a'", "2 times"]),
+    ("no name", ",a,b\n0,1,2\n", {}, ["column 1", "no name"]),
+    ("binary", b"PK\x03\x04\x00\x00rest", {}, ["not a text file"]),
+    ("compressed", gzip.compress(b"a,b\n1,2\n" * 9, mtime=1), {}, ["not a text file"]),
+    ("constant target", "a,b\n1,2\n3,2\n5,2\n", {}, ["target 'b'", "one value"]),
+    ("one class", "a,b\n1,x\n3,x\n5,x\n", {}, ["target 'b'", "one value"]),
+    ("wrong target", PLAIN, {"targets": ["yy"]}, ["'yy'", "'y'"]),
+    ("target in capitals", "size,price\n1,2\n", {"targets": "Price"}, ["did you mean 'price'"]),
+    ("target number", PLAIN, {"targets": [4]}, ["no column 4", "3"]),
+    ("target twice", PLAIN, {"targets": ["y", 3]}, ["once"]),
+    ("target dropped", PLAIN, {"targets": ["y"], "drop": ["y"]}, ["dropped"]),
+    ("no inputs", PLAIN, {"targets": ["a", "b", "y"]}, ["needs an input"]),
+    ("two targets of classes", "k,a,y\nx,1,2\ny,2,3\nz,4,5\n", {"targets": ["k", "y"]}, ["alone"]),
+    ("regression on text", MIXED, {"targets": "sex", "task": "regression"}, ["'sex'", "needs numbers"]),
+    ("classes of fractions", PLAIN, {"task": "classification"}, ["'y'", "0.5", "whole numbers"]),
+    ("unknown task", PLAIN, {"task": "ranking"}, ["'ranking'"]),
+    (
+        "too many categories",
+        "k,y\n" + "".join(f"k{i}x,{i}\n" for i in range(101)),
+        {},
+        ["line 102", "'k'", "100", "drop"],
+    ),
+    ("endless field", 'k,y\n"' + "x" * 200_000 + '",1\nz,2\nz,3\n', {}, ["line 2", "field"]),
+]
+
+
+@pytest.mark.parametrize(("content", "options", "words"), [b[1:] for b in BROKEN], ids=[b[0] for b in BROKEN])
+def test_broken_files(write, content, options, words):
+    path = write(content)
+    with pytest.raises(InputError) as error:
+        read_table(path, **options)
+    for word in [*words, *([] if {"targets", "task"} & set(options) else [str(path)])]:
+        assert word in str(error.value)
+
+
+def test_no_such_file_and_folder(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        read_table(tmp_path / "nothing.csv")
+    with pytest.raises(InputError, match="is a folder"):
+        read_table(tmp_path)
+
+
+def test_inputs_are_found_by_name(write):
+    schema = read_table(write(MIXED)).schema
+    x = read_inputs(write("id;length;sex\nq;1,5;F\nr;2,5;M\n", "new.csv"), schema)
+    np.testing.assert_array_equal(x, [[1, 0, 0, 1.5], [0, 0, 1, 2.5]])
+    np.testing.assert_array_equal(read_inputs(write("sex,length\nI,3\n", "one.csv"), schema), [[0, 1, 0, 3]])
+
+
+def test_inputs_of_headerless_files(write):
+    schema = read_table(write("1,2,3\n4,5,6\n7,8,10\n"), targets=1).schema
+    np.testing.assert_array_equal(read_inputs(write("2,3\n", "two.csv"), schema), [[2, 3]])
+    np.testing.assert_array_equal(read_inputs(write("1,2,3\n", "three.csv"), schema), [[2, 3]])
+    with pytest.raises(InputError, match="4 columns, wanted the 2 inputs, or all 3"):
+        read_inputs(write("1,2,3,4\n", "four.csv"), schema)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("sex,lenght\nM,1\n", ["no column 'length'", "did you mean 'lenght'"]),
+        ("sex,length\nM,1\nX,2\n", ["line 3", "column 'sex'", "'X'", "'F', 'I', 'M'"]),
+        ("sex,length\nM,1\nM,\n", ["line 3", "column 'length'", "missing"]),
+        ("sex,length\n", ["no rows"]),
+        ("M,1\nF,2\n", ["no column 'sex'"]),
+        ("sex,length\nM,1\nM\n", ["line 3", "1 fields"]),
+    ],
+)
+def test_broken_inputs(write, content, words):
+    schema = read_table(write(MIXED)).schema
+    with pytest.raises(InputError) as error:
+        read_inputs(write(content, "new.csv"), schema)
+    for word in words:
+        assert word in str(error.value)
+
+
+A = np.arange(20.0).reshape(5, 4) ** 1.5
+
+
+@pytest.mark.parametrize("targets", [None, [3, 4], [1], ["c4"]])
+def test_npy_is_mapped_not_copied(tmp_path, targets):
+    np.save(tmp_path / "a.npy", A)
+    table = read_table(tmp_path / "a.npy", targets)
+    places = {None: [3], "[3, 4]": [2, 3], "[1]": [0], "['c4']": [3]}[targets and str(targets)]
+    rest = [i for i in range(4) if i not in places]
+    np.testing.assert_array_equal(table.x, A[:, rest])
+    np.testing.assert_array_equal(table.t, A[:, places])
+    for part in (table.x, table.t):
+        assert isinstance(part, np.memmap) and part.strides == (32, 8)  # a slice of the file's rows
+
+
+def test_npy_columns_apart_are_gathered_on_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(scratch, "BLOCK", 8)
+    np.save(tmp_path / "a.npy", A)
+    table = read_table(tmp_path / "a.npy", 2)
+    assert isinstance(table.x, np.memmap)
+    np.testing.assert_array_equal(table.x, A[:, [0, 2, 3]])
+    np.testing.assert_array_equal(read_inputs(tmp_path / "a.npy", table.schema), A[:, [0, 2, 3]])
+    np.save(tmp_path / "x.npy", A[:, :3])
+    np.testing.assert_array_equal(read_inputs(tmp_path / "x.npy", table.schema), A[:, :3])
+
+
+def test_npz_and_integer_arrays(tmp_path):
+    np.savez(tmp_path / "a.npz", x=A, t=np.array([3, 5, 3, 5, 5]))
+    assert read_table(tmp_path / "a.npz").t.tolist() == [[3], [5], [3], [5], [5]]
+    table = read_table(tmp_path / "a.npz", task="classification")
+    assert table.t.tolist() == [0, 1, 0, 1, 1] and table.class_names == ("3", "5")
+    np.testing.assert_array_equal(table.x, A)
+    np.savez(tmp_path / "one.npz", A)
+    np.testing.assert_array_equal(read_table(tmp_path / "one.npz").x, A[:, :3])
+
+
+@pytest.mark.parametrize(
+    ("save", "arrays", "words"),
+    [
+        (np.save, A[0], ["shape (4,)", "(patterns, columns)"]),
+        (np.save, A[None], ["shape (1, 5, 4)"]),
+        (np.save, A[:0], ["shape (0, 4)"]),
+        (np.save, A[:2], ["2 rows"]),
+        (np.save, A.astype(str), ["type <U"]),
+        (np.save, A.astype(complex), ["complex"]),
+        (np.save, A.astype(object), ["numpy.save"]),
+        (np.save, np.where(A[3, 1] == A, np.nan, A), ["nan in row 3, column 1"]),
+        (np.save, np.ones((5, 2)), ["target 'c2'", "one value"]),
+        (np.savez, {"x": A, "t": A[:3]}, ["5 rows in x and 3 in t"]),
+        (np.savez, {"x": A, "y": A}, ["arrays x, y", "wanted x and t"]),
+        (np.savez, {"x": A, "t": A[None]}, ["shape (1, 5, 4)"]),
+    ],
+)
+def test_broken_arrays(tmp_path, save, arrays, words):
+    path = tmp_path / ("a.npz" if save is np.savez else "a.npy")
+    save(path, **arrays) if isinstance(arrays, dict) else save(path, arrays)
+    with pytest.raises(InputError) as error:
+        read_table(path)
+    for word in [*words, str(path)]:
+        assert word in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
+def test_damaged_arrays(tmp_path, name):
+    np.savez(tmp_path / "whole.npz", A)
+    np.save(tmp_path / "whole.npy", A)
+    whole = (tmp_path / f"whole{name[1:]}").read_bytes()
+    for content in (whole[: len(whole) // 2], b"not an array", b"\x93NUMPY"):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match="write it again"):
+            read_table(tmp_path / name)
