@@ -3,6 +3,7 @@
 from pwl import activations, algorithms, data, layers
 from pwl.activations import PiecewiseLinear
 from pwl.algorithms import MOLF, OWOBP, AdAct, adact_step, molf_step, owo_bp_step, owo_step
+from pwl.checkpoint import Checkpoint
 from pwl.errors import InputError
 from pwl.initialise import initialise
 from pwl.insert_hinge import insert_hinge
@@ -18,7 +19,28 @@ from pwl.version import VERSION
 __version__ = VERSION
 
 __all__ = [
-    "MOLF", "OLS", "OWOBP", "AdAct", "InputError", "Network", "Patterns", "Penalties", "PiecewiseLinear", "Preparation",
-    "Record", "activations", "adact_step", "algorithms", "data", "evaluate", "initialise", "insert_hinge", "layers", "molf_step", "owo_bp_step",
-    "owo_step", "train",
+    "MOLF",
+    "OLS",
+    "OWOBP",
+    "AdAct",
+    "Checkpoint",
+    "InputError",
+    "Network",
+    "Patterns",
+    "Penalties",
+    "PiecewiseLinear",
+    "Preparation",
+    "Record",
+    "activations",
+    "adact_step",
+    "algorithms",
+    "data",
+    "evaluate",
+    "initialise",
+    "insert_hinge",
+    "layers",
+    "molf_step",
+    "owo_bp_step",
+    "owo_step",
+    "train",
 ]

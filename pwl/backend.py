@@ -11,7 +11,17 @@ from pwl.errors import InputError
 
 Array = Any  # an array of any Array API namespace; NumPy, CuPy and array_api_strict are tested
 
-__all__ = ["Array", "array_namespace", "gram", "host", "is_numpy_array", "like", "namespace_named"]
+__all__ = ["Array", "array_namespace", "as_array", "gram", "host", "is_numpy_array", "like", "namespace_named"]
+
+
+def as_array(a: Any, name: str) -> Array:
+    """`a` itself where it is an array of any kind (a memory map too), else NumPy's array of it; data frames become arrays."""
+    if hasattr(a, "shape") and hasattr(a, "dtype") and not hasattr(a, "to_numpy"):
+        return a
+    try:
+        return np.asarray(a)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} can't be made an array: rows of the same length, of numbers, were wanted") from None
 
 
 def host(a: Array) -> np.ndarray:
@@ -50,4 +60,6 @@ def namespace_named(device: str) -> Any:
         reason = "no GPU was found"
     except Exception as failure:  # a missing package, library or driver: each raises its own kind
         reason = str(failure).splitlines()[0] if str(failure) else type(failure).__name__
-    raise InputError(f"the GPU can't be used: {reason}. Install CuPy for your CUDA version, check the driver, or stay on the CPU")
+    raise InputError(
+        f"the GPU can't be used: {reason}. Install CuPy for your CUDA version, check the driver, or stay on the CPU"
+    )

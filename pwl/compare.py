@@ -70,12 +70,18 @@ def pick(names: Sequence[str]) -> dict[str, Contender]:
     """Contenders by name, in the order given; InputError suggests the nearest name for an unknown one."""
     unknown = [name for name in names if name not in CONTENDERS]
     if unknown:
-        raise InputError(f"unknown algorithm {unknown[0]!r}{nearest(unknown[0], CONTENDERS)}; there are {', '.join(CONTENDERS)}")
+        raise InputError(
+            f"unknown algorithm {unknown[0]!r}{nearest(unknown[0], CONTENDERS)}; there are {', '.join(CONTENDERS)}"
+        )
     return {name: CONTENDERS[name] for name in names}
 
 
 def compare(
-    x: np.ndarray, t: np.ndarray, names: Sequence[str], settings: Settings, watch: Callable[[str, int, int], None] | None = None
+    x: np.ndarray,
+    t: np.ndarray,
+    names: Sequence[str],
+    settings: Settings,
+    watch: Callable[[str, int, int], None] | None = None,
 ) -> Iterator[Outcome]:
     """Runs every contender on every fold, all from the same starting weights, and yields the outcomes as they come.
 

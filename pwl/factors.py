@@ -23,7 +23,9 @@ class Factors(NamedTuple):
     dependent: tuple[int, ...]
 
 
-def block_system(net: Network, patterns: Patterns, G: Mapping[str, Array], D: Mapping[str, Array], penalties: Penalties) -> tuple[Array, Array]:
+def block_system(
+    net: Network, patterns: Patterns, G: Mapping[str, Array], D: Mapping[str, Array], penalties: Penalties
+) -> tuple[Array, Array]:
     """H_b (b, b) and g_b (b,) with one block per unit of each key of the direction D, Eq. (19); G: gradients of J."""
     xp = array_namespace(net.theta)
     (H,) = patterns.reduce(block_curvature(D), net)
@@ -45,7 +47,9 @@ def block_factors(
     return Factors(change, z, dependent)
 
 
-def one_factor(net: Network, patterns: Patterns, G: Mapping[str, Array], D: Mapping[str, Array], penalties: Penalties) -> Factors:
+def one_factor(
+    net: Network, patterns: Patterns, G: Mapping[str, Array], D: Mapping[str, Array], penalties: Penalties
+) -> Factors:
     """One z = g / h along the whole direction, Eqs. (20), (24); 0 where the direction changes no output."""
     xp = array_namespace(net.theta)
     (curvature,) = patterns.reduce(line_curvature(D), net)

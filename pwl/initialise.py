@@ -37,7 +37,10 @@ def start(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> N
     if count < 2:
         raise InputError("only one pattern came: net control needs the spread of the nets over at least two")
     if count < net.n_basis:
-        warnings.warn(f"{count} patterns are fewer than the {net.n_basis} basis functions: the output weights can fit any targets", stacklevel=3)
+        warnings.warn(
+            f"{count} patterns are fewer than the {net.n_basis} basis functions: the output weights can fit any targets",
+            stacklevel=3,
+        )
     for index, layer in enumerate(net.layers):
         if layer.kind == "map" and net.net_control:
             net = net_control(net, patterns, index)
@@ -53,9 +56,9 @@ def net_control(net: Network, patterns: Patterns, index: int) -> Network:
     A net that is constant over the patterns keeps its weights and only gets the mean.
     """
     (mean,) = patterns.reduce(nets(index, None), net)
-    (variance,) = patterns.reduce(nets(index, mean), net)
-    m, std = host(mean), np.sqrt(host(variance))
-    varies = std > 1e-6 * np.finfo(std.dtype).eps ** 0.5 * np.abs(m)
+    offset, second = map(host, patterns.reduce(nets(index, mean), net))  # offset: the mean's own rounding
+    m, std = host(mean) + offset, np.sqrt(np.maximum(second - offset**2, 0))
+    varies = std > 64 * np.finfo(std.dtype).eps * np.abs(m)  # what rounding alone gives a constant net is below
     scale = np.where(varies, NET_STD / np.where(varies, std, 1), 1)
     key = f"{index}.W"
     W = scale[:, None] * host(net.parts[key])

@@ -29,7 +29,9 @@ class SquaredError:
         bad = np.argwhere(~np.isfinite(t))
         if len(bad):
             row, column = bad[0]
-            raise InputError(f"target in row {first_row + row}, column {column} is {t[row, column]}: remove or fill such rows first")
+            raise InputError(
+                f"target in row {first_row + row}, column {column} is {t[row, column]}: remove or fill such rows first"
+            )
 
     def errors(self, y: Array, t: Array) -> Array:
         """Error of each pattern (Nv,)."""
@@ -70,12 +72,18 @@ class CrossEntropy:
 
     def check_targets(self, t: np.ndarray, n_outputs: int, first_row: int = 0) -> None:
         if t.ndim != 1:
-            raise InputError(f"cross-entropy wants one integer label per pattern, shape (patterns,), but {_shape(t)} came")
+            raise InputError(
+                f"cross-entropy wants one integer label per pattern, shape (patterns,), but {_shape(t)} came"
+            )
         if t.dtype.kind not in "iu":
-            raise InputError(f"cross-entropy wants integer labels 0..{n_outputs - 1}, but an array of {t.dtype} came: convert it with astype(int)")
+            raise InputError(
+                f"cross-entropy wants integer labels 0..{n_outputs - 1}, but an array of {t.dtype} came: convert it with astype(int)"
+            )
         bad = np.flatnonzero((t < 0) | (t >= n_outputs))
         if len(bad):
-            raise InputError(f"label {t[bad[0]]} in row {first_row + bad[0]} is outside 0..{n_outputs - 1} for a net with {n_outputs} outputs")
+            raise InputError(
+                f"label {t[bad[0]]} in row {first_row + bad[0]} is outside 0..{n_outputs - 1} for a net with {n_outputs} outputs"
+            )
 
     def errors(self, y: Array, t: Array) -> Array:
         xp = array_namespace(y)
@@ -127,7 +135,8 @@ def softmax(y: Array) -> Array:
 def one_hot(t: Array, y: Array) -> Array:
     """Boolean (Nv, M): true where the column is the pattern's label."""
     xp = array_namespace(y)
-    return t[:, None] == xp.arange(y.shape[1], dtype=t.dtype)[None, :]
+    labels = xp.astype(t, xp.int64, copy=False)  # an 8-bit label can't count to more than 256 columns
+    return labels[:, None] == xp.arange(y.shape[1], dtype=xp.int64)[None, :]
 
 
 def _shape(t: np.ndarray) -> str:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pwl import activations
-from pwl.backend import Array, array_namespace, host, like, namespace_named
+from pwl.backend import Array, array_namespace, as_array, host, like, namespace_named
 from pwl.errors import InputError
 from pwl.layers import Dense
 from pwl.losses import LOSSES, softmax
@@ -110,16 +110,33 @@ class Network:
 
         Raises InputError for sizes below 1, an unknown name, or weights whose shape does not fit.
         """
-        widths = (n_hidden,) if isinstance(n_hidden, (int, np.integer)) else tuple(n_hidden)
-        for name, count in (("n_inputs", n_inputs), ("n_outputs", n_outputs), *(("n_hidden", width) for width in widths)):
+        widths = tuple(n_hidden) if isinstance(n_hidden, (Sequence, np.ndarray)) else (n_hidden,)
+        for name, count in (
+            ("n_inputs", n_inputs),
+            ("n_outputs", n_outputs),
+            *(("n_hidden", width) for width in widths),
+        ):
             if not isinstance(count, (int, np.integer)) or isinstance(count, bool) or count < 1:
                 raise InputError(f"{name} must be a whole number, 1 or more, not {count!r}")
         if not widths:
             raise InputError("n_hidden is empty: give at least one hidden layer")
         activation = activations.resolve(activation)
         layers = tuple(layer for width in widths for layer in (Dense(int(width)), activation))
-        net = Network.build(layers, (int(n_inputs),), int(n_outputs), bypass=bypass, loss=loss, seed=seed, dtype=dtype, net_control=net_control)
-        return net if W is None else _with_hidden_weights(net, W if len(widths) > 1 else [W])
+        net = Network.build(
+            layers,
+            (int(n_inputs),),
+            int(n_outputs),
+            bypass=bypass,
+            loss=loss,
+            seed=seed,
+            dtype=dtype,
+            net_control=net_control,
+        )
+        if W is None:
+            return net
+        if len(widths) > 1 and not isinstance(W, Sequence):
+            raise InputError(f"W must be a list of arrays of hidden weights, one a layer, not {type(W).__name__}")
+        return _with_hidden_weights(net, W if len(widths) > 1 else [W])
 
     @staticmethod
     def build(
@@ -134,12 +151,17 @@ class Network:
         net_control: bool = True,
     ) -> Network:
         """Network of `layers` with starting parameters: each layer draws from a generator keyed (seed, layer)."""
-        if loss not in LOSSES:
+        if not isinstance(loss, str) or loss not in LOSSES:
             raise InputError(f"unknown loss {loss!r}: use one of {', '.join(LOSSES)}")
         if LOSSES[loss].classes and n_outputs < 2:
             raise InputError(f"cross-entropy needs one output per class, 2 or more, not {n_outputs}")
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise InputError(f"dtype must be float32 or float64, not {np.dtype(dtype)}")
+        try:
+            known = np.dtype(dtype) in (np.float32, np.float64)
+        except TypeError:
+            known = False
+        if not known:
+            raise InputError(f"dtype must be float32 or float64, not {dtype!r}")
+        check_seed(seed)
         layout = lay_out(layers, input_shape, n_outputs, bypass)
         theta = np.zeros(layout.size, dtype=dtype)
         buffers: dict[str, Array] = {}
@@ -167,9 +189,9 @@ class Network:
         """Flat vector like theta from parts by slot key; zero where a part is missing."""
         xp = array_namespace(self.theta)
         zero = xp.zeros_like(self.theta)
-        return xp.concat([
-            xp.reshape(parts[s.key], (-1,)) if s.key in parts else zero[s.start : s.stop] for s in self.layout.slots
-        ])
+        return xp.concat(
+            [xp.reshape(parts[s.key], (-1,)) if s.key in parts else zero[s.start : s.stop] for s in self.layout.slots]
+        )
 
     @cached_property
     def parts(self) -> dict[str, Array]:
@@ -257,7 +279,12 @@ class Network:
     @property
     def floats_per_pattern(self) -> int:
         """Work numbers a pattern needs in the largest statistic, for the memory bound."""
-        return math.prod(self.input_shape) + 2 * self.n_basis + 6 * self.n_outputs + 7 * sum(math.prod(s) for s in self.layout.shapes[1:])
+        return (
+            math.prod(self.input_shape)
+            + 2 * self.n_basis
+            + 6 * self.n_outputs
+            + 7 * sum(math.prod(s) for s in self.layout.shapes[1:])
+        )
 
     # ---- passes
 
@@ -314,7 +341,9 @@ class Network:
         """dy (Nv, M), the change of the outputs along parameter directions of the body by slot key."""
         dx = None
         for index, d in enumerate(self.by_layer(direction)):
-            dx = self.layers[index].tangent(self.layer_parameters[index], self.layer_buffers[index], saved[index], d, dx)
+            dx = self.layers[index].tangent(
+                self.layer_parameters[index], self.layer_buffers[index], saved[index], d, dx
+            )
         xp = array_namespace(self.theta)
         return xp.reshape(dx, (dx.shape[0], -1)) @ self.W_oh.T
 
@@ -330,15 +359,51 @@ class Network:
     def predict_proba(self, x: Any) -> Array:
         """Class probabilities (Nv, M); only for cross-entropy nets."""
         if not self.loss.classes:
-            raise InputError("predict_proba is for nets with loss='cross_entropy'; this one has squared error: use predict")
+            raise InputError(
+                "predict_proba is for nets with loss='cross_entropy'; this one has squared error: use predict"
+            )
         return softmax(self._predicted(x))
 
-    def _predicted(self, x: Any) -> Array:
+    def check_initialised(self) -> None:
+        """InputError where the network has not been started on training data."""
         if not self.initialised:
-            raise InputError("this network has not been initialised: call pwl.initialise(net, (x, t)) or pwl.train first")
-        x = x if hasattr(x, "shape") else np.asarray(x)
+            raise InputError(
+                "this network has not been initialised: call pwl.initialise(net, (x, t)) or pwl.train first"
+            )
+
+    def with_preparation(self, preparation: Any) -> Network:
+        """The same network with the preparation its data went through: `predict` then takes and gives raw units.
+
+        Raises InputError where the preparation has another number of inputs or targets than the network.
+        """
+        n_inputs, n_outputs = len(preparation.inputs.scale), len(preparation.target_scale)
+        if n_inputs != self.input_shape[-1] or n_outputs != self.n_outputs:
+            raise InputError(
+                f"a preparation for {self.input_shape[-1]} inputs and {self.n_outputs} outputs was wanted, "
+                f"one for {n_inputs} and {n_outputs} came"
+            )
+        return dataclasses.replace(self, preparation=preparation)
+
+    def save(self, path: Any, record: Any = None) -> None:
+        """Writes the network, its preparation and, if given, its record to a safetensors file; see `pwl.save.save`."""
+        from pwl.save import save
+
+        save(self, path, record)
+
+    @staticmethod
+    def load(path: Any) -> Network:
+        """The network in a file that `save` wrote; InputError for one that isn't ours, is damaged or newer."""
+        from pwl.save import load
+
+        return load(path).net
+
+    def _predicted(self, x: Any) -> Array:
+        self.check_initialised()
+        x = as_array(x, "inputs x")
         if x.ndim != 1 + len(self.input_shape) or tuple(x.shape[1:]) != self.input_shape:
-            raise InputError(f"inputs of shape (patterns, {', '.join(map(str, self.input_shape))}) were wanted, but {tuple(x.shape)} came")
+            raise InputError(
+                f"inputs of shape (patterns, {', '.join(map(str, self.input_shape))}) were wanted, but {tuple(x.shape)} came"
+            )
         xp = array_namespace(self.theta)
         rows = max(1, (1 << 22) // self.floats_per_pattern)
         found = [self._block_outputs(x[first : first + rows], first) for first in range(0, x.shape[0], rows)]
@@ -352,27 +417,41 @@ class Network:
         return self.outputs(like(x, self.theta))
 
 
-def check_finite(x: np.ndarray, first_row: int) -> None:
+def check_seed(seed: Any) -> None:
+    """InputError where no random numbers can be drawn from `seed`."""
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise InputError(f"seed must be a whole number, 0 or more, not {seed!r}")
+
+
+def check_finite(x: np.ndarray, first_row: int, what: str = "input") -> None:
     """InputError naming row and column of the first number that is NaN or infinite."""
     if x.dtype.kind not in "fiub":
-        raise InputError(f"inputs must be real numbers, but an array of {x.dtype} came")
+        raise InputError(f"{what}s must be real numbers, but an array of {x.dtype} came")
     if not np.isfinite(np.sum(x, dtype=np.float64)):  # one cheap pass; the search only where it fails
         bad = np.argwhere(~np.isfinite(x))
         if len(bad):
             row, *column = bad[0]
             where = ", ".join(map(str, column))
-            raise InputError(f"input in row {first_row + row}, column {where} is {x[tuple(bad[0])]}: remove or fill such rows first")
+            raise InputError(
+                f"{what} in row {first_row + row}, column {where} is {x[tuple(bad[0])]}: remove or fill such rows first"
+            )
 
 
 def _with_hidden_weights(net: Network, weights: Sequence[Any]) -> Network:
     keys = net.keys("map")
     if len(weights) != len(keys):
-        raise InputError(f"W holds weights for {len(weights)} hidden layers, the net has {len(keys)}: give one array a layer")
+        raise InputError(
+            f"W holds weights for {len(weights)} hidden layers, the net has {len(keys)}: give one array a layer"
+        )
     given = {}
     for key, W in zip(keys, weights, strict=True):
-        W = np.asarray(W)
+        W = host(as_array(W, "hidden weights W"))
         if W.shape != net.parts[key].shape:
-            raise InputError(f"hidden weights of shape {net.parts[key].shape} (threshold first) were wanted, but {W.shape} came")
+            raise InputError(
+                f"hidden weights of shape {net.parts[key].shape} (threshold first) were wanted, but {W.shape} came"
+            )
+        if W.dtype.kind not in "fiu":
+            raise InputError(f"hidden weights W must be real numbers, but an array of {W.dtype} came")
         if not np.all(np.isfinite(W)):
             raise InputError("hidden weights W must be finite numbers")
         given[key] = np.asarray(W, dtype=net.theta.dtype)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pwl.backend import Array, array_namespace, host, like
+from pwl.backend import Array, array_namespace, as_array, host, like
 from pwl.comm import Communicator, Serial
 from pwl.errors import InputError
 from pwl.network import Network, check_finite
@@ -48,8 +48,11 @@ def _max(a: Array, b: Array) -> Array:
 
 
 def _fold(a: Array, b: Array) -> Array:
-    xp = array_namespace(a)
-    return xp.linalg.qr(xp.concat([a, b], axis=0), mode="reduced")[1]
+    return _triangle(array_namespace(a).concat([a, b], axis=0))
+
+
+def _triangle(rows: Array) -> Array:
+    return array_namespace(rows).linalg.qr(rows, mode="reduced")[1]
 
 
 COMBINE = {"sum": _sum, "min": _min, "max": _max, "qr": _fold}
@@ -78,12 +81,20 @@ class Patterns:
         block_bytes: int = BLOCK_BYTES,
         comm: Communicator | None = None,
     ) -> None:
-        self.x, self.t = _as_array(x, "inputs x"), _as_array(t, "targets t")
-        self.preparation, self.block_bytes, self.comm = preparation, block_bytes, comm or Serial()
+        self.x, self.t = as_array(x, "inputs x"), as_array(t, "targets t")
+        self.preparation, self.block_bytes, self.comm = preparation, _checked_bytes(block_bytes), comm or Serial()
         if self.x.ndim < 2:
-            raise InputError(f"inputs of shape (patterns, inputs) were wanted, but {tuple(self.x.shape)} came: use x[:, None] for one input")
+            raise InputError(
+                f"inputs of shape (patterns, inputs) were wanted, but {tuple(self.x.shape)} came: use x[:, None] for one input"
+            )
+        if self.t.ndim == 0:
+            raise InputError(
+                f"targets of shape (patterns, outputs) or (patterns,) were wanted, but a single number came: {self.t!r}"
+            )
         if self.x.shape[0] != self.t.shape[0]:
-            raise InputError(f"there are {self.x.shape[0]} inputs but {self.t.shape[0]} targets: each pattern needs one of each")
+            raise InputError(
+                f"there are {self.x.shape[0]} inputs but {self.t.shape[0]} targets: each pattern needs one of each"
+            )
         if self.x.shape[0] == 0:
             raise InputError("no patterns came: at least two are needed to train")
         self.weights = None if weights is None else _checked_weights(weights, self.x.shape[0])
@@ -107,7 +118,14 @@ class Patterns:
     def take(self, rows: Any) -> Patterns:
         """Patterns of the given rows (a slice or indices)."""
         weights = None if self.weights is None else self.weights[rows]
-        return Patterns(self.x[rows], self.t[rows], weights, preparation=self.preparation, block_bytes=self.block_bytes, comm=self.comm)
+        return Patterns(
+            self.x[rows],
+            self.t[rows],
+            weights,
+            preparation=self.preparation,
+            block_bytes=self.block_bytes,
+            comm=self.comm,
+        )
 
     def block_rows(self, net: Network, floats: int = 0) -> int:
         """Patterns in a block, so that the work arrays stay within the bound and, where they can, in the cache."""
@@ -132,7 +150,8 @@ class Patterns:
         rows = self.block_rows(net, statistic.floats)
 
         def compute(first: int) -> tuple[Array, ...]:
-            return statistic.compute(net, *self.block(net, first, min(first + rows, len(self))))
+            values = statistic.compute(net, *self.block(net, first, min(first + rows, len(self))))
+            return tuple(map(_triangle, values)) if statistic.combine == "qr" else values
 
         starts = range(0, len(self), rows)
         total: list[Array] = []
@@ -154,11 +173,15 @@ class Patterns:
     def check(self, net: Network) -> None:
         """InputError where the patterns do not fit the network, naming row and column of what is wrong."""
         if tuple(self.x.shape[1:]) != net.input_shape:
-            raise InputError(f"inputs of shape (patterns, {', '.join(map(str, net.input_shape))}) were wanted, but {tuple(self.x.shape)} came")
+            raise InputError(
+                f"inputs of shape (patterns, {', '.join(map(str, net.input_shape))}) were wanted, but {tuple(self.x.shape)} came"
+            )
         for first, last in self._host_blocks():
             x, t = host(self.x[first:last]), host(self.t[first:last])
             check_finite(x, first)
             if self.preparation is not None:
+                if t.dtype.kind == "f":  # the preparation checks as well, but knows only the row within the block
+                    check_finite(t, first, "target")
                 t = self.preparation.transform(x, t)[1]
             if not net.loss.classes and t.ndim == 1 and net.n_outputs == 1:
                 t = t[:, None]
@@ -175,17 +198,14 @@ def host_or_device(a: Any) -> Any:
     return np.asarray(a) if isinstance(a, np.ndarray) else a
 
 
-def _as_array(a: Any, name: str) -> Any:
-    if hasattr(a, "shape") and hasattr(a, "dtype"):
-        return a if not hasattr(a, "to_numpy") else np.asarray(a)
-    try:
-        return np.asarray(a)
-    except ValueError:
-        raise InputError(f"{name} can't be made an array: its rows have different lengths") from None
+def _checked_bytes(block_bytes: Any) -> int:
+    if not isinstance(block_bytes, (int, float, np.number)) or not 1 <= block_bytes < float("inf"):
+        raise InputError(f"block_bytes must be a number of bytes, 1 or more, not {block_bytes!r}")
+    return int(block_bytes)
 
 
 def _checked_weights(weights: Any, n: int) -> np.ndarray:
-    w = host(_as_array(weights, "weights"))
+    w = host(as_array(weights, "weights"))
     if w.shape != (n,):
         raise InputError(f"weights of shape ({n},), one a pattern, were wanted, but {w.shape} came")
     if w.dtype.kind not in "fiub" or not np.all(np.isfinite(w)) or np.any(w < 0) or not np.any(w > 0):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import NamedTuple
 
 from pwl.backend import Array, array_namespace
@@ -26,18 +27,28 @@ class Penalties:
     def __post_init__(self) -> None:
         for name in ("ridge", "l2", "curves"):
             value = getattr(self, name)
-            if not 0 <= value < float("inf"):
+            if not isinstance(value, Real) or not 0 <= value < float("inf"):
                 raise InputError(f"the penalty {name} must be 0 or a positive number, not {value!r}")
 
     def value(self, net: Network) -> float:
         """J - E at the network's parameters."""
         forms = ((self._form(net, key), part) for key, part in net.parts.items())
-        return sum((form.weight * float(array_namespace(part).sum(form.map(part) ** 2)) for form, part in forms if form.weight), 0.0)
+        return sum(
+            (
+                form.weight * float(array_namespace(part).sum(form.map(part) ** 2))
+                for form, part in forms
+                if form.weight
+            ),
+            0.0,
+        )
 
     def add_gradient(self, net: Network, G: dict[str, Array]) -> dict[str, Array]:
         """Negative gradients of J from those of E."""
         forms = {key: self._form(net, key) for key in G}
-        return {key: g - 2 * f.weight * f.adjoint(f.map(net.parts[key])) if (f := forms[key]).weight else g for key, g in G.items()}
+        return {
+            key: g - 2 * f.weight * f.adjoint(f.map(net.parts[key])) if (f := forms[key]).weight else g
+            for key, g in G.items()
+        }
 
     def curvature(self, net: Network, key: str, D: Array) -> Array:
         """Second derivative of J - E along each unit's row of a direction D, (units,)."""

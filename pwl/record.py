@@ -63,9 +63,17 @@ class Record:
         """One more iteration. A series that first appears now has None for the iterations before."""
         length = len(self)
         for name, value in row.items():
-            self.series.setdefault(name, [None] * length).append(value)
+            self.series.setdefault(name, [None] * length).append(
+                host(value).tolist() if hasattr(value, "shape") else value
+            )
         for values in self.series.values():
             values.extend([None] * (length + 1 - len(values)))
+
+    def trim(self) -> None:
+        """Drops a row that was only half written when the run was interrupted."""
+        whole = min((len(values) for values in self.series.values()), default=0)
+        for values in self.series.values():
+            del values[whole:]
 
     def stop(self, code: str, detail: str = "") -> None:
         self.stop_code = code
@@ -85,7 +93,11 @@ class Record:
     def from_dict(cls, d: dict[str, Any]) -> Record:
         record = cls(d["settings"])
         record.series = d["series"]
-        record.best_iteration, record.stop_code, record.stop_reason = d["best_iteration"], d["stop_code"], d["stop_reason"]
+        record.best_iteration, record.stop_code, record.stop_reason = (
+            d["best_iteration"],
+            d["stop_code"],
+            d["stop_reason"],
+        )
         return record
 
 

@@ -16,7 +16,14 @@ from pwl.compare import Outcome
 from pwl.record import plain
 from pwl.write import write_atomic
 
-ERRORS = ("error", "validation_error", "test_error", "classification_error", "validation_classification_error", "test_classification_error")
+ERRORS = (
+    "error",
+    "validation_error",
+    "test_error",
+    "classification_error",
+    "validation_classification_error",
+    "test_classification_error",
+)
 
 
 def summarise(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
@@ -28,14 +35,18 @@ def summarise(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
         for series in ERRORS:
             if series in own[0].record:
                 values = np.array([outcome.at_best(series) for outcome in own])
-                row[series], row[f"{series}_std"] = float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else 0.0
+                row[series], row[f"{series}_std"] = (
+                    float(values.mean()),
+                    float(values.std(ddof=1)) if len(values) > 1 else 0.0,
+                )
         row["iterations"] = float(np.mean([outcome.record.iterations for outcome in own]))
         row["multiplies"] = float(np.mean([outcome.record["multiplies"][-1] for outcome in own]))
         row["own_multiplies"] = float(np.mean([outcome.record["own_multiplies"][-1] for outcome in own]))
         row["seconds"] = float(np.mean([outcome.record["seconds"][-1] for outcome in own]))
         row["best_iteration"] = float(np.mean([outcome.record.best_iteration for outcome in own]))
         row["stopped"] = ", ".join(
-            code if count == len(own) else f"{code} x{count}" for code, count in Counter(o.record.stop_code for o in own).most_common()
+            code if count == len(own) else f"{code} x{count}"
+            for code, count in Counter(o.record.stop_code for o in own).most_common()
         )
         rows.append(row)
     return rows
@@ -44,20 +55,36 @@ def summarise(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
 def table_text(rows: Sequence[dict[str, Any]]) -> str:
     """The rows as an aligned table."""
     shown = [series for series in ERRORS if series in rows[0]]
-    heads = ["algorithm", *(HEADS[series] for series in shown), "iterations", "multiplies", "seconds", "best", "stopped"]
+    heads = [
+        "algorithm",
+        *(HEADS[series] for series in shown),
+        "iterations",
+        "multiplies",
+        "seconds",
+        "best",
+        "stopped",
+    ]
     lines = [heads]
     for row in rows:
-        lines.append([
-            row["algorithm"],
-            *(mean_std(row[series], row[f"{series}_std"]) for series in shown),
-            f"{row['iterations']:.0f}",
-            f"{row['multiplies']:.2e}",
-            f"{row['seconds']:.2f}",
-            f"{row['best_iteration']:.0f}",
-            row["stopped"],
-        ])
+        lines.append(
+            [
+                row["algorithm"],
+                *(mean_std(row[series], row[f"{series}_std"]) for series in shown),
+                f"{row['iterations']:.0f}",
+                f"{row['multiplies']:.2e}",
+                f"{row['seconds']:.2f}",
+                f"{row['best_iteration']:.0f}",
+                row["stopped"],
+            ]
+        )
     widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
-    return "\n".join("  ".join(cell.ljust(w) if i in (0, len(heads) - 1) else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True))).rstrip() for line in lines)
+    return "\n".join(
+        "  ".join(
+            cell.ljust(w) if i in (0, len(heads) - 1) else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
 
 
 HEADS = {

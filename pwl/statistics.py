@@ -47,7 +47,9 @@ def gradient(keys: tuple[str, ...]) -> Statistic:
             for index, g in enumerate(net.backpropagate(signals.saved, d, layers[0]), layers[0]):
                 if index in layers:
                     layer = net.layers[index]
-                    found = layer.gradient(net.layer_parameters[index], net.layer_buffers[index], signals.saved[index], g)
+                    found = layer.gradient(
+                        net.layer_parameters[index], net.layer_buffers[index], signals.saved[index], g
+                    )
                     G |= {f"{index}.{name}": value for name, value in found.items()}
         return E, *(G[key] for key in keys)
 
@@ -86,26 +88,29 @@ def input_autocorrelation(layer: int) -> Statistic:
 
 
 def nets(layer: int, centre: Array | None) -> Statistic:
-    """(first or second moments about `centre`,) of the outputs of a layer (units,): for net control, Eq. (8)."""
+    """First moments (units,) of the outputs of a layer; with a centre, first and second about it: for net control, Eq. (8)."""
 
     def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
         n = _layer_output(net, layer, x)
         xp = array_namespace(n)
-        return (xp.sum(weighted(n if centre is None else (n - centre) ** 2, w), axis=0),)
+        if centre is None:
+            return (xp.sum(weighted(n, w), axis=0),)
+        n = n - centre
+        return xp.sum(weighted(n, w), axis=0), xp.sum(weighted(n * n, w), axis=0)
 
     return Statistic(compute)
 
 
 def net_range(layer: int) -> tuple[Statistic, Statistic]:
-    """Two statistics: lowest and highest output of each unit of a layer (units,)."""
+    """Two statistics: lowest and highest output of each unit of a layer (units,), over patterns whose weight is not 0."""
 
     def low(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
         n = _layer_output(net, layer, x)
-        return (array_namespace(n).min(n, axis=0),)
+        return (array_namespace(n).min(_counted(n, w, float("inf")), axis=0),)
 
     def high(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
         n = _layer_output(net, layer, x)
-        return (array_namespace(n).max(n, axis=0),)
+        return (array_namespace(n).max(_counted(n, w, -float("inf")), axis=0),)
 
     return Statistic(low, combine="min"), Statistic(high, combine="max")
 
@@ -182,6 +187,14 @@ def _over_pixels(a: Array) -> Array:
         return a
     xp = array_namespace(a)
     return xp.sum(xp.reshape(a, (a.shape[0], -1, a.shape[-1])), axis=1)
+
+
+def _counted(n: Array, w: Array | None, other: float) -> Array:
+    """n (Nv, units) with `other` in the rows of patterns that weigh nothing."""
+    if w is None:
+        return n
+    xp = array_namespace(n)
+    return xp.where(w[:, None] > 0, n, xp.full_like(n, other))
 
 
 def _layer_output(net: Network, layer: int, x: Array) -> Array:

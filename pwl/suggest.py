@@ -7,6 +7,6 @@ from difflib import get_close_matches
 
 
 def nearest(wrong: str, names: Iterable[str]) -> str:
-    """" (did you mean 'x'?)", or nothing where no name is near."""
+    """ " (did you mean 'x'?)", or nothing where no name is near."""
     found = get_close_matches(wrong, list(names), n=1)
     return f" (did you mean {found[0]!r}?)" if found else ""

@@ -6,8 +6,11 @@ the number of cores this process may use, or OMP_NUM_THREADS where that is small
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,11 +31,31 @@ def _controller(with_scipy: bool) -> threadpoolctl.ThreadpoolController:
     return threadpoolctl.ThreadpoolController()
 
 
-def single_threaded_blas() -> Any:
-    """Context in which BLAS uses one thread."""
-    import sys
+class _Limit:
+    """The process-wide limit and who asks for it: the first sets it, the last gives back what was found.
 
-    return _controller("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas")
+    Without the count, two reductions that overlap in time would give back each other's limit, and BLAS stayed at one.
+    """
+
+    lock = threading.Lock()
+    users = 0
+    context: Any = None
+
+
+@contextlib.contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """Context in which BLAS uses one thread; several threads may be in it at a time."""
+    with _Limit.lock:
+        if _Limit.users == 0:
+            _Limit.context = _controller("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas")
+        _Limit.users += 1
+    try:
+        yield
+    finally:
+        with _Limit.lock:
+            _Limit.users -= 1
+            if _Limit.users == 0:
+                _Limit.context.restore_original_limits()
 
 
 def ordered_map(f: Callable[[Any], Any], items: Iterable[Any], count: int) -> Iterator[Any]:

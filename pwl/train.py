@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from pwl import checkpoint as checkpoints
+from pwl.checkpoint import Checkpoint, Run
 from pwl.errors import InputError
 from pwl.initialise import start
 from pwl.network import Network
@@ -33,6 +38,9 @@ def train(
     goal: float = 0.0,
     max_seconds: float | None = None,
     callback: Callable[[Network, Record], Any] | None = None,
+    checkpoint: Any = None,
+    resume: Any = None,
+    progress: bool = False,
     seed: int = 0,
 ) -> tuple[Network, Record]:
     """Trains `net` on `data` and returns the best network and the record of the run.
@@ -43,7 +51,9 @@ def train(
     max_fail: stop after so many iterations in a row without a new lowest validation error.
     min_grad: stop when the norm of the step's gradient is no larger. goal: stop when the training error is no larger.
     max_seconds: stop after so many seconds. callback(net, record): called after each iteration; stops if it returns True.
-    seed: of the shuffling.
+    checkpoint: a path, or pwl.Checkpoint(path, seconds), to write the run down in now and then, and when it ends.
+    resume: a checkpoint's path; the run goes on from there to the same bits as one that was never interrupted.
+    progress: a bar on the terminal. seed: of the shuffling.
 
     The network returned is the one with the lowest validation error, else the lowest training error; Ctrl-C and
     numbers that are no longer finite end the run with the best network so far, and the record says so.
@@ -51,51 +61,118 @@ def train(
     """
     patterns, others = _checked(net, data, {"validation": validation, "test": test})
     _check_settings(iterations, batch_size, max_fail, min_grad, goal, max_seconds, len(patterns))
+    writer = Checkpoint(checkpoint) if isinstance(checkpoint, (str, os.PathLike)) else checkpoint
+    limits = Limits(max_fail if validation is not None else None, min_grad, goal, max_seconds)
+    penalties = getattr(algorithm, "penalties", Penalties())
+    watched = "validation_error" if validation is not None else "error"
+    settings = {
+        "algorithm": repr(algorithm),
+        "network": describe(net),
+        "patterns": len(patterns),
+        "batch_size": batch_size,
+        "seed": seed,
+    }
     begin = time.perf_counter()
+    if resume is not None:
+        run = checkpoints.read(resume, net, settings)
+        begin -= run.record["seconds"][-1]
+        run.record.stop_code = run.record.stop_reason = ""
+    else:
+        run = _first(net, patterns, others, algorithm, settings, seed, begin)
+    try:
+        with _bar(progress, iterations, run.record.iterations) as bar:
+            for iteration in range(run.record.iterations + 1, iterations + 1):
+                net, state, spent, info = run.net, run.state, run.spent, {}
+                for batch in _batches(patterns, batch_size, seed, iteration):
+                    net, state, info = algorithm.step(net, batch, state)
+                    spent = spent + algorithm.multiplies(net, len(batch))
+                row = _row(net, patterns, others, penalties)
+                if not (math.isfinite(row["error"]) and math.isfinite(row["objective"])):
+                    run.record.stop("non_finite", f"in iteration {iteration}")
+                    break
+                run.record.append({**row, **_counters(begin, spent, iteration), **info})
+                better = run.record[watched][-1] < run.record[watched][run.record.best_iteration]
+                run = Run(net, net if better else run.best, state, run.record, spent)
+                if better:
+                    run.record.best_iteration = iteration
+                if writer is not None:
+                    writer.maybe(run)
+                bar.update()
+                stop = (
+                    ("callback", "")
+                    if callback is not None and callback(net, run.record) is True
+                    else limits.reached(run.record)
+                )
+                if stop:
+                    run.record.stop(*stop)
+                    break
+            else:
+                run.record.stop("iterations", str(iterations))
+    except KeyboardInterrupt:
+        run.record.trim()
+        run.record.stop("interrupted", f"after iteration {run.record.iterations}")
+    if writer is not None:
+        writer.write(run)
+    return run.best, run.record
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What ends a run before its iterations are over; None: does not apply."""
+
+    max_fail: int | None
+    min_grad: float
+    goal: float
+    max_seconds: float | None
+
+    def reached(self, record: Record) -> tuple[str, str] | None:
+        """Code and detail of the limit that the last iteration reached, if any."""
+        gradient = record["gradient_norm"][-1] if "gradient_norm" in record else None
+        if record["error"][-1] <= self.goal:
+            return "goal", f"{record['error'][-1]:.3g} <= {self.goal:g}"
+        if gradient is not None and gradient <= self.min_grad:
+            return "min_grad", f"{gradient:.3g} <= {self.min_grad:g}"
+        if self.max_fail is not None and record.iterations - record.best_iteration >= self.max_fail:
+            return "max_fail", f"{self.max_fail} iterations without a new lowest"
+        if self.max_seconds is not None and record["seconds"][-1] >= self.max_seconds:
+            return "max_seconds", f"{self.max_seconds:g} s"
+        return None
+
+
+def _first(
+    net: Network,
+    patterns: Patterns,
+    others: dict[str, Patterns],
+    algorithm: Any,
+    settings: dict,
+    seed: int,
+    begin: float,
+) -> Run:
+    """The run before its first iteration: network initialised, row 0 of the record."""
     penalties = getattr(algorithm, "penalties", Penalties())
     if not net.initialised:
         net = start(net, patterns, penalties, getattr(algorithm, "ols", OLS()))
     state = algorithm.init(net, patterns, seed)
-
-    record = Record({"algorithm": repr(algorithm), "network": describe(net), "patterns": len(patterns), "batch_size": batch_size, "seed": seed})
-    record.append(_row(net, patterns, others, penalties) | {"seconds": time.perf_counter() - begin, "multiplies": 0.0, "own_multiplies": 0.0, "passes": 0})
+    record = Record(settings)
+    record.append({**_row(net, patterns, others, penalties), **_counters(begin, np.zeros(2), 0)})
     if not math.isfinite(record["error"][0]):
-        raise InputError(f"the error of the initialised network is {record['error'][0]}: scale inputs and targets (pwl.Preparation)")
-    best, watched = net, "validation_error" if validation is not None else "error"
-    spent, passes = np.zeros(2), 0
-    try:
-        for iteration in range(1, iterations + 1):
-            info: dict[str, Any] = {}
-            for batch in _batches(patterns, batch_size, seed, iteration):
-                net, state, info = algorithm.step(net, batch, state)
-                spent = spent + algorithm.multiplies(net, len(batch))
-            passes += 1
-            row = _row(net, patterns, others, penalties) | {
-                "seconds": time.perf_counter() - begin, "multiplies": spent[0], "own_multiplies": spent[1], "passes": passes, **info,
-            }
-            if not (math.isfinite(row["error"]) and math.isfinite(row["objective"])):
-                record.stop("non_finite", f"in iteration {iteration}")
-                break
-            record.append(row)
-            if record[watched][-1] < record[watched][record.best_iteration]:
-                best, record.best_iteration = net, iteration
-            if (callback is not None and callback(net, record)) is True:
-                record.stop("callback")
-            elif row["error"] <= goal:
-                record.stop("goal", f"{row['error']:.3g} <= {goal:g}")
-            elif info.get("gradient_norm", math.inf) <= min_grad:
-                record.stop("min_grad", f"{info['gradient_norm']:.3g} <= {min_grad:g}")
-            elif validation is not None and iteration - record.best_iteration >= max_fail:
-                record.stop("max_fail", f"{max_fail} iterations without a new lowest")
-            elif max_seconds is not None and row["seconds"] >= max_seconds:
-                record.stop("max_seconds", f"{max_seconds:g} s")
-            if record.stop_code:
-                break
-        else:
-            record.stop("iterations", str(iterations))
-    except KeyboardInterrupt:
-        record.stop("interrupted", f"after iteration {record.iterations}")
-    return best, record
+        raise InputError(
+            f"the error of the initialised network is {record['error'][0]}: scale inputs and targets (pwl.Preparation)"
+        )
+    return Run(net, net, state, record, np.zeros(2))
+
+
+def _counters(begin: float, spent: np.ndarray, passes: int) -> dict[str, Any]:
+    return {
+        "seconds": time.perf_counter() - begin, "multiplies": float(spent[0]), "own_multiplies": float(spent[1]), "passes": passes,
+    }  # fmt: skip
+
+
+def _bar(progress: bool, iterations: int, done: int) -> Any:
+    """A progress bar where one was asked for and standard error is a terminal."""
+    from tqdm import tqdm
+
+    return tqdm(total=iterations, initial=done, unit="it", leave=False, disable=None if progress else True)
 
 
 class Evaluation(NamedTuple):
@@ -106,8 +183,17 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(net: Network, data: Any) -> Evaluation:
-    """E of an initialised network on (x, t), (x, t, weights) or pwl.Patterns, Eqs. (1), (2)."""
+    """E of an initialised network on (x, t), (x, t, weights) or pwl.Patterns, Eqs. (1), (2).
+
+    Raises InputError for a network that is not initialised, and where data and network do not fit.
+    """
+    net.check_initialised()
     patterns = Patterns.of(data)
+    patterns.check(net)
+    return _measured(net, patterns)
+
+
+def _measured(net: Network, patterns: Patterns) -> Evaluation:
     values = patterns.reduce(error(), net)
     return Evaluation(float(values[0]), float(values[1]) if len(values) > 1 else None)
 
@@ -119,12 +205,12 @@ def describe(net: Network) -> str:
 
 
 def _row(net: Network, patterns: Patterns, others: dict[str, Patterns], penalties: Penalties) -> dict[str, Any]:
-    found = evaluate(net, patterns)
+    found = _measured(net, patterns)
     row: dict[str, Any] = {"error": found.error, "objective": found.error + penalties.value(net)}
     if found.classification_error is not None:
         row["classification_error"] = found.classification_error
     for name, other in others.items():
-        value = evaluate(net, other)
+        value = _measured(net, other)
         row[f"{name}_error"] = value.error
         if value.classification_error is not None:
             row[f"{name}_classification_error"] = value.classification_error
@@ -138,7 +224,9 @@ def _batches(patterns: Patterns, batch_size: int | None, seed: int, iteration: i
         return
     order = np.random.default_rng([seed, iteration]).permutation(len(patterns))
     for first in range(0, len(patterns), batch_size):
-        yield patterns.take(np.sort(order[first : first + batch_size]))
+        rows = np.sort(order[first : first + batch_size])
+        if patterns.weights is None or np.any(patterns.weights[rows]):  # patterns that weigh nothing make no step
+            yield patterns.take(rows)
 
 
 def _checked(net: Network, data: Any, others: dict[str, Any]) -> tuple[Patterns, dict[str, Patterns]]:
@@ -147,15 +235,26 @@ def _checked(net: Network, data: Any, others: dict[str, Any]) -> tuple[Patterns,
     rest = {}
     for name, given in others.items():
         if given is not None:
-            rest[name] = Patterns.of(given)
             try:
+                rest[name] = Patterns.of(given)
                 rest[name].check(net)
             except InputError as wrong:
                 raise InputError(f"{name} data: {wrong}") from None
     return patterns, rest
 
 
-def _check_settings(iterations: Any, batch_size: Any, max_fail: Any, min_grad: Any, goal: Any, max_seconds: Any, Nv: int) -> None:
+def _check_algorithm(algorithm: Any, callback: Any) -> None:
+    if isinstance(algorithm, type) or not all(
+        callable(getattr(algorithm, name, None)) for name in ("init", "step", "multiplies")
+    ):
+        raise InputError(f"an algorithm is an object such as pwl.AdAct() or pwl.MOLF(), not {algorithm!r}")
+    if callback is not None and not callable(callback):
+        raise InputError(f"callback must be a function of (net, record), not {callback!r}")
+
+
+def _check_settings(
+    iterations: Any, batch_size: Any, max_fail: Any, min_grad: Any, goal: Any, max_seconds: Any, Nv: int
+) -> None:
     def whole(name: str, value: Any, least: int) -> None:
         if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
             raise InputError(f"{name} must be a whole number, {least} or more, not {value!r}")
@@ -165,7 +264,13 @@ def _check_settings(iterations: Any, batch_size: Any, max_fail: Any, min_grad: A
     if batch_size is not None:
         whole("batch_size", batch_size, 1)
         if batch_size > Nv:
-            raise InputError(f"batch_size {batch_size} is larger than the {Nv} patterns: make it smaller or leave it out")
-    for name, value in (("min_grad", min_grad), ("goal", goal), ("max_seconds", max_seconds)):
-        if value is not None and not value >= 0:
+            raise InputError(
+                f"batch_size {batch_size} is larger than the {Nv} patterns: make it smaller or leave it out"
+            )
+    for name, value in (
+        ("min_grad", min_grad),
+        ("goal", goal),
+        ("max_seconds", 0 if max_seconds is None else max_seconds),
+    ):
+        if not isinstance(value, Real) or not value >= 0:
             raise InputError(f"{name} must be 0 or a positive number, not {value!r}")

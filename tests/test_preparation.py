@@ -113,7 +113,8 @@ def test_precision_and_images():
     images = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
     prep = Preparation.fit(images, np.array([0, 1]))
     x = prep.transform(images)
-    assert x.shape == images.shape and x.dtype == np.float64
+    assert x.shape == images.shape
+    assert x.dtype == np.float64
     np.testing.assert_allclose(x.mean(axis=(0, 1, 2)), 0.0, atol=1e-14)
     np.testing.assert_allclose(x.std(axis=(0, 1, 2)), 1.0)
     assert Preparation.fit(X, T).transform(X.astype(np.float32)).dtype == np.float32

@@ -18,8 +18,12 @@ def resolve(activation: Any) -> Any:
     """Activation layer for a name or an activation object; InputError names the choices otherwise."""
     if isinstance(activation, str):
         if activation not in FIXED:
-            raise InputError(f"unknown activation {activation!r}: use one of {', '.join(FIXED)} or pwl.PiecewiseLinear(...)")
+            raise InputError(
+                f"unknown activation {activation!r}: use one of {', '.join(FIXED)} or pwl.PiecewiseLinear(...)"
+            )
         return FIXED[activation]
-    if getattr(activation, "kind", None) == "activation":
+    if getattr(activation, "kind", None) == "activation" and not isinstance(activation, type):
         return activation
-    raise InputError(f"an activation is a name ({', '.join(FIXED)}) or an object such as pwl.PiecewiseLinear(), not {activation!r}")
+    raise InputError(
+        f"an activation is a name ({', '.join(FIXED)}) or an object such as pwl.PiecewiseLinear(), not {activation!r}"
+    )

@@ -72,7 +72,9 @@ class PiecewiseLinear:
         f = FIXED[self.start].f if isinstance(self.start, str) else self.start
         A = np.asarray(f(np.asarray(ns, dtype=np.float64)), dtype=np.float64)
         if A.shape != ns.shape or not np.all(np.isfinite(A)):
-            raise InputError(f"the curves' start must give one finite value per hinge, shape {ns.shape}; it gave shape {A.shape}")
+            raise InputError(
+                f"the curves' start must give one finite value per hinge, shape {ns.shape}; it gave shape {A.shape}"
+            )
         return A
 
     def spread(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -100,7 +102,9 @@ class PiecewiseLinear:
         else:
             ns = np.asarray(self.hinges)
         if ns.ndim == 2 and ns.shape[0] != units:
-            raise InputError(f"hinge positions for {ns.shape[0]} units came, the layer has {units}: give one row per unit")
+            raise InputError(
+                f"hinge positions for {ns.shape[0]} units came, the layer has {units}: give one row per unit"
+            )
         return {"ns": np.array(np.broadcast_to(ns, (units, self.n_hinges)))}
 
     def start_parameters(self, input_shape: tuple[int, ...], rng: Any) -> dict[str, np.ndarray]:
@@ -132,8 +136,16 @@ class PiecewiseLinear:
 
     def to_dict(self) -> dict[str, Any]:
         if not isinstance(self.start, str):
-            raise InputError("a net whose curves start from a function can't be saved: only a starting function's name can be written down")
-        return {"name": "PiecewiseLinear", "start": self.start, "hinges": self.hinges, "span": self.span, "outside": self.outside}
+            raise InputError(
+                "a net whose curves start from a function can't be saved: only a starting function's name can be written down"
+            )
+        return {
+            "name": "PiecewiseLinear",
+            "start": self.start,
+            "hinges": self.hinges,
+            "span": self.span,
+            "outside": self.outside,
+        }
 
 
 def _rows(n: Array) -> Array:

@@ -48,7 +48,9 @@ class AdAct:
         check_curves(net)
         return known_autocorrelation(net, patterns, self.direction)
 
-    def step(self, net: Network, patterns: Patterns, state: dict[str, Any]) -> tuple[Network, dict[str, Any], dict[str, Any]]:
+    def step(
+        self, net: Network, patterns: Patterns, state: dict[str, Any]
+    ) -> tuple[Network, dict[str, Any], dict[str, Any]]:
         net, molf = molf_step(net, patterns, self.direction, self.penalties, self.ols, self.safeguard, state)
         net, adact = adact_step(net, patterns, self.curve_factor, self.penalties, self.ols)
         net, owo = owo_step(net, patterns, self.penalties, self.ols)
@@ -57,7 +59,11 @@ class AdAct:
     def multiplies(self, net: Network, Nv: int) -> tuple[float, float]:
         """Multiplies of one step: by the literature's formulas, and what this code spends in matrix products."""
         hwo = self.direction == "hwo"
-        own = costs.own_molf(net, Nv, hwo) + costs.own_adact(net, Nv, self.curve_factor == "unit") + costs.own_owo(net, Nv)
+        own = (
+            costs.own_molf(net, Nv, hwo)
+            + costs.own_adact(net, Nv, self.curve_factor == "unit")
+            + costs.own_owo(net, Nv)
+        )
         return costs.owo_molf(net, Nv, hwo) + costs.adact(net, Nv), own
 
 

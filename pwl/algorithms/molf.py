@@ -47,14 +47,18 @@ class MOLF:
     def init(self, net: Network, patterns: Patterns, key: int) -> dict[str, Any]:
         return known_autocorrelation(net, patterns, self.direction)
 
-    def step(self, net: Network, patterns: Patterns, state: dict[str, Any]) -> tuple[Network, dict[str, Any], dict[str, Any]]:
+    def step(
+        self, net: Network, patterns: Patterns, state: dict[str, Any]
+    ) -> tuple[Network, dict[str, Any], dict[str, Any]]:
         net, molf = molf_step(net, patterns, self.direction, self.penalties, self.ols, self.safeguard, state)
         net, owo = owo_step(net, patterns, self.penalties, self.ols)
         return net, state, molf | owo
 
     def multiplies(self, net: Network, Nv: int) -> tuple[float, float]:
         """Multiplies of one step: by the literature's formulas, and what this code spends in matrix products."""
-        return costs.owo_molf(net, Nv, self.direction == "hwo"), costs.own_molf(net, Nv, self.direction == "hwo") + costs.own_owo(net, Nv)
+        return costs.owo_molf(net, Nv, self.direction == "hwo"), costs.own_molf(
+            net, Nv, self.direction == "hwo"
+        ) + costs.own_owo(net, Nv)
 
 
 def molf_step(
@@ -84,7 +88,9 @@ def molf_step(
     return net, info | {"share": share}
 
 
-def hwo_direction(net: Network, patterns: Patterns, G: Mapping[str, Array], ols: OLS, known: Mapping[str, Array]) -> dict[str, Array]:
+def hwo_direction(
+    net: Network, patterns: Patterns, G: Mapping[str, Array], ols: OLS, known: Mapping[str, Array]
+) -> dict[str, Array]:
     """D with D R_i = G in every layer, R_i the autocorrelation of the layer's inputs, Eq. (23)."""
     found = {}
     for key, g in G.items():

@@ -49,7 +49,9 @@ class OWOBP:
             return {}
         return {"z": self.z, "z_1": 0.0, "J": float("inf"), "theta": net.theta, "G": None}
 
-    def step(self, net: Network, patterns: Patterns, state: dict[str, Any]) -> tuple[Network, dict[str, Any], dict[str, Any]]:
+    def step(
+        self, net: Network, patterns: Patterns, state: dict[str, Any]
+    ) -> tuple[Network, dict[str, Any], dict[str, Any]]:
         if self.step_rule == "optimal":
             net, bp = owo_bp_step(net, patterns, self.penalties, self.safeguard)
         else:
@@ -87,7 +89,7 @@ def heuristic_step(
     "gradient_norm".
     """
     J = objective(net, patterns, penalties)
-    rejected = not J <= state["J"]
+    rejected = not state["J"] >= J
     if rejected:
         net = net.with_theta(state["theta"])
         state = state | {"z": state["z"] / 2, "z_1": state["z_1"] / 2}

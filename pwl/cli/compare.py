@@ -22,16 +22,40 @@ EXAMPLES = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     default = Settings()
-    parser.add_argument("data", nargs="?", default="concrete", help="a named data set (default: concrete, which comes with the package)")
+    parser.add_argument(
+        "data", nargs="?", default="concrete", help="a named data set (default: concrete, which comes with the package)"
+    )
     parser.add_argument("--algorithms", default=",".join(CONTENDERS), metavar="A,B,...", help="which of %(default)s")
-    parser.add_argument("--hidden", default="20", metavar="N[,N...]", help="units of the hidden layer, or layers (default: %(default)s)")
-    parser.add_argument("--start", default=default.start, help="activation, from which curves start, too (default: %(default)s)")
-    parser.add_argument("--hinges", type=int, default=default.hinges, help="hinges of each curve (default: %(default)s)")
-    parser.add_argument("--iterations", type=int, default=default.iterations, help="iterations of each run (default: %(default)s)")
-    parser.add_argument("--max-fail", type=int, default=None, help="end a run after so many iterations without a new lowest validation error")
-    parser.add_argument("--folds", type=int, default=default.k, help="folds: one tests, one validates, the others train (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=default.seed, help="of folds and starting weights (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=Path("pwl-compare"), help="folder for table and records (default: %(default)s)")
+    parser.add_argument(
+        "--hidden", default="20", metavar="N[,N...]", help="units of the hidden layer, or layers (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--start", default=default.start, help="activation, from which curves start, too (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--hinges", type=int, default=default.hinges, help="hinges of each curve (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--iterations", type=int, default=default.iterations, help="iterations of each run (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--max-fail",
+        type=int,
+        default=None,
+        help="end a run after so many iterations without a new lowest validation error",
+    )
+    parser.add_argument(
+        "--folds",
+        type=int,
+        default=default.k,
+        help="folds: one tests, one validates, the others train (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=default.seed, help="of folds and starting weights (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("pwl-compare"), help="folder for table and records (default: %(default)s)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -61,4 +85,6 @@ def whole_numbers(text: str, option: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise InputError(f"{option} wants whole numbers with commas between them, such as 20 or 20,10, not {text!r}") from None
+        raise InputError(
+            f"{option} wants whole numbers with commas between them, such as 20 or 20,10, not {text!r}"
+        ) from None

@@ -34,7 +34,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def build() -> tuple[Parser, dict[str, Parser]]:
-    parser = Parser(prog="pwl", description="Second-order training of small neural networks with trainable piecewise-linear activations.")
+    parser = Parser(
+        prog="pwl",
+        description="Second-order training of small neural networks with trainable piecewise-linear activations.",
+    )
     parser.add_argument("--version", action="version", version=f"pwl {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     made = {}
@@ -55,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if arguments[0] not in COMMANDS and not arguments[0].startswith("-"):
             close = difflib.get_close_matches(arguments[0], COMMANDS, n=1)
-            raise InputError(f"unknown command {arguments[0]!r}{f', did you mean {close[0]!r}?' if close else ''}; there are {', '.join(COMMANDS)}")
+            raise InputError(
+                f"unknown command {arguments[0]!r}{f', did you mean {close[0]!r}?' if close else ''}; there are {', '.join(COMMANDS)}"
+            )
         options, unknown = parser.parse_known_args(arguments)
         if unknown:
             commands.get(options.command, parser).suggest(unknown)

@@ -48,7 +48,7 @@ def _fetch(file: File, path: Path) -> None:
         raise InputError(
             f"{path} is missing: get it from {file.source} and put it there (PWL_DATA_HOME names the folder)"
         )
-    import pooch  # type: ignore[import-untyped]
+    import pooch
 
     # Archives stay, so that a second file of theirs costs no second download.
     folder, name = (

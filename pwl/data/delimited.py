@@ -87,6 +87,8 @@ def sniff(path: Path, *, delimiter: str | None = None, header: bool | None = Non
 
     Raises InputError for a binary or empty file, and for column names that are empty or come twice.
     """
+    if delimiter is not None and (len(delimiter) != 1 or delimiter.isalnum() or delimiter in '".+-\r\n'):
+        raise InputError(f"the delimiter came as {delimiter!r}, wanted one character such as ',' ';' tab or blank")
     encoding = _encoding(path)
     with _open(path, encoding) as file:
         lines = file.readlines(CHUNK)[:SAMPLE]

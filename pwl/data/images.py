@@ -26,8 +26,10 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     if content[:4] != magic:
         raise ValueError(f"it begins with the bytes {content[:4].hex()}, wanted {magic.hex()}")
     start = 4 + 4 * len(shape)
+    if len(content) < start:
+        raise ValueError("it ends before its shape is told")
     found = tuple(np.frombuffer(content[4:start], dtype=">u4").tolist())
-    if len(found) != len(shape) or any(want not in (-1, got) for want, got in zip(shape, found, strict=True)):
+    if any(want not in (-1, got) for want, got in zip(shape, found, strict=True)):
         raise ValueError(f"it announces the shape {found}, wanted {shape}")
     if len(content) - start != int(np.prod(found)):
         raise ValueError(f"it holds {len(content) - start} bytes of data, wanted {int(np.prod(found))}")

@@ -27,7 +27,9 @@ __all__ = ["Grid", "engine"]
 def _cpu() -> ModuleType:
     """Numba's engine, imported at the first kernel call; the reference, with one notice, where Numba is absent."""
     if importlib.util.find_spec("numba") is None:
-        warnings.warn("Numba is not installed: curves run on the slower NumPy reference (pip install numba)", stacklevel=3)
+        warnings.warn(
+            "Numba is not installed: curves run on the slower NumPy reference (pip install numba)", stacklevel=3
+        )
         return reference
     from pwl.kernels import cpu
 

@@ -1,0 +1,93 @@
+"""AdAct against MOLF with the fixed activation its curves start from: same W, data and iterations.
+
+Five sets, five seeds; 20 hidden units, 100 iterations; 8/1/1 parts of the data for training, validation and test, drawn by
+the seed. Training E is the lowest of the run; test E is that of the network with the lowest validation E. Inputs and
+targets are standardised, so that 1 is the error of predicting the mean (times the number of targets).
+Two pairs: the published step (direction G) from ReLU, and the HWO direction from the sigmoid.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import pwl
+from benchmarks.cells import cell
+from pwl.write import write_atomic
+
+SETS = ("concrete", "twod", "white-wine", "airfoil", "california")
+PAIRS = {"gradient-relu": ("gradient", "relu"), "hwo-sigmoid": ("hwo", "sigmoid")}
+HINGES = (25, 13, 9, 5)
+SEEDS = range(5)
+
+
+def run(out: Path, quick: bool) -> None:
+    sets, seeds = (SETS[:1], range(2)) if quick else (SETS, SEEDS)
+    results = {}
+    for name in sets:
+        try:
+            pwl.data.load(name)
+        except pwl.InputError as missing:
+            print(f"{name}: not run ({missing})")
+            continue
+        for pair in PAIRS:
+            for hinges in (0, *HINGES):
+                path = out / "curves" / f"{name}-{pair}-{hinges}"
+                cells = [
+                    cell(path / f"{seed}.json", lambda n=name, p=pair, h=hinges, s=seed: train_one(n, p, h, s))
+                    for seed in seeds
+                ]
+                results[name, pair, hinges] = cells
+    text = table(results, [name for name in sets if (name, "gradient-relu", 0) in results])
+    write_atomic(out / "curves.md", text)
+    print(text)
+
+
+def train_one(name: str, pair: str, hinges: int, seed: int) -> dict[str, Any]:
+    """One run; hinges = 0 is MOLF with the fixed activation."""
+    direction, start = PAIRS[pair]
+    x, t = pwl.data.load(name)
+    fold = pwl.data.folds(len(x), 10, seed)[0]
+    preparation = pwl.Preparation.fit(x[fold.train], t[fold.train])
+    parts = [preparation.transform(x[rows], t[rows]) for rows in fold]
+    activation = pwl.PiecewiseLinear(start, hinges) if hinges else start
+    algorithm = pwl.AdAct(direction=direction) if hinges else pwl.MOLF(direction=direction)
+    net = pwl.Network.mlp(x.shape[1], 20, t.shape[1], activation, seed=seed)
+    _, record = pwl.train(net, parts[0], algorithm, iterations=100, validation=parts[1], test=parts[2], max_fail=100)
+    best = record.best_iteration
+    return {
+        "data": name, "pair": pair, "hinges": hinges, "seed": seed, "iterations": record.iterations, "best_iteration": best,
+        "lowest_training_error": min(record["error"]), "validation_error": record["validation_error"][best],
+        "test_error": record["test_error"][best], "stopped": record.stop_code,
+    }  # fmt: skip
+
+
+def table(results: dict[Any, list[dict[str, Any]]], sets: list[str]) -> str:
+    """Two tables in Markdown: lowest training E and test E, medians over the seeds."""
+    parts = []
+    for series, title in (
+        ("lowest_training_error", "Lowest training E"),
+        ("test_error", "Test E of the network with the lowest validation E"),
+    ):
+        heads = ["data", "start, direction", "MOLF, fixed", *(f"AdAct, {hinges} hinges" for hinges in HINGES)]
+        lines = [
+            f"**{title}**, median over {len(next(iter(results.values())))} seeds",
+            "",
+            row(heads),
+            row(["---"] * len(heads)),
+        ]
+        for name in sets:
+            for pair, (direction, start) in PAIRS.items():
+                medians = [
+                    float(np.median([c[series] for c in results[name, pair, hinges]])) for hinges in (0, *HINGES)
+                ]
+                cells = [f"**{value:.4f}**" if value == min(medians) else f"{value:.4f}" for value in medians]
+                lines.append(row([name, f"{start}, {direction}", *cells]))
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def row(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
