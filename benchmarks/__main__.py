@@ -6,7 +6,7 @@ import argparse
 import importlib
 from pathlib import Path
 
-NAMES = ("curves",)
+NAMES = ("curves", "readme")
 
 
 def main() -> None:

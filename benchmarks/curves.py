@@ -65,28 +65,30 @@ def train_one(name: str, pair: str, hinges: int, seed: int) -> dict[str, Any]:
 
 
 def table(results: dict[Any, list[dict[str, Any]]], sets: list[str]) -> str:
-    """Two tables in Markdown: lowest training E and test E, medians over the seeds."""
+    """Two tables in Markdown: lowest training E and test E, medians over the seeds, and how often AdAct is the lower."""
+    titles = {
+        "lowest_training_error": "Lowest training E",
+        "test_error": "Test E of the network with the lowest validation E",
+    }
+    heads = ["data", "start, direction", "MOLF, fixed", *(f"AdAct, {hinges} hinges" for hinges in HINGES)]
     parts = []
-    for series, title in (
-        ("lowest_training_error", "Lowest training E"),
-        ("test_error", "Test E of the network with the lowest validation E"),
-    ):
-        heads = ["data", "start, direction", "MOLF, fixed", *(f"AdAct, {hinges} hinges" for hinges in HINGES)]
-        lines = [
-            f"**{title}**, median over {len(next(iter(results.values())))} seeds",
-            "",
-            row(heads),
-            row(["---"] * len(heads)),
-        ]
+    for series, title in titles.items():
+        n_seeds = len(next(iter(results.values())))
+        lines = [f"**{title}**, median over {n_seeds} seeds", "", row(heads), row(["---"] * len(heads))]
+        lower = np.zeros(len(HINGES), dtype=int)
         for name in sets:
             for pair, (direction, start) in PAIRS.items():
-                medians = [
-                    float(np.median([c[series] for c in results[name, pair, hinges]])) for hinges in (0, *HINGES)
-                ]
-                cells = [f"**{value:.4f}**" if value == min(medians) else f"{value:.4f}" for value in medians]
+                medians = np.array([median(results[name, pair, hinges], series) for hinges in (0, *HINGES)])
+                lower += medians[1:] < medians[0]
+                cells = [f"**{value:.4f}**" if value == medians.min() else f"{value:.4f}" for value in medians]
                 lines.append(row([name, f"{start}, {direction}", *cells]))
+        lines.append(row(["lower than MOLF", "", "", *(f"{count} of {2 * len(sets)}" for count in lower)]))
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
+
+
+def median(cells: list[dict[str, Any]], series: str) -> float:
+    return float(np.median([c[series] for c in cells]))
 
 
 def row(cells: list[str]) -> str:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import multiprocessing
+import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pwl.activations import PiecewiseLinear
 from pwl.algorithms import MOLF, OWOBP, AdAct
-from pwl.data import Fold, folds
+from pwl.data import Fold
+from pwl.data import folds as make_folds
+from pwl.data.rows import Rows
 from pwl.errors import InputError
 from pwl.network import Network
 from pwl.patterns import Patterns
 from pwl.preparation import Preparation
 from pwl.record import Record
 from pwl.suggest import nearest
+from pwl.threads import workers
 from pwl.train import train
 
 
@@ -76,67 +84,140 @@ def pick(names: Sequence[str]) -> dict[str, Contender]:
     return {name: CONTENDERS[name] for name in names}
 
 
+Watch = Callable[[str, int, int], None]
+
+
 def compare(
     x: np.ndarray,
     t: np.ndarray,
     names: Sequence[str],
     settings: Settings,
-    watch: Callable[[str, int, int], None] | None = None,
+    classes: Sequence[str] | None = None,
+    jobs: int = 1,
+    watch: Watch | None = None,
 ) -> Iterator[Outcome]:
-    """Runs every contender on every fold, all from the same starting weights, and yields the outcomes as they come.
+    """Runs every contender on every fold, all from the same starting weights, and yields the outcomes in order.
 
-    x: (Nv, N); t: (Nv, M) targets, or (Nv,) class numbers. Inputs are standardised and targets centred and scaled by
-    one common factor, both fitted on the fold's training data; errors are given in raw units.
-    watch(name, fold, iteration): called after each iteration.
+    x: (Nv, N); t: (Nv, M) targets, or (Nv,) class numbers, named by `classes`. Inputs are standardised and targets centred and
+    scaled by one common factor, both fitted on the fold's training data; errors are given in raw units.
+    jobs: processes that share the runs. watch(name, fold, steps): called with the iterations done since it was last
+    called. KeyboardInterrupt ends the comparison; the outcomes yielded before stand.
     """
-    contenders = pick(names)
-    labels = t if t.ndim == 1 else None
-    for number, fold in enumerate(folds(len(x), settings.k, settings.seed, labels)):
-        for name, contender in contenders.items():
-            yield run(name, contender, x, t, number, fold, settings, watch)
+    pick(names)
+    tasks = [(name, number) for number in range(settings.k) for name in names]
+    folds = data_folds(t, settings)
+    if jobs > 1:
+        yield from _side_by_side(Problem(x, t, classes, settings, folds), tasks, jobs, watch)
+        return
+    for name, number in tasks:
+        outcome = run(Problem(x, t, classes, settings, folds), name, number, watch)
+        if outcome.record.stop_code == "interrupted":
+            raise KeyboardInterrupt
+        yield outcome
 
 
-def run(
-    name: str,
-    contender: Contender,
-    x: np.ndarray,
-    t: np.ndarray,
-    number: int,
-    fold: Fold,
-    settings: Settings,
-    watch: Callable[[str, int, int], None] | None = None,
-) -> Outcome:
+class Problem(NamedTuple):
+    """What all runs of a comparison share."""
+
+    x: np.ndarray
+    t: np.ndarray
+    classes: Sequence[str] | None
+    settings: Settings
+    folds: list[Fold]
+
+
+def data_folds(t: np.ndarray, settings: Settings) -> list[Fold]:
+    """The folds of a comparison: seeded, and stratified for classes."""
+    return make_folds(len(t), settings.k, settings.seed, t if t.ndim == 1 else None)
+
+
+def run(problem: Problem, name: str, number: int, watch: Watch | None = None) -> Outcome:
     """One contender on one fold."""
-    classes = int(t.max()) + 1 if t.ndim == 1 else None
-    preparation = Preparation.fit(
-        x[fold.train], t[fold.train], targets="common", classes=None if classes is None else range(classes)
-    )
-    parts = {part: Patterns(*preparation.transform(x[rows], t[rows])) for part, rows in fold._asdict().items()}
-    net = Network.mlp(
-        x.shape[1],
-        settings.hidden,
-        classes or t.shape[1],
-        PiecewiseLinear(settings.start, settings.hinges) if contender.curves else settings.start,
-        loss="cross_entropy" if classes else "squared_error",
-        seed=settings.seed + number,
-    )
+    x, t, classes, settings, folds = problem
+    fold = folds[number]
+    if t.ndim == 1 and classes is None:
+        classes = [str(label) for label in range(int(t.max()) + 1)]
+    preparation = Preparation.fit(Rows(x, fold.train), Rows(t, fold.train), targets="common", classes=classes)
+    contender = CONTENDERS[name]
+    parts = {part: Patterns.prepared(x, t, preparation, rows) for part, rows in fold._asdict().items()}
     net, record = train(
-        net,
+        network(contender, x.shape[1], preparation, settings, number),
         parts["train"],
         contender.algorithm,
         iterations=settings.iterations,
         validation=parts["validation"],
         test=parts["test"],
         max_fail=settings.max_fail or max(settings.iterations, 1),
-        callback=None if watch is None else lambda _, record: watch(name, number, record.iterations),
+        callback=None if watch is None else lambda *_: watch(name, number, 1),
     )
-    if not classes:
-        rescale(record, float(preparation.target_scale[0]) ** 2)
+    if watch is not None:
+        watch(name, number, settings.iterations - record.iterations)  # a run that stopped early is done, too
+    rescale(record, preparation)
     return Outcome(name, number, dataclasses.replace(net, preparation=preparation), record)
 
 
-def rescale(record: Record, factor: float) -> None:
-    """Errors of a record to raw units, in place."""
+def network(contender: Contender, n_inputs: int, preparation: Preparation, settings: Settings, number: int) -> Network:
+    """The starting network of a fold: the same hidden weights for all contenders."""
+    return Network.mlp(
+        n_inputs,
+        settings.hidden,
+        len(preparation.target_scale),
+        PiecewiseLinear(settings.start, settings.hinges) if contender.curves else settings.start,
+        loss="cross_entropy" if preparation.classes else "squared_error",
+        seed=settings.seed + number,
+    )
+
+
+def rescale(record: Record, preparation: Preparation) -> None:
+    """Errors of a record to raw units of the targets, in place; cross-entropy has no units."""
+    if preparation.targets is None:
+        return
+    factor = float(preparation.target_scale[0]) ** 2
     for name, values in record.series.items():
         if name.endswith(("error", "objective")):
             record.series[name] = [None if value is None else value * factor for value in values]
+
+
+def _side_by_side(problem: Problem, tasks: list[tuple[str, int]], jobs: int, watch: Watch | None) -> Iterator[Outcome]:
+    """The runs in processes of their own, each with its share of the cores."""
+    if isinstance(problem.x, np.memmap):
+        raise InputError("processes can't share a table that is too large for memory: use one job")
+    threads = str(max(1, workers() // jobs))
+    with environment(OMP_NUM_THREADS=threads, OPENBLAS_NUM_THREADS=threads, MKL_NUM_THREADS=threads):
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(jobs, context, initializer=_share, initargs=(problem,)) as pool:
+            try:
+                for name, number, outcome in zip(*zip(*tasks, strict=True), pool.map(_run_shared, tasks), strict=True):
+                    if watch is not None:
+                        watch(name, number, problem.settings.iterations)
+                    yield outcome
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+_shared: list[Problem] = []  # in a worker process: the problem its runs share, so that it travels once
+
+
+def _share(problem: Problem) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends the workers
+    _shared[:] = [problem]
+
+
+def _run_shared(task: tuple[str, int]) -> Outcome:
+    return run(_shared[0], *task)
+
+
+@contextlib.contextmanager
+def environment(**values: str) -> Iterator[None]:
+    """Environment variables for processes started inside."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -10,6 +10,7 @@ import numpy as np
 
 from pwl.backend import Array, array_namespace, as_array, host, like
 from pwl.comm import Communicator, Serial
+from pwl.data.rows import Rows
 from pwl.errors import InputError
 from pwl.network import Network, check_finite
 from pwl.threads import ordered_map
@@ -108,6 +109,14 @@ class Patterns:
             return cls(*data)
         raise InputError(f"data is (x, t), (x, t, weights) or pwl.Patterns, not {type(data).__name__}")
 
+    @classmethod
+    def prepared(cls, x: Any, t: Any, preparation: Any, rows: Any) -> Patterns:
+        """Some rows of raw data, prepared: at once where they are in memory, block by block where they are mapped."""
+        x, t = Rows(x, rows), Rows(t, rows)
+        if isinstance(x.array, np.memmap):
+            return cls(x, t, preparation=preparation)
+        return cls(*preparation.transform(x[:], t[:]))
+
     def count(self) -> int:
         """Number of patterns on all ranks."""
         return int(sum(int(rank[0]) for rank in self.comm.allgather([np.asarray(len(self))])))
@@ -116,11 +125,11 @@ class Patterns:
         return self.x.shape[0]
 
     def take(self, rows: Any) -> Patterns:
-        """Patterns of the given rows (a slice or indices)."""
+        """Patterns of the given rows (a slice or indices), which are read when they are needed."""
         weights = None if self.weights is None else self.weights[rows]
         return Patterns(
-            self.x[rows],
-            self.t[rows],
+            Rows(self.x, rows),
+            Rows(self.t, rows),
             weights,
             preparation=self.preparation,
             block_bytes=self.block_bytes,
@@ -159,15 +168,14 @@ class Patterns:
             total = [fold(a, b) for a, b in zip(total, values, strict=True)] if total else list(values)
         weight = np.asarray(float(len(self)) if self.weights is None else float(np.sum(self.weights)))
         ranks = self.comm.allgather([weight, *total])
-        for rank in ranks[1:]:
-            weight = weight + rank[0]
+        weight = sum(float(rank[0]) for rank in ranks)
         total = ranks[0][1:]
         for rank in ranks[1:]:
             total = [fold(a, b) for a, b in zip(total, rank[1:], strict=True)]
         if statistic.combine == "sum":
-            total = [a / float(weight) for a in total]
+            total = [a / weight for a in total]
         elif statistic.combine == "qr":
-            total = [a / float(weight) ** 0.5 for a in total]
+            total = [a / weight**0.5 for a in total]
         return tuple(total)
 
     def check(self, net: Network) -> None:

@@ -16,7 +16,7 @@ from pwl import checkpoint as checkpoints
 from pwl.checkpoint import Checkpoint, Run
 from pwl.errors import InputError
 from pwl.initialise import start
-from pwl.network import Network
+from pwl.network import Network, check_seed
 from pwl.ols import OLS
 from pwl.patterns import Patterns
 from pwl.penalties import Penalties
@@ -59,6 +59,8 @@ def train(
     numbers that are no longer finite end the run with the best network so far, and the record says so.
     Raises InputError where data, network and settings do not fit.
     """
+    _check_algorithm(algorithm, callback)
+    check_seed(seed)
     patterns, others = _checked(net, data, {"validation": validation, "test": test})
     _check_settings(iterations, batch_size, max_fail, min_grad, goal, max_seconds, len(patterns))
     writer = Checkpoint(checkpoint) if isinstance(checkpoint, (str, os.PathLike)) else checkpoint
@@ -100,7 +102,7 @@ def train(
                 bar.update()
                 stop = (
                     ("callback", "")
-                    if callback is not None and callback(net, run.record) is True
+                    if callback is not None and _is_true(callback(net, run.record))
                     else limits.reached(run.record)
                 )
                 if stop:
@@ -241,6 +243,11 @@ def _checked(net: Network, data: Any, others: dict[str, Any]) -> tuple[Patterns,
             except InputError as wrong:
                 raise InputError(f"{name} data: {wrong}") from None
     return patterns, rest
+
+
+def _is_true(answer: Any) -> bool:
+    """True or NumPy's True; whatever else a callback returns does not stop the run."""
+    return isinstance(answer, (bool, np.bool_)) and bool(answer)
 
 
 def _check_algorithm(algorithm: Any, callback: Any) -> None:

@@ -40,8 +40,10 @@ def problem(net: Network, Nv: int = 40, *, weights: bool = False, seed: int = 0,
     x = rng.standard_normal((Nv, *net.input_shape))
     t = rng.integers(0, net.n_outputs, Nv) if net.loss.classes else rng.standard_normal((Nv, net.n_outputs))
     w = rng.uniform(0.2, 2.0, Nv) if weights else None
-    patterns = pwl.Patterns(x, t, w)
-    return patterns.take(kink_distance(net, x) > margin) if margin else patterns
+    if margin:
+        far = kink_distance(net, x) > margin
+        x, t, w = x[far], t[far], None if w is None else w[far]
+    return pwl.Patterns(x, t, w)
 
 
 def kink_distance(net: Network, x: np.ndarray) -> np.ndarray:

@@ -1,10 +1,10 @@
-"""Negative gradients against difference quotients of E and J, Eqs. (15)-(18), (26), (27), and forward against backward."""
+"""Negative gradients against difference quotients, Eqs. (15)-(18), (26), (27), and forward against backward."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import E_of, LOSSES, activations, curve, problem, quotient, random_direction, random_network
+from helpers import LOSSES, E_of, activations, curve, problem, quotient, random_direction, random_network
 
 from pwl.network import HEAD
 from pwl.penalties import Penalties
@@ -87,7 +87,9 @@ def test_gradients_of_some_parameters_are_those_of_all():
 # ---- penalties: quadratic forms, so quotients are exact at any step and 1 loses the fewest digits
 
 
-@pytest.mark.parametrize("penalties", [Penalties(ridge=0.3), Penalties(l2=0.2), Penalties(curves=0.7), Penalties(0.3, 0.2, 0.7)])
+@pytest.mark.parametrize(
+    "penalties", [Penalties(ridge=0.3), Penalties(l2=0.2), Penalties(curves=0.7), Penalties(0.3, 0.2, 0.7)]
+)
 @pytest.mark.parametrize("hinges", [2, 3, 7])
 def test_gradients_of_the_penalties(penalties, hinges):
     net = random_network(curve(hinges=hinges), (4, 3))

@@ -27,7 +27,9 @@ def problem(kind, weights=None):
     loss = "cross_entropy" if kind == "classes" else "squared_error"
     net = curves(x.shape[1], (4, 3) if kind == "two layers" else 5, 3 if kind == "classes" else 2, loss=loss)
     data = (x, t) if weights is None else (x, t, weights)
-    return pwl.initialise(net, data), data
+    net = pwl.initialise(net, data)
+    shift = np.random.default_rng(3).normal(size=net.W_o.shape)  # where OWO ends the gradient of W_o is rounding alone
+    return net.moved({HEAD: shift}), data
 
 
 def directions(net):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -24,13 +25,22 @@ def spirals(Nv=150, M=3, seed=0):
     rng = np.random.default_rng(seed)
     t = np.arange(Nv) % M
     r = rng.uniform(0.2, 1, Nv)
-    angle = 2 * np.pi * t / M + 2 * r + 0.2 * rng.normal(size=Nv)
+    angle = 2 * np.pi * t / M + 5 * r + 0.5 * rng.normal(size=Nv)
     return np.stack([r * np.cos(angle), r * np.sin(angle)], axis=1), t
 
 
 def curves(N=3, Nh=5, M=2, seed=0, **options):
     """Network with trainable curves."""
     return pwl.Network.mlp(N, Nh, M, pwl.PiecewiseLinear("relu", hinges=13), seed=seed, **options)
+
+
+def short(algorithm):
+    """A test's name for an algorithm: what differs from the defaults."""
+    if not dataclasses.is_dataclass(algorithm):
+        return str(algorithm)
+    fields = dataclasses.fields(algorithm)
+    changed = [str(value) for f in fields if (value := getattr(algorithm, f.name)) != f.default]
+    return f"{type(algorithm).__name__}({','.join(changed)})"
 
 
 class Stub:

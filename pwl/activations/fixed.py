@@ -51,18 +51,22 @@ class Fixed:
         return {"name": self.name}
 
 
-def _one_where(mask: Array, like: Array, other: float) -> Array:
-    xp = array_namespace(like)
-    return xp.where(mask, xp.ones_like(like), xp.full_like(like, other))
-
-
 def relu(n: Array) -> Array:
     return array_namespace(n).clip(n, 0, None)
 
 
-def leaky_relu(n: Array) -> Array:
+def relu_slope(n: Array, o: Array) -> Array:
     xp = array_namespace(n)
-    return xp.where(n >= 0, n, 0.01 * n)
+    return xp.where(n >= 0, xp.ones_like(n), xp.zeros_like(n))
+
+
+def leaky_relu(n: Array) -> Array:
+    return array_namespace(n).where(n >= 0, n, 0.01 * n)
+
+
+def leaky_relu_slope(n: Array, o: Array) -> Array:
+    xp = array_namespace(n)
+    return xp.where(n >= 0, xp.ones_like(n), xp.full_like(n, 0.01))
 
 
 def sigmoid(n: Array) -> Array:
@@ -70,21 +74,33 @@ def sigmoid(n: Array) -> Array:
     return 0.5 + 0.5 * array_namespace(n).tanh(0.5 * n)
 
 
+def sigmoid_slope(n: Array, o: Array) -> Array:
+    return o * (1 - o)
+
+
 def tanh(n: Array) -> Array:
     return array_namespace(n).tanh(n)
+
+
+def tanh_slope(n: Array, o: Array) -> Array:
+    return 1 - o * o
 
 
 def identity(n: Array) -> Array:
     return +n
 
 
+def identity_slope(n: Array, o: Array) -> Array:
+    return array_namespace(n).ones_like(n)
+
+
 FIXED = {
     fixed.name: fixed
     for fixed in (
-        Fixed("relu", relu, lambda n, o: _one_where(n >= 0, n, 0.0)),
-        Fixed("leaky_relu", leaky_relu, lambda n, o: _one_where(n >= 0, n, 0.01)),
-        Fixed("sigmoid", sigmoid, lambda n, o: o * (1 - o)),
-        Fixed("tanh", tanh, lambda n, o: 1 - o * o),
-        Fixed("identity", identity, lambda n, o: array_namespace(n).ones_like(n)),
+        Fixed("relu", relu, relu_slope),
+        Fixed("leaky_relu", leaky_relu, leaky_relu_slope),
+        Fixed("sigmoid", sigmoid, sigmoid_slope),
+        Fixed("tanh", tanh, tanh_slope),
+        Fixed("identity", identity, identity_slope),
     )
 }

@@ -3,88 +3,102 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
-from pwl import data
-from pwl.compare import CONTENDERS, Settings, compare, pick
+from pwl import page, plots
+from pwl.cli import shape, source
+from pwl.compare import CONTENDERS, Outcome, compare, data_folds, pick
 from pwl.errors import InputError
 from pwl.report import summarise, table_text, write_results
+from pwl.write import write_atomic
 
 HELP = "compare algorithms on the same data, folds and starting networks"
-DESCRIPTION = """Trains a net of the same start with each algorithm on each fold, prints one table and writes it, with every
-run's record, to a folder. Errors are mean squared errors summed over the targets, in their raw units (cross-entropy for
+DESCRIPTION = """Trains a network of the same start with each algorithm on each fold. Prints one table, and writes it to a folder
+with every run's record, pictures, and report.html, which holds all of it in one file.
+
+Errors are squared errors summed over the targets, mean over the patterns, in the targets' raw units (cross-entropy for
 classes), of the network with the lowest validation error: mean +- standard deviation over the folds."""
 EXAMPLES = """examples:
   pwl compare
-  pwl compare --hidden 10 --iterations 50 --algorithms hwo-molf,hwo-adact
+  pwl compare airfoil --algorithms molf,adact --folds 10 --jobs 2
+  pwl compare houses.csv --target price --hidden 10 --hinges 9 --out houses
+  pwl compare flowers.csv --target species --iterations 50
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    default = Settings()
-    parser.add_argument(
-        "data", nargs="?", default="concrete", help="a named data set (default: concrete, which comes with the package)"
+    source.add_arguments(parser)
+    shape.add_arguments(parser)
+    group = parser.add_argument_group("comparison")
+    group.add_argument(
+        "--algorithms",
+        default=",".join(CONTENDERS),
+        metavar="A,B,...",
+        help=f"of {', '.join(CONTENDERS)} (default: all)",
     )
-    parser.add_argument("--algorithms", default=",".join(CONTENDERS), metavar="A,B,...", help="which of %(default)s")
-    parser.add_argument(
-        "--hidden", default="20", metavar="N[,N...]", help="units of the hidden layer, or layers (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--start", default=default.start, help="activation, from which curves start, too (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--hinges", type=int, default=default.hinges, help="hinges of each curve (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--iterations", type=int, default=default.iterations, help="iterations of each run (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--max-fail",
-        type=int,
-        default=None,
-        help="end a run after so many iterations without a new lowest validation error",
-    )
-    parser.add_argument(
+    group.add_argument(
         "--folds",
         type=int,
-        default=default.k,
-        help="folds: one tests, one validates, the others train (default: %(default)s)",
+        default=5,
+        metavar="K",
+        help="one part tests, one validates, the others train (default: %(default)s)",
     )
-    parser.add_argument(
-        "--seed", type=int, default=default.seed, help="of folds and starting weights (default: %(default)s)"
+    group.add_argument(
+        "--max-fail",
+        type=int,
+        metavar="N",
+        help="end a run N iterations after the lowest validation error (default: never)",
     )
-    parser.add_argument(
-        "--out", type=Path, default=Path("pwl-compare"), help="folder for table and records (default: %(default)s)"
+    group.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="processes that share the runs (default: %(default)s)"
+    )
+    group.add_argument(
+        "--out", type=Path, default=Path("pwl-compare"), metavar="FOLDER", help="results (default: %(default)s)"
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    settings = Settings(
-        hidden=whole_numbers(options.hidden, "--hidden"),
-        start=options.start,
-        hinges=options.hinges,
-        iterations=options.iterations,
-        k=options.folds,
-        seed=options.seed,
-        max_fail=options.max_fail,
-    )
-    names = options.algorithms.split(",")
+    settings = shape.settings(options, options.folds, options.max_fail)
+    names = list(dict.fromkeys(options.algorithms.split(",")))
     pick(names)
-    x, t = data.load(options.data)
-    print(f"{options.data}: {len(x)} patterns, {x.shape[1]} inputs; {settings.k} folds, {options.hidden} hidden units")
-    outcomes = list(compare(x, t, names, settings))
+    if options.jobs < 1:
+        raise InputError(f"--jobs must be 1 or more, not {options.jobs}")
+    table = source.open_source(options)
+    folds = data_folds(table.t, settings)
+    shape.check_writable(options.out / "table.csv")
+    print(f"{table.summary()}; {settings.k} folds, {options.hidden} hidden units")
+
+    outcomes: list[Outcome] = []
+    with progress(len(names) * settings.k * settings.iterations) as bar:
+
+        def watch(name: str, fold: int, steps: int) -> None:
+            bar.set_description(f"{name}, fold {fold + 1} of {settings.k}")
+            bar.update(steps)
+
+        try:
+            for outcome in compare(table.x, table.t, names, settings, table.classes, options.jobs, watch):
+                outcomes.append(outcome)
+        except KeyboardInterrupt:
+            print("pwl: interrupted; what is finished follows", file=sys.stderr)
+    if not outcomes:
+        return 130
     rows = summarise(outcomes)
     print(table_text(rows))
     write_results(options.out, rows, outcomes)
-    print(f"table and records: {options.out}")
-    return 0
+    pictures = plots.draw(
+        outcomes, table.x, table.t, folds, options.out, names={"targets": table.target_names, "classes": table.classes}
+    )
+    report = options.out / "report.html"
+    write_atomic(
+        report, page.page(f"pwl compare: {table.name}", [table.summary(), *DESCRIPTION.split("\n\n")], rows, pictures)
+    )
+    print(f"table, records and pictures: {options.out}; all in one file: {report}")
+    return 0 if len(outcomes) == len(names) * settings.k else 130
 
 
-def whole_numbers(text: str, option: str) -> tuple[int, ...]:
-    """Whole numbers from "20" or "20,10"."""
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(
-            f"{option} wants whole numbers with commas between them, such as 20 or 20,10, not {text!r}"
-        ) from None
+def progress(total: int):  # type: ignore[no-untyped-def]
+    """A bar on standard error that says what runs and how long is left; silent where that is no terminal."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit="it", leave=False, disable=None)

@@ -1,0 +1,81 @@
+"""`pwl info`: what a saved network is."""
+
+from __future__ import annotations
+
+import argparse
+
+from pwl.save import Saved, load
+
+HELP = "what a saved network is: structure, preparation, training, versions"
+DESCRIPTION = "Prints what a file that pwl train or net.save wrote holds."
+EXAMPLES = """examples:
+  pwl info net.safetensors
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("net", help="a saved network")
+
+
+def run(options: argparse.Namespace) -> int:
+    saved = load(options.net)
+    for title, lines in (("structure", structure(saved)), ("data", columns(saved)), ("training", training(saved))):
+        print(f"{title}\n" + "\n".join(f"  {line}" for line in lines))
+    print("versions\n  " + ", ".join(f"{name} {version}" for name, version in saved.versions.items()))
+    return 0
+
+
+def structure(saved: Saved) -> list[str]:
+    """Layers with their parameters."""
+    net = saved.net
+    lines = [f"inputs: {'x'.join(map(str, net.input_shape))}"]
+    for index, layer in enumerate(net.layers):
+        shapes = [f"{s.name} {'x'.join(map(str, s.shape))}" for s in net.layout.slots if s.layer == index]
+        lines.append(f"{layer!r}{': ' if shapes else ''}{', '.join(shapes)}")
+    bypass = "inputs and " if net.bypass else ""
+    lines.append(
+        f"outputs: {net.n_outputs}, linear in {bypass}the last layer; W_o {net.n_outputs}x{net.n_basis}; loss {net.loss.name}"
+    )
+    lines.append(f"{net.n_parameters} parameters, {net.theta.dtype}, {'' if net.initialised else 'not '}initialised")
+    return lines
+
+
+def columns(saved: Saved) -> list[str]:
+    """Columns and how they are prepared."""
+    preparation, schema = saved.net.preparation, saved.schema
+    if preparation is None:
+        return ["no preparation: the network takes and gives its own units"]
+    names = schema.input_names if schema else tuple(f"input {i + 1}" for i in range(len(preparation.inputs.scale)))
+    lines = [
+        f"input {name}: offset {offset:.6g}, scale {scale:.6g}{'' if scale else ' (constant)'}"
+        for name, offset, scale in zip(names, preparation.inputs.offset, preparation.inputs.scale, strict=True)
+    ]
+    shown = lines[:12] + ([f"... and {len(lines) - 12} more inputs"] if len(lines) > 12 else [])
+    if preparation.classes is not None:
+        return [*shown, f"classes: {', '.join(map(str, preparation.classes))}"]
+    targets = (
+        [column.name for column in schema.targets]
+        if schema
+        else [f"target {i + 1}" for i in range(saved.net.n_outputs)]
+    )
+    return shown + [
+        f"target {name}: offset {offset:.6g}, scale {scale:.6g}"
+        for name, offset, scale in zip(targets, preparation.targets.offset, preparation.targets.scale, strict=True)
+    ]
+
+
+def training(saved: Saved) -> list[str]:
+    """The record in a few lines."""
+    record = saved.record
+    if record is None:
+        return ["no record was saved with this network"]
+    best = record.best_iteration
+    lines = [f"{name}: {value}" for name, value in record.settings.items()]
+    lines.append(
+        f"iterations: {record.iterations}, best {best}; {record['seconds'][-1]:.2f} s; stopped: {record.stop_reason}"
+    )
+    return lines + [
+        f"{name.replace('_', ' ')}: {record[name][0]:.6g} at the start, {record[name][best]:.6g} at the best, {record[name][-1]:.6g} at the end"
+        for name in record.series
+        if name.endswith("error")
+    ]

@@ -1,0 +1,66 @@
+"""`pwl predict`: outputs of a saved network for a table."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from pwl import data
+from pwl.cli.shape import check_writable
+from pwl.errors import InputError
+from pwl.save import Saved, load
+from pwl.write import write_atomic
+
+HELP = "predict with a saved network: a table in, a table out, in raw units"
+DESCRIPTION = """Reads a table that has the columns the network was trained on, found by their names whatever their order, and writes one
+line of predictions for each of its lines: values in the targets' raw units, or class names."""
+EXAMPLES = """examples:
+  pwl predict houses.safetensors new.csv --out prices.csv
+  pwl predict flowers.safetensors new.csv --probabilities
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("net", help="a network that pwl train saved")
+    parser.add_argument("data", help="a table: CSV, .npy or .npz")
+    parser.add_argument("--probabilities", action="store_true", help="a column for each class instead of the class")
+    parser.add_argument("--delimiter", help="between columns, where guessing goes wrong")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="CSV file (default: standard output)")
+
+
+def run(options: argparse.Namespace) -> int:
+    saved = load(options.net)
+    if options.out is not None:
+        check_writable(options.out)
+    if saved.schema is not None:
+        x = data.read_inputs(options.data, saved.schema, delimiter=options.delimiter)
+    else:
+        raise InputError(
+            f"{options.net} does not know its table's columns: it was saved from Python; use net.predict(x) there"
+        )
+    heads, values = predictions(saved, x, options.probabilities)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(heads)
+    writer.writerows(values.tolist())
+    if options.out is None:
+        sys.stdout.write(text.getvalue())
+    else:
+        write_atomic(options.out, text.getvalue())
+    return 0
+
+
+def predictions(saved: Saved, x: np.ndarray, probabilities: bool) -> tuple[list[str], np.ndarray]:
+    """Column names and rows (Nv, columns) of predictions for raw inputs x."""
+    assert saved.schema is not None
+    names = [column.name for column in saved.schema.targets]
+    if probabilities:
+        p = np.asarray(saved.net.predict_proba(x))
+        return [f"{names[0]}={label}" for label in saved.net.preparation.classes], p
+    y = np.asarray(saved.net.predict(x))
+    return names, y[:, None] if y.ndim == 1 else y

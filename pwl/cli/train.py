@@ -1,0 +1,101 @@
+"""`pwl train`: one network from one table."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from pwl.checkpoint import Checkpoint
+from pwl.cli import shape, source
+from pwl.compare import CONTENDERS, network, pick, rescale
+from pwl.data.rows import Rows
+from pwl.errors import InputError
+from pwl.patterns import Patterns
+from pwl.preparation import Preparation
+from pwl.save import save
+from pwl.train import train
+
+HELP = "train a network on a table and save it"
+DESCRIPTION = """Trains one network and saves it with its preparation, the table's columns and its training record.
+
+A part of the patterns, drawn by the seed, validates: the network saved is the one with the lowest validation error. While
+it runs, a checkpoint stands beside the network's file; after a crash or Ctrl-C the same command with --resume goes on from
+there to the same bits, and with more --iterations it goes on from where a finished run ended."""
+EXAMPLES = """examples:
+  pwl train
+  pwl train houses.csv --target price --out houses.safetensors
+  pwl train houses.csv --target price --out houses.safetensors --iterations 300 --resume
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    source.add_arguments(parser)
+    shape.add_arguments(parser)
+    group = parser.add_argument_group("run")
+    group.add_argument(
+        "--algorithm", default="hwo-adact", metavar="NAME", help=f"of {', '.join(CONTENDERS)} (default: %(default)s)"
+    )
+    group.add_argument(
+        "--validation", type=float, default=0.1, metavar="SHARE", help="of the patterns; 0: none (default: %(default)s)"
+    )
+    group.add_argument(
+        "--max-fail",
+        type=int,
+        default=20,
+        metavar="N",
+        help="stop N iterations after the lowest validation error (default: %(default)s)",
+    )
+    group.add_argument("--max-seconds", type=float, metavar="S", help="stop after so many seconds")
+    group.add_argument(
+        "--out", type=Path, default=Path("net.safetensors"), metavar="FILE", help="the network (default: %(default)s)"
+    )
+    group.add_argument("--resume", action="store_true", help="go on from the checkpoint beside --out")
+    group.add_argument(
+        "--checkpoint-seconds", type=float, default=30.0, metavar="S", help="between checkpoints (default: %(default)s)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    settings = shape.settings(options, 1, options.max_fail)
+    contender = pick([options.algorithm])[options.algorithm]
+    if not 0 <= options.validation < 1:
+        raise InputError(f"--validation is a share of the patterns in [0, 1), not {options.validation}")
+    shape.check_writable(options.out)
+    checkpoint = Path(f"{options.out}.checkpoint")
+    if options.resume and not checkpoint.exists():
+        raise InputError(f"there is no checkpoint {checkpoint} to resume from: run without --resume")
+    table = source.open_source(options)
+    print(f"{table.summary()}; {options.hidden} hidden units, {options.algorithm}")
+
+    held_out, kept = split(len(table.x), options.validation, settings.seed)
+    preparation = Preparation.fit(Rows(table.x, kept), Rows(table.t, kept), targets="common", classes=table.classes)
+    net, record = train(
+        network(contender, table.x.shape[1], preparation, settings, 0),
+        Patterns.prepared(table.x, table.t, preparation, kept),
+        contender.algorithm,
+        iterations=settings.iterations,
+        validation=Patterns.prepared(table.x, table.t, preparation, held_out) if len(held_out) else None,
+        max_fail=options.max_fail,
+        max_seconds=options.max_seconds,
+        checkpoint=Checkpoint(checkpoint, options.checkpoint_seconds),
+        resume=checkpoint if options.resume else None,
+        progress=True,
+    )
+    rescale(record, preparation)
+    save(dataclasses.replace(net, preparation=preparation), options.out, record, table.schema)
+    best = record.best_iteration
+    errors = [f"{name.replace('_', ' ')} {record[name][best]:.6g}" for name in record.series if name.endswith("error")]
+    print(f"best of {record.iterations} iterations: {best}; {', '.join(errors)}")
+    print(f"stopped: {record.stop_reason}")
+    print(f"saved: {options.out}")
+    return 130 if record.stop_code == "interrupted" else 0
+
+
+def split(n: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted rows held out for validation, and the others."""
+    order = np.random.default_rng(seed).permutation(n)
+    count = round(share * n)
+    return np.sort(order[:count]), np.sort(order[count:])

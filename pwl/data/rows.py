@@ -1,0 +1,38 @@
+"""Some rows of an array, read when they are asked for: parts of a memory-mapped array without a copy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+class Rows:
+    """The given rows of `array`; slices of it are copied into memory, the whole never is.
+
+    rows: sorted indices (n,) into `array`, or into another Rows.
+    """
+
+    def __init__(self, array: Any, rows: Any) -> None:
+        indices = np.arange(array.shape[0])[rows] if isinstance(rows, slice) else np.asarray(rows)
+        self.array, self.rows = (array.array, array.rows[indices]) if isinstance(array, Rows) else (array, indices)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.rows), *self.array.shape[1:])
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def dtype(self) -> Any:
+        return self.array.dtype
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: Any) -> Any:
+        first, *rest = key if isinstance(key, tuple) else (key,)
+        found = self.array[self.rows[first]]
+        return found[(slice(None), *rest)] if rest else found

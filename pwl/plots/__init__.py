@@ -1,0 +1,27 @@
+"""Pictures of training and of trained networks, one call a picture: each gives a matplotlib Figure.
+
+`errors(records)`, `curves(net, x)`, `predicted(net, x, t)`, `residuals(net, x, t)`, `confusion(net, x, t)`; `draw` writes
+those of a whole comparison to a folder. Needs matplotlib (pip install 'pwl[plots]'), loaded with the first picture.
+"""
+
+from pwl.plots.classes import confusion, confusion_of
+from pwl.plots.figure import png, require_matplotlib
+from pwl.plots.history import errors
+from pwl.plots.pictures import Picture, draw
+from pwl.plots.targets import predicted, predicted_of, residuals, residuals_of
+from pwl.plots.units import curves
+
+__all__ = [
+    "Picture",
+    "confusion",
+    "confusion_of",
+    "curves",
+    "draw",
+    "errors",
+    "png",
+    "predicted",
+    "predicted_of",
+    "require_matplotlib",
+    "residuals",
+    "residuals_of",
+]

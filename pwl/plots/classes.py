@@ -1,0 +1,76 @@
+"""Classification: the confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pwl.backend import host
+from pwl.errors import InputError
+from pwl.network import Network
+from pwl.plots.figure import INK, blank
+
+MOST_WRITTEN = 20  # classes up to which the counts are written into the cells
+
+
+def confusion(net: Network, x: Any, t: Any, *, names: Sequence[str] | None = None) -> Any:
+    """Figure of the confusion matrix of the net's predictions for x (Nv, N) and the labels t (Nv,): see `confusion_of`."""
+    numbers = host(t) if net.preparation is None else net.preparation.transform_targets(t)
+    if names is None and net.preparation is not None:
+        names = [str(name) for name in net.preparation.classes]
+    names = names or [str(c) for c in range(net.n_outputs)]
+    return confusion_of(numbers, host(net.predict_proba(x)).argmax(axis=1), names=names)
+
+
+def counts(t: np.ndarray, y: np.ndarray, n: int) -> np.ndarray:
+    """(n, n) patterns of class t (row) that were taken for class y (column)."""
+    return np.bincount(n * t.astype(np.int64) + y, minlength=n * n).reshape(n, n)
+
+
+def confusion_of(t: Any, y: Any, *, names: Sequence[str] | None = None) -> Any:
+    """Figure of the confusion matrix of class numbers t and predicted class numbers y, both (Nv,): rows are the true
+    classes, shades the share of the row; beside and above, how much of each row and column is right.
+
+    names: of the classes. Raises InputError where numbers and names do not fit, or matplotlib is missing.
+    """
+    t, y = host(t), host(y)
+    if t.shape != y.shape or t.ndim != 1 or not len(t) or t.dtype.kind not in "iu" or y.dtype.kind not in "iu":
+        raise InputError(f"class numbers (Nv,) were wanted for t and y, but {t.dtype} {t.shape} and {y.dtype} {y.shape} came")
+    names = names or [str(c) for c in range(int(max(t.max(), y.max())) + 1)]
+    n = len(names)
+    if min(t.min(), y.min()) < 0 or max(t.max(), y.max()) >= n:
+        raise InputError(f"class numbers from {min(t.min(), y.min())} to {max(t.max(), y.max())} came for {n} classes")
+    table = counts(t, y, n)
+    share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    size = min(3.0 + 0.5 * n, 11.0)
+    figure = blank(size + 0.6, size)
+    ax = figure.subplots()
+    ax.imshow(share, cmap="Greys", vmin=0, vmax=1)
+    ax.set_xticks(range(n), names, rotation=90 if n * max(map(len, names)) > 9 * size else 0)
+    ax.set_yticks(range(n), names)
+    ax.set(xlabel="predicted", ylabel="true", xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5))
+    ax.spines[:].set_color("0.6")
+    ax.tick_params(length=0, labelsize=9 if n <= MOST_WRITTEN else 6)
+    if n <= MOST_WRITTEN:
+        write_counts(ax, table, share)
+    wrong = int(np.sum(t != y))
+    ax.set_title(f"{wrong} of {len(t)} patterns wrong ({100 * wrong / len(t):.2f} %)", fontsize=10, color=INK, pad=24)
+    return figure
+
+
+def write_counts(ax: Any, table: np.ndarray, share: np.ndarray) -> None:
+    """Counts in the cells, and how much is right after each row (of the true) and above each column (of the predicted)."""
+    n = len(table)
+    for i in range(n):
+        for j in range(n):
+            ax.text(j, i, table[i, j], ha="center", va="center", fontsize=9, color="white" if share[i, j] > 0.5 else "black")
+    for k in range(n):
+        ax.text(n - 0.4, k, percent(table[k, k], table[k].sum()), va="center", fontsize=8, color=INK)
+        ax.text(k, -0.55, percent(table[k, k], table[:, k].sum()), ha="center", va="bottom", fontsize=8, color=INK)
+    ax.text(n - 0.4, -0.55, "right", va="bottom", fontsize=8, style="italic", color=INK)
+
+
+def percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "none"
