@@ -1,6 +1,9 @@
 """pwl: second-order training of small neural networks with trainable piecewise-linear activations."""
 
-from pwl import activations, algorithms, data, layers
+import importlib
+from typing import Any
+
+from pwl import activations, algorithms, data, layers, plots
 from pwl.activations import PiecewiseLinear
 from pwl.algorithms import MOLF, OWOBP, AdAct, adact_step, molf_step, owo_bp_step, owo_step
 from pwl.checkpoint import Checkpoint
@@ -42,5 +45,17 @@ __all__ = [
     "molf_step",
     "owo_bp_step",
     "owo_step",
+    "plots",
     "train",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The scikit-learn estimators, imported when they are asked for: scikit-learn is an extra."""
+    if name in ("PWLRegressor", "PWLClassifier"):
+        try:
+            estimators = importlib.import_module("pwl.estimators")
+        except ModuleNotFoundError as missing:
+            raise ImportError(f"pwl.{name} needs scikit-learn: pip install 'pwl[sklearn]'") from missing
+        return getattr(estimators, name)
+    raise AttributeError(f"module 'pwl' has no attribute {name!r}")

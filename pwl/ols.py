@@ -5,16 +5,18 @@ Parameter-size work: it runs on the host in float64, wherever the data are.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.linalg
 
 from pwl.backend import Array, host, like
 from pwl.errors import InputError
+from pwl.threads import single_threaded_blas
 
 PANEL = 64  # columns factored before the rest of R is updated by one matrix product
+THREADED = 500  # functions from which on BLAS threads help a solve more than they cost
 
 
 class Solution(NamedTuple):
@@ -42,8 +44,10 @@ class OLS:
             raise InputError(f"the dependence tolerance must be in [0, 1), not {self.tolerance!r}")
 
     def thresholds(self, R: np.ndarray) -> np.ndarray:
-        """Least g an independent function may have, per function."""
-        return self.tolerance * np.diagonal(R) if self.relative else np.full(len(R), self.tolerance)
+        """What g must exceed for a function to be independent: never less than the rounding of R's own dtype."""
+        if not self.relative:
+            return np.full(len(R), self.tolerance)
+        return max(self.tolerance, 8 * float(np.finfo(R.dtype).eps)) * np.diagonal(R).astype(np.float64)
 
     def solve(self, R: Array, C: Array) -> Solution:
         """Weights with R w' = c for every row c of C (M, n) or the vector C (n,); R is (n, n), symmetric.
@@ -54,10 +58,11 @@ class OLS:
         if not (np.all(np.isfinite(A)) and np.all(np.isfinite(B))):
             nan = np.full(np.shape(C), np.nan)
             return Solution(like(nan, C), (), np.full(len(B), np.nan))
-        L, kept = factor(A, self.thresholds(A))
-        V = scipy.linalg.solve_triangular(L, B[:, kept].T, lower=True, check_finite=False)
         weights = np.zeros_like(B)
-        weights[:, kept] = scipy.linalg.solve_triangular(L, V, lower=True, trans="T", check_finite=False).T
+        with single_threaded_blas() if len(A) < THREADED else contextlib.nullcontext():
+            L, kept = factor(A, self.thresholds(host(R)))
+            V = _scipy().solve_triangular(L, B[:, kept].T, lower=True, check_finite=False)
+            weights[:, kept] = _scipy().solve_triangular(L, V, lower=True, trans="T", check_finite=False).T
         dependent = tuple(np.setdiff1d(np.arange(len(A)), kept).tolist())
         return Solution(like(weights.reshape(np.shape(C)), C), dependent, np.sum(V * V, axis=0))
 
@@ -87,8 +92,8 @@ def factor(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarra
     LAPACK's factorisation serves while every g = L[m, m]^2 stays above its threshold, that is nearly always.
     """
     try:
-        L = scipy.linalg.cholesky(R, lower=True, check_finite=False)
-    except scipy.linalg.LinAlgError:
+        L = _scipy().cholesky(R, lower=True, check_finite=False)
+    except np.linalg.LinAlgError:
         return _factor_dropping(R, thresholds)
     if np.all(np.diagonal(L) ** 2 > thresholds):
         return L, np.arange(len(R))
@@ -110,3 +115,10 @@ def _factor_dropping(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray,
                 L[m:, m] = column / np.sqrt(column[0])
         S[last:, last:] -= L[last:, first:last] @ L[last:, first:last].T
     return L[np.ix_(kept, kept)], np.flatnonzero(kept)
+
+
+def _scipy() -> Any:
+    """scipy.linalg, imported at the first solve: it is half of the time that `import pwl` would take."""
+    import scipy.linalg
+
+    return scipy.linalg

@@ -66,11 +66,26 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     if not rows:
         return ""
     shown = [series for series in ERRORS if series in rows[0]]
-    heads = ["algorithm", *(HEADS[series] for series in shown), "iterations", "multiplies", "seconds", "best", "stopped"]
+    heads = [
+        "algorithm",
+        *(HEADS[series] for series in shown),
+        "iterations",
+        "multiplies",
+        "seconds",
+        "best",
+        "stopped",
+    ]
     lines = [line("th", heads)]
     for row in rows:
-        found = [mean_std(row[s], row[f"{s}_std"]).replace("+-", "\N{PLUS-MINUS SIGN}") if s in row else "" for s in shown]
-        spent = [f"{row['iterations']:.0f}", f"{row['multiplies']:.2e}", f"{row['seconds']:.2f}", f"{row['best_iteration']:.0f}"]
+        found = [
+            mean_std(row[s], row[f"{s}_std"]).replace("+-", "\N{PLUS-MINUS SIGN}") if s in row else "" for s in shown
+        ]
+        spent = [
+            f"{row['iterations']:.0f}",
+            f"{row['multiplies']:.2e}",
+            f"{row['seconds']:.2f}",
+            f"{row['best_iteration']:.0f}",
+        ]
         lines.append(line("td", [row["algorithm"], *found, *spent, row["stopped"]]))
     return '<div class="table"><table>\n' + "".join(lines) + "</table></div>\n"
 
@@ -86,4 +101,6 @@ def figure(path: Path, caption: str) -> str:
     except OSError as failure:
         raise InputError(f"{path} can't be read: {failure.strerror or failure}") from None
     text = html.escape(caption)
-    return f'<figure>\n<img alt="{text}" src="data:image/png;base64,{data}">\n<figcaption>{text}</figcaption>\n</figure>\n'
+    return (
+        f'<figure>\n<img alt="{text}" src="data:image/png;base64,{data}">\n<figcaption>{text}</figcaption>\n</figure>\n'
+    )

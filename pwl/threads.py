@@ -22,7 +22,7 @@ import threadpoolctl
 def workers() -> int:
     """Threads that blocks of patterns are spread over."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limit = os.environ.get("OMP_NUM_THREADS", "")
+    limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2": of nested teams the outer counts
     return min(cores, int(limit)) if limit.isdigit() and int(limit) > 0 else cores
 
 
@@ -41,6 +41,20 @@ class _Limit:
     users = 0
     context: Any = None
 
+    @classmethod
+    def give_back(cls) -> None:
+        """Sets the limits found at the start, from any thread: newer threadpoolctl else obeys only who came first."""
+        controller = _controller("scipy.linalg" in sys.modules)
+        cls._release(controller)
+        cls.context.restore_original_limits()
+        cls._release(controller)
+
+    @staticmethod
+    def _release(controller: threadpoolctl.ThreadpoolController) -> None:
+        for library in controller.lib_controllers:
+            if hasattr(library, "clear_controlling_thread"):
+                library.clear_controlling_thread(force=True)
+
 
 @contextlib.contextmanager
 def single_threaded_blas() -> Iterator[None]:
@@ -55,7 +69,7 @@ def single_threaded_blas() -> Iterator[None]:
         with _Limit.lock:
             _Limit.users -= 1
             if _Limit.users == 0:
-                _Limit.context.restore_original_limits()
+                _Limit.give_back()
 
 
 def ordered_map(f: Callable[[Any], Any], items: Iterable[Any], count: int) -> Iterator[Any]:

@@ -71,7 +71,10 @@ def test_rows_are_counted_over_the_blocks_of_raw_targets_too():
     t = np.ones((300, 1))
     preparation = Preparation.fit(x, t)
     t[290, 0] = NAN
-    refuses(lambda: pwl.train(curves(4096, 1, 1), pwl.Patterns(x, t, preparation=preparation), pwl.AdAct()), "row 290, column 0")
+    refuses(
+        lambda: pwl.train(curves(4096, 1, 1), pwl.Patterns(x, t, preparation=preparation), pwl.AdAct()),
+        "row 290, column 0",
+    )
 
 
 def test_predict_counts_rows_over_its_blocks():
@@ -196,7 +199,7 @@ def sane(net, record, x, t, weights_below=1e4):
     assert np.all(np.isfinite(record["error"])) and record.stop_code != "non_finite"
     assert np.abs(net.theta).max() < weights_below
     variance = np.sum(np.var(t, axis=0))
-    assert min(record["error"]) <= variance * (1 + 1e-6) + 1e-12
+    assert min(record["error"]) <= variance * (1 + 1e-6) + (1e-12 if net.theta.dtype == np.float64 else 1e-9)
     assert np.isclose(np.mean(np.sum((t - net.predict(x)) ** 2, axis=1)), min(record["error"]), atol=1e-9, rtol=1e-4)
 
 
@@ -225,8 +228,6 @@ POOR = {
 @pytest.mark.parametrize("algorithm", [pwl.AdAct(), pwl.AdAct("hwo", "unit"), pwl.MOLF("hwo"), pwl.OWOBP()], ids=short)
 @pytest.mark.parametrize("name", POOR)
 def test_poor_data_give_finite_results(name, algorithm, dtype):
-    if dtype == np.float32 and name == "large offsets":
-        pytest.skip("float32 has no digits left for inputs that vary in the seventh")
     x, t = POOR[name]
     scale = {"tiny inputs": 1e14, "large offsets": 1e8}.get(name, 1e4)  # there large weights are right
     with warnings.catch_warnings():
@@ -255,7 +256,12 @@ def test_duplicated_columns_are_dropped_from_the_output_weights():
 def test_units_that_are_dead_or_linear(activation, threshold):
     W = np.concatenate([np.full((4, 1), threshold), np.ones((4, 3))], axis=1)
     net = pwl.Network.mlp(3, 4, 2, activation, W=W, net_control=False)
-    for algorithm in (pwl.MOLF(), pwl.MOLF("hwo"), pwl.OWOBP(), *([] if isinstance(activation, str) else [pwl.AdAct()])):
+    for algorithm in (
+        pwl.MOLF(),
+        pwl.MOLF("hwo"),
+        pwl.OWOBP(),
+        *([] if isinstance(activation, str) else [pwl.AdAct()]),
+    ):
         trained, record = train(net=net, algorithm=algorithm, iterations=3)
         assert np.all(np.isfinite(trained.theta)) and np.all(np.isfinite(record["error"]))
         assert min(record["error"]) <= np.sum(np.var(T, axis=0))
@@ -273,7 +279,9 @@ def test_two_patterns_train():
     assert np.allclose(net.predict(X[:2]), T[:2])
 
 
-@pytest.mark.parametrize("make", [np.asarray, np.ndarray.tolist, lambda a: a.astype(np.float16), lambda a: a.astype(">f8")])
+@pytest.mark.parametrize(
+    "make", [np.asarray, np.ndarray.tolist, lambda a: a.astype(np.float16), lambda a: a.astype(">f8")]
+)
 def test_other_kinds_of_real_numbers_serve(make):
     x, t = X.round(1), T.round(1)
     net, record = train(make(x), make(t))

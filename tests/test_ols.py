@@ -219,7 +219,7 @@ def test_each_function_may_have_its_own_scale(scale):
 
 
 def test_the_published_absolute_test_depends_on_scale():
-    """Learning factors at targets times 1e-3: H falls by 1e-18 and every function is dropped. The default drops none."""
+    """Factors at targets times 1e-3: H falls by 1e-18 and every function is dropped; the default drops none."""
     rng = np.random.default_rng(2)
     H, g = correlations(rng.standard_normal((30, 6)), rng.standard_normal((30, 1)))
     published = OLS(relative=False)

@@ -184,7 +184,9 @@ def test_a_batch_of_weight_zero_makes_no_step():
     x, t = waves(60)
     weights = np.zeros(60)
     weights[:20] = 1  # with batches of 2 most hold nothing that counts
-    _, record = pwl.train(curves(Nh=2), (x, t, weights), pwl.OWOBP(safeguard=True, ridge=0.1), iterations=2, batch_size=2)
+    _, record = pwl.train(
+        curves(Nh=2), (x, t, weights), pwl.OWOBP(safeguard=True, ridge=0.1), iterations=2, batch_size=2
+    )
     assert np.all(np.isfinite(record["error"]))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -36,7 +37,16 @@ def test_every_series_has_a_value_per_iteration_and_one_before(algorithm):
     _, record = run(algorithm, iterations=4, validation=waves(seed=1), test=waves(seed=2))
     assert record.iterations == 4
     assert len(record) == 5
-    for name in ("error", "objective", "validation_error", "test_error", "seconds", "multiplies", "passes", "dependent"):
+    for name in (
+        "error",
+        "objective",
+        "validation_error",
+        "test_error",
+        "seconds",
+        "multiplies",
+        "passes",
+        "dependent",
+    ):
         assert name in record, name
     assert {name: len(record[name]) for name in record.series} == dict.fromkeys(record.series, 5)
     assert record["passes"] == [0, 1, 2, 3, 4]
@@ -105,6 +115,15 @@ def test_json_has_no_word_for_infinity():
     record = Record()
     record.append({"error": 1.0, "z": np.array([np.inf, 2.0])})
     assert record.to_dict()["series"]["z"] == [[None, 2.0]]
+
+
+def test_a_row_half_written_is_dropped():
+    record = Record()
+    for error in (3.0, 2.0):
+        record.append({"error": error, "z": [1.0]})
+    record.series["error"].append(1.0)  # as far as an interrupted append may get
+    record.trim()
+    assert record.series == {"error": [3.0, 2.0], "z": [[1.0], [1.0]]}
 
 
 # ---- the network that comes back
@@ -257,7 +276,7 @@ def test_a_pass_takes_each_pattern_once(batch_size):
     assert all(len(batch) == batch_size for batch in watching.batches[: a_pass - 1])
     passes = watching.batches[:a_pass], watching.batches[a_pass:]
     for batches in passes:
-        assert sorted(sum(batches, [])) == list(range(20))
+        assert sorted(row for batch in batches for row in batch) == list(range(20))
     assert batch_size == 20 or passes[0] != passes[1]  # shuffled anew
     assert record["multiplies"] == [0, 20, 40]  # a row is a pass, whatever the batches
 
@@ -361,7 +380,7 @@ def nets_of(net, x):
 def test_every_net_starts_with_mean_one_half_and_deviation_one(n_hidden, weights):
     (x, t), rng = waves(200), np.random.default_rng(0)
     widths = (3, n_hidden) if isinstance(n_hidden, int) else (3, *n_hidden)
-    W = [7 * rng.normal(size=(b, a + 1)) + 1 for a, b in zip(widths, widths[1:], strict=False)] if weights else None
+    W = [7 * rng.normal(size=(b, a + 1)) + 1 for a, b in pairwise(widths)] if weights else None
     given = W[0] if W is not None and isinstance(n_hidden, int) else W
     net = pwl.initialise(pwl.Network.mlp(3, n_hidden, 2, "sigmoid", W=given), (x, t))
     layers = nets_of(net, x)

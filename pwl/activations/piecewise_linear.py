@@ -41,7 +41,7 @@ class PiecewiseLinear:
     kind: ClassVar[str] = "activation"
 
     def __post_init__(self) -> None:
-        if not callable(self.start) and self.start not in FIXED:
+        if not callable(self.start) and not (isinstance(self.start, str) and self.start in FIXED):
             raise InputError(f"curves can start from {', '.join(FIXED)} or a function, not {self.start!r}")
         if self.outside not in ("constant", "linear"):
             raise InputError(f'outside must be "constant" or "linear", not {self.outside!r}')

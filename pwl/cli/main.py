@@ -12,7 +12,7 @@ from typing import NoReturn
 from pwl import __version__
 from pwl.errors import InputError
 
-COMMANDS = ("compare", "train", "predict", "info", "data")
+COMMANDS = ("compare", "train", "predict", "info", "check", "data")
 
 
 class Parser(argparse.ArgumentParser):

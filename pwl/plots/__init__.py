@@ -1,7 +1,8 @@
 """Pictures of training and of trained networks, one call a picture: each gives a matplotlib Figure.
 
-`errors(records)`, `curves(net, x)`, `predicted(net, x, t)`, `residuals(net, x, t)`, `confusion(net, x, t)`; `draw` writes
-those of a whole comparison to a folder. Needs matplotlib (pip install 'pwl[plots]'), loaded with the first picture.
+`errors(records)`, `curves(net, x)`, `predicted(net, x, t)`, `residuals(net, x, t)`, `confusion(net, x, t)`;
+`predicted_of(t, y)` and the like take predictions; `draw` writes the pictures of a whole comparison to a folder.
+matplotlib is loaded with the first picture.
 """
 
 from pwl.plots.classes import confusion, confusion_of

@@ -16,12 +16,21 @@ MOST_WRITTEN = 20  # classes up to which the counts are written into the cells
 
 
 def confusion(net: Network, x: Any, t: Any, *, names: Sequence[str] | None = None) -> Any:
-    """Figure of the confusion matrix of the net's predictions for x (Nv, N) and the labels t (Nv,): see `confusion_of`."""
-    numbers = host(t) if net.preparation is None else net.preparation.transform_targets(t)
-    if names is None and net.preparation is not None:
-        names = [str(name) for name in net.preparation.classes]
-    names = names or [str(c) for c in range(net.n_outputs)]
-    return confusion_of(numbers, host(net.predict_proba(x)).argmax(axis=1), names=names)
+    """Figure of the confusion matrix of a net: inputs x (Nv, N), labels t (Nv,); see `confusion_of`."""
+    true, found = numbers(net, x, t)
+    return confusion_of(true, found, names=names or class_names(net))
+
+
+def numbers(net: Network, x: Any, t: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Class numbers of the labels t, and those that the net predicts for x."""
+    true = host(t) if net.preparation is None else net.preparation.transform_targets(t)
+    return true, host(net.predict_proba(x)).argmax(axis=1)
+
+
+def class_names(net: Network) -> list[str]:
+    """What the net's preparation calls the classes, or their numbers."""
+    classes = range(net.n_outputs) if net.preparation is None else net.preparation.classes
+    return [str(label) for label in classes]
 
 
 def counts(t: np.ndarray, y: np.ndarray, n: int) -> np.ndarray:
@@ -37,8 +46,10 @@ def confusion_of(t: Any, y: Any, *, names: Sequence[str] | None = None) -> Any:
     """
     t, y = host(t), host(y)
     if t.shape != y.shape or t.ndim != 1 or not len(t) or t.dtype.kind not in "iu" or y.dtype.kind not in "iu":
-        raise InputError(f"class numbers (Nv,) were wanted for t and y, but {t.dtype} {t.shape} and {y.dtype} {y.shape} came")
-    names = names or [str(c) for c in range(int(max(t.max(), y.max())) + 1)]
+        raise InputError(
+            f"class numbers (Nv,) were wanted for t and y, but {t.dtype} {t.shape} and {y.dtype} {y.shape} came"
+        )
+    names = list(names or ()) or [str(c) for c in range(int(max(t.max(), y.max())) + 1)]
     n = len(names)
     if min(t.min(), y.min()) < 0 or max(t.max(), y.max()) >= n:
         raise InputError(f"class numbers from {min(t.min(), y.min())} to {max(t.max(), y.max())} came for {n} classes")
@@ -61,11 +72,13 @@ def confusion_of(t: Any, y: Any, *, names: Sequence[str] | None = None) -> Any:
 
 
 def write_counts(ax: Any, table: np.ndarray, share: np.ndarray) -> None:
-    """Counts in the cells, and how much is right after each row (of the true) and above each column (of the predicted)."""
+    """Counts in the cells; right share of the true after each row, of the predicted above each column."""
     n = len(table)
     for i in range(n):
         for j in range(n):
-            ax.text(j, i, table[i, j], ha="center", va="center", fontsize=9, color="white" if share[i, j] > 0.5 else "black")
+            ax.text(
+                j, i, table[i, j], ha="center", va="center", fontsize=9, color="white" if share[i, j] > 0.5 else "black"
+            )
     for k in range(n):
         ax.text(n - 0.4, k, percent(table[k, k], table[k].sum()), va="center", fontsize=8, color=INK)
         ax.text(k, -0.55, percent(table[k, k], table[:, k].sum()), ha="center", va="bottom", fontsize=8, color=INK)

@@ -18,7 +18,7 @@ def require_matplotlib() -> None:
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError:
-        raise InputError("pictures need matplotlib: pip install 'pwl[plots]'") from None
+        raise InputError("pictures need matplotlib: pip install matplotlib") from None
 
 
 def blank(width: float, height: float) -> Any:

@@ -21,7 +21,7 @@ MARKERS = "os^DvPX<"
 
 
 class Line(NamedTuple):
-    """A line of a panel: its label, the series it shows of the records, and its number, which gives marker and colour."""
+    """A line of a panel: its label, the series it shows of the records; its number gives marker and colour."""
 
     label: str
     series: str
@@ -34,7 +34,8 @@ def errors(records: Record | Mapping[str, Record | Sequence[Record]]) -> Any:
 
     records: of one run; or {name: a record, or those of several folds}. Each line is the median over the folds, its
     band reaches from the lower to the upper quartile; a run that ended keeps its last error. One algorithm: training,
-    validation and test share a panel. Several: training above (solid), validation below (dashed).
+    validation and test share a panel; the best iteration of a single record is marked. Several: training above (solid),
+    validation below (dashed).
 
     Raises InputError where no run has an iteration, or matplotlib is missing.
     """
@@ -49,7 +50,6 @@ def errors(records: Record | Mapping[str, Record | Sequence[Record]]) -> Any:
     for lines, axes in zip(rows, grid, strict=True):
         for ax, against in zip(axes, AGAINST, strict=True):
             plain_look(ax)
-            ax.set(xscale="log", yscale="log")
             draw_lines(ax, lines, against)
         shown = SERIES[lines[0].series] + " " if len(rows) > 1 or len(lines) == 1 else ""
         axes[0].set_ylabel(f"{shown}error E")
@@ -59,8 +59,10 @@ def errors(records: Record | Mapping[str, Record | Sequence[Record]]) -> Any:
     for lines, axes in zip(rows, grid, strict=True):
         for ax in axes:
             label_ends(ax, [line.label for line in lines])
+    if isinstance(records, Record):
+        mark_best(grid[0], records)
     figure.align_xlabels()
-    figure.suptitle(heading(runs), fontsize=10, color=INK)
+    figure.suptitle(heading(records, runs), fontsize=10, color=INK)
     return figure
 
 
@@ -84,21 +86,22 @@ def draw_lines(ax: Any, lines: Sequence[Line], against: str) -> None:
         if len(line.records) > 1:
             ax.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
         ax.plot(
-            x, middle, DASHES[line.series], label=line.label, color=colour, linewidth=1.3, marker=marker, markersize=4.5,
-            markerfacecolor="white", markeredgewidth=0.9, markevery=(0.02 + 0.03 * line.number, 0.19),
+            x, middle, DASHES[line.series], label=line.label, color=colour, linewidth=1.3,
+            marker=marker, markersize=4.5, markerfacecolor="white", markeredgewidth=0.9,
+            markevery=(0.02 + 0.03 * line.number, 0.19),
         )  # fmt: skip
 
 
 def quartiles(records: Sequence[Record], series: str, against: str) -> tuple[np.ndarray, ...]:
     """x, and the lower quartile, median and upper quartile over the records of the error at x.
 
-    x: all places where a record has a value, from where half of them have begun. Between its iterations an error follows
-    the straight line of the picture, linear in the logarithms; before its first and after its last it stays.
+    x: all places where a record has a value, from where half of them have begun. Between its iterations an error
+    follows the straight line of the picture, linear in the logarithms; before its first and after its last it stays.
     """
     runs = []
     for record in records:
-        x = range(len(record)) if against == "iterations" else record[against]
-        x, y = np.array(x, dtype=float), np.array(record[series], dtype=float)
+        spent = list(range(len(record))) if against == "iterations" else record[against]
+        x, y = np.array(spent, dtype=float), np.array(record[series], dtype=float)
         shown = (x > 0) & (y > 0)  # logarithms; iteration 0 has spent seconds, but no multiplies
         runs.append((np.log(x[shown]), np.log(y[shown])))
     runs = [(x, y) for x, y in runs if x.size]
@@ -112,10 +115,11 @@ def quartiles(records: Sequence[Record], series: str, against: str) -> tuple[np.
 
 def finish(grid: Any) -> None:
     """Limits close to the lines, and ticks that can be read."""
-    for axes in (grid[0, :1], grid[-1]):
-        for ax in axes:
-            ax.margins(x=0.03, y=0.05)
-            ax.autoscale_view()
+    for column in grid.T:
+        column[0].set_xlim(around([ax.dataLim.intervalx for ax in column]))
+        column[0].set_xscale("log")
+    grid[0, 0].set_ylim(around([ax.dataLim.intervaly for ax in grid.flat]))
+    grid[0, 0].set_yscale("log")
     for ax in grid.flat:
         ax.grid(True, which="major", color="0.92", linewidth=0.7)
         ax.set_axisbelow(True)
@@ -123,7 +127,26 @@ def finish(grid: Any) -> None:
         plain_ticks(ax.yaxis)
 
 
-def heading(runs: Mapping[str, Sequence[Record]]) -> str:
+def around(intervals: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Limits of a logarithmic axis with a little room around the intervals."""
+    low, high = np.min(intervals), np.max(intervals)
+    room = max((high / low) ** 0.04, 1.02)
+    return low / room, high * room
+
+
+def mark_best(axes: Any, record: Record) -> None:
+    """A vertical line where the network was best; none at iteration 0, which lies outside logarithmic axes."""
+    if record.best_iteration:
+        for ax, against in zip(axes, AGAINST, strict=True):
+            x = record.best_iteration if against == "iterations" else record[against][record.best_iteration]
+            ax.axvline(x, color="0.5", linewidth=0.8, linestyle=(0, (1, 2)), zorder=0, label="best")
+
+
+def heading(records: Any, runs: Mapping[str, Sequence[Record]]) -> str:
+    if isinstance(records, Record):
+        series = next(name for name in ("validation_error", "error") if name in records)
+        best = records.best_iteration
+        return f"best in iteration {best} (dotted): {SERIES[series]} error {records[series][best]:.4g}"
     folds = max(len(own) for own in runs.values())
     name = next(iter(runs)) if len(runs) == 1 else ""
     how = f"median of {folds} folds, band: quartiles" if folds > 1 else ""

@@ -27,7 +27,9 @@ def label_ends(ax: Any, labels: Sequence[str]) -> None:
         ax.plot([x, 1.02, 1.05], [y, height, height], color="0.6", linewidth=0.6, zorder=1, **beside)
         key = {"color": line.get_color(), "marker": line.get_marker(), "markersize": line.get_markersize()}
         ax.plot([1.05], [height], markerfacecolor="white", markeredgewidth=0.9, linestyle="none", **key, **beside)
-        ax.text(1.085, height, line.get_label(), fontsize=FONT, color=line.get_color(), va="center", transform=ax.transAxes)
+        ax.text(
+            1.085, height, line.get_label(), fontsize=FONT, color=line.get_color(), va="center", transform=ax.transAxes
+        )
 
 
 def spread(heights: np.ndarray, gap: float) -> np.ndarray:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pwl.backend import host
-from pwl.plots.classes import confusion_of
-from pwl.plots.figure import png, require_matplotlib
+from pwl.network import Network
+from pwl.plots.classes import class_names, confusion_of, numbers
+from pwl.plots.figure import DPI, png, require_matplotlib
 from pwl.plots.history import errors
-from pwl.plots.targets import predicted_of, residuals_of
+from pwl.plots.targets import predicted_of, residuals_of, values
 from pwl.plots.units import curves
 from pwl.write import write_atomic
 
 if TYPE_CHECKING:
     from pwl.compare import Outcome
     from pwl.data import Fold
+
+
+Pair = Callable[[Network, Any, Any], tuple[np.ndarray, np.ndarray]]
 
 
 class Picture(NamedTuple):
@@ -35,18 +38,19 @@ def draw(
     folds: Sequence[Fold],
     folder: Path,
     *,
-    targets: Sequence[str] | None = None,
-    classes: Sequence[str] | None = None,
-    dpi: int = 110,
+    names: Mapping[str, Sequence[str] | None] | None = None,
+    dpi: int = DPI,
 ) -> list[Picture]:
     """Writes the pictures of a comparison to a folder as PNG files, each whole or not at all, and lists them.
 
-    x, t, folds: what the comparison ran on. targets, classes: their names. First the errors of all algorithms, then
-    for each its curves (of its first fold), and its predictions for the test patterns of all folds together.
+    x, t, folds: what the comparison ran on. names: {"targets": names of the targets, "classes": of the classes}.
+    First the errors of all algorithms, then for each its curves (of its first fold), and its predictions for the test
+    patterns of all folds together.
 
     Raises InputError where matplotlib is missing or the folder can't be written.
     """
     require_matplotlib()
+    names = names or {}
     pictures: list[Picture] = []
 
     def add(name: str, figure: Any, caption: str) -> None:
@@ -65,18 +69,22 @@ def draw(
         if first.net.keys("activation"):
             caption = f"{name}: curves of the hidden units, fold {first.fold}."
             add(f"curves-{name}", curves(first.net, x[folds[first.fold].train]), caption)
-        true, found = on_test(own, x, t, folds)
+        classes = first.net.loss.classes
+        true, found = on_test(own, x, t, folds, numbers if classes else values)
         of_all = "test patterns of all folds" if len(own) > 1 else "test patterns"
-        if first.net.loss.classes:
-            add(f"confusion-{name}", confusion_of(true, found, names=classes), f"{name}: confusion matrix, {of_all}.")
+        if classes:
+            figure = confusion_of(true, found, names=names.get("classes") or class_names(first.net))
+            add(f"confusion-{name}", figure, f"{name}: confusion matrix, {of_all}.")
             continue
-        add(f"predicted-{name}", predicted_of(true, found, names=targets), f"{name}: predicted and true values, {of_all}.")
-        add(f"residuals-{name}", residuals_of(true, found, names=targets), f"{name}: what is left, {of_all}.")
+        of_targets = names.get("targets")
+        figure = predicted_of(true, found, names=of_targets)
+        add(f"predicted-{name}", figure, f"{name}: predicted against true values, {of_all}.")
+        add(f"residuals-{name}", residuals_of(true, found, names=of_targets), f"{name}: residuals, {of_all}.")
     return pictures
 
 
-def on_test(outcomes: Sequence[Outcome], x: Any, t: Any, folds: Sequence[Fold]) -> tuple[np.ndarray, np.ndarray]:
-    """Targets and predictions of the test patterns of the outcomes' folds, one fold after the other."""
+def on_test(outcomes: Sequence[Outcome], x: Any, t: Any, folds: Sequence[Fold], pair: Pair) -> list[np.ndarray]:
+    """True and predicted, as pair(net, x, t) gives them, of the outcomes' test patterns, one fold after the other."""
     rows = [folds[outcome.fold].test for outcome in outcomes]
-    found = [host(outcome.net.predict(x[own])) for outcome, own in zip(outcomes, rows, strict=True)]
-    return np.concatenate([t[own] for own in rows]), np.concatenate(found)
+    found = [pair(outcome.net, x[own], t[own]) for outcome, own in zip(outcomes, rows, strict=True)]
+    return [np.concatenate(parts) for parts in zip(*found, strict=True)]

@@ -26,6 +26,11 @@ def residuals(net: Network, x: Any, t: Any, *, names: Sequence[str] | None = Non
     return residuals_of(t, net.predict(x), names=names)
 
 
+def values(net: Network, x: Any, t: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The targets t, and what the net predicts for x."""
+    return host(t), host(net.predict(x))
+
+
 def predicted_of(t: Any, y: Any, *, names: Sequence[str] | None = None) -> Any:
     """Figure of predictions y against targets t, both (Nv, M) or (Nv,), one panel a target (the first six) with the
     diagonal, the correlation R and the mean squared error E. names: of the targets.
@@ -75,7 +80,9 @@ def columns(t: Any, y: Any, names: Sequence[str] | None) -> tuple[np.ndarray, np
     t, y = np.asarray(host(t), dtype=float), np.asarray(host(y), dtype=float)
     t, y = (a[:, None] if a.ndim == 1 else a for a in (t, y))
     if t.shape != y.shape or not len(t):
-        raise InputError(f"targets {t.shape} and predictions {y.shape} came, wanted the same shape and a pattern or more")
+        raise InputError(
+            f"targets {t.shape} and predictions {y.shape} came, wanted the same shape and a pattern or more"
+        )
     if names is None:
         names = [f"target {j + 1}" for j in range(t.shape[1])] if t.shape[1] > 1 else ["target"]
     if len(names) != t.shape[1]:

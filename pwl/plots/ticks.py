@@ -8,13 +8,13 @@ import numpy as np
 
 
 def plain_ticks(axis: Any) -> None:
-    """1, 2, 5, 10, ... (or evenly spaced numbers on a short axis), as long as they need no powers of ten."""
+    """1, 2, 5, 10, ..., on a long axis 1, 10, 100, on a short one evenly spaced; no change where numbers are long."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     low, high = axis.get_view_interval()
     decades = np.log10(high / low)
     if low < 1e-3 or high > 1e5 or decades > 3:
         return
-    axis.set_major_locator(MaxNLocator(5) if decades < 0.7 else LogLocator(subs=(1, 2, 5)))
+    axis.set_major_locator(MaxNLocator(5) if decades < 0.7 else LogLocator(subs=(1, 2, 5) if decades < 2.2 else (1,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())

@@ -41,7 +41,8 @@ def curves(net: Network, x: Any, *, layer: int = 0, most: int = 20) -> Any:
         ax.set(xlim=(low[k], high[k]), ylim=padded(np.concatenate([learned[k], before[k]])))
         ax.locator_params(nbins=4)
         ax.tick_params(labelsize=7)
-    finish(figure, shown, len(A))
+    count = f"{len(A)} hidden units" if shown == len(A) else f"the first {shown} of {len(A)} hidden units"
+    finish(figure, count + (f", layer {layer + 1} of curves" if len(net.keys("activation")) > 1 else ""))
     return figure
 
 
@@ -83,7 +84,7 @@ def padded(values: np.ndarray) -> tuple[float, float]:
     return low - room, high + room
 
 
-def finish(figure: Any, shown: int, units: int) -> None:
+def finish(figure: Any, what: str) -> None:
     """The key below all panels, the heading above."""
     from matplotlib.patches import Patch
 
@@ -93,5 +94,4 @@ def finish(figure: Any, shown: int, units: int) -> None:
         handles, ["learned curve, hinges", "its start", "histogram of the nets"], loc="outside lower center", ncols=3,
         frameon=False, fontsize=8.5,
     )  # fmt: skip
-    count = f"{units} hidden units" if shown == units else f"the first {shown} of {units} hidden units"
-    figure.suptitle(f"output against net, {count}", fontsize=10, color=INK)
+    figure.suptitle(f"output against net, {what}", fontsize=10, color=INK)

@@ -1,0 +1,156 @@
+"""`pwl check`: is what is computed right, on one's own network and data?"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pwl import data
+from pwl.activations import FIXED, PiecewiseLinear, resolve
+from pwl.check import Row, check
+from pwl.cli import source
+from pwl.cli.shape import whole_numbers
+from pwl.data.sets import DATA_SETS
+from pwl.errors import InputError
+from pwl.network import Network
+from pwl.preparation import Preparation
+from pwl.save import Saved, load
+
+HELP = "check gradients, curvatures and steps against finite differences on a network and data"
+DESCRIPTION = """Compares what the algorithms are made of (gradients, tangents, the matrices of the learning factors, the
+step of the curves, the output step) with difference quotients and brute force, in double precision, on at most 200
+patterns. Takes a saved network, or builds one of the given size. Ends with status 0 where all agree, else with 1."""
+EXAMPLES = """examples:
+  pwl check
+  pwl check houses.safetensors houses.csv
+  pwl check houses.csv --target price --hidden 20,10 --activation relu
+"""
+SHAPE = ("hidden", "activation", "hinges")
+CURVES = "curves from sigmoid"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "net", nargs="?", metavar="NET.safetensors", help="a saved network (default: a new one, see below)"
+    )
+    source.add_arguments(parser)
+    group = parser.add_argument_group("a new network")
+    group.add_argument("--hidden", metavar="N[,N...]", help="units of the hidden layer, or layers (default: 20)")
+    group.add_argument("--activation", metavar="NAME", help=f"one of {', '.join(FIXED)} (default: {CURVES})")
+    group.add_argument("--hinges", type=int, metavar="K", help="of each curve (default: 13)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of patterns, directions and weights (default: %(default)s)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    name = net_name(options)
+    net, x, t, title = opened(name, options) if name else built(options)
+    rows = check(net, (x, t), options.seed)
+    print(title)
+    print(table_text(rows))
+    failed = sum(not row.passed for row in rows)
+    print(f"{failed} of {len(rows)} checks failed" if failed else f"all {len(rows)} checks passed")
+    return 1 if failed else 0
+
+
+def net_name(options: argparse.Namespace) -> str | None:
+    """The saved network; where the only word names no network it names the data."""
+    if options.net is None or options.net.endswith(".safetensors"):
+        return options.net
+    if options.data != "concrete":
+        raise InputError(f"{options.net} and {options.data} came, wanted a .safetensors file and one table or set")
+    options.data = options.net
+    return None
+
+
+Checked = tuple[Network, np.ndarray, np.ndarray, str]
+
+
+def built(options: argparse.Namespace) -> Checked:
+    """A new network and prepared data."""
+    if options.activation and options.hinges:
+        raise InputError("--hinges is for curves: leave --activation away")
+    curves = PiecewiseLinear("sigmoid", 13 if options.hinges is None else options.hinges)
+    activation = resolve(options.activation) if options.activation else curves
+    hidden = whole_numbers(options.hidden or "20", "--hidden")
+    table = source.open_source(options)
+    preparation = Preparation.fit(table.x, table.t, targets="common", classes=table.classes)
+    x, t = preparation.transform(table.x, table.t)
+    net = Network.mlp(
+        x.shape[1],
+        hidden,
+        len(table.classes) if table.classes else t.shape[1],
+        activation,
+        loss="cross_entropy" if table.classes else "squared_error",
+        seed=options.seed,
+    )
+    units = ", ".join(map(str, hidden))
+    return net, x, t, f"{table.summary()}; a new network of {units} hidden units, {options.activation or CURVES}"
+
+
+def opened(name: str, options: argparse.Namespace) -> Checked:
+    """A saved network and data prepared as it wants them."""
+    given = [option for option in SHAPE if getattr(options, option) is not None]
+    if given:
+        raise InputError(f"--{given[0]} is for a new network, but {name} came: leave one of them away")
+    saved = load(name)
+    table = as_saved(saved, options)
+    x = table.x.reshape(len(table.x), *saved.net.input_shape) if fits(saved.net, table.x) else table.x
+    preparation = saved.net.preparation or Preparation.fit(x, table.t, targets="common", classes=table.classes)
+    return saved.net, *preparation.transform(x, table.t), f"{table.summary()}; {name}"
+
+
+def fits(net: Network, x: np.ndarray) -> bool:
+    return x[0].size == np.prod(net.input_shape)
+
+
+def as_saved(saved: Saved, options: argparse.Namespace) -> source.Source:
+    """The data; a table's columns and classes are those that the network was trained on, where it knows them."""
+    schema = saved.schema
+    if schema is None or options.data in DATA_SETS:
+        return source.open_source(options)
+    names = [column.name for column in schema.targets]
+    classes = schema.targets[0].categories
+    task = "classification" if classes else "regression"
+    table = source.open_source(argparse.Namespace(**{**vars(options), "target": options.target or names, "task": task}))
+    x = data.read_inputs(options.data, schema, delimiter=options.delimiter)
+    t = table.t if classes is None else renumbered(table, classes)
+    return source.Source(Path(options.data).stem, x, t, schema, classes)
+
+
+def renumbered(table: source.Source, classes: Sequence[str]) -> np.ndarray:
+    """Class numbers (Nv,) in the order of `classes` instead of the table's own."""
+    found = table.classes or ()
+    unknown = [name for name in found if name not in classes]
+    if unknown:
+        raise InputError(f"{table.name} has the class {unknown[0]!r}, the network knows {', '.join(classes)}")
+    return np.array([classes.index(name) for name in found])[table.t]
+
+
+def table_text(rows: Sequence[Row]) -> str:
+    """The rows as an aligned table, notes below."""
+    lines = [("quantity", "of", "compared with", "difference", "tolerance", "patterns", "result")]
+    for row in rows:
+        lines.append(
+            (
+                row.quantity,
+                row.where,
+                row.against,
+                f"{row.difference:.1e}",
+                f"{row.tolerance:.0e}",
+                str(row.patterns),
+                "passed" if row.passed else f"FAILED{': ' if row.note else ''}{row.note}",
+            )
+        )
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(w) if i in (3, 4, 5) else cell.ljust(w)
+            for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )

@@ -1,0 +1,49 @@
+"""The scikit-learn estimators pass scikit-learn's own checks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import pwl
+from pwl import PWLClassifier, PWLRegressor
+
+
+@pytest.mark.filterwarnings("ignore")
+@parametrize_with_checks([PWLRegressor(hidden=5, iterations=20), PWLClassifier(hidden=5, iterations=20)])
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+def test_regressor_gives_raw_units():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 3)) * [1, 100, 0.01]
+    y = 1e4 + 500 * np.sin(X[:, 0]) + X[:, 1]
+    model = PWLRegressor(hidden=8, iterations=50).fit(X, y)
+    assert model.score(X, y) > 0.99
+    assert model.predict(X).shape == (300,)
+    assert PWLRegressor(hidden=4, iterations=3).fit(X, np.stack([y, -y], 1)).predict(X).shape == (300, 2)
+
+
+def test_classifier_keeps_labels_and_probabilities():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 2))
+    y = np.where(X[:, 0] * X[:, 1] > 0, "same", "other")
+    model = PWLClassifier(hidden=10, iterations=40).fit(X, y)
+    assert model.score(X, y) > 0.9
+    np.testing.assert_allclose(model.predict_proba(X).sum(1), 1)
+    assert set(model.predict(X)) <= {"same", "other"}
+
+
+def test_search_over_settings():
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(120, 2))
+    y = X[:, 0] ** 2
+    grid = {"hidden": [2, 6], "algorithm": [pwl.MOLF(), pwl.AdAct()], "activation": [pwl.PiecewiseLinear(hinges=5)]}
+    search = GridSearchCV(PWLRegressor(iterations=10), grid, cv=3, error_score="raise").fit(X, y)
+    assert search.best_params_["hidden"] == 6

@@ -1,0 +1,307 @@
+"""Pictures and the page: what the matplotlib objects hold, what the files are, what is refused."""
+
+import dataclasses
+import io
+import itertools
+import re
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+import pwl
+from pwl import plots
+from pwl.compare import Settings, compare
+from pwl.errors import InputError
+from pwl.page import page
+from pwl.plots.history import quartiles
+from pwl.plots.labels import spread
+from pwl.record import Record
+from pwl.report import summarise
+
+matplotlib_image = pytest.importorskip("matplotlib.image")
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(90, 3))
+T = np.c_[X[:, 0] * X[:, 1], np.sin(X[:, 2])]
+LABELS = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0.5)
+
+
+@pytest.fixture(scope="module")
+def regression():
+    settings = Settings(hidden=(3,), iterations=3, k=3, hinges=5)
+    return list(compare(X, T, ["adact", "molf"], settings)), pwl.data.folds(len(X), 3, 0)
+
+
+@pytest.fixture(scope="module")
+def classification():
+    settings = Settings(hidden=(3,), iterations=2, k=3, hinges=5)
+    return list(compare(X, LABELS, ["adact"], settings)), pwl.data.folds(len(X), 3, 0, LABELS)
+
+
+def record_of(error, seconds=None, **series):
+    record = Record()
+    seconds = seconds or [0.1 * (i + 1) for i in range(len(error))]
+    record.series = {"error": error, "multiplies": [10.0 * i for i in range(len(error))], "seconds": seconds, **series}
+    return record
+
+
+def line(ax, label):
+    (found,) = [li for li in ax.get_lines() if li.get_label() == label]
+    return found
+
+
+# ---- errors
+
+
+def test_errors_of_one_record_hold_its_series_and_its_best_iteration():
+    record = record_of([9.0, 4.0, 2.0, 1.0], validation_error=[9.5, 5.0, 3.0, 4.0])
+    record.best_iteration = 2
+    figure = plots.errors(record)
+    iterations, multiplies, seconds = figure.axes
+    for ax in figure.axes:
+        assert ax.get_xscale() == ax.get_yscale() == "log"
+        assert {t.get_text() for t in ax.texts} == {"training", "validation"}
+    np.testing.assert_allclose(line(iterations, "training").get_xydata(), [[1, 4], [2, 2], [3, 1]])
+    np.testing.assert_allclose(line(multiplies, "validation").get_xydata(), [[10, 5], [20, 3], [30, 4]])
+    np.testing.assert_allclose(line(seconds, "training").get_xydata(), [[0.1, 9], [0.2, 4], [0.3, 2], [0.4, 1]])
+    assert [line(ax, "best").get_xdata()[0] for ax in figure.axes] == pytest.approx([2, 20, 0.3])
+    assert "iteration 2" in figure.get_suptitle()
+    assert "validation error 3" in figure.get_suptitle()
+
+
+def test_errors_of_several_algorithms_training_solid_above_validation_dashed(regression):
+    outcomes, _ = regression
+    records = {name: [o.record for o in outcomes if o.name == name] for name in ("adact", "molf")}
+    figure = plots.errors(records)
+    assert len(figure.axes) == 6
+    for row, series, dashes in ((0, "error", "-"), (1, "validation_error", "--")):
+        ax = figure.axes[3 * row]
+        for name, own in records.items():
+            drawn = line(ax, name)
+            assert drawn.get_linestyle() == dashes
+            wanted = np.median([r[series][1:] for r in own], axis=0)
+            np.testing.assert_allclose(drawn.get_ydata(), wanted, rtol=1e-12)
+            assert np.isfinite(drawn.get_xydata()).all()
+        assert line(ax, "adact").get_marker() != line(ax, "molf").get_marker()
+        assert len(ax.collections) == 2  # bands
+
+
+def test_quartiles_over_runs_of_different_length():
+    records = [record_of([8.0, 1.0, 1.0, 1.0]), record_of([8.0, 2.0]), record_of([8.0, 3.0, 3.0])]
+    x, low, middle, high = quartiles(records, "error", "iterations")
+    np.testing.assert_allclose(x, [1, 2, 3])
+    np.testing.assert_allclose((low[2], middle[2], high[2]), (1.5, 2, 2.5))
+
+
+def test_a_run_with_a_slow_start_does_not_hide_the_others():
+    records = [record_of([8.0, 4.0, 2.0], seconds=[s, 2 * s, 4 * s]) for s in (1.0, 1.0, 100.0)]
+    x, _, middle, _ = quartiles(records, "error", "seconds")
+    np.testing.assert_allclose(x, [1, 2, 4, 100, 200, 400])
+    np.testing.assert_allclose(middle, [8, 4, 2, 2, 2, 2])
+
+
+def test_labels_keep_their_order_and_distance_and_stay_inside():
+    wanted = np.array([0.5, 0.51, 0.02, 0.99, 0.985])
+    placed = spread(wanted, 0.1)
+    assert (np.argsort(placed) == np.argsort(wanted)).all()
+    assert np.diff(np.sort(placed)).min() >= 0.1 - 1e-12
+    assert placed.min() >= 0
+    assert placed.max() <= 1 + 1e-12
+    np.testing.assert_allclose(placed[:2], [0.455, 0.555])
+
+
+def test_labels_of_lines_that_end_together_do_not_overlap():
+    records = {f"algorithm-{i}": record_of([9.0, 4.0, 1.0 + 1e-3 * i], validation_error=[9.0] * 3) for i in range(8)}
+    figure = plots.errors(records)
+    figure.draw_without_rendering()
+    for ax in figure.axes:
+        boxes = sorted((t.get_window_extent() for t in ax.texts), key=lambda box: box.y0)
+        assert all(a.y1 <= b.y0 + 0.5 for a, b in itertools.pairwise(boxes))
+
+
+def test_errors_want_an_iteration():
+    with pytest.raises(InputError, match="no iteration"):
+        plots.errors(record_of([3.0]))
+
+
+# ---- curves
+
+
+def test_curves_hold_ordinates_start_and_nets(regression):
+    outcomes, folds = regression
+    net, x = outcomes[0].net, X[folds[0].train]
+    figure = plots.curves(net, x)
+    assert len(figure.axes) == 3
+    ns, start = net.buffers["1.ns"], net.layers[1].sample(net.buffers["1.ns"])
+    n = net.preparation.transform_inputs(x) @ net.W[:, 1:].T + net.W[:, 0]
+    for k, ax in enumerate(figure.axes):
+        np.testing.assert_array_equal(line(ax, "hinges").get_xydata(), np.c_[ns[k], net.A[k]])
+        learned = line(ax, "learned").get_xydata()
+        np.testing.assert_allclose(learned[1:-1], np.c_[ns[k], net.A[k]], rtol=1e-12)
+        np.testing.assert_allclose(learned[[0, -1], 1], net.A[k, [0, -1]])  # constant outside
+        np.testing.assert_allclose(line(ax, "start").get_ydata()[1:-1], start[k], rtol=1e-12)
+        counts, edges, _ = ax.patches[0].get_data()
+        wanted = np.histogram(n[:, k], edges)[0]
+        np.testing.assert_allclose(counts, 0.9 * wanted / wanted.max())
+
+
+def test_curves_of_the_first_units_and_of_the_second_layer():
+    net = pwl.Network.mlp(3, [25, 2], 1, pwl.PiecewiseLinear("relu", 5))
+    net = pwl.initialise(net, (X, T[:, :1]))
+    first, second = plots.curves(net, X), plots.curves(net, X, layer=1)
+    assert len(first.axes) == 20
+    assert "first 20 of 25" in first.get_suptitle()
+    assert len(second.axes) == 2
+    np.testing.assert_array_equal(line(second.axes[1], "hinges").get_ydata(), net.parts["3.A"][1])
+
+
+def test_curves_want_curves(regression):
+    outcomes, _ = regression
+    with pytest.raises(InputError, match="fixed activations"):
+        plots.curves(outcomes[1].net, X)
+    with pytest.raises(InputError, match="1 layers of curves"):
+        plots.curves(outcomes[0].net, X, layer=1)
+
+
+# ---- targets
+
+
+def test_predicted_holds_points_r_and_e(regression):
+    net = regression[0][0].net
+    y = net.predict(X)
+    figure = plots.predicted(net, X, T, names=["a", "b"])
+    assert len(figure.axes) == 2
+    for j, ax in enumerate(figure.axes):
+        np.testing.assert_array_equal(line(ax, "patterns").get_xydata(), np.c_[T[:, j], y[:, j]])
+        assert ax.get_xlim() == ax.get_ylim()
+        r, e = np.corrcoef(T[:, j], y[:, j])[0, 1], np.mean((T[:, j] - y[:, j]) ** 2)
+        assert ax.get_title() == f"{'ab'[j]}\nR = {r:.4f}, E = {e:.4g}"
+    assert f"E = {np.mean(np.sum((T - y) ** 2, axis=1)):.4g}" in figure.get_suptitle()
+
+
+def test_residuals_are_counted(regression):
+    net = regression[0][0].net
+    figure = plots.residuals(net, X, T)
+    for ax in figure.axes:
+        beyond = sum(int(t.get_text().split()[0]) for t in ax.texts)
+        assert sum(bar.get_height() for bar in ax.patches) + beyond == len(X)
+
+
+def test_six_targets_at_most_and_constant_ones():
+    t = np.ones((5, 8))
+    figure = plots.predicted_of(t, t)
+    assert len(figure.axes) == 6
+    assert "first 6" in figure.get_suptitle()
+    assert "R = nan" in figure.axes[0].get_title()
+    assert len(plots.residuals_of(t, t).axes) == 6
+    with pytest.raises(InputError, match="same shape"):
+        plots.predicted_of(t, t[:, 0])
+
+
+# ---- classes
+
+
+def test_confusion_by_hand():
+    figure = plots.confusion_of(np.array([0, 0, 1, 2, 2, 2]), np.array([0, 1, 1, 2, 2, 0]), names=["x", "y", "z"])
+    (ax,) = figure.axes
+    np.testing.assert_allclose(ax.images[0].get_array(), [[1 / 2, 1 / 2, 0], [0, 1, 0], [1 / 3, 0, 2 / 3]])
+    cells = {t.get_position(): t.get_text() for t in ax.texts}
+    assert [[cells[j, i] for j in range(3)] for i in range(3)] == [["1", "1", "0"], ["0", "1", "0"], ["1", "0", "2"]]
+    assert cells[2.6, 2] == "66.7 %"  # of the true
+    assert cells[0, -0.55] == "50.0 %"  # of the predicted
+    assert ax.get_title() == "2 of 6 patterns wrong (33.33 %)"
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["x", "y", "z"]
+
+
+def test_confusion_of_a_net_knows_its_labels():
+    names = np.array(["ash", "oak", "elm"])[LABELS]
+    preparation = pwl.Preparation.fit(X, names)
+    net = pwl.Network.mlp(3, 4, 3, loss="cross_entropy")
+    net = pwl.initialise(net, preparation.transform(X, names))
+    net = dataclasses.replace(net, preparation=preparation)
+    (ax,) = plots.confusion(net, X, names).axes
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["ash", "elm", "oak"]
+    assert ax.get_title().startswith(f"{np.sum(net.predict(X) != names)} of 90")
+
+
+def test_confusion_wants_class_numbers():
+    with pytest.raises(InputError, match="class numbers"):
+        plots.confusion_of(np.array([0.5, 1]), np.array([0, 1]))
+    with pytest.raises(InputError, match="for 2 classes"):
+        plots.confusion_of(np.array([0, 2]), np.array([0, 1]), names=["a", "b"])
+
+
+# ---- files and the page
+
+
+class Reader(HTMLParser):
+    """Collects images, links and text; complains about tags that are not closed."""
+
+    def __init__(self):
+        super().__init__()
+        self.images, self.tags, self.open, self.text = [], set(), [], ""
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        if tag == "img":
+            self.images.append(dict(attrs))
+        if tag not in ("img", "meta"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_a_comparison_in_pictures_and_on_a_page(regression, tmp_path):
+    outcomes, folds = regression
+    pictures = plots.draw(outcomes, X, T, folds, tmp_path / "pictures", names={"targets": ["a", "b"]}, dpi=50)
+    names = ["errors", "curves-adact", "predicted-adact", "residuals-adact", "predicted-molf", "residuals-molf"]
+    assert [p.path.stem for p in pictures] == names
+    assert sorted(p.name for p in (tmp_path / "pictures").iterdir()) == sorted(f"{name}.png" for name in names)
+    for p in pictures:
+        assert matplotlib_image.imread(io.BytesIO(p.path.read_bytes())).shape[0] > 100
+
+    text = page("a <b> & c", ["x < y", "second"], summarise(outcomes), pictures)
+    reader = Reader()
+    reader.feed(text)
+    assert reader.open == []
+    assert len(reader.images) == len(pictures)
+    assert all(image["src"].startswith("data:image/png;base64,") for image in reader.images)
+    assert "a <b> & c" in reader.text
+    assert "x < y" in reader.text
+    assert "adact" in reader.text
+    assert not reader.tags & {"script", "link", "a", "b", "iframe"}
+    assert not re.search(r"https?:|//|url\(|@import", re.sub(r"base64,[^\"]*", "", text))
+
+
+def test_pictures_of_classes(classification, tmp_path):
+    outcomes, folds = classification
+    pictures = plots.draw(outcomes, X, LABELS, folds, tmp_path, names={"classes": ["p", "q", "r"]}, dpi=50)
+    assert [p.path.stem for p in pictures] == ["errors", "curves-adact", "confusion-adact"]
+    assert "all folds" in pictures[-1].caption
+
+
+def test_page_without_rows_and_with_bare_paths(tmp_path):
+    path = tmp_path / "a-b.png"
+    path.write_bytes(plots.png(plots.errors(record_of([2.0, 1.0]))))
+    text = page("t", [], [], [path])
+    assert "<table>" not in text
+    assert '<img alt="a-b"' in text
+    with pytest.raises(InputError, match="can't be read"):
+        page("t", [], [], [tmp_path / "none.png"])
+
+
+def test_notebooks_can_show_a_figure():
+    assert plots.errors(record_of([2.0, 1.0]))._repr_png_().startswith(b"\x89PNG")
+
+
+def test_missing_matplotlib_is_said(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    for draw in (lambda: plots.errors(record_of([2.0, 1.0])), lambda: plots.draw([], X, T, [], tmp_path)):
+        with pytest.raises(InputError, match=re.escape("pictures need matplotlib: pip install matplotlib")):
+            draw()
