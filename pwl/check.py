@@ -22,7 +22,7 @@ PATTERNS = 200  # at most, drawn without replacement
 ENTRIES = 16  # of a parameter, checked one by one
 BLOCKS = 16  # of H
 AWAY = 0.1  # share of the outputs by which the output weights move first: at a minimum, gradients of 0 say nothing
-STEP = 1e-5  # along directions that change a layer's outputs by about their own size
+STEP = 1e-5  # along directions that change a unit's outputs by about their own size
 STEEPEST = 100.0  # change of an output along a direction, under cross-entropy
 # The five-point quotient errs by STEP^4 from curvature and by eps / STEP = 2e-11 from rounding, where all numbers are
 # of order 1. That leaves four digits for nets that are worse, and three between the tolerance and an error of 0.1 %.
@@ -122,13 +122,13 @@ def away(net: Network, x: np.ndarray, rng: np.random.Generator) -> Network:
 
 
 def units(net: Network, x: np.ndarray) -> dict[str, np.ndarray]:
-    """By slot key, the length of each entry that changes its layer's outputs by about their own size."""
+    """By slot key, the length of each entry that changes its unit's outputs by about their own size."""
     found: dict[str, np.ndarray] = {}
     a = x
     for index, layer in enumerate(net.layers):
         out = layer.apply(net.layer_parameters[index], net.layer_buffers[index], a)
         inputs = sizes(np.insert(a, 0, 1, axis=1)) if layer.kind == "map" else np.ones(1)
-        found |= {f"{index}.{name}": size(out) / inputs for name in net.layer_parameters[index]}
+        found |= {f"{index}.{name}": sizes(out)[:, None] / inputs for name in net.layer_parameters[index]}
         a = out
     return found | {HEAD: size(net.outputs(x)) / sizes(net.basis(x, a))}
 
@@ -344,7 +344,7 @@ def curve_step_row(at: Probe) -> Row:
     patterns = at.patterns
     while True:  # without some of the patterns there is another gradient
         D = curve_gradient(net, patterns)
-        length = min(float(at.units[key][0]) / (size(d) * d.shape[1] ** 0.5) for key, d in D.items())
+        length = min(size(at.units[key]) / (size(d) * d.shape[1] ** 0.5) for key, d in D.items())
         direction = {key: length * d for key, d in D.items()}
         kept = without_kinks(net, patterns, [direction])
         if kept is None:

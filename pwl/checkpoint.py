@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ class Checkpoint:
     The file is replaced whole: a kill at any instant loses at most the time since the last one.
     """
 
-    path: str | Path
+    path: str | os.PathLike[str]
     seconds: float = 30.0
 
     def __post_init__(self) -> None:
@@ -72,7 +73,7 @@ class Checkpoint:
         self._last = time.monotonic()
 
 
-def read(path: str | Path, net: Network, settings: dict[str, Any]) -> Run:
+def read(path: str | os.PathLike[str], net: Network, settings: dict[str, Any]) -> Run:
     """The run in a checkpoint, as arrays of `net`'s kind.
 
     Raises InputError where the file is no checkpoint, or is one of another network, algorithm, data size or seed.

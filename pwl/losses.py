@@ -77,7 +77,8 @@ class CrossEntropy:
             )
         if t.dtype.kind not in "iu":
             raise InputError(
-                f"cross-entropy wants integer labels 0..{n_outputs - 1}, but an array of {t.dtype} came: convert it with astype(int)"
+                f"cross-entropy wants integer labels 0..{n_outputs - 1}, but an array of {t.dtype} came: "
+                "convert it with astype(int)"
             )
         bad = np.flatnonzero((t < 0) | (t >= n_outputs))
         if len(bad):

@@ -339,7 +339,7 @@ class Network:
 
     def tangent(self, saved: tuple[Any, ...], direction: Mapping[str, Array]) -> Array:
         """dy (Nv, M), the change of the outputs along parameter directions of the body by slot key."""
-        dx = None
+        dx: Any = None
         for index, d in enumerate(self.by_layer(direction)):
             dx = self.layers[index].tangent(
                 self.layer_parameters[index], self.layer_buffers[index], saved[index], d, dx

@@ -59,10 +59,11 @@ class OLS:
             nan = np.full(np.shape(C), np.nan)
             return Solution(like(nan, C), (), np.full(len(B), np.nan))
         weights = np.zeros_like(B)
+        linalg = _scipy()  # imported before the limit is set, so that the limit is on SciPy's BLAS, too
         with single_threaded_blas() if len(A) < THREADED else contextlib.nullcontext():
             L, kept = factor(A, self.thresholds(host(R)))
-            V = _scipy().solve_triangular(L, B[:, kept].T, lower=True, check_finite=False)
-            weights[:, kept] = _scipy().solve_triangular(L, V, lower=True, trans="T", check_finite=False).T
+            V = linalg.solve_triangular(L, B[:, kept].T, lower=True, check_finite=False)
+            weights[:, kept] = linalg.solve_triangular(L, V, lower=True, trans="T", check_finite=False).T
         dependent = tuple(np.setdiff1d(np.arange(len(A)), kept).tolist())
         return Solution(like(weights.reshape(np.shape(C)), C), dependent, np.sum(V * V, axis=0))
 

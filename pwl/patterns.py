@@ -166,8 +166,8 @@ class Patterns:
         total: list[Array] = []
         for values in ordered_map(compute, starts, len(starts)):
             total = [fold(a, b) for a, b in zip(total, values, strict=True)] if total else list(values)
-        weight = np.asarray(float(len(self)) if self.weights is None else float(np.sum(self.weights)))
-        ranks = self.comm.allgather([weight, *total])
+        own = float(len(self)) if self.weights is None else float(np.sum(self.weights))
+        ranks = self.comm.allgather([np.asarray(own), *total])
         weight = sum(float(rank[0]) for rank in ranks)
         total = ranks[0][1:]
         for rank in ranks[1:]:

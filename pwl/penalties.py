@@ -27,7 +27,7 @@ class Penalties:
     def __post_init__(self) -> None:
         for name in ("ridge", "l2", "curves"):
             value = getattr(self, name)
-            if not isinstance(value, Real) or not 0 <= value < float("inf"):
+            if not isinstance(value, Real) or not 0 <= float(value) < float("inf"):
                 raise InputError(f"the penalty {name} must be 0 or a positive number, not {value!r}")
 
     def value(self, net: Network) -> float:

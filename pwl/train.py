@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, NamedTuple
@@ -77,6 +77,10 @@ def train(
     begin = time.perf_counter()
     if resume is not None:
         run = checkpoints.read(resume, net, settings)
+        if evaluate(run.net, patterns).error != run.record["error"][-1]:
+            raise InputError(
+                f"{resume} is a checkpoint of a run on other data: its last error is not that of these data"
+            )
         begin -= run.record["seconds"][-1]
         run.record.stop_code = run.record.stop_reason = ""
     else:
@@ -219,7 +223,7 @@ def _row(net: Network, patterns: Patterns, others: dict[str, Patterns], penaltie
     return row
 
 
-def _batches(patterns: Patterns, batch_size: int | None, seed: int, iteration: int):  # type: ignore[no-untyped-def]
+def _batches(patterns: Patterns, batch_size: int | None, seed: int, iteration: int) -> Iterator[Patterns]:
     """Slices of one pass over the patterns, shuffled by (seed, iteration); the whole where no batch size is given."""
     if batch_size is None:
         yield patterns
@@ -279,5 +283,5 @@ def _check_settings(
         ("goal", goal),
         ("max_seconds", 0 if max_seconds is None else max_seconds),
     ):
-        if not isinstance(value, Real) or not value >= 0:
+        if not isinstance(value, Real) or not float(value) >= 0:
             raise InputError(f"{name} must be 0 or a positive number, not {value!r}")

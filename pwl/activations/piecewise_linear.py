@@ -97,7 +97,7 @@ class PiecewiseLinear:
     def buffers(self, input_shape: tuple[int, ...]) -> dict[str, np.ndarray]:
         units = input_shape[-1]
         if self.uniform:
-            low, high = NET_CONTROL_SPAN if self.span is None or self.span == "nets" else self.span
+            low, high = NET_CONTROL_SPAN if self.span is None or isinstance(self.span, str) else self.span
             ns = np.linspace(low, high, self.n_hinges)
         else:
             ns = np.asarray(self.hinges)

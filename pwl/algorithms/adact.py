@@ -98,5 +98,6 @@ def adact_step(
 def check_curves(net: Network) -> None:
     if not net.keys("activation"):
         raise InputError(
-            "AdAct trains the activations, but this net's are fixed: build it with activation=pwl.PiecewiseLinear(...), or use pwl.MOLF()"
+            "AdAct trains the activations, but this net's are fixed: "
+            "build it with activation=pwl.PiecewiseLinear(...), or use pwl.MOLF()"
         )

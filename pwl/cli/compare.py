@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from pwl import page, plots
 from pwl.cli import shape, source
@@ -97,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
     return 0 if len(outcomes) == len(names) * settings.k else 130
 
 
-def progress(total: int):  # type: ignore[no-untyped-def]
+def progress(total: int) -> Any:
     """A bar on standard error that says what runs and how long is left; silent where that is no terminal."""
     from tqdm import tqdm
 

@@ -75,7 +75,7 @@ def training(saved: Saved) -> list[str]:
         f"iterations: {record.iterations}, best {best}; {record['seconds'][-1]:.2f} s; stopped: {record.stop_reason}"
     )
     return lines + [
-        f"{name.replace('_', ' ')}: {record[name][0]:.6g} at the start, {record[name][best]:.6g} at the best, {record[name][-1]:.6g} at the end"
-        for name in record.series
+        f"{name.replace('_', ' ')}: {values[0]:.6g} at the start, {values[best]:.6g} at the best, {values[-1]:.6g} at the end"
+        for name, values in record.series.items()
         if name.endswith("error")
     ]

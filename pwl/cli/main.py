@@ -7,7 +7,7 @@ import difflib
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pwl import __version__
 from pwl.errors import InputError
@@ -18,9 +18,8 @@ COMMANDS = ("compare", "train", "predict", "info", "check", "data")
 class Parser(argparse.ArgumentParser):
     """argparse with errors in one sentence that suggest the nearest right name, and no abbreviated options."""
 
-    def __init__(self, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
-        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-        super().__init__(*args, allow_abbrev=False, **kwargs)
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; see {self.prog} --help")
@@ -58,9 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if arguments[0] not in COMMANDS and not arguments[0].startswith("-"):
             close = difflib.get_close_matches(arguments[0], COMMANDS, n=1)
-            raise InputError(
-                f"unknown command {arguments[0]!r}{f', did you mean {close[0]!r}?' if close else ''}; there are {', '.join(COMMANDS)}"
-            )
+            hint = f", did you mean {close[0]!r}?" if close else ""
+            raise InputError(f"unknown command {arguments[0]!r}{hint}; there are {', '.join(COMMANDS)}")
         options, unknown = parser.parse_known_args(arguments)
         if unknown:
             commands.get(options.command, parser).suggest(unknown)

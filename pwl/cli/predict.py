@@ -17,8 +17,8 @@ from pwl.save import Saved, load
 from pwl.write import write_atomic
 
 HELP = "predict with a saved network: a table in, a table out, in raw units"
-DESCRIPTION = """Reads a table that has the columns the network was trained on, found by their names whatever their order, and writes one
-line of predictions for each of its lines: values in the targets' raw units, or class names."""
+DESCRIPTION = """Reads a table that has the columns the network was trained on, found by their names whatever
+their order, and writes one line of predictions for each of its lines: values in the targets' raw units, or class names."""
 EXAMPLES = """examples:
   pwl predict houses.safetensors new.csv --out prices.csv
   pwl predict flowers.safetensors new.csv --probabilities

@@ -15,7 +15,9 @@ class Rows:
 
     def __init__(self, array: Any, rows: Any) -> None:
         indices = np.arange(array.shape[0])[rows] if isinstance(rows, slice) else np.asarray(rows)
-        self.array, self.rows = (array.array, array.rows[indices]) if isinstance(array, Rows) else (array, indices)
+        nested = isinstance(array, Rows)
+        self.array: Any = array.array if nested else array
+        self.rows: np.ndarray = array.rows[indices] if nested else indices
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 FONT = 8.5
 
@@ -34,6 +33,8 @@ def label_ends(ax: Any, labels: Sequence[str]) -> None:
 
 def spread(heights: np.ndarray, gap: float) -> np.ndarray:
     """Heights in [0, 1] at least `gap` apart, in the same order, as near as can be to those given (least squares)."""
+    from scipy.optimize import isotonic_regression  # here, since it would double the time to import pwl
+
     order = np.argsort(heights, kind="stable")
     steps = gap * np.arange(len(heights))
     start = isotonic_regression(heights[order] - steps).x
