@@ -134,13 +134,13 @@ def units(net: Network, x: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def shortened(
-    net: Network, x: np.ndarray, units: dict[str, np.ndarray], rng: np.random.Generator
+    net: Network, x: np.ndarray, lengths: dict[str, np.ndarray], rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Units that change no output by much more than STEEPEST: the curvature of cross-entropy is of order 1."""
+    """Lengths that change no output by much more than STEEPEST: the curvature of cross-entropy is of order 1."""
     if net.loss.quadratic:  # its quotients are exact whatever the step
-        return units
+        return lengths
     found, y = {}, net.outputs(x)
-    for key, unit in units.items():
+    for key, unit in lengths.items():
         change = {key: random_part(unit, net.parts[key].shape, rng)}
         found[key] = unit / max(1.0, float(np.max(np.abs(moved(net, 1, change).outputs(x) - y))) / (STEEPEST * STEP))
     return found
@@ -215,7 +215,7 @@ def rounding(net: Network, patterns: Patterns) -> tuple[float, float]:
 
 
 def relative(found: Any, wanted: Any, noise: float) -> float:
-    """Largest difference relative to the largest number wanted."""
+    """Largest difference relative to the largest number wanted; see `share` for the noise."""
     return share(np.max(np.abs(np.asarray(found) - wanted)), np.max(np.abs(wanted)), noise)
 
 
@@ -297,8 +297,8 @@ def block_rows(at: Probe, keys: tuple[str, ...], name: str) -> list[Row]:
     net, where = at.net, ", ".join(keys)
     D = {key: random_part(at.units[key], net.parts[key].shape, at.rng) for key in keys}
     blocks = [(key, k) for key in keys for k in range(len(D[key]))]
-    share = max(1, BLOCKS // len(keys))
-    drawn = {key: at.rng.permutation(len(D[key]))[:share] for key in keys}
+    each = max(1, BLOCKS // len(keys))
+    drawn = {key: at.rng.permutation(len(D[key]))[:each] for key in keys}
     some = [b for b, (key, k) in enumerate(blocks) if k in drawn[key]]
     directions = [unit_alone(D, *blocks[b]) for b in some]
     patterns = without_kinks(net, at.patterns, directions)
@@ -309,11 +309,10 @@ def block_rows(at: Probe, keys: tuple[str, ...], name: str) -> list[Row]:
     H, g = block_system(net, patterns, dict(zip(keys, values, strict=True)), D, Penalties())
     wanted = curvature(net, patterns, q.dy)
     noise = 4 * q.noise_y * float(np.max(np.sum(np.abs(q.dy), axis=2)))
+    H_differs, g_differs = relative(H[np.ix_(some, some)], wanted, noise), relative(g[some], -q.dE, q.noise_E)
     return [
-        Row(
-            f"H_{name}", where, "J'SJ of quotients of y", relative(H[np.ix_(some, some)], wanted, noise), len(patterns)
-        ),
-        Row(f"g_{name}", where, "quotients of E", relative(g[some], -q.dE, q.noise_E), len(patterns)),
+        Row(f"H_{name}", where, "J'SJ of quotients of y", H_differs, len(patterns)),
+        Row(f"g_{name}", where, "quotients of E", g_differs, len(patterns)),
     ]
 
 
@@ -338,14 +337,11 @@ def curvature(net: Network, patterns: Patterns, dy: np.ndarray) -> np.ndarray:
 
 def curve_step_row(at: Probe) -> Row:
     """z of the AdAct step, Eq. (24)."""
-    net, where = at.net, ", ".join(at.net.keys("activation"))
+    net, where, patterns = at.net, ", ".join(at.net.keys("activation")), at.patterns
     if net.loss.quadratic and where == f"{len(net.layers) - 1}.A":
-        return curve_minimum_row(at, where)
-    patterns = at.patterns
+        return Row("z", where, "dE/dz = 0", slope_left(at), len(patterns))
     while True:  # without some of the patterns there is another gradient
-        D = curve_gradient(net, patterns)
-        length = min(size(at.units[key]) / (size(d) * d.shape[1] ** 0.5) for key, d in D.items())
-        direction = {key: length * d for key, d in D.items()}
+        direction, length = curve_direction(at, patterns)
         kept = without_kinks(net, patterns, [direction])
         if kept is None:
             return nothing("z", where)
@@ -354,27 +350,32 @@ def curve_step_row(at: Probe) -> Row:
         patterns = kept
     q = quotients(net, patterns, [direction])
     h = curvature(net, patterns, q.dy)[0, 0]
-    z = curve_factor(net, patterns)
-    return Row("z", where, "g / h of quotients", relative(z * h / length, -q.dE[0], q.noise_E), len(patterns))
+    z = curve_factor(net, patterns) / length
+    return Row("z", where, "g / h of quotients", relative(z * h, -q.dE[0], q.noise_E), len(patterns))
 
 
-def curve_minimum_row(at: Probe, where: str) -> Row:
-    """z where E is quadratic in it: the quotients over [0, 2 z] and [-z, z] are then its slopes at z and at 0."""
-    net, patterns = at.net, at.patterns
-    D, z = curve_gradient(net, patterns), curve_factor(net, patterns)
-    E = [error(net.moved({key: steps * z * d for key, d in D.items()}), patterns) for steps in (-1, 0, 1, 2)]
-    difference = share(abs(E[3] - E[1]), abs(E[2] - E[0]), 8 * EPS * max(E))
-    return Row("z", where, "dE/dz = 0", difference, len(patterns))
+def slope_left(at: Probe) -> float:
+    """|dE/dz| at the engine's z relative to that at 0, where E is quadratic in z: quotients of any step are exact."""
+    direction, length = curve_direction(at, at.patterns)
+    z = curve_factor(at.net, at.patterns) / length
+    down, up, before, after = (
+        error(at.net.moved({key: steps * d for key, d in direction.items()}), at.patterns)
+        for steps in (-1, 1, z - 1, z + 1)
+    )
+    return share(abs(after - before), abs(up - down), 8 * EPS * max(up, down))
+
+
+def curve_direction(at: Probe, patterns: Patterns) -> tuple[Direction, float]:
+    """The engine's gradient G_a of all curves times a length, and the length: it changes curves by their own size."""
+    keys = at.net.keys("activation")
+    G_a = dict(zip(keys, patterns.reduce(gradient(keys), at.net)[1:], strict=True))
+    length = min(size(at.units[key]) / (size(g) * g.shape[1] ** 0.5) for key, g in G_a.items())
+    return {key: length * g for key, g in G_a.items()}, length
 
 
 def curve_factor(net: Network, patterns: Patterns) -> float:
-    """The engine's z along all curves' gradients."""
+    """The engine's z along G_a."""
     return float(adact_step(net, patterns)[1]["z_curve"][0])
-
-
-def curve_gradient(net: Network, patterns: Patterns) -> dict[str, np.ndarray]:
-    keys = net.keys("activation")
-    return dict(zip(keys, patterns.reduce(gradient(keys), net)[1:], strict=True))
 
 
 def output_step_row(at: Probe) -> Row:

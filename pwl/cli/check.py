@@ -20,9 +20,9 @@ from pwl.preparation import Preparation
 from pwl.save import Saved, load
 
 HELP = "check gradients, curvatures and steps against finite differences on a network and data"
-DESCRIPTION = """Compares what the algorithms are made of (gradients, tangents, matrices of the learning factors, the step
-of the curves, the output step) with difference quotients and brute force, in double precision, on at most 200 patterns.
-Takes a saved network, or builds one of the given size. Ends with status 0 where all agree, else with 1."""
+DESCRIPTION = """Compares what the algorithms are made of (gradients, tangents, matrices of the factors, the
+step of the curves, the output step) with difference quotients and brute force, in double precision, on at most 200
+patterns. Takes a saved network, or builds one of the given size. Status 0: all agree; 1: something does not."""
 EXAMPLES = """examples:
   pwl check
   pwl check houses.safetensors houses.csv

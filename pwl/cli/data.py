@@ -8,7 +8,8 @@ from pwl import data
 
 HELP = "the named data sets: which are here, which can be fetched, sizes, licences"
 DESCRIPTION = """Lists the data sets that commands and pwl.data.load know by name. Files lie in the folder that
-PWL_DATA_HOME names, else in the user's cache folder; a set that can be fetched is downloaded, and its checksum tested, when it is first used."""
+PWL_DATA_HOME names, else in the user's cache folder; a set that can be fetched is
+downloaded, and its checksum tested, when it is first used."""
 EXAMPLES = """examples:
   pwl data
   pwl compare airfoil

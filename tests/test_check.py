@@ -1,0 +1,343 @@
+"""`pwl.check`: it passes where the engine is right, and the matching rows fail where the engine is wrong by 0.1 %."""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from helpers import problem, random_network
+from toys import spirals, waves
+
+import pwl
+from pwl import kernels, losses, save
+from pwl.check import ALL_CROSS, PATTERNS, TOLERANCE, check
+from pwl.cli import check as command
+from pwl.data import read_table
+from pwl.ols import Solution
+from pwl.preparation import Preparation
+
+CURVE = pwl.PiecewiseLinear("sigmoid", 13)
+
+
+def failing(rows):
+    return {(row.quantity, row.where) for row in rows if not row.passed}
+
+
+def data_for(loss="squared_error", Nv=150):
+    x, t = spirals(Nv) if loss == "cross_entropy" else waves(Nv, N=3)
+    return (x - x.mean(axis=0)) / x.std(axis=0), t
+
+
+def untrained(hidden, activation=CURVE, loss="squared_error", **options):
+    x, _ = data_for(loss, 10)
+    return pwl.Network.mlp(x.shape[1], hidden, 3 if loss == "cross_entropy" else 2, activation, loss=loss, **options)
+
+
+# ---- where the engine is right
+
+
+@pytest.mark.parametrize("bypass", [False, True])
+@pytest.mark.parametrize("loss", losses.LOSSES)
+@pytest.mark.parametrize("hidden", [5, (4, 3)])
+@pytest.mark.parametrize("activation", ["sigmoid", "relu", CURVE], ids=["sigmoid", "relu", "curves"])
+def test_all_passes(activation, hidden, loss, bypass):
+    rows = check(untrained(hidden, activation, loss, bypass=bypass), data_for(loss))
+    assert not failing(rows), rows
+    assert max(row.difference for row in rows) < 0.1 * TOLERANCE
+    assert min(row.patterns for row in rows) > 100
+
+
+@pytest.mark.parametrize("activation", [CURVE, pwl.PiecewiseLinear("tanh", (-1.0, 0.3, 2.0), outside="linear")])
+@pytest.mark.parametrize("loss", losses.LOSSES)
+def test_all_passes_with_weights(loss, activation):
+    net = random_network(activation, (4, 3), loss=loss)
+    assert not failing(check(net, problem(net, weights=True)))
+
+
+@pytest.mark.parametrize("loss", losses.LOSSES)
+def test_all_passes_for_a_trained_net_in_float32(loss):
+    data = data_for(loss)
+    net, _ = pwl.train(untrained(6, loss=loss, dtype=np.float32), data, pwl.AdAct(direction="hwo"), iterations=20)
+    rows = check(net, data)
+    assert net.theta.dtype == np.float32
+    assert not failing(rows) and max(row.difference for row in rows) < 0.1 * TOLERANCE
+
+
+def test_all_passes_in_raw_units():
+    x, t = waves(N=3)
+    assert not failing(check(untrained(6), (1000 + 50 * x, 1e6 * t + 1e7)))
+
+
+def test_rows_say_what_was_compared():
+    rows = check(untrained((4, 3)), data_for())
+    body = [(quantity, f"{layer}.W") for layer in (0, 2) for quantity in ("G", "dy", "J'u")]
+    body += [(quantity, f"{layer}.A") for layer in (1, 3) for quantity in ("G_a", "dy", "J'u")]
+    factors = [(f"{q}_{n}", w) for n, w in (("molf", "0.W, 2.W"), ("a", "1.A, 3.A")) for q in ("H", "g")]
+    rest = [("z", "1.A, 3.A"), ("OWO", "head.W")]
+    assert [(row.quantity, row.where) for row in rows] == [*body, ("G_o", "head.W"), *factors, *rest]
+
+
+def test_the_same_seed_gives_the_same_rows():
+    net, data = untrained(5), data_for()
+    assert check(net, data, 3) == check(net, data, 3) != check(net, data, 4)
+
+
+def test_few_of_many_patterns_are_used_and_none_that_weighs_nothing():
+    x, t = data_for(Nv=1000)
+    w = np.ones(1000)
+    w[::2] = 0
+    net = pwl.initialise(untrained(5, "sigmoid"), (x, t))
+    x[::2] = 1e6
+    assert {row.patterns for row in check(net, (x, t, w))} == {PATTERNS}
+    assert {row.patterns for row in check(net, (x[:20], t[:20]))} == {20}
+
+
+def test_patterns_that_cross_a_hinge_are_left_out():
+    """A net whose hinges lie at the nets of half the patterns."""
+    x = np.repeat([[-1.0], [0.5]], 20, axis=0) + np.linspace(0, 0.1, 40)[:, None] * (np.arange(40) >= 20)[:, None]
+    net = pwl.Network.mlp(1, 1, 1, "relu", W=[[1.0, 1.0]], net_control=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        rows = check(net, (x, np.sin(x)))
+    used = {(row.quantity, row.where): row.patterns for row in rows}
+    assert used["G", "0.W"] == used["H_molf", "0.W"] == 20
+    assert used["G_o", "head.W"] == 40
+    assert not failing(rows)
+
+
+def test_without_patterns_the_row_fails_and_says_why():
+    x = np.zeros((40, 1))
+    net = pwl.Network.mlp(1, 1, 1, "relu", W=[[0.0, 1.0]], net_control=False)
+    rows = check(net, (x, np.ones((40, 1))))
+    assert {("G", "0.W"), ("dy", "0.W"), ("J'u", "0.W"), ("H_molf", "0.W"), ("g_molf", "0.W")} == failing(rows)
+    assert {row.note for row in rows if not row.passed} == {ALL_CROSS}
+    assert all(row.patterns == 0 for row in rows if row.note)
+
+
+def test_nan_fails():
+    net = pwl.initialise(untrained(4), data_for())
+    rows = check(net.with_theta(net.theta * np.nan), data_for())
+    assert not any(row.passed for row in rows)
+
+
+def test_bad_data_is_an_input_error():
+    with pytest.raises(pwl.InputError, match="inputs of shape"):
+        check(untrained(4), (np.zeros((5, 2)), np.zeros((5, 2))))
+    with pytest.raises(pwl.InputError, match="seed"):
+        check(untrained(4), data_for(), seed=-1)
+
+
+# ---- where the engine is wrong
+
+
+def wrong(value):
+    """Larger by 0.1 %: an array, every array of a dictionary, or of an iterator, the weights of a solution."""
+    if isinstance(value, dict):
+        return {key: 1.001 * part for key, part in value.items()}
+    if isinstance(value, Solution):
+        return value._replace(weights=1.001 * value.weights)
+    if isinstance(value, Iterator):
+        return map(wrong, value)
+    return None if value is None else 1.001 * value
+
+
+def spoil(monkeypatch, owner, name):
+    right = getattr(owner, name)
+    monkeypatch.setattr(owner, name, lambda *arguments: wrong(right(*arguments)))
+
+
+W, A = ("0.W", "2.W"), ("1.A", "3.A")
+BOTH_W, BOTH_A = ", ".join(W), ", ".join(A)
+H = {("H_molf", BOTH_W), ("H_a", BOTH_A)}
+g = {("g_molf", BOTH_W), ("g_a", BOTH_A)}
+z = {("z", BOTH_A)}
+G = {("G", key) for key in W} | {("G_a", key) for key in A}
+BELOW = {(quantity, "0.W") for quantity in ("G", "J'u")} | {(quantity, "1.A") for quantity in ("G_a", "J'u")}
+KERNELS = kernels.engine(np.zeros((1, 1)))
+
+TWO_LAYERS = {
+    "gradient of the weights": (
+        (pwl.layers.Dense, "gradient"),
+        {(quantity, key) for quantity in ("G", "J'u") for key in W} | {("g_molf", BOTH_W)},
+    ),
+    "scatter": (
+        (KERNELS, "scatter"),
+        {(quantity, key) for quantity in ("G_a", "J'u") for key in A} | {("g_a", BOTH_A)} | z,
+    ),
+    "back through weights": ((pwl.layers.Dense, "backward"), BELOW | H | g | z),
+    "back through curves": (
+        (pwl.PiecewiseLinear, "backward"),
+        BELOW | {("G", "2.W"), ("J'u", "2.W")} | H | g | z,
+    ),
+    "tangent of the weights": (
+        (pwl.layers.Dense, "tangent"),
+        {("dy", "0.W"), ("dy", "1.A"), ("dy", "2.W"), ("H_molf", BOTH_W)} | z,
+    ),
+    "tangent of the curves": (
+        (pwl.PiecewiseLinear, "tangent"),
+        {("dy", key) for key in (*W, *A)} | {("H_a", BOTH_A)} | z,
+    ),
+    "basis": ((pwl.Network, "basis"), {("G_o", "head.W"), ("OWO", "head.W")}),
+    "solve": ((pwl.OLS, "solve"), {("OWO", "head.W")}),
+}
+EITHER_LOSS = {
+    "d": ("d", G | {("G_o", "head.W")} | g | z),
+    "S along a line": ("quadratic_form", z),
+    "S by roots": ("roots", H),
+}
+
+
+def start(hidden, loss):
+    """A net in the middle of its training, so that nothing is right by the symmetry of the start."""
+    net, _ = pwl.train(untrained(hidden, loss=loss), data_for(loss), pwl.AdAct(), iterations=2)
+    return net
+
+
+@pytest.mark.parametrize("name", TWO_LAYERS)
+def test_a_wrong_engine_fails_the_matching_rows(name, monkeypatch):
+    net, (owner, method), wanted = start((4, 3), "squared_error"), *TWO_LAYERS[name]
+    spoil(monkeypatch, owner, method)
+    assert failing(check(net, data_for())) == wanted
+
+
+@pytest.mark.parametrize("loss", losses.LOSSES)
+@pytest.mark.parametrize("name", EITHER_LOSS)
+def test_a_wrong_loss_fails_the_matching_rows(name, loss, monkeypatch):
+    net, (method, wanted) = start((4, 3), loss), EITHER_LOSS[name]
+    spoil(monkeypatch, type(losses.LOSSES[loss]), method)
+    assert failing(check(net, data_for(loss))) == wanted
+
+
+@pytest.mark.parametrize("loss", losses.LOSSES)
+def test_wrong_closed_forms_fail_the_matching_rows(loss, monkeypatch):
+    net = start(5, loss)
+    spoil(monkeypatch, type(losses.LOSSES[loss]), "curvature")
+    assert failing(check(net, data_for(loss))) == {("H_molf", "0.W"), ("H_a", "1.A")}
+
+
+def test_a_wrong_slope_fails_all_that_goes_through_it(monkeypatch):
+    net, right = start(5, "squared_error"), KERNELS.value_slope
+
+    def value_slope(*arguments):
+        o, slope = right(*arguments)
+        return o, 1.001 * slope
+
+    monkeypatch.setattr(KERNELS, "value_slope", value_slope)
+    through = {("G", "0.W"), ("dy", "0.W"), ("J'u", "0.W"), ("H_molf", "0.W"), ("g_molf", "0.W")}
+    assert failing(check(net, data_for())) == through
+
+
+def test_a_wrong_factor_misses_the_minimum_along_the_curves(monkeypatch):
+    net = start(5, "squared_error")
+    spoil(monkeypatch, losses.SquaredError, "quadratic_form")
+    assert failing(check(net, data_for())) == {("z", "1.A")}
+
+
+def test_a_step_of_nothing_is_not_the_minimum(monkeypatch):
+    net = start(5, "squared_error")
+    monkeypatch.setattr(losses.SquaredError, "quadratic_form", lambda self, y, dy: 1e300 * np.ones(len(dy)))
+    assert failing(check(net, data_for())) == {("z", "1.A")}
+
+
+def test_forgotten_weights_are_seen(monkeypatch):
+    net = start((4, 3), "squared_error")
+    data = (*data_for(), np.random.default_rng(0).uniform(0.2, 2, 150))
+    monkeypatch.setattr("pwl.statistics.weighted", lambda a, w: a)
+    assert failing(check(net, data)) == G | {("G_o", "head.W"), ("OWO", "head.W")} | g | z
+
+
+# ---- the command
+
+
+def options(*words):
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    return parser.parse_args(words)
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A text file of three inputs and two targets."""
+    x, t = waves()
+    np.savetxt(tmp_path / "waves.csv", np.hstack([x, t]), delimiter=",", header="a,b,c,p,q", comments="")
+    return tmp_path / "waves.csv"
+
+
+def test_command_builds_a_net(table, capsys):
+    assert command.run(options(str(table), "--target", "p", "q", "--hidden", "6,4", "--activation", "tanh")) == 0
+    out = capsys.readouterr().out
+    assert "6, 4 hidden units, tanh" in out and "FAILED" not in out
+    assert out.splitlines()[-1] == "all 10 checks passed"
+
+
+def test_command_by_default(capsys):
+    assert command.run(options()) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("concrete: 1030 patterns") and "20 hidden units, curves" in out
+    assert "all 13 checks passed" in out
+
+
+def test_command_fails_where_the_engine_is_wrong(table, capsys, monkeypatch):
+    spoil(monkeypatch, pwl.layers.Dense, "gradient")
+    assert command.run(options(str(table), "--hidden", "4")) == 1
+    out = capsys.readouterr().out
+    assert out.count("FAILED") == 3 and out.splitlines()[-1] == "3 of 13 checks failed"
+
+
+def saved(path, net, data, schema, **choices):
+    preparation = Preparation.fit(*data, **choices)
+    net, _ = pwl.train(net, preparation.transform(*data), pwl.AdAct(), iterations=3)
+    save.save(net.with_preparation(preparation), path, schema=schema)
+    return str(path)
+
+
+def test_command_opens_a_saved_net(table, tmp_path, capsys):
+    """Its table's columns are found by name, in another order."""
+    read = read_table(table, ["q", "p"])
+    net = saved(tmp_path / "net.safetensors", untrained(5), (read.x, read.t), read.schema, targets="common")
+    x, t = waves(60)
+    np.savetxt(tmp_path / "new.csv", np.hstack([t, x[:, ::-1]]), delimiter=",", header="p,q,c,b,a", comments="")
+    assert command.run(options(net, str(tmp_path / "new.csv"))) == 0
+    assert "new: 60 patterns, 3 inputs, targets q, p" in capsys.readouterr().out
+
+
+def classes_file(path, names):
+    x, _ = waves(len(names), N=2)
+    rows = [f"{a},{b},{name}" for (a, b), name in zip(x, names, strict=True)]
+    path.write_text("\n".join(["a,b,kind", *rows]) + "\n", encoding="ascii")
+    return path
+
+
+def test_command_numbers_classes_as_the_net_does(tmp_path, capsys, monkeypatch):
+    read = read_table(classes_file(tmp_path / "all.csv", ["ash", "elm", "oak"] * 30))
+    net = untrained(4, loss="cross_entropy")
+    net = saved(tmp_path / "n.safetensors", net, (read.x, read.t), read.schema, classes=read.class_names)
+    seen = []
+    right = command.check
+    monkeypatch.setattr(command, "check", lambda net, data, seed: seen.append(data[1]) or right(net, data, seed))
+    assert command.run(options(net, str(classes_file(tmp_path / "two.csv", ["oak", "ash"] * 30)))) == 0
+    np.testing.assert_array_equal(seen[0], [2, 0] * 30)
+    with pytest.raises(pwl.InputError, match="class 'fir'"):
+        command.run(options(net, str(classes_file(tmp_path / "other.csv", ["fir", "ash"] * 30))))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["conrete"], "did you mean 'concrete'"),
+        (["a.csv", "b.csv"], "wanted a .safetensors file"),
+        (["none.safetensors"], "none.safetensors is not there"),
+        (["n.safetensors", "--hidden", "3"], "--hidden is for a new network"),
+        (["--activation", "rely"], "unknown activation"),
+        (["--activation", "relu", "--hinges", "5"], "--hinges is for curves"),
+        (["--hinges", "1"], "at least 2 hinges"),
+        (["--hidden", "x"], "--hidden wants whole numbers"),
+        (["--seed", "-1"], "seed"),
+    ],
+)
+def test_command_says_what_is_wrong(words, message):
+    with pytest.raises(pwl.InputError, match=message):
+        command.run(options(*words))
