@@ -61,7 +61,7 @@ def one_factor(
 
 def objective(net: Network, patterns: Patterns, penalties: Penalties) -> float:
     """J = E + penalties."""
-    return float(patterns.reduce(error(), net)[0]) + penalties.value(net)
+    return float(patterns.reduce(error(), net)[0][0]) + penalties.value(net)
 
 
 def guarded(

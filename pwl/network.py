@@ -306,31 +306,45 @@ class Network:
 
     def features(self, x: Array) -> Array:
         """Features o (Nv, Nh) alone, nothing saved."""
-        for layer, p, b in zip(self.layers, self.layer_parameters, self.layer_buffers, strict=True):
-            x = layer.apply(p, b, x)
+        x = self.input_of(len(self.layers), x)
         return array_namespace(x).reshape(x, (x.shape[0], -1))
 
     def outputs(self, x: Array) -> Array:
         """Outputs y (Nv, M) of a block of patterns, nothing saved."""
         return self.head(self.W_o, x, self.features(x))
 
-    def body(self, x: Array) -> tuple[tuple[Any, ...], Array]:
-        """What each layer saves, and the features o (Nv, Nh)."""
-        saved = []
-        for layer, p, b in zip(self.layers, self.layer_parameters, self.layer_buffers, strict=True):
-            x, kept = layer.forward(p, b, x)
+    def input_of(self, index: int, x: Array) -> Array:
+        """What layer `index` gets for a block of patterns; index = number of layers: the body's output."""
+        for i in range(index):
+            x = self.layers[i].apply(self.layer_parameters[i], self.layer_buffers[i], x)
+        return x
+
+    def body(self, x: Array, down_to: int = 0) -> tuple[tuple[Any, ...], Array]:
+        """What each layer from `down_to` on saves (None below), and the features o (Nv, Nh).
+
+        Nothing will pass through layer `down_to` itself: of an activation there only the nets are saved, not the slopes.
+        """
+        x = self.input_of(down_to, x)
+        saved: list[Any] = [None] * down_to
+        for index in range(down_to, len(self.layers)):
+            layer, p, b = self.layers[index], self.layer_parameters[index], self.layer_buffers[index]
+            if index == down_to and layer.kind == "activation":
+                x, kept = layer.apply(p, b, x), layer.keep(p, b, x)
+            else:
+                x, kept = layer.forward(p, b, x)
             saved.append(kept)
         return tuple(saved), array_namespace(x).reshape(x, (x.shape[0], -1))
 
-    def forward(self, x: Array) -> Signals:
-        """Forward pass over a block of patterns that keeps every signal."""
-        saved, o = self.body(x)
+    def forward(self, x: Array, down_to: int = 0) -> Signals:
+        """Forward pass over a block of patterns that keeps the signals of the layers from `down_to` on."""
+        saved, o = self.body(x, down_to)
         return Signals(x, saved, o, self.head(self.W_o, x, o))
 
     def backpropagate(self, saved: tuple[Any, ...], v: Array, down_to: int = 0) -> list[Array]:
         """v (Nv, M) at the outputs carried back to the output of each layer from the last to `down_to`, Eq. (18)."""
         xp = array_namespace(v)
-        g = xp.reshape(v @ self.W_oh, (v.shape[0], *self.layout.shapes[-1]))
+        g = v @ self.W_oh if self.n_outputs > 1 else v * self.W_oh  # an outer product: BLAS takes five times as long
+        g = xp.reshape(g, (v.shape[0], *self.layout.shapes[-1]))
         found = [g]
         for index in range(len(self.layers) - 1, down_to, -1):
             g = self.layers[index].backward(self.layer_parameters[index], self.layer_buffers[index], saved[index], g)
@@ -341,9 +355,9 @@ class Network:
         """dy (Nv, M), the change of the outputs along parameter directions of the body by slot key."""
         dx: Any = None
         for index, d in enumerate(self.by_layer(direction)):
-            dx = self.layers[index].tangent(
-                self.layer_parameters[index], self.layer_buffers[index], saved[index], d, dx
-            )
+            if d or dx is not None:
+                p, b = self.layer_parameters[index], self.layer_buffers[index]
+                dx = self.layers[index].tangent(p, b, saved[index], d, dx)
         xp = array_namespace(self.theta)
         return xp.reshape(dx, (dx.shape[0], -1)) @ self.W_oh.T
 

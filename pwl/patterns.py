@@ -16,7 +16,7 @@ from pwl.network import Network, check_finite
 from pwl.threads import ordered_map
 
 BLOCK_BYTES = 256 * 2**20  # work arrays of all blocks at once
-CACHE_BYTES = 8 * 2**20  # work arrays of one block: larger ones leave the cache and gain nothing
+CACHE_BYTES = 4 * 2**20  # work arrays of one block: larger ones leave the cache and gain nothing
 SHARES = 16  # of the bound, one for a block: several are under way, whatever the number of threads
 
 
@@ -99,6 +99,16 @@ class Patterns:
         if self.x.shape[0] == 0:
             raise InputError("no patterns came: at least two are needed to train")
         self.weights = None if weights is None else _checked_weights(weights, self.x.shape[0])
+        self._read = [0]  # patterns read by reductions; shared with parts taken from these patterns
+
+    @property
+    def passes(self) -> float:
+        """How often reductions have read all patterns so far; batches count by their share."""
+        return self._read[0] / len(self)
+
+    @passes.setter
+    def passes(self, count: float) -> None:
+        self._read[0] = round(count * len(self))
 
     @classmethod
     def of(cls, data: Any) -> Patterns:
@@ -127,7 +137,7 @@ class Patterns:
     def take(self, rows: Any) -> Patterns:
         """Patterns of the given rows (a slice or indices), which are read when they are needed."""
         weights = None if self.weights is None else self.weights[rows]
-        return Patterns(
+        part = Patterns(
             Rows(self.x, rows),
             Rows(self.t, rows),
             weights,
@@ -135,6 +145,8 @@ class Patterns:
             block_bytes=self.block_bytes,
             comm=self.comm,
         )
+        part._read = self._read
+        return part
 
     def block_rows(self, net: Network, floats: int = 0) -> int:
         """Patterns in a block, so that the work arrays stay within the bound and, where they can, in the cache."""
@@ -155,6 +167,7 @@ class Patterns:
 
     def reduce(self, statistic: Statistic, net: Network) -> tuple[Array, ...]:
         """The statistic over all patterns of all ranks: sums divided by the sum of the weights, min, max, or R factors."""
+        self._read[0] += len(self)
         fold = COMBINE[statistic.combine]
         rows = self.block_rows(net, statistic.floats)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pwl.backend import Array, array_namespace, gram
+from pwl.layers.dense import augmented
 from pwl.network import HEAD, Network
 from pwl.patterns import Statistic
 
@@ -16,42 +17,40 @@ def weighted(a: Array, w: Array | None) -> Array:
     return a * (w if a.ndim == 1 else array_namespace(a).reshape(w, (-1,) + (1,) * (a.ndim - 1)))
 
 
+def scores(net: Network, y: Array, t: Array, w: Array | None) -> Array:
+    """Sums over a block: [E], Eq. (1), or for classification nets [E, share of patterns whose largest output is wrong]."""
+    xp = array_namespace(y)
+    E = xp.sum(weighted(net.loss.errors(y, t), w))
+    if not net.loss.classes:
+        return xp.stack([E])
+    wrong = xp.astype(xp.argmax(y, axis=1) != xp.astype(t, xp.int64), y.dtype)
+    return xp.stack([E, xp.sum(weighted(wrong, w))])
+
+
 def error() -> Statistic:
-    """(E,), Eqs. (1), (2); for classification nets (E, share of patterns whose largest output is wrong)."""
+    """(scores,)."""
 
     def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
-        y = net.outputs(x)
-        xp = array_namespace(y)
-        E = xp.sum(weighted(net.loss.errors(y, t), w))
-        if not net.loss.classes:
-            return (E,)
-        wrong = xp.astype(xp.argmax(y, axis=1) != xp.astype(t, xp.int64), y.dtype)
-        return E, xp.sum(weighted(wrong, w))
+        return (scores(net, net.outputs(x), t, w),)
 
     return Statistic(compute)
 
 
 def gradient(keys: tuple[str, ...]) -> Statistic:
-    """(E, G of each key): negative gradients of E by slot key, Eqs. (15)-(18)."""
+    """(scores, G of each key): negative gradients of E by slot key, Eqs. (15)-(18)."""
+    layers = sorted({layer_of(key) for key in keys if key != HEAD})
 
     def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
-        xp = array_namespace(net.theta)
-        signals = net.forward(x)
-        E = xp.sum(weighted(net.loss.errors(signals.y, t), w))
+        signals = net.forward(x, layers[0] if layers else len(net.layers))
         d = weighted(net.loss.d(signals.y, t), w)
-        G: dict[str, Array] = {}
-        if HEAD in keys:
-            G[HEAD] = d.T @ net.basis(x, signals.o)
-        layers = sorted({int(key.split(".")[0]) for key in keys if key != HEAD})
-        if layers:
-            for index, g in enumerate(net.backpropagate(signals.saved, d, layers[0]), layers[0]):
-                if index in layers:
-                    layer = net.layers[index]
-                    found = layer.gradient(
-                        net.layer_parameters[index], net.layer_buffers[index], signals.saved[index], g
-                    )
-                    G |= {f"{index}.{name}": value for name, value in found.items()}
-        return E, *(G[key] for key in keys)
+        G = {HEAD: d.T @ net.basis(x, signals.o)} if HEAD in keys else {}
+        backward = net.backpropagate(signals.saved, d, layers[0]) if layers else []
+        for index, g in enumerate(backward, len(net.layers) - len(backward)):
+            if index in layers:
+                p, b = net.layer_parameters[index], net.layer_buffers[index]
+                found = net.layers[index].gradient(p, b, signals.saved[index], g)
+                G |= {f"{index}.{name}": value for name, value in found.items()}
+        return scores(net, signals.y, t, w), *(G[key] for key in keys)
 
     return Statistic(compute)
 
@@ -79,10 +78,7 @@ def input_autocorrelation(layer: int) -> Statistic:
     """(R_i,): autocorrelation (n+1, n+1) of [1, input] of a dense layer, Eq. (23)."""
 
     def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
-        for index in range(layer):
-            x = net.layers[index].apply(net.layer_parameters[index], net.layer_buffers[index], x)
-        xp = array_namespace(x)
-        return (gram(xp.concat([xp.ones((x.shape[0], 1), dtype=x.dtype), x], axis=1), w),)
+        return (gram(augmented(net.input_of(layer, x)), w),)
 
     return Statistic(compute)
 
@@ -91,7 +87,7 @@ def nets(layer: int, centre: Array | None) -> Statistic:
     """First moments (units,) of the outputs of a layer; with a centre, first and second about it: for net control, Eq. (8)."""
 
     def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
-        n = _layer_output(net, layer, x)
+        n = net.input_of(layer + 1, x)
         xp = array_namespace(n)
         if centre is None:
             return (xp.sum(weighted(n, w), axis=0),)
@@ -105,11 +101,11 @@ def net_range(layer: int) -> tuple[Statistic, Statistic]:
     """Two statistics: lowest and highest output of each unit of a layer (units,), over patterns whose weight is not 0."""
 
     def low(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
-        n = _layer_output(net, layer, x)
+        n = net.input_of(layer + 1, x)
         return (array_namespace(n).min(_counted(n, w, float("inf")), axis=0),)
 
     def high(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
-        n = _layer_output(net, layer, x)
+        n = net.input_of(layer + 1, x)
         return (array_namespace(n).max(_counted(n, w, -float("inf")), axis=0),)
 
     return Statistic(low, combine="min"), Statistic(high, combine="max")
@@ -117,14 +113,27 @@ def net_range(layer: int) -> tuple[Statistic, Statistic]:
 
 def line_curvature(direction: Mapping[str, Array]) -> Statistic:
     """(h,): sum of dy' S dy along a direction of the body's parameters, the E'' of Eqs. (20), (24)."""
+    lowest = min(map(layer_of, direction))
 
     def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
-        saved, o = net.body(x)
-        dy = net.tangent(saved, direction)
-        y = dy if net.loss.quadratic else net.head(net.W_o, x, o)  # S is constant under squared error: y is not needed
-        return (array_namespace(dy).sum(weighted(net.loss.quadratic_form(y, dy), w)),)
+        xp = array_namespace(net.theta)
+        if (
+            net.loss.quadratic and lowest == len(net.layers) - 1
+        ):  # S is constant and nothing lies above: no output is needed
+            p, b = net.layer_parameters[lowest], net.layer_buffers[lowest]
+            kept = net.layers[lowest].keep(p, b, net.input_of(lowest, x))
+            y = dy = net.tangent((None,) * lowest + (kept,), direction)
+        else:
+            signals = net.forward(x, lowest)
+            y, dy = signals.y, net.tangent(signals.saved, direction)
+        return (xp.sum(weighted(net.loss.quadratic_form(y, dy), w)),)
 
     return Statistic(compute)
+
+
+def layer_of(key: str) -> int:
+    """Index of the layer that a slot key of the body names."""
+    return int(key.split(".")[0])
 
 
 def block_curvature(direction: Mapping[str, Array]) -> Statistic:
@@ -132,7 +141,7 @@ def block_curvature(direction: Mapping[str, Array]) -> Statistic:
     blocks = sum(D.shape[0] for D in direction.values())
 
     def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
-        closed = all(int(key.split(".")[0]) >= _last_map(net) for key in direction)
+        closed = all(layer_of(key) >= _last_map(net) for key in direction)
         return (closed_form(net, direction, x, w) if closed else many_layers(net, direction, x, w),)
 
     return Statistic(compute, floats=3 * blocks)
@@ -141,7 +150,7 @@ def block_curvature(direction: Mapping[str, Array]) -> Statistic:
 def closed_form(net: Network, direction: Mapping[str, Array], x: Array, w: Array | None) -> Array:
     """Sum of J'SJ for blocks that all act in the last hidden layer: dy/dz_b = V[:, b] w_b, Eqs. (21), (22), (25)."""
     xp = array_namespace(net.theta)
-    saved, o = net.body(x)
+    saved, o = net.body(x, min(map(layer_of, direction)))
     parts = [_features_tangent(net, saved, key, D) for key, D in direction.items()]
     V = parts[0] if len(parts) == 1 else xp.concat(parts, axis=1)
     W_b = net.W_oh if len(parts) == 1 else xp.concat([net.W_oh] * len(parts), axis=1)
@@ -152,10 +161,10 @@ def closed_form(net: Network, direction: Mapping[str, Array], x: Array, w: Array
 def many_layers(net: Network, direction: Mapping[str, Array], x: Array, w: Array | None) -> Array:
     """Sum of J'SJ for blocks anywhere: r_p = J_p'v by a backward pass for each root v of S_p, Eq. (28)."""
     xp = array_namespace(net.theta)
-    signals = net.forward(x)
+    signals = net.forward(x, min(map(layer_of, direction)))
     own = []
     for key, D in direction.items():
-        index, name = int(key.split(".")[0]), key.split(".")[1]
+        index, name = layer_of(key), key.split(".")[1]
         p, b = net.layer_parameters[index], net.layer_buffers[index]
         own.append((index, net.layers[index].tangent(p, b, signals.saved[index], {name: D}, None)))
     lowest = min(index for index, _ in own)
@@ -169,7 +178,7 @@ def many_layers(net: Network, direction: Mapping[str, Array], x: Array, w: Array
 
 def _features_tangent(net: Network, saved: tuple, key: str, D: Array) -> Array:
     """V (Nv, units): change of the features along one key of the last hidden layer."""
-    index, name = int(key.split(".")[0]), key.split(".")[1]
+    index, name = layer_of(key), key.split(".")[1]
     change, d = None, {name: D}
     for i in range(index, len(net.layers)):
         change = net.layers[i].tangent(net.layer_parameters[i], net.layer_buffers[i], saved[i], d, change)
@@ -195,9 +204,3 @@ def _counted(n: Array, w: Array | None, other: float) -> Array:
         return n
     xp = array_namespace(n)
     return xp.where(w[:, None] > 0, n, xp.full_like(n, other))
-
-
-def _layer_output(net: Network, layer: int, x: Array) -> Array:
-    for index in range(layer + 1):
-        x = net.layers[index].apply(net.layer_parameters[index], net.layer_buffers[index], x)
-    return x

@@ -75,6 +75,7 @@ def train(
         "seed": seed,
     }
     begin = time.perf_counter()
+    patterns.passes = 0.0
     if resume is not None:
         run = checkpoints.read(resume, net, settings)
         if evaluate(run.net, patterns).error != run.record["error"][-1]:
@@ -82,6 +83,7 @@ def train(
                 f"{resume} is a checkpoint of a run on other data: its last error is not that of these data"
             )
         begin -= run.record["seconds"][-1]
+        patterns.passes = run.record["passes"][-1]
         run.record.stop_code = run.record.stop_reason = ""
     else:
         run = _first(net, patterns, others, algorithm, settings, seed, begin)
@@ -92,11 +94,12 @@ def train(
                 for batch in _batches(patterns, batch_size, seed, iteration):
                     net, state, info = algorithm.step(net, batch, state)
                     spent = spent + algorithm.multiplies(net, len(batch))
-                row = _row(net, patterns, others, penalties)
+                found, state = _measure(algorithm, net, patterns, state, batch_size)
+                row = _row(net, found, others, penalties)
                 if not (math.isfinite(row["error"]) and math.isfinite(row["objective"])):
                     run.record.stop("non_finite", f"in iteration {iteration}")
                     break
-                run.record.append({**row, **_counters(begin, spent, iteration), **info})
+                run.record.append({**row, **_counters(begin, spent, patterns), **info})
                 better = run.record[watched][-1] < run.record[watched][run.record.best_iteration]
                 run = Run(net, net if better else run.best, state, run.record, spent)
                 if better:
@@ -159,8 +162,9 @@ def _first(
     if not net.initialised:
         net = start(net, patterns, penalties, getattr(algorithm, "ols", OLS()))
     state = algorithm.init(net, patterns, seed)
+    found, state = _measure(algorithm, net, patterns, state, settings["batch_size"])
     record = Record(settings)
-    record.append({**_row(net, patterns, others, penalties), **_counters(begin, np.zeros(2), 0)})
+    record.append({**_row(net, found, others, penalties), **_counters(begin, np.zeros(2), patterns)})
     if not math.isfinite(record["error"][0]):
         raise InputError(
             f"the error of the initialised network is {record['error'][0]}: scale inputs and targets (pwl.Preparation)"
@@ -168,10 +172,9 @@ def _first(
     return Run(net, net, state, record, np.zeros(2))
 
 
-def _counters(begin: float, spent: np.ndarray, passes: int) -> dict[str, Any]:
-    return {
-        "seconds": time.perf_counter() - begin, "multiplies": float(spent[0]), "own_multiplies": float(spent[1]), "passes": passes,
-    }  # fmt: skip
+def _counters(begin: float, spent: np.ndarray, patterns: Patterns) -> dict[str, Any]:
+    seconds, passes = time.perf_counter() - begin, patterns.passes
+    return {"seconds": seconds, "multiplies": float(spent[0]), "own_multiplies": float(spent[1]), "passes": passes}
 
 
 def _bar(progress: bool, iterations: int, done: int) -> Any:
@@ -196,12 +199,21 @@ def evaluate(net: Network, data: Any) -> Evaluation:
     net.check_initialised()
     patterns = Patterns.of(data)
     patterns.check(net)
-    return _measured(net, patterns)
+    return _evaluation(patterns.reduce(error(), net)[0])
 
 
-def _measured(net: Network, patterns: Patterns) -> Evaluation:
-    values = patterns.reduce(error(), net)
-    return Evaluation(float(values[0]), float(values[1]) if len(values) > 1 else None)
+def _evaluation(scores: Any) -> Evaluation:
+    return Evaluation(float(scores[0]), float(scores[1]) if scores.shape[0] > 1 else None)
+
+
+def _measure(
+    algorithm: Any, net: Network, patterns: Patterns, state: dict[str, Any], batch_size: int | None
+) -> tuple[Evaluation, dict[str, Any]]:
+    """Scores on all training patterns, and the state with what the next step can use of this pass over them."""
+    if batch_size is None and hasattr(algorithm, "measure"):
+        scores, state = algorithm.measure(net, patterns, state)
+        return _evaluation(scores), state
+    return _evaluation(patterns.reduce(error(), net)[0]), state
 
 
 def describe(net: Network) -> str:
@@ -210,13 +222,12 @@ def describe(net: Network) -> str:
     return f"{'x'.join(map(str, net.input_shape))} - {layers} - {net.n_outputs}, {'bypass, ' if net.bypass else ''}{net.loss.name}"
 
 
-def _row(net: Network, patterns: Patterns, others: dict[str, Patterns], penalties: Penalties) -> dict[str, Any]:
-    found = _measured(net, patterns)
+def _row(net: Network, found: Evaluation, others: dict[str, Patterns], penalties: Penalties) -> dict[str, Any]:
     row: dict[str, Any] = {"error": found.error, "objective": found.error + penalties.value(net)}
     if found.classification_error is not None:
         row["classification_error"] = found.classification_error
     for name, other in others.items():
-        value = _measured(net, other)
+        value = _evaluation(other.reduce(error(), net)[0])
         row[f"{name}_error"] = value.error
         if value.classification_error is not None:
             row[f"{name}_classification_error"] = value.classification_error

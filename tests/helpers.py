@@ -62,7 +62,7 @@ def kink_distance(net: Network, x: np.ndarray) -> np.ndarray:
 
 
 def E_of(net: Network, patterns: pwl.Patterns) -> float:
-    return float(patterns.reduce(error(), net)[0])
+    return float(patterns.reduce(error(), net)[0][0])
 
 
 def quotient(f: Callable[[Network], Any], net: Network, direction: Mapping[str, np.ndarray], step: float = 1e-5) -> Any:

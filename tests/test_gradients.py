@@ -70,7 +70,7 @@ def test_the_check_sees_missing_weights(loss):
 def test_error_beside_the_gradient_is_E():
     net = random_network("tanh", (4, 3))
     patterns = problem(net, weights=True)
-    assert float(patterns.reduce(gradient(("0.W",)), net)[0]) == pytest.approx(E_of(net, patterns), rel=1e-14)
+    assert float(patterns.reduce(gradient(("0.W",)), net)[0][0]) == pytest.approx(E_of(net, patterns), rel=1e-14)
 
 
 def test_gradients_of_some_parameters_are_those_of_all():

@@ -49,7 +49,8 @@ def test_every_series_has_a_value_per_iteration_and_one_before(algorithm):
     ):
         assert name in record, name
     assert {name: len(record[name]) for name in record.series} == dict.fromkeys(record.series, 5)
-    assert record["passes"] == [0, 1, 2, 3, 4]
+    assert np.all(np.diff(record["passes"]) == record["passes"][1] - record["passes"][0])
+    assert record["passes"][1] > record["passes"][0] > 0
     assert record["z"][0] is None and record["z"][1] is not None
     assert np.all(np.diff(record["seconds"]) >= 0)
 

@@ -38,6 +38,9 @@ class Fixed:
         o = self.f(n)
         return o, Activated(n, self.df(n, o))
 
+    def keep(self, p: dict, b: dict, n: Array) -> Activated:
+        return Activated(n, None)
+
     def backward(self, p: dict, b: dict, saved: Activated, g: Array) -> Array:
         return g * saved.slope
 

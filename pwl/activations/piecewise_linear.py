@@ -118,6 +118,9 @@ class PiecewiseLinear:
         o, slope = engine(n).value_slope(flat, self.grid(b), p["A"])
         return _reshaped(o, n), Activated(n, _reshaped(slope, n))
 
+    def keep(self, p: dict, b: dict, n: Array) -> Activated:
+        return Activated(n, None)
+
     def backward(self, p: dict, b: dict, saved: Activated, g: Array) -> Array:
         return g * saved.slope
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pwl import costs
-from pwl.algorithms.molf import check_direction, known_autocorrelation, molf_step
+from pwl.algorithms.molf import check_direction, known_autocorrelation, measure_gradient, molf_step, spent
 from pwl.algorithms.owo import owo_step
+from pwl.backend import Array
 from pwl.errors import InputError
 from pwl.factors import block_factors, guarded, norm, one_factor
 from pwl.network import Network
@@ -48,13 +49,16 @@ class AdAct:
         check_curves(net)
         return known_autocorrelation(net, patterns, self.direction)
 
+    def measure(self, net: Network, patterns: Patterns, state: dict[str, Any]) -> tuple[Array, dict[str, Any]]:
+        return measure_gradient(net, patterns, state)
+
     def step(
         self, net: Network, patterns: Patterns, state: dict[str, Any]
     ) -> tuple[Network, dict[str, Any], dict[str, Any]]:
         net, molf = molf_step(net, patterns, self.direction, self.penalties, self.ols, self.safeguard, state)
         net, adact = adact_step(net, patterns, self.curve_factor, self.penalties, self.ols)
         net, owo = owo_step(net, patterns, self.penalties, self.ols)
-        return net, state, molf | adact | owo
+        return net, spent(state), molf | adact | owo
 
     def multiplies(self, net: Network, Nv: int) -> tuple[float, float]:
         """Multiplies of one step: by the literature's formulas, and what this code spends in matrix products."""
@@ -82,7 +86,7 @@ def adact_step(
     """
     check_curves(net)
     keys = net.keys("activation")
-    E, *values = patterns.reduce(gradient(keys), net)
+    scores, *values = patterns.reduce(gradient(keys), net)
     G_a = penalties.add_gradient(net, dict(zip(keys, values, strict=True)))
     if curve_factor == "unit":
         factors = block_factors(net, patterns, G_a, G_a, penalties, ols)
@@ -91,7 +95,7 @@ def adact_step(
     info = {"z_curve": factors.z, "curve_gradient_norm": norm(G_a), "curve_share": 1.0}
     if net.loss.quadratic and len(keys) == 1 and keys[0] == f"{len(net.layers) - 1}.A":
         return net.moved(factors.change), info
-    net, share = guarded(net, factors.change, patterns, penalties, float(E) + penalties.value(net))
+    net, share = guarded(net, factors.change, patterns, penalties, float(scores[0]) + penalties.value(net))
     return net, info | {"curve_share": share}
 
 

@@ -15,7 +15,7 @@ from pwl.network import Network
 from pwl.ols import OLS
 from pwl.patterns import Patterns
 from pwl.penalties import Penalties
-from pwl.statistics import gradient, input_autocorrelation
+from pwl.statistics import gradient, input_autocorrelation, layer_of
 
 DIRECTIONS = ("gradient", "hwo")
 
@@ -47,12 +47,15 @@ class MOLF:
     def init(self, net: Network, patterns: Patterns, key: int) -> dict[str, Any]:
         return known_autocorrelation(net, patterns, self.direction)
 
+    def measure(self, net: Network, patterns: Patterns, state: dict[str, Any]) -> tuple[Array, dict[str, Any]]:
+        return measure_gradient(net, patterns, state)
+
     def step(
         self, net: Network, patterns: Patterns, state: dict[str, Any]
     ) -> tuple[Network, dict[str, Any], dict[str, Any]]:
         net, molf = molf_step(net, patterns, self.direction, self.penalties, self.ols, self.safeguard, state)
         net, owo = owo_step(net, patterns, self.penalties, self.ols)
-        return net, state, molf | owo
+        return net, spent(state), molf | owo
 
     def multiplies(self, net: Network, Nv: int) -> tuple[float, float]:
         """Multiplies of one step: by the literature's formulas, and what this code spends in matrix products."""
@@ -72,20 +75,36 @@ def molf_step(
 ) -> tuple[Network, dict[str, Any]]:
     """W += diag(z) D in every layer, with H_molf z = g_molf solved by OLS, Eqs. (21), (22), (28).
 
-    known: autocorrelations of layer inputs that never change, by slot key, so that HWO need not compute them again.
+    known: what need not be computed again: autocorrelations of layer inputs that never change as "R.<slot key>", and
+        at this very network the scores and gradients, as `measure_gradient` left them.
     Returns the network and "z", "dependent_factors" (indices of factors dropped), "gradient_norm", "share" (of the
     step taken under the safeguard; 1 otherwise).
     """
-    keys = net.keys("map")
-    E, *values = patterns.reduce(gradient(keys), net)
-    G = penalties.add_gradient(net, dict(zip(keys, values, strict=True)))
-    D = hwo_direction(net, patterns, G, ols, known or {}) if direction == "hwo" else G
+    known = known or {}
+    found = known if "scores" in known else measure_gradient(net, patterns, {})[1]
+    G = penalties.add_gradient(net, {key: found[f"G.{key}"] for key in net.keys("map")})
+    D = hwo_direction(net, patterns, G, ols, known) if direction == "hwo" else G
     factors = block_factors(net, patterns, G, D, penalties, ols)
     info = {"z": factors.z, "dependent_factors": factors.dependent, "gradient_norm": norm(G), "share": 1.0}
     if not safeguard:
         return net.moved(factors.change), info
-    net, share = guarded(net, factors.change, patterns, penalties, float(E) + penalties.value(net))
+    net, share = guarded(net, factors.change, patterns, penalties, float(found["scores"][0]) + penalties.value(net))
     return net, info | {"share": share}
+
+
+def measure_gradient(net: Network, patterns: Patterns, state: dict[str, Any]) -> tuple[Array, dict[str, Any]]:
+    """Scores of a network, and the state with them and with the gradients that a step from this network begins with.
+
+    One pass over the data then serves the record of one iteration and the step of the next.
+    """
+    keys = net.keys("map")
+    scores, *G = patterns.reduce(gradient(keys), net)
+    return scores, state | {"scores": scores} | {f"G.{key}": g for key, g in zip(keys, G, strict=True)}
+
+
+def spent(state: dict[str, Any]) -> dict[str, Any]:
+    """The state without what `measure_gradient` left in it: the network has moved."""
+    return {key: value for key, value in state.items() if key != "scores" and not key.startswith("G.")}
 
 
 def hwo_direction(
@@ -94,7 +113,7 @@ def hwo_direction(
     """D with D R_i = G in every layer, R_i the autocorrelation of the layer's inputs, Eq. (23)."""
     found = {}
     for key, g in G.items():
-        R = known[key] if key in known else patterns.reduce(input_autocorrelation(int(key.split(".")[0])), net)[0]
+        R = known[f"R.{key}"] if f"R.{key}" in known else patterns.reduce(input_autocorrelation(layer_of(key)), net)[0]
         found[key] = ols.solve(R, g).weights
     return found
 
@@ -103,7 +122,7 @@ def known_autocorrelation(net: Network, patterns: Patterns, direction: str) -> d
     """The first layer's input autocorrelation by slot key where HWO will need it: the data do not change."""
     if direction != "hwo" or net.layers[0].kind != "map":
         return {}
-    return {net.keys("map")[0]: patterns.reduce(input_autocorrelation(0), net)[0]}
+    return {f"R.{net.keys('map')[0]}": patterns.reduce(input_autocorrelation(0), net)[0]}
 
 
 def check_direction(direction: str) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pwl import costs
+from pwl.algorithms.molf import measure_gradient, spent
 from pwl.algorithms.owo import owo_step
 from pwl.backend import Array
 from pwl.errors import InputError
-from pwl.factors import guarded, norm, objective, one_factor
+from pwl.factors import guarded, norm, one_factor
 from pwl.network import Network
 from pwl.ols import OLS
 from pwl.patterns import Patterns
 from pwl.penalties import Penalties
-from pwl.statistics import gradient
 
 
 @dataclass(frozen=True)
@@ -47,17 +48,20 @@ class OWOBP:
     def init(self, net: Network, patterns: Patterns, key: int) -> dict[str, Any]:
         if self.step_rule == "optimal":
             return {}
-        return {"z": self.z, "z_1": 0.0, "J": float("inf"), "theta": net.theta, "G": None}
+        return {"z": self.z, "z_1": 0.0, "J": float("inf"), "theta": net.theta, "direction": net.theta * 0}
+
+    def measure(self, net: Network, patterns: Patterns, state: dict[str, Any]) -> tuple[Array, dict[str, Any]]:
+        return measure_gradient(net, patterns, state)
 
     def step(
         self, net: Network, patterns: Patterns, state: dict[str, Any]
     ) -> tuple[Network, dict[str, Any], dict[str, Any]]:
         if self.step_rule == "optimal":
-            net, bp = owo_bp_step(net, patterns, self.penalties, self.safeguard)
+            net, bp = owo_bp_step(net, patterns, self.penalties, self.safeguard, state)
         else:
             net, state, bp = heuristic_step(net, patterns, self.penalties, state)
         net, owo = owo_step(net, patterns, self.penalties, self.ols)
-        return net, state, bp | owo
+        return net, spent(state), bp | owo
 
     def multiplies(self, net: Network, Nv: int) -> tuple[float, float]:
         """Multiplies of one step: by the literature's formula, and what this code spends in matrix products."""
@@ -65,13 +69,18 @@ class OWOBP:
 
 
 def owo_bp_step(
-    net: Network, patterns: Patterns, penalties: Penalties = Penalties(), safeguard: bool = False
+    net: Network,
+    patterns: Patterns,
+    penalties: Penalties = Penalties(),
+    safeguard: bool = False,
+    known: Mapping[str, Any] | None = None,
 ) -> tuple[Network, dict[str, Any]]:
     """W += z G with the optimal learning factor z = g / h along G, Eq. (20).
 
+    known: scores and gradients at this very network, as `measure_gradient` left them.
     Returns the network and "z", "gradient_norm", "share" (of the step taken under the safeguard; 1 otherwise).
     """
-    E, G = _gradient(net, patterns, penalties)
+    E, G = _gradient(net, patterns, penalties, known or {})
     factors = one_factor(net, patterns, G, G, penalties)
     info = {"z": factors.z, "gradient_norm": norm(G), "share": 1.0}
     if not safeguard:
@@ -85,26 +94,28 @@ def heuristic_step(
 ) -> tuple[Network, dict[str, Any], dict[str, Any]]:
     """W += z_1 G: after a rise the last accepted weights and direction with half the step, else a new G, Eq. (30).
 
-    Returns the network, the state ("z", "z_1", "J" and "theta" last accepted, "G" there) and "z", "rejected",
+    Returns the network, the state ("z", "z_1", "J" and "theta" last accepted, "direction" there) and "z", "rejected",
     "gradient_norm".
     """
-    J = objective(net, patterns, penalties)
+    E, G = _gradient(net, patterns, penalties, state)
+    J = E + penalties.value(net)
     rejected = not state["J"] >= J
     if rejected:
         net = net.with_theta(state["theta"])
         state = state | {"z": state["z"] / 2, "z_1": state["z_1"] / 2}
     else:
-        _, G = _gradient(net, patterns, penalties)
         z = 1.1 * state["z"]
         energy = norm(G) ** 2
-        state = {"z": z, "z_1": z * J / energy if energy else 0.0, "J": J, "theta": net.theta, "G": net.join(G)}
-    G = net.split(state["G"])
-    change = {key: state["z_1"] * G[key] for key in net.keys("map")}
+        z_1 = z * J / energy if energy else 0.0
+        state = state | {"z": z, "z_1": z_1, "J": J, "theta": net.theta, "direction": net.join(G)}
+    G = {key: g for key, g in net.split(state["direction"]).items() if key in net.keys("map")}
     info = {"z": state["z"], "rejected": rejected, "gradient_norm": norm(G)}
-    return net.moved(change), state, info
+    return net.moved({key: state["z_1"] * g for key, g in G.items()}), state, info
 
 
-def _gradient(net: Network, patterns: Patterns, penalties: Penalties) -> tuple[float, dict[str, Array]]:
-    keys = net.keys("map")
-    E, *values = patterns.reduce(gradient(keys), net)
-    return float(E), penalties.add_gradient(net, dict(zip(keys, values, strict=True)))
+def _gradient(
+    net: Network, patterns: Patterns, penalties: Penalties, known: Mapping[str, Any]
+) -> tuple[float, dict[str, Array]]:
+    found = known if "scores" in known else measure_gradient(net, patterns, {})[1]
+    G = penalties.add_gradient(net, {key: found[f"G.{key}"] for key in net.keys("map")})
+    return float(found["scores"][0]), G

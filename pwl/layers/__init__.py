@@ -6,6 +6,7 @@ can hold the parameters of the whole network. Every layer answers the same calls
 - `output_shape(input_shape)`, `shapes(input_shape)`, `buffers(input_shape)`, `start_parameters(input_shape, rng)`
 - `apply(p, b, x)`             output alone
 - `forward(p, b, x)`           output and what is saved for the calls below
+- `keep(p, b, x)`              what is saved alone, and only as much as `gradient` and the layer's own tangent need
 - `backward(p, b, saved, g)`   g at the output -> g at the input, Eq. (18)
 - `gradient(p, b, saved, g)`   g at the output, summed over patterns for each parameter, Eqs. (16), (17)
 - `tangent(p, b, saved, d, dx)`  change of the output along parameter directions d and input change dx (None: zero)

@@ -38,20 +38,23 @@ class Dense:
         return {"W": rng.standard_normal((self.units, input_shape[0] + 1))}
 
     def apply(self, p: dict, b: dict, x: Array) -> Array:
-        return _product(x, p["W"])
+        return augmented(x) @ p["W"].T
 
     def forward(self, p: dict, b: dict, x: Array) -> tuple[Array, Array]:
-        return _product(x, p["W"]), x
+        xa = augmented(x)
+        return xa @ p["W"].T, xa
 
-    def backward(self, p: dict, b: dict, x: Array, g: Array) -> Array:
+    def keep(self, p: dict, b: dict, x: Array) -> Array:
+        return augmented(x)
+
+    def backward(self, p: dict, b: dict, xa: Array, g: Array) -> Array:
         return g @ p["W"][:, 1:]
 
-    def gradient(self, p: dict, b: dict, x: Array, g: Array) -> dict[str, Array]:
-        xp = array_namespace(g)
-        return {"W": xp.concat([xp.sum(g, axis=0)[:, None], g.T @ x], axis=1)}
+    def gradient(self, p: dict, b: dict, xa: Array, g: Array) -> dict[str, Array]:
+        return {"W": g.T @ xa}
 
-    def tangent(self, p: dict, b: dict, x: Array, d: dict, dx: Array | None) -> Array | None:
-        dn = _product(x, d["W"]) if "W" in d else None
+    def tangent(self, p: dict, b: dict, xa: Array, d: dict, dx: Array | None) -> Array | None:
+        dn = xa @ d["W"].T if "W" in d else None
         if dx is None:
             return dn
         through = dx @ p["W"][:, 1:].T
@@ -61,7 +64,7 @@ class Dense:
         return {"name": "Dense", "units": int(self.units)}
 
 
-def _product(x: Array, W: Array) -> Array:
-    n = x @ W[:, 1:].T
-    n += W[:, 0]
-    return n
+def augmented(x: Array) -> Array:
+    """xa = [1, x] (Nv, n + 1): one product then gives nets with their thresholds, or a gradient with its."""
+    xp = array_namespace(x)
+    return xp.concat([xp.ones((x.shape[0], 1), dtype=x.dtype), x], axis=1)

@@ -8,7 +8,7 @@ from pwl.backend import Array
 
 
 class Activated(NamedTuple):
-    """An activation's nets n and slopes do/dn, both (Nv, ..., units)."""
+    """An activation's nets n and slopes do/dn, both (Nv, ..., units); no slopes where nothing passes through it."""
 
     n: Array
-    slope: Array
+    slope: Array | None
