@@ -6,7 +6,7 @@ import argparse
 import importlib
 from pathlib import Path
 
-NAMES = ("curves", "readme")
+NAMES = ("curves", "iteration", "kernels", "readme")
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from pwl.network import Network, check_finite
 from pwl.threads import ordered_map
 
 BLOCK_BYTES = 256 * 2**20  # work arrays of all blocks at once
-CACHE_BYTES = 4 * 2**20  # work arrays of one block: larger ones leave the cache and gain nothing
+CACHE_BYTES = 8 * 2**20  # work arrays of one block: larger ones leave the cache and gain nothing
 SHARES = 16  # of the bound, one for a block: several are under way, whatever the number of threads
 
 

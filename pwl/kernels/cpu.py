@@ -134,14 +134,22 @@ def _prepared(n: Array, grid: Grid) -> tuple[Hinges, Row]:
 
 def value(n: Array, grid: Grid, A: Array) -> Array:
     """Curves o (Nv, units) with ordinates A (units, K) at nets n (Nv, units), Eq. (3)."""
-    o = np.empty(n.shape, n.dtype)
-    _value(n, *_prepared(n, grid), np.ravel(A), o)
-    return o
+    return value_into(n, grid, A, np.empty(n.shape, n.dtype))
 
 
 def value_slope(n: Array, grid: Grid, A: Array) -> tuple[Array, Array]:
     """Curves o and slopes do/dn, both (Nv, units), Eq. (3); at a hinge the right-hand slope."""
-    o, slope = np.empty(n.shape, n.dtype), np.empty(n.shape, n.dtype)
+    return value_slope_into(n, grid, A, np.empty(n.shape, n.dtype), np.empty(n.shape, n.dtype))
+
+
+def value_into(n: Array, grid: Grid, A: Array, o: Array) -> Array:
+    """`value` into an array of n's shape and dtype."""
+    _value(n, *_prepared(n, grid), np.ravel(A), o)
+    return o
+
+
+def value_slope_into(n: Array, grid: Grid, A: Array, o: Array, slope: Array) -> tuple[Array, Array]:
+    """`value_slope` into arrays of n's shape and dtype."""
     _value_slope(n, *_prepared(n, grid), np.ravel(A), o, slope)
     return o, slope
 
