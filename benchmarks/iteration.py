@@ -33,7 +33,9 @@ ALGORITHMS = {
     "OWO-BP": (pwl.OWOBP(), False),
 }
 N, NH, M, HINGES = 20, 100, 1, 25
-FULL = [(Nv, name, source) for Nv in (1_000, 10_000, 100_000, 1_000_000) for name in ALGORITHMS for source in ("memory",)]
+FULL = [
+    (Nv, name, source) for Nv in (1_000, 10_000, 100_000, 1_000_000) for name in ALGORITHMS for source in ("memory",)
+]
 FULL += [(1_000_000, "AdAct", "file"), (10_000_000, "AdAct", "file")]
 QUICK = [(10_000, name, "memory") for name in ALGORITHMS]
 

@@ -101,7 +101,18 @@ def torch_times(n: np.ndarray, ns: np.ndarray, A: np.ndarray) -> dict[str, float
 
 def table(rows: list[dict[str, Any]]) -> str:
     """One line a case: milliseconds, and in brackets the time over that of the copy or read of the same bytes."""
-    heads = ["nets", "hinges", "value", "value + slope", "scatter", "copy 1 / 2", "torch relu", "torch gather", "numpy", "interp"]
+    heads = [
+        "nets",
+        "hinges",
+        "value",
+        "value + slope",
+        "scatter",
+        "copy 1 / 2",
+        "torch relu",
+        "torch gather",
+        "numpy",
+        "interp",
+    ]
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     for row in rows:
         ms = row["milliseconds"]
@@ -112,7 +123,10 @@ def table(rows: list[dict[str, Any]]) -> str:
             f"{ms['value + slope']:.1f} ({ms['value + slope'] / ms['copy 2']:.1f} copies)",
             f"{ms['scatter']:.1f} ({ms['scatter'] / ms['read 2']:.1f} reads)",
             f"{ms['copy 1']:.1f} / {ms['copy 2']:.1f}",
-            *(f"{ms[name]:.0f}" if name in ms else "not run" for name in ("torch relu", "torch gather", "numpy", "interp")),
+            *(
+                f"{ms[name]:.0f}" if name in ms else "not run"
+                for name in ("torch relu", "torch gather", "numpy", "interp")
+            ),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,9 @@ from pwl.network import Network, check_finite
 from pwl.threads import ordered_map
 
 BLOCK_BYTES = 256 * 2**20  # work arrays of all blocks at once
-CACHE_BYTES = 8 * 2**20  # work arrays of one block: larger ones leave the cache and gain nothing
-SHARES = 16  # of the bound, one for a block: several are under way, whatever the number of threads
+CACHE_BYTES = 32 * 2**20  # work arrays of one block: larger ones leave the cache, smaller ones cost more calls
+RUNS = 64  # runs of blocks that threads share out among themselves
+SHARES = 8  # of the bound, one for a block: several are under way, whatever the number of threads
 
 
 @dataclass(frozen=True)
@@ -175,16 +176,20 @@ class Patterns:
             values = statistic.compute(net, *self.block(net, first, min(first + rows, len(self))))
             return tuple(map(_triangle, values)) if statistic.combine == "qr" else values
 
+        def fold_all(parts: Iterable[Sequence[Array]]) -> list[Array]:
+            total: list[Array] = []
+            for values in parts:
+                total = [fold(a, b) for a, b in zip(total, values, strict=True)] if total else list(values)
+            return total
+
+        # A thread takes runs of blocks, not single ones: handing over each block would cost as much as some take.
         starts = range(0, len(self), rows)
-        total: list[Array] = []
-        for values in ordered_map(compute, starts, len(starts)):
-            total = [fold(a, b) for a, b in zip(total, values, strict=True)] if total else list(values)
+        runs = [starts[a:b] for a, b in _runs(len(starts))]
+        total = fold_all(ordered_map(lambda run: fold_all(map(compute, run)), runs, len(runs)))
         own = float(len(self)) if self.weights is None else float(np.sum(self.weights))
         ranks = self.comm.allgather([np.asarray(own), *total])
         weight = sum(float(rank[0]) for rank in ranks)
-        total = ranks[0][1:]
-        for rank in ranks[1:]:
-            total = [fold(a, b) for a, b in zip(total, rank[1:], strict=True)]
+        total = fold_all(rank[1:] for rank in ranks)
         if statistic.combine == "sum":
             total = [a / weight for a in total]
         elif statistic.combine == "qr":
@@ -212,6 +217,13 @@ class Patterns:
         rows = max(1, (1 << 20) // max(1, int(np.prod(self.x.shape[1:]))))
         for first in range(0, len(self), rows):
             yield first, min(first + rows, len(self))
+
+
+def _runs(blocks: int) -> Iterator[tuple[int, int]]:
+    """Borders of at most RUNS runs of blocks, of nearly equal length; the same whatever the number of threads."""
+    count = min(blocks, RUNS)
+    for run in range(count):
+        yield blocks * run // count, blocks * (run + 1) // count
 
 
 def host_or_device(a: Any) -> Any:
