@@ -121,6 +121,14 @@ class Patterns:
         raise InputError(f"data is (x, t), (x, t, weights) or pwl.Patterns, not {type(data).__name__}")
 
     @classmethod
+    def fitting(cls, net: Network, data: Any) -> Patterns:
+        """`of`, checked against the network where the data do not come as Patterns already."""
+        patterns = cls.of(data)
+        if patterns is not data:
+            patterns.check(net)
+        return patterns
+
+    @classmethod
     def prepared(cls, x: Any, t: Any, preparation: Any, rows: Any) -> Patterns:
         """Some rows of raw data, prepared: at once where they are in memory, block by block where they are mapped."""
         x, t = Rows(x, rows), Rows(t, rows)

@@ -64,117 +64,143 @@ def train(
     patterns, others = _checked(net, data, {"validation": validation, "test": test})
     _check_settings(iterations, batch_size, max_fail, min_grad, goal, max_seconds, len(patterns))
     writer = Checkpoint(checkpoint) if isinstance(checkpoint, (str, os.PathLike)) else checkpoint
-    limits = Limits(max_fail if validation is not None else None, min_grad, goal, max_seconds)
-    penalties = getattr(algorithm, "penalties", Penalties())
-    watched = "validation_error" if validation is not None else "error"
-    settings = {
-        "algorithm": repr(algorithm),
-        "network": describe(net),
-        "patterns": len(patterns),
-        "batch_size": batch_size,
-        "seed": seed,
-    }
-    begin = time.perf_counter()
-    patterns.passes = 0.0
-    if resume is not None:
-        run = checkpoints.read(resume, net, settings)
-        if evaluate(run.net, patterns).error != run.record["error"][-1]:
-            raise InputError(
-                f"{resume} is a checkpoint of a run on other data: its last error is not that of these data"
-            )
-        begin -= run.record["seconds"][-1]
-        patterns.passes = run.record["passes"][-1]
-        run.record.stop_code = run.record.stop_reason = ""
-    else:
-        run = _first(net, patterns, others, algorithm, settings, seed, begin)
+    limits = Limits(iterations, max_fail if validation is not None else None, min_grad, goal, max_seconds)
+    job = Job(patterns, others, algorithm, batch_size, seed, time.perf_counter())
+    run = job.first(net) if resume is None else job.resumed(net, resume)
+    record = run.record
     try:
-        with _bar(progress, iterations, run.record.iterations) as bar:
-            for iteration in range(run.record.iterations + 1, iterations + 1):
-                net, state, spent, info = run.net, run.state, run.spent, {}
-                for batch in _batches(patterns, batch_size, seed, iteration):
-                    net, state, info = algorithm.step(net, batch, state)
-                    spent = spent + algorithm.multiplies(net, len(batch))
-                found, state = _measure(algorithm, net, patterns, state, batch_size)
-                row = _row(net, found, others, penalties)
-                if not (math.isfinite(row["error"]) and math.isfinite(row["objective"])):
-                    run.record.stop("non_finite", f"in iteration {iteration}")
-                    break
-                run.record.append({**row, **_counters(begin, spent, patterns), **info})
-                better = run.record[watched][-1] < run.record[watched][run.record.best_iteration]
-                run = Run(net, net if better else run.best, state, run.record, spent)
-                if better:
-                    run.record.best_iteration = iteration
+        with _bar(progress, iterations, record.iterations) as bar:
+            while not (record.stop_code or limits.stop(record)):
+                run = job.next(run)
                 if writer is not None:
                     writer.maybe(run)
+                if callback is not None and not record.stop_code and _is_true(callback(run.net, record)):
+                    record.stop("callback")
                 bar.update()
-                stop = (
-                    ("callback", "")
-                    if callback is not None and _is_true(callback(net, run.record))
-                    else limits.reached(run.record)
-                )
-                if stop:
-                    run.record.stop(*stop)
-                    break
-            else:
-                run.record.stop("iterations", str(iterations))
     except KeyboardInterrupt:
-        run.record.trim()
-        run.record.stop("interrupted", f"after iteration {run.record.iterations}")
+        record.trim()
+        record.stop("interrupted", f"after iteration {record.iterations}")
     if writer is not None:
         writer.write(run)
-    return run.best, run.record
+    return run.best, record
+
+
+@dataclass
+class Job:
+    """What stays the same during a run. begin: the clock at its start."""
+
+    patterns: Patterns
+    others: dict[str, Patterns]
+    algorithm: Any
+    batch_size: int | None
+    seed: int
+    begin: float
+
+    @property
+    def penalties(self) -> Penalties:
+        return getattr(self.algorithm, "penalties", Penalties())
+
+    def first(self, net: Network) -> Run:
+        """The run before its first iteration: network initialised, row 0 of the record."""
+        record = Record(self.settings(net))
+        self.patterns.passes = 0.0
+        if not net.initialised:
+            net = start(net, self.patterns, self.penalties, getattr(self.algorithm, "ols", OLS()))
+        state = self.algorithm.init(net, self.patterns, self.seed)
+        row, state = self.row(net, state, np.zeros(2))
+        record.append(row)
+        if not math.isfinite(record["error"][0]):
+            raise InputError(
+                f"the error of the initialised network is {record['error'][0]}: "
+                "scale inputs and targets (pwl.Preparation)"
+            )
+        return Run(net, net, state, record, np.zeros(2))
+
+    def resumed(self, net: Network, path: Any) -> Run:
+        """The run that a checkpoint holds; InputError where it is not of this job."""
+        run = checkpoints.read(path, net, self.settings(net))
+        if evaluate(run.net, self.patterns).error != run.record["error"][-1]:
+            raise InputError(f"{path} is a checkpoint of a run on other data: its last error is not that of these data")
+        self.begin -= run.record["seconds"][-1]
+        self.patterns.passes = run.record["passes"][-1]
+        run.record.stop_code = run.record.stop_reason = ""
+        return run
+
+    def next(self, run: Run) -> Run:
+        """The run after one more pass over the patterns; the same run, stopped, where a number is no longer finite."""
+        net, state, spent, info = run.net, run.state, run.spent, {}
+        for batch in _batches(self.patterns, self.batch_size, self.seed, run.record.iterations + 1):
+            net, state, info = self.algorithm.step(net, batch, state)
+            spent = spent + self.algorithm.multiplies(net, len(batch))
+        row, state = self.row(net, state, spent)
+        record = run.record
+        if not (math.isfinite(row["error"]) and math.isfinite(row["objective"])):
+            record.stop("non_finite", f"in iteration {record.iterations + 1}")
+            return run
+        record.append({**row, **info})
+        watched = record["validation_error" if "validation" in self.others else "error"]
+        if not watched[-1] < watched[record.best_iteration]:
+            return Run(net, run.best, state, record, spent)
+        record.best_iteration = record.iterations
+        return Run(net, net, state, record, spent)
+
+    def row(self, net: Network, state: dict[str, Any], spent: np.ndarray) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What is recorded of a network, and the state with what the next step can use of the pass over the data."""
+        if self.batch_size is None and hasattr(self.algorithm, "measure"):
+            scores, state = self.algorithm.measure(net, self.patterns, state)
+        else:
+            (scores,) = self.patterns.reduce(error(), net)
+        row: dict[str, Any] = {"error": float(scores[0]), "objective": float(scores[0]) + self.penalties.value(net)}
+        row |= _classification("", scores)
+        for name, other in self.others.items():
+            (scores,) = other.reduce(error(), net)
+            row |= {f"{name}_error": float(scores[0])} | _classification(f"{name}_", scores)
+        seconds, passes = time.perf_counter() - self.begin, self.patterns.passes
+        literature, own = map(float, spent)
+        return row | {"seconds": seconds, "multiplies": literature, "own_multiplies": own, "passes": passes}, state
+
+    def settings(self, net: Network) -> dict[str, Any]:
+        """What a record says was run, and what a checkpoint must agree with."""
+        return {
+            "algorithm": repr(self.algorithm),
+            "network": describe(net),
+            "patterns": len(self.patterns),
+            "batch_size": self.batch_size,
+            "seed": self.seed,
+        }
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What ends a run before its iterations are over; None: does not apply."""
+    """What ends a run; None: does not apply."""
 
+    iterations: int
     max_fail: int | None
     min_grad: float
     goal: float
     max_seconds: float | None
 
+    def stop(self, record: Record) -> bool:
+        """True, and the record says so, where the last iteration has reached a limit."""
+        reached = self.reached(record)
+        if reached:
+            record.stop(*reached)
+        return reached is not None
+
     def reached(self, record: Record) -> tuple[str, str] | None:
         """Code and detail of the limit that the last iteration reached, if any."""
         gradient = record["gradient_norm"][-1] if "gradient_norm" in record else None
-        if record["error"][-1] <= self.goal:
+        if record.iterations and record["error"][-1] <= self.goal:
             return "goal", f"{record['error'][-1]:.3g} <= {self.goal:g}"
         if gradient is not None and gradient <= self.min_grad:
             return "min_grad", f"{gradient:.3g} <= {self.min_grad:g}"
         if self.max_fail is not None and record.iterations - record.best_iteration >= self.max_fail:
             return "max_fail", f"{self.max_fail} iterations without a new lowest"
-        if self.max_seconds is not None and record["seconds"][-1] >= self.max_seconds:
+        if self.max_seconds is not None and record.iterations and record["seconds"][-1] >= self.max_seconds:
             return "max_seconds", f"{self.max_seconds:g} s"
+        if record.iterations >= self.iterations:
+            return "iterations", f"{record.iterations} of {self.iterations}"
         return None
-
-
-def _first(
-    net: Network,
-    patterns: Patterns,
-    others: dict[str, Patterns],
-    algorithm: Any,
-    settings: dict,
-    seed: int,
-    begin: float,
-) -> Run:
-    """The run before its first iteration: network initialised, row 0 of the record."""
-    penalties = getattr(algorithm, "penalties", Penalties())
-    if not net.initialised:
-        net = start(net, patterns, penalties, getattr(algorithm, "ols", OLS()))
-    state = algorithm.init(net, patterns, seed)
-    found, state = _measure(algorithm, net, patterns, state, settings["batch_size"])
-    record = Record(settings)
-    record.append({**_row(net, found, others, penalties), **_counters(begin, np.zeros(2), patterns)})
-    if not math.isfinite(record["error"][0]):
-        raise InputError(
-            f"the error of the initialised network is {record['error'][0]}: scale inputs and targets (pwl.Preparation)"
-        )
-    return Run(net, net, state, record, np.zeros(2))
-
-
-def _counters(begin: float, spent: np.ndarray, patterns: Patterns) -> dict[str, Any]:
-    seconds, passes = time.perf_counter() - begin, patterns.passes
-    return {"seconds": seconds, "multiplies": float(spent[0]), "own_multiplies": float(spent[1]), "passes": passes}
 
 
 def _bar(progress: bool, iterations: int, done: int) -> Any:
@@ -206,32 +232,14 @@ def _evaluation(scores: Any) -> Evaluation:
     return Evaluation(float(scores[0]), float(scores[1]) if scores.shape[0] > 1 else None)
 
 
-def _measure(
-    algorithm: Any, net: Network, patterns: Patterns, state: dict[str, Any], batch_size: int | None
-) -> tuple[Evaluation, dict[str, Any]]:
-    """Scores on all training patterns, and the state with what the next step can use of this pass over them."""
-    if batch_size is None and hasattr(algorithm, "measure"):
-        scores, state = algorithm.measure(net, patterns, state)
-        return _evaluation(scores), state
-    return _evaluation(patterns.reduce(error(), net)[0]), state
-
-
 def describe(net: Network) -> str:
     """The network's structure in one line: sizes and activations."""
     layers = " - ".join(repr(layer) for layer in net.layers)
     return f"{'x'.join(map(str, net.input_shape))} - {layers} - {net.n_outputs}, {'bypass, ' if net.bypass else ''}{net.loss.name}"
 
 
-def _row(net: Network, found: Evaluation, others: dict[str, Patterns], penalties: Penalties) -> dict[str, Any]:
-    row: dict[str, Any] = {"error": found.error, "objective": found.error + penalties.value(net)}
-    if found.classification_error is not None:
-        row["classification_error"] = found.classification_error
-    for name, other in others.items():
-        value = _evaluation(other.reduce(error(), net)[0])
-        row[f"{name}_error"] = value.error
-        if value.classification_error is not None:
-            row[f"{name}_classification_error"] = value.classification_error
-    return row
+def _classification(prefix: str, scores: Any) -> dict[str, float]:
+    return {f"{prefix}classification_error": float(scores[1])} if scores.shape[0] > 1 else {}
 
 
 def _batches(patterns: Patterns, batch_size: int | None, seed: int, iteration: int) -> Iterator[Patterns]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pwl.errors import InputError
@@ -12,22 +14,50 @@ from pwl.errors import InputError
 def write_atomic(path: Path, content: str | bytes) -> None:
     """Writes a file, its folders made as needed. An earlier file stays as it was if anything fails.
 
-    Raises InputError where the place can't be written, with the reason.
+    A link is followed: what it points to is written. Raises InputError where the place can't be written, with the reason.
     """
     data = content.encode() if isinstance(content, str) else content
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with _place(path) as place:
+        handle, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(name, 0o666 & ~_umask())
-            os.replace(name, path)
+            os.replace(name, place)
         except BaseException:
             os.unlink(name)
             raise
+
+
+def check_writable(path: Path) -> None:
+    """InputError now rather than after hours of work, where `write_atomic` could not write `path`."""
+    with _place(path) as place, tempfile.TemporaryFile(prefix=f".{place.name}.", dir=place.parent):
+        pass
+
+
+def check_apart(out: Path, inputs: Iterable[str | Path]) -> None:
+    """InputError where writing `out` would destroy one of the files that are read."""
+    for path in map(Path, inputs):
+        if out.exists() and path.exists() and out.samefile(path):
+            raise InputError(f"{out} is read as well as written, and would be lost: write to another file")
+
+
+@contextlib.contextmanager
+def _place(path: Path) -> Iterator[Path]:
+    """Where `path` leads once links are followed, its folders made; InputError for whatever goes wrong there."""
+    try:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder, a file was wanted")
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is a device or a pipe, a file was wanted")
+        for folder in path.parents:
+            if folder.exists() and not folder.is_dir():
+                raise InputError(f"{path} can't be written: {folder} is a file, a folder was wanted")
+        place = Path(os.path.realpath(path))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        yield place
     except OSError as failure:
         raise InputError(f"{path} can't be written: {failure.strerror or failure}") from None
 

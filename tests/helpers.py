@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,9 +30,10 @@ def curve(outside: str = "constant", hinges: int = 7) -> pwl.PiecewiseLinear:
 def random_network(
     activation: Any, hidden: Any = 4, *, inputs: int = 3, outputs: int = 3, seed: int = 0, **options: Any
 ) -> Network:
-    """Network whose parameters, ordinates included, are all random."""
+    """Network whose parameters, ordinates included, are all random; steps may begin from it as it is."""
     net = Network.mlp(inputs, hidden, outputs, activation, **options)
-    return net.with_theta(0.7 * np.random.default_rng([seed, 1]).standard_normal(net.n_parameters))
+    theta = 0.7 * np.random.default_rng([seed, 1]).standard_normal(net.n_parameters)
+    return dataclasses.replace(net, theta=theta, initialised=True)
 
 
 def problem(net: Network, Nv: int = 40, *, weights: bool = False, seed: int = 0, margin: float = 0.0) -> pwl.Patterns:

@@ -496,3 +496,18 @@ def test_cross_entropy_on_poor_data_is_finite():
         net, record = pwl.train(curves(2, 4, 3, loss="cross_entropy"), (poor, t), pwl.AdAct(), iterations=3)
         assert np.all(np.isfinite(net.theta)) and np.all(np.isfinite(net.predict_proba(poor)))
         assert min(record["error"]) <= np.log(3) + 1e-9
+
+
+def test_public_steps_take_plain_data_and_say_what_is_wrong():
+    started = pwl.initialise(pwl.Network.mlp(3, 4, 2, pwl.PiecewiseLinear()), (X, T))
+    for step in (pwl.molf_step, pwl.adact_step, pwl.owo_bp_step, pwl.owo_step):
+        a, b = step(started, (X, T))[0], step(started, pwl.Patterns(X, T))[0]
+        np.testing.assert_array_equal(a.theta, b.theta)
+        refuses(lambda step=step: step(started, (X[:, :2], T)), "(patterns, 3)")
+        refuses(lambda step=step: step(started, X), "(x, t)")
+    refuses(lambda: pwl.molf_step(started, (X, T), direction="x"), "hwo")
+    refuses(lambda: pwl.adact_step(started, (X, T), "all"), "unit")
+    fresh = pwl.Network.mlp(3, 4, 1, pwl.PiecewiseLinear())
+    for step in (pwl.molf_step, pwl.adact_step, pwl.owo_bp_step):
+        refuses(lambda step=step: step(fresh, (X, T)), "not been initialised")
+    refuses(lambda: pwl.Network.mlp(3, 4, 1, pwl.PiecewiseLinear(lambda n: "a")), "one number per hinge")

@@ -236,3 +236,28 @@ def test_slope_is_the_difference_quotient_inside_segments(kernels, seed, kind, l
     wanted = (kernels.value(n + step, grid, A) - kernels.value(n - step, grid, A)) / (2 * step)
     np.testing.assert_allclose(kernels.value_slope(n, grid, A)[1], wanted, rtol=0, atol=1e-11)
     assert linear or np.all(wanted[[0, -1]] == 0)
+
+
+def test_without_a_place_for_compiled_code_the_kernels_still_run(tmp_path):
+    """Where neither the package's folder nor the home can be written, each process compiles anew, with one notice."""
+    import shutil
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    import pwl
+
+    place = tmp_path / "site"
+    shutil.copytree(Path(pwl.__file__).parent, place / "pwl", ignore=shutil.ignore_patterns("__pycache__"))
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import numba.core.caching as caching\n"
+        "caching.CacheImpl._locator_classes = []\n"  # as if no folder could be written
+        "import numpy as np, pwl.kernels.cpu as cpu\n"
+        "from pwl.kernels import Grid\n"
+        "print(cpu.value(np.zeros((1, 1)), Grid(np.array([[-1.0, 1.0]]), True, False), np.array([[0.0, 2.0]]))[0, 0])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(place)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "1.0"
+    assert "can't be kept on disk" in done.stderr

@@ -70,7 +70,10 @@ class PiecewiseLinear:
     def sample(self, ns: np.ndarray) -> np.ndarray:
         """Ordinates that sample the starting function at hinges ns, of the same shape."""
         f = FIXED[self.start].f if isinstance(self.start, str) else self.start
-        A = np.asarray(f(np.asarray(ns, dtype=np.float64)), dtype=np.float64)
+        try:
+            A = np.asarray(f(np.asarray(ns, dtype=np.float64)), dtype=np.float64)
+        except (TypeError, ValueError) as wrong:
+            raise InputError(f"the curves' start must give one number per hinge; it failed: {wrong}") from None
         if A.shape != ns.shape or not np.all(np.isfinite(A)):
             raise InputError(
                 f"the curves' start must give one finite value per hinge, shape {ns.shape}; it gave shape {A.shape}"

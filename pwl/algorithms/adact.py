@@ -38,8 +38,7 @@ class AdAct:
 
     def __post_init__(self) -> None:
         check_direction(self.direction)
-        if self.curve_factor not in ("scalar", "unit"):
-            raise InputError(f'curve_factor must be "scalar" or "unit", not {self.curve_factor!r}')
+        check_curve_factor(self.curve_factor)
 
     @property
     def penalties(self) -> Penalties:
@@ -73,7 +72,7 @@ class AdAct:
 
 def adact_step(
     net: Network,
-    patterns: Patterns,
+    patterns: Any,
     curve_factor: str = "scalar",
     penalties: Penalties = Penalties(),
     ols: OLS = OLS(),
@@ -85,6 +84,9 @@ def adact_step(
     Returns the network and "z_curve", "curve_share" (of the step taken).
     """
     check_curves(net)
+    check_curve_factor(curve_factor)
+    net.check_initialised()
+    patterns = Patterns.fitting(net, patterns)
     keys = net.keys("activation")
     scores, *values = patterns.reduce(gradient(keys), net)
     G_a = penalties.add_gradient(net, dict(zip(keys, values, strict=True)))
@@ -97,6 +99,11 @@ def adact_step(
         return net.moved(factors.change), info
     net, share = guarded(net, factors.change, patterns, penalties, float(scores[0]) + penalties.value(net))
     return net, info | {"curve_share": share}
+
+
+def check_curve_factor(curve_factor: str) -> None:
+    if curve_factor not in ("scalar", "unit"):
+        raise InputError(f'curve_factor must be "scalar" or "unit", not {curve_factor!r}')
 
 
 def check_curves(net: Network) -> None:

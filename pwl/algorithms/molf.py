@@ -66,7 +66,7 @@ class MOLF:
 
 def molf_step(
     net: Network,
-    patterns: Patterns,
+    patterns: Any,
     direction: str = "gradient",
     penalties: Penalties = Penalties(),
     ols: OLS = OLS(),
@@ -80,7 +80,9 @@ def molf_step(
     Returns the network and "z", "dependent_factors" (indices of factors dropped), "gradient_norm", "share" (of the
     step taken under the safeguard; 1 otherwise).
     """
-    known = known or {}
+    check_direction(direction)
+    net.check_initialised()
+    patterns, known = Patterns.fitting(net, patterns), known or {}
     found = known if "scores" in known else measure_gradient(net, patterns, {})[1]
     G = penalties.add_gradient(net, {key: found[f"G.{key}"] for key in net.keys("map")})
     D = hwo_direction(net, patterns, G, ols, known) if direction == "hwo" else G

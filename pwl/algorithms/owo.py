@@ -13,7 +13,7 @@ from pwl.statistics import basis_autocorrelation, basis_correlations, gradient
 
 
 def owo_step(
-    net: Network, patterns: Patterns, penalties: Penalties = Penalties(), ols: OLS = OLS()
+    net: Network, patterns: Any, penalties: Penalties = Penalties(), ols: OLS = OLS()
 ) -> tuple[Network, dict[str, Any]]:
     """New output weights. Squared error: the least squares solution, Eqs. (10), (11), which cannot raise the objective.
 
@@ -22,7 +22,7 @@ def owo_step(
     Eq. (11) from the orthonormal weights, without another pass).
     """
     step = _least_squares if net.loss.quadratic else _bound_steps
-    return step(net, patterns, penalties, ols)
+    return step(net, Patterns.fitting(net, patterns), penalties, ols)
 
 
 def _least_squares(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> tuple[Network, dict[str, Any]]:

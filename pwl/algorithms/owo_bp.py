@@ -70,7 +70,7 @@ class OWOBP:
 
 def owo_bp_step(
     net: Network,
-    patterns: Patterns,
+    patterns: Any,
     penalties: Penalties = Penalties(),
     safeguard: bool = False,
     known: Mapping[str, Any] | None = None,
@@ -80,6 +80,8 @@ def owo_bp_step(
     known: scores and gradients at this very network, as `measure_gradient` left them.
     Returns the network and "z", "gradient_norm", "share" (of the step taken under the safeguard; 1 otherwise).
     """
+    net.check_initialised()
+    patterns = Patterns.fitting(net, patterns)
     E, G = _gradient(net, patterns, penalties, known or {})
     factors = one_factor(net, patterns, G, G, penalties)
     info = {"z": factors.z, "gradient_norm": norm(G), "share": 1.0}

@@ -10,6 +10,8 @@ cores, so one place decides how many threads there are. Arithmetic and index rul
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +20,16 @@ from numba import njit
 from pwl.backend import Array
 from pwl.kernels.grid import Grid
 
-compiled = njit(cache=True, nogil=True, error_model="numpy")
+
+def compiled(f: Callable) -> Callable:
+    """`f` compiled, and kept on disk for the next process where there is a place for it."""
+    try:
+        return njit(cache=True, nogil=True, error_model="numpy")(f)
+    except RuntimeError:  # neither the package's folder nor the user's cache folder can be written
+        warnings.warn(
+            "compiled curves can't be kept on disk, so that each process takes seconds more; set NUMBA_CACHE_DIR"
+        )
+        return njit(nogil=True, error_model="numpy")(f)
 
 
 class Hinges(NamedTuple):

@@ -1,0 +1,77 @@
+"""The algorithms by name, and the networks that the commands start them from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pwl.activations import PiecewiseLinear
+from pwl.algorithms import MOLF, OWOBP, AdAct
+from pwl.errors import InputError
+from pwl.network import Network
+from pwl.preparation import Preparation
+from pwl.record import Record
+from pwl.suggest import nearest
+
+
+@dataclass(frozen=True)
+class Contender:
+    """An algorithm by name, and whether it trains curves (started from the activation the others keep)."""
+
+    algorithm: Any
+    curves: bool = False
+
+
+CONTENDERS = {
+    "adact": Contender(AdAct(), curves=True),
+    "hwo-adact": Contender(AdAct(direction="hwo"), curves=True),
+    "molf": Contender(MOLF()),
+    "hwo-molf": Contender(MOLF(direction="hwo")),
+    "owo-bp": Contender(OWOBP()),
+}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Of a network. hidden: units of the hidden layer, or of several. start: the fixed activation, from which curves start,
+    too. hinges: of each curve."""
+
+    hidden: tuple[int, ...] = (20,)
+    start: str = "sigmoid"
+    hinges: int = 13
+
+    def activation(self, curves: bool) -> Any:
+        return PiecewiseLinear(self.start, self.hinges) if curves else self.start
+
+
+def pick(names: Sequence[str]) -> dict[str, Contender]:
+    """Contenders by name, in the order given; InputError suggests the nearest name for an unknown one."""
+    unknown = [name for name in names if name not in CONTENDERS]
+    if unknown:
+        raise InputError(
+            f"unknown algorithm {unknown[0]!r}{nearest(unknown[0], CONTENDERS)}; there are {', '.join(CONTENDERS)}"
+        )
+    return {name: CONTENDERS[name] for name in names}
+
+
+def network(contender: Contender, shape: Shape, n_inputs: int, preparation: Preparation, seed: int) -> Network:
+    """The starting network: the same hidden weights for all contenders of one seed."""
+    return Network.mlp(
+        n_inputs,
+        shape.hidden,
+        len(preparation.target_scale),
+        shape.activation(contender.curves),
+        loss="cross_entropy" if preparation.classes else "squared_error",
+        seed=seed,
+    )
+
+
+def rescale(record: Record, preparation: Preparation) -> None:
+    """Errors of a record to raw units of the targets, in place; cross-entropy has no units."""
+    if preparation.targets is None:
+        return
+    factor = float(preparation.target_scale[0]) ** 2
+    for name, values in record.series.items():
+        if name.endswith(("error", "objective")):
+            record.series[name] = [None if value is None else value * factor for value in values]
