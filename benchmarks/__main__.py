@@ -6,7 +6,7 @@ import argparse
 import importlib
 from pathlib import Path
 
-NAMES = ("curves", "iteration", "kernels", "readme")
+NAMES = ("curves", "iteration", "kernels", "readme", "scale")
 
 
 def main() -> None:

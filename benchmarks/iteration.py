@@ -65,7 +65,7 @@ def measure(Nv: int, name: str, source: str) -> dict[str, Any]:
         peak = Peak(start)
         net = pwl.initialise(net, patterns)
         state = algorithm.init(net, patterns, 0)
-        scores, state = algorithm.measure(net, patterns, state)
+        _, state = algorithm.measure(net, patterns, state)
 
         def iteration() -> None:
             after, _, _ = algorithm.step(net, patterns, state)
@@ -79,7 +79,8 @@ def measure(Nv: int, name: str, source: str) -> dict[str, Any]:
         jobs = {"iteration": iteration, "bare products": bare(x, patterns.block_rows(net), name)}
         seconds = in_turns(jobs, repeats)
     return {
-        "algorithm": name, "patterns": Nv, "inputs": N, "hidden": NH, "outputs": M, "hinges": HINGES, "source": source, "passes": passes,
+        "algorithm": name, "patterns": Nv, "inputs": N, "hidden": NH, "outputs": M, "hinges": HINGES,
+        "source": source, "passes": passes,
         "seconds": seconds, "ratio": seconds["iteration"] / seconds["bare products"],
         "peak_mib": memory, "data_mib": 0 if source == "file" else (x.nbytes + t.nbytes) / 2**20,
     }  # fmt: skip

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -32,115 +31,120 @@ def compiled(f: Callable) -> Callable:
         return njit(nogil=True, error_model="numpy")(f)
 
 
-class Hinges(NamedTuple):
-    """A grid as the loops want it: hinges by column, ns (K, units), and the number of segments as n's type."""
-
-    ns: Array
-    inverse: Array  # 1 / width: (1, units) where uniform, else (K - 1, units)
-    segments: Array
-    uniform: bool
-    linear: bool
-
-
-class Row(NamedTuple):
-    """Work space for one row: segment, position in it, 1 / width, and 1 inside the hinges, 0 outside, NaN for NaN."""
-
-    m: Array
-    u: Array
-    inverse: Array
-    inside: Array
+# The kernels call the two locating functions themselves: through a third the compiler no longer inlines them, and a call
+# a row costs a quarter of the whole time.
+# In all loops below: n (Nv, units); ns (K, units), hinges by column; inverse, 1 / width, (1, units) where uniform, else
+# (K - 1, units); segments = K - 1 as n's type; for each unit of a row m its segment, u its position there.
 
 
 @compiled
-def _locate_uniform(n, h, row):
-    """Eqs. (5), (6), by a multiply and a floor."""
-    zero, one = h.segments - h.segments, h.segments / h.segments
-    first, inverse = h.ns[0], h.inverse[0]
+def _locate_uniform(n, first, inverse, segments, linear, m, u):
+    """By a multiply and a floor. Comparisons are written so that they become vector minima and maxima."""
+    zero, last = segments - segments, segments - segments / segments
     for k in range(n.shape[0]):
         t = (n[k] - first[k]) * inverse[k]
-        inside = one if h.linear or (t >= zero and t < h.segments) else zero
-        row.inside[k] = inside if t == t else t
-        bounded = zero if t < zero else (h.segments if t > h.segments else t)
-        t = t if h.linear else bounded
-        whole = np.floor(bounded if bounded == bounded else zero)
-        whole = whole if whole < h.segments else h.segments - one
-        row.m[k] = np.int32(whole)
-        row.u[k] = t - whole
+        bounded = t if t > zero else zero  # 0 for NaN, too
+        bounded = bounded if bounded < segments else segments
+        whole = np.floor(bounded)
+        whole = whole if whole < last else last
+        m[k] = np.int32(whole)
+        position = (t if linear else bounded) - whole
+        u[k] = position if t == t else t
 
 
 @compiled
-def _locate_search(n, h, row):
-    """Eqs. (5), (6), by counting the hinges passed: more steps than bisection, but vector instructions for all units."""
-    zero, one = h.segments - h.segments, h.segments / h.segments
-    last = h.ns.shape[0] - 1
-    first, end = h.ns[0], h.ns[last]
+def _locate_search(n, ns, inverse, linear, m, u):
+    """By counting the hinges passed: more steps than bisection, but vector instructions for all units."""
+    first, end = ns[0], ns[ns.shape[0] - 1]
     for k in range(n.shape[0]):
-        inside = one if h.linear or (n[k] >= first[k] and n[k] < end[k]) else zero
-        row.inside[k] = inside if n[k] == n[k] else n[k]
-        row.m[k] = np.int32(0)
-    for column in range(1, last):
-        hinge = h.ns[column]
+        m[k] = np.int32(0)
+    for column in range(1, ns.shape[0] - 1):
+        hinge = ns[column]
         for k in range(n.shape[0]):
-            row.m[k] += np.int32(1) if n[k] >= hinge[k] else np.int32(0)
+            m[k] += np.int32(1) if n[k] >= hinge[k] else np.int32(0)
     for k in range(n.shape[0]):
         x = n[k]
-        if not h.linear:
+        if not linear:
             x = first[k] if x < first[k] else (end[k] if x > end[k] else x)
-        m = np.uint32(row.m[k])
-        row.inverse[k] = h.inverse[m, k]
-        row.u[k] = (x - h.ns[m, k]) * row.inverse[k]
+        at = np.uint32(m[k])
+        u[k] = (x - ns[at, k]) * inverse[at, k]
 
 
 @compiled
-def _value(n, h, row, A, o):
-    K = np.uintp(h.ns.shape[0])
-    for p in range(n.shape[0]):
-        if h.uniform:
-            _locate_uniform(n[p], h, row)
-        else:
-            _locate_search(n[p], h, row)
-        for k in range(n.shape[1]):
-            at = np.uintp(k) * K + np.uintp(np.uint32(row.m[k]))
-            o[p, k] = A[at] + row.u[k] * (A[at + np.uintp(1)] - A[at])
+def _factor_uniform(n, first, inverse, segments, linear, factor):
+    """What turns a segment's rise into a slope: 1 / width inside the hinges, 0 outside, NaN for NaN."""
+    zero = segments - segments
+    for k in range(n.shape[0]):
+        t = (n[k] - first[k]) * inverse[k]  # the same arithmetic as the index
+        width = inverse[k] if linear or (t >= zero and t < segments) else zero
+        factor[k] = width if t == t else t
 
 
 @compiled
-def _value_slope(n, h, row, A, o, slope):
-    K = np.uintp(h.ns.shape[0])
+def _factor_search(n, ns, inverse, linear, m, factor):
+    """The same for general hinges."""
+    first, end = ns[0], ns[ns.shape[0] - 1]
+    for k in range(n.shape[0]):
+        width = inverse[np.uint32(m[k]), k]
+        width = width if linear or (n[k] >= first[k] and n[k] < end[k]) else width - width
+        factor[k] = width if n[k] == n[k] else n[k]
+
+
+@compiled
+def _value(n, ns, inverse, segments, uniform, linear, A, o):
+    m, u = np.empty(n.shape[1], np.int32), np.empty(n.shape[1], n.dtype)
+    K = np.uintp(ns.shape[0])
     for p in range(n.shape[0]):
-        if h.uniform:
-            _locate_uniform(n[p], h, row)
+        if uniform:
+            _locate_uniform(n[p], ns[0], inverse[0], segments, linear, m, u)
         else:
-            _locate_search(n[p], h, row)
+            _locate_search(n[p], ns, inverse, linear, m, u)
         for k in range(n.shape[1]):
-            at = np.uintp(k) * K + np.uintp(np.uint32(row.m[k]))
+            at = np.uintp(k) * K + np.uintp(np.uint32(m[k]))
+            o[p, k] = A[at] + u[k] * (A[at + np.uintp(1)] - A[at])
+
+
+@compiled
+def _value_slope(n, ns, inverse, segments, uniform, linear, A, o, slope):
+    m, u = np.empty(n.shape[1], np.int32), np.empty(n.shape[1], n.dtype)
+    factor = np.empty(n.shape[1], n.dtype)
+    K = np.uintp(ns.shape[0])
+    for p in range(n.shape[0]):
+        if uniform:
+            _locate_uniform(n[p], ns[0], inverse[0], segments, linear, m, u)
+            _factor_uniform(n[p], ns[0], inverse[0], segments, linear, factor)
+        else:
+            _locate_search(n[p], ns, inverse, linear, m, u)
+            _factor_search(n[p], ns, inverse, linear, m, factor)
+        for k in range(n.shape[1]):
+            at = np.uintp(k) * K + np.uintp(np.uint32(m[k]))
             rise = A[at + np.uintp(1)] - A[at]
-            o[p, k] = A[at] + row.u[k] * rise
-            slope[p, k] = row.inside[k] * (rise * row.inverse[k])
+            o[p, k] = A[at] + u[k] * rise
+            slope[p, k] = rise * factor[k]
 
 
 @compiled
-def _scatter(n, h, row, c, G_a):
-    K = np.uintp(h.ns.shape[0])
+def _scatter(n, ns, inverse, segments, uniform, linear, c, G_a):
+    m, u = np.empty(n.shape[1], np.int32), np.empty(n.shape[1], n.dtype)
+    K = np.uintp(ns.shape[0])
     for p in range(n.shape[0]):
-        if h.uniform:
-            _locate_uniform(n[p], h, row)
+        if uniform:
+            _locate_uniform(n[p], ns[0], inverse[0], segments, linear, m, u)
         else:
-            _locate_search(n[p], h, row)
+            _locate_search(n[p], ns, inverse, linear, m, u)
         for k in range(n.shape[1]):
-            at = np.uintp(k) * K + np.uintp(np.uint32(row.m[k]))
-            right = c[p, k] * row.u[k]
+            at = np.uintp(k) * K + np.uintp(np.uint32(m[k]))
+            right = c[p, k] * u[k]
             G_a[at] += c[p, k] - right
             G_a[at + np.uintp(1)] += right
 
 
-def _prepared(n: Array, grid: Grid) -> tuple[Hinges, Row]:
-    units, K = grid.ns.shape
+def _geometry(n: Array, grid: Grid) -> tuple[Array, Array, Array, bool, bool]:
+    """A grid as the loops want it."""
     ns = np.ascontiguousarray(grid.ns.T)
-    inverse = (K - 1) / (ns[-1:] - ns[:1]) if grid.uniform else 1 / np.diff(ns, axis=0)
-    hinges = Hinges(ns, inverse, n.dtype.type(K - 1), grid.uniform, grid.linear)
-    u, inside = np.empty(units, n.dtype), np.empty(units, n.dtype)
-    return hinges, Row(np.empty(units, np.int32), u, inverse[0].copy(), inside)
+    segments = ns.shape[0] - 1
+    inverse = segments / (ns[-1:] - ns[:1]) if grid.uniform else 1 / np.diff(ns, axis=0)
+    return ns, inverse, n.dtype.type(segments), grid.uniform, grid.linear
 
 
 def value(n: Array, grid: Grid, A: Array) -> Array:
@@ -155,18 +159,18 @@ def value_slope(n: Array, grid: Grid, A: Array) -> tuple[Array, Array]:
 
 def value_into(n: Array, grid: Grid, A: Array, o: Array) -> Array:
     """`value` into an array of n's shape and dtype."""
-    _value(n, *_prepared(n, grid), np.ravel(A), o)
+    _value(n, *_geometry(n, grid), np.ravel(A), o)
     return o
 
 
 def value_slope_into(n: Array, grid: Grid, A: Array, o: Array, slope: Array) -> tuple[Array, Array]:
     """`value_slope` into arrays of n's shape and dtype."""
-    _value_slope(n, *_prepared(n, grid), np.ravel(A), o, slope)
+    _value_slope(n, *_geometry(n, grid), np.ravel(A), o, slope)
     return o, slope
 
 
 def scatter(n: Array, grid: Grid, c: Array) -> Array:
     """G_a (units, K): sum over patterns of c[p, k] phi_m(n[p, k]), Eq. (17)."""
     G_a = np.zeros(grid.ns.shape, n.dtype)
-    _scatter(n, *_prepared(n, grid), c, G_a.reshape(-1))
+    _scatter(n, *_geometry(n, grid), c, G_a.reshape(-1))
     return G_a
