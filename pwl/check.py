@@ -38,7 +38,7 @@ class Row(NamedTuple):
 
     quantity: what was computed. where: the slot keys of the parameters. against: what it was compared with.
     difference: largest difference relative to the largest number compared with. patterns: how many were used.
-    note: why there is nothing to compare, else empty.
+    note: why it can't be checked, else empty.
     """
 
     quantity: str
@@ -51,7 +51,11 @@ class Row(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        return self.difference <= self.tolerance
+        return not self.note and self.difference <= self.tolerance
+
+    @property
+    def failed(self) -> bool:
+        return not self.note and not self.passed  # NaN fails
 
 
 class Probe(NamedTuple):
@@ -78,6 +82,7 @@ def check(net: Network, data: Any, seed: int = 0) -> list[Row]:
     data: (x, t), (x, t, weights) or pwl.Patterns. It is done in float64 on the CPU whatever the network's arrays are,
     on up to 200 patterns, less those that cross a hinge between the points of a difference quotient. A network that
     is not initialised is started on the data first; the output weights are then moved by a tenth, away from minima.
+    A row that no pattern is left for neither passes nor fails; its note says so.
     Raises InputError where data and network do not fit.
     """
     check_seed(seed)
@@ -392,7 +397,7 @@ def output_step_row(at: Probe) -> Row:
 
 
 def nothing(quantity: str, where: str) -> Row:
-    """A row that fails for want of patterns."""
+    """A row that can't be checked for want of patterns."""
     return Row(quantity, where, "nothing", float("nan"), 0, note=ALL_CROSS)
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from pwl.errors import InputError
-from pwl.report import ERRORS, HEADS, mean_std
+from pwl.report import cells
+
+MOST_COLUMNS = 9  # of a table in letters of ordinary size
 
 STYLE = """
-body { max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff; font: 16px/1.5 sans-serif; }
+body { max-width: 66rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff; font: 16px/1.5 sans-serif; }
 h1 { font-size: 1.5rem; font-weight: 600; }
 .table { overflow-x: auto; }
 table { border-collapse: collapse; margin: 1.5rem 0; font-size: 0.85rem; font-variant-numeric: tabular-nums; }
@@ -20,12 +22,15 @@ th, td { padding: 0.3rem 0.7rem; text-align: right; white-space: nowrap; }
 th { font-weight: 600; border-bottom: 1.5px solid #222; }
 td { border-bottom: 1px solid #ddd; }
 th:first-child, td:first-child, th:last-child, td:last-child { text-align: left; }
+.wide table { font-size: 0.75rem; }
+.wide th, .wide td { padding: 0.3rem; }
+.wide th, .wide td:last-child { white-space: normal; }
 figure { margin: 2.5rem 0; text-align: center; }
 img { max-width: 100%; height: auto; }
 figcaption { margin-top: 0.4rem; font-size: 0.9rem; color: #444; }
 @media print {
   body { max-width: none; margin: 0; font-size: 10pt; }
-  table { font-size: 7pt; } th, td { padding: 0.15rem 0.35rem; }
+  table, .wide table { font-size: 7pt; } th, td { padding: 0.15rem 0.35rem; }
   figure { margin: 1rem 0; break-inside: avoid; } img { max-height: 23cm; }
 }
 """
@@ -62,32 +67,13 @@ def page(
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """The table of the algorithms; nothing for no rows."""
+    """The table of the algorithms; nothing for no rows. One of many columns is set small and narrow."""
     if not rows:
         return ""
-    shown = [series for series in ERRORS if series in rows[0]]
-    heads = [
-        "algorithm",
-        *(HEADS[series] for series in shown),
-        "iterations",
-        "multiplies",
-        "seconds",
-        "best",
-        "stopped",
-    ]
-    lines = [line("th", heads)]
-    for row in rows:
-        found = [
-            mean_std(row[s], row[f"{s}_std"]).replace("+-", "\N{PLUS-MINUS SIGN}") if s in row else "" for s in shown
-        ]
-        spent = [
-            f"{row['iterations']:.0f}",
-            f"{row['multiplies']:.2e}",
-            f"{row['seconds']:.2f}",
-            f"{row['best_iteration']:.0f}",
-        ]
-        lines.append(line("td", [row["algorithm"], *found, *spent, row["stopped"]]))
-    return '<div class="table"><table>\n' + "".join(lines) + "</table></div>\n"
+    heads, *lines = cells(rows)
+    text = line("th", heads) + "".join(line("td", own) for own in lines)
+    wide = " wide" if len(heads) > MOST_COLUMNS else ""
+    return f'<div class="table{wide}"><table>\n{text.replace("+-", chr(0xB1))}</table></div>\n'
 
 
 def line(tag: str, cells: Iterable[str]) -> str:

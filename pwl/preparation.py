@@ -44,7 +44,8 @@ class Preparation:
         the labels' order, or names the classes 0..M-1; without it they are the labels found, sorted.
         Memory-mapped arrays are read block by block. Constant columns are kept and prepare to 0.
 
-        Raises InputError for shapes that do not fit, no data, NaN, Inf, or labels that are not in `classes`.
+        Raises InputError for shapes that do not fit, no data, NaN, Inf, targets so large or small that errors in their
+        units would be no numbers, and labels of several kinds or not in `classes`.
         """
         x, t = _as_array(x), _as_array(t)
         _check_lengths(x, t)
@@ -54,9 +55,9 @@ class Preparation:
                 raise InputError(
                     f"classes came with targets of shape {t.shape}, wanted one-dimensional integer labels or texts"
                 )
-            return cls(x_scaling, Scaling.fit(_as_columns(t), targets, "t"))
+            return cls(x_scaling, Scaling.fit(_as_columns(t), targets, "t", squares=True))
         labels = np.asarray(to_host(t))
-        found = tuple(np.unique(labels).tolist()) if classes is None else tuple(_plain(c) for c in classes)
+        found = tuple(_distinct(labels)[0].tolist()) if classes is None else tuple(_plain(c) for c in classes)
         if len(found) < 2 or len(set(found)) < len(found):
             raise InputError(f"the classes came as {list(found)}, wanted two or more, each of them once")
         _numbers(labels, found)
@@ -127,7 +128,7 @@ def _numbers(labels: np.ndarray, classes: tuple[Class, ...]) -> np.ndarray:
         bad = labels[(labels < 0) | (labels >= len(classes))]
         numbers = labels.astype(np.int64)
     else:
-        found, place = np.unique(labels, return_inverse=True)
+        found, place = _distinct(labels)
         known = {label: number for number, label in enumerate(classes)}
         table = np.array([known.get(label, -1) for label in found.tolist()], dtype=np.int64)
         bad = found[table < 0]
@@ -138,6 +139,17 @@ def _numbers(labels: np.ndarray, classes: tuple[Class, ...]) -> np.ndarray:
             f"the label {bad[0]!s} came, wanted one of the classes {shown}: fit with classes= naming all of them"
         )
     return numbers
+
+
+def _distinct(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The labels found, sorted, and the place among them of each."""
+    try:
+        return np.unique(labels, return_inverse=True)
+    except TypeError:
+        kinds = ", ".join(sorted({type(label).__name__ for label in labels.tolist()}))
+        raise InputError(
+            f"the labels are of several kinds ({kinds}), wanted whole numbers or texts throughout"
+        ) from None
 
 
 def _pass_through(labels: Any, classes: tuple[Class, ...]) -> bool:

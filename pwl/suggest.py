@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 
 def nearest(wrong: str, names: Iterable[str]) -> str:
-    """ " (did you mean 'x'?)", or nothing where no name is near."""
-    found = get_close_matches(wrong, list(names), n=1)
-    return f" (did you mean {found[0]!r}?)" if found else ""
+    """ " (did you mean 'x'?)", or nothing where no name is near; capitals count as small letters."""
+    lower = {name.lower(): name for name in reversed(list(names))}  # of equals, the first name stays
+    found = get_close_matches(wrong.lower(), lower, n=1)
+    return f" (did you mean {lower[found[0]]!r}?)" if found else ""

@@ -13,8 +13,9 @@ from toys import spirals, waves
 
 import pwl
 from pwl import kernels, losses, save
-from pwl.check import ALL_CROSS, PATTERNS, TOLERANCE, check
+from pwl.check import ALL_CROSS, PATTERNS, TOLERANCE, Row, check, nothing
 from pwl.cli import check as command
+from pwl.cli import source
 from pwl.data import read_table
 from pwl.ols import Solution
 from pwl.preparation import Preparation
@@ -108,12 +109,13 @@ def test_patterns_that_cross_a_hinge_are_left_out():
     assert not failing(rows)
 
 
-def test_without_patterns_the_row_fails_and_says_why():
+def test_without_patterns_the_row_is_not_checkable_and_says_why():
     x = np.zeros((40, 1))
     net = pwl.Network.mlp(1, 1, 1, "relu", W=[[0.0, 1.0]], net_control=False)
     rows = check(net, (x, np.ones((40, 1))))
     assert {("G", "0.W"), ("dy", "0.W"), ("J'u", "0.W"), ("H_molf", "0.W"), ("g_molf", "0.W")} == failing(rows)
     assert {row.note for row in rows if not row.passed} == {ALL_CROSS}
+    assert not any(row.failed for row in rows)
     assert all(row.patterns == 0 for row in rows if row.note)
 
 
@@ -121,6 +123,7 @@ def test_nan_fails():
     net = pwl.initialise(untrained(4), data_for())
     rows = check(net.with_theta(net.theta * np.nan), data_for())
     assert not any(row.passed for row in rows)
+    assert all(row.failed for row in rows)
 
 
 def test_bad_data_is_an_input_error():
@@ -285,6 +288,36 @@ def test_command_fails_where_the_engine_is_wrong(table, capsys, monkeypatch):
     assert command.run(options(str(table), "--hidden", "4")) == 1
     out = capsys.readouterr().out
     assert out.count("FAILED") == 3 and out.splitlines()[-1] == "3 of 13 checks failed"
+
+
+def test_command_passes_where_constant_inputs_leave_nothing_to_compare(tmp_path, capsys):
+    np.savetxt(tmp_path / "constant.csv", np.c_[np.ones((50, 2)), np.arange(50)], delimiter=",")
+    assert command.run(options(str(tmp_path / "constant.csv"), "--no-header", "--hidden", "4")) == 0
+    out = capsys.readouterr().out
+    assert "FAILED" not in out and out.count(f"not checkable: {ALL_CROSS}") == 5
+    assert out.splitlines()[-1] == "all 8 checks passed, 5 not checkable"
+
+
+def test_verdicts():
+    good, bad, nan = (Row("G", "0.W", "quotients", difference, 9) for difference in (0.0, 1.0, float("nan")))
+    none = nothing("G", "0.W")
+    assert command.verdict([good, none]) == (0, "all 1 checks passed, 1 not checkable")
+    assert command.verdict([good, bad, nan, none]) == (1, "2 of 3 checks failed, 1 not checkable")
+    assert command.verdict([none, none]) == (1, "nothing was checked, 2 not checkable")
+
+
+def test_command_wants_the_table_of_a_saved_net(table, tmp_path, capsys):
+    read = read_table(table)
+    net = pwl.Network.mlp(4, 3, 1, CURVE)
+    mine = saved(tmp_path / "mine.safetensors", net, (read.x, read.t), read.schema)
+    nameless = saved(tmp_path / "nameless.safetensors", net, (read.x, read.t), None)
+    for name in (mine, nameless):
+        with pytest.raises(pwl.InputError, match="does not fit concrete: give the table this network was trained on"):
+            command.run(options(name))
+    concrete = source.named("concrete")
+    net = pwl.Network.mlp(8, 3, 1, CURVE)
+    own = saved(tmp_path / "concrete.safetensors", net, (concrete.x, concrete.t), concrete.schema)
+    assert command.run(options(own)) == 0
 
 
 def saved(path, net, data, schema, **choices):

@@ -440,6 +440,10 @@ def test_folds_of_ten_are_eight_one_one_and_seeded():
         ({"n": 10, "k": 2}, "k >= 3"),
         ({"n": 4, "k": 5}, "k <= 4"),
         ({"n": 5, "k": 3, "labels": [1, 2]}, r"\(2,\).*\(5,\)"),
+        ({"n": 10, "k": "a"}, "k='a', wanted a whole number"),
+        ({"n": 10.5, "k": 3}, "n=10.5, wanted a whole number"),
+        ({"n": 10, "k": 3, "seed": -1}, "seed=-1"),
+        ({"n": 3, "k": 3, "labels": np.array([1, "a", None], object)}, "several kinds"),
     ],
 )
 def test_folds_say_what_is_wrong(arguments, words):

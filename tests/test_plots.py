@@ -124,6 +124,46 @@ def test_labels_of_lines_that_end_together_do_not_overlap():
 def test_errors_want_an_iteration():
     with pytest.raises(InputError, match="no iteration"):
         plots.errors(record_of([3.0]))
+    figure = plots.errors({"none": record_of([3.0]), "one": [record_of([3.0]), record_of([3.0, 2.0, 1.0])]})
+    np.testing.assert_array_equal(line(figure.axes[0], "training").get_ydata(), [2, 1])
+    assert figure.get_suptitle() == "one"
+
+
+def test_each_row_has_limits_of_its_own():
+    figure = plots.errors({name: record_of([9.0, 4.0, 1e-6], validation_error=[5.5, 5.0, 4.0]) for name in "ab"})
+    assert figure.axes[0].get_ylim()[0] < 1e-6
+    assert {ax.get_ylim() for ax in figure.axes[3:]} == {figure.axes[3].get_ylim()}
+    assert 3 < figure.axes[3].get_ylim()[0] < 4 < 5 < figure.axes[3].get_ylim()[1] < 6
+
+
+@pytest.mark.filterwarnings("error")
+def test_errors_without_a_finite_value_say_so():
+    nan, inf = float("nan"), float("inf")
+    records = {
+        "a": record_of([3.0, 2.0, 1.0], validation_error=[nan] * 3),
+        "b": record_of([3.0, None, 0.5], validation_error=[nan, inf, 1e305]),
+    }
+    figure = plots.errors(records)
+    assert plots.png(figure)
+    np.testing.assert_array_equal(line(figure.axes[0], "b").get_xydata(), [[2, 0.5]])
+    assert [t.get_text() for ax in figure.axes[3:] for t in ax.texts] == ["no finite values"] * 3
+    assert plots.png(plots.errors(record_of([nan] * 3)))
+    assert plots.png(plots.errors(record_of([1e199, 1.0, 1e-199], validation_error=[1e300, 1e306, 1e-310])))
+
+
+def test_classification_errors_in_per_cent(classification):
+    records = [outcome.record for outcome in classification[0]]
+    training, validation = plots.classification_errors({"adact": records, "again": records}).axes
+    for ax, series in ((training, "classification_error"), (validation, "validation_classification_error")):
+        wanted = 100 * np.median([record[series][1:] for record in records], axis=0)
+        np.testing.assert_allclose(line(ax, "adact").get_xydata(), np.c_[[1, 2], wanted])
+        assert ax.get_yscale() == "linear" and ax.get_ylim()[0] == 0
+    none_wrong = record_of([1.0, 0.5], classification_error=[0.5, 0.0], validation_classification_error=[0.5, 0.25])
+    (ax,) = plots.classification_errors(none_wrong).axes
+    np.testing.assert_array_equal(line(ax, "training").get_ydata(), [0])
+    np.testing.assert_array_equal(line(ax, "validation").get_ydata(), [25])
+    with pytest.raises(InputError, match="of a regression"):
+        plots.classification_errors(record_of([2.0, 1.0]))
 
 
 # ---- curves
@@ -145,6 +185,15 @@ def test_curves_hold_ordinates_start_and_nets(regression):
         counts, edges, _ = ax.patches[0].get_data()
         wanted = np.histogram(n[:, k], edges)[0]
         np.testing.assert_allclose(counts, 0.9 * wanted / wanted.max())
+
+
+def test_the_start_is_seen_where_a_curve_stayed(regression):
+    outcomes, folds = regression
+    ax = plots.curves(outcomes[0].net, X[folds[0].train]).axes[0]
+    start, learned = line(ax, "start"), line(ax, "learned")
+    assert ax.get_lines().index(start) > ax.get_lines().index(learned) and start.get_zorder() == learned.get_zorder()
+    assert start.get_linestyle() == "--" and start.get_linewidth() < learned.get_linewidth()
+    assert float(start.get_color()) > 0.5 and learned.get_color() == "black"
 
 
 def test_curves_of_the_first_units_and_of_the_second_layer():
@@ -198,6 +247,24 @@ def test_six_targets_at_most_and_constant_ones():
     assert len(plots.residuals_of(t, t).axes) == 6
     with pytest.raises(InputError, match="same shape"):
         plots.predicted_of(t, t[:, 0])
+
+
+@pytest.mark.filterwarnings("error")
+def test_targets_without_a_finite_value_say_so():
+    t = np.random.default_rng(1).normal(size=(50, 3))
+    y = t + 0.1
+    t[:, 1], y[3, 0] = np.nan, np.inf
+    y[:, 2] = 1e299 * t[:, 2]
+    t[:, 2] = -y[:, 2]
+    t[5, 2], y[5, 2] = 1.7e308, -1.7e308
+    points, bars = plots.predicted_of(t, y), plots.residuals_of(t, y)
+    for figure in (points, bars):
+        assert plots.png(figure)
+        said = [[text.get_text() for text in ax.texts] for ax in figure.axes]
+        assert [("no finite values" in texts) for texts in said] == [False, True, False]
+    assert "R = -1.0000, E = inf" in points.axes[2].get_title()
+    assert np.isfinite([ax.get_xlim() for ax in points.axes]).all()
+    assert [ax.texts[0].get_text() for ax in (bars.axes[0], bars.axes[2])] == ["1 beyond", "1 beyond"]
 
 
 # ---- classes
@@ -274,7 +341,7 @@ def test_a_comparison_in_pictures_and_on_a_page(regression, tmp_path):
     assert all(image["src"].startswith("data:image/png;base64,") for image in reader.images)
     assert "a <b> & c" in reader.text
     assert "x < y" in reader.text
-    assert "adact" in reader.text
+    assert "adact" in reader.text and "\N{PLUS-MINUS SIGN}" in reader.text and '<div class="table"><table>' in text
     assert not reader.tags & {"script", "link", "a", "b", "iframe"}
     assert not re.search(r"https?:|//|url\(|@import", re.sub(r"base64,[^\"]*", "", text))
 
@@ -282,8 +349,12 @@ def test_a_comparison_in_pictures_and_on_a_page(regression, tmp_path):
 def test_pictures_of_classes(classification, tmp_path):
     outcomes, folds = classification
     pictures = plots.draw(outcomes, X, LABELS, folds, tmp_path, names={"classes": ["p", "q", "r"]}, dpi=50)
-    assert [p.path.stem for p in pictures] == ["errors", "curves-adact", "confusion-adact"]
+    assert [p.path.stem for p in pictures] == ["errors", "classification-errors", "curves-adact", "confusion-adact"]
     assert "all folds" in pictures[-1].caption
+    text = page("t", [], summarise(outcomes), pictures)
+    assert '<div class="table wide"><table>' in text and ".table { overflow-x: auto; }" in text
+    heads = re.findall("<th>(.*?)</th>", text)
+    assert len(heads) == 12 and heads[-3:] == ["seconds", "best", "stopped"]
 
 
 def test_page_without_rows_and_with_bare_paths(tmp_path):

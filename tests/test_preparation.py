@@ -65,6 +65,34 @@ def test_scale_and_offset_cost_no_digits(factor):
     np.testing.assert_allclose(Preparation.fit(shifted, base).transform(shifted).std(axis=0), 1.0, rtol=1e-12)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("factor", [5e-310, 1e-300, 1e300, 4e307])
+def test_inputs_of_any_size_are_prepared_silently(factor):
+    x = np.random.default_rng(0).uniform(-1, 1, (3000, 2))
+    wanted = 0.0 if factor < 1e-307 else (x - x.mean(axis=0)) / x.std(axis=0)
+    preparation = Preparation.fit(x * factor, x)
+    np.testing.assert_allclose(preparation.transform(x * factor), wanted, rtol=1e-11, atol=1e-13)
+    assert not np.isnan(preparation.transform(1e300 * np.sign(x))).any()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("factor", [5e-310, 1e-300, 1e-80, 1e80, 1e300])
+@pytest.mark.parametrize("method", ["standardise", "common", "centre", "minmax"])
+def test_targets_whose_errors_would_be_no_numbers_are_refused(factor, method):
+    t = np.c_[T[:, 0] * factor, T[:, 1] * factor / 2]
+    with pytest.raises(InputError, match="column 1 of the targets .*: change the unit"):
+        Preparation.fit(X, t, targets=method)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("factor", [1e-69, 1e69])
+def test_common_scale_of_large_and_small_targets(factor):
+    prepared = Preparation.fit(X, T * [factor, 1e-4 * factor], targets="common")
+    np.testing.assert_allclose(prepared.target_scale, 2 * factor * np.sqrt((1 + 1e-8) / 2), rtol=1e-14)
+    beside = Preparation.fit(X, T * [1.0, 1e-300], targets="common")
+    np.testing.assert_allclose(beside.target_scale, 2 * np.sqrt(0.5), rtol=1e-14)
+
+
 def test_raw_error_from_target_scale():
     rng = np.random.default_rng(1)
     t = rng.normal(size=(50, 2)) * [3.0, 700.0] + [10.0, -4.0]
@@ -163,6 +191,9 @@ def test_labels_are_numbered_and_come_back(labels):
         (X, [1, 1, 1, 1], {}, "two or more"),
         (X, [0, 1, 2, 3], {"classes": ["a", "b"]}, "label 2"),
         (X, ["a", "b", "c", "a"], {"classes": ["a", "b"]}, "label c"),
+        (X, np.array([1, "a", None, "a"], object), {}, "several kinds (NoneType, int, str)"),
+        (X, np.array([1, "a", None, "a"], object), {"classes": ["a", "b"]}, "several kinds (NoneType, int, str)"),
+        (np.array([[1.6e308], [-1.6e308], [0], [0]]), T, {}, "column 1 of the inputs"),
         (np.where(X == 9, np.nan, X), T, {}, "x holds nan in row 2, column 2"),
         (np.where(X == 9, np.nan, X), T, {"inputs": "none"}, "x holds nan in row 2, column 2"),
         (X, np.where(T == 6, -np.inf, T), {}, "t holds -inf in row 2, column 1"),

@@ -82,8 +82,49 @@ def test_delimiter_can_be_given(write):
 def test_header_can_be_given(write):
     years = write("2019,2020\n1,2\n3,4\n5,6\n7,8\n")
     assert read_table(years, header=True).input_names == ("2019",)
-    assert len(read_table(years).x) == 5
+    assert len(read_table(years, header=False).x) == 5
+    with pytest.raises(InputError, match=r"line 1: 2019, 2020, .* say --header, or --no-header"):
+        read_table(years)
     assert len(read_table(write("a,b\nc,d\na,d\n"), header=False).x) == 3
+
+
+@pytest.mark.parametrize(
+    "first", ["2,3", "2019,3", "9,9", "2019,2019", "2019.5,2020", "2019,2020.0", "35,44", "2019,-2020"]
+)
+def test_a_first_line_of_numbers_is_mostly_data(write, first):
+    """Within ten ranges of the rows below, equal, negative or with a point, it names no columns."""
+    assert len(read_table(write(f"{first}\n1,2\n2,3\n3,4\n4,6\n")).x) == 5
+
+
+def test_a_column_without_a_name_is_called_by_its_number(write):
+    """As pandas writes row numbers."""
+    path = write(",a,b\n0,1,2\n1,3,5\n2,4,4\n")
+    assert read_table(path).input_names == ("c1", "a")
+    assert read_table(path, drop=["c1"]).input_names == ("a",)
+
+
+def test_a_tab_can_be_given_as_a_shell_passes_it(write):
+    np.testing.assert_array_equal(read_table(write(PLAIN.replace(",", "\t")), delimiter="\\t").t, [[0.5], [1.5], [2.5]])
+
+
+NUMBER_LIKE = ["1.005,5", "1 000", "1'000", "2020-01-31", "31.1.2020", "1/2/2020", "12:30", "2020-01-31T12:30:00Z"]
+NUMBER_LIKE += ["2020-01-31 12:30", "50%", "50 %", "$1,000", "$5", "5 €", "-1.005,2", "1_0"]
+
+
+@pytest.mark.parametrize("cell", NUMBER_LIKE)
+def test_numbers_and_dates_written_otherwise_are_no_categories(write, cell):
+    with pytest.raises(InputError, match=r"line 3, column 'k': .* write numbers as 1005.5, .*--drop"):
+        read_table(write(f"k;y\nsome;1\n{cell};2\nsome;3\n"), delimiter=";")
+
+
+@pytest.mark.parametrize("cell", ["20-29", "v1.2", "A1", "1st", "12b", "2020-01", "$", "%", "1.5 kg"])
+def test_words_with_digits_are_categories(write, cell):
+    assert f"k={cell}" in read_table(write(f"k;y\nsome;1\n{cell};2\nsome;3\n"), delimiter=";").input_names
+
+
+def test_a_header_may_begin_with_a_hash(write):
+    assert read_table(write("#,a,y\n1,2,3\n2,3,5\n3,3,4\n")).input_names == ("#", "a")
+    assert read_table(write("#f00,1\n#0f0,2\n#00f,3\n")).input_names == ("c1=#00f", "c1=#0f0", "c1=#f00")
 
 
 def test_several_targets_in_the_order_asked_and_dropped_columns(write):
@@ -258,13 +299,21 @@ BROKEN = [
     ("header only", "a,b\n", {}, ["column names only", "at least 3"]),
     ("one line", "1,2,3\n", {}, ["1 rows", "at least 3"]),
     ("two rows", "a,b\n1,2\n3,4\n", {}, ["2 rows", "at least 3"]),
-    ("one column", "a\n1\n2\n3\n", {}, ["1 usable columns", "input"]),
-    ("ragged long", "a,b\n1,2\n3,4,5\n6,7\n", {}, ["line 3", "3 fields", "with 2"]),
+    ("one column", "a\n1\n2\n3\n", {}, ["one column between ';'", "--delimiter"]),
+    ("other delimiter", "a|b\n1|2\n2|3\n3|4\n", {}, ["one column between ';'", "--delimiter"]),
+    ("wrong delimiter", "a,b\n1,2\n2,3\n3,4\n", {"delimiter": ";"}, ["one column between ';'", "--delimiter"]),
+    ("comment", "# made by hand\n# twice\na,b\n1,2\n2,3\n3,4\n", {}, ["'# made by hand'", "remove all lines"]),
+    ("ragged long", "a,b\n1,2\n3,4,5\n6,7\n", {}, ["line 3", "3 fields between ','", "with 2", "--delimiter"]),
     ("ragged short", "a,b,c\n1,2,3\n4,5,6\n7,8\n", {}, ["line 4", "2 fields", "with 3"]),
     ("ragged after blank lines", "\na,b\n\n1,2\n3\n4,5\n", {}, ["line 5", "1 fields"]),
     ("ragged after a text of two lines", 'k,b\n"x\ny",2\nz\nz,3\n', {}, ["line 4", "1 fields"]),
     ("text among numbers", "a,b\n1,2\n3,four\n5,6\n", {}, ["line 3", "column 'b'", "'four'", "numbers"]),
-    ("text in a first line", "1,2,oops\n1,2,3\n3,4,5\n5,6,7\n", {}, ["line 1", "'c3'", "'oops'", "header=True"]),
+    (
+        "text in a first line",
+        "1,2,oops\n1,2,3\n3,4,5\n5,6,7\n",
+        {},
+        ["line 1", "'c3'", "'oops'", "--header", "header=True"],
+    ),
     ("number among texts", "k,b\nx,1\ny,2\n3,4\n", {}, ["line 2", "column 'k'", "'x'"]),
     ("thousands", 'a,b\n1,"1,000"\n2,"2"\n3,"3"\n', {}, ["line 2", "column 'b'", "'1,000'"]),
     ("both decimal marks", "a;b\n1,5;2.5\n2,5;3.5\n3;4\n", {}, ["line 2", "column 'a'", "'1,5'"]),
@@ -277,7 +326,7 @@ BROKEN = [
     ("inf", "a,b\n1,2\n3,inf\n5,6\n", {}, ["line 3", "column 'b'", "'inf'", "finite"]),
     ("overflow", "a,b\n1,2\n3,-1e999\n5,6\n", {}, ["line 3", "column 'b'", "'-1e999'", "finite"]),
     ("same name twice", "a,b,a\n1,2,3\n", {}, ["'a'", "2 times"]),
-    ("no name", ",a,b\n0,1,2\n", {}, ["column 1", "no name"]),
+    ("no name twice", ",c1,b\n0,1,2\n", {}, ["'c1'", "2 times"]),
     ("binary", b"PK\x03\x04\x00\x00rest", {}, ["not a text file"]),
     ("compressed", gzip.compress(b"a,b\n1,2\n" * 9, mtime=1), {}, ["not a text file"]),
     ("constant target", "a,b\n1,2\n3,2\n5,2\n", {}, ["target 'b'", "one value"]),
@@ -290,7 +339,13 @@ BROKEN = [
     ("no inputs", PLAIN, {"targets": ["a", "b", "y"]}, ["needs an input"]),
     ("two targets of classes", "k,a,y\nx,1,2\ny,2,3\nz,4,5\n", {"targets": ["k", "y"]}, ["alone"]),
     ("regression on text", MIXED, {"targets": "sex", "task": "regression"}, ["'sex'", "needs numbers"]),
-    ("classes of fractions", PLAIN, {"task": "classification"}, ["'y'", "0.5", "whole numbers"]),
+    ("classes of fractions", PLAIN, {"task": "classification"}, ["'y' holds 0.5", "whole numbers"]),
+    (
+        "classes too many",
+        "a,y\n" + "".join(f"{i % 2},{i}\n" for i in range(1001)),
+        {"task": "classification"},
+        ["'y' has 1001 different numbers", "at most 1000"],
+    ),
     ("long delimiter", PLAIN, {"delimiter": "tab", "task": "auto"}, ["'tab'", "one character"]),
     ("unknown task", PLAIN, {"task": "ranking"}, ["'ranking'"]),
     (
@@ -401,7 +456,7 @@ def test_npz_and_integer_arrays(tmp_path):
         (np.save, A.astype(str), ["type <U"]),
         (np.save, A.astype(complex), ["complex"]),
         (np.save, A.astype(object), ["numpy.save"]),
-        (np.save, np.where(A[3, 1] == A, np.nan, A), ["nan in row 3, column 1"]),
+        (np.save, np.where(A[3, 1] == A, np.nan, A), ["pattern 4, column 'c2'", "counted from 1", "nan"]),
         (np.save, np.ones((5, 2)), ["target 'c2'", "one value"]),
         (np.savez, {"x": A, "t": A[:3]}, ["5 rows in x and 3 in t"]),
         (np.savez, {"x": A, "y": A}, ["arrays x, y", "wanted x and t"]),
@@ -415,6 +470,20 @@ def test_broken_arrays(tmp_path, save, arrays, words):
         read_table(path)
     for word in [*words, str(path)]:
         assert word in str(error.value)
+
+
+def test_broken_arrays_name_the_columns_of_the_file(tmp_path):
+    schema = read_table(saved(tmp_path / "a.npy", A), drop=[1]).schema
+    with pytest.raises(InputError, match="pattern 4, column 'c2'"):
+        read_inputs(saved(tmp_path / "b.npy", np.where(A[3, 1] == A, np.inf, A)), schema)
+    np.savez(tmp_path / "c.npz", x=A, t=np.where(A[:, 0] == A[2, 0], np.nan, 1))
+    with pytest.raises(InputError, match="pattern 3, column 'c5'"):
+        read_table(tmp_path / "c.npz")
+
+
+def saved(path, array):
+    np.save(path, array)
+    return path
 
 
 @pytest.mark.parametrize("name", ["a.npy", "a.npz"])

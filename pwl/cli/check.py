@@ -18,11 +18,14 @@ from pwl.errors import InputError
 from pwl.network import Network
 from pwl.preparation import Preparation
 from pwl.save import Saved, load
+from pwl.text_table import aligned
 
 HELP = "check gradients, curvatures and steps against finite differences on a network and data"
 DESCRIPTION = """Compares what the algorithms are made of (gradients, tangents, matrices of the factors, the
 step of the curves, the output step) with difference quotients and brute force, in double precision, on at most 200
-patterns. Takes a saved network, or builds one of the given size. Status 0: all agree; 1: something does not."""
+patterns. Takes a saved network and the table it was trained on, or builds one of the given size. A quantity is not
+checkable where no pattern is left to check it on. Status 0: all that was checked agrees; 1: something does not, or
+nothing could be checked."""
 EXAMPLES = """examples:
   pwl check
   pwl check houses.safetensors houses.csv
@@ -52,16 +55,16 @@ def run(options: argparse.Namespace) -> int:
     rows = check(net, (x, t), options.seed)
     print(title)
     print(table_text(rows))
-    failed = sum(not row.passed for row in rows)
-    print(f"{failed} of {len(rows)} checks failed" if failed else f"all {len(rows)} checks passed")
-    return 1 if failed else 0
+    status, line = verdict(rows)
+    print(line)
+    return status
 
 
 def net_name(options: argparse.Namespace) -> str | None:
     """The saved network; where the only word names no network it names the data."""
     if options.net is None or options.net.endswith(".safetensors"):
         return options.net
-    if options.data != "concrete":
+    if options.data != source.DEFAULT:
         raise InputError(f"{options.net} and {options.data} came, wanted a .safetensors file and one table or set")
     options.data = options.net
     return None
@@ -98,59 +101,60 @@ def opened(name: str, options: argparse.Namespace) -> Checked:
     if given:
         raise InputError(f"--{given[0]} is for a new network, but {name} came: leave one of them away")
     saved = load(name)
-    table = as_saved(saved, options)
-    x = table.x.reshape(len(table.x), *saved.net.input_shape) if fits(saved.net, table.x) else table.x
+    table = as_saved(name, saved, options)
+    x = table.x.reshape(len(table.x), *saved.net.input_shape)
     preparation = saved.net.preparation or Preparation.fit(x, table.t, targets="common", classes=table.classes)
     return saved.net, *preparation.transform(x, table.t), f"{table.summary()}; {name}"
 
 
-def fits(net: Network, x: np.ndarray) -> bool:
-    return x[0].size == np.prod(net.input_shape)
-
-
-def as_saved(saved: Saved, options: argparse.Namespace) -> source.Source:
+def as_saved(name: str, saved: Saved, options: argparse.Namespace) -> source.Source:
     """The data; a table's columns and classes are those that the network was trained on, where it knows them."""
-    schema = saved.schema
-    if schema is None or options.data in DATA_SETS:
-        return source.open_source(options)
-    names = [column.name for column in schema.targets]
+    schema, path = saved.schema, options.data
+    if schema is None or path in DATA_SETS:
+        table = source.open_source(options)
+        fits = table.x[0].size == np.prod(saved.net.input_shape)
+        if not fits or (schema and (schema.inputs, schema.targets) != (table.schema.inputs, table.schema.targets)):
+            raise InputError(f"{name} does not fit {path}: give the table this network was trained on")
+        return table
     classes = schema.targets[0].categories
-    task = "classification" if classes else "regression"
-    table = source.open_source(argparse.Namespace(**{**vars(options), "target": options.target or names, "task": task}))
-    x = data.read_inputs(options.data, schema, delimiter=options.delimiter)
-    t = table.t if classes is None else renumbered(table, classes)
-    return source.Source(Path(options.data).stem, x, t, schema, classes)
+    read = data.read_table(
+        path,
+        source.columns(path, options.target, options) or [column.name for column in schema.targets],
+        task="classification" if classes else "regression",
+        drop=source.columns(path, options.drop, options),
+        header=schema.header if options.header is None else options.header,
+        delimiter=options.delimiter,
+    )
+    x = data.read_inputs(path, schema, delimiter=options.delimiter)
+    t = read.t if classes is None else renumbered(path, read, classes)
+    return source.Source(Path(path).stem, x, t, schema, classes)
 
 
-def renumbered(table: source.Source, classes: Sequence[str]) -> np.ndarray:
+def renumbered(path: str, table: data.Table, classes: Sequence[str]) -> np.ndarray:
     """Class numbers (Nv,) in the order of `classes` instead of the table's own."""
-    found = table.classes or ()
+    found = table.class_names or ()
     unknown = [name for name in found if name not in classes]
     if unknown:
-        raise InputError(f"{table.name} has the class {unknown[0]!r}, the network knows {', '.join(classes)}")
+        raise InputError(f"{path} has the class {unknown[0]!r}, the network knows {', '.join(classes)}")
     return np.array([classes.index(name) for name in found])[table.t]
 
 
 def table_text(rows: Sequence[Row]) -> str:
-    """The rows as an aligned table, notes below."""
-    lines = [("quantity", "of", "compared with", "difference", "tolerance", "patterns", "result")]
-    for row in rows:
-        lines.append(
-            (
-                row.quantity,
-                row.where,
-                row.against,
-                f"{row.difference:.1e}",
-                f"{row.tolerance:.0e}",
-                str(row.patterns),
-                "passed" if row.passed else f"FAILED{': ' if row.note else ''}{row.note}",
-            )
-        )
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(w) if i in (3, 4, 5) else cell.ljust(w)
-            for i, (cell, w) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
+    """The rows as an aligned table."""
+    heads = ("quantity", "of", "compared with", "difference", "tolerance", "patterns", "result")
+    return aligned([heads, *map(cells, rows)], right=(3, 4, 5))
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    difference = "" if row.note else f"{row.difference:.1e}"
+    result = f"not checkable: {row.note}" if row.note else "passed" if row.passed else "FAILED"
+    return row.quantity, row.where, row.against, difference, f"{row.tolerance:.0e}", str(row.patterns), result
+
+
+def verdict(rows: Sequence[Row]) -> tuple[int, str]:
+    """The exit status and the last line."""
+    failed, checked = sum(row.failed for row in rows), sum(not row.note for row in rows)
+    rest = f", {len(rows) - checked} not checkable" if checked < len(rows) else ""
+    if failed:
+        return 1, f"{failed} of {checked} checks failed{rest}"
+    return (0, f"all {checked} checks passed{rest}") if checked else (1, f"nothing was checked{rest}")

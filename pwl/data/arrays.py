@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from pwl.data.columns import choose_columns
-from pwl.data.scaling import check_finite
 from pwl.data.schema import Column, Schema
 from pwl.data.scratch import rows_a_block, scratch_array
 from pwl.errors import InputError
@@ -36,8 +35,8 @@ def read_array_table(
         names = _names(loaded.shape[1])
         inputs, chosen = choose_columns(path, names, targets, drop)
         x, t = _take(loaded, inputs), _take(loaded, chosen)
-    _check(path, x, "x")
-    _check(path, t, "t")
+    _check(path, x, [names[i] for i in inputs])
+    _check(path, t, [names[i] for i in chosen])
     columns, target_columns = (tuple(Column(names[i]) for i in places) for places in (inputs, chosen))
     return x, t if t.dtype.kind == "f" else t.astype(np.float64), Schema(columns, target_columns, False, len(names))
 
@@ -49,11 +48,13 @@ def read_array_inputs(path: Path, schema: Schema) -> np.ndarray:
         raise InputError(f"{path} holds numbers only, but the input {texts[0]!r} is text: give a text file")
     loaded = _load(path)
     a = loaded[0] if isinstance(loaded, tuple) else loaded
+    names = _names(len(schema.inputs))
     if a.shape[1] == schema.width and not schema.header and a.shape[1] != len(schema.inputs):
-        a = _take(a, [int(column.name[1:]) - 1 for column in schema.inputs])
+        names = tuple(column.name for column in schema.inputs)
+        a = _take(a, [int(name[1:]) - 1 for name in names])
     elif a.shape[1] != len(schema.inputs):
         raise InputError(f"{path} has {a.shape[1]} columns, wanted the {len(schema.inputs)} inputs")
-    _check(path, a, "x")
+    _check(path, a, names)
     return a
 
 
@@ -94,11 +95,17 @@ def _check_shape(path: Path, a: np.ndarray) -> None:
         )
 
 
-def _check(path: Path, a: np.ndarray, what: str) -> None:
-    """Raise InputError at NaN or Inf; block by block, as the file may be larger than memory."""
+def _check(path: Path, a: np.ndarray, names: Sequence[str]) -> None:
+    """Raise InputError at NaN or Inf, naming pattern, from 1, and column; the file may be larger than memory."""
     rows = rows_a_block(a.shape[1])
     for start in range(0, len(a), rows):
-        check_finite(np.asarray(a[start : start + rows]), f"{path}: {what}", start)
+        block = np.asarray(a[start : start + rows])
+        if not np.isfinite(block).all():
+            row, column = np.argwhere(~np.isfinite(block))[0]
+            raise InputError(
+                f"{path}, pattern {start + row + 1}, column {names[column]!r} (both counted from 1): "
+                f"{block[row, column]} is not a finite number; correct it or drop the row"
+            )
 
 
 def _take(a: np.ndarray, places: list[int]) -> np.ndarray:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 from pwl.errors import InputError
+from pwl.suggest import nearest
 
 
 def check_path(path: str | Path) -> Path:
@@ -27,11 +27,9 @@ def find_column(path: Path, names: Sequence[str], wanted: str | int) -> int:
         return names.index(str(wanted))
     if str(wanted).isdecimal() and 1 <= int(wanted) <= len(names):
         return int(wanted) - 1
-    lower = {name.lower(): name for name in reversed(names)}
-    near = get_close_matches(str(wanted).lower(), lower, n=1)
     shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-    nearest = f"did you mean {lower[near[0]]!r}?" if near else f"it has {shown}"
-    raise InputError(f"{path} has no column {wanted!r} among its {len(names)}: {nearest}")
+    near = nearest(str(wanted), names) or f": it has {shown}"
+    raise InputError(f"{path} has no column {wanted!r} among its {len(names)}{near}")
 
 
 def choose_columns(

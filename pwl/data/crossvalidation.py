@@ -25,8 +25,11 @@ def folds(n: int, k: int = 10, seed: int = 0, labels: Sequence[Any] | np.ndarray
     validates exactly once. Part sizes differ by one pattern at most. With `labels`, one a pattern, each class is spread
     over the parts just as evenly.
 
-    Raises InputError when k < 3, k > n, or there is not one label a pattern.
+    Raises InputError when k < 3, k > n, there is not one label a pattern, or labels can't be sorted.
     """
+    for name, value in (("n", n), ("k", k), ("seed", seed)):
+        if not isinstance(value, int | np.integer) or value < 0:
+            raise InputError(f"folds came with {name}={value!r}, wanted a whole number, 0 or more")
     if k < 3:
         raise InputError(
             f"folds came with k={k}, but each fold needs a training, a validation and a test part: take k >= 3"
@@ -38,7 +41,10 @@ def folds(n: int, k: int = 10, seed: int = 0, labels: Sequence[Any] | np.ndarray
         classes = np.asarray(labels)
         if classes.shape != (n,):
             raise InputError(f"folds came with labels of shape {classes.shape}, wanted one label a pattern: ({n},)")
-        order = order[np.argsort(classes[order], kind="stable")]
+        try:
+            order = order[np.argsort(classes[order], kind="stable")]
+        except TypeError:
+            raise InputError("folds came with labels of several kinds, wanted numbers or texts throughout") from None
     # Dealing the shuffled patterns out like cards, class after class, spreads each class evenly.
     part = np.empty(n, dtype=np.int64)
     part[order] = np.arange(n) % k

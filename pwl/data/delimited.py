@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from math import isfinite
 from pathlib import Path
 from typing import TextIO
@@ -15,11 +16,22 @@ from typing import TextIO
 import numpy as np
 
 from pwl.errors import InputError
+from pwl.suggest import nearest
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "?"})  # markers of a missing value, in lower case
 CHUNK = 2**20  # characters read at a time
 SAMPLE = 1000  # lines that the layout is sniffed from
 LONGEST_QUOTE = 1000  # lines that a quoted field may span
+FAR = 10  # ranges of a column by which all numbers of a first line lie outside, if they are names
+# Digits with separators: 1.005,5, 1 000, 1/2, 50 %, $1,000, 2020-01-31, 31.1.2020, 12:30:00, 2020-01-31T12:30Z; but
+# 20-29 is a word, as of an age.
+NUMBER_LIKE = re.compile(
+    r"""[+-]?[$€£]?\s?
+    (\d*([.,:/'_ \u00a0\u2019]\d+)+ | \d+-\d+-\d+ | \d+)
+    ([T ]\d+(:\d+)+([.,]\d+)?Z?)?
+    \s?[%$€£]?""",
+    re.VERBOSE,
+)
 DELIMITERS = (";", "\t", ",", " ")  # the earlier wins a tie: decimal commas beside ';' must not pass for delimiters
 
 Parser = Callable[[str], float]
@@ -48,11 +60,15 @@ class Codes(dict[str, float]):
         if is_missing(name):
             raise ValueError(missing_words(name))
         if self.limit is None:
-            near = get_close_matches(name, self.names, n=1)
-            nearest = f"the nearest is {near[0]!r}" if near else f"known are {', '.join(map(repr, self.names[:8]))}"
-            raise ValueError(f"{name!r} is not one of the {len(self.names)} categories of this column; {nearest}")
+            near = nearest(name, self.names) or f"; known are {', '.join(map(repr, self.names[:8]))}"
+            raise ValueError(f"{name!r} is not one of the {len(self.names)} categories of this column{near}")
         if is_number(name, "."):
             raise ValueError(f"the number {name!r} stands in a column of text; make the column all numbers or all text")
+        if NUMBER_LIKE.fullmatch(name):
+            raise ValueError(
+                f"{name!r} is neither a number nor a word; write numbers as 1005.5, dates as days or years, "
+                "or drop the column (--drop)"
+            )
         if len(self.names) == self.limit:
             raise ValueError(f"{name!r} is one category more than the {self.limit} allowed; drop the column")
         self[name] = float(len(self.names))
@@ -85,8 +101,10 @@ class Layout:
 def sniff(path: Path, *, delimiter: str | None = None, header: bool | None = None) -> Layout:
     """Read the beginning of a file and tell its layout; what is given is not sniffed.
 
-    Raises InputError for a binary or empty file, and for column names that are empty or come twice.
+    Raises InputError for a binary or empty file, column names that come twice, lines of comment before the table, and
+    a first line of numbers that may be names.
     """
+    delimiter = "\t" if delimiter == "\\t" else delimiter
     if delimiter is not None and (len(delimiter) != 1 or delimiter.isalnum() or delimiter in '".+-\r\n'):
         raise InputError(f"the delimiter came as {delimiter!r}, wanted one character such as ',' ';' tab or blank")
     encoding = _encoding(path)
@@ -99,9 +117,15 @@ def sniff(path: Path, *, delimiter: str | None = None, header: bool | None = Non
     if not records:
         raise InputError(f"{path} is empty, wanted a table: a line of column names and one line for each pattern")
     rows = [fields for _, fields in records]
+    _refuse_comments(path, rows)
     decimal = _decimal(rows) if delimiter in ";\t" else "."
     if header is None:
         header = not any(is_number(cell, decimal) for cell in rows[0])
+        if not header and _may_be_names(rows, decimal):
+            raise InputError(
+                f"{path}, line {records[0][0]}: {', '.join(rows[0][:4])}, ... may be column names, as they lie far from "
+                "the numbers below: say --header, or --no-header where they are data (header=True or False in Python)"
+            )
     names = _names(path, records[0]) if header else tuple(f"c{i + 1}" for i in range(len(rows[0])))
     start = 1 if header else 0
     first_line = records[start][0] if len(records) > start else len(lines) + 1
@@ -187,15 +211,16 @@ def _careful(layout: Layout, parsers: Sequence[Parser | None], lines: list[str],
     for line, fields in _records(lines, layout.delimiter, first_line, layout.path):
         if len(fields) != width:
             raise InputError(
-                f"{layout.where(line)} has {len(fields)} fields, but the file began with {width}: "
-                "give every line as many"
+                f"{layout.where(line)} has {len(fields)} fields between {layout.delimiter!r}, but the file began with "
+                f"{width}: give every line as many; --delimiter names another delimiter"
             )
         row = []
         for column, (cell, parser) in enumerate(zip(fields, parsers, strict=True)):
             try:
                 row.append(to_number(cell, layout.decimal) if parser is None else parser(cell))
             except ValueError as error:
-                hint = " (if this line names the columns, say header=True)" if line == 1 and not layout.header else ""
+                unsure = line == 1 and not layout.header
+                hint = " (if this line names the columns, say --header, or header=True in Python)" if unsure else ""
                 raise InputError(f"{layout.where(line, column)}: {error}{hint}") from None
         rows.append(row)
     return np.array(rows, dtype=np.float64).reshape(-1, width)
@@ -247,19 +272,42 @@ def _decimal(rows: list[list[str]]) -> str:
 
 
 def _names(path: Path, record: Record) -> tuple[str, ...]:
+    """Names from a line of them; a column without a name is called by its number, as c1."""
     line, fields = record
-    names = tuple(field.strip() for field in fields)
-    for column, name in enumerate(names):
-        if not name:
-            raise InputError(
-                f"{path}, line {line}: column {column + 1} has no name: name it, and drop it if it numbers the rows"
-            )
+    names = tuple(field.strip() or f"c{i + 1}" for i, field in enumerate(fields))
     if len(set(names)) < len(names):
         name, count = Counter(names).most_common(1)[0]
         raise InputError(
             f"{path}, line {line}: the column name {name!r} comes {count} times: give each column its own name"
         )
     return names
+
+
+def _refuse_comments(path: Path, rows: list[list[str]]) -> None:
+    """Raise InputError where lines that begin with '#' come first and are no rows of the table."""
+    after = next((row for row in rows if not row[0].lstrip().startswith("#")), rows[0])
+    if rows[0] is not after and len(rows[0]) != len(after):
+        raise InputError(f"{path} begins with a line of comment, {rows[0][0].strip()!r}: remove all lines of comment")
+
+
+def _may_be_names(rows: list[list[str]], decimal: str) -> bool:
+    """True for a first row of different whole numbers, each far outside the range of its column in the rows after."""
+    first, rest = [cell.strip() for cell in rows[0]], rows[1:]
+    if len(rest) < 3 or len(set(first)) < len(first) or not all(map(str.isdecimal, first)):
+        return False
+    return all(_far(float(cell), [row[i] for row in rest if i < len(row)], decimal) for i, cell in enumerate(first))
+
+
+def _far(number: float, cells: list[str], decimal: str) -> bool:
+    """Whether a number lies more than FAR ranges outside the numbers in some cells."""
+    numbers = []
+    for cell in cells:
+        with contextlib.suppress(ValueError):
+            numbers.append(to_number(cell, decimal))
+    if not numbers:
+        return False
+    low, high = min(numbers), max(numbers)
+    return not low - FAR * (high - low) <= number <= high + FAR * (high - low)
 
 
 def _encoding(path: Path) -> str:

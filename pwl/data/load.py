@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from pwl.data.images import read_cifar_binary, read_cifar_pickle, read_idx
 from pwl.data.sets import DATA_SETS, DataSet, File
 from pwl.data.table import read_table
 from pwl.errors import InputError
+from pwl.suggest import nearest
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -66,9 +66,9 @@ def load(name: str, part: str = "train") -> Arrays:
 def describe(name: str) -> DataSet:
     """What is known of a named data set: columns, classes, units, licence. Raises InputError for an unknown name."""
     if name not in DATA_SETS:
-        near = get_close_matches(str(name).lower(), DATA_SETS, n=1)
-        nearest = f"did you mean {near[0]!r}? " if near else ""
-        raise InputError(f"there is no data set {name!r}: {nearest}there are {', '.join(DATA_SETS)}")
+        raise InputError(
+            f"there is no data set {name!r}{nearest(str(name), DATA_SETS)}: there are {', '.join(DATA_SETS)}"
+        )
     return DATA_SETS[name]
 
 

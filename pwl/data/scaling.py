@@ -12,6 +12,7 @@ from pwl.data.scratch import rows_a_block, scratch_array
 from pwl.errors import InputError
 
 METHODS = ("standardise", "common", "centre", "minmax", "none")
+SQUARED = 1e70  # spreads from 1 / SQUARED to SQUARED can be squared, and their squares, as in deviations of errors
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +27,14 @@ class Scaling:
     scale: np.ndarray
 
     @classmethod
-    def fit(cls, a: Any, method: str, what: str) -> Scaling:
+    def fit(cls, a: Any, method: str, what: str, squares: bool = False) -> Scaling:
         """Read (Nv, ..., N) data in two passes, block by block. The last axis counts as the columns.
 
         Spread is the standard deviation over all Nv patterns (divided by Nv). "minmax" maps to [-1, 1]. "common" gives
         all columns the root of their mean variance as scale, so that a sum of squares over columns keeps its meaning.
-        Raises InputError for an unknown method, no data, NaN or Inf.
+        squares: whether squares in raw units will be wanted.
+        Raises InputError for an unknown method, no data, NaN or Inf, a column wider than the largest number, and, with
+        squares, for spreads whose squares over- or underflow.
         """
         if method not in METHODS:
             raise InputError(f"{what} came with the preparation {method!r}, wanted one of {', '.join(METHODS)}")
@@ -44,11 +47,14 @@ class Scaling:
             return cls(method, np.zeros(n_columns), np.ones(n_columns))
         low, high, mean = _extremes_and_mean(a, what)
         half = high / 2 - low / 2
+        _check_spread(half, what, np.finfo(np.float64).max / 2)
+        if squares:
+            _check_spread(half, what, SQUARED, 1 / SQUARED, together=method == "common")
         if method == "minmax":
             return cls(method, low + half, half)
         mean, spread = _mean_and_spread(a, mean, half)
         if method == "common":
-            return cls(method, mean, np.full(n_columns, np.sqrt(np.mean(spread**2)) or 1.0))
+            return cls(method, mean, np.full(n_columns, _root_mean_square(spread) or 1.0))
         return cls(method, mean, spread if method == "standardise" else np.ones(n_columns))
 
     def apply(self, a: Any, what: str) -> Any:
@@ -65,7 +71,8 @@ class Scaling:
         gain = _gain(self.scale)
         for start, block in _blocks(a):
             check_finite(block, what, start)
-            new[start : start + len(block)] = (block - self.offset) * gain
+            with np.errstate(over="ignore"):  # far from what was fitted; networks refuse infinite inputs
+                new[start : start + len(block)] = (block - self.offset) * gain
         return new
 
     def invert(self, a: Any) -> Any:
@@ -130,8 +137,10 @@ def _extremes_and_mean(a: Any, what: str) -> tuple[np.ndarray, np.ndarray, np.nd
             first = columns[0].copy()
         np.minimum(low, columns.min(axis=0), out=low)
         np.maximum(high, columns.max(axis=0), out=high)
-        total += (columns - first).sum(axis=0)  # around the first row, so that large offsets cost no digits
-    return low, high, first + total / (_size(a) / n_columns)
+        with np.errstate(over="ignore", invalid="ignore"):
+            total += (columns - first).sum(axis=0)  # around the first row, so that large offsets cost no digits
+    mean = first + total / (_size(a) / n_columns)
+    return low, high, np.where(np.isfinite(mean), mean, low + (high / 2 - low / 2))  # the second pass corrects it
 
 
 def _mean_and_spread(a: Any, mean: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -147,7 +156,29 @@ def _mean_and_spread(a: Any, mean: np.ndarray, half: np.ndarray) -> tuple[np.nda
         squares += (d * d).sum(axis=0)
     n = _size(a) / len(mean)
     variance = np.maximum(squares / n - (total / n) ** 2, 0.0)
-    return mean + half * total / n, half * np.sqrt(variance)
+    return mean + half * (total / n), half * np.sqrt(variance)
+
+
+def _root_mean_square(spread: np.ndarray) -> float:
+    """Measured in the largest, so that no square over- or underflows; 0 where all are."""
+    largest = float(spread.max())
+    return largest and largest * float(np.sqrt(np.mean((spread / largest) ** 2)))
+
+
+def _check_spread(half: np.ndarray, what: str, most: float, least: float = 0.0, together: bool = False) -> None:
+    """Raise InputError for a half range outside [least, most]; 0 is a constant column.
+
+    together: all columns get one scale, so that small ones beside a larger one do no harm.
+    """
+    small = half.max() < least if together else half < least
+    bad = ((half > most) | small) & (half > 0)
+    if bad.any():
+        column = int(np.argmax(np.where(bad, half, -1.0)))
+        name = {"x": "the inputs", "t": "the targets"}.get(what, what)
+        raise InputError(
+            f"column {column + 1} of {name} (counted from 1) reaches {half[column]:.1e} to either side of its middle, "
+            f"wanted {least:.0e} to {most:.0e}, so that errors in its unit are numbers: change the unit of the column"
+        )
 
 
 def _gain(scale: np.ndarray) -> np.ndarray:

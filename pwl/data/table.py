@@ -123,6 +123,11 @@ def _read_text(
     if not layout.sample:
         only = "a line of column names only" if layout.header else "one line only"
         raise InputError(f"{path} has {only}, wanted at least {MIN_ROWS} rows of data")
+    if len(layout.names) == 1:
+        raise InputError(
+            f"{path} has one column between {layout.delimiter!r}, wanted an input and a target or more: "
+            "--delimiter names another delimiter"
+        )
     inputs, chosen = choose_columns(path, layout.names, targets, drop)
     codes = {
         i: Codes(limit=MAX_CLASSES if i in chosen else MAX_CATEGORIES) for i in inputs + chosen if layout.is_text(i)
@@ -198,10 +203,16 @@ def _as_task(
     if task != "classification":
         return t, columns
     values, numbers = np.unique(t, return_inverse=True)
-    if (values != np.round(values)).any() or len(values) > MAX_CLASSES:
+    fractions = values[values != np.round(values)]
+    if fractions.size:
         raise InputError(
-            f"{path}: the target {columns[0].name!r} has {len(values)} different numbers such as {values[0]}, "
-            f"but classes are at most {MAX_CLASSES} whole numbers or texts: take regression"
+            f"{path}: the target {columns[0].name!r} holds {fractions[0]}, but classes are whole numbers or texts: "
+            "take regression"
+        )
+    if len(values) > MAX_CLASSES:
+        raise InputError(
+            f"{path}: the target {columns[0].name!r} has {len(values)} different numbers, but classes are at most "
+            f"{MAX_CLASSES}: take regression"
         )
     classes = tuple(str(int(value)) for value in values)
     return numbers.reshape(len(t)).astype(np.int64), (replace(columns[0], categories=classes),)

@@ -1,19 +1,21 @@
 """Pictures of training and of trained networks, one call a picture: each gives a matplotlib Figure.
 
-`errors(records)`, `curves(net, x)`, `predicted(net, x, t)`, `residuals(net, x, t)`, `confusion(net, x, t)`;
+`errors(records)`, `classification_errors(records)`; `curves(net, x)`, `predicted(net, x, t)`, `residuals(net, x, t)`,
+`confusion(net, x, t)`;
 `predicted_of(t, y)` and the like take predictions; `draw` writes the pictures of a whole comparison to a folder.
 matplotlib is loaded with the first picture.
 """
 
 from pwl.plots.classes import confusion, confusion_of
 from pwl.plots.figure import png, require_matplotlib
-from pwl.plots.history import errors
+from pwl.plots.history import classification_errors, errors
 from pwl.plots.pictures import Picture, draw
 from pwl.plots.targets import predicted, predicted_of, residuals, residuals_of
 from pwl.plots.units import curves
 
 __all__ = [
     "Picture",
+    "classification_errors",
     "confusion",
     "confusion_of",
     "curves",

@@ -10,7 +10,7 @@ from typing import Any
 from pwl.errors import InputError
 
 DPI = 110
-INK, START, PALE = "0.15", "0.62", "0.87"  # greys: frames and text, what came before, what lies behind
+INK, START, PALE = "0.15", "0.6", "0.87"  # greys: frames and text, what came before, what lies behind
 
 
 def require_matplotlib() -> None:
@@ -49,6 +49,12 @@ def plain_look(ax: Any) -> None:
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(INK)
     ax.tick_params(labelsize=8, colors=INK)
+
+
+def nothing_finite(ax: Any, axis: str = "both") -> None:
+    """A panel that has nothing to show says so, without ticks at its axes, or at one of them."""
+    ax.tick_params(axis=axis, which="both", length=0, labelleft=False, labelbottom=axis == "y")
+    ax.text(0.5, 0.5, "no finite values", fontsize=9, color=INK, ha="center", va="center", transform=ax.transAxes)
 
 
 def png(figure: Any, dpi: int = DPI) -> bytes:

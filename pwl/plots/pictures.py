@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 from pwl.network import Network
 from pwl.plots.classes import class_names, confusion_of, numbers
 from pwl.plots.figure import DPI, png, require_matplotlib
-from pwl.plots.history import errors
+from pwl.plots.history import classification_errors, errors
 from pwl.plots.targets import predicted_of, residuals_of, values
 from pwl.plots.units import curves
 from pwl.write import write_atomic
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pwl.data import Fold
 
 
+Drawn = tuple[str, Any, str]  # a picture before it is written: name of its file, figure, caption
+Names = Mapping[str, Sequence[str] | None]
 Pair = Callable[[Network, Any, Any], tuple[np.ndarray, np.ndarray]]
 
 
@@ -38,49 +41,63 @@ def draw(
     folds: Sequence[Fold],
     folder: Path,
     *,
-    names: Mapping[str, Sequence[str] | None] | None = None,
+    names: Names | None = None,
     dpi: int = DPI,
 ) -> list[Picture]:
     """Writes the pictures of a comparison to a folder as PNG files, each whole or not at all, and lists them.
 
     x, t, folds: what the comparison ran on. names: {"targets": names of the targets, "classes": of the classes}.
-    First the errors of all algorithms, then for each its curves (of its first fold), and its predictions for the test
-    patterns of all folds together.
+    First the errors of all algorithms, for classes the patterns in a wrong class, too; then for each its curves (of its
+    first fold), and its predictions for the test patterns of all folds together.
 
     Raises InputError where matplotlib is missing or the folder can't be written.
     """
     require_matplotlib()
     names = names or {}
-    pictures: list[Picture] = []
-
-    def add(name: str, figure: Any, caption: str) -> None:
-        path = folder / f"{name}.png"
-        write_atomic(path, png(figure, dpi))
-        pictures.append(Picture(path, caption))
-
     by_name: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         by_name.setdefault(outcome.name, []).append(outcome)
-    if any(outcome.record.iterations for outcome in outcomes):
-        caption = "Error against iterations, multiplies and seconds."
-        add("errors", errors({name: [o.record for o in own] for name, own in by_name.items()}), caption)
+    figures = [of_errors(by_name)]
     for name, own in by_name.items():
-        first = own[0]
-        if first.net.keys("activation"):
-            caption = f"{name}: curves of the hidden units, fold {first.fold}."
-            add(f"curves-{name}", curves(first.net, x[folds[first.fold].train]), caption)
-        classes = first.net.loss.classes
-        true, found = on_test(own, x, t, folds, numbers if classes else values)
-        of_all = "test patterns of all folds" if len(own) > 1 else "test patterns"
-        if classes:
-            figure = confusion_of(true, found, names=names.get("classes") or class_names(first.net))
-            add(f"confusion-{name}", figure, f"{name}: confusion matrix, {of_all}.")
-            continue
-        of_targets = names.get("targets")
-        figure = predicted_of(true, found, names=of_targets)
-        add(f"predicted-{name}", figure, f"{name}: predicted against true values, {of_all}.")
-        add(f"residuals-{name}", residuals_of(true, found, names=of_targets), f"{name}: residuals, {of_all}.")
+        figures += [of_curves(name, own[0], x, folds), of_predictions(name, own, x, t, folds, names)]
+    pictures = []
+    for stem, figure, caption in chain.from_iterable(figures):  # one at a time in memory
+        pictures.append(Picture(folder / f"{stem}.png", caption))
+        write_atomic(pictures[-1].path, png(figure, dpi))
     return pictures
+
+
+def of_errors(by_name: Mapping[str, Sequence[Outcome]]) -> Iterator[Drawn]:
+    """The errors of all algorithms, where there was an iteration."""
+    records = {name: [outcome.record for outcome in own] for name, own in by_name.items()}
+    ran = [record for own in records.values() for record in own if record.iterations]
+    if ran:
+        yield "errors", errors(records), "Error against iterations, multiplies and seconds."
+    if any("classification_error" in record for record in ran):
+        yield "classification-errors", classification_errors(records), "Patterns in a wrong class against iterations."
+
+
+def of_curves(name: str, first: Outcome, x: Any, folds: Sequence[Fold]) -> Iterator[Drawn]:
+    """The curves of an algorithm's first fold, if it has any."""
+    if first.net.keys("activation"):
+        figure = curves(first.net, x[folds[first.fold].train])
+        yield f"curves-{name}", figure, f"{name}: curves of the hidden units, fold {first.fold}."
+
+
+def of_predictions(
+    name: str, own: Sequence[Outcome], x: Any, t: Any, folds: Sequence[Fold], names: Names
+) -> Iterator[Drawn]:
+    """An algorithm's predictions for the test patterns of all folds."""
+    net, of_all = own[0].net, "test patterns of all folds" if len(own) > 1 else "test patterns"
+    true, found = on_test(own, x, t, folds, numbers if net.loss.classes else values)
+    if net.loss.classes:
+        figure = confusion_of(true, found, names=names.get("classes") or class_names(net))
+        yield f"confusion-{name}", figure, f"{name}: confusion matrix, {of_all}."
+        return
+    targets = names.get("targets")
+    figure = predicted_of(true, found, names=targets)
+    yield f"predicted-{name}", figure, f"{name}: predicted against true values, {of_all}."
+    yield f"residuals-{name}", residuals_of(true, found, names=targets), f"{name}: residuals, {of_all}."
 
 
 def on_test(outcomes: Sequence[Outcome], x: Any, t: Any, folds: Sequence[Fold], pair: Pair) -> list[np.ndarray]:

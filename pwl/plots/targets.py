@@ -10,10 +10,12 @@ import numpy as np
 from pwl.backend import host
 from pwl.errors import InputError
 from pwl.network import Network
-from pwl.plots.figure import INK, panels
+from pwl.plots.figure import INK, nothing_finite, panels
 
 MOST_TARGETS = 6
 MOST_POINTS = 20_000
+LARGEST = 1e300  # number that is drawn; beyond, the coordinates of a picture overflow
+TITLE: dict[str, Any] = {"fontsize": 9, "color": INK}
 
 
 def predicted(net: Network, x: Any, t: Any, *, names: Sequence[str] | None = None) -> Any:
@@ -31,6 +33,7 @@ def values(net: Network, x: Any, t: Any) -> tuple[np.ndarray, np.ndarray]:
     return host(t), host(net.predict(x))
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def predicted_of(t: Any, y: Any, *, names: Sequence[str] | None = None) -> Any:
     """Figure of predictions y against targets t, both (Nv, M) or (Nv,), one panel a target (the first six) with the
     diagonal, the correlation R and the mean squared error E. names: of the targets.
@@ -41,17 +44,24 @@ def predicted_of(t: Any, y: Any, *, names: Sequence[str] | None = None) -> Any:
     figure, axes = panels(min(t.shape[1], MOST_TARGETS), 3, 3.4, 3.4)
     few = slice(None, None, max(1, len(t) // MOST_POINTS))
     for j, ax in enumerate(axes):
-        low, high = both_range(t[:, j], y[:, j])
-        ax.plot([low, high], [low, high], color="0.5", linewidth=0.9, label="diagonal")
-        ax.plot(t[few, j], y[few, j], "o", color="black", markersize=3, alpha=0.35, markeredgewidth=0, label="patterns")
-        ax.set(xlim=(low, high), ylim=(low, high), aspect="equal", xlabel="true", ylabel="predicted")
+        true, found = t[:, j], y[:, j]
+        ax.set(aspect="equal", xlabel="true", ylabel="predicted")
+        ax.set_title(f"{names[j]}\nR = {correlation(true, found):.4f}, E = {mean_square(true - found):.4g}", **TITLE)
+        limits = both_range(true, found)
+        if limits is None:
+            nothing_finite(ax)
+            continue
+        ax.plot(limits, limits, color="0.5", linewidth=0.9, label="diagonal")
+        ax.plot(
+            true[few], found[few], "o", color="black", markersize=3, alpha=0.35, markeredgewidth=0, label="patterns"
+        )
+        ax.set(xlim=limits, ylim=limits)
         ax.locator_params(nbins=5)
-        squared = float(np.mean((t[:, j] - y[:, j]) ** 2))
-        ax.set_title(f"{names[j]}\nR = {correlation(t[:, j], y[:, j]):.4f}, E = {squared:.4g}", fontsize=9, color=INK)
-    finish(figure, t, y)
+    head(figure, t, y)
     return figure
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def residuals_of(t: Any, y: Any, *, names: Sequence[str] | None = None) -> Any:
     """Figure of the histogram of t - y, both (Nv, M) or (Nv,), one panel a target (the first six), with mean and
     standard deviation. Where a few residuals lie far out, their number is given instead of a wide empty panel.
@@ -62,16 +72,23 @@ def residuals_of(t: Any, y: Any, *, names: Sequence[str] | None = None) -> Any:
     figure, axes = panels(min(t.shape[1], MOST_TARGETS), 3, 3.4, 2.7)
     for j, ax in enumerate(axes):
         rest = t[:, j] - y[:, j]
-        reach = min(float(np.abs(rest).max()), 1.5 * float(np.quantile(np.abs(rest), 0.99))) or 1.0
-        ax.hist(rest, bins=41, range=(-reach, reach), color="0.7", edgecolor="white", linewidth=0.4)
+        deviation = mean_square(rest - rest.mean()) ** 0.5
+        ax.set(xlabel="true - predicted", ylabel="patterns")
+        ax.set_title(f"{names[j]}\nmean {rest.mean():.3g}, standard deviation {deviation:.3g}", **TITLE)
+        drawable = rest[np.abs(rest) < LARGEST]
+        if not drawable.size:
+            nothing_finite(ax)
+            continue
+        size = np.abs(drawable)
+        reach = min(float(size.max()), 1.5 * float(np.quantile(size, 0.99))) or 1.0
+        ax.hist(drawable, bins=41, range=(-reach, reach), color="0.7", edgecolor="white", linewidth=0.4)
         ax.axvline(0, color="black", linewidth=1)
-        ax.set(xlabel="true - predicted", ylabel="patterns", xlim=(-reach, reach))
+        ax.set_xlim(-reach, reach)
         ax.locator_params(nbins=5)
-        ax.set_title(f"{names[j]}\nmean {rest.mean():.3g}, standard deviation {rest.std():.3g}", fontsize=9, color=INK)
-        beyond = int(np.sum(np.abs(rest) > reach))
+        beyond = len(rest) - int(np.sum(size <= reach))
         if beyond:
             ax.text(0.99, 0.97, f"{beyond} beyond", fontsize=8, ha="right", va="top", transform=ax.transAxes)
-    finish(figure, t, y)
+    head(figure, t, y)
     return figure
 
 
@@ -90,22 +107,34 @@ def columns(t: Any, y: Any, names: Sequence[str] | None) -> tuple[np.ndarray, np
     return t, y, names
 
 
-def both_range(t: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    low, high = float(min(t.min(), y.min())), float(max(t.max(), y.max()))
+def both_range(t: np.ndarray, y: np.ndarray) -> tuple[float, float] | None:
+    """Limits around all pairs that can be drawn; None where there are none."""
+    both = np.concatenate([t, y])[np.tile((np.abs(t) < LARGEST) & (np.abs(y) < LARGEST), 2)]
+    if not both.size:
+        return None
+    low, high = float(both.min()), float(both.max())
     room = 0.04 * (high - low) or 0.5
     return low - room, high + room
 
 
+def mean_square(a: np.ndarray) -> float:
+    """Infinite where squares overflow, NaN where there are NaN."""
+    return float(np.mean(a**2))
+
+
 def correlation(t: np.ndarray, y: np.ndarray) -> float:
-    """Pearson's R; NaN where either is constant."""
-    return float(np.corrcoef(t, y)[0, 1]) if np.ptp(t) > 0 and np.ptp(y) > 0 else float("nan")
+    """Pearson's R; NaN where either is constant or not finite."""
+    if not np.isfinite([t, y]).all() or np.ptp(t) == 0 or np.ptp(y) == 0:
+        return float("nan")
+    return float(np.corrcoef(t / np.abs(t).max(), y / np.abs(y).max())[0, 1])
 
 
-def finish(figure: Any, t: np.ndarray, y: np.ndarray) -> None:
+def head(figure: Any, t: np.ndarray, y: np.ndarray) -> None:
+    """The heading above all panels: patterns, error over all targets, how many are shown."""
     M = t.shape[1]
     heading = f"{len(t)} patterns"
     if M > 1:
-        heading += f", E = {np.mean(np.sum((t - y) ** 2, axis=1)):.4g} over all {M} targets"
+        heading += f", E = {M * mean_square(t - y):.4g} over all {M} targets"
     if M > MOST_TARGETS:
         heading += f", the first {MOST_TARGETS} of them shown"
     figure.suptitle(heading, fontsize=10, color=INK)

@@ -12,7 +12,7 @@ def plain_ticks(axis: Any) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     low, high = axis.get_view_interval()
-    decades = np.log10(high / low)
+    decades = np.log10(high) - np.log10(low)
     if low < 1e-3 or high > 1e5 or decades > 3:
         return
     axis.set_major_locator(MaxNLocator(5) if decades < 0.7 else LogLocator(subs=(1, 2, 5) if decades < 2.2 else (1,)))

@@ -34,15 +34,15 @@ def curves(net: Network, x: Any, *, layer: int = 0, most: int = 20) -> Any:
     for k, ax in enumerate(axes):
         counts, edges = np.histogram(n[:, k], bins=40, range=(low[k], high[k]))
         ax.stairs(0.9 * counts / max(counts.max(), 1), edges, fill=True, color=PALE, transform=ax.get_xaxis_transform())
-        ax.plot(points[k], before[k], color=START, linewidth=2.4, label="start")
-        ax.plot(points[k], learned[k], color="black", linewidth=1.3, label="learned")
-        ax.plot(ns[k], A[k], "o", color="black", markersize=2.6, label="hinges")
+        ax.plot(points[k], learned[k], color="black", linewidth=1.6, label="learned")
+        ax.plot(ns[k], A[k], "o", color="black", markersize=3.2, label="hinges")
+        ax.plot(points[k], before[k], "--", color=START, linewidth=1.2, label="start")  # above: curves may have stayed
         ax.set_title(f"unit {k + 1}", fontsize=8, color=INK, pad=3)
         ax.set(xlim=(low[k], high[k]), ylim=padded(np.concatenate([learned[k], before[k]])))
         ax.locator_params(nbins=4)
         ax.tick_params(labelsize=7)
     count = f"{len(A)} hidden units" if shown == len(A) else f"the first {shown} of {len(A)} hidden units"
-    finish(figure, count + (f", layer {layer + 1} of curves" if len(net.keys("activation")) > 1 else ""))
+    key_and_head(figure, count + (f", layer {layer + 1} of curves" if len(net.keys("activation")) > 1 else ""))
     return figure
 
 
@@ -84,7 +84,7 @@ def padded(values: np.ndarray) -> tuple[float, float]:
     return low - room, high + room
 
 
-def finish(figure: Any, what: str) -> None:
+def key_and_head(figure: Any, what: str) -> None:
     """The key below all panels, the heading above."""
     from matplotlib.patches import Patch
 
