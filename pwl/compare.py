@@ -7,15 +7,17 @@ import dataclasses
 import multiprocessing
 import os
 import signal
+import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
-from pwl.activations import PiecewiseLinear
-from pwl.algorithms import MOLF, OWOBP, AdAct
+from pwl.contenders import CONTENDERS, Shape, network, pick, rescale
 from pwl.data import Fold
 from pwl.data import folds as make_folds
 from pwl.data.rows import Rows
@@ -24,40 +26,18 @@ from pwl.network import Network
 from pwl.patterns import Patterns
 from pwl.preparation import Preparation
 from pwl.record import Record
-from pwl.suggest import nearest
 from pwl.threads import workers
 from pwl.train import train
 
 
 @dataclass(frozen=True)
-class Contender:
-    """An algorithm by name, and whether it trains curves (started from the activation the others keep)."""
+class Settings(Shape):
+    """What all contenders share: the shape of their networks, and
 
-    algorithm: Any
-    curves: bool = False
-
-
-CONTENDERS = {
-    "adact": Contender(AdAct(), curves=True),
-    "hwo-adact": Contender(AdAct(direction="hwo"), curves=True),
-    "molf": Contender(MOLF()),
-    "hwo-molf": Contender(MOLF(direction="hwo")),
-    "owo-bp": Contender(OWOBP()),
-}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What all contenders share.
-
-    hidden: units of the hidden layer, or of several. start: the fixed activation, from which curves start, too.
-    hinges: of each curve. iterations: of each run. k: folds. seed: of the folds and of the starting networks.
+    iterations: of each run. k: folds. seed: of the folds and of the starting networks.
     max_fail: iterations without a new lowest validation error that end a run; None runs all iterations.
     """
 
-    hidden: tuple[int, ...] = (20,)
-    start: str = "sigmoid"
-    hinges: int = 13
     iterations: int = 100
     k: int = 5
     seed: int = 0
@@ -72,16 +52,6 @@ class Outcome:
 
     def at_best(self, series: str) -> float:
         return self.record[series][self.record.best_iteration]
-
-
-def pick(names: Sequence[str]) -> dict[str, Contender]:
-    """Contenders by name, in the order given; InputError suggests the nearest name for an unknown one."""
-    unknown = [name for name in names if name not in CONTENDERS]
-    if unknown:
-        raise InputError(
-            f"unknown algorithm {unknown[0]!r}{nearest(unknown[0], CONTENDERS)}; there are {', '.join(CONTENDERS)}"
-        )
-    return {name: CONTENDERS[name] for name in names}
 
 
 Watch = Callable[[str, int, int], None]
@@ -109,10 +79,10 @@ def compare(
     if jobs > 1:
         yield from _side_by_side(Problem(x, t, classes, settings, folds), tasks, jobs, watch)
         return
+    warm()
     for name, number in tasks:
         outcome = run(Problem(x, t, classes, settings, folds), name, number, watch)
-        if outcome.record.stop_code == "interrupted":
-            raise KeyboardInterrupt
+        _finished(outcome.record)
         yield outcome
 
 
@@ -141,78 +111,97 @@ def run(problem: Problem, name: str, number: int, watch: Watch | None = None) ->
     contender = CONTENDERS[name]
     parts = {part: Patterns.prepared(x, t, preparation, rows) for part, rows in fold._asdict().items()}
     net, record = train(
-        network(contender, x.shape[1], preparation, settings, number),
+        network(contender, settings, x.shape[1], preparation, settings.seed + number),
         parts["train"],
         contender.algorithm,
         iterations=settings.iterations,
         validation=parts["validation"],
         test=parts["test"],
-        max_fail=settings.max_fail or max(settings.iterations, 1),
+        max_fail=settings.iterations + 1 if settings.max_fail is None else settings.max_fail,
+        seed=settings.seed,
         callback=None if watch is None else lambda *_: watch(name, number, 1),
     )
     if watch is not None:
         watch(name, number, settings.iterations - record.iterations)  # a run that stopped early is done, too
     rescale(record, preparation)
+    record.settings |= {"fold": number, "folds": settings.k, "start_seed": settings.seed + number}
     return Outcome(name, number, dataclasses.replace(net, preparation=preparation), record)
 
 
-def network(contender: Contender, n_inputs: int, preparation: Preparation, settings: Settings, number: int) -> Network:
-    """The starting network of a fold: the same hidden weights for all contenders."""
-    return Network.mlp(
-        n_inputs,
-        settings.hidden,
-        len(preparation.target_scale),
-        PiecewiseLinear(settings.start, settings.hinges) if contender.curves else settings.start,
-        loss="cross_entropy" if preparation.classes else "squared_error",
-        seed=settings.seed + number,
-    )
+def warm() -> None:
+    """Trains tiny networks, so that loading libraries and compiled curves does not count as the first algorithm's time."""
+    x = np.linspace(-1, 1, 16)[:, None]
+    preparation = Preparation.fit(x, x, targets="common")
+    for contender in CONTENDERS.values():
+        net = network(contender, Shape(hidden=(2,), hinges=3), 1, preparation, 0)
+        _finished(train(net, (x, x**2), contender.algorithm, iterations=1)[1])
 
 
-def rescale(record: Record, preparation: Preparation) -> None:
-    """Errors of a record to raw units of the targets, in place; cross-entropy has no units."""
-    if preparation.targets is None:
-        return
-    factor = float(preparation.target_scale[0]) ** 2
-    for name, values in record.series.items():
-        if name.endswith(("error", "objective")):
-            record.series[name] = [None if value is None else value * factor for value in values]
+def _finished(record: Record) -> None:
+    """KeyboardInterrupt where Ctrl-C ended the run, which `train` takes for the end of that run only."""
+    if record.stop_code == "interrupted":
+        raise KeyboardInterrupt
 
 
 def _side_by_side(problem: Problem, tasks: list[tuple[str, int]], jobs: int, watch: Watch | None) -> Iterator[Outcome]:
     """The runs in processes of their own, each with its share of the cores."""
     if isinstance(problem.x, np.memmap):
         raise InputError("processes can't share a table that is too large for memory: use one job")
-    threads = str(max(1, workers() // jobs))
-    with environment(OMP_NUM_THREADS=threads, OPENBLAS_NUM_THREADS=threads, MKL_NUM_THREADS=threads):
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(jobs, context, initializer=_share, initargs=(problem,)) as pool:
-            try:
-                for name, number, outcome in zip(*zip(*tasks, strict=True), pool.map(_run_shared, tasks), strict=True):
-                    if watch is not None:
-                        watch(name, number, problem.settings.iterations)
-                    yield outcome
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+    context = multiprocessing.get_context("spawn")
+    others = multiprocessing.active_children()
+    with ProcessPoolExecutor(min(jobs, len(tasks)), context, initializer=_share, initargs=(problem,)) as pool:
+        try:
+            with environment(max(1, workers() // jobs)), interrupts_ignored():
+                futures = [pool.submit(_run_shared, task) for task in tasks]  # starts the processes
+            for (name, number), future in zip(tasks, futures, strict=True):
+                outcome, notes = future.result()
+                for note in notes:
+                    warnings.warn(note)
+                if watch is not None:
+                    watch(name, number, problem.settings.iterations)
+                yield outcome
+        except BaseException:
+            for process in multiprocessing.active_children():
+                if process not in others:
+                    process.terminate()
+            raise
 
 
 _shared: list[Problem] = []  # in a worker process: the problem its runs share, so that it travels once
 
 
 def _share(problem: Problem) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends the workers
     _shared[:] = [problem]
+    tqdm.set_lock(threading.RLock())  # its usual lock is one of the system's, and stays behind where a process is ended
+    warm()
 
 
-def _run_shared(task: tuple[str, int]) -> Outcome:
-    return run(_shared[0], *task)
+def _run_shared(task: tuple[str, int]) -> tuple[Outcome, list[str]]:
+    """The outcome, and the warnings for the parent to give."""
+    with warnings.catch_warnings(record=True) as caught:
+        outcome = run(_shared[0], *task)
+    return outcome, [str(warning.message) for warning in caught]
 
 
 @contextlib.contextmanager
-def environment(**values: str) -> Iterator[None]:
-    """Environment variables for processes started inside."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
+def interrupts_ignored() -> Iterator[None]:
+    """Processes started inside ignore Ctrl-C, from their first line on: their parent gets it, too, and ends them."""
+    if threading.current_thread() is not threading.main_thread():  # elsewhere Python gives no signals
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def environment(threads: int) -> Iterator[None]:
+    """Processes started inside use so many threads each."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, str(threads)))
     try:
         yield
     finally:

@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import dataclasses
+import platform
 import sys
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pwl import page, plots
 from pwl.cli import shape, source
-from pwl.compare import CONTENDERS, Outcome, compare, data_folds, pick
+from pwl.compare import Outcome, Settings, compare, data_folds
+from pwl.contenders import CONTENDERS, pick
 from pwl.errors import InputError
-from pwl.report import summarise, table_text, write_results
-from pwl.write import write_atomic
+from pwl.report import (
+    ALWAYS,
+    check_ours,
+    earlier,
+    renewed,
+    summarise,
+    table_text,
+    targets_text,
+    write_results,
+)
+from pwl.version import VERSION
+from pwl.write import check_apart, check_writable, write_atomic
 
 HELP = "compare algorithms on the same data, folds and starting networks"
-DESCRIPTION = """Trains a network of the same start with each algorithm on each fold. Prints one table, and writes it to a folder
-with every run's record, pictures, and report.html, which holds all of it in one file.
+MEANING = """Errors E are squared errors summed over the targets, mean over the patterns, in the targets' raw units
+(cross-entropy for classes), of the network with the lowest validation error: mean +- standard deviation over the folds."""
+DESCRIPTION = f"""Trains a network of the same start with each algorithm on each fold. Prints one table, and writes it to a folder
+with every run's record, pictures, settings.json, and report.html, which holds all of it in one file. Results of an earlier
+comparison in that folder are replaced, other files are left alone.
 
-Errors are squared errors summed over the targets, mean over the patterns, in the targets' raw units (cross-entropy for
-classes), of the network with the lowest validation error: mean +- standard deviation over the folds."""
+{MEANING}
+{source.SCALES}"""
 EXAMPLES = """examples:
   pwl compare
   pwl compare airfoil --algorithms molf,adact --folds 10 --jobs 2
@@ -60,16 +81,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    settings = shape.settings(options, options.folds, options.max_fail)
     names = list(dict.fromkeys(options.algorithms.split(",")))
     pick(names)
-    if options.jobs < 1:
-        raise InputError(f"--jobs must be 1 or more, not {options.jobs}")
+    settings = Settings(
+        **vars(shape.shape(options)),
+        iterations=options.iterations,
+        k=options.folds,
+        seed=options.seed,
+        max_fail=options.max_fail,
+    )
+    if settings.k < 3:
+        raise InputError(
+            f"--folds must be 3 or more, not {settings.k}: one part tests, one validates, the others train"
+        )
+    shape.at_least(1, "--jobs", options.jobs)
     table = source.open_source(options)
-    folds = data_folds(table.t, settings)
-    shape.check_writable(options.out / "table.csv")
+    if settings.k > len(table.x):
+        raise InputError(f"--folds {settings.k} is more than the {len(table.x)} patterns of {table.name}")
+    check_folder(options)
     print(f"{table.summary()}; {settings.k} folds, {options.hidden} hidden units")
+    outcomes = finished(table, names, settings, options.jobs)
+    total = len(names) * settings.k
+    if outcomes:
+        write(table, outcomes, settings, facts(table, names, settings, f"{len(outcomes)} of {total}"), options.out)
+    return 0 if len(outcomes) == total else 130
 
+
+def check_folder(options: argparse.Namespace) -> None:
+    """InputError where the results can't be written, or would take the place of a file that is not ours, or is read."""
+    check_writable(options.out / "table.csv")
+    check_ours(options.out)
+    check_apart(Path(options.data), [options.out / name for name in (*ALWAYS, *earlier(options.out))])
+
+
+def finished(table: source.Source, names: list[str], settings: Settings, jobs: int) -> list[Outcome]:
+    """Runs the comparison; Ctrl-C ends it with what is finished by then."""
     outcomes: list[Outcome] = []
     with progress(len(names) * settings.k * settings.iterations) as bar:
 
@@ -78,24 +124,79 @@ def run(options: argparse.Namespace) -> int:
             bar.update(steps)
 
         try:
-            for outcome in compare(table.x, table.t, names, settings, table.classes, options.jobs, watch):
+            for outcome in compare(table.x, table.t, names, settings, table.classes, jobs, watch):
+                outcome.record.settings["data"] = table.name
                 outcomes.append(outcome)
         except KeyboardInterrupt:
-            print("pwl: interrupted; what is finished follows", file=sys.stderr)
-    if not outcomes:
-        return 130
+            follows = "what is finished follows" if outcomes else "no run was finished"
+            print(f"pwl: interrupted; {follows}", file=sys.stderr)
+    return outcomes
+
+
+def write(
+    table: source.Source, outcomes: list[Outcome], settings: Settings, about: dict[str, Any], folder: Path
+) -> None:
+    """Prints the table and leaves everything in the folder."""
     rows = summarise(outcomes)
-    print(table_text(rows))
-    write_results(options.out, rows, outcomes)
-    pictures = plots.draw(
-        outcomes, table.x, table.t, folds, options.out, names={"targets": table.target_names, "classes": table.classes}
-    )
-    report = options.out / "report.html"
-    write_atomic(
-        report, page.page(f"pwl compare: {table.name}", [table.summary(), *DESCRIPTION.split("\n\n")], rows, pictures)
-    )
-    print(f"table, records and pictures: {options.out}; all in one file: {report}")
-    return 0 if len(outcomes) == len(names) * settings.k else 130
+    folds = data_folds(table.t, settings)
+    text = table_text(rows)
+    if len(table.target_names) > 1:
+        text += "\n\n" + targets_text(outcomes, table.x, table.t, folds, table.target_names)
+    names = {"targets": table.target_names, "classes": table.classes}
+    title = f"pwl compare: {table.name}"
+    with renewed(folder, about) as room:
+        write_results(room, rows, text, outcomes)
+        print(text)
+        with note("drawing pictures"):
+            pictures = plots.draw(outcomes, table.x, table.t, folds, room, names=names)
+            write_atomic(room / "report.html", page.page(title, introduction(about), rows, pictures))
+    print(f"table, records and pictures: {folder}; all in one file: {folder / 'report.html'}")
+
+
+def facts(table: source.Source, names: list[str], settings: Settings, finished: str) -> dict[str, Any]:
+    """How a comparison was made, for those who read its results later."""
+    shared = dataclasses.asdict(settings)
+    return {
+        "data": table.summary(),
+        "algorithms": names,
+        "folds": shared.pop("k"),
+        **shared,
+        "runs_finished": finished,
+        "date": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "versions": {"pwl": VERSION, "python": platform.python_version(), "numpy": np.__version__},
+    }
+
+
+def introduction(about: dict[str, Any]) -> list[str]:
+    """The facts as lines to read."""
+
+    def words(value: Any) -> str:
+        if isinstance(value, dict):
+            return ", ".join(f"{name} {version}" for name, version in value.items())
+        return (
+            ", ".join(map(str, value))
+            if isinstance(value, (list, tuple))
+            else ("none" if value is None else str(value))
+        )
+
+    return [
+        about["data"],
+        "; ".join(f"{name.replace('_', ' ')}: {words(about[name])}" for name in list(about)[1:]),
+        MEANING,
+    ]
+
+
+@contextlib.contextmanager
+def note(words: str) -> Iterator[None]:
+    """Says on a terminal what is done meanwhile; the words are gone at the end."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    print(f"{words} ...", end="\r", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        print(" " * (len(words) + 4), end="\r", file=sys.stderr, flush=True)
 
 
 def progress(total: int) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pwl import data
+from pwl.text_table import aligned
 
 HELP = "the named data sets: which are here, which can be fetched, sizes, licences"
 DESCRIPTION = """Lists the data sets that commands and pwl.data.load know by name. Files lie in the folder that
@@ -35,8 +36,6 @@ def run(options: argparse.Namespace) -> int:
         )
         for row in rows
     ]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    for line in lines:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    print(aligned(lines))
     print(f"folder: {data.data_home()}")
     return 0

@@ -70,7 +70,7 @@ def training(saved: Saved) -> list[str]:
     if record is None:
         return ["no record was saved with this network"]
     best = record.best_iteration
-    lines = [f"{name}: {value}" for name, value in record.settings.items()]
+    lines = [f"{name.replace('_', ' ')}: {value}" for name, value in record.settings.items()]
     lines.append(
         f"iterations: {record.iterations}, best {best}; {record['seconds'][-1]:.2f} s; stopped: {record.stop_reason}"
     )

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
+import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from tqdm import tqdm
+
 from pwl import __version__
 from pwl.errors import InputError
+from pwl.suggest import nearest
 
 COMMANDS = ("compare", "train", "predict", "info", "check", "data")
 
@@ -27,9 +31,8 @@ class Parser(argparse.ArgumentParser):
     def suggest(self, unknown: Sequence[str]) -> NoReturn:
         wrong = next((word for word in unknown if word.startswith("-")), unknown[0])
         options = [option for action in self._actions for option in action.option_strings]
-        close = difflib.get_close_matches(wrong.split("=")[0], options, n=1)
-        hint = f", did you mean {close[0]}?" if close else ""
-        self.error(f"{'unknown option' if wrong.startswith('-') else 'unexpected argument'} {wrong}{hint}")
+        kind = "unknown option" if wrong.startswith("-") else "unexpected argument"
+        self.error(f"{kind} {wrong}{nearest(wrong.split('=')[0], options)}")
 
 
 def build() -> tuple[Parser, dict[str, Parser]]:
@@ -49,27 +52,44 @@ def build() -> tuple[Parser, dict[str, Parser]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command. Returns the exit status: 0, 1 where a check failed, 2 for bad input, 130 after Ctrl-C."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        parser, commands = build()
-        if not arguments:
-            parser.print_help()
-            return 0
-        if arguments[0] not in COMMANDS and not arguments[0].startswith("-"):
-            close = difflib.get_close_matches(arguments[0], COMMANDS, n=1)
-            hint = f", did you mean {close[0]!r}?" if close else ""
-            raise InputError(f"unknown command {arguments[0]!r}{hint}; there are {', '.join(COMMANDS)}")
-        options, unknown = parser.parse_known_args(arguments)
-        if unknown:
-            commands.get(options.command, parser).suggest(unknown)
-        return importlib.import_module(f"pwl.cli.{options.command}").run(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = note
+            try:
+                return command(list(sys.argv[1:] if arguments is None else arguments))
+            finally:
+                sys.stdout.flush()  # now, so that a closed pipe is met here
     except InputError as wrong:
         print(f"pwl: {wrong}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("pwl: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read the output has seen enough, as in pwl info NET | head -1
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as failure:
         name = f": {failure.filename}" if failure.filename else ""
         print(f"pwl: {failure.strerror or failure}{name}", file=sys.stderr)
         return 2
+
+
+def command(arguments: list[str]) -> int:
+    """Parses the command line and runs its command; gives the exit status."""
+    parser, commands = build()
+    if not arguments:
+        parser.print_help()
+        return 0
+    if arguments[0] not in COMMANDS and not arguments[0].startswith("-"):
+        raise InputError(
+            f"unknown command {arguments[0]!r}{nearest(arguments[0], COMMANDS)}; there are {', '.join(COMMANDS)}"
+        )
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        commands.get(options.command, parser).suggest(unknown)
+    return importlib.import_module(f"pwl.cli.{options.command}").run(options)
+
+
+def note(message: Warning | str, *rest: Any, **more: Any) -> None:
+    """A warning as a sentence on standard error, above a progress bar if there is one; Python gives equal ones once."""
+    tqdm.write(f"pwl: note: {message}", file=sys.stderr)

@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from pwl import data
-from pwl.cli.shape import check_writable
+from pwl.cli.source import add_delimiter, named
+from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
 from pwl.save import Saved, load
-from pwl.write import write_atomic
+from pwl.suggest import nearest
+from pwl.write import check_apart, check_writable, write_atomic
 
 HELP = "predict with a saved network: a table in, a table out, in raw units"
 DESCRIPTION = """Reads a table that has the columns the network was trained on, found by their names whatever
@@ -27,23 +29,24 @@ EXAMPLES = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("net", help="a network that pwl train saved")
-    parser.add_argument("data", help="a table: CSV, .npy or .npz")
+    parser.add_argument("data", help="a table (CSV, .npy, .npz) or a named set, see pwl data")
     parser.add_argument("--probabilities", action="store_true", help="a column for each class instead of the class")
-    parser.add_argument("--delimiter", help="between columns, where guessing goes wrong")
+    add_delimiter(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="CSV file (default: standard output)")
 
 
 def run(options: argparse.Namespace) -> int:
-    saved = load(options.net)
     if options.out is not None:
+        check_apart(options.out, [options.net, options.data])
         check_writable(options.out)
-    if saved.schema is not None:
-        x = data.read_inputs(options.data, saved.schema, delimiter=options.delimiter)
-    else:
+    saved = load(options.net)
+    if saved.schema is None:
         raise InputError(
             f"{options.net} does not know its table's columns: it was saved from Python; use net.predict(x) there"
         )
-    heads, values = predictions(saved, x, options.probabilities)
+    if options.probabilities and not saved.net.loss.classes:
+        raise InputError(f"--probabilities is for classes; {options.net} predicts numbers")
+    heads, values = predictions(saved, inputs(saved.schema, options), options.probabilities)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(heads)
@@ -53,6 +56,20 @@ def run(options: argparse.Namespace) -> int:
     else:
         write_atomic(options.out, text.getvalue())
     return 0
+
+
+def inputs(schema: data.Schema, options: argparse.Namespace) -> np.ndarray:
+    """Inputs (Nv, N) in the network's order, from a table or a named set."""
+    if options.data not in DATA_SETS:
+        return data.read_inputs(options.data, schema, delimiter=options.delimiter)
+    if options.delimiter is not None:
+        raise InputError(f"--delimiter is for tables; {options.data} is a named set")
+    table = named(options.data)
+    known = table.schema.input_names
+    for name in schema.input_names:
+        if name not in known:
+            raise InputError(f"{options.data} has no input {name!r}{nearest(name, known)}, which {options.net} needs")
+    return table.x[:, [known.index(name) for name in schema.input_names]]
 
 
 def predictions(saved: Saved, x: np.ndarray, probabilities: bool) -> tuple[list[str], np.ndarray]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from pwl.activations import FIXED
 from pwl.compare import Settings
+from pwl.contenders import Shape
 from pwl.errors import InputError
 from pwl.suggest import nearest
-from pwl.write import write_atomic
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,25 +33,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def settings(options: argparse.Namespace, k: int, max_fail: int | None) -> Settings:
-    """Settings from the options; InputError for what can't be."""
+def shape(options: argparse.Namespace) -> Shape:
+    """The network's shape from the options; InputError for it, or a training, that can't be."""
     if options.start not in FIXED:
         raise InputError(
             f"--start {options.start!r} is unknown{nearest(options.start, FIXED)}; there are {', '.join(FIXED)}"
         )
-    if options.seed < 0:
-        raise InputError(f"--seed must be 0 or more, not {options.seed}")
-    if options.iterations < 1:
-        raise InputError(f"--iterations must be 1 or more, not {options.iterations}")
-    return Settings(
-        hidden=whole_numbers(options.hidden, "--hidden"),
-        start=options.start,
-        hinges=options.hinges,
-        iterations=options.iterations,
-        k=k,
-        seed=options.seed,
-        max_fail=max_fail,
-    )
+    at_least(0, "--seed", options.seed)
+    at_least(1, "--iterations", options.iterations)
+    at_least(1, "--max-fail", options.max_fail)
+    found = Shape(whole_numbers(options.hidden, "--hidden"), options.start, options.hinges)
+    found.activation(curves=True)  # refuses what hinges can't be
+    return found
+
+
+def at_least(least: float, option: str, value: float | None) -> None:
+    if value is not None and not value >= least:
+        raise InputError(f"{option} must be {least} or more, not {value}")
 
 
 def whole_numbers(text: str, option: str) -> tuple[int, ...]:
@@ -66,12 +63,3 @@ def whole_numbers(text: str, option: str) -> tuple[int, ...]:
             f"{option} wants whole numbers, 1 or more, with commas between them, such as 20 or 20,10, not {text!r}"
         )
     return found
-
-
-def check_writable(path: Path) -> None:
-    """InputError now rather than after the training, where a file could not be written to `path`."""
-    if path.is_dir():
-        raise InputError(f"{path} is a folder, a file was wanted")
-    trial = path.parent / f".{path.name}.trial"
-    write_atomic(trial, b"")
-    trial.unlink()

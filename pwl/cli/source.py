@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pwl import data
+from pwl.data.arrays import is_array_file
+from pwl.data.columns import check_path
+from pwl.data.delimited import sniff
 from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
 from pwl.suggest import nearest
+
+DEFAULT = "concrete"
+SCALES = """Several targets are scaled by one common factor, so that those of large numbers count most: bring targets that
+matter equally to like sizes. Each target's own RMSE (in its unit) and R^2 are printed as well."""
+TABLE_OPTIONS = {"target": None, "drop": None, "task": "auto", "delimiter": None, "header": None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,28 +44,45 @@ class Source:
             what = f"{len(self.classes)} classes of {self.target_names[0]}"
         else:
             what = f"target{'s' if len(self.target_names) > 1 else ''} {', '.join(self.target_names)}"
-        return f"{self.name}: {len(self.x)} patterns, {self.x.shape[1]} inputs, {what}"
+        return f"{self.name}: {counted(len(self.x), 'pattern')}, {self.inputs()}, {what}"
+
+    def inputs(self) -> str:
+        """How many inputs, and which of them stand for the words of one column."""
+        words = [c for c in self.schema.inputs if c.categories is not None]
+        parts = [f"{len(c.expanded)}{'' if i else ' of them'} from {c.name}" for i, c in enumerate(words)]
+        return ", ".join([counted(self.x.shape[1], "input"), *parts])
+
+
+def counted(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data",
         nargs="?",
-        default="concrete",
+        default=DEFAULT,
         help="a table (CSV, .npy, .npz) or a named set, see pwl data (default: %(default)s)",
     )
     group = parser.add_argument_group("tables")
     group.add_argument(
-        "--target", nargs="+", action="extend", metavar="COLUMN", help="names or numbers, from 1; default: the last"
-    )
-    group.add_argument("--drop", nargs="+", action="extend", metavar="COLUMN", default=[], help="columns to leave out")
+        "--target", nargs="+", action="extend", metavar="COLUMN",
+        help="names or numbers, from 1, with blanks or commas between them; default: the last",
+    )  # fmt: skip
+    group.add_argument("--drop", nargs="+", action="extend", metavar="COLUMN", help="columns to leave out")
     group.add_argument(
         "--task", choices=("auto", "regression", "classification"), default="auto",
         help="auto: text is classes, numbers are regression; classification: whole numbers are classes",
     )  # fmt: skip
-    group.add_argument("--delimiter", help="between columns, where guessing goes wrong")
+    add_delimiter(group)
     group.add_argument(
         "--header", action=argparse.BooleanOptionalAction, default=None, help="whether the first line names the columns"
+    )
+
+
+def add_delimiter(group: Any) -> None:
+    group.add_argument(
+        "--delimiter", metavar="C", help=r"character between columns, where guessing goes wrong; \t is a tab"
     )
 
 
@@ -63,17 +90,43 @@ def open_source(options: argparse.Namespace) -> Source:
     """The data that the options name; InputError says what is wrong with them."""
     name = options.data
     if name in DATA_SETS:
-        if options.target or options.drop:
-            raise InputError(f"--target and --drop are for tables; the named set {name} has its targets already")
+        check_named(name, options)
         return named(name)
     if not Path(name).exists() and not Path(name).suffix:
         raise InputError(
             f"{name!r} is neither a file nor a named set{nearest(name, DATA_SETS)}; pwl data lists the sets"
         )
     table = data.read_table(
-        name, options.target, task=options.task, drop=options.drop, header=options.header, delimiter=options.delimiter
+        name,
+        columns(name, options.target, options) or None,
+        task=options.task,
+        drop=columns(name, options.drop, options),
+        header=options.header,
+        delimiter=options.delimiter,
     )
     return Source(Path(name).stem, table.x, table.t, table.schema, table.class_names)
+
+
+def check_named(name: str, options: argparse.Namespace) -> None:
+    """InputError for options that a named set has no use for, and where an option has swallowed the file."""
+    for option in ("target", "drop"):
+        swallowed = (getattr(options, option) or [""])[-1]
+        if name == DEFAULT and Path(swallowed).is_file():
+            raise InputError(
+                f"--{option} took {swallowed} for a column: write the file before it, {swallowed} --{option} ..."
+            )
+    for option, unset in TABLE_OPTIONS.items():
+        if getattr(options, option) not in (unset, None):
+            raise InputError(f"--{option} is for tables; {name} is a named set and has its columns already")
+
+
+def columns(name: str, words: Sequence[str] | None, options: argparse.Namespace) -> list[str]:
+    """Column names: "a,b" names two columns, unless the file has one of that very name."""
+    if not any("," in word for word in words or ()):
+        return list(words or ())
+    path = check_path(name)
+    known = () if is_array_file(path) else sniff(path, delimiter=options.delimiter, header=options.header).names
+    return [part.strip() for word in words or () for part in ([word] if word in known else word.split(","))]
 
 
 def named(name: str) -> Source:

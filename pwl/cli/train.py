@@ -10,24 +10,29 @@ import numpy as np
 
 from pwl.checkpoint import Checkpoint
 from pwl.cli import shape, source
-from pwl.compare import CONTENDERS, network, pick, rescale
+from pwl.contenders import CONTENDERS, network, pick, rescale
 from pwl.data.rows import Rows
 from pwl.errors import InputError
 from pwl.patterns import Patterns
 from pwl.preparation import Preparation
+from pwl.report import target_errors
 from pwl.save import save
 from pwl.train import train
+from pwl.write import check_apart, check_writable
 
 HELP = "train a network on a table and save it"
-DESCRIPTION = """Trains one network and saves it with its preparation, the table's columns and its training record.
+DESCRIPTION = f"""Trains one network and saves it with its preparation, the table's columns and its training record.
 
 A part of the patterns, drawn by the seed, validates: the network saved is the one with the lowest validation error. While
 it runs, a checkpoint stands beside the network's file; after a crash or Ctrl-C the same command with --resume goes on from
-there to the same bits, and with more --iterations it goes on from where a finished run ended."""
+there to the same bits. With more --iterations, or a larger --max-fail where that ended it, it goes on from where a finished
+run ended; who does not want that may delete the checkpoint once the run is done.
+
+{source.SCALES}"""
 EXAMPLES = """examples:
   pwl train
   pwl train houses.csv --target price --out houses.safetensors
-  pwl train houses.csv --target price --out houses.safetensors --iterations 300 --resume
+  pwl train houses.csv --target price --out houses.safetensors --iterations 300 --max-fail 60 --resume
 """
 
 
@@ -59,43 +64,67 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    settings = shape.settings(options, 1, options.max_fail)
+    shaped = shape.shape(options)
     contender = pick([options.algorithm])[options.algorithm]
     if not 0 <= options.validation < 1:
         raise InputError(f"--validation is a share of the patterns in [0, 1), not {options.validation}")
-    shape.check_writable(options.out)
+    shape.at_least(0, "--max-seconds", options.max_seconds)
+    shape.at_least(0, "--checkpoint-seconds", options.checkpoint_seconds)
     checkpoint = Path(f"{options.out}.checkpoint")
+    for path in (options.out, checkpoint):
+        check_apart(path, [options.data])
+        check_writable(path)
     if options.resume and not checkpoint.exists():
         raise InputError(f"there is no checkpoint {checkpoint} to resume from: run without --resume")
     table = source.open_source(options)
     print(f"{table.summary()}; {options.hidden} hidden units, {options.algorithm}")
 
-    held_out, kept = split(len(table.x), options.validation, settings.seed)
+    held_out, kept = split(len(table.x), options.validation, options.seed)
     preparation = Preparation.fit(Rows(table.x, kept), Rows(table.t, kept), targets="common", classes=table.classes)
+    steps: list[None] = []
     net, record = train(
-        network(contender, table.x.shape[1], preparation, settings, 0),
+        network(contender, shaped, table.x.shape[1], preparation, options.seed),
         Patterns.prepared(table.x, table.t, preparation, kept),
         contender.algorithm,
-        iterations=settings.iterations,
+        iterations=options.iterations,
         validation=Patterns.prepared(table.x, table.t, preparation, held_out) if len(held_out) else None,
         max_fail=options.max_fail,
         max_seconds=options.max_seconds,
+        callback=lambda *_: steps.append(None),
         checkpoint=Checkpoint(checkpoint, options.checkpoint_seconds),
         resume=checkpoint if options.resume else None,
         progress=True,
+        seed=options.seed,
     )
     rescale(record, preparation)
-    save(dataclasses.replace(net, preparation=preparation), options.out, record, table.schema)
+    record.settings |= {
+        "data": table.name,
+        "validation": f"{len(held_out)} of {len(table.x)} patterns, drawn by the seed",
+        "start_seed": options.seed,
+    }
+    net = dataclasses.replace(net, preparation=preparation)
+    save(net, options.out, record, table.schema)
+    if options.resume and not steps:
+        print(f"nothing was left to do: {checkpoint} holds a run that has reached its end")
     best = record.best_iteration
     errors = [f"{name.replace('_', ' ')} {record[name][best]:.6g}" for name in record.series if name.endswith("error")]
     print(f"best of {record.iterations} iterations: {best}; {', '.join(errors)}")
+    if len(table.target_names) > 1 and len(held_out):
+        for name, (rmse, r2) in zip(
+            table.target_names, target_errors(table.t[held_out], net.predict(table.x[held_out])), strict=True
+        ):
+            print(f"validation of {name}: RMSE {rmse:.6g}, R^2 {r2:.4f}")
     print(f"stopped: {record.stop_reason}")
     print(f"saved: {options.out}")
     return 130 if record.stop_code == "interrupted" else 0
 
 
 def split(n: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted rows held out for validation, and the others."""
+    """Sorted rows held out for validation, and the others; InputError where either are too few."""
     order = np.random.default_rng(seed).permutation(n)
     count = round(share * n)
+    if share and not count:
+        raise InputError(f"--validation {share} of {n} patterns is none: take a larger share, or 0 to validate on none")
+    if n - count < 2:
+        raise InputError(f"--validation {share} leaves {n - count} of {n} patterns to train: take a smaller share")
     return np.sort(order[:count]), np.sort(order[count:])
