@@ -292,7 +292,7 @@ def transposed(net: Network, saved: tuple[Any, ...], key: str, u: np.ndarray) ->
     """J'u of one parameter of the body, for u (Nv, M) at the outputs."""
     layer, name = key.split(".")
     index = int(layer)
-    g = net.backpropagate(saved, u, index)[0]
+    g = net.backpropagate(saved, u, (index,))[index]
     p, b = net.layer_parameters[index], net.layer_buffers[index]
     return net.layers[index].gradient(p, b, saved[index], g)[name]
 

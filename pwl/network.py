@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -340,16 +340,19 @@ class Network:
         saved, o = self.body(x, down_to)
         return Signals(x, saved, o, self.head(self.W_o, x, o))
 
-    def backpropagate(self, saved: tuple[Any, ...], v: Array, down_to: int = 0) -> list[Array]:
-        """v (Nv, M) at the outputs carried back to the output of each layer from the last to `down_to`, Eq. (18)."""
+    def backpropagate(self, saved: tuple[Any, ...], v: Array, wanted: Collection[int]) -> dict[int, Array]:
+        """v (Nv, M) at the outputs carried back to the outputs of the layers wanted, by layer index, Eq. (18)."""
         xp = array_namespace(v)
         g = v @ self.W_oh if self.n_outputs > 1 else v * self.W_oh  # an outer product: BLAS takes five times as long
         g = xp.reshape(g, (v.shape[0], *self.layout.shapes[-1]))
-        found = [g]
-        for index in range(len(self.layers) - 1, down_to, -1):
-            g = self.layers[index].backward(self.layer_parameters[index], self.layer_buffers[index], saved[index], g)
-            found.append(g)
-        return found[::-1]
+        found, lowest = {}, min(wanted)
+        for index in range(len(self.layers) - 1, lowest - 1, -1):
+            if index in wanted:
+                found[index] = g if index == lowest else +g  # a copy: layers overwrite what they are given
+            if index > lowest:
+                p, b = self.layer_parameters[index], self.layer_buffers[index]
+                g = self.layers[index].backward(p, b, saved[index], g)
+        return found
 
     def tangent(self, saved: tuple[Any, ...], direction: Mapping[str, Array]) -> Array:
         """dy (Nv, M), the change of the outputs along parameter directions of the body by slot key."""

@@ -16,7 +16,7 @@ from pwl.network import Network, check_finite
 from pwl.threads import ordered_map
 
 BLOCK_BYTES = 256 * 2**20  # work arrays of all blocks at once
-CACHE_BYTES = 32 * 2**20  # work arrays of one block: larger ones leave the cache, smaller ones cost more calls
+CACHE_BYTES = 24 * 2**20  # work arrays of one block: larger ones leave the cache, smaller ones cost more calls
 RUNS = 64  # runs of blocks that threads share out among themselves
 SHARES = 8  # of the bound, one for a block: several are under way, whatever the number of threads
 

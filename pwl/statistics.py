@@ -44,12 +44,10 @@ def gradient(keys: tuple[str, ...]) -> Statistic:
         signals = net.forward(x, layers[0] if layers else len(net.layers))
         d = weighted(net.loss.d(signals.y, t), w)
         G = {HEAD: d.T @ net.basis(x, signals.o)} if HEAD in keys else {}
-        backward = net.backpropagate(signals.saved, d, layers[0]) if layers else []
-        for index, g in enumerate(backward, len(net.layers) - len(backward)):
-            if index in layers:
-                p, b = net.layer_parameters[index], net.layer_buffers[index]
-                found = net.layers[index].gradient(p, b, signals.saved[index], g)
-                G |= {f"{index}.{name}": value for name, value in found.items()}
+        for index, g in net.backpropagate(signals.saved, d, layers).items() if layers else ():
+            p, b = net.layer_parameters[index], net.layer_buffers[index]
+            found = net.layers[index].gradient(p, b, signals.saved[index], g)
+            G |= {f"{index}.{name}": value for name, value in found.items()}
         return scores(net, signals.y, t, w), *(G[key] for key in keys)
 
     return Statistic(compute)
@@ -167,11 +165,10 @@ def many_layers(net: Network, direction: Mapping[str, Array], x: Array, w: Array
         index, name = layer_of(key), key.split(".")[1]
         p, b = net.layer_parameters[index], net.layer_buffers[index]
         own.append((index, net.layers[index].tangent(p, b, signals.saved[index], {name: D}, None)))
-    lowest = min(index for index, _ in own)
     H = 0
     for v in net.loss.roots(signals.y):
-        g = net.backpropagate(signals.saved, v, lowest)
-        r = xp.concat([_over_pixels(g[index - lowest] * U) for index, U in own], axis=1)
+        g = net.backpropagate(signals.saved, v, {index for index, _ in own})
+        r = xp.concat([_over_pixels(g[index] * U) for index, U in own], axis=1)
         H = H + gram(r, w)
     return H
 

@@ -42,13 +42,16 @@ class Fixed:
         return Activated(n, None)
 
     def backward(self, p: dict, b: dict, saved: Activated, g: Array) -> Array:
-        return g * saved.slope
+        g *= saved.slope
+        return g
 
     def gradient(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:
         return {}
 
     def tangent(self, p: dict, b: dict, saved: Activated, d: dict, dn: Array | None) -> Array | None:
-        return None if dn is None else saved.slope * dn
+        if dn is not None:
+            dn *= saved.slope
+        return dn
 
     def to_dict(self) -> dict[str, Any]:
         return {"name": self.name}

@@ -125,17 +125,19 @@ class PiecewiseLinear:
         return Activated(n, None)
 
     def backward(self, p: dict, b: dict, saved: Activated, g: Array) -> Array:
-        return g * saved.slope
+        g *= saved.slope
+        return g
 
     def gradient(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:
         return {"A": engine(g).scatter(_rows(saved.n), self.grid(b), _rows(g))}
 
     def tangent(self, p: dict, b: dict, saved: Activated, d: dict, dn: Array | None) -> Array | None:
-        do = None if dn is None else saved.slope * dn
-        if "A" in d:  # o is linear in A: the direction is evaluated like a curve
-            change = self._value(saved.n, b, d["A"])
-            do = change if do is None else do + change
-        return do
+        if dn is not None:
+            dn *= saved.slope
+        if "A" not in d:
+            return dn
+        change = self._value(saved.n, b, d["A"])  # o is linear in A: the direction is evaluated like a curve
+        return change if dn is None else dn + change
 
     def _value(self, n: Array, b: dict, A: Array) -> Array:
         return _reshaped(engine(n).value(_rows(n), self.grid(b), A), n)

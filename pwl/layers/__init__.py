@@ -7,9 +7,10 @@ can hold the parameters of the whole network. Every layer answers the same calls
 - `apply(p, b, x)`             output alone
 - `forward(p, b, x)`           output and what is saved for the calls below
 - `keep(p, b, x)`              what is saved alone, and only as much as `gradient` and the layer's own tangent need
-- `backward(p, b, saved, g)`   g at the output -> g at the input, Eq. (18)
+- `backward(p, b, saved, g)`   g at the output -> g at the input, Eq. (18); may overwrite g
 - `gradient(p, b, saved, g)`   g at the output, summed over patterns for each parameter, Eqs. (16), (17)
-- `tangent(p, b, saved, d, dx)`  change of the output along parameter directions d and input change dx (None: zero)
+- `tangent(p, b, saved, d, dx)`  change of the output along parameter directions d and input change dx (None: zero); may
+  overwrite dx
 
 `kind` is "map" for layers that mix inputs by weights W, "activation" for those that act on each unit by itself.
 """
