@@ -376,3 +376,20 @@ def test_missing_matplotlib_is_said(monkeypatch, tmp_path):
     for draw in (lambda: plots.errors(record_of([2.0, 1.0])), lambda: plots.draw([], X, T, [], tmp_path)):
         with pytest.raises(InputError, match=re.escape("pictures need matplotlib: pip install matplotlib")):
             draw()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "labels"), [(2e6, 7e7, ["3e6", "1e7", "3e7"]), (1.5e6, 4e6, ["2e6", "3e6", "4e6"])]
+)
+def test_long_numbers_on_a_short_axis_do_not_run_into_one_another(low, high, labels):
+    from pwl.plots.figure import panels
+    from pwl.plots.ticks import plain_ticks
+
+    figure, (ax,) = panels(1, 1, 3, 3)
+    ax.set_xscale("log")
+    ax.set_xlim(low, high)
+    plain_ticks(ax.xaxis)
+    figure.draw_without_rendering()
+    shown = [tick.label1.get_text() for tick in ax.xaxis.get_major_ticks() if low <= tick.get_loc() <= high]
+    assert shown == labels
+    assert not any(tick.label1.get_text() for tick in ax.xaxis.get_minor_ticks())
