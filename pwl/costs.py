@@ -84,11 +84,6 @@ def _back(net: Network) -> int:
     return net.n_outputs * net.n_features + sum(units * inputs for units, inputs in _maps(net)[1:])
 
 
-def own_error(net: Network, Nv: int) -> float:
-    """One evaluation of E."""
-    return Nv * (_body(net) + _head(net))
-
-
 def own_gradient(net: Network, Nv: int) -> float:
     """E and G of the hidden weights."""
     return Nv * (_body(net) + _head(net) + _back(net) + _body(net))
