@@ -6,7 +6,7 @@ import argparse
 import importlib
 from pathlib import Path
 
-NAMES = ("curves", "iteration", "kernels", "readme", "scale")
+NAMES = ("curves", "iteration", "kernels", "precision", "readme", "scale", "threads")
 
 
 def main() -> None:

@@ -15,6 +15,8 @@ STOP_REASONS = {
     "goal": "the training error reached the goal",
     "max_seconds": "the time asked for is over",
     "callback": "the callback asked to stop",
+    "no_descent": "no step along the direction lowers the error",
+    "mu_max": "no damping up to mu_max lowers the error",
     "interrupted": "interrupted from the keyboard",
     "non_finite": "a number became infinite or NaN; the last finite network was kept",
 }

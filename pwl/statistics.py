@@ -110,23 +110,31 @@ def net_range(layer: int) -> tuple[Statistic, Statistic]:
 
 
 def line_curvature(direction: Mapping[str, Array]) -> Statistic:
-    """(h,): sum of dy' S dy along a direction of the body's parameters, the E'' of Eqs. (20), (24)."""
-    lowest = min(map(layer_of, direction))
+    """(h,): sum of dy' S dy along a direction of some or all parameters, the E'' of Eqs. (20), (24), (39)."""
+    body = {key: d for key, d in direction.items() if key != HEAD}
+    if HEAD in direction or not body:
+        return Statistic(lambda net, x, t, w: (_line(net, x, w, body, direction.get(HEAD)),))
+    lowest = min(map(layer_of, body))
 
     def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
-        xp = array_namespace(net.theta)
-        if (
-            net.loss.quadratic and lowest == len(net.layers) - 1
-        ):  # S is constant and nothing lies above: no output is needed
-            p, b = net.layer_parameters[lowest], net.layer_buffers[lowest]
-            kept = net.layers[lowest].keep(p, b, net.input_of(lowest, x))
-            y = dy = net.tangent((None,) * lowest + (kept,), direction)
-        else:
-            signals = net.forward(x, lowest)
-            y, dy = signals.y, net.tangent(signals.saved, direction)
-        return (xp.sum(weighted(net.loss.quadratic_form(y, dy), w)),)
+        if not (net.loss.quadratic and lowest == len(net.layers) - 1):
+            return (_line(net, x, w, body, None),)
+        # S is constant and nothing lies above: no output is needed
+        p, b = net.layer_parameters[lowest], net.layer_buffers[lowest]
+        kept = net.layers[lowest].keep(p, b, net.input_of(lowest, x))
+        dy = net.tangent((None,) * lowest + (kept,), body)
+        return (array_namespace(dy).sum(weighted(net.loss.quadratic_form(dy, dy), w)),)
 
     return Statistic(compute)
+
+
+def _line(net: Network, x: Array, w: Array | None, body: Mapping[str, Array], D_o: Array | None) -> Array:
+    """Sum of dy' S dy along directions of the body's parameters and, if given, D_o of the output weights."""
+    signals = net.forward(x, min(map(layer_of, body), default=len(net.layers)))
+    dy = net.tangent(signals.saved, body) if body else 0
+    if D_o is not None:
+        dy = dy + net.head(D_o, x, signals.o)
+    return array_namespace(x).sum(weighted(net.loss.quadratic_form(signals.y, dy), w))
 
 
 def layer_of(key: str) -> int:

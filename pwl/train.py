@@ -63,6 +63,10 @@ def train(
     check_seed(seed)
     patterns, others = _checked(net, data, {"validation": validation, "test": test})
     _check_settings(iterations, batch_size, max_fail, min_grad, goal, max_seconds, len(patterns))
+    if batch_size is not None and getattr(algorithm, "full_batch", False):
+        raise InputError(
+            f"{type(algorithm).__name__} needs all patterns in every step: leave batch_size out, or use pwl.Adam or pwl.SGD"
+        )
     writer = Checkpoint(checkpoint) if isinstance(checkpoint, (str, os.PathLike)) else checkpoint
     limits = Limits(iterations, max_fail if validation is not None else None, min_grad, goal, max_seconds)
     job = Job(patterns, others, algorithm, batch_size, seed, time.perf_counter())
@@ -99,6 +103,11 @@ class Job:
     @property
     def penalties(self) -> Penalties:
         return getattr(self.algorithm, "penalties", Penalties())
+
+    @property
+    def watched(self) -> str:
+        """The series whose lowest value names the best network where there are no validation data."""
+        return getattr(self.algorithm, "watched", "error")
 
     def first(self, net: Network) -> Run:
         """The run before its first iteration: network initialised, row 0 of the record."""
@@ -137,8 +146,11 @@ class Job:
         if not (math.isfinite(row["error"]) and math.isfinite(row["objective"])):
             record.stop("non_finite", f"in iteration {record.iterations + 1}")
             return run
+        stop = info.pop("stop", None)
         record.append({**row, **info})
-        watched = record["validation_error" if "validation" in self.others else "error"]
+        if stop is not None:
+            record.stop(*stop)
+        watched = record["validation_error" if "validation" in self.others else self.watched]
         if not watched[-1] < watched[record.best_iteration]:
             return Run(net, run.best, state, record, spent)
         record.best_iteration = record.iterations

@@ -1,0 +1,32 @@
+"""Methods that move all weights at once: which parameters, and E and their gradient as one vector in one pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pwl.network import HEAD, Network
+from pwl.patterns import Patterns
+from pwl.penalties import Penalties
+from pwl.statistics import gradient
+
+
+def trained(net: Network, train_curves: bool) -> tuple[str, ...]:
+    """Slot keys of all weights and, if asked for, of the curves' ordinates, in the order of theta."""
+    kinds = ("map", "activation") if train_curves else ("map",)
+    wanted = {key for kind in kinds for key in net.keys(kind)} | {HEAD}
+    return tuple(slot.key for slot in net.layout.slots if slot.key in wanted)
+
+
+def measured(
+    net: Network, patterns: Patterns, keys: tuple[str, ...], penalties: Penalties, state: dict[str, Any]
+) -> dict[str, Any]:
+    """The state with "scores", the objective "J" and its negative gradient "G" at this network.
+
+    G is a vector like theta, 0 where a parameter is not trained. One pass over the data; none where the last step
+    left them: it knows them of the trial that it accepted.
+    """
+    if "scores" in state:
+        return state
+    scores, *values = patterns.reduce(gradient(keys), net)
+    G = net.join(penalties.add_gradient(net, dict(zip(keys, values, strict=True))))
+    return state | {"scores": scores, "J": float(scores[0]) + penalties.value(net), "G": G}
