@@ -1,4 +1,7 @@
-"""`python -m benchmarks NAME`: runs one benchmark; each is a module with `run(out, quick)` and a docstring."""
+"""`python -m benchmarks NAME`: runs one benchmark; each is a module with a docstring and `run(out, quick)`.
+
+A module may define `add_arguments(parser)`; `run` then gets what it adds as keywords, too.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ import argparse
 import importlib
 from pathlib import Path
 
-NAMES = ("curves", "iteration", "kernels", "precision", "readme", "scale", "threads")
+NAMES = ("curves", "iteration", "kernels", "mlp", "nist", "peers", "precision", "readme", "scale", "sinc", "threads")
+RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
@@ -17,13 +21,15 @@ def main() -> None:
         description="Benchmarks:\n" + "\n".join(lines),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", choices=NAMES)
-    parser.add_argument("--quick", action="store_true", help="a small stated subset")
-    parser.add_argument(
-        "--out", type=Path, default=Path(__file__).parent / "results", help="folder of results (default: %(default)s)"
-    )
-    options = parser.parse_args()
-    modules[options.name].run(options.out, options.quick)
+    commands = parser.add_subparsers(dest="name", metavar="NAME", required=True)
+    for name, module in modules.items():
+        own = commands.add_parser(name, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        own.add_argument("--quick", action="store_true", help="a small stated subset")
+        own.add_argument("--out", type=Path, default=RESULTS, help="folder of results (default: %(default)s)")
+        if hasattr(module, "add_arguments"):
+            module.add_arguments(own)
+    options = vars(parser.parse_args())
+    modules[options.pop("name")].run(**options)
 
 
 if __name__ == "__main__":

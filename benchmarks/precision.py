@@ -53,9 +53,7 @@ def measure(name: str, chosen: str) -> dict[str, Any]:
         "float32 net": (x.astype(np.float32), t.astype(np.float32)),
     }
     dtypes = {kind: np.float32 if kind == "float32 net" else np.float64 for kind in data}
-    nets = {
-        kind: pwl.Network.mlp(x.shape[1], 20, t.shape[1], activation, seed=0, dtype=dtypes[kind]) for kind in data
-    }
+    nets = {kind: pwl.Network.mlp(x.shape[1], 20, t.shape[1], activation, seed=0, dtype=dtypes[kind]) for kind in data}
     last = {k: pwl.train(nets[k], data[k], algorithm, iterations=ITERATIONS)[1]["error"][-1] for k in data}
     start = {kind: pwl.initialise(nets[kind], data[kind]) for kind in data}
     seconds = in_turns({k: (lambda k=k: pwl.train(start[k], data[k], algorithm, iterations=5)) for k in data})

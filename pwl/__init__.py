@@ -5,11 +5,29 @@ from typing import Any
 
 from pwl import activations, algorithms, data, layers, plots
 from pwl.activations import PiecewiseLinear
-from pwl.algorithms import MOLF, OWOBP, AdAct, adact_step, molf_step, owo_bp_step, owo_step
+from pwl.algorithms import (
+    CG,
+    LBFGS,
+    LM,
+    MOLF,
+    OWOBP,
+    SCG,
+    SGD,
+    AdAct,
+    Adam,
+    BayesianLM,
+    VarPro,
+    adact_step,
+    molf_step,
+    owo_bp_step,
+    owo_step,
+)
 from pwl.checkpoint import Checkpoint
+from pwl.damping import Damping
 from pwl.errors import InputError
 from pwl.initialise import initialise
 from pwl.insert_hinge import insert_hinge
+from pwl.least_squares import least_squares
 from pwl.network import Network
 from pwl.ols import OLS
 from pwl.patterns import Patterns
@@ -22,11 +40,19 @@ from pwl.version import VERSION
 __version__ = VERSION
 
 __all__ = [
+    "CG",
+    "LBFGS",
+    "LM",
     "MOLF",
     "OLS",
     "OWOBP",
+    "SCG",
+    "SGD",
     "AdAct",
+    "Adam",
+    "BayesianLM",
     "Checkpoint",
+    "Damping",
     "InputError",
     "Network",
     "Patterns",
@@ -34,6 +60,7 @@ __all__ = [
     "PiecewiseLinear",
     "Preparation",
     "Record",
+    "VarPro",
     "activations",
     "adact_step",
     "algorithms",
@@ -42,6 +69,7 @@ __all__ = [
     "initialise",
     "insert_hinge",
     "layers",
+    "least_squares",
     "molf_step",
     "owo_bp_step",
     "owo_step",

@@ -115,6 +115,7 @@ def run(problem: Problem, name: str, number: int, watch: Watch | None = None) ->
         parts["train"],
         contender.algorithm,
         iterations=settings.iterations,
+        batch_size=contender.batch(parts["train"]),
         validation=parts["validation"],
         test=parts["test"],
         max_fail=settings.iterations + 1 if settings.max_fail is None else settings.max_fail,
@@ -134,7 +135,7 @@ def warm() -> None:
     preparation = Preparation.fit(x, x, targets="common")
     for contender in CONTENDERS.values():
         net = network(contender, Shape(hidden=(2,), hinges=3), 1, preparation, 0)
-        _finished(train(net, (x, x**2), contender.algorithm, iterations=1)[1])
+        _finished(train(net, (x, x**2), contender.algorithm, iterations=1, batch_size=contender.batch(x))[1])
 
 
 def _finished(record: Record) -> None:

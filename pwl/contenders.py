@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
 from pwl.activations import PiecewiseLinear
-from pwl.algorithms import MOLF, OWOBP, AdAct
+from pwl.algorithms import CG, LBFGS, LM, MOLF, OWOBP, SCG, SGD, AdAct, Adam, BayesianLM, VarPro
 from pwl.errors import InputError
 from pwl.network import Network
 from pwl.preparation import Preparation
@@ -17,10 +17,18 @@ from pwl.suggest import nearest
 
 @dataclass(frozen=True)
 class Contender:
-    """An algorithm by name, and whether it trains curves (started from the activation the others keep)."""
+    """An algorithm by name, whether it trains curves (started from the activation the others keep), and its batch size.
+
+    batch_size: patterns of a step; None: all.
+    """
 
     algorithm: Any
     curves: bool = False
+    batch_size: int | None = None
+
+    def batch(self, patterns: Sized) -> int | None:
+        """Its batch size for these patterns, which may be fewer."""
+        return self.batch_size and min(self.batch_size, len(patterns))
 
 
 CONTENDERS = {
@@ -29,7 +37,17 @@ CONTENDERS = {
     "molf": Contender(MOLF()),
     "hwo-molf": Contender(MOLF(direction="hwo")),
     "owo-bp": Contender(OWOBP()),
+    "cg": Contender(CG()),
+    "scg": Contender(SCG()),
+    "lm": Contender(LM(solver="cholesky", schedule="gain")),
+    "varpro": Contender(VarPro()),
+    "curved-varpro": Contender(VarPro(train_curves=True), curves=True),
+    "bayesian-lm": Contender(BayesianLM(schedule="gain")),
+    "lbfgs": Contender(LBFGS()),
+    "adam": Contender(Adam(), batch_size=32),
+    "sgd": Contender(SGD(), batch_size=32),
 }
+COMPARED = ("adact", "hwo-adact", "molf", "hwo-molf", "owo-bp")  # where nothing else is asked for
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 Functions of the network's sizes: N inputs, Nh hidden units, M outputs, Nu basis functions, Nv patterns. The literature's
 formulas are for one hidden layer; for deeper nets they take all hidden units together and are only indicative.
-Our own count is of the multiplies in matrix products and linear solves; a product A'A is charged half.
+Our own count is of the multiplies in matrix products, outer ones included, and linear solves: a product A'A is charged
+half (pattern weights would make it a whole one), a solve by Eq. (31), a search as if its first trial were taken. Left out
+is what goes element by element: activations, curves, losses, and the lengths and sums of vectors of parameters.
 """
 
 from __future__ import annotations
@@ -63,7 +65,13 @@ def adact(net: Network, Nv: int) -> float:
     return Nv * (Nh * (3 * M + 8) + 2 * M) + 2 * ordinates
 
 
-# ---- our own
+def scg(net: Network, Nv: int) -> float:
+    """M_scg, Eq. (38)."""
+    N, Nh, M, Nu = sizes(net)
+    return 4 * Nv * (Nh * (M + N + 1) + M * Nu) + 10 * (Nh * (N + 1) + M * Nu)
+
+
+# ---- our own: multiplies of one pattern, then of the parts of a step
 
 
 def _maps(net: Network) -> list[tuple[int, int]]:
@@ -72,28 +80,43 @@ def _maps(net: Network) -> list[tuple[int, int]]:
 
 
 def _body(net: Network) -> int:
-    return sum(units * inputs for units, inputs in _maps(net))
+    """Nets from inputs, or gradients of the weights from what came back to the nets: thresholds take part."""
+    return sum(units * (inputs + 1) for units, inputs in _maps(net))
+
+
+def _between(net: Network) -> int:
+    """A change of the first layer's outputs carried on to the last layer's, or back."""
+    return sum(units * inputs for units, inputs in _maps(net)[1:])
+
+
+def _features(net: Network) -> int:
+    """A change of the features carried on to the outputs, or back."""
+    return net.n_outputs * net.n_features
 
 
 def _head(net: Network) -> int:
+    """Outputs from features and inputs."""
     return net.n_outputs * (net.n_basis - 1)
 
 
-def _back(net: Network) -> int:
-    """Multiplies that carry a vector at the outputs of one pattern back to the first hidden layer."""
-    return net.n_outputs * net.n_features + sum(units * inputs for units, inputs in _maps(net)[1:])
+def own_error(net: Network, Nv: int) -> float:
+    """E, as a trial needs it."""
+    return Nv * (_body(net) + _head(net))
 
 
 def own_gradient(net: Network, Nv: int) -> float:
     """E and G of the hidden weights."""
-    return Nv * (_body(net) + _head(net) + _back(net) + _body(net))
+    return own_error(net, Nv) + Nv * (_features(net) + _between(net) + _body(net))
+
+
+def own_whole_gradient(net: Network, Nv: int) -> float:
+    """E and G of all weights; those of the curves' ordinates need no products."""
+    return own_gradient(net, Nv) + Nv * net.n_outputs * net.n_basis
 
 
 def own_line(net: Network, Nv: int) -> float:
-    """Curvature along one direction of the hidden weights: a tangent pass."""
-    rest = sum(units * inputs for units, inputs in _maps(net)[1:])
-    y = 0 if net.loss.quadratic else _head(net)
-    return Nv * (2 * _body(net) + rest + net.n_outputs * net.n_features + y)
+    """Curvature along one direction of the hidden weights: outputs, and a tangent pass."""
+    return own_error(net, Nv) + Nv * (_body(net) + _between(net) + _features(net))
 
 
 def own_blocks(net: Network, Nv: int, blocks: int, map_directions: bool) -> float:
@@ -104,24 +127,37 @@ def own_blocks(net: Network, Nv: int, blocks: int, map_directions: bool) -> floa
         y = 0 if net.loss.quadratic else _head(net)
         per_block = M * blocks * (blocks + 1) / 2 if net.loss.quadratic else 0
         return Nv * (_body(net) + along + y + net.loss.curvature_multiplies(blocks, M)) + per_block + solve
-    return Nv * (_body(net) + _head(net) + along + M * (_back(net) + blocks * (blocks + 1) / 2)) + solve
+    back = _features(net) + _between(net)
+    return own_error(net, Nv) + Nv * (along + M * (back + blocks * (blocks + 1) / 2)) + solve
 
 
 def own_molf(net: Network, Nv: int, with_hwo: bool) -> float:
     """A MOLF step."""
     blocks = sum(units for units, _ in _maps(net))
-    directions = sum(ols(inputs + 1, units) for units, inputs in _maps(net)) if with_hwo else 0
+    directions = own_hwo(net, Nv) if with_hwo else 0
     return own_gradient(net, Nv) + own_blocks(net, Nv, blocks, True) + directions
 
 
+def own_hwo(net: Network, Nv: int) -> float:
+    """HWO directions of all layers. The first layer's R_i is constant and was there; those above are summed anew."""
+    maps = _maps(net)
+    total = sum(ols(inputs + 1, units) for units, inputs in maps)
+    for layer, (_, inputs) in enumerate(maps[1:], 1):
+        below = sum(units * (n + 1) for units, n in maps[:layer])
+        total += Nv * (below + (inputs + 1) * (inputs + 2) / 2)
+    return total
+
+
 def own_adact(net: Network, Nv: int, per_unit: bool) -> float:
-    """An AdAct step."""
-    gradient = Nv * (_body(net) + _head(net) + _back(net))
+    """An AdAct step; where its length is a search, with one trial."""
+    gradient = own_error(net, Nv) + Nv * (_features(net) + _between(net))
+    exact = net.loss.quadratic and len(_maps(net)) == 1
+    trial = 0 if exact else own_error(net, Nv)
     if per_unit:
-        return gradient + own_blocks(net, Nv, sum(net.parts[key].shape[0] for key in net.keys("activation")), False)
-    y = 0 if net.loss.quadratic else _head(net)
-    rest = sum(units * inputs for units, inputs in _maps(net)[1:])
-    return gradient + Nv * (_body(net) + rest + net.n_outputs * net.n_features + y)
+        units = sum(net.parts[key].shape[0] for key in net.keys("activation"))
+        return gradient + own_blocks(net, Nv, units, False) + trial
+    forward = Nv * _body(net) if exact else own_error(net, Nv)
+    return gradient + forward + Nv * (_between(net) + _features(net)) + trial
 
 
 def own_gradient_step(net: Network, Nv: int) -> float:
@@ -135,3 +171,13 @@ def own_owo(net: Network, Nv: int) -> float:
     if net.loss.quadratic:
         return Nv * (_body(net) + Nu * (Nu + 1) / 2 + M * Nu) + ols(Nu, M)
     return Nv * (_body(net) + Nu * (Nu + 1) / 2 + steps * (_body(net) + _head(net) + M * Nu)) + steps * ols(Nu, M)
+
+
+def own_cg(net: Network, Nv: int) -> float:
+    """A step of conjugate gradients: curvature along all weights, and a trial with its gradient."""
+    return own_whole_gradient(net, Nv) + own_line(net, Nv) + Nv * _head(net)
+
+
+def own_scg(net: Network, Nv: int) -> float:
+    """A step of the scaled conjugate gradient: two gradients."""
+    return 2 * own_whole_gradient(net, Nv)

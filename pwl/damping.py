@@ -15,6 +15,12 @@ CHOICES = {"scaling": ("identity", "diagonal"), "solver": ("qr", "cholesky"), "s
 SMALLEST_MU = 1e-20  # a damping of exactly 0 could never grow again
 
 
+def triangular(rows: np.ndarray) -> np.ndarray:
+    """The triangular factor R of rows (m, n): (min(m, n), n) with R'R = rows' rows."""
+    with single_threaded_blas():
+        return np.asarray(np.linalg.qr(rows, mode="r"))
+
+
 class Normal(NamedTuple):
     """J'J as A (n, n) and J'r as g (n,)."""
 
@@ -61,14 +67,13 @@ class Triangular(NamedTuple):
 
         n = len(self.c)
         rows = np.block([[self.R, self.c[:, None]], [np.diag(np.sqrt(d)), np.zeros((n, 1))]])
-        F = np.linalg.qr(rows, mode="r")[:n]
+        F = triangular(rows)[:n]
         if not np.all(np.diagonal(F)[:n]):
             return None
         return scipy.linalg.solve_triangular(F[:, :n], F[:, n], check_finite=False)
 
     def with_rows(self, J: np.ndarray, r: np.ndarray) -> Triangular:
-        F = np.linalg.qr(np.block([[self.R, self.c[:, None]], [J, r[:, None]]]), mode="r")
-        return Triangular.of(F)
+        return Triangular.of(triangular(np.block([[self.R, self.c[:, None]], [J, r[:, None]]])))
 
     @staticmethod
     def of(F: np.ndarray) -> Triangular:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pwl.damping import Damping, Normal, Triangular, check_choice, search
+from pwl.damping import Damping, Normal, Triangular, check_choice, search, triangular
 from pwl.errors import InputError
 
 REASONS = {
@@ -46,7 +46,7 @@ class Fit:
         n, P = self.jacobian.shape
         if n <= P:
             raise InputError(f"{n} residuals leave no freedom to estimate the spread of {P} weights: more are needed")
-        inverse = np.linalg.pinv(np.linalg.qr(self.jacobian, mode="r"))
+        inverse = np.linalg.pinv(triangular(self.jacobian))
         return np.sqrt(np.sum(inverse**2, axis=1) * self.error / (n - P))
 
 
@@ -55,10 +55,10 @@ def least_squares(
     jacobian: Callable[[np.ndarray], Any],
     w: Any,
     *,
-    iterations: int = 1000,
+    iterations: int = 20_000,
     tolerance: float = 1e-10,
     solver: str = "qr",
-    damping: Damping = Damping(scaling="diagonal", schedule="gain"),
+    damping: Damping = Damping(schedule="gain"),
 ) -> Fit:
     """Weights w (P,) that minimise the sum of the squared residuals, by Eq. (41).
 
@@ -113,7 +113,7 @@ def _system(J: np.ndarray, r: np.ndarray, solver: str) -> Normal | Triangular:
     """The step's system, e moving w: J e = -r in least squares."""
     if solver == "cholesky":
         return Normal(J.T @ J, -(J.T @ r))
-    return Triangular.of(np.linalg.qr(np.column_stack([J, -r]), mode="r"))
+    return Triangular.of(triangular(np.column_stack([J, -r])))
 
 
 def _orthogonal(system: Normal | Triangular, E: float, tolerance: float) -> bool:

@@ -53,6 +53,10 @@ class SquaredError:
             v[:, i] = 2.0**0.5
             yield v
 
+    def residuals(self, y: Array, t: Array) -> Array:
+        """r (Nv, M) with d = sum_i r_i v_i over the vectors v of `roots`: sqrt(2) (t - y)."""
+        return 2.0**0.5 * (t - y)
+
     def curvature(self, V: Array, W_b: Array, y: Array, w: Array | None) -> Array:
         """sum_p w_p J_p' S_p J_p for J_p[:, b] = V[p, b] W_b[:, b]: 2 (V'V) * (W_b'W_b), Eq. (21)."""
         return 2 * gram(V, w) * gram(W_b)
@@ -110,6 +114,13 @@ class CrossEntropy:
             v = -pi
             v[:, i] += 1
             yield v * xp.sqrt(pi[:, i])[:, None]
+
+    def residuals(self, y: Array, t: Array) -> Array:
+        """(onehot(t) - pi) / sqrt(pi)."""
+        xp = array_namespace(y)
+        pi = softmax(y)
+        least = xp.finfo(y.dtype).smallest_normal  # a class that is as good as impossible: its v is as good as zero
+        return (xp.astype(one_hot(t, y), y.dtype) - pi) / xp.sqrt(xp.clip(pi, least, None))
 
     def curvature(self, V: Array, W_b: Array, y: Array, w: Array | None) -> Array:
         """sum_i ((V * pi_i)'V) * (w_i'w_i) - U'U with U = V * (pi W_b), Eq. (22)."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pwl.backend import Array, array_namespace, as_array, host, like
+from pwl.backend import Array, array_namespace, as_array, host, is_numpy_array, like
 from pwl.comm import Communicator, Serial
 from pwl.data.rows import Rows
 from pwl.errors import InputError
@@ -54,6 +54,8 @@ def _fold(a: Array, b: Array) -> Array:
 
 
 def _triangle(rows: Array) -> Array:
+    if is_numpy_array(rows):  # the standard always makes Q, too, which takes as long again
+        return np.linalg.qr(rows, mode="r")
     return array_namespace(rows).linalg.qr(rows, mode="reduced")[1]
 
 
@@ -140,6 +142,13 @@ class Patterns:
         """Number of patterns on all ranks."""
         return int(sum(int(rank[0]) for rank in self.comm.allgather([np.asarray(len(self))])))
 
+    def total_weight(self) -> float:
+        """Sum of the weights of the patterns on all ranks: their number where all weigh 1."""
+        return float(sum(float(rank[0]) for rank in self.comm.allgather([np.asarray(self._own_weight())])))
+
+    def _own_weight(self) -> float:
+        return float(len(self)) if self.weights is None else float(np.sum(self.weights))
+
     def __len__(self) -> int:
         return self.x.shape[0]
 
@@ -194,8 +203,7 @@ class Patterns:
         starts = range(0, len(self), rows)
         runs = [starts[a:b] for a, b in _runs(len(starts))]
         total = fold_all(ordered_map(lambda run: fold_all(map(compute, run)), runs, len(runs)))
-        own = float(len(self)) if self.weights is None else float(np.sum(self.weights))
-        ranks = self.comm.allgather([np.asarray(own), *total])
+        ranks = self.comm.allgather([np.asarray(self._own_weight()), *total])
         weight = sum(float(rank[0]) for rank in ranks)
         total = fold_all(rank[1:] for rank in ranks)
         if statistic.combine == "sum":

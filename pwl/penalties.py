@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import NamedTuple
 
-from pwl.backend import Array, array_namespace
+import numpy as np
+
+from pwl.backend import Array, array_namespace, host
 from pwl.errors import InputError
 from pwl.network import HEAD, Network
 
@@ -54,6 +56,22 @@ class Penalties:
         """Second derivative of J - E along each unit's row of a direction D, (units,)."""
         form = self._form(net, key)
         return 2 * form.weight * array_namespace(D).sum(form.map(D) ** 2, axis=1)
+
+    def rows(self, net: Network, keys: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """J - E as squares of linear forms: rows (m, n) over the parameters `keys`, and residuals (m,), minus the forms' values."""
+        n = sum(net.parts[key].size for key in keys)
+        rows, residuals, first = [np.zeros((0, n))], [np.zeros(0)], 0
+        for key in keys:
+            form, part = self._form(net, key), host(net.parts[key]).astype(np.float64)
+            if form.weight:
+                one = form.weight**0.5 * form.map(np.eye(part.shape[1])).T
+                block = np.kron(np.eye(part.shape[0]), one)
+                whole = np.zeros((len(block), n))
+                whole[:, first : first + part.size] = block
+                rows.append(whole)
+                residuals.append(-block @ part.reshape(-1))
+            first += part.size
+        return np.concatenate(rows), np.concatenate(residuals)
 
     def _form(self, net: Network, key: str) -> Form:
         if key == HEAD:

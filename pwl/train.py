@@ -49,7 +49,8 @@ def train(
     algorithm: pwl.AdAct(), pwl.MOLF(), pwl.OWOBP(), ...
     iterations: at most so many; each is one pass over the data, in shuffled batches of `batch_size` if given.
     max_fail: stop after so many iterations in a row without a new lowest validation error.
-    min_grad: stop when the norm of the step's gradient is no larger. goal: stop when the training error is no larger.
+    min_grad: stop when the norm of the step's gradient is no larger (of batches, the largest in a pass).
+    goal: stop when the training error is no larger.
     max_seconds: stop after so many seconds. callback(net, record): called after each iteration; stops if it returns True.
     checkpoint: a path, or pwl.Checkpoint(path, seconds), to write the run down in now and then, and when it ends.
     resume: a checkpoint's path; the run goes on from there to the same bits as one that was never interrupted.
@@ -137,12 +138,16 @@ class Job:
 
     def next(self, run: Run) -> Run:
         """The run after one more pass over the patterns; the same run, stopped, where a number is no longer finite."""
-        net, state, spent, info = run.net, run.state, run.spent, {}
-        for batch in _batches(self.patterns, self.batch_size, self.seed, run.record.iterations + 1):
-            net, state, info = self.algorithm.step(net, batch, state)
-            spent = spent + self.algorithm.multiplies(net, len(batch))
-        row, state = self.row(net, state, spent)
+        net, state, spent, info, norms = run.net, run.state, run.spent, {}, []
+        with np.errstate(over="ignore", invalid="ignore"):  # steps that diverge: the record says so below
+            for batch in _batches(self.patterns, self.batch_size, self.seed, run.record.iterations + 1):
+                net, state, info = self.algorithm.step(net, batch, state)
+                spent = spent + self.algorithm.multiplies(net, len(batch))
+                norms.append(info.get("gradient_norm"))
+            row, state = self.row(net, state, spent)
         record = run.record
+        if "gradient_norm" in info:
+            info["gradient_norm"] = max(norms)  # one batch that fits is no reason to stop
         if not (math.isfinite(row["error"]) and math.isfinite(row["objective"])):
             record.stop("non_finite", f"in iteration {record.iterations + 1}")
             return run
@@ -151,7 +156,8 @@ class Job:
         if stop is not None:
             record.stop(*stop)
         watched = record["validation_error" if "validation" in self.others else self.watched]
-        if not watched[-1] < watched[record.best_iteration]:
+        lowest = watched[record.best_iteration]
+        if lowest is not None and not watched[-1] < lowest:
             return Run(net, run.best, state, record, spent)
         record.best_iteration = record.iterations
         return Run(net, net, state, record, spent)

@@ -178,6 +178,17 @@ def interrupt(net, record):
         raise KeyboardInterrupt
 
 
+class Ending(Stub):
+    """Says in its second step why the run ends."""
+
+    def __init__(self, code):
+        self.code = code
+
+    def step(self, net, patterns, state):
+        net, state, info = super().step(net, patterns, state)
+        return net, state, info | ({"stop": (self.code, "as told")} if state["steps"] == 2 else {})
+
+
 @pytest.mark.parametrize(
     ("code", "algorithm", "settings", "iterations"),
     [
@@ -190,6 +201,8 @@ def interrupt(net, record):
         ("callback", None, {"callback": lambda net, record: np.isclose(record.iterations, 2)}, 2),
         ("interrupted", None, {"callback": interrupt, "iterations": 9}, 2),
         ("non_finite", NotFinite(at=3), {"iterations": 9}, 2),
+        ("no_descent", Ending("no_descent"), {"iterations": 9}, 2),
+        ("mu_max", Ending("mu_max"), {"iterations": 9}, 2),
     ],
 )
 def test_a_run_ends_for_each_reason(code, algorithm, settings, iterations):

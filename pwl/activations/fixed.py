@@ -48,6 +48,9 @@ class Fixed:
     def gradient(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:
         return {}
 
+    def columns(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:
+        return {}
+
     def tangent(self, p: dict, b: dict, saved: Activated, d: dict, dn: Array | None) -> Array | None:
         if dn is not None:
             dn *= saved.slope

@@ -12,7 +12,7 @@ import numpy as np
 from pwl.activations.fixed import FIXED
 from pwl.backend import Array, array_namespace
 from pwl.errors import InputError
-from pwl.kernels import Grid, engine
+from pwl.kernels import Grid, engine, reference
 from pwl.layers.signals import Activated
 
 NET_CONTROL_SPAN = (-2.5, 3.5)  # mean +- 3 standard deviations of nets under net control, Eq. (8)
@@ -130,6 +130,10 @@ class PiecewiseLinear:
 
     def gradient(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:
         return {"A": engine(g).scatter(_rows(saved.n), self.grid(b), _rows(g))}
+
+    def columns(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:
+        """Each pattern's own share of the gradient: A (units, K, Nv), two entries a pattern and unit."""
+        return {"A": reference.hats(saved.n, self.grid(b)) * g.T[:, None, :]}
 
     def tangent(self, p: dict, b: dict, saved: Activated, d: dict, dn: Array | None) -> Array | None:
         if dn is not None:

@@ -1,9 +1,12 @@
-"""Methods that move all weights at once: which parameters, and E and their gradient as one vector in one pass."""
+"""Methods that move all weights at once: which parameters, E and their gradient as one vector in one pass, trial points."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from pwl.backend import Array, array_namespace
 from pwl.network import HEAD, Network
 from pwl.patterns import Patterns
 from pwl.penalties import Penalties
@@ -30,3 +33,17 @@ def measured(
     scores, *values = patterns.reduce(gradient(keys), net)
     G = net.join(penalties.add_gradient(net, dict(zip(keys, values, strict=True))))
     return state | {"scores": scores, "J": float(scores[0]) + penalties.value(net), "G": G}
+
+
+def trial(
+    net: Network, patterns: Patterns, keys: tuple[str, ...], penalties: Penalties, change: Array
+) -> tuple[Network, dict[str, Any]]:
+    """The network moved by a vector like theta, and what is `measured` there. One pass over the data."""
+    with np.errstate(over="ignore", invalid="ignore"):  # a step too far: its objective is then no finite number
+        moved = net.with_theta(net.theta + change)
+        return moved, measured(moved, patterns, keys, penalties, {})
+
+
+def dot(a: Array, b: Array) -> float:
+    """<a, b> of two vectors like theta."""
+    return float(array_namespace(a).sum(a * b))

@@ -17,7 +17,7 @@ import numpy as np
 from pwl import page, plots
 from pwl.cli import shape, source
 from pwl.compare import Outcome, Settings, compare, data_folds
-from pwl.contenders import CONTENDERS, pick
+from pwl.contenders import COMPARED, CONTENDERS, pick
 from pwl.errors import InputError
 from pwl.report import (
     ALWAYS,
@@ -55,9 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("comparison")
     group.add_argument(
         "--algorithms",
-        default=",".join(CONTENDERS),
+        default=",".join(COMPARED),
         metavar="A,B,...",
-        help=f"of {', '.join(CONTENDERS)} (default: all)",
+        help=f"of {', '.join(CONTENDERS)} (default: %(default)s)",
     )
     group.add_argument(
         "--folds",

@@ -82,11 +82,13 @@ def run(options: argparse.Namespace) -> int:
     held_out, kept = split(len(table.x), options.validation, options.seed)
     preparation = Preparation.fit(Rows(table.x, kept), Rows(table.t, kept), targets="common", classes=table.classes)
     steps: list[None] = []
+    patterns = Patterns.prepared(table.x, table.t, preparation, kept)
     net, record = train(
         network(contender, shaped, table.x.shape[1], preparation, options.seed),
-        Patterns.prepared(table.x, table.t, preparation, kept),
+        patterns,
         contender.algorithm,
         iterations=options.iterations,
+        batch_size=contender.batch(patterns),
         validation=Patterns.prepared(table.x, table.t, preparation, held_out) if len(held_out) else None,
         max_fail=options.max_fail,
         max_seconds=options.max_seconds,

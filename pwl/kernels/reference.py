@@ -72,3 +72,12 @@ def scatter(n: Array, grid: Grid, c: Array) -> Array:
         for hinge in range(grid.ns.shape[1])
     ]
     return xp.stack(columns, axis=1)
+
+
+def hats(n: Array, grid: Grid) -> Array:
+    """phi_m(n[p, k]) as (units, K, Nv), Eq. (4): what the curves' Jacobian is made of, so far without a faster kernel."""
+    xp = array_namespace(n)
+    m, u, _, _ = locate(n, grid)
+    m, u, zero = m.T, u.T, xp.zeros_like(n.T)
+    columns = [xp.where(m == hinge, 1 - u, xp.where(m + 1 == hinge, u, zero)) for hinge in range(grid.ns.shape[1])]
+    return xp.stack(columns, axis=1)

@@ -53,6 +53,10 @@ class Dense:
     def gradient(self, p: dict, b: dict, xa: Array, g: Array) -> dict[str, Array]:
         return {"W": g.T @ xa}
 
+    def columns(self, p: dict, b: dict, xa: Array, g: Array) -> dict[str, Array]:
+        """Each pattern's own share of the gradient: W (units, inputs + 1, Nv)."""
+        return {"W": g.T[:, None, :] * xa.T[None, :, :]}
+
     def tangent(self, p: dict, b: dict, xa: Array, d: dict, dx: Array | None) -> Array | None:
         dn = xa @ d["W"].T if "W" in d else None
         if dx is None:

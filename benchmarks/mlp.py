@@ -1,0 +1,166 @@
+"""Tables of MLPs: every algorithm on ten data sets, ten folds each, from the same starting weights.
+
+8 parts of the data train, 1 validates, 1 tests. Inputs are standardised, targets scaled by one common factor; errors are in raw
+units, summed over outputs. 20 sigmoid hidden units with bypass (Twod 27, Mattrn 30, as published), from which curves start, too
+(13 hinges). Adam and SGD run in minibatches, an iteration is an epoch: of four learning rates the one with the lowest
+validation error counts, and the seconds are those of its run alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import pwl
+from benchmarks import published
+from benchmarks.cells import cell
+from benchmarks.mlp_tables import picture, tables
+from pwl.compare import environment, warm
+from pwl.contenders import CONTENDERS, Contender, Shape, network, rescale
+from pwl.data.rows import Rows
+from pwl.threads import workers
+from pwl.write import write_atomic
+
+SETS = (
+    "concrete", "twod", "mattrn", "white-wine", "red-wine", "abalone", "airfoil", "california", "parkinsons", "fm",
+)  # fmt: skip
+ALGORITHMS = (
+    "hwo-adact", "adact", "molf", "hwo-molf", "owo-bp", "cg", "scg", "lm", "varpro", "bayesian-lm", "lbfgs", "adam",
+)  # fmt: skip
+RATES = {"adam": (0.001, 0.003, 0.01, 0.03), "sgd": (0.003, 0.01, 0.03, 0.1)}
+FOLDS, ITERATIONS, POINTS = 10, 100, 50
+SERIES = ("error", "validation_error", "test_error", "seconds", "multiplies", "own_multiplies")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS), help="data sets (default: all)")
+    parser.add_argument("--names", nargs="+", default=list(ALGORITHMS), help="algorithms (default: all that there are)")
+    parser.add_argument(
+        "--folds", type=int, nargs="+", default=list(range(FOLDS)), help="folds from 0 on (default: all)"
+    )
+    parser.add_argument("--iterations", type=int, default=ITERATIONS, help="of each run (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes side by side (default: %(default)s)")
+
+
+def run(
+    out: Path,
+    quick: bool,
+    sets: list[str],
+    names: list[str],
+    folds: list[int],
+    iterations: int = ITERATIONS,
+    jobs: int = 1,
+) -> None:
+    """Builds the cells that are missing, then the table of all cells of the selection, and the pictures."""
+    if quick:
+        sets, folds, iterations = sets[:2], folds[:2], min(iterations, 20)
+    missing = [name for name in names if name not in CONTENDERS]
+    if missing:
+        print(f"not run, there is no such algorithm: {', '.join(missing)}")
+    names = [name for name in names if name in CONTENDERS]
+    sets = [data for data in sets if at_hand(data)]
+    tasks = [
+        (out / "mlp" / f"{data}-{name}-{iterations}-{fold}.json", data, name, fold, iterations, jobs)
+        for fold in folds for data in sets for name in names
+    ]  # fmt: skip
+    results = dict(zip([(task[1], task[2], task[3]) for task in tasks], spread(tasks, jobs), strict=True))
+    text = tables(results, sets, names, folds)
+    write_atomic(out / "mlp.md", text)
+    for data in sets:
+        own = {name: [results[data, name, fold] for fold in folds] for name in names}
+        write_atomic(out / "mlp" / f"{data}.png", picture(own, data))
+    print(text)
+
+
+def at_hand(data: str) -> bool:
+    try:
+        pwl.data.load(data)
+    except pwl.InputError as missing:
+        print(f"{data}: not run ({missing})")
+        return False
+    return True
+
+
+Task = tuple[Path, str, str, int, int, int]
+
+
+def spread(tasks: list[Task], jobs: int) -> list[dict[str, Any]]:
+    """The cells of the tasks; those that are not there yet are computed, by so many processes, each on its share of the cores."""
+    absent = [task for task in tasks if not task[0].exists()]
+    if absent and jobs > 1:
+        context = multiprocessing.get_context("spawn")
+        with contextlib.ExitStack() as stack:
+            pool = stack.enter_context(ProcessPoolExecutor(min(jobs, len(absent)), context, initializer=warm))
+            with environment(max(1, workers() // jobs)):
+                found = [pool.submit(one, task) for task in absent]  # starts the processes
+            for future in found:
+                future.result()
+    elif absent:
+        warm()
+    return [one(task) for task in tasks]
+
+
+def one(task: Task) -> dict[str, Any]:
+    path, data, name, fold, iterations, jobs = task
+    return cell(path, lambda: train_one(data, name, fold, iterations, jobs))
+
+
+def train_one(data: str, name: str, fold: int, iterations: int, jobs: int = 1) -> dict[str, Any]:
+    """One algorithm on one fold; of several settings the one with the lowest validation error."""
+    runs = [train_with(data, contender, fold, iterations) for contender in candidates(name)]
+    scores = [record["validation_error"][record.best_iteration] for record in runs]
+    record = runs[int(np.nanargmin(scores))]
+    best, shown = record.best_iteration, thinned(len(record), record.best_iteration)
+    return {
+        "algorithm": name, "data": data, "fold": fold, "folds": FOLDS, "settings": record.settings,
+        "searched": len(runs), "iterations": record.iterations, "stop": record.stop_code, "best_iteration": best,
+        "final": {part: record[part][-1] for part in SERIES}, "best": {part: record[part][best] for part in SERIES},
+        "timing": f"{jobs} processes side by side, {workers()} threads each",
+        "at": shown, "series": {part: rounded([record[part][i] for i in shown]) for part in SERIES},
+    }  # fmt: skip
+
+
+def candidates(name: str) -> list[Contender]:
+    """The contender, once for each learning rate that is tried."""
+    contender = CONTENDERS[name]
+    if name not in RATES:
+        return [contender]
+    return [
+        dataclasses.replace(contender, algorithm=dataclasses.replace(contender.algorithm, learning_rate=rate))
+        for rate in RATES[name]
+    ]
+
+
+def train_with(data: str, contender: Contender, fold: int, iterations: int) -> pwl.Record:
+    """The record of a run, errors in raw units. The fold's number is the seed of the starting weights."""
+    x, t = pwl.data.load(data)
+    rows = pwl.data.folds(len(x), FOLDS, 0)[fold]
+    preparation = pwl.Preparation.fit(Rows(x, rows.train), Rows(t, rows.train), targets="common")
+    parts = {part: pwl.Patterns.prepared(x, t, preparation, own) for part, own in rows._asdict().items()}
+    shape = Shape(hidden=(published.HIDDEN.get(data, 20),))
+    net = network(contender, shape, x.shape[1], preparation, seed=fold)
+    _, record = pwl.train(
+        net, parts["train"], contender.algorithm, iterations=iterations, validation=parts["validation"],
+        test=parts["test"], max_fail=iterations + 1, batch_size=contender.batch(parts["train"]), seed=fold,
+    )  # fmt: skip
+    rescale(record, preparation)
+    return record
+
+
+def thinned(length: int, best: int) -> list[int]:
+    """About POINTS of the iterations 0 to length - 1, dense at the beginning, as on a logarithmic axis; and the best."""
+    last = length - 1
+    few = np.unique(np.round(np.geomspace(1, last, POINTS)).astype(int)) if last else []
+    return sorted({0, best, last, *map(int, few)})
+
+
+def rounded(values: list[Any]) -> list[Any]:
+    """Six digits: enough for pictures."""
+    return [None if value is None else float(f"{value:.6g}") for value in values]

@@ -1,0 +1,112 @@
+"""Least squares on NIST's 27 nonlinear problems: correct digits from both starts, ours and SciPy's.
+
+Both get the exact Jacobian and as many iterations as they want. "solved" is 4 digits or more in every parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.optimize
+
+import pwl
+from benchmarks.cells import cell
+from benchmarks.nist_problems import MODELS, Problem, read
+from pwl.data.cache import data_home
+from pwl.least_squares import least_squares
+from pwl.plots.figure import panels, png
+from pwl.write import write_atomic
+
+SOLVED = 4
+
+
+def run(out: Path, quick: bool) -> None:
+    rows = []
+    for path in files()[: 5 if quick else None]:
+        for start in (1, 2):
+            for name, solve in SOLVERS.items():
+                place = out / "nist" / f"{path.stem}-{start}-{name.replace(' ', '-')}.json"
+                rows.append(cell(place, lambda p=path, s=start, f=solve, n=name: {"solver": n} | f(read(p), s)))
+    write_atomic(out / "nist.md", table(rows))
+    write_atomic(out / "nist.png", picture(rows))
+    print(table(rows))
+
+
+def files() -> list[Path]:
+    """NIST's files in the data folder; InputError where they are not all there."""
+    folder = data_home() / "nist"
+    found = [folder / f"{name}.dat" for name in sorted(MODELS)]
+    missing = [path.name for path in found if not path.exists()]
+    if missing:
+        raise pwl.InputError(
+            f"{missing[0]} is not in {folder}: get the nonlinear regression files of NIST's Statistical Reference Datasets"
+        )
+    return found
+
+
+def fit(problem: Problem, start: int, solver: str = "qr") -> dict[str, Any]:
+    """Our Levenberg-Marquardt."""
+    found = least_squares(problem.residual, problem.jacobian, problem.starts[start - 1], solver=solver)
+    return scored(problem, start, found.w, found.evaluations, found.converged, found.stop_reason)
+
+
+def scipy_fit(problem: Problem, start: int, method: str) -> dict[str, Any]:
+    try:
+        found = scipy.optimize.least_squares(
+            problem.residual, problem.starts[start - 1], jac=problem.jacobian, method=method,
+            xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=20_000,
+        )  # fmt: skip
+    except (ValueError, np.linalg.LinAlgError) as failure:  # a trial point outside the model's domain
+        return scored(problem, start, problem.starts[start - 1], 0, False, f"raised: {failure}")
+    return scored(problem, start, found.x, int(found.nfev), bool(found.success), found.message)
+
+
+SOLVERS: dict[str, Callable[[Problem, int], dict[str, Any]]] = {
+    "pwl qr": lambda p, s: fit(p, s, "qr"),
+    "pwl cholesky": lambda p, s: fit(p, s, "cholesky"),
+    "scipy lm": lambda p, s: scipy_fit(p, s, "lm"),
+    "scipy trf": lambda p, s: scipy_fit(p, s, "trf"),
+}
+
+
+def scored(problem: Problem, start: int, b: np.ndarray, evaluations: int, converged: bool, why: str) -> dict[str, Any]:
+    return {
+        "problem": problem.name, "start": start, "digits": problem.digits(b), "evaluations": evaluations, "converged": converged,
+        "stopped": why, "sum_of_squares": float(np.sum(problem.residual(b) ** 2)), "certified": problem.sum_of_squares,
+    }  # fmt: skip
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Digits of every problem, and how many each solver solves, claims wrongly, and needs evaluations for."""
+    names = list(dict.fromkeys(row["solver"] for row in rows))
+    found = {(row["problem"], row["start"], row["solver"]): row for row in rows}
+    problems = list(dict.fromkeys(row["problem"] for row in rows))
+    lines = ["| digits from start 1 / 2 | " + " | ".join(names) + " |", "|" + " --- |" * (1 + len(names))]
+    for problem in problems:
+        cells = (" / ".join(f"{found[problem, s, n]['digits']:.1f}" for s in (1, 2)) for n in names)
+        lines.append(f"| {problem} | " + " | ".join(cells) + " |")
+
+    def total(title: str, count: Callable[[dict[str, Any]], float], starts: tuple[int, ...]) -> None:
+        cells = (str(int(sum(count(found[p, s, n]) for p in problems for s in starts))) for n in names)
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+
+    for start in (1, 2):
+        total(f"solved from start {start}, of {len(problems)}", lambda row: row["digits"] >= SOLVED, (start,))
+    total("not solved, but said to have converged", lambda row: row["digits"] < SOLVED and row["converged"], (1, 2))
+    total("evaluations, all", lambda row: row["evaluations"], (1, 2))
+    return "\n".join(lines) + "\n"
+
+
+def picture(rows: list[dict[str, Any]]) -> bytes:
+    """How many of the runs reach so many digits."""
+    figure, (ax,) = panels(1, 1, 6, 4)
+    for style, name in zip(("-", "--", ":", "-."), dict.fromkeys(row["solver"] for row in rows), strict=False):
+        digits = np.sort([row["digits"] for row in rows if row["solver"] == name])[::-1]
+        ax.step(digits, np.arange(1, len(digits) + 1), style, where="post", label=name)
+    ax.set_xlabel("correct digits of the worst parameter, at least")
+    ax.set_ylabel("runs")
+    ax.legend(frameon=False)
+    return png(figure)

@@ -1,0 +1,89 @@
+"""Adam: steps along the mean gradient over its root mean square, each weight by itself, Eq. (49)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pwl import costs
+from pwl.algorithms.rates import Rate, check_rates, check_share, rates
+from pwl.algorithms.whole import dot, measured, trained
+from pwl.backend import Array, array_namespace
+from pwl.errors import InputError
+from pwl.network import Network
+from pwl.patterns import Patterns
+from pwl.penalties import Penalties
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (AdamW with a weight decay) on all weights, one step a batch: `train(..., batch_size=32)`.
+
+    learning_rate, curve_rate: as in `SGD`, numbers or functions of the steps made so far.
+    beta1, beta2: shares of the running means of the gradient and of its square that are kept. epsilon: added to the root.
+    weight_decay: every trained parameter, thresholds and ordinates too, shrinks by this share of its learning rate in
+        each step. It is no penalty: the objective does not contain it.
+    ridge, l2, curve_penalty, train_curves: as in `SGD`.
+    """
+
+    learning_rate: Rate = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    curve_rate: Rate | None = None
+    weight_decay: float = 0.0
+    ridge: float = 0.0
+    l2: float = 0.0
+    curve_penalty: float = 0.0
+    train_curves: bool = True
+
+    def __post_init__(self) -> None:
+        check_rates(self.learning_rate, self.curve_rate)
+        check_share("beta1", self.beta1)
+        check_share("beta2", self.beta2)
+        if not 0 < self.epsilon < float("inf"):
+            raise InputError(f"epsilon must be positive, not {self.epsilon!r}: it keeps the root from being 0")
+        if not 0 <= self.weight_decay < float("inf"):
+            raise InputError(f"weight_decay must be 0 or a positive number, not {self.weight_decay!r}")
+
+    @property
+    def penalties(self) -> Penalties:
+        return Penalties(self.ridge, self.l2, self.curve_penalty)
+
+    def init(self, net: Network, patterns: Patterns, key: int) -> dict[str, Any]:
+        zero = array_namespace(net.theta).zeros_like(net.theta)
+        return {"steps": 0, "m": zero, "v": zero}
+
+    def measure(self, net: Network, patterns: Patterns, state: dict[str, Any]) -> tuple[Array, dict[str, Any]]:
+        state = measured(net, patterns, trained(net, self.train_curves), self.penalties, state)
+        return state["scores"], state
+
+    def step(
+        self, net: Network, patterns: Patterns, state: dict[str, Any]
+    ) -> tuple[Network, dict[str, Any], dict[str, Any]]:
+        keys, steps = trained(net, self.train_curves), state["steps"] + 1
+        G = measured(net, patterns, keys, self.penalties, state)["G"]
+        m = running_mean(state["m"], G, self.beta1)
+        v = running_mean(state["v"], G * G, self.beta2)
+        rate = rates(net, keys, self.learning_rate, self.curve_rate, steps - 1)
+        change = self.direction(m, v, steps) - self.weight_decay * net.theta
+        return (
+            net.with_theta(net.theta + rate * change),
+            {"steps": steps, "m": m, "v": v},
+            {"gradient_norm": dot(G, G) ** 0.5},
+        )
+
+    def direction(self, m: Array, v: Array, steps: int) -> Array:
+        """What theta changes by at learning rate 1: means started at 0 are too small by 1 - beta^steps, Eq. (49)."""
+        m, v = m / (1 - self.beta1**steps), v / (1 - self.beta2**steps)
+        return m / (array_namespace(v).sqrt(v) + self.epsilon)
+
+    def multiplies(self, net: Network, Nv: int) -> tuple[float, float]:
+        """Multiplies of one step: no formula is in the literature, so that both are what this code spends."""
+        own = costs.own_whole_gradient(net, Nv)
+        return own, own
+
+
+def running_mean(mean: Array, value: Array, beta: float) -> Array:
+    """beta mean + (1 - beta) value."""
+    return beta * mean + (1 - beta) * value

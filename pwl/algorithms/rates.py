@@ -1,0 +1,45 @@
+"""Learning rates: a number or a function of the step, and one of its own for the curves' ordinates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from numbers import Real
+
+from pwl.backend import Array, array_namespace
+from pwl.errors import InputError
+from pwl.network import Network
+
+Rate = float | Callable[[int], float]
+
+
+def rates(net: Network, keys: tuple[str, ...], weights: Rate, curves: Rate | None, step: int) -> Array:
+    """The learning rate of every parameter in step 0, 1, ...: a vector like theta, 0 where it is not in `keys`.
+
+    weights: of the weights. curves: of the curves' ordinates; None: the same.
+    """
+    xp = array_namespace(net.theta)
+    rate = at(weights, step)
+    of = dict.fromkeys(keys, rate) | dict.fromkeys(net.keys("activation"), rate if curves is None else at(curves, step))
+    return net.join({key: xp.full_like(net.parts[key], of[key]) for key in keys})
+
+
+def at(rate: Rate, step: int) -> float:
+    """The rate in a step; InputError where it is no finite number, 0 or more."""
+    value = rate(step) if callable(rate) else rate
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) < math.inf:
+        raise InputError(f"a learning rate must be 0 or a positive number, not {value!r}, in step {step}")
+    return float(value)
+
+
+def check_rates(weights: Rate, curves: Rate | None) -> None:
+    """InputError for numbers that can be no learning rates; a function is checked when it is called."""
+    for rate in (weights, weights if curves is None else curves):
+        if not callable(rate):
+            at(rate, 0)
+
+
+def check_share(name: str, value: float) -> None:
+    """InputError where what is kept of an average in each step is not in [0, 1)."""
+    if not isinstance(value, Real) or not 0 <= float(value) < 1:
+        raise InputError(f"{name} must be 0 or more and less than 1, not {value!r}")
