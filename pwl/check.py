@@ -10,8 +10,10 @@ import numpy as np
 
 from pwl.activations import PiecewiseLinear
 from pwl.algorithms import adact_step, owo_step
+from pwl.algorithms.whole import trained
 from pwl.factors import block_system
 from pwl.initialise import initialise
+from pwl.jacobian import system
 from pwl.kernels.reference import locate
 from pwl.network import HEAD, Network, check_seed
 from pwl.patterns import Patterns
@@ -99,6 +101,7 @@ def check(net: Network, data: Any, seed: int = 0) -> list[Row]:
     rows += block_rows(at, maps, "molf")
     if curves:
         rows += [*block_rows(at, curves, "a"), curve_step_row(at)]
+    rows += system_rows(at)
     return [*rows, output_step_row(at)] if net.loss.quadratic else rows
 
 
@@ -318,6 +321,26 @@ def block_rows(at: Probe, keys: tuple[str, ...], name: str) -> list[Row]:
     return [
         Row(f"H_{name}", where, "J'SJ of quotients of y", H_differs, len(patterns)),
         Row(f"g_{name}", where, "quotients of E", g_differs, len(patterns)),
+    ]
+
+
+def system_rows(at: Probe) -> list[Row]:
+    """Levenberg-Marquardt's J'J and J'r over all parameters, along random directions of them, Eq. (41)."""
+    net, keys = at.net, trained(at.net, True)
+    directions = [
+        {key: random_part(at.units[key], net.parts[key].shape, at.rng) for key in keys} for _ in range(BLOCKS)
+    ]
+    patterns = without_kinks(net, at.patterns, directions)
+    if patterns is None:
+        return [nothing("J'J", "all"), nothing("J'r", "all")]
+    q = quotients(net, patterns, directions)
+    D = np.stack([np.concatenate([d[key].reshape(-1) for key in keys]) for d in directions])
+    A, g = system(net, patterns, keys, "cholesky")
+    noise = 4 * q.noise_y * float(np.max(np.sum(np.abs(q.dy), axis=2)))
+    A_differs = relative(2 * D @ A @ D.T, curvature(net, patterns, q.dy), noise)
+    return [
+        Row("J'J", "all", "J'SJ of quotients of y", A_differs, len(patterns)),
+        Row("J'r", "all", "quotients of E", relative(2 * D @ g, -q.dE, q.noise_E), len(patterns)),
     ]
 
 

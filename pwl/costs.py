@@ -125,7 +125,7 @@ def own_blocks(net: Network, Nv: int, blocks: int, map_directions: bool) -> floa
     along = _body(net) if map_directions else 0
     if len(_maps(net)) == 1:
         y = 0 if net.loss.quadratic else _head(net)
-        per_block = M * blocks * (blocks + 1) / 2 if net.loss.quadratic else 0
+        per_block = M * blocks * (blocks + 1) / 2 if net.loss.quadratic else M * blocks**2
         return Nv * (_body(net) + along + y + net.loss.curvature_multiplies(blocks, M)) + per_block + solve
     back = _features(net) + _between(net)
     return own_error(net, Nv) + Nv * (along + M * (back + blocks * (blocks + 1) / 2)) + solve

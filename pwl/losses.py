@@ -131,7 +131,7 @@ class CrossEntropy:
         return H
 
     def curvature_multiplies(self, blocks: int, M: int) -> float:
-        return blocks * M + (M + 0.5) * blocks * (blocks + 1)
+        return blocks * M + M * blocks**2 + blocks * (blocks + 1) / 2
 
 
 LOSSES = {loss.name: loss for loss in (SquaredError(), CrossEntropy())}

@@ -18,7 +18,7 @@ STOP_REASONS = {
     "no_descent": "no step along the direction lowers the error",
     "mu_max": "no damping up to mu_max lowers the error",
     "interrupted": "interrupted from the keyboard",
-    "non_finite": "a number became infinite or NaN; the last finite network was kept",
+    "non_finite": "a number became infinite or NaN; the best network before that was kept",
 }
 
 

@@ -7,6 +7,7 @@ the number of cores this process may use, or OMP_NUM_THREADS where that is small
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import functools
 import os
 import sys
@@ -96,7 +97,9 @@ def ordered_map(f: Callable[[Any], Any], items: Iterable[Any], count: int) -> It
         with ThreadPoolExecutor(n) as pool:
             waiting: deque = deque()
             for item in items:
-                waiting.append(pool.submit(f, item))
+                waiting.append(
+                    pool.submit(contextvars.copy_context().run, f, item)
+                )  # NumPy's errstate holds there, too
                 if len(waiting) > n:
                     yield waiting.popleft().result()
             while waiting:

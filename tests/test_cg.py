@@ -216,18 +216,16 @@ def test_restarts_forget_the_direction():
     assert all(info["beta"] == 0 for info in iterate(pwl.CG(restart=1), net, patterns, 4)[1])
 
 
-def test_a_step_too_far_is_halved_and_the_next_goes_along_the_gradient():
+def test_a_step_too_far_is_halved():
     net = random_network("tanh", 5)
     patterns, keys, none = problem(net), trained(net, False), Penalties()
     state = measured(net, patterns, keys, none, {})
     z = along(net, patterns, keys, none, state["G"], state["G"])
-    for too_far in (64.0, 1e200, float("inf")):  # the last two overflow at first
-        moved, found, share = halved(net, patterns, keys, none, too_far * z * state["G"], state)
-        if too_far == 64:
-            assert share < 1 and found["J"] < state["J"]
-            assert found["J"] == E_of(moved, patterns)
-        else:
-            assert moved is net and share == 0 and found["J"] == state["J"]
+    moved, found, share = halved(net, patterns, keys, none, 64 * z * state["G"], state)
+    assert share < 1 and found["J"] == E_of(moved, patterns) < state["J"]
+    for much_too_far in (1e200, np.inf):
+        moved, found, share = halved(net, patterns, keys, none, much_too_far * z * state["G"], state)
+        assert moved is net and share == 0 and found["J"] == state["J"]
 
 
 def test_where_nothing_lowers_the_objective_the_gradient_is_tried_and_then_the_run_ends():
@@ -246,7 +244,7 @@ def test_a_network_without_a_gradient_stays():
     x = np.random.default_rng(0).standard_normal((20, 3))
     trained_net, record = pwl.train(net, (x, net.outputs(x)), pwl.CG(), iterations=5)
     assert np.array_equal(trained_net.theta, net.theta)
-    assert record.stop_code == "min_grad" or record["gradient_norm"][-1] < 1e-14
+    assert record.stop_code == "no_descent" and record.iterations == 1
 
 
 # ---- runs

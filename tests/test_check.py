@@ -77,7 +77,7 @@ def test_rows_say_what_was_compared():
     body = [(quantity, f"{layer}.W") for layer in (0, 2) for quantity in ("G", "dy", "J'u")]
     body += [(quantity, f"{layer}.A") for layer in (1, 3) for quantity in ("G_a", "dy", "J'u")]
     factors = [(f"{q}_{n}", w) for n, w in (("molf", "0.W, 2.W"), ("a", "1.A, 3.A")) for q in ("H", "g")]
-    rest = [("z", "1.A, 3.A"), ("OWO", "head.W")]
+    rest = [("z", "1.A, 3.A"), ("J'J", "all"), ("J'r", "all"), ("OWO", "head.W")]
     assert [(row.quantity, row.where) for row in rows] == [*body, ("G_o", "head.W"), *factors, *rest]
 
 
@@ -113,7 +113,8 @@ def test_without_patterns_the_row_is_not_checkable_and_says_why():
     x = np.zeros((40, 1))
     net = pwl.Network.mlp(1, 1, 1, "relu", W=[[0.0, 1.0]], net_control=False)
     rows = check(net, (x, np.ones((40, 1))))
-    assert {("G", "0.W"), ("dy", "0.W"), ("J'u", "0.W"), ("H_molf", "0.W"), ("g_molf", "0.W")} == failing(rows)
+    through = {("G", "0.W"), ("dy", "0.W"), ("J'u", "0.W"), ("H_molf", "0.W"), ("g_molf", "0.W")}
+    assert failing(rows) == through | {("J'J", "all"), ("J'r", "all")}
     assert {row.note for row in rows if not row.passed} == {ALL_CROSS}
     assert not any(row.failed for row in rows)
     assert all(row.patterns == 0 for row in rows if row.note)
@@ -157,6 +158,7 @@ BOTH_W, BOTH_A = ", ".join(W), ", ".join(A)
 H = {("H_molf", BOTH_W), ("H_a", BOTH_A)}
 g = {("g_molf", BOTH_W), ("g_a", BOTH_A)}
 z = {("z", BOTH_A)}
+SYSTEM = {("J'J", "all"), ("J'r", "all")}
 G = {("G", key) for key in W} | {("G_a", key) for key in A}
 BELOW = {(quantity, "0.W") for quantity in ("G", "J'u")} | {(quantity, "1.A") for quantity in ("G_a", "J'u")}
 KERNELS = kernels.engine(np.zeros((1, 1)))
@@ -170,10 +172,10 @@ TWO_LAYERS = {
         (KERNELS, "scatter"),
         {(quantity, key) for quantity in ("G_a", "J'u") for key in A} | {("g_a", BOTH_A)} | z,
     ),
-    "back through weights": ((pwl.layers.Dense, "backward"), BELOW | H | g | z),
+    "back through weights": ((pwl.layers.Dense, "backward"), BELOW | H | g | z | SYSTEM),
     "back through curves": (
         (pwl.PiecewiseLinear, "backward"),
-        BELOW | {("G", "2.W"), ("J'u", "2.W")} | H | g | z,
+        BELOW | {("G", "2.W"), ("J'u", "2.W")} | H | g | z | SYSTEM,
     ),
     "tangent of the weights": (
         (pwl.layers.Dense, "tangent"),
@@ -183,13 +185,16 @@ TWO_LAYERS = {
         (pwl.PiecewiseLinear, "tangent"),
         {("dy", key) for key in (*W, *A)} | {("H_a", BOTH_A)} | z,
     ),
-    "basis": ((pwl.Network, "basis"), {("G_o", "head.W"), ("OWO", "head.W")}),
+    "columns of the weights": ((pwl.layers.Dense, "columns"), SYSTEM),
+    "columns of the curves": ((pwl.PiecewiseLinear, "columns"), SYSTEM),
+    "basis": ((pwl.Network, "basis"), {("G_o", "head.W"), ("OWO", "head.W")} | SYSTEM),
     "solve": ((pwl.OLS, "solve"), {("OWO", "head.W")}),
 }
 EITHER_LOSS = {
     "d": ("d", G | {("G_o", "head.W")} | g | z),
     "S along a line": ("quadratic_form", z),
-    "S by roots": ("roots", H),
+    "S by roots": ("roots", H | SYSTEM),
+    "residuals": ("residuals", {("J'r", "all")}),
 }
 
 
@@ -230,7 +235,7 @@ def test_a_wrong_slope_fails_all_that_goes_through_it(monkeypatch):
 
     monkeypatch.setattr(KERNELS, "value_slope", value_slope)
     through = {("G", "0.W"), ("dy", "0.W"), ("J'u", "0.W"), ("H_molf", "0.W"), ("g_molf", "0.W")}
-    assert failing(check(net, data_for())) == through
+    assert failing(check(net, data_for())) == through | SYSTEM
 
 
 def test_a_wrong_factor_misses_the_minimum_along_the_curves(monkeypatch):
@@ -273,29 +278,29 @@ def test_command_builds_a_net(table, capsys):
     assert command.run(options(str(table), "--target", "p", "q", "--hidden", "6,4", "--activation", "tanh")) == 0
     out = capsys.readouterr().out
     assert "6, 4 hidden units, tanh" in out and "FAILED" not in out
-    assert out.splitlines()[-1] == "all 10 checks passed"
+    assert out.splitlines()[-1] == "all 12 checks passed"
 
 
 def test_command_by_default(capsys):
     assert command.run(options()) == 0
     out = capsys.readouterr().out
     assert out.startswith("concrete: 1030 patterns") and "20 hidden units, curves" in out
-    assert "all 13 checks passed" in out
+    assert "all 15 checks passed" in out
 
 
 def test_command_fails_where_the_engine_is_wrong(table, capsys, monkeypatch):
     spoil(monkeypatch, pwl.layers.Dense, "gradient")
     assert command.run(options(str(table), "--hidden", "4")) == 1
     out = capsys.readouterr().out
-    assert out.count("FAILED") == 3 and out.splitlines()[-1] == "3 of 13 checks failed"
+    assert out.count("FAILED") == 3 and out.splitlines()[-1] == "3 of 15 checks failed"
 
 
 def test_command_passes_where_constant_inputs_leave_nothing_to_compare(tmp_path, capsys):
     np.savetxt(tmp_path / "constant.csv", np.c_[np.ones((50, 2)), np.arange(50)], delimiter=",")
     assert command.run(options(str(tmp_path / "constant.csv"), "--no-header", "--hidden", "4")) == 0
     out = capsys.readouterr().out
-    assert "FAILED" not in out and out.count(f"not checkable: {ALL_CROSS}") == 5
-    assert out.splitlines()[-1] == "all 8 checks passed, 5 not checkable"
+    assert "FAILED" not in out and out.count(f"not checkable: {ALL_CROSS}") == 7
+    assert out.splitlines()[-1] == "all 8 checks passed, 7 not checkable"
 
 
 def test_verdicts():

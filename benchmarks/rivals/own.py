@@ -9,36 +9,25 @@ import pwl
 from benchmarks.rivals.problem import Problem, Trace, counted, thinned
 from pwl.contenders import CONTENDERS
 
-RATES = {"adam": (0.001, 0.003, 0.01, 0.03), "sgd": (0.003, 0.01, 0.03, 0.1)}
-SQUARED_ERROR_ONLY = ("varpro", "bayesian-lm")
-
-
-def settings(name: str) -> list[dict[str, Any]]:
-    if name not in RATES:
-        return [{}]
-    return [{"learning_rate": rate} for rate in RATES[name]]
-
-
-METHODS = {name: settings(name) for name in CONTENDERS}
-if "lm" in CONTENDERS:
-    METHODS["lm-cholesky"] = [{}]
-
-
-def algorithm(name: str, setting: dict[str, Any]) -> Any:
-    if name == "lm-cholesky":
-        return dataclasses.replace(CONTENDERS["lm"].algorithm, solver="cholesky")
-    own = {key: value for key, value in setting.items() if key != "method"}
-    return dataclasses.replace(CONTENDERS[name].algorithm, **own)
+OUTPUT_STEPS = ("adact", "hwo-adact", "molf", "hwo-molf", "owo-bp", "varpro", "curved-varpro")  # they begin with one
+SQUARED_ERROR_ONLY = ("varpro", "curved-varpro", "bayesian-lm")
+SEARCHED: dict[str, list[dict[str, Any]]] = {
+    "lm": [{"solver": "cholesky", "schedule": schedule} for schedule in ("gain", "fixed")]
+    + [{"solver": "qr", "schedule": "gain"}],
+    "adam": [{"learning_rate": rate} for rate in (0.001, 0.003, 0.01, 0.03)],
+    "sgd": [{"learning_rate": rate} for rate in (0.003, 0.01, 0.03, 0.1)],
+}
+METHODS = {name: SEARCHED.get(name, [{}]) for name in CONTENDERS}
 
 
 def run(problem: Problem, budget: float, setting: dict[str, Any]) -> Trace:
     """pwl computes E itself, from the pass that its next step needs anyhow: that is on the clock."""
-    name = setting["method"]
-    contender = CONTENDERS["lm" if name == "lm-cholesky" else name]
+    contender = CONTENDERS[setting["method"]]
+    changes = {key: value for key, value in setting.items() if key not in ("method", "start")}
     net = problem.network(pwl.PiecewiseLinear(problem.activation, 13) if contender.curves else None)
     _, record = pwl.train(
-        net, (problem.x, problem.t), algorithm(name, setting), iterations=10**7, max_seconds=budget,
-        batch_size=contender.batch(problem.x),
+        net, (problem.x, problem.t), dataclasses.replace(contender.algorithm, **changes), iterations=10**7,
+        max_seconds=budget, batch_size=contender.batch(problem.x),
     )  # fmt: skip
     trace = list(zip(record["seconds"], record["error"], strict=True))
     return counted(thinned(trace), record.iterations)

@@ -114,6 +114,14 @@ def started(
     return Problem(x, t, hidden, activation, np.array(pwl.initialise(net, (x, t)).theta))
 
 
+def drawn(problem: Problem, seed: int) -> Problem:
+    """The same hidden weights, and output weights as PyTorch draws them, uniform within 1 / sqrt(Nh): output weights of an
+    output step can be very large where hidden units are alike, and methods that move all weights at once then stall."""
+    first, bound = problem.hidden * (problem.x.shape[1] + 1), problem.hidden**-0.5
+    W_o = np.random.default_rng([seed, 1]).uniform(-bound, bound, len(problem.theta) - first)
+    return dataclasses.replace(problem, theta=np.concatenate([problem.theta[:first], W_o]))
+
+
 def one_and(a: np.ndarray) -> np.ndarray:
     return np.concatenate([np.ones((len(a), 1)), a], axis=1)
 

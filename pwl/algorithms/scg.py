@@ -44,7 +44,8 @@ class SCG:
     passes and no line search. A step that would raise the objective is not taken ("success" in the record): lambda grows,
     and the next iteration takes one pass.
 
-    sigma: length of the step between the two gradients. damping: lambda at the start. `SCG.matlab()` has MATLAB's.
+    sigma: length of the step between the two gradients. damping: lambda at the start; records have the "lambda" that each
+        step began with. `SCG.matlab()` has MATLAB's constants.
     schedule: how lambda changes, "moller" as published or "netlab" by the factors 4 and 1/2.
     train_curves: whether the curves' ordinates move, too.
     ridge, l2, curve_penalty: penalties on output weights, hidden weights and curves, Eqs. (11), (27), (26).
