@@ -57,6 +57,10 @@ def run(
 
 def of_problem(out: Path, name: str, files: list[str], budget: float, starts: int, quick: bool) -> str:
     """All rivals on one problem: search, runs from all starts, table and picture."""
+    try:
+        problem_of(name, 0)
+    except pwl.InputError as absent:
+        return f"**{name}**: not run ({absent})\n"
     rows, missing = {}, {}
     for file in files:
         try:

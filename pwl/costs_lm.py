@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pwl.costs import sizes
+from pwl.costs import _between, _body, _features, own_error, sizes
 from pwl.network import HEAD, Network
 
 
@@ -19,41 +19,38 @@ def lm(net: Network, Nv: int) -> float:
 def own_lm(net: Network, Nv: int, keys: tuple[str, ...], solver: str) -> float:
     """Products of the rows, their system, its solution, and the error at one trial point.
 
-    A product A'A is charged half; a triangle of m rows and n columns n^2 (m - n / 3).
+    A product A'A is charged half, a triangle of m rows and n columns n^2 (m - n / 3), Cholesky's factorisation n^3 / 6.
     """
     n, n_body = _weights(net, keys)
-    passes = Nv * (2 * _forward(net) + net.n_outputs * _back(net))
-    if solver == "cholesky":
-        width = n_body + 1 + (net.n_basis if net.loss.quadratic else n - n_body)
-        return passes + Nv * net.n_outputs * width**2 / 2 + n**3 / 6 + n**2
-    return passes + (n + 1) ** 2 * Nv * net.n_outputs + 5 * n**3 / 3
+    width = n_body + 1 + (net.n_basis if net.loss.quadratic else n - n_body)
+    sums, solution = _system(width, n + 1, n, solver)
+    return own_error(net, Nv) + Nv * (pattern_rows(net) + net.n_outputs * sums) + solution
 
 
 def own_varpro(net: Network, Nv: int, keys: tuple[str, ...], solver: str) -> float:
-    """The same with the output weights eliminated, and an output step at the trial point."""
-    n_body = _weights(net, keys)[1]
-    Nu, M = net.n_basis, net.n_outputs
-    passes = Nv * (_forward(net) + M * _back(net) + sum(_maps(net)))
+    """The same with the output weights eliminated, and at the trial point their least squares solution and the error."""
+    n_body, Nu, M = _weights(net, keys)[1], net.n_basis, net.n_outputs
     width = Nu + n_body + 1
+    sums, solution = _system(width, width, n_body, solver)
+    elimination = M * n_body * Nu * (Nu + n_body) / 2 if solver == "cholesky" else 0
+    trial = own_error(net, Nv) + Nv * (_body(net) + M * Nu)
+    output_step = Nu * (Nu + 1) / 2 + M * Nu if solver == "cholesky" else (Nu + M) ** 2
+    return trial + Nv * (pattern_rows(net) + M * sums + output_step) + elimination + solution
+
+
+def pattern_rows(net: Network) -> float:
+    """Outputs of one pattern, and each of M vectors carried back to the first layer's nets."""
+    return own_error(net, 1) + net.n_outputs * (_features(net) + _between(net))
+
+
+def _system(width: int, columns: int, n: int, solver: str) -> tuple[float, float]:
+    """Multiplies for a row of each pattern, and for the solution of n weights."""
     if solver == "cholesky":
-        output_step = Nv * (_forward(net) + Nu * (Nu + 1) / 2 + M * Nu) + Nu**3 / 6
-        return passes + Nv * M * width**2 / 2 + output_step + M * n_body * Nu * (Nu + n_body) / 2 + n_body**3 / 6
-    return passes + M * Nv * width**2 + Nv * (Nu + M) ** 2 + 5 * n_body**3 / 3
+        return width * (width + 1) / 2, n**3 / 6 + n**2
+    return columns**2, 5 * n**3 / 3
 
 
 def _weights(net: Network, keys: tuple[str, ...]) -> tuple[int, int]:
     """Number of trained parameters, and of those of the body."""
     size = {slot.key: slot.stop - slot.start for slot in net.layout.slots}
     return sum(size[key] for key in keys), sum(size[key] for key in keys if key != HEAD)
-
-
-def _maps(net: Network) -> list[int]:
-    return [net.parts[key].size for key in net.keys("map")]
-
-
-def _forward(net: Network) -> float:
-    return sum(_maps(net)) + net.n_outputs * (net.n_basis - 1)
-
-
-def _back(net: Network) -> float:
-    return net.n_outputs * net.n_features + sum(_maps(net)[1:])

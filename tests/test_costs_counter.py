@@ -8,7 +8,7 @@ import pytest
 from helpers import curve, problem, random_network
 from toys import short
 
-from pwl import CG, MOLF, OWOBP, SCG, AdAct, costs
+from pwl import CG, LM, MOLF, OWOBP, SCG, AdAct, VarPro, costs
 from pwl.ols import OLS
 
 strict = type(array_api_strict.asarray([0.0]))
@@ -94,6 +94,28 @@ def test_own_multiplies_are_those_that_are_spent(counter, algorithm, hidden, out
     own = [algorithm.multiplies(net, Nv)[1] for Nv in (60, 150)]
     assert own[1] - own[0] == pytest.approx(found[1] - found[0], rel=1e-12)
     assert own[1] == pytest.approx(found[1], rel=1e-12)
+
+
+@pytest.mark.parametrize(("loss", "outputs"), [("squared_error", 1), ("squared_error", 3), ("cross_entropy", 3)])
+@pytest.mark.parametrize("hidden", [20, (14, 9)])
+@pytest.mark.parametrize("algorithm", [LM(0.1, solver="cholesky"), VarPro(0.1)], ids=short)
+def test_what_a_pattern_adds_to_a_system_of_all_weights(counter, algorithm, hidden, outputs, loss):
+    """Of Levenberg-Marquardt and its kin: their solves are LAPACK's, so only what grows with the patterns is counted."""
+    if loss == "cross_entropy" and isinstance(algorithm, VarPro):
+        pytest.skip("VarPro is for squared error")
+    net = case(algorithm, hidden, outputs, loss)
+    found, trials = zip(*(spent_on_system(counter, algorithm, net, Nv) for Nv in (60, 150)), strict=True)
+    assert trials == (1, 1)
+    own = [algorithm.multiplies(net, Nv)[1] for Nv in (60, 150)]
+    assert own[1] - own[0] == pytest.approx(found[1] - found[0], rel=1e-12)
+
+
+def spent_on_system(counter, algorithm, net, Nv):
+    patterns = problem(net, Nv)
+    _, state = algorithm.measure(net, patterns, algorithm.init(net, patterns, 0))
+    counter.spent = 0.0
+    _, _, info = algorithm.step(net, patterns, state)
+    return counter.spent, info["trials"]
 
 
 def test_the_counter_counts(counter):

@@ -1,0 +1,366 @@
+"""The benchmarks' own code on tiny sizes: cells that resume, tables of made-up cells, published figures, rivals on a toy."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import math
+import sys
+
+import numpy as np
+import pytest
+
+import pwl
+
+pytest.importorskip("benchmarks.cells", reason="the benchmarks are not part of the installed package")
+from benchmarks import cells, mlp, mlp_tables, peers, peers_lm, peers_tables, published, ranks, rivals, sinc
+from benchmarks.rivals.problem import OutOfTime, Watch, drawn, started, thinned
+
+SERIES = mlp.SERIES
+
+
+@pytest.fixture(scope="module")
+def toy():
+    x = np.linspace(-2, 2, 60)[:, None]
+    return started(x, np.sin(2 * x), 5, "tanh", 3, np.random.default_rng(1).uniform(-2, 2, (5, 2)))
+
+
+@pytest.fixture(scope="module")
+def classes():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((90, 2))
+    return started(x, np.digitize(x[:, 0] + 0.3 * x[:, 1], [-0.5, 0.5]), 4, "sigmoid", 0)
+
+
+# ---- cells
+
+
+def test_a_cell_is_computed_once(tmp_path, capsys):
+    calls = []
+
+    def compute():
+        calls.append(1)
+        return {"value": float("nan"), "array": np.arange(2)}
+
+    first = cells.cell(tmp_path / "deep" / "one.json", compute)
+    second = cells.cell(tmp_path / "deep" / "one.json", compute)
+    assert first == second and len(calls) == 1
+    assert first["value"] is None and first["array"] == [0, 1] and "numpy" in first["machine"]
+
+
+# ---- ranks
+
+
+def test_ranks_share_ties_and_put_missing_last():
+    found = ranks.ranks(np.array([[1.0, 2.0, 2.0], [3.0, float("nan"), 1.0]]))
+    assert found.tolist() == [[1, 2.5, 2.5], [2, 3, 1]]
+
+
+def test_wilcoxon_of_ten_sets_that_all_agree_is_exact():
+    b = np.geomspace(1e-3, 1e6, 10)  # units of the sets don't matter
+    a = b * np.linspace(0.5, 0.9, 10)
+    assert ranks.paired(a, b) == (10, 10, pytest.approx(2 / 2**10))
+    assert ranks.paired(b, b).p == 1
+
+
+def test_wilcoxon_counts_signs():
+    """The smallest of ten differences the other way: rank sum 1, which 2 of 2**10 choices of signs reach on each side."""
+    ratio = np.exp(-np.arange(1.0, 11))
+    ratio[0] = math.e
+    assert ranks.paired(ratio, np.ones(10)).p == pytest.approx(4 / 2**10)
+
+
+def test_too_few_sets_and_missing_errors_give_no_p():
+    few = ranks.paired(np.array([1.0, 2, np.nan, 4, 5]), np.ones(5))
+    assert few.pairs == 4 and math.isnan(few.p)
+    assert "too few" in ranks.in_words(few, math.nan)
+
+
+def test_holm():
+    found = ranks.holm(np.array([0.01, math.nan, 0.04, 0.03]))
+    assert found[[0, 2, 3]] == pytest.approx([0.03, 0.06, 0.06]) and math.isnan(found[1])
+
+
+# ---- published figures
+
+
+@pytest.mark.parametrize(
+    ("data", "algorithm", "pair"),
+    [
+        ("twod", "hwo-adact", (0.0888, 0.1172)),
+        ("twod", "hwo-molf", (0.1554, 0.1731)),
+        ("twod", "scg", (1.0985, 1.0945)),
+        ("twod", "lm", (0.2038, 0.2205)),
+        ("mattrn", "hwo-adact", (0.0011, 0.0013)),
+        ("mattrn", "hwo-molf", (0.0027, 0.0032)),
+        ("mattrn", "scg", (4.24, 4.3359)),
+        ("mattrn", "lm", (0.0022, 0.0027)),
+        ("concrete", "lm", None),
+        ("twod", "cg", None),
+    ],
+)
+def test_published_columns(data, algorithm, pair):
+    assert published.figures(data, algorithm) == pair
+
+
+def test_sets_that_are_not_at_hand_are_named():
+    text = published.table()
+    assert "| housing | 2.7274 / 19.0627 | 3.1318 / 24.675 | 5.9245 / 80.808 | 0.9543 / 133.99 |" in text
+    assert {"single2", "oh7", "housing", "superconductor", "f24", "weather"} == set(published.NOT_AT_HAND)
+
+
+# ---- mlp
+
+
+def made_up(data, name, fold, test_error):
+    at = [0, 1, 10]
+    last = {part: 1.0 for part in SERIES} | {"test_error": test_error, "error": test_error / 2}
+    series = {part: [3.0, 2.0, last[part]] for part in SERIES}
+    series |= {part: [0.0, 1.0, 10.0] for part in ("seconds", "multiplies", "own_multiplies")}
+    return {
+        "data": data, "algorithm": name, "fold": fold, "iterations": 10, "stop": "iterations", "timing": "one by one",
+        "final": last, "best": last, "at": at, "series": series,
+    }  # fmt: skip
+
+
+def test_tables_of_made_up_cells():
+    sets, names, folds = ["twod", "a", "b", "c", "d", "e"], ["hwo-adact", "lm"], [0, 1]
+    results = {
+        (data, name, fold): made_up(data, name, fold, (j + 1) * (1 + fold))
+        for data in sets for j, name in enumerate(names) for fold in folds
+    }  # fmt: skip
+    text = mlp_tables.tables(results, sets, names, folds)
+    assert "| hwo-adact | **0.75 ± 0.35** | **1.5 ± 0.71** |" in text
+    assert "| 0.0888 / 0.1172 |" in text and "| 0.2038 / 0.2205 |" in text
+    assert "| lm | 2 | 2 | 2 | 2 | 2 | 2 | 2.00 | lower on 0 of 6, p 0.031 (0.031) |" in text
+    assert "superconductor | not run" in text
+    own = {name: [results["a", name, fold] for fold in folds] for name in names}
+    assert mlp_tables.picture(own, "a").startswith(b"\x89PNG")
+
+
+def test_a_mean_line_holds_the_last_error_of_a_run_that_ended():
+    long, short = made_up("a", "lm", 0, 1.0), made_up("a", "lm", 1, 1.0)
+    short |= {"at": [0, 1], "series": {part: values[:2] for part, values in short["series"].items()}}
+    x, y = mlp_tables.mean_line([long, short], "test_error", "seconds")
+    assert x.tolist() == [1.0, 5.5] and y.tolist() == [2.0, 1.5]
+
+
+def test_thinned_iterations_hold_first_best_and_last():
+    assert mlp.thinned(1, 0) == [0]
+    found = mlp.thinned(1001, 777)
+    assert len(found) < 60 and {0, 1, 777, 1000} <= set(found)
+
+
+@pytest.mark.parametrize("name", ["hwo-molf", "adam"])
+def test_mlp_cells(tmp_path, name, capsys):
+    if name not in pwl.contenders.CONTENDERS:
+        pytest.skip(f"there is no {name}")
+    arguments = {"sets": ["fm"], "names": [name, "no-such"], "folds": [0, 3], "iterations": 2}
+    mlp.run(tmp_path, False, **arguments)
+    assert "no-such" in capsys.readouterr().out
+    path = tmp_path / "mlp" / f"fm-{name}-2-3.json"
+    found = json.loads(path.read_text())
+    assert found["settings"]["seed"] == 3 and found["searched"] == len(mlp.RATES.get(name, [0]))
+    assert len(found["series"]["error"]) == 3 and found["final"]["own_multiplies"] > 0
+    assert path.stat().st_size < 10_000
+    path.write_text(path.read_text().replace('"searched"', '"kept"'))
+    mlp.run(tmp_path, False, **arguments)
+    assert "kept" in path.read_text()
+    assert (tmp_path / "mlp.md").exists() and (tmp_path / "mlp" / "fm.png").exists()
+
+
+def test_all_algorithms_start_from_the_same_hidden_weights():
+    starts = []
+    for name in ("molf", "adact"):
+        contender = pwl.contenders.CONTENDERS[name]
+        preparation = pwl.Preparation.fit(np.arange(6.0).reshape(3, 2), np.arange(3.0)[:, None])
+        starts.append(pwl.contenders.network(contender, pwl.contenders.Shape(), 2, preparation, 5).W)
+    assert np.array_equal(*starts)
+
+
+# ---- problems and their derivatives
+
+
+@pytest.mark.parametrize("kind", ["toy", "classes"])
+def test_the_gradient_is_the_difference_quotient(kind, request):
+    problem = request.getfixturevalue(kind)
+    rng = np.random.default_rng(0)
+    theta, v = drawn(problem, 0).theta, rng.standard_normal(problem.theta.shape)
+    h = 1e-6
+    quotient = (problem.error(theta + h * v) - problem.error(theta - h * v)) / (2 * h)
+    assert problem.error_and_gradient(theta)[1] @ v == pytest.approx(quotient, rel=1e-6)
+
+
+def test_the_jacobian_is_the_difference_quotient():
+    rng = np.random.default_rng(0)
+    problem = started(rng.standard_normal((20, 3)), rng.standard_normal((20, 2)), 4, "sigmoid", 0)
+    theta, v, h = drawn(problem, 0).theta, rng.standard_normal(problem.theta.shape), 1e-6
+    quotient = (problem.residuals(theta + h * v) - problem.residuals(theta - h * v)) / (2 * h)
+    assert problem.jacobian(theta) @ v == pytest.approx(quotient, abs=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["toy", "classes"])
+def test_errors_are_those_of_pwl(kind, request):
+    problem = request.getfixturevalue(kind)
+    assert pwl.evaluate(problem.network(), (problem.x, problem.t)).error == pytest.approx(problem.error(problem.theta))
+
+
+def test_drawn_output_weights_leave_the_hidden_weights(toy):
+    other = drawn(toy, 1)
+    assert np.array_equal(other.split(other.theta)[0], toy.split(toy.theta)[0])
+    assert np.all(np.abs(other.split(other.theta)[1]) <= 5**-0.5)
+
+
+def test_a_watch_ends_a_run_and_thins_its_trace(toy):
+    watch = Watch(toy, 0.0)
+    with pytest.raises(OutOfTime):
+        watch.note(toy.theta)
+    points = thinned(list(range(10_000)), 50)
+    assert points[0] == 0 and points[-1] == 9999 and len(points) <= 50
+
+
+# ---- rivals
+
+
+@pytest.mark.parametrize("kind", ["toy", "classes"])
+@pytest.mark.parametrize("file", rivals.FILES)
+def test_a_rival_lowers_the_error_from_our_start(file, kind, request):
+    if file == "pyrenn_lm":
+        pytest.skip("GPL: runs only as a program of its own, see below")
+    problem = drawn(request.getfixturevalue(kind), 0)
+    try:
+        module = rivals.load(file)
+    except rivals.NotHere as reason:
+        pytest.skip(str(reason))
+    for method, settings in module.METHODS.items():
+        only = getattr(module, "SQUARED_ERROR_ONLY", ())
+        if problem.classes and (only is True or (only and method in only)):
+            continue
+        trace = module.run(problem, 0.15, settings[0] | {"method": method})
+        curved = file == "torch_curves" or method.endswith(("adact", "curved-varpro"))
+        if not curved:  # curves begin with an output step
+            assert trace[0][1] == pytest.approx(problem.error(problem.theta)), method
+        assert min(error for _, error in trace) < (1 - 1e-3) * trace[0][1], method
+        assert all(a <= b for (a, _), (b, _) in zip(trace, trace[1:], strict=False)) or file == "sklearn_mlp"
+
+
+def test_second_order_rivals_fit_the_toy(toy):
+    for file, method in (("own", "hwo-adact"), ("scipy_least_squares", "trf"), ("scipy_minimize", "BFGS")):
+        module = rivals.load(file)
+        trace = module.run(drawn(toy, 0), 1.0, module.METHODS[method][0] | {"method": method})
+        assert min(error for _, error in trace) < 2e-3, method
+
+
+def test_pyrenn_runs_as_a_program_of_its_own(tmp_path, data_home):
+    try:
+        offered = peers.offers("pyrenn_lm", "concrete-tanh")
+    except rivals.NotHere as reason:
+        pytest.skip(str(reason))
+    found = peers.one(tmp_path, "concrete-tanh", "pyrenn_lm", "lm", "0", offered["lm"][0], 0, 0.5)
+    assert found["lowest"] < found["trace"][0][1] and found["weights"] == 201
+
+
+def test_a_rival_that_is_not_installed_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch_levenberg_marquardt", None)
+    monkeypatch.delitem(sys.modules, "benchmarks.rivals.torch_lm", raising=False)
+    with pytest.raises(rivals.NotHere, match="torch-levenberg-marquardt is not installed"):
+        rivals.load("torch_lm")
+    names, missing = sinc.there(["varpro", "torch-lm-qr-float64"])
+    assert "torch-lm-qr-float64" in missing and "torch-lm-qr-float64" not in names
+
+
+def test_what_a_rival_cannot_do_is_refused():
+    assert peers.offered("scipy_least_squares", "wine-classes") == {m: "squared error only" for m in ("lm", "trf")}
+    assert peers.offered("own", "wine-classes").get("varpro", "squared error only") == "squared error only"
+    assert isinstance(peers.offered("own", "concrete-sigmoid")["molf"], list)
+
+
+# ---- peers and sinc
+
+
+def peer(file, seconds, errors, seed=0):
+    trace = [[s, e] for s, e in zip(seconds, errors, strict=True)]
+    return {
+        "rival": file, "program": f"{file} 1.0", "setting": {"method": "m", "lr": 0.1, "options": {"maxiter": 5}}, "seed": seed,
+        "weights": 7, "budget": 2.0, "iterations": 4, "seconds": 2.0, "lowest": errors[-1],
+        "to_level": {"0.5": peers.seconds_to(trace, 0.5)}, "at_time": {"1.0": peers.error_at(trace, 1.0)},
+        "peak_mib": 100.0, "imported_mib": 60.0, "trace": trace,
+    }  # fmt: skip
+
+
+def test_a_table_of_peers_sorts_and_says_what_is_missing():
+    rows = {("slow", "m"): [peer("slow", [0, 2.0], [1.0, 0.9])], ("fast", "m"): [peer("fast", [0, 0.25], [1.0, 0.4])]}
+    text = peers_tables.table(rows, {"gone": "not installed"}, "toy", (0.5,), (1.0,))
+    lines = text.splitlines()
+    assert lines[4].startswith("| fast 1.0 | m | lr 0.1 | 0.25 (1/1) | 0.4 | 0.4 | 500.00 | 100 | 40 |")
+    assert "| never (0/1) | 1 | 0.9 |" in lines[5] and lines[6].startswith("| gone | not run (not installed) |")
+    assert peers_tables.picture(rows, "toy").startswith(b"\x89PNG")
+
+
+def test_medians_of_traces_are_steps():
+    x, y = peers_tables.median_line([peer("a", [0, 1.0], [4.0, 2.0]), peer("a", [0, 2.0], [8.0, 2.0])])
+    assert x.tolist() == [1.0, 2.0] and y.tolist() == [5.0, 2.0]
+
+
+def test_the_lowest_error_so_far_skips_what_is_not_finite():
+    assert peers.lowest_so_far([(0.0, 2.0), (1.0, math.nan), (2.0, 3.0), (3.0, 1.0)]) == [
+        (0, 2),
+        (1, 2),
+        (2, 2),
+        (3, 1),
+    ]
+
+
+def test_the_best_setting_runs_from_all_starts(tmp_path, monkeypatch):
+    asked = []
+
+    def one(out, name, file, method, label, setting, seed, budget):
+        asked.append((label, seed))
+        return {"lowest": {"0": 3.0, "1": 2.0, "1d": 1.0}[label], "label": label, "seed": seed}
+
+    monkeypatch.setattr(peers, "one", one)
+    found = peers.best(tmp_path, "concrete-tanh", "torch_lm", "lm", [{"a": 1}, {"a": 2}], 3, 1.0)
+    assert [(c["label"], c["seed"]) for c in found] == [("1d", 0), ("1d", 1), ("1d", 2)] and len(asked) == 5
+
+
+def test_a_process_that_fails_gives_its_last_words():
+    with pytest.raises(rivals.NotHere, match="No module named"):
+        peers.apart("benchmarks.no_such_module", [])
+
+
+def test_lm_jobs_count_their_iterations(toy):
+    problem = drawn(toy, 0)
+    for name in ("pwl LM, QR", "pwl LM, Cholesky", "scipy trf", "plain NumPy J'J"):
+        try:
+            assert 1 <= peers_lm.MAKERS[name](problem, 3)() <= 3
+        except rivals.NotHere as reason:
+            assert "no LM" in str(reason)
+
+
+def test_memory_of_a_large_problem_is_measured():
+    found = peers_lm.large("plain NumPy J'J", 3000, 3, 8)
+    assert found["iterations"] == 2 and found["patterns"] == 3000
+
+
+def test_sinc_conventions_and_starts():
+    lm, owo = (sinc.problem_of(name, "sin(10x)-10x", 0, 101) for name in ("lm-qr", "varpro"))
+    assert len(lm.theta) == 61 and lm.t[50, 0] == 1 and lm.t[-1, 0] == pytest.approx(math.sin(10) / 10)
+    assert np.array_equal(lm.theta[:40], owo.theta[:40]) and np.all(np.abs(lm.theta) <= 1)
+    numpys = sinc.problem_of("lm-qr", "numpy-sinc(10x)", 0, 101)
+    assert numpys.t[:, 0] == pytest.approx(np.sinc(10 * numpys.x[:, 0]))
+
+
+def test_sinc_cells_table_and_picture(tmp_path):
+    found = [sinc.measure("hwo-molf", "sin(10x)-10x", seed, 200, 0.1) for seed in (0, 1)]
+    assert all(c["lowest"] < c["start"] for c in found)
+    text = sinc.table({"hwo-molf": found}, {"gone": "not installed"}, "sin(10x)-10x", 0.1)
+    assert "| gone | not run (not installed) |" in text and "3.31e-07" in text and "| hwo-molf |" in text
+    assert sinc.picture({"hwo-molf": found}, "sin(10x)-10x").startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("module", [mlp, peers, sinc])
+def test_options_are_what_run_takes(module):
+    parser = argparse.ArgumentParser()
+    module.add_arguments(parser)
+    inspect.signature(module.run).bind(out=None, quick=True, **vars(parser.parse_args([])))
