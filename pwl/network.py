@@ -12,11 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pwl import activations
 from pwl.backend import Array, array_namespace, as_array, host, like, namespace_named
 from pwl.errors import InputError
-from pwl.layers import Dense
-from pwl.losses import LOSSES, softmax
+from pwl.losses import softmax
 
 HEAD = "head.W"  # W_o (M, Nu) over the basis [1, x if bypass, o]
 
@@ -110,69 +108,44 @@ class Network:
 
         Raises InputError for sizes below 1, an unknown name, or weights whose shape does not fit.
         """
-        widths = tuple(n_hidden) if isinstance(n_hidden, (Sequence, np.ndarray)) else (n_hidden,)
-        for name, count in (
-            ("n_inputs", n_inputs),
-            ("n_outputs", n_outputs),
-            *(("n_hidden", width) for width in widths),
-        ):
-            if not isinstance(count, (int, np.integer)) or isinstance(count, bool) or count < 1:
-                raise InputError(f"{name} must be a whole number, 1 or more, not {count!r}")
-        if not widths:
-            raise InputError("n_hidden is empty: give at least one hidden layer")
-        activation = activations.resolve(activation)
-        layers = tuple(layer for width in widths for layer in (Dense(int(width)), activation))
-        net = Network.build(
-            layers,
-            (int(n_inputs),),
-            int(n_outputs),
+        from pwl.build import mlp
+
+        return mlp(
+            n_inputs,
+            n_hidden,
+            n_outputs,
+            activation,
             bypass=bypass,
             loss=loss,
             seed=seed,
             dtype=dtype,
+            W=W,
             net_control=net_control,
         )
-        if W is None:
-            return net
-        if len(widths) > 1 and not isinstance(W, Sequence):
-            raise InputError(f"W must be a list of arrays of hidden weights, one a layer, not {type(W).__name__}")
-        return _with_hidden_weights(net, W if len(widths) > 1 else [W])
 
     @staticmethod
-    def build(
-        layers: tuple,
-        input_shape: tuple[int, ...],
-        n_outputs: int,
+    def from_layers(
+        layers: Sequence[Any],
+        input_shape: Sequence[int],
         *,
-        bypass: bool,
-        loss: str,
+        bypass: bool = False,
+        loss: str = "cross_entropy",
+        start: str = "glorot",
         seed: int = 0,
-        dtype: Any = np.float64,
-        net_control: bool = True,
+        dtype: Any = np.float32,
     ) -> Network:
-        """Network of `layers` with starting parameters: each layer draws from a generator keyed (seed, layer)."""
-        if not isinstance(loss, str) or loss not in LOSSES:
-            raise InputError(f"unknown loss {loss!r}: use one of {', '.join(LOSSES)}")
-        if LOSSES[loss].classes and n_outputs < 2:
-            raise InputError(f"cross-entropy needs one output per class, 2 or more, not {n_outputs}")
-        try:
-            known = np.dtype(dtype) in (np.float32, np.float64)
-        except TypeError:
-            known = False
-        if not known:
-            raise InputError(f"dtype must be float32 or float64, not {dtype!r}")
-        check_seed(seed)
-        layout = lay_out(layers, input_shape, n_outputs, bypass)
-        theta = np.zeros(layout.size, dtype=dtype)
-        buffers: dict[str, Array] = {}
-        for index, layer in enumerate(layers):
-            shape = layout.shapes[index]
-            start = layer.start_parameters(shape, np.random.default_rng([seed, index]))
-            for slot in layout.slots:
-                if slot.layer == index:
-                    theta[slot.start : slot.stop] = np.ravel(start[slot.name])
-            buffers |= {f"{index}.{name}": np.asarray(b, dtype=dtype) for name, b in layer.buffers(shape).items()}
-        return Network(layers, input_shape, n_outputs, bypass, LOSSES[loss], theta, buffers, net_control=net_control)
+        """Network of any layers, for images (height, width, channels) or vectors; the last, pwl.layers.Dense, gives the outputs.
+
+        layers: of pwl.layers and activations (names or objects), in their order; shapes are checked as they are put together.
+        bypass: the outputs see the inputs directly, too.
+        start: of the weights, drawn with variance 2 / (n_in + n_out) ("glorot") or 2 / n_in ("he"); thresholds begin at 0.
+
+        The network may be trained as it is: there is no net control, and curves with span "nets" take theirs when it is
+        initialised. Raises InputError naming the layer that does not fit, what it wants and what it gets.
+        """
+        from pwl.build import from_layers
+
+        return from_layers(layers, input_shape, bypass=bypass, loss=loss, start=start, seed=seed, dtype=dtype)
 
     # ---- parameters
 
@@ -452,24 +425,3 @@ def check_finite(x: np.ndarray, first_row: int, what: str = "input") -> None:
             raise InputError(
                 f"{what} in row {first_row + row}, column {where} is {x[tuple(bad[0])]}: remove or fill such rows first"
             )
-
-
-def _with_hidden_weights(net: Network, weights: Sequence[Any]) -> Network:
-    keys = net.keys("map")
-    if len(weights) != len(keys):
-        raise InputError(
-            f"W holds weights for {len(weights)} hidden layers, the net has {len(keys)}: give one array a layer"
-        )
-    given = {}
-    for key, W in zip(keys, weights, strict=True):
-        W = host(as_array(W, "hidden weights W"))
-        if W.shape != net.parts[key].shape:
-            raise InputError(
-                f"hidden weights of shape {net.parts[key].shape} (threshold first) were wanted, but {W.shape} came"
-            )
-        if W.dtype.kind not in "fiu":
-            raise InputError(f"hidden weights W must be real numbers, but an array of {W.dtype} came")
-        if not np.all(np.isfinite(W)):
-            raise InputError("hidden weights W must be finite numbers")
-        given[key] = np.asarray(W, dtype=net.theta.dtype)
-    return net.with_parts(given)

@@ -132,8 +132,10 @@ class PiecewiseLinear:
         return {"A": engine(g).scatter(_rows(saved.n), self.grid(b), _rows(g))}
 
     def columns(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:
-        """Each pattern's own share of the gradient: A (units, K, Nv), two entries a pattern and unit."""
-        return {"A": reference.hats(saved.n, self.grid(b)) * g.T[:, None, :]}
+        """Each pattern's own share of the gradient: A (units, K, Nv), two entries a pattern and unit, or pixel."""
+        each = reference.hats(_rows(saved.n), self.grid(b)) * _rows(g).T[:, None, :]
+        xp = array_namespace(g)
+        return {"A": xp.sum(xp.reshape(each, (*each.shape[:2], g.shape[0], -1)), axis=3)}
 
     def tangent(self, p: dict, b: dict, saved: Activated, d: dict, dn: Array | None) -> Array | None:
         if dn is not None:

@@ -17,10 +17,10 @@ import warnings
 from types import ModuleType
 
 from pwl.backend import Array, is_numpy_array
-from pwl.kernels import reference
+from pwl.kernels import convolution, reference
 from pwl.kernels.grid import Grid
 
-__all__ = ["Grid", "engine"]
+__all__ = ["Grid", "convolution_engine", "engine"]
 
 
 @functools.cache
@@ -34,6 +34,20 @@ def _cpu() -> ModuleType:
     from pwl.kernels import cpu
 
     return cpu
+
+
+@functools.cache
+def _convolution_cpu() -> ModuleType:
+    if _cpu() is reference:
+        return convolution
+    from pwl.kernels import convolution_cpu
+
+    return convolution_cpu
+
+
+def convolution_engine(x: Array) -> ModuleType:
+    """Module with `convolve`, `weight_gradient` and `input_gradient` for arrays of x's kind."""
+    return _convolution_cpu() if is_numpy_array(x) else convolution
 
 
 def engine(n: Array) -> ModuleType:

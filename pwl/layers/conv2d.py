@@ -1,0 +1,154 @@
+"""Two-dimensional convolution over images (Nv, height, width, channels): nets n (Nv, height, width, filters)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pwl.backend import Array, array_namespace
+from pwl.errors import InputError
+from pwl.kernels import convolution_engine
+from pwl.kernels.convolution import patches
+from pwl.kernels.window import Window, padded, pair
+from pwl.layers.image import image_shape
+
+
+@dataclass(frozen=True)
+class Conv2d:
+    """Nets n[p, i, j, f] = W[f, 0] + sum of W[f, a, b, c] x[p, i stride + a, j stride + b, c] over a window, Eq. (53).
+
+    filters: output channels. size: of the window, one number or (vertical, horizontal), as stride, padding and dilation.
+    padding: "valid" (none), "same" (at stride 1 outputs are as large as inputs), or numbers of pixels of zeros.
+    groups: input and output channels in so many groups that do not see each other. bias: a threshold per filter.
+    W is (filters, [1 +] size[0] size[1] channels / groups), the threshold first.
+
+    Raises InputError for sizes below 1, or where they do not fit the images.
+    """
+
+    filters: int
+    size: Any
+    stride: Any = 1
+    padding: Any = "valid"
+    dilation: Any = 1
+    groups: int = 1
+    bias: bool = True
+    kind: ClassVar[str] = "map"
+
+    def __post_init__(self) -> None:
+        for name, least in (("size", 1), ("stride", 1), ("dilation", 1)):
+            object.__setattr__(self, name, pair(f"Conv2d's {name}", getattr(self, name), least))
+        padded(self.padding, self.size, self.dilation)
+        for name in ("filters", "groups"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+                raise InputError(f"Conv2d's {name} must be a whole number, 1 or more, not {value!r}")
+        if self.filters % self.groups:
+            raise InputError(f"{self.filters} filters can't be shared out among {self.groups} groups")
+
+    @property
+    def window(self) -> Window:
+        return Window(self.size, self.stride, padded(self.padding, self.size, self.dilation), self.dilation)
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        height, width, _ = image_shape("Conv2d", input_shape)
+        found = self.window.output(height, width)
+        if min(found) < 1:
+            raise InputError(
+                f"Conv2d's window of {self.window.reach()} pixels does not fit images of {(height, width)}"
+            )
+        return (*found, int(self.filters))
+
+    def shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+        channels = image_shape("Conv2d", input_shape)[2]
+        if channels % self.groups:
+            raise InputError(f"{channels} channels can't be shared out among {self.groups} groups")
+        return {"W": (int(self.filters), self.bias + self.size[0] * self.size[1] * channels // self.groups)}
+
+    def buffers(self, input_shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+        return {}
+
+    def start_parameters(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """W ~ N(0, 1), to be scaled."""
+        return {"W": rng.standard_normal(self.shapes(input_shape)["W"])}
+
+    def apply(self, p: dict, b: dict, x: Array) -> Array:
+        n = self._convolved(x, p["W"])
+        return n + p["W"][:, 0] if self.bias else n
+
+    def forward(self, p: dict, b: dict, x: Array) -> tuple[Array, Array]:
+        return self.apply(p, b, x), x
+
+    def keep(self, p: dict, b: dict, x: Array) -> Array:
+        return x
+
+    def backward(self, p: dict, b: dict, x: Array, g: Array) -> Array:
+        engine, kernel = convolution_engine(g), self.kernel(p["W"], x.shape[3])
+
+        def part(x_part: Array, g_part: Array, W_part: Array) -> Array:
+            return engine.input_gradient(g_part, W_part, self.window, *x.shape[1:3])
+
+        return self._by_groups(part, x, g, kernel, axis=3)
+
+    def gradient(self, p: dict, b: dict, x: Array, g: Array) -> dict[str, Array]:
+        xp, engine = array_namespace(g), convolution_engine(g)
+
+        def part(x_part: Array, g_part: Array, W_part: Array) -> Array:
+            return engine.weight_gradient(x_part, g_part, self.window)
+
+        G = self._by_groups(part, x, g, self.kernel(p["W"], x.shape[3]), axis=0)
+        G = xp.reshape(G, (self.filters, -1))
+        return {"W": xp.concat([xp.sum(g, axis=(0, 1, 2))[:, None], G], axis=1) if self.bias else G}
+
+    def columns(self, p: dict, b: dict, x: Array, g: Array) -> dict[str, Array]:
+        """Each pattern's own share of the gradient: W (filters, inputs, Nv)."""
+        each = [self.gradient(p, b, x[q : q + 1, ...], g[q : q + 1, ...])["W"] for q in range(x.shape[0])]
+        return {"W": array_namespace(g).stack(each, axis=2)}
+
+    def tangent(self, p: dict, b: dict, x: Array, d: dict, dx: Array | None) -> Array | None:
+        dn = self.apply(d, b, x) if "W" in d else None
+        if dx is None:
+            return dn
+        through = self._convolved(dx, p["W"])
+        return through if dn is None else dn + through
+
+    def inputs(self, x: Array) -> Array:
+        """What a filter sees at every place, as rows [1, patch]: for autocorrelations, Eq. (23)."""
+        xp = array_namespace(x)
+        if self.groups > 1:
+            raise InputError(
+                "the HWO direction needs one autocorrelation of inputs: it has none where filters are in groups"
+            )
+        rows = patches(x, self.window)
+        rows = xp.reshape(rows, (-1, rows.shape[3]))
+        return xp.concat([xp.ones((rows.shape[0], 1), dtype=x.dtype), rows], axis=1) if self.bias else rows
+
+    def kernel(self, W: Array, channels: int) -> Array:
+        """Weights (filters, window height, window width, channels / groups)."""
+        return array_namespace(W).reshape(W[:, int(self.bias) :], (self.filters, *self.size, channels // self.groups))
+
+    def _convolved(self, x: Array, W: Array) -> Array:
+        engine = convolution_engine(x)
+
+        def part(x_part: Array, _: Array, W_part: Array) -> Array:
+            return engine.convolve(x_part, W_part, self.window)
+
+        return self._by_groups(part, x, None, self.kernel(W, x.shape[3]), axis=3)
+
+    def _by_groups(self, part: Callable[..., Array], x: Array, g: Array | None, W: Array, axis: int) -> Array:
+        """`part` of each group's channels, filters and weights, side by side along an axis."""
+        if self.groups == 1:
+            return part(x, g, W)
+        xp, channels, filters = array_namespace(x), x.shape[3] // self.groups, self.filters // self.groups
+        found = []
+        for group in range(self.groups):
+            own, out = slice(group * channels, (group + 1) * channels), slice(group * filters, (group + 1) * filters)
+            g_part = None if g is None else +g[:, :, :, out]
+            found.append(part(+x[:, :, :, own], g_part, W[out, ...]))
+        return xp.concat(found, axis=axis)
+
+    def to_dict(self) -> dict[str, Any]:
+        names = ("filters", "size", "stride", "padding", "dilation", "groups", "bias")
+        return {"name": "Conv2d", **{name: getattr(self, name) for name in names}}

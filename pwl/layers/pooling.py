@@ -1,0 +1,222 @@
+"""Pooling over windows of images (Nv, height, width, channels): one value for each place and channel."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from pwl.backend import Array, array_namespace
+from pwl.errors import InputError
+from pwl.kernels.convolution import shifts
+from pwl.kernels.window import Window, pair
+from pwl.layers.image import image_shape
+
+
+class Pooled(NamedTuple):
+    """Of a pooling: the inputs' shape, and which place of its window each maximum was found at (None for averages)."""
+
+    shape: tuple[int, ...]
+    place: Array | None
+
+
+def window(layer: MaxPool2d | AvgPool2d) -> Window:
+    return Window(layer.size, layer.stride, ((0, 0), (0, 0)), (1, 1))
+
+
+def spread(seen: Window, shape: tuple[int, ...], share: Callable[[int], Array], like: Array) -> Array:
+    """The transpose of `shifts`: share(place), like the outputs, added where each place of the window saw the input."""
+    xp = array_namespace(like)
+    dx = xp.zeros(shape, dtype=like.dtype)
+    H, V = seen.output(shape[1], shape[2])
+    (sv, sh), wide = seen.stride, seen.size[1]
+    for place in range(seen.size[0] * wide):
+        i, j = divmod(place, wide)
+        rows, columns = slice(i, i + (H - 1) * sv + 1, sv), slice(j, j + (V - 1) * sh + 1, sh)
+        dx[:, rows, columns, :] = dx[:, rows, columns, :] + share(place)
+    return dx
+
+
+def check(layer: MaxPool2d | AvgPool2d) -> None:
+    """Size and stride as pairs, in a value that is being made."""
+    name = type(layer).__name__
+    object.__setattr__(layer, "size", pair(f"{name}'s size", layer.size, 1))
+    object.__setattr__(
+        layer, "stride", layer.size if layer.stride is None else pair(f"{name}'s stride", layer.stride, 1)
+    )
+
+
+def pooled_shape(layer: MaxPool2d | AvgPool2d, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+    height, width, channels = image_shape(type(layer).__name__, input_shape)
+    found = window(layer).output(height, width)
+    if min(found) < 1:
+        raise InputError(
+            f"{type(layer).__name__}'s window of {layer.size} pixels does not fit images of {(height, width)}"
+        )
+    return (*found, channels)
+
+
+@dataclass(frozen=True)
+class MaxPool2d:
+    """The largest value in each window; at equal values the first, row by row.
+
+    size: of the window, one number or (vertical, horizontal). stride: None: the size, so that windows do not overlap.
+    Rows and columns that fill no window at the lower and right border are left out.
+    """
+
+    size: Any = 2
+    stride: Any = None
+    kind: ClassVar[str] = "shape"
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return pooled_shape(self, input_shape)
+
+    def shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+        return {}
+
+    def buffers(self, input_shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+        return {}
+
+    def start_parameters(self, input_shape: tuple[int, ...], rng: Any) -> dict[str, np.ndarray]:
+        return {}
+
+    def apply(self, p: dict, b: dict, x: Array) -> Array:
+        return functools.reduce(array_namespace(x).maximum, shifts(x, window(self)))
+
+    def forward(self, p: dict, b: dict, x: Array) -> tuple[Array, Pooled]:
+        """One look at each place of the window: larger values than those before are taken."""
+        xp = array_namespace(x)
+        first, *rest = shifts(x, window(self))
+        best, place = first, xp.zeros(first.shape, dtype=xp.uint8)
+        for number, value in enumerate(rest, 1):
+            larger = value > best
+            best = xp.where(larger, value, best)
+            place = xp.where(larger, xp.asarray(number, dtype=xp.uint8), place)
+        return best, Pooled(tuple(x.shape), place)
+
+    def keep(self, p: dict, b: dict, x: Array) -> Pooled:
+        return self.forward(p, b, x)[1]
+
+    def backward(self, p: dict, b: dict, saved: Pooled, g: Array) -> Array:
+        xp = array_namespace(g)
+        zero = xp.zeros_like(g)
+        return spread(window(self), saved.shape, lambda place: xp.where(saved.place == place, g, zero), g)
+
+    def gradient(self, p: dict, b: dict, saved: Pooled, g: Array) -> dict[str, Array]:
+        return {}
+
+    def columns(self, p: dict, b: dict, saved: Pooled, g: Array) -> dict[str, Array]:
+        return {}
+
+    def tangent(self, p: dict, b: dict, saved: Pooled, d: dict, dx: Array | None) -> Array | None:
+        """The change at the place where the maximum was."""
+        if dx is None:
+            return None
+        xp = array_namespace(dx)
+        change, *rest = shifts(dx, window(self))
+        for number, value in enumerate(rest, 1):
+            change = xp.where(saved.place == number, value, change)
+        return change
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": "MaxPool2d", "size": self.size, "stride": self.stride}
+
+
+@dataclass(frozen=True)
+class AvgPool2d:
+    """The mean of each window; options as in `MaxPool2d`."""
+
+    size: Any = 2
+    stride: Any = None
+    kind: ClassVar[str] = "shape"
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return pooled_shape(self, input_shape)
+
+    def shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+        return {}
+
+    def buffers(self, input_shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+        return {}
+
+    def start_parameters(self, input_shape: tuple[int, ...], rng: Any) -> dict[str, np.ndarray]:
+        return {}
+
+    def apply(self, p: dict, b: dict, x: Array) -> Array:
+        places = shifts(x, window(self))
+        return sum(places[1:], places[0]) * (1 / len(places))
+
+    def forward(self, p: dict, b: dict, x: Array) -> tuple[Array, Pooled]:
+        return self.apply(p, b, x), Pooled(tuple(x.shape), None)
+
+    def keep(self, p: dict, b: dict, x: Array) -> Pooled:
+        return Pooled(tuple(x.shape), None)
+
+    def backward(self, p: dict, b: dict, saved: Pooled, g: Array) -> Array:
+        share = g * (1 / (self.size[0] * self.size[1]))
+        return spread(window(self), saved.shape, lambda place: share, g)
+
+    def gradient(self, p: dict, b: dict, saved: Pooled, g: Array) -> dict[str, Array]:
+        return {}
+
+    def columns(self, p: dict, b: dict, saved: Pooled, g: Array) -> dict[str, Array]:
+        return {}
+
+    def tangent(self, p: dict, b: dict, saved: Pooled, d: dict, dx: Array | None) -> Array | None:
+        return None if dx is None else self.apply(p, b, dx)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": "AvgPool2d", "size": self.size, "stride": self.stride}
+
+
+@dataclass(frozen=True)
+class GlobalAvgPool2d:
+    """The mean of each channel over the whole image: (Nv, height, width, channels) -> (Nv, channels)."""
+
+    kind: ClassVar[str] = "shape"
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (image_shape("GlobalAvgPool2d", input_shape)[2],)
+
+    def shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+        return {}
+
+    def buffers(self, input_shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+        return {}
+
+    def start_parameters(self, input_shape: tuple[int, ...], rng: Any) -> dict[str, np.ndarray]:
+        return {}
+
+    def apply(self, p: dict, b: dict, x: Array) -> Array:
+        return array_namespace(x).mean(x, axis=(1, 2))
+
+    def forward(self, p: dict, b: dict, x: Array) -> tuple[Array, Pooled]:
+        return self.apply(p, b, x), Pooled(tuple(x.shape), None)
+
+    def keep(self, p: dict, b: dict, x: Array) -> Pooled:
+        return Pooled(tuple(x.shape), None)
+
+    def backward(self, p: dict, b: dict, saved: Pooled, g: Array) -> Array:
+        xp = array_namespace(g)
+        return +xp.broadcast_to((g * (1 / (saved.shape[1] * saved.shape[2])))[:, None, None, :], saved.shape)
+
+    def gradient(self, p: dict, b: dict, saved: Pooled, g: Array) -> dict[str, Array]:
+        return {}
+
+    def columns(self, p: dict, b: dict, saved: Pooled, g: Array) -> dict[str, Array]:
+        return {}
+
+    def tangent(self, p: dict, b: dict, saved: Pooled, d: dict, dx: Array | None) -> Array | None:
+        return None if dx is None else self.apply(p, b, dx)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": "GlobalAvgPool2d"}
