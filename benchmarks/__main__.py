@@ -23,7 +23,9 @@ def main() -> None:
     )
     commands = parser.add_subparsers(dest="name", metavar="NAME", required=True)
     for name, module in modules.items():
-        own = commands.add_parser(name, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        own = commands.add_parser(
+            name, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
         own.add_argument("--quick", action="store_true", help="a small stated subset")
         own.add_argument("--out", type=Path, default=RESULTS, help="folder of results (default: %(default)s)")
         if hasattr(module, "add_arguments"):

@@ -2,9 +2,10 @@
 
 Nets of one hidden layer without bypass, 20 units (201 weights on Concrete), standardised data, all patterns for training. Every
 rival runs in a process of its own that imports, warms up and then trains for the budget. It starts from our weights: net
-control and one output step. Each setting of a rival is tried from start 0; the best is tried once more from the same hidden
-weights with output weights drawn small, as PyTorch draws them; and the better of the two runs from all starts. Errors are
-computed from the weights, off the clock, by the same lines for all rivals; the lowest so far counts. Medians over the starts.
+control and one output step. Each setting of a rival is tried from start 0 on one thread, which suits such small nets; the best
+is tried once more from the same hidden weights with output weights drawn small, as PyTorch draws them, and the better of the
+two on all cores. What reaches the lowest error runs from all starts. Errors are computed from the weights, off the clock, by
+the same lines for all rivals; the lowest so far counts. Medians over the starts.
 `lm-iteration` times iterations of Levenberg-Marquardt, `lm-large` their memory on 200,000 patterns: see peers_lm.py.
 """
 
@@ -25,6 +26,8 @@ from benchmarks.cells import cell
 from benchmarks.peers_tables import picture, table
 from benchmarks.rivals.own import OUTPUT_STEPS
 from benchmarks.rivals.problem import Problem, Trace, drawn, started, thinned
+from pwl.compare import environment
+from pwl.threads import workers
 from pwl.write import write_atomic
 
 PROBLEMS = ("concrete-tanh", "concrete-sigmoid", "wine-classes")
@@ -88,13 +91,18 @@ def best(
     def cell_of(label: str, setting: dict[str, Any], seed: int) -> dict[str, Any]:
         return one(out, name, file, method, label, setting, seed, budget)
 
-    tried = [(str(number), setting) for number, setting in enumerate(settings)]
+    tried = [(str(number), setting | {"threads": 1}) for number, setting in enumerate(settings)]
     first = [cell_of(*some, 0) for some in tried]
+
+    def further(label: str, change: dict[str, Any]) -> int:
+        tried.append((label, tried[place][1] | change))
+        first.append(cell_of(*tried[-1], 0))
+        return lowest_of(first)
+
     place = lowest_of(first)
     if not (file == "own" and method in OUTPUT_STEPS):
-        tried.append((f"{place}d", tried[place][1] | {"start": "drawn"}))
-        first.append(cell_of(*tried[-1], 0))
-        place = lowest_of(first)
+        place = further(f"{place}d", {"start": "drawn"})
+    place = further(f"{tried[place][0]}t", {"threads": None})
     return [first[place], *(cell_of(*tried[place], seed) for seed in range(1, starts))]
 
 
@@ -112,14 +120,15 @@ def one(
 ) -> dict[str, Any]:
     path = out / "peers" / name / f"{file}-{method}-{label}-{seed}-{budget:g}.json"
     arguments = ["measure", file, name, json.dumps(setting | {"method": method}), str(seed), str(budget)]
-    return cell(path, lambda: apart("benchmarks.peers", arguments))
+    return cell(path, lambda: apart("benchmarks.peers", arguments, threads=setting.get("threads")))
 
 
-def apart(module: str, arguments: list[str], longest: float = LONGEST) -> Any:
-    """What a process of its own prints last; NotHere with its last words where it fails."""
+def apart(module: str, arguments: list[str], longest: float = LONGEST, threads: int | None = None) -> Any:
+    """What a process of its own prints last; NotHere with its last words where it fails. threads: None, all cores."""
     command = [sys.executable, "-m", module, *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=longest)
+        with environment(threads or workers()):
+            done = subprocess.run(command, capture_output=True, text=True, timeout=longest)
     except subprocess.TimeoutExpired:
         raise rivals.NotHere(f"stopped after {longest:g} seconds") from None
     if done.returncode:

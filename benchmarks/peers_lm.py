@@ -1,7 +1,8 @@
 """Levenberg-Marquardt beside other programs': time of an iteration on 1030 x 8-20-1, and memory on 200,000 x 20-50-1.
 
-Times: the first ten iterations from the same start, divided by how many there were; jobs take turns in one process, pyrenn has
-its own (it is GPL, and slow). Memory: the most a process has, above what it has with data and imports; two iterations each.
+Times: the first ten iterations from the same start, divided by how many there were; jobs take turns in one process, once on one
+thread and once on all cores; pyrenn has processes of its own (it is GPL, and slow). Memory: the most a process has, above what
+it has with data and imports; two iterations each.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from benchmarks import rivals
 from benchmarks.cells import cell
 from benchmarks.rivals.problem import Problem, started
 from benchmarks.timing import in_turns
+from pwl.threads import workers
 
 ITERATIONS = 10
 LARGE = ("pwl LM, QR", "pwl LM, Cholesky", "scipy trf", "scipy lm", "torch LM")
@@ -96,19 +98,32 @@ MAKERS: dict[str, Callable[[Problem, int], Job]] = {
 
 
 def lm_iteration(out: Path, quick: bool) -> str:
-    """Markdown; one cell, since the jobs take turns."""
+    """Markdown; a cell for each number of threads, since the jobs take turns."""
+    from benchmarks.peers import apart
+
     repeats = 1 if quick else 7
-    result = cell(out / "peers" / "lm-iteration" / f"{repeats}.json", lambda: iteration_times(repeats))
-    lines = ["**lm-iteration**, 1030 x 8-20-1, 201 weights, float64", "", "| job | ms an iteration | over ours by QR |"]
-    lines.append("| --- | --- | --- |")
-    base = result["ms"].get("pwl LM, QR")
-    for job, ms in sorted(result["ms"].items(), key=lambda item: item[1]):
-        lines.append(f"| {job} | {ms:.2f} | {f'{ms / base:.1f}' if base else ''} |")
-    lines += [f"| {job} | not run ({reason}) | |" for job, reason in result["missing"].items()]
+    results = []
+    for threads in (1, None):
+        path = out / "peers" / "lm-iteration" / f"{threads or 'all'}-{repeats}.json"
+        results.append(cell(path, lambda t=threads: apart("benchmarks.peers_lm", ["times", str(repeats)], threads=t)))
+    return iteration_table(*results)
+
+
+def iteration_table(single: dict[str, Any], several: dict[str, Any]) -> str:
+    """Sorted by each job's better time; the last column compares those."""
+    fastest = {job: min(ms, several["ms"].get(job, ms)) for job, ms in single["ms"].items()}
+    base = fastest.get("pwl LM, QR")
+    lines = ["**lm-iteration**, 1030 x 8-20-1, 201 weights, float64; ms an iteration", ""]
+    lines += [f"| job | 1 thread | {several['threads']} threads | better over ours by QR |", "|" + " --- |" * 4]
+    for job, ms in sorted(fastest.items(), key=lambda item: item[1]):
+        both = f"{single['ms'][job]:.2f} | {several['ms'].get(job, float('nan')):.2f}"
+        lines.append(f"| {job} | {both} | {f'{ms / base:.1f}' if base else ''} |")
+    lines += [f"| {job} | not run ({reason}) | | |" for job, reason in single["missing"].items()]
     return "\n".join(lines) + "\n"
 
 
 def iteration_times(repeats: int) -> dict[str, Any]:
+    """In a process of its own, on as many threads as its environment says."""
     from benchmarks.peers import apart, problem_of
 
     problem, jobs, missing = problem_of("concrete-tanh", 0), {}, {}
@@ -120,10 +135,10 @@ def iteration_times(repeats: int) -> dict[str, Any]:
     counts = {name: job() for name, job in jobs.items()}
     ms = {name: 1000 * s / counts[name] for name, s in in_turns(jobs, repeats).items()}
     try:
-        ms["pyrenn"] = apart("benchmarks.peers_lm", ["pyrenn", str(min(repeats, 3))])["ms"]
+        ms["pyrenn"] = apart("benchmarks.peers_lm", ["pyrenn", str(min(repeats, 3))], threads=workers())["ms"]
     except rivals.NotHere as reason:
         missing["pyrenn"] = str(reason)
-    return {"ms": ms, "iterations": counts, "missing": missing}
+    return {"ms": ms, "iterations": counts, "missing": missing, "threads": workers()}
 
 
 def pyrenn_time(repeats: int) -> dict[str, float]:
@@ -186,5 +201,7 @@ def large(name: str, Nv: int, N: int, Nh: int) -> dict[str, Any]:
 if __name__ == "__main__":
     if sys.argv[1] == "pyrenn":
         print(json.dumps(pyrenn_time(int(sys.argv[2]))))
+    elif sys.argv[1] == "times":
+        print(json.dumps(iteration_times(int(sys.argv[2]))))
     else:
         print(json.dumps(large(sys.argv[2], *map(int, sys.argv[3:]))))

@@ -82,6 +82,7 @@ def picture(rows: Rows, name: str) -> bytes:
         for axis in (ax.xaxis, ax.yaxis):
             plain_ticks(axis)
         figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8, handlelength=4)
+        ax.set_xlim(left=1e-3)
     ax.set(xlabel="seconds", ylabel="lowest E so far")
     ax.grid(True, which="major", color="0.92", linewidth=0.7)
     figure.suptitle(f"{name}: medians over the starts", fontsize=10, color=INK)

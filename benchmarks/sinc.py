@@ -23,14 +23,17 @@ from benchmarks.rivals.own import OUTPUT_STEPS
 from benchmarks.rivals.problem import Problem, drawn, started, thinned
 from pwl.plots.figure import INK, panels, png
 from pwl.plots.ticks import plain_ticks
+from pwl.threads import workers
 from pwl.write import write_atomic
 
-CONVENTIONS = {"sin(10x)-10x": 10.0, "numpy-sinc(10x)": 10.0 * np.pi}
+CONVENTIONS = {"sin-10x-over-10x": 10.0, "numpy-sinc-10x": 10.0 * np.pi}
 OURS = ("varpro", "hwo-molf", "molf", "hwo-adact", "adact", "lbfgs")
 TORCH = {
-    f"torch-lm-{solver}-{dtype}": {"method": "lm", "solver": solver, "dtype": dtype, "batch": None}
-    for solver, dtype in (("qr", "float64"), ("cholesky", "float64"), ("qr", "float32"))
-}
+    f"torch-lm-{solver}-{dtype}-{threads}": {
+        "method": "lm", "solver": solver, "dtype": dtype, "batch": None, "threads": 1 if threads == "1" else workers(),
+    }
+    for solver, dtype in (("qr", "float64"), ("cholesky", "float64"), ("qr", "float32")) for threads in ("1", "all")
+}  # fmt: skip
 RIVALS: dict[str, tuple[str, dict[str, Any]]] = {
     **{
         f"lm-{solver}": ("own", {"method": "lm", "solver": solver, "schedule": "fixed"})
@@ -155,6 +158,7 @@ def picture(cells: Cells, convention: str) -> bytes:
     for level in LEVELS:
         ax.axhline(level, color="0.7", linewidth=0.8, linestyle=(0, (1, 2)), zorder=0)
     ax.set(xscale="log", yscale="log", xlabel="seconds", ylabel="lowest E so far")
+    ax.set_xlim(left=1e-3)
     for axis in (ax.xaxis, ax.yaxis):
         plain_ticks(axis)
     if cells:

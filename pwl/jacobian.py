@@ -15,18 +15,21 @@ from pwl.backend import Array, array_namespace, host
 from pwl.damping import Normal, Triangular
 from pwl.errors import InputError
 from pwl.network import HEAD, Network
-from pwl.patterns import Patterns, Statistic
+from pwl.patterns import CACHE_BYTES, Patterns, Statistic
 from pwl.statistics import layer_of
 from pwl.threads import workers
 
 HALF = 0.5**0.5  # rows and residuals are those of E / 2: under squared error plain dy/dw and t - y
 
 
-class Rows(NamedTuple):
-    """Rows of one output or root for a block of b patterns. body: (n_body, b); head: (Nu or M Nu, b), its places in the
-    head's parameters; residual (b,)."""
+PANEL = 512  # patterns of a block: enough for the product, few enough to stay in the cache and to keep all cores busy
 
-    body: Array
+
+class Rows(NamedTuple):
+    """Rows of one output or root for a block of b patterns. body: parts (n, b) of n_body in all; head: (Nu or M Nu, b), from
+    `first` on in the head's parameters; residual (1, b)."""
+
+    body: list[Array]
     head: Array
     first: int
     residual: Array
@@ -44,21 +47,21 @@ def rows_of(net: Network, keys: tuple[str, ...], x: Array, t: Array, w: Array | 
     residuals = net.loss.residuals(signals.y, t)
     for i, v in enumerate(net.loss.roots(signals.y)):
         v = v * scale[:, None]
-        own = _body_rows(net, body, signals.saved, v, layers) if body else xp.zeros((0, v.shape[0]), dtype=v.dtype)
-        r = residuals[:, i] * scale
+        own = _body_rows(net, body, signals.saved, v, layers) if body else []
+        r = (residuals[:, i] * scale)[None, :]
         if net.loss.quadratic:  # output i sees its own weights only
             yield Rows(own, B * v[:, i][None, :], i * Nu, r)
         else:
             yield Rows(own, xp.reshape(v.T[:, None, :] * B[None, :, :], (-1, v.shape[0])), 0, r)
 
 
-def _body_rows(net: Network, keys: list[str], saved: tuple, v: Array, layers: list[int]) -> Array:
+def _body_rows(net: Network, keys: list[str], saved: tuple, v: Array, layers: list[int]) -> list[Array]:
     xp = array_namespace(v)
     found: dict[str, Array] = {}
     for index, g in net.backpropagate(saved, v, layers).items():
         p, b = net.layer_parameters[index], net.layer_buffers[index]
         found |= {f"{index}.{name}": a for name, a in net.layers[index].columns(p, b, saved[index], g).items()}
-    return xp.concat([xp.reshape(found[key], (-1, v.shape[0])) for key in keys], axis=0)
+    return [xp.reshape(found[key], (-1, v.shape[0])) for key in keys]
 
 
 def body_size(net: Network, keys: tuple[str, ...]) -> int:
@@ -75,11 +78,16 @@ def normal_equations(net: Network, keys: tuple[str, ...]) -> Statistic:
         xp = array_namespace(net.theta)
         N = xp.zeros((n + 1, n + 1), dtype=net.theta.dtype)
         for rows in rows_of(net, keys, x, t, w):
-            Z = xp.concat([rows.body, rows.head, rows.residual[None, :]], axis=0)
+            Z = xp.concat([*rows.body, rows.head, rows.residual], axis=0)
             _add(N, Z @ Z.T, n_body, n_body + rows.first)
         return (N,)
 
-    return Statistic(compute, floats=2 * (n_body + net.n_basis))
+    return Statistic(compute, floats=max(2 * n, _floats_for(PANEL) - net.floats_per_pattern))
+
+
+def _floats_for(rows: int) -> int:
+    """Numbers a pattern may take for so many patterns to make a block."""
+    return CACHE_BYTES // 8 // rows
 
 
 def _add(N: Array, P: Array, n_body: int, first: int) -> None:
@@ -102,7 +110,7 @@ def triangle(net: Network, keys: tuple[str, ...]) -> Statistic:
         for rows in rows_of(net, keys, x, t, w):
             above = xp.zeros((rows.first, x.shape[0]), dtype=net.theta.dtype)
             below = xp.zeros((n_head - rows.first - rows.head.shape[0], x.shape[0]), dtype=net.theta.dtype)
-            parts.append(xp.concat([rows.body, above, rows.head, below, rows.residual[None, :]], axis=0))
+            parts.append(xp.concat([*rows.body, above, rows.head, below, rows.residual], axis=0))
         return (xp.concat(parts, axis=1).T,)
 
     return Statistic(compute, "qr", floats=3 * net.n_outputs * (n_body + n_head + 1))
@@ -116,7 +124,7 @@ def separate_triangles(net: Network, keys: tuple[str, ...]) -> Statistic:
     def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
         xp = array_namespace(net.theta)
         return tuple(
-            xp.concat([rows.head, rows.body, rows.residual[None, :]], axis=0).T for rows in rows_of(net, keys, x, t, w)
+            xp.concat([rows.head, *rows.body, rows.residual], axis=0).T for rows in rows_of(net, keys, x, t, w)
         )
 
     return Statistic(compute, "qr", floats=3 * net.n_outputs * (n_body + net.n_basis + 1))

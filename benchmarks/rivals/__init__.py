@@ -1,7 +1,8 @@
 """Other programs on our problems: one file each, all with `run(problem, budget, setting) -> [(seconds, error), ...]`.
 
 A file imports its program at the top, so that importing it says whether it is installed. METHODS: what it offers, by name, and
-the settings that the search tries for each. Optional: SQUARED_ERROR_ONLY; PROGRAM, the package whose version is recorded.
+the settings that the search tries for each; "method", "start" and "threads" in a setting are the benchmark's own. Optional:
+SQUARED_ERROR_ONLY, True or the names of methods; TANH_ONLY.
 """
 
 from __future__ import annotations

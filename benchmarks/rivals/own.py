@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 import pwl
-from benchmarks.rivals.problem import Problem, Trace, counted, thinned
+from benchmarks.rivals.problem import OURS, Problem, Trace, counted, thinned
 from pwl.contenders import CONTENDERS
 
 OUTPUT_STEPS = ("adact", "hwo-adact", "molf", "hwo-molf", "owo-bp", "varpro", "curved-varpro")  # they begin with one
@@ -23,7 +23,7 @@ METHODS = {name: SEARCHED.get(name, [{}]) for name in CONTENDERS}
 def run(problem: Problem, budget: float, setting: dict[str, Any]) -> Trace:
     """pwl computes E itself, from the pass that its next step needs anyhow: that is on the clock."""
     contender = CONTENDERS[setting["method"]]
-    changes = {key: value for key, value in setting.items() if key not in ("method", "start")}
+    changes = {key: value for key, value in setting.items() if key not in OURS}
     net = problem.network(pwl.PiecewiseLinear(problem.activation, 13) if contender.curves else None)
     _, record = pwl.train(
         net, (problem.x, problem.t), dataclasses.replace(contender.algorithm, **changes), iterations=10**7,

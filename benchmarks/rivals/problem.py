@@ -17,6 +17,7 @@ import numpy as np
 import pwl
 
 Trace = list[tuple[float, float]]
+OURS = ("method", "start", "threads")  # of a setting, what the benchmark itself sets
 MOST_POINTS = 400  # of a trace: errors are computed off the clock, but they take time, too
 
 
@@ -137,7 +138,8 @@ class Watch:
         self.problem, self.budget = problem, budget
         self.seen: list[tuple[float, np.ndarray]] = []
         self.begin = time.perf_counter()
-        self.note(problem.theta)
+        with contextlib.suppress(OutOfTime):
+            self.note(problem.theta)
 
     def note(self, theta: np.ndarray) -> None:
         """After an iteration; raises OutOfTime when the budget is spent."""

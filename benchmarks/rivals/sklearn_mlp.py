@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from benchmarks.rivals.problem import Problem, Trace, Watch, counted, watched
+from benchmarks.rivals.problem import OURS, Problem, Trace, Watch, counted, watched
 
 METHODS = {
     "lbfgs": [{}],
@@ -26,7 +26,7 @@ def run(problem: Problem, budget: float, setting: dict[str, Any]) -> Trace:
 
 def by_adam(problem: Problem, budget: float, setting: dict[str, Any]) -> Trace:
     """An epoch is a call of partial_fit."""
-    options = {key: value for key, value in setting.items() if key not in ("method", "start")}
+    options = {key: value for key, value in setting.items() if key not in OURS}
     model = at_start(problem, solver="adam", **options)
     target, more = targets(problem), {"classes": np.arange(problem.outputs_count)} if problem.classes else {}
 

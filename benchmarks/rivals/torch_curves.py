@@ -13,7 +13,7 @@ from benchmarks.rivals.problem import OutOfTime, Problem, Trace, Watch, counted,
 from benchmarks.rivals.torch_net import data, loss_of, module, shuffled
 
 RATES = (0.001, 0.003, 0.01, 0.03)
-METHODS = {"adam": [{"lr": rate, "batch": batch} for batch in (None, 32) for rate in RATES]}
+METHODS = {"curves-adam": [{"lr": rate, "batch": batch} for batch in (None, 32) for rate in RATES]}
 HINGES = 13
 
 

@@ -24,6 +24,8 @@ METHODS = {
 def run(problem: Problem, budget: float, setting: dict[str, Any]) -> Trace:
     """A note an epoch; classes by its square root trick."""
     torch.manual_seed(0)
+    if setting.get("threads"):
+        torch.set_num_threads(setting["threads"])
     train, x, t = trainer(problem, setting)
 
     def job(watch: Watch) -> None:
