@@ -9,7 +9,22 @@ import argparse
 import importlib
 from pathlib import Path
 
-NAMES = ("curves", "iteration", "kernels", "mlp", "nist", "peers", "precision", "readme", "scale", "sinc", "threads")
+NAMES = (
+    "auto",
+    "cnn",
+    "conv",
+    "curves",
+    "iteration",
+    "kernels",
+    "mlp",
+    "nist",
+    "peers",
+    "precision",
+    "readme",
+    "scale",
+    "sinc",
+    "threads",
+)
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -2,7 +2,7 @@
 
 8 parts of the data train, 1 validates, 1 tests. Inputs are standardised, targets scaled by one common factor; errors are in raw
 units, summed over outputs. 20 sigmoid hidden units with bypass (Twod 27, Mattrn 30, as published), from which curves start, too
-(13 hinges). Adam and SGD run in minibatches, an iteration is an epoch: of four learning rates the one with the lowest
+(13 hinges); names with "tanh" start from that, and "auto" curves have few knots that grow. Adam and SGD run in minibatches, an iteration is an epoch: of four learning rates the one with the lowest
 validation error counts, and the seconds are those of its run alone.
 """
 
@@ -21,7 +21,7 @@ import numpy as np
 import pwl
 from benchmarks import published
 from benchmarks.cells import cell
-from benchmarks.mlp_tables import picture, tables
+from benchmarks.mlp_tables import picture, ranking, tables
 from pwl.compare import environment, warm
 from pwl.contenders import CONTENDERS, Contender, Shape, network, rescale
 from pwl.data.rows import Rows
@@ -32,7 +32,8 @@ SETS = (
     "concrete", "twod", "mattrn", "white-wine", "red-wine", "abalone", "airfoil", "california", "parkinsons", "fm",
 )  # fmt: skip
 ALGORITHMS = (
-    "hwo-adact", "adact", "molf", "hwo-molf", "owo-bp", "cg", "scg", "lm", "varpro", "bayesian-lm", "lbfgs", "adam",
+    "hwo-adact", "adact", "molf", "hwo-molf", "owo-bp", "cg", "scg", "lm", "varpro", "bayesian-lm", "lbfgs",
+    "hwo-adact auto tanh", "hwo-molf tanh", "lm tanh", "varpro tanh", "adam",
 )  # fmt: skip
 RATES = {"adam": (0.001, 0.003, 0.01, 0.03), "sgd": (0.003, 0.01, 0.03, 0.1)}
 FOLDS, ITERATIONS, POINTS = 10, 100, 50
@@ -61,22 +62,35 @@ def run(
     """Builds the cells that are missing, then the table of all cells of the selection, and the pictures."""
     if quick:
         sets, folds, iterations = sets[:2], folds[:2], min(iterations, 20)
-    missing = [name for name in names if name not in CONTENDERS]
+    missing = [name for name in names if not known(name)]
     if missing:
         print(f"not run, there is no such algorithm: {', '.join(missing)}")
-    names = [name for name in names if name in CONTENDERS]
+    names = [name for name in names if known(name)]
     sets = [data for data in sets if at_hand(data)]
     tasks = [
-        (out / "mlp" / f"{data}-{name}-{iterations}-{fold}.json", data, name, fold, iterations, jobs)
+        (out / "mlp" / f"{data}-{name.replace(' ', '-')}-{iterations}-{fold}.json", data, name, fold, iterations, jobs)
         for fold in folds for data in sets for name in names
     ]  # fmt: skip
     results = dict(zip([(task[1], task[2], task[3]) for task in tasks], spread(tasks, jobs), strict=True))
     text = tables(results, sets, names, folds)
     write_atomic(out / "mlp.md", text)
+    write_atomic(out / "mlp_ranks.md", ranking(results, sets, names, folds, "test E, best"))
     for data in sets:
         own = {name: [results[data, name, fold] for fold in folds] for name in names}
         write_atomic(out / "mlp" / f"{data}.png", picture(own, data))
     print(text)
+
+
+def known(name: str) -> bool:
+    """Whether there is such an algorithm: words after it say where it starts from."""
+    return name.split()[0] in CONTENDERS
+
+
+def start(name: str, data: str) -> Shape:
+    """Sigmoids and, for curves, 13 hinges, as in the published tables; "tanh" and "auto" in a name say otherwise."""
+    words = name.split()[1:]
+    hinges = "auto" if "auto" in words else 13
+    return Shape((published.HIDDEN.get(data, 20),), "tanh" if "tanh" in words else "sigmoid", hinges)
 
 
 def at_hand(data: str) -> bool:
@@ -114,7 +128,7 @@ def one(task: Task) -> dict[str, Any]:
 
 def train_one(data: str, name: str, fold: int, iterations: int, jobs: int = 1) -> dict[str, Any]:
     """One algorithm on one fold; of several settings the one with the lowest validation error."""
-    runs = [train_with(data, contender, fold, iterations) for contender in candidates(name)]
+    runs = [train_with(data, contender, start(name, data), fold, iterations) for contender in candidates(name)]
     scores = [record["validation_error"][record.best_iteration] for record in runs]
     record = runs[int(np.nanargmin(scores))]
     best, shown = record.best_iteration, thinned(len(record), record.best_iteration)
@@ -129,7 +143,7 @@ def train_one(data: str, name: str, fold: int, iterations: int, jobs: int = 1) -
 
 def candidates(name: str) -> list[Contender]:
     """The contender, once for each learning rate that is tried."""
-    contender = CONTENDERS[name]
+    contender = CONTENDERS[name.split()[0]]
     if name not in RATES:
         return [contender]
     return [
@@ -138,14 +152,13 @@ def candidates(name: str) -> list[Contender]:
     ]
 
 
-def train_with(data: str, contender: Contender, fold: int, iterations: int) -> pwl.Record:
+def train_with(data: str, contender: Contender, shape: Shape, fold: int, iterations: int) -> pwl.Record:
     """The record of a run, errors in raw units. The fold's number is the seed of the starting weights."""
     x, t = pwl.data.load(data)
     rows = pwl.data.folds(len(x), FOLDS, 0)[fold]
     preparation = pwl.Preparation.fit(Rows(x, rows.train), Rows(t, rows.train), targets="common")
     parts = {part: pwl.Patterns.prepared(x, t, preparation, own) for part, own in rows._asdict().items()}
-    shape = Shape(hidden=(published.HIDDEN.get(data, 20),))
-    net = network(contender, shape, x.shape[1], preparation, seed=fold)
+    net = network(contender, shape, x.shape[1:], preparation, seed=fold)
     _, record = pwl.train(
         net, parts["train"], contender.algorithm, iterations=iterations, validation=parts["validation"],
         test=parts["test"], max_fail=iterations + 1, batch_size=contender.batch(parts["train"]), seed=fold,

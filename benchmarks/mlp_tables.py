@@ -34,17 +34,20 @@ def tables(results: Results, sets: list[str], names: list[str], folds: list[int]
         f"{'; '.join(timings)}.\n"
     ]  # fmt: skip
     parts += [of_set(results, data, names, folds) for data in sets]
-    for title, (at, series) in COLUMNS.items():
-        errors = np.array(
-            [[mean_and_deviation(results, data, name, folds, at, series)[0] for name in names] for data in sets]
-        )
-        if sets and names:
-            head = f"**Ranks by mean {title}**; against: data sets with a lower error, Wilcoxon's p (Holm's)\n\n"
-            parts.append(head + ranks.table(errors, sets, names, ("hwo-molf", "lm")))
+    parts += [ranking(results, sets, names, folds, title) for title in COLUMNS if sets and names]
     parts.append("**Published** (training / test E)\n\n" + published.table())
     rows = [f"| {data} | not run: not at hand ({what}) |" for data, what in published.NOT_AT_HAND.items()]
     parts.append("\n".join(["| data | |", "| --- | --- |", *rows]) + "\n")
     return "\n".join(parts)
+
+
+def ranking(results: Results, sets: list[str], names: list[str], folds: list[int], title: str) -> str:
+    """Ranks by one of the columns."""
+    errors = np.array(
+        [[mean_and_deviation(results, data, name, folds, *COLUMNS[title])[0] for name in names] for data in sets]
+    )
+    head = f"**Ranks by mean {title}**; against: data sets with a lower error, Wilcoxon's p (Holm's)\n\n"
+    return head + ranks.table(errors, sets, names, ("hwo-molf", "lm"))
 
 
 def of_set(results: Results, data: str, names: list[str], folds: list[int]) -> str:

@@ -3,8 +3,8 @@
 import importlib
 from typing import Any
 
-from pwl import activations, algorithms, data, layers, plots
-from pwl.activations import PiecewiseLinear
+from pwl import activations, algorithms, data, layers, models, plots
+from pwl.activations import APL, PLU, PiecewiseLinear, ScaledActivation, Spline
 from pwl.algorithms import (
     CG,
     LBFGS,
@@ -40,12 +40,14 @@ from pwl.version import VERSION
 __version__ = VERSION
 
 __all__ = [
+    "APL",
     "CG",
     "LBFGS",
     "LM",
     "MOLF",
     "OLS",
     "OWOBP",
+    "PLU",
     "SCG",
     "SGD",
     "AdAct",
@@ -60,6 +62,8 @@ __all__ = [
     "PiecewiseLinear",
     "Preparation",
     "Record",
+    "ScaledActivation",
+    "Spline",
     "VarPro",
     "activations",
     "adact_step",
@@ -70,6 +74,7 @@ __all__ = [
     "insert_hinge",
     "layers",
     "least_squares",
+    "models",
     "molf_step",
     "owo_bp_step",
     "owo_step",

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pwl.activations import PiecewiseLinear
 from pwl.algorithms import adact_step, owo_step
+from pwl.algorithms.adact import exact
 from pwl.algorithms.whole import trained
 from pwl.factors import block_system
 from pwl.initialise import initialise
 from pwl.jacobian import system
-from pwl.kernels.reference import locate
+from pwl.layers import MaxPool2d
 from pwl.network import HEAD, Network, check_seed
 from pwl.patterns import Patterns
 from pwl.penalties import Penalties
@@ -30,6 +30,8 @@ STEEPEST = 100.0  # change of an output along a direction, under cross-entropy
 # of order 1. That leaves four digits for nets that are worse, and three between the tolerance and an error of 0.1 %.
 TOLERANCE = 1e-6
 ALL_CROSS = "every pattern drawn crosses a hinge between the points of the quotient"
+WEIGHTS = 5000  # of a network whose J'J is checked
+TOO_MANY = f"J'J is checked for networks of up to {WEIGHTS} weights"
 EPS = float(np.finfo(np.float64).eps)
 
 Direction = Mapping[str, np.ndarray]
@@ -134,11 +136,30 @@ def units(net: Network, x: np.ndarray) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     a = x
     for index, layer in enumerate(net.layers):
-        out = layer.apply(net.layer_parameters[index], net.layer_buffers[index], a)
-        inputs = sizes(np.insert(a, 0, 1, axis=1)) if layer.kind == "map" else np.ones(1)
-        found |= {f"{index}.{name}": sizes(out)[:, None] / inputs for name in net.layer_parameters[index]}
+        p, b = net.layer_parameters[index], net.layer_buffers[index]
+        out = layer.apply(p, b, a)
+        if layer.kind == "map" or (p and layer.linear):
+            inputs = input_sizes(layer, a) if layer.kind == "map" else np.ones(1)
+            found |= {f"{index}.{name}": sizes(out)[:, None] / inputs for name in p}
+        elif p:
+            found |= {f"{index}.{name}": unit for name, unit in shape_units(layer, p, b, a).items()}
         a = out
-    return found | {HEAD: size(net.outputs(x)) / sizes(net.basis(x, a))}
+    return found | {HEAD: size(net.outputs(x)) / sizes(net.basis(x, net.features(x)))}
+
+
+def shape_units(layer: Any, p: dict, b: dict, n: np.ndarray) -> dict[str, np.ndarray]:
+    """Lengths for parameters in which an activation is not linear: none is much longer than the parameter itself."""
+    out, saved = layer.forward(p, b, n)
+    found = {}
+    for name, each in layer.columns(p, b, saved, np.ones_like(out)).items():
+        change = np.sqrt(np.mean(each**2, axis=2))
+        found[name] = np.minimum(np.maximum(1, np.abs(p[name])), sizes(out)[:, None] / np.maximum(change, EPS))
+    return found
+
+
+def input_sizes(layer: Any, a: np.ndarray) -> np.ndarray:
+    """Size of each input that a unit sees, the threshold's too; one for all where filters in groups see different ones."""
+    return np.full(1, size(a)) if getattr(layer, "groups", 1) > 1 else sizes(layer.inputs(a))
 
 
 def shortened(
@@ -160,8 +181,8 @@ def size(a: np.ndarray) -> float:
 
 
 def sizes(a: np.ndarray) -> np.ndarray:
-    """The same of each column."""
-    return np.array([size(column) for column in a.T])
+    """The same of each column, or channel."""
+    return np.array([size(column) for column in a.reshape(-1, a.shape[-1]).T])
 
 
 def random_part(unit: Any, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
@@ -235,7 +256,7 @@ def share(difference: Any, whole: Any, noise: float) -> float:
 
 def without_kinks(net: Network, patterns: Patterns, directions: Iterable[Direction]) -> Patterns | None:
     """The patterns whose units all stay between the same hinges along every direction; None where there are none."""
-    if not any(has_kinks(layer) for layer in net.layers):
+    if not segments(net, patterns.x).shape[1]:
         return patterns
     same = np.ones(len(patterns), dtype=bool)
     for direction in directions:
@@ -247,20 +268,16 @@ def without_kinks(net: Network, patterns: Patterns, directions: Iterable[Directi
     return Patterns(patterns.x[same], patterns.t[same], None if w is None else w[same])
 
 
-def has_kinks(layer: Any) -> bool:
-    return isinstance(layer, PiecewiseLinear) or getattr(layer, "name", "") in ("relu", "leaky_relu")
-
-
 def segments(net: Network, x: np.ndarray) -> np.ndarray:
-    """Between which hinges each unit of each pattern lies (Nv, ...), as whole numbers."""
-    found = []
-    for layer, b, saved in zip(net.layers, net.layer_buffers, net.body(x)[0], strict=True):
-        if isinstance(layer, PiecewiseLinear):
-            m, _, _, inside = locate(saved.n, layer.grid(b))
-            found += [m, inside]
-        elif has_kinks(layer):
-            found.append(saved.n >= 0)
-    return np.concatenate(found, axis=1)
+    """Between which hinges each unit of each pattern lies, and where each maximum is found (Nv, ...), as whole numbers."""
+    found = [np.zeros((len(x), 0), dtype=int)]
+    for index, saved in enumerate(net.body(x)[0]):
+        layer, p, b = net.layers[index], net.layer_parameters[index], net.layer_buffers[index]
+        if layer.kind == "activation":
+            found += layer.pieces(p, b, saved.n)
+        elif isinstance(layer, MaxPool2d):
+            found.append(saved.place)
+    return np.concatenate([where.reshape(len(x), -1) for where in found], axis=1)
 
 
 # ---- rows
@@ -333,6 +350,8 @@ def system_rows(at: Probe) -> list[Row]:
     patterns = without_kinks(net, at.patterns, directions)
     if patterns is None:
         return [nothing("J'J", "all"), nothing("J'r", "all")]
+    if sum(net.parts[key].size for key in keys) > WEIGHTS:
+        return [nothing("J'J", "all", TOO_MANY), nothing("J'r", "all", TOO_MANY)]
     q = quotients(net, patterns, directions)
     D = np.stack([np.concatenate([d[key].reshape(-1) for key in keys]) for d in directions])
     A, g = system(net, patterns, keys, "cholesky")
@@ -366,7 +385,7 @@ def curvature(net: Network, patterns: Patterns, dy: np.ndarray) -> np.ndarray:
 def curve_step_row(at: Probe) -> Row:
     """z of the AdAct step, Eq. (24)."""
     net, where, patterns = at.net, ", ".join(at.net.keys("activation")), at.patterns
-    if net.loss.quadratic and where == f"{len(net.layers) - 1}.A":
+    if exact(net):
         return Row("z", where, "dE/dz = 0", slope_left(at), len(patterns))
     while True:  # without some of the patterns there is another gradient
         direction, length = curve_direction(at, patterns)
@@ -419,9 +438,9 @@ def output_step_row(at: Probe) -> Row:
     return Row("OWO", HEAD, "dE/dW_o = 0", difference, len(at.patterns))
 
 
-def nothing(quantity: str, where: str) -> Row:
-    """A row that can't be checked for want of patterns."""
-    return Row(quantity, where, "nothing", float("nan"), 0, note=ALL_CROSS)
+def nothing(quantity: str, where: str, note: str = ALL_CROSS) -> Row:
+    """A row that can't be checked, most often for want of patterns."""
+    return Row(quantity, where, "nothing", float("nan"), 0, note=note)
 
 
 def norm(a: np.ndarray) -> float:

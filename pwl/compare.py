@@ -68,8 +68,8 @@ def compare(
 ) -> Iterator[Outcome]:
     """Runs every contender on every fold, all from the same starting weights, and yields the outcomes in order.
 
-    x: (Nv, N); t: (Nv, M) targets, or (Nv,) class numbers, named by `classes`. Inputs are standardised and targets centred and
-    scaled by one common factor, both fitted on the fold's training data; errors are given in raw units.
+    x: (Nv, N), or images where the settings' network takes them; t: (Nv, M) targets, or (Nv,) class numbers, named by
+    `classes`. Inputs are standardised (images channel by channel) and targets centred and scaled by one common factor, both fitted on the fold's training data; errors are given in raw units.
     jobs: processes that share the runs. watch(name, fold, steps): called with the iterations done since it was last
     called. KeyboardInterrupt ends the comparison; the outcomes yielded before stand.
     """
@@ -111,11 +111,11 @@ def run(problem: Problem, name: str, number: int, watch: Watch | None = None) ->
     contender = CONTENDERS[name]
     parts = {part: Patterns.prepared(x, t, preparation, rows) for part, rows in fold._asdict().items()}
     net, record = train(
-        network(contender, settings, x.shape[1], preparation, settings.seed + number),
+        network(contender, settings, x.shape[1:], preparation, settings.seed + number),
         parts["train"],
         contender.algorithm,
         iterations=settings.iterations,
-        batch_size=contender.batch(parts["train"]),
+        batch_size=settings.batch(contender, parts["train"]),
         validation=parts["validation"],
         test=parts["test"],
         max_fail=settings.iterations + 1 if settings.max_fail is None else settings.max_fail,
@@ -134,7 +134,7 @@ def warm() -> None:
     x = np.linspace(-1, 1, 16)[:, None]
     preparation = Preparation.fit(x, x, targets="common")
     for contender in CONTENDERS.values():
-        net = network(contender, Shape(hidden=(2,), hinges=3), 1, preparation, 0)
+        net = network(contender, Shape(hidden=(2,), hinges=3), (1,), preparation, 0)
         _finished(train(net, (x, x**2), contender.algorithm, iterations=1, batch_size=contender.batch(x))[1])
 
 

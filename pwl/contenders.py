@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from pwl.activations import PiecewiseLinear
 from pwl.algorithms import CG, LBFGS, LM, MOLF, OWOBP, SCG, SGD, AdAct, Adam, BayesianLM, VarPro
 from pwl.errors import InputError
+from pwl.models import vgg
 from pwl.network import Network
 from pwl.preparation import Preparation
 from pwl.record import Record
@@ -45,22 +47,33 @@ CONTENDERS = {
     "bayesian-lm": Contender(BayesianLM(schedule="gain")),
     "lbfgs": Contender(LBFGS()),
     "adam": Contender(Adam(), batch_size=32),
+    "curved-adam": Contender(Adam(), curves=True, batch_size=32),
     "sgd": Contender(SGD(), batch_size=32),
+    "curved-sgd": Contender(SGD(), curves=True, batch_size=32),
 }
 COMPARED = ("adact", "hwo-adact", "molf", "hwo-molf", "owo-bp")  # where nothing else is asked for
+NETWORKS = ("mlp", "vgg1", "vgg2", "vgg3")
 
 
 @dataclass(frozen=True)
 class Shape:
     """Of a network. hidden: units of the hidden layer, or of several. start: the fixed activation, from which curves start,
-    too. hinges: of each curve."""
+    too. hinges: of each curve. network: one of NETWORKS; those for images have no hidden units to choose.
+    batch_size: patterns of a step; None: as the contender has it."""
 
     hidden: tuple[int, ...] = (20,)
     start: str = "sigmoid"
     hinges: int = 13
+    network: str = "mlp"
+    batch_size: int | None = None
 
     def activation(self, curves: bool) -> Any:
         return PiecewiseLinear(self.start, self.hinges) if curves else self.start
+
+    def batch(self, contender: Contender, patterns: Sized) -> int | None:
+        """Patterns of a step, which may be fewer than asked for."""
+        size = self.batch_size or contender.batch_size
+        return size and min(size, len(patterns))
 
 
 def pick(names: Sequence[str]) -> dict[str, Contender]:
@@ -73,10 +86,20 @@ def pick(names: Sequence[str]) -> dict[str, Contender]:
     return {name: CONTENDERS[name] for name in names}
 
 
-def network(contender: Contender, shape: Shape, n_inputs: int, preparation: Preparation, seed: int) -> Network:
-    """The starting network: the same hidden weights for all contenders of one seed."""
+def network(
+    contender: Contender, shape: Shape, input_shape: tuple[int, ...], preparation: Preparation, seed: int
+) -> Network:
+    """The starting network: the same weights for all contenders of one seed."""
+    if shape.network != "mlp":
+        return vgg(
+            int(shape.network[-1]),
+            shape.activation(contender.curves),
+            input_shape=input_shape,
+            n_classes=len(preparation.target_scale),
+            seed=seed,
+        )
     return Network.mlp(
-        n_inputs,
+        math.prod(input_shape),
         shape.hidden,
         len(preparation.target_scale),
         shape.activation(contender.curves),

@@ -79,14 +79,22 @@ def _maps(net: Network) -> list[tuple[int, int]]:
     return [(W.shape[0], W.shape[1] - 1) for W in (net.parts[key] for key in net.keys("map"))]
 
 
+def _places(net: Network) -> list[int]:
+    """How often each layer's weights are used for one pattern: once, or at every place of an image."""
+    layers = [int(key.split(".")[0]) for key in net.keys("map")]
+    return [math.prod(net.layout.shapes[layer + 1][:-1]) for layer in layers]
+
+
 def _body(net: Network) -> int:
     """Nets from inputs, or gradients of the weights from what came back to the nets: thresholds take part."""
-    return sum(units * (inputs + 1) for units, inputs in _maps(net))
+    return sum(places * units * (inputs + 1) for places, (units, inputs) in zip(_places(net), _maps(net), strict=True))
 
 
 def _between(net: Network) -> int:
     """A change of the first layer's outputs carried on to the last layer's, or back."""
-    return sum(units * inputs for units, inputs in _maps(net)[1:])
+    return sum(
+        places * units * inputs for places, (units, inputs) in zip(_places(net)[1:], _maps(net)[1:], strict=True)
+    )
 
 
 def _features(net: Network) -> int:
@@ -123,7 +131,7 @@ def own_blocks(net: Network, Nv: int, blocks: int, map_directions: bool) -> floa
     """H_b for one block per unit, and its solve."""
     M, solve = net.n_outputs, ols(blocks, 1)
     along = _body(net) if map_directions else 0
-    if len(_maps(net)) == 1:
+    if _places(net) == [1]:
         y = 0 if net.loss.quadratic else _head(net)
         per_block = M * blocks * (blocks + 1) / 2 if net.loss.quadratic else M * blocks**2
         return Nv * (_body(net) + along + y + net.loss.curvature_multiplies(blocks, M)) + per_block + solve
@@ -140,11 +148,11 @@ def own_molf(net: Network, Nv: int, with_hwo: bool) -> float:
 
 def own_hwo(net: Network, Nv: int) -> float:
     """HWO directions of all layers. The first layer's R_i is constant and was there; those above are summed anew."""
-    maps = _maps(net)
+    maps, places = _maps(net), _places(net)
     total = sum(ols(inputs + 1, units) for units, inputs in maps)
     for layer, (_, inputs) in enumerate(maps[1:], 1):
-        below = sum(units * (n + 1) for units, n in maps[:layer])
-        total += Nv * (below + (inputs + 1) * (inputs + 2) / 2)
+        below = sum(times * units * (n + 1) for times, (units, n) in zip(places, maps[:layer], strict=False))
+        total += Nv * (below + places[layer] * (inputs + 1) * (inputs + 2) / 2)
     return total
 
 

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from pwl.activations import PiecewiseLinear
 from pwl.backend import host, like
 from pwl.errors import InputError
 from pwl.kernels import engine
@@ -18,7 +19,7 @@ def insert_hinge(net: Network, position: float, layer: int | None = None) -> Net
     layer: index in net.layers of the curves to refine; None: the first layer of curves.
     Raises InputError where the layer has no curves, or a hinge lies there already.
     """
-    curves = [i for i, each in enumerate(net.layers) if hasattr(each, "hinges")]
+    curves = [i for i, each in enumerate(net.layers) if isinstance(each, PiecewiseLinear)]
     index = layer if layer is not None else (curves[0] if curves else -1)
     if index not in curves:
         raise InputError(f"layer {index} of this network has no curves; layers with curves: {curves or 'none'}")

@@ -374,6 +374,12 @@ class Network:
             )
         return dataclasses.replace(self, preparation=preparation)
 
+    def summary(self) -> str:
+        """A table of the layers: output shape, parameters, multiplies a pattern."""
+        from pwl.summary import summary
+
+        return summary(self)
+
     def save(self, path: Any, record: Any = None) -> None:
         """Writes the network, its preparation and, if given, its record to a safetensors file; see `pwl.save.save`."""
         from pwl.save import save

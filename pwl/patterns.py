@@ -132,9 +132,10 @@ class Patterns:
 
     @classmethod
     def prepared(cls, x: Any, t: Any, preparation: Any, rows: Any) -> Patterns:
-        """Some rows of raw data, prepared: at once where they are in memory, block by block where they are mapped."""
+        """Some rows of raw data, prepared: at once where they are in memory, block by block where they are mapped, or images,
+        whose bytes would take eight times the memory."""
         x, t = Rows(x, rows), Rows(t, rows)
-        if isinstance(x.array, np.memmap):
+        if isinstance(x.array, np.memmap) or x.ndim > 2:
             return cls(x, t, preparation=preparation)
         return cls(*preparation.transform(x[:], t[:]))
 

@@ -20,6 +20,8 @@ class Penalties:
 
     ridge: on the output weights but the constants', Eq. (11). l2: on the hidden weights but the thresholds, Eq. (27).
     curves: on the second differences of each curve's ordinates, Eq. (26).
+
+    What other activations train has the penalty that they name themselves, such as APL's l2.
     """
 
     ridge: float = 0.0
@@ -76,8 +78,13 @@ class Penalties:
     def _form(self, net: Network, key: str) -> Form:
         if key == HEAD:
             return Form(self.ridge, _without_threshold, _with_zero_threshold)
-        if net.layers[int(key.split(".")[0])].kind == "activation":
-            return Form(self.curves, second_differences, _second_differences_adjoint)
+        layer = net.layers[int(key.split(".")[0])]
+        if layer.kind == "activation":
+            if layer.linear:
+                return Form(self.curves, second_differences, _second_differences_adjoint)
+            return Form(getattr(layer, "l2", 0.0), _whole, _whole)
+        if not getattr(layer, "bias", True):
+            return Form(self.l2, _whole, _whole)
         return Form(self.l2, _without_threshold, _with_zero_threshold)
 
 
@@ -87,6 +94,10 @@ class Form(NamedTuple):
     weight: float
     map: Callable[[Array], Array]
     adjoint: Callable[[Array], Array]
+
+
+def _whole(W: Array) -> Array:
+    return W
 
 
 def _without_threshold(W: Array) -> Array:

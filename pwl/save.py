@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pwl.activations import FIXED, PiecewiseLinear
+from pwl import layers
+from pwl.activations import APL, FIXED, PLU, PiecewiseLinear, ScaledActivation, Spline
 from pwl.backend import host
 from pwl.data.schema import Schema
 from pwl.errors import InputError
-from pwl.layers import Dense
 from pwl.losses import LOSSES
 from pwl.network import Network
 from pwl.preparation import Preparation
@@ -23,6 +23,8 @@ from pwl.write import write_atomic
 
 FORMAT = "pwl network"
 FORMAT_VERSION = 1
+
+ACTIVATIONS = {made.__name__: made for made in (APL, PLU, Spline)}  # by what their to_dict gives
 
 Tensors = dict[str, np.ndarray]
 
@@ -106,12 +108,22 @@ def rebuild(d: dict[str, Any], arrays: Tensors) -> Network:
 
 def layer_from_dict(d: dict[str, Any]) -> Any:
     """The layer that its `to_dict` describes."""
-    if d["name"] == "Dense":
-        return Dense(d["units"])
+    if d["name"] in layers.__all__:
+        options = {name: _tuples(value) for name, value in d.items() if name != "name"}
+        return getattr(layers, d["name"])(**options)
     if d["name"] == "PiecewiseLinear":
         span = tuple(d["span"]) if isinstance(d["span"], list) else d["span"]
         return PiecewiseLinear(d["start"], d["hinges"], span=span, outside=d["outside"])
+    if d["name"] == "ScaledActivation":
+        return ScaledActivation(layer_from_dict(d["activation"]), d["s"])
+    if d["name"] in ACTIVATIONS:
+        return ACTIVATIONS[d["name"]](**{name: _tuples(value) for name, value in d.items() if name != "name"})
     return FIXED[d["name"]]
+
+
+def _tuples(value: Any) -> Any:
+    """JSON's lists as the tuples they were."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def write_tensors(path: Path, kind: str, version: int, arrays: Tensors, header: dict[str, Any]) -> None:

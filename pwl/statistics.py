@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pwl.backend import Array, array_namespace, gram
-from pwl.layers.dense import augmented
 from pwl.network import HEAD, Network
 from pwl.patterns import Statistic
 
@@ -73,10 +72,17 @@ def basis_autocorrelation() -> Statistic:
 
 
 def input_autocorrelation(layer: int) -> Statistic:
-    """(R_i,): autocorrelation (n+1, n+1) of [1, input] of a dense layer, Eq. (23)."""
+    """(R_i,): autocorrelation (n+1, n+1) of [1, what a unit of a layer sees], Eq. (23); of images summed over the places."""
 
     def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
-        return (gram(augmented(net.input_of(layer, x)), w),)
+        a, rows = net.input_of(layer, x), net.layers[layer].inputs
+        if a.ndim == 2:
+            return (gram(rows(a), w),)
+        total = 0
+        for p in range(a.shape[0]):  # one image at a time: all patches of a block would take far more than the block
+            R = gram(rows(a[p : p + 1, ...]))
+            total = total + (R if w is None else R * w[p])
+        return (total,)
 
     return Statistic(compute)
 
@@ -96,15 +102,15 @@ def nets(layer: int, centre: Array | None) -> Statistic:
 
 
 def net_range(layer: int) -> tuple[Statistic, Statistic]:
-    """Two statistics: lowest and highest output of each unit of a layer (units,), over patterns whose weight is not 0."""
+    """Two statistics: lowest and highest output of each unit of a layer (units,), over pixels and patterns that weigh something."""
 
     def low(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
         n = net.input_of(layer + 1, x)
-        return (array_namespace(n).min(_counted(n, w, float("inf")), axis=0),)
+        return (array_namespace(n).min(_counted(n, w, float("inf")), axis=tuple(range(n.ndim - 1))),)
 
     def high(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
         n = net.input_of(layer + 1, x)
-        return (array_namespace(n).max(_counted(n, w, -float("inf")), axis=0),)
+        return (array_namespace(n).max(_counted(n, w, -float("inf")), axis=tuple(range(n.ndim - 1))),)
 
     return Statistic(low, combine="min"), Statistic(high, combine="max")
 
@@ -147,10 +153,18 @@ def block_curvature(direction: Mapping[str, Array]) -> Statistic:
     blocks = sum(D.shape[0] for D in direction.values())
 
     def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
-        closed = all(layer_of(key) >= _last_map(net) for key in direction)
-        return (closed_form(net, direction, x, w) if closed else many_layers(net, direction, x, w),)
+        form = closed_form if one_feature_each(net, direction) else many_layers
+        return (form(net, direction, x, w),)
 
     return Statistic(compute, floats=3 * blocks)
+
+
+def one_feature_each(net: Network, direction: Mapping[str, Array]) -> bool:
+    """Whether each block changes a feature of its own and no other: its layer gives vectors, and activations alone follow."""
+    lowest = min(map(layer_of, direction))
+    return len(net.layout.shapes[lowest + 1]) == 1 and all(
+        layer.kind == "activation" for layer in net.layers[lowest + 1 :]
+    )
 
 
 def closed_form(net: Network, direction: Mapping[str, Array], x: Array, w: Array | None) -> Array:
@@ -191,10 +205,6 @@ def _features_tangent(net: Network, saved: tuple, key: str, D: Array) -> Array:
     return change
 
 
-def _last_map(net: Network) -> int:
-    return max(i for i, layer in enumerate(net.layers) if layer.kind == "map")
-
-
 def _over_pixels(a: Array) -> Array:
     """Sum over the pixels of each pattern: (Nv, ..., units) -> (Nv, units)."""
     if a.ndim == 2:
@@ -204,8 +214,8 @@ def _over_pixels(a: Array) -> Array:
 
 
 def _counted(n: Array, w: Array | None, other: float) -> Array:
-    """n (Nv, units) with `other` in the rows of patterns that weigh nothing."""
+    """n (Nv, ..., units) with `other` for patterns that weigh nothing."""
     if w is None:
         return n
     xp = array_namespace(n)
-    return xp.where(w[:, None] > 0, n, xp.full_like(n, other))
+    return xp.where(xp.reshape(w, (-1,) + (1,) * (n.ndim - 1)) > 0, n, xp.full_like(n, other))

@@ -55,8 +55,8 @@ def kink_distance(net: Network, x: np.ndarray) -> np.ndarray:
         layer = net.layers[index]
         if f"{index}.ns" in net.buffers:
             kinks = net.buffers[f"{index}.ns"]
-        elif getattr(layer, "name", "") in ("relu", "leaky_relu"):
-            kinks = np.zeros((kept.n.shape[1], 1))
+        elif getattr(layer, "kinks", ()):
+            kinks = np.broadcast_to(layer.kinks, (kept.n.shape[1], len(layer.kinks)))
         else:
             continue
         found = np.minimum(found, np.abs(kept.n[:, :, None] - kinks).min(axis=(1, 2)))

@@ -59,7 +59,9 @@ def test_straight_ends_continue_outside(start):
 
 
 def test_default_span_is_three_standard_deviations_about_net_controls_mean():
-    np.testing.assert_array_equal(curve_net(pwl.PiecewiseLinear()).buffers["1.ns"][0], np.linspace(-2.5, 3.5, 13))
+    np.testing.assert_array_equal(
+        curve_net(pwl.PiecewiseLinear("relu", 13)).buffers["1.ns"][0], np.linspace(-2.5, 3.5, 13)
+    )
 
 
 def test_given_span():

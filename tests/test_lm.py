@@ -20,6 +20,7 @@ from pwl.damping import Normal, Triangular
 from pwl.jacobian import system
 from pwl.penalties import Penalties
 from pwl.statistics import error
+from pwl.threads import workers
 
 
 def dense_jacobian(net, x, keys, h=1e-6):
@@ -185,7 +186,8 @@ def test_too_large_a_problem_names_the_bytes_and_what_to_try():
         with pytest.raises(pwl.InputError) as wrong:
             pwl.train(net, (x, t), algorithm)
         words = str(wrong.value)
-        assert f"{type(algorithm).__name__} on 3922 weights needs about 1." in words
+        needed = 8 * 3923**2 * (2 * workers() + 6) / 1e9
+        assert f"{type(algorithm).__name__} on 3922 weights needs about {needed:.2f} GB" in words
         assert "max_bytes = 0.10 GB" in words and "pwl.SCG" in words
 
 

@@ -4,57 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
+from pwl.activations.parameterless import Parameterless
+from pwl.activations.plu import PLU
 from pwl.backend import Array, array_namespace
-from pwl.layers.signals import Activated
 
 
 @dataclass(frozen=True)
-class Fixed:
+class Fixed(Parameterless):
     """Activation o = f(n) with slope do/dn = df(n, o), by name."""
 
     name: str
     f: Callable[[Array], Array] = field(repr=False)
     df: Callable[[Array, Array], Array] = field(repr=False)
-    kind: ClassVar[str] = "activation"
-
-    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        return input_shape
-
-    def shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-        return {}
-
-    def start_parameters(self, input_shape: tuple[int, ...], rng: Any) -> dict[str, Any]:
-        return {}
-
-    def buffers(self, input_shape: tuple[int, ...]) -> dict[str, Any]:
-        return {}
-
-    def apply(self, p: dict, b: dict, n: Array) -> Array:
-        return self.f(n)
-
-    def forward(self, p: dict, b: dict, n: Array) -> tuple[Array, Activated]:
-        o = self.f(n)
-        return o, Activated(n, self.df(n, o))
-
-    def keep(self, p: dict, b: dict, n: Array) -> Activated:
-        return Activated(n, None)
-
-    def backward(self, p: dict, b: dict, saved: Activated, g: Array) -> Array:
-        g *= saved.slope
-        return g
-
-    def gradient(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:
-        return {}
-
-    def columns(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:
-        return {}
-
-    def tangent(self, p: dict, b: dict, saved: Activated, d: dict, dn: Array | None) -> Array | None:
-        if dn is not None:
-            dn *= saved.slope
-        return dn
+    kinks: tuple[float, ...] = field(default=(), repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         return {"name": self.name}
@@ -65,8 +29,7 @@ def relu(n: Array) -> Array:
 
 
 def relu_slope(n: Array, o: Array) -> Array:
-    xp = array_namespace(n)
-    return xp.where(n >= 0, xp.ones_like(n), xp.zeros_like(n))
+    return array_namespace(n).astype(n >= 0, n.dtype)
 
 
 def leaky_relu(n: Array) -> Array:
@@ -103,13 +66,14 @@ def identity_slope(n: Array, o: Array) -> Array:
     return array_namespace(n).ones_like(n)
 
 
-FIXED = {
+FIXED: dict[str, Fixed | PLU] = {
     fixed.name: fixed
     for fixed in (
-        Fixed("relu", relu, relu_slope),
-        Fixed("leaky_relu", leaky_relu, leaky_relu_slope),
+        Fixed("relu", relu, relu_slope, (0.0,)),
+        Fixed("leaky_relu", leaky_relu, leaky_relu_slope, (0.0,)),
         Fixed("sigmoid", sigmoid, sigmoid_slope),
         Fixed("tanh", tanh, tanh_slope),
         Fixed("identity", identity, identity_slope),
+        PLU(),
     )
 }

@@ -10,11 +10,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pwl.activations.fixed import FIXED
-from pwl.backend import Array, array_namespace
+from pwl.activations.knots import smoother
+from pwl.activations.rows import rows, shaped
+from pwl.backend import Array, array_namespace, like
 from pwl.errors import InputError
 from pwl.kernels import Grid, engine, reference
 from pwl.layers.signals import Activated
 
+AUTO_HINGES = 25  # a quarter of a standard deviation apart: kinks too small to disturb the steps on W
 NET_CONTROL_SPAN = (-2.5, 3.5)  # mean +- 3 standard deviations of nets under net control, Eq. (8)
 
 
@@ -24,7 +27,9 @@ class PiecewiseLinear:
 
     start: what the curves are sampled from: "relu", "leaky_relu", "sigmoid", "tanh", "identity", or a function of a
         NumPy array (a net with such a function can't be saved).
-    hinges: how many, uniform over the span (2 or more); or their sorted positions, (K,) for all units or (units, K).
+    hinges: "auto": 25, uniform over the span, which AdAct moves together by a few knots, 3 at first and up to 17, so that
+        curves stay smooth, with straight tails, and generalise, Eq. (57); or how many, uniform over the span (2 or more),
+        each moved by itself, as published; or their sorted positions, (K,) for all units or (units, K).
     span: (low, high); "nets": each unit's range over the training patterns, taken when the net is initialised; None: the
         mean +- 3 standard deviations that net control gives, (-2.5, 3.5). A sampled ReLU equals ReLU inside the
         span only if 0 is a hinge, as with 13 or 25 hinges over the default span.
@@ -34,11 +39,12 @@ class PiecewiseLinear:
     """
 
     start: str | Callable[[np.ndarray], np.ndarray] = "relu"
-    hinges: Any = 13
+    hinges: Any = "auto"
     _: dataclasses.KW_ONLY
     span: tuple[float, float] | str | None = None
     outside: str = "constant"
     kind: ClassVar[str] = "activation"
+    linear: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not callable(self.start) and not (isinstance(self.start, str) and self.start in FIXED):
@@ -49,6 +55,8 @@ class PiecewiseLinear:
             object.__setattr__(self, "hinges", int(self.hinges))
             _check_count(int(self.hinges))
             object.__setattr__(self, "span", _checked_span(self.span))
+        elif self.smooth:
+            object.__setattr__(self, "span", _checked_span(self.span))
         else:
             if self.span is not None:
                 raise InputError("span is for a number of hinges; hinge positions already say where they lie")
@@ -57,12 +65,23 @@ class PiecewiseLinear:
     # ---- geometry
 
     @property
+    def smooth(self) -> bool:
+        """True where the curve step goes along a smooth direction."""
+        return isinstance(self.hinges, str) and self.hinges == "auto"
+
+    @property
     def uniform(self) -> bool:
-        return isinstance(self.hinges, int)
+        return self.smooth or isinstance(self.hinges, int)
 
     @property
     def n_hinges(self) -> int:
+        if self.smooth:
+            return AUTO_HINGES
         return self.hinges if isinstance(self.hinges, int) else np.shape(self.hinges)[-1]
+
+    def smoothed(self, G_a: Array, knots: int) -> Array:
+        """G_a S'S (units, K): the direction of a curve step where the hinges follow knots, Eq. (57)."""
+        return G_a @ like(smoother(self.n_hinges, knots), G_a)
 
     def grid(self, b: dict) -> Grid:
         return Grid(b["ns"], self.uniform, self.outside == "linear")
@@ -117,9 +136,9 @@ class PiecewiseLinear:
         return self._value(n, b, p["A"])
 
     def forward(self, p: dict, b: dict, n: Array) -> tuple[Array, Activated]:
-        flat = _rows(n)
+        flat = rows(n)
         o, slope = engine(n).value_slope(flat, self.grid(b), p["A"])
-        return _reshaped(o, n), Activated(n, _reshaped(slope, n))
+        return shaped(o, n), Activated(n, shaped(slope, n))
 
     def keep(self, p: dict, b: dict, n: Array) -> Activated:
         return Activated(n, None)
@@ -129,13 +148,17 @@ class PiecewiseLinear:
         return g
 
     def gradient(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:
-        return {"A": engine(g).scatter(_rows(saved.n), self.grid(b), _rows(g))}
+        return {"A": engine(g).scatter(rows(saved.n), self.grid(b), rows(g))}
 
     def columns(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:
         """Each pattern's own share of the gradient: A (units, K, Nv), two entries a pattern and unit, or pixel."""
-        each = reference.hats(_rows(saved.n), self.grid(b)) * _rows(g).T[:, None, :]
-        xp = array_namespace(g)
-        return {"A": xp.sum(xp.reshape(each, (*each.shape[:2], g.shape[0], -1)), axis=3)}
+        if g.ndim == 2:
+            return {"A": reference.hats(saved.n, self.grid(b)) * g.T[:, None, :]}
+        each = [
+            engine(g).scatter(rows(saved.n[q : q + 1, ...]), self.grid(b), rows(g[q : q + 1, ...]))
+            for q in range(g.shape[0])
+        ]
+        return {"A": array_namespace(g).stack(each, axis=2)}
 
     def tangent(self, p: dict, b: dict, saved: Activated, d: dict, dn: Array | None) -> Array | None:
         if dn is not None:
@@ -146,7 +169,11 @@ class PiecewiseLinear:
         return change if dn is None else dn + change
 
     def _value(self, n: Array, b: dict, A: Array) -> Array:
-        return _reshaped(engine(n).value(_rows(n), self.grid(b), A), n)
+        return shaped(engine(n).value(rows(n), self.grid(b), A), n)
+
+    def pieces(self, p: dict, b: dict, n: Array) -> tuple[Array, ...]:
+        m, _, _, inside = reference.locate(rows(n), self.grid(b))
+        return shaped(m, n), shaped(inside, n)
 
     def to_dict(self) -> dict[str, Any]:
         if not isinstance(self.start, str):
@@ -160,15 +187,6 @@ class PiecewiseLinear:
             "span": self.span,
             "outside": self.outside,
         }
-
-
-def _rows(n: Array) -> Array:
-    """Nets as rows of units (Nv x pixels, units): one kernel serves dense layers and filters."""
-    return n if n.ndim == 2 else array_namespace(n).reshape(n, (-1, n.shape[-1]))
-
-
-def _reshaped(o: Array, n: Array) -> Array:
-    return o if n.ndim == 2 else array_namespace(n).reshape(o, n.shape)
 
 
 def _check_count(hinges: int) -> None:
@@ -192,9 +210,11 @@ def _checked_positions(hinges: Any) -> tuple:
     try:
         ns = np.asarray(hinges, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InputError(f"hinges is a number of hinges or their sorted positions, not {hinges!r}") from None
+        raise InputError(f'hinges is "auto", a number of hinges or their sorted positions, not {hinges!r}') from None
     if ns.ndim not in (1, 2) or isinstance(hinges, (bool, float)):
-        raise InputError(f"hinges is a number of hinges or their sorted positions (K,) or (units, K), not {hinges!r}")
+        raise InputError(
+            f'hinges is "auto", a number of hinges or their sorted positions (K,) or (units, K), not {hinges!r}'
+        )
     _check_count(ns.shape[-1])
     if not np.all(np.isfinite(ns)) or not np.all(np.diff(ns) > 0):
         raise InputError("hinge positions must be finite and strictly increasing: sort them and drop repeats")

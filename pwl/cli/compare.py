@@ -46,6 +46,7 @@ EXAMPLES = """examples:
   pwl compare airfoil --algorithms molf,adact --folds 10 --jobs 2
   pwl compare houses.csv --target price --hidden 10 --hinges 9 --out houses
   pwl compare flowers.csv --target species --iterations 50
+  pwl compare cifar-10 --network vgg1 --algorithms adam,curved-adam --batch-size 128 --iterations 20 --folds 10
 """
 
 
@@ -95,11 +96,11 @@ def run(options: argparse.Namespace) -> int:
             f"--folds must be 3 or more, not {settings.k}: one part tests, one validates, the others train"
         )
     shape.at_least(1, "--jobs", options.jobs)
-    table = source.open_source(options)
+    table = source.opened(options)
     if settings.k > len(table.x):
         raise InputError(f"--folds {settings.k} is more than the {len(table.x)} patterns of {table.name}")
     check_folder(options)
-    print(f"{table.summary()}; {settings.k} folds, {options.hidden} hidden units")
+    print(f"{table.summary()}; {settings.k} folds, {shape.in_words(settings)}")
     outcomes = finished(table, names, settings, options.jobs)
     total = len(names) * settings.k
     if outcomes:

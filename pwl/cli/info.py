@@ -45,9 +45,12 @@ def columns(saved: Saved) -> list[str]:
     preparation, schema = saved.net.preparation, saved.schema
     if preparation is None:
         return ["no preparation: the network takes and gives its own units"]
-    names = schema.input_names if schema else tuple(f"input {i + 1}" for i in range(len(preparation.inputs.scale)))
+    images = len(saved.net.input_shape) > 1
+    what = "channel" if images else "input"
+    numbers = tuple(str(i + 1) for i in range(len(preparation.inputs.scale)))
+    names = schema.input_names if schema and not images else numbers
     lines = [
-        f"input {name}: offset {offset:.6g}, scale {scale:.6g}{'' if scale else ' (constant)'}"
+        f"{what} {name}: offset {offset:.6g}, scale {scale:.6g}{'' if scale else ' (constant)'}"
         for name, offset, scale in zip(names, preparation.inputs.offset, preparation.inputs.scale, strict=True)
     ]
     shown = lines[:12] + ([f"... and {len(lines) - 12} more inputs"] if len(lines) > 12 else [])

@@ -75,6 +75,7 @@ def inputs(schema: data.Schema, options: argparse.Namespace) -> np.ndarray:
 def predictions(saved: Saved, x: np.ndarray, probabilities: bool) -> tuple[list[str], np.ndarray]:
     """Column names and rows (Nv, columns) of predictions for raw inputs x."""
     assert saved.schema is not None
+    x = x.reshape(len(x), *saved.net.input_shape)
     names = [column.name for column in saved.schema.targets]
     if probabilities:
         p = np.asarray(saved.net.predict_proba(x))

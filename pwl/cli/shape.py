@@ -6,21 +6,27 @@ import argparse
 
 from pwl.activations import FIXED
 from pwl.compare import Settings
-from pwl.contenders import Shape
+from pwl.contenders import NETWORKS, Shape
 from pwl.errors import InputError
 from pwl.suggest import nearest
+
+IMAGES = "relu"  # the activation of networks for images
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     default = Settings()
     group = parser.add_argument_group("network and training")
     group.add_argument(
-        "--hidden", default=",".join(map(str, default.hidden)), metavar="N[,N...]",
-        help="units of the hidden layer, or layers (default: %(default)s)",
+        "--network", choices=NETWORKS, default=default.network,
+        help="mlp, or for images a net of 1 to 3 blocks of two convolutions and a pooling (default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
-        "--start", default=default.start, metavar="NAME",
-        help=f"fixed activation, from which curves start: {', '.join(FIXED)} (default: %(default)s)",
+        "--hidden", metavar="N[,N...]",
+        help=f"units of the hidden layer, or layers, of an mlp (default: {hidden_text(default.hidden)})",
+    )  # fmt: skip
+    group.add_argument(
+        "--start", metavar="NAME",
+        help=f"fixed activation, from which curves start: {', '.join(FIXED)} (default: {default.start}, for images {IMAGES})",
     )  # fmt: skip
     group.add_argument(
         "--hinges", type=int, default=default.hinges, metavar="K", help="of each curve (default: %(default)s)"
@@ -28,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--iterations", type=int, default=default.iterations, metavar="N", help="at most (default: %(default)s)"
     )
+    group.add_argument("--batch-size", type=int, metavar="N", help="patterns of a step (default: the algorithm's)")
+    group.add_argument("--patterns", type=int, metavar="N", help="use so many, drawn by the seed (default: all)")
     group.add_argument(
         "--seed", type=int, default=default.seed, help="of parts and starting weights (default: %(default)s)"
     )
@@ -35,16 +43,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def shape(options: argparse.Namespace) -> Shape:
     """The network's shape from the options; InputError for it, or a training, that can't be."""
-    if options.start not in FIXED:
-        raise InputError(
-            f"--start {options.start!r} is unknown{nearest(options.start, FIXED)}; there are {', '.join(FIXED)}"
-        )
+    default, images = Shape(), options.network != "mlp"
+    start = options.start or (IMAGES if images else default.start)
+    if start not in FIXED:
+        raise InputError(f"--start {start!r} is unknown{nearest(start, FIXED)}; there are {', '.join(FIXED)}")
+    if images and options.hidden:
+        raise InputError(f"--hidden is for an mlp: {options.network} has its layers already")
     at_least(0, "--seed", options.seed)
     at_least(1, "--iterations", options.iterations)
     at_least(1, "--max-fail", options.max_fail)
-    found = Shape(whole_numbers(options.hidden, "--hidden"), options.start, options.hinges)
+    at_least(1, "--batch-size", options.batch_size)
+    at_least(2, "--patterns", options.patterns)
+    hidden = whole_numbers(options.hidden, "--hidden") if options.hidden else default.hidden
+    found = Shape(hidden, start, options.hinges, options.network, options.batch_size)
     found.activation(curves=True)  # refuses what hinges can't be
     return found
+
+
+def hidden_text(hidden: tuple[int, ...]) -> str:
+    return ",".join(map(str, hidden))
+
+
+def in_words(shape: Shape) -> str:
+    """The network in a few words."""
+    return shape.network if shape.network != "mlp" else f"{hidden_text(shape.hidden)} hidden units"
 
 
 def at_least(least: float, option: str, value: float | None) -> None:

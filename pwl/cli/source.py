@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,8 @@ TABLE_OPTIONS = {"target": None, "drop": None, "task": "auto", "delimiter": None
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """x: (Nv, N). t: (Nv, M) targets or (Nv,) class numbers. schema: the columns. classes: their names, or None."""
+    """x: (Nv, N), or images (Nv, height, width, channels). t: (Nv, M) targets or (Nv,) class numbers. schema: the columns.
+    classes: their names, or None."""
 
     name: str
     x: np.ndarray
@@ -48,6 +50,8 @@ class Source:
 
     def inputs(self) -> str:
         """How many inputs, and which of them stand for the words of one column."""
+        if self.x.ndim > 2:
+            return f"images of {'x'.join(map(str, self.x.shape[1:]))}"
         words = [c for c in self.schema.inputs if c.categories is not None]
         parts = [f"{len(c.expanded)}{'' if i else ' of them'} from {c.name}" for i, c in enumerate(words)]
         return ", ".join([counted(self.x.shape[1], "input"), *parts])
@@ -105,6 +109,34 @@ def open_source(options: argparse.Namespace) -> Source:
         delimiter=options.delimiter,
     )
     return Source(Path(name).stem, table.x, table.t, table.schema, table.class_names)
+
+
+def opened(options: argparse.Namespace) -> Source:
+    """`open_source` as the options' network wants it: some of the patterns, images in their shape."""
+    table = open_source(options)
+    if options.patterns is not None and options.patterns < len(table.x):
+        rows = np.sort(np.random.default_rng(options.seed).permutation(len(table.x))[: options.patterns])
+        table = dataclasses.replace(table, x=table.x[rows], t=table.t[rows])
+    return table if options.network == "mlp" else with_images(table, options.network)
+
+
+def with_images(table: Source, network: str) -> Source:
+    """A named set of images with x (Nv, height, width, channels); InputError for another."""
+    sets = [name for name, about in DATA_SETS.items() if len(about.shape) == 3]
+    if table.name not in sets:
+        raise InputError(
+            f"--network {network} is for images, which {table.name} has none of; there are {', '.join(sets)}"
+        )
+    return dataclasses.replace(table, x=table.x.reshape(-1, *DATA_SETS[table.name].shape))
+
+
+def test_part(name: str) -> tuple[np.ndarray, np.ndarray] | str:
+    """The test part of a named set where its files are here, else why there is none."""
+    files = DATA_SETS[name].test if name in DATA_SETS else ()
+    if not files:
+        return f"{name} has no test part"
+    missing = [file.path for file in files if not (data.data_home() / file.path).exists()]
+    return f"{missing[0]} is not in {data.data_home()}" if missing else data.load(name, "test")
 
 
 def check_named(name: str, options: argparse.Namespace) -> None:

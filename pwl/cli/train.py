@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,15 @@ from pwl.checkpoint import Checkpoint
 from pwl.cli import shape, source
 from pwl.contenders import CONTENDERS, network, pick, rescale
 from pwl.data.rows import Rows
+from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
+from pwl.network import Network
 from pwl.patterns import Patterns
 from pwl.preparation import Preparation
+from pwl.record import Record
 from pwl.report import target_errors
 from pwl.save import save
-from pwl.train import train
+from pwl.train import evaluate, train
 from pwl.write import check_apart, check_writable
 
 HELP = "train a network on a table and save it"
@@ -33,6 +37,7 @@ EXAMPLES = """examples:
   pwl train
   pwl train houses.csv --target price --out houses.safetensors
   pwl train houses.csv --target price --out houses.safetensors --iterations 300 --max-fail 60 --resume
+  pwl train fashion-mnist --network vgg2 --algorithm curved-adam --batch-size 128 --iterations 10
 """
 
 
@@ -76,19 +81,19 @@ def run(options: argparse.Namespace) -> int:
         check_writable(path)
     if options.resume and not checkpoint.exists():
         raise InputError(f"there is no checkpoint {checkpoint} to resume from: run without --resume")
-    table = source.open_source(options)
-    print(f"{table.summary()}; {options.hidden} hidden units, {options.algorithm}")
+    table = source.opened(options)
+    print(f"{table.summary()}; {shape.in_words(shaped)}, {options.algorithm}")
 
     held_out, kept = split(len(table.x), options.validation, options.seed)
     preparation = Preparation.fit(Rows(table.x, kept), Rows(table.t, kept), targets="common", classes=table.classes)
     steps: list[None] = []
     patterns = Patterns.prepared(table.x, table.t, preparation, kept)
     net, record = train(
-        network(contender, shaped, table.x.shape[1], preparation, options.seed),
+        network(contender, shaped, table.x.shape[1:], preparation, options.seed),
         patterns,
         contender.algorithm,
         iterations=options.iterations,
-        batch_size=contender.batch(patterns),
+        batch_size=shaped.batch(contender, patterns),
         validation=Patterns.prepared(table.x, table.t, preparation, held_out) if len(held_out) else None,
         max_fail=options.max_fail,
         max_seconds=options.max_seconds,
@@ -116,9 +121,28 @@ def run(options: argparse.Namespace) -> int:
             table.target_names, target_errors(table.t[held_out], net.predict(table.x[held_out])), strict=True
         ):
             print(f"validation of {name}: RMSE {rmse:.6g}, R^2 {r2:.4f}")
+    for line in accuracies(net, table, record):
+        print(line)
     print(f"stopped: {record.stop_reason}")
     print(f"saved: {options.out}")
     return 130 if record.stop_code == "interrupted" else 0
+
+
+def accuracies(net: Network, table: source.Source, record: Record) -> Iterator[str]:
+    """Shares of patterns in the right class: of the validation part, and of a named set's test part."""
+    if not table.classes:
+        return
+    if "validation_classification_error" in record:
+        yield f"validation accuracy: {1 - record['validation_classification_error'][record.best_iteration]:.2%}"
+    if table.name in DATA_SETS and DATA_SETS[table.name].test:
+        part = source.test_part(table.name)
+        if isinstance(part, str):
+            yield f"test accuracy: not measured, {part}"
+        else:
+            x, t = part
+            patterns = Patterns(x.reshape(len(x), *net.input_shape), t, preparation=net.preparation)
+            wrong = evaluate(net, patterns).classification_error
+            yield f"test accuracy: {1 - (wrong or 0):.2%} of {len(t)} patterns"
 
 
 def split(n: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

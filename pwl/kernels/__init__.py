@@ -17,10 +17,10 @@ import warnings
 from types import ModuleType
 
 from pwl.backend import Array, is_numpy_array
-from pwl.kernels import convolution, reference
+from pwl.kernels import convolution, pooling, reference
 from pwl.kernels.grid import Grid
 
-__all__ = ["Grid", "convolution_engine", "engine"]
+__all__ = ["Grid", "convolution_engine", "engine", "pooling_engine"]
 
 
 @functools.cache
@@ -48,6 +48,20 @@ def _convolution_cpu() -> ModuleType:
 def convolution_engine(x: Array) -> ModuleType:
     """Module with `convolve`, `weight_gradient` and `input_gradient` for arrays of x's kind."""
     return _convolution_cpu() if is_numpy_array(x) else convolution
+
+
+@functools.cache
+def _pooling_cpu() -> ModuleType:
+    if _cpu() is reference:
+        return pooling
+    from pwl.kernels import pooling_cpu
+
+    return pooling_cpu
+
+
+def pooling_engine(x: Array) -> ModuleType:
+    """Module with `max_pool` and `max_unpool` for arrays of x's kind."""
+    return _pooling_cpu() if is_numpy_array(x) else pooling
 
 
 def engine(n: Array) -> ModuleType:

@@ -113,8 +113,5 @@ def input_gradient(g: np.ndarray, W: np.ndarray, window: Window, height: int, wi
 
 def _turned(window: Window) -> Window:
     """The window of the transpose at stride 1: what was before the window's first place now lies behind its last."""
-    padding = tuple(
-        (reach - 1 - before, reach - 1 - after)
-        for reach, (before, after) in zip(window.reach(), window.padding, strict=True)
-    )
-    return window._replace(padding=padding)
+    (high, wide), ((top, bottom), (left, right)) = window.reach(), window.padding
+    return window._replace(padding=((high - 1 - top, high - 1 - bottom), (wide - 1 - left, wide - 1 - right)))

@@ -19,12 +19,13 @@ class Window(NamedTuple):
 
     def reach(self) -> tuple[int, int]:
         """Pixels from the first to the last that the window sees."""
-        return tuple(d * (k - 1) + 1 for k, d in zip(self.size, self.dilation, strict=True))
+        (kv, kh), (dv, dh) = self.size, self.dilation
+        return dv * (kv - 1) + 1, dh * (kh - 1) + 1
 
     def output(self, height: int, width: int) -> tuple[int, int]:
         """Places of the window on an image."""
-        sizes = zip((height, width), self.reach(), self.stride, self.padding, strict=True)
-        return tuple((n + sum(pad) - reach) // stride + 1 for n, reach, stride, pad in sizes)
+        (high, wide), (sv, sh), (v, h) = self.reach(), self.stride, self.padding
+        return (height + sum(v) - high) // sv + 1, (width + sum(h) - wide) // sh + 1
 
 
 def pair(name: str, value: Any, least: int) -> tuple[int, int]:
@@ -45,8 +46,8 @@ def pair(name: str, value: Any, least: int) -> tuple[int, int]:
 def padded(padding: Any, size: tuple[int, int], dilation: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
     """Padding on both sides: "same" (outputs as large as inputs at stride 1), "valid" (none), or one or two numbers."""
     if padding == "same":
-        whole = [d * (k - 1) for k, d in zip(size, dilation, strict=True)]
-        return tuple((w // 2, w - w // 2) for w in whole)  # an odd one more stands below and to the right
+        v, h = dilation[0] * (size[0] - 1), dilation[1] * (size[1] - 1)
+        return (v // 2, v - v // 2), (h // 2, h - h // 2)  # an odd one more stands below and to the right
     if isinstance(padding, str) and padding != "valid":
         raise InputError(f'padding must be "same", "valid" or whole numbers, not {padding!r}')
     v, h = (0, 0) if padding == "valid" else pair("padding", padding, 0)

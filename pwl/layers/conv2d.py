@@ -41,10 +41,13 @@ class Conv2d:
         for name, least in (("size", 1), ("stride", 1), ("dilation", 1)):
             object.__setattr__(self, name, pair(f"Conv2d's {name}", getattr(self, name), least))
         padded(self.padding, self.size, self.dilation)
+        if not isinstance(self.padding, str):
+            object.__setattr__(self, "padding", pair("Conv2d's padding", self.padding, 0))
         for name in ("filters", "groups"):
             value = getattr(self, name)
             if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
                 raise InputError(f"Conv2d's {name} must be a whole number, 1 or more, not {value!r}")
+            object.__setattr__(self, name, int(value))
         if self.filters % self.groups:
             raise InputError(f"{self.filters} filters can't be shared out among {self.groups} groups")
 

@@ -64,6 +64,10 @@ class Dense:
         through = dx @ p["W"][:, 1:].T
         return through if dn is None else dn + through
 
+    def inputs(self, x: Array) -> Array:
+        """What a unit sees, as rows [1, x]: for autocorrelations, Eq. (23)."""
+        return augmented(x)
+
     def to_dict(self) -> dict[str, Any]:
         return {"name": "Dense", "units": int(self.units)}
 

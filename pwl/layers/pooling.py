@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -11,7 +9,9 @@ import numpy as np
 
 from pwl.backend import Array, array_namespace
 from pwl.errors import InputError
+from pwl.kernels import pooling_engine
 from pwl.kernels.convolution import shifts
+from pwl.kernels.pooling import spread
 from pwl.kernels.window import Window, pair
 from pwl.layers.image import image_shape
 
@@ -25,19 +25,6 @@ class Pooled(NamedTuple):
 
 def window(layer: MaxPool2d | AvgPool2d) -> Window:
     return Window(layer.size, layer.stride, ((0, 0), (0, 0)), (1, 1))
-
-
-def spread(seen: Window, shape: tuple[int, ...], share: Callable[[int], Array], like: Array) -> Array:
-    """The transpose of `shifts`: share(place), like the outputs, added where each place of the window saw the input."""
-    xp = array_namespace(like)
-    dx = xp.zeros(shape, dtype=like.dtype)
-    H, V = seen.output(shape[1], shape[2])
-    (sv, sh), wide = seen.stride, seen.size[1]
-    for place in range(seen.size[0] * wide):
-        i, j = divmod(place, wide)
-        rows, columns = slice(i, i + (H - 1) * sv + 1, sv), slice(j, j + (V - 1) * sh + 1, sh)
-        dx[:, rows, columns, :] = dx[:, rows, columns, :] + share(place)
-    return dx
 
 
 def check(layer: MaxPool2d | AvgPool2d) -> None:
@@ -61,7 +48,7 @@ def pooled_shape(layer: MaxPool2d | AvgPool2d, input_shape: tuple[int, ...]) -> 
 
 @dataclass(frozen=True)
 class MaxPool2d:
-    """The largest value in each window; at equal values the first, row by row.
+    """The largest value in each window, Eq. (55); at equal values the first, row by row.
 
     size: of the window, one number or (vertical, horizontal). stride: None: the size, so that windows do not overlap.
     Rows and columns that fill no window at the lower and right border are left out.
@@ -87,26 +74,17 @@ class MaxPool2d:
         return {}
 
     def apply(self, p: dict, b: dict, x: Array) -> Array:
-        return functools.reduce(array_namespace(x).maximum, shifts(x, window(self)))
+        return pooling_engine(x).max_pool(x, window(self))[0]
 
     def forward(self, p: dict, b: dict, x: Array) -> tuple[Array, Pooled]:
-        """One look at each place of the window: larger values than those before are taken."""
-        xp = array_namespace(x)
-        first, *rest = shifts(x, window(self))
-        best, place = first, xp.zeros(first.shape, dtype=xp.uint8)
-        for number, value in enumerate(rest, 1):
-            larger = value > best
-            best = xp.where(larger, value, best)
-            place = xp.where(larger, xp.asarray(number, dtype=xp.uint8), place)
+        best, place = pooling_engine(x).max_pool(x, window(self))
         return best, Pooled(tuple(x.shape), place)
 
     def keep(self, p: dict, b: dict, x: Array) -> Pooled:
         return self.forward(p, b, x)[1]
 
     def backward(self, p: dict, b: dict, saved: Pooled, g: Array) -> Array:
-        xp = array_namespace(g)
-        zero = xp.zeros_like(g)
-        return spread(window(self), saved.shape, lambda place: xp.where(saved.place == place, g, zero), g)
+        return pooling_engine(g).max_unpool(g, saved.place, window(self), saved.shape)
 
     def gradient(self, p: dict, b: dict, saved: Pooled, g: Array) -> dict[str, Array]:
         return {}
@@ -130,7 +108,7 @@ class MaxPool2d:
 
 @dataclass(frozen=True)
 class AvgPool2d:
-    """The mean of each window; options as in `MaxPool2d`."""
+    """The mean of each window, Eq. (56); options as in `MaxPool2d`."""
 
     size: Any = 2
     stride: Any = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,8 @@ def curve_layer(net: Network, layer: int) -> int:
 
 def nets(net: Network, x: Any, index: int) -> np.ndarray:
     """Nets (patterns, units) that come to layer `index`; pixels of filters count as patterns."""
-    x = host(x)[:: max(1, len(x) // MOST_PATTERNS)]
+    pixels = math.prod(net.layout.shapes[index][:-1])
+    x = host(x)[:: max(1, len(x) * pixels // MOST_PATTERNS)]
     n = like(x if net.preparation is None else net.preparation.transform_inputs(x), net.theta)
     for layer, p, b in zip(net.layers[:index], net.layer_parameters, net.layer_buffers, strict=False):
         n = layer.apply(p, b, n)

@@ -1,0 +1,138 @@
+"""Which curves generalise: forms of AdAct against HWO-MOLF, LM and variable projection of the same width.
+
+Ten sets, ten folds (8 parts train, 1 validates, 1 tests), 20 hidden units, 100 iterations, the same starting weights for
+all; of large sets 4000 patterns drawn once. Inputs standardised, targets scaled by one common factor. Judged is the test
+error of the network with the lowest validation error. p: Wilcoxon's signed-rank test against HWO-MOLF over the folds of a
+set, two-sided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import pwl
+from benchmarks.cells import cell
+from pwl.write import write_atomic
+
+SETS = (
+    "concrete", "twod", "mattrn", "white-wine", "red-wine", "abalone", "airfoil", "california", "parkinsons", "fm",
+)  # fmt: skip
+FOLDS, UNITS, ITERATIONS, MOST = 10, 20, 100, 4000
+BASE = "HWO-MOLF"
+Form = tuple[Any, Any]  # activation, algorithm
+
+
+def curves(hinges: Any, start: str = "sigmoid", **options: Any) -> pwl.PiecewiseLinear:
+    return pwl.PiecewiseLinear(start, hinges, **options)
+
+
+def adact(**options: Any) -> pwl.AdAct:
+    return pwl.AdAct(direction="hwo", **options)
+
+
+FORMS: dict[str, Callable[[], Form]] = {
+    BASE: lambda: ("sigmoid", pwl.MOLF(direction="hwo")),
+    "HWO-MOLF, tanh": lambda: ("tanh", pwl.MOLF(direction="hwo")),
+    "LM": lambda: ("sigmoid", pwl.LM(solver="cholesky", schedule="gain")),
+    "variable projection": lambda: ("sigmoid", pwl.VarPro()),
+    "auto": lambda: (curves("auto"), adact()),
+    "auto, from tanh": lambda: (curves("auto", "tanh"), adact()),
+    "auto, from tanh, linear outside": lambda: (curves("auto", "tanh", outside="linear"), adact()),
+    "auto, from ReLU": lambda: (curves("auto", "relu"), adact()),
+    "auto, factor per unit": lambda: (curves("auto"), adact(curve_factor="unit")),
+    "auto, 3 knots": lambda: (curves("auto"), adact(refine=ITERATIONS)),
+    "auto, 17 knots soon": lambda: (curves("auto"), adact(refine=1)),
+    "3 hinges": lambda: (curves(3), adact()),
+    "5 hinges": lambda: (curves(5), adact()),
+    "9 hinges": lambda: (curves(9), adact()),
+    "13 hinges": lambda: (curves(13), adact()),
+    "25 hinges": lambda: (curves(25), adact()),
+    "9 hinges, linear outside": lambda: (curves(9, outside="linear"), adact()),
+    "9 hinges, factor per unit": lambda: (curves(9), adact(curve_factor="unit")),
+    "9 hinges over the nets": lambda: (curves(9, span="nets"), adact()),
+    "25 hinges, penalty 1e-3": lambda: (curves(25), adact(curve_penalty=1e-3)),
+}
+
+
+def run(out: Path, quick: bool) -> None:
+    sets, folds, names = (SETS[:2], 2, [BASE, "LM", "auto", "9 hinges"]) if quick else (SETS, FOLDS, list(FORMS))
+    results: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for data in sets:
+        try:
+            pwl.data.load(data)
+        except pwl.InputError as missing:
+            print(f"{data}: not run ({missing})")
+            continue
+        for name in names:
+            path = out / "auto" / f"{data}-{name.replace(', ', '-').replace(' ', '-')}"
+            results[data, name] = [
+                cell(path / f"{fold}.json", lambda d=data, n=name, f=fold: train_one(d, n, f)) for fold in range(folds)
+            ]
+    text = table(results, [data for data in sets if (data, BASE) in results], names)
+    write_atomic(out / "auto.md", text)
+    print(text)
+
+
+def train_one(data: str, name: str, fold: int) -> dict[str, Any]:
+    x, t = sample(*pwl.data.load(data))
+    rows = pwl.data.folds(len(x), FOLDS)[fold]
+    preparation = pwl.Preparation.fit(x[rows.train], t[rows.train], targets="common")
+    train, validation, test = (preparation.transform(x[part], t[part]) for part in rows)
+    activation, algorithm = FORMS[name]()
+    net = pwl.Network.mlp(x.shape[1], UNITS, t.shape[1], activation, seed=fold)
+    _, record = pwl.train(
+        net, train, algorithm, iterations=ITERATIONS, validation=validation, test=test, max_fail=ITERATIONS
+    )
+    best = record.best_iteration
+    return {
+        "data": data, "form": name, "fold": fold, "iterations": record.iterations, "best_iteration": best,
+        "error": record["error"][best], "validation_error": record["validation_error"][best],
+        "test_error": record["test_error"][best], "seconds": record["seconds"][-1], "stopped": record.stop_code,
+    }  # fmt: skip
+
+
+def sample(x: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """At most `MOST` patterns, always the same."""
+    if len(x) > MOST:
+        kept = np.sort(np.random.default_rng(7).permutation(len(x))[:MOST])
+        x, t = x[kept], t[kept]
+    return x, t.reshape(len(x), -1)
+
+
+def table(results: dict[tuple[str, str], list[dict[str, Any]]], sets: list[str], names: list[str]) -> str:
+    """Mean test error over that of HWO-MOLF, its geometric mean over the sets, and how often lower, in Markdown."""
+    heads = ["form", *sets, "geometric mean", f"lower than {BASE}", "p < 0.05: lower / higher", "lower than LM"]
+    lines = [row(heads), row(["---"] * len(heads))]
+    for name in names:
+        errors = [series(results[data, name], "test_error") for data in sets]
+        base, lm = ([series(results[data, other], "test_error") for data in sets] for other in (BASE, "LM"))
+        ratios = np.array([e.mean() / b.mean() for e, b in zip(errors, base, strict=True)])
+        sure = [sign(e, b) for e, b in zip(errors, base, strict=True)]
+        counts = f"{sure.count(-1)} / {sure.count(1)}"
+        against_lm = sum(e.mean() < other.mean() for e, other in zip(errors, lm, strict=True))
+        lines.append(
+            row([name, *(f"{r:.3f}" for r in ratios), f"{np.exp(np.log(ratios).mean()):.3f}", f"{(ratios < 1).sum()}",
+                 counts, f"{against_lm}"])
+        )  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def sign(a: np.ndarray, b: np.ndarray) -> int:
+    """-1 where a is lower than b at the level 0.05, 1 where it is higher, 0 where neither is sure."""
+    from scipy.stats import wilcoxon
+
+    if np.array_equal(a, b) or wilcoxon(a, b).pvalue >= 0.05:
+        return 0
+    return int(np.sign(np.median(a - b)))
+
+
+def series(cells: list[dict[str, Any]], name: str) -> np.ndarray:
+    return np.array([c[name] for c in cells])
+
+
+def row(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,189 @@
+"""One SGD step of vgg1, vgg2 and vgg3, batch of 128 CIFAR images, float32: time and peak memory, beside PyTorch.
+
+Activations are ReLU, or curves of 13 hinges for each filter (in PyTorch gathered from a table, gradients by autograd). Steps take
+turns in one process, medians; PyTorch runs in its contiguous and its channels_last format, and the faster counts. Memory is the
+most private memory above that after the imports, during the first steps, each in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import pwl
+from benchmarks.cells import cell
+from benchmarks.iteration import Peak, private
+from benchmarks.timing import in_turns
+from pwl.models.vgg import FILTERS, UNITS
+from pwl.threads import workers
+from pwl.write import write_atomic
+
+HINGES, SPAN = 13, (-2.5, 3.5)
+ACTIVATIONS = ("relu", "curves")
+ENGINES = ("ours", "torch contiguous", "torch channels_last")
+RATE, MOMENTUM = 0.001, 0.9
+
+
+def run(out: Path, quick: bool) -> None:
+    Nv = 32 if quick else 128
+    rows = []
+    for blocks in (1,) if quick else (1, 2, 3):
+        for activation in ACTIVATIONS:
+            path = out / "cnn" / f"vgg{blocks}-{activation}-{Nv}.json"
+            rows.append(cell(path, lambda a=(blocks, activation, Nv), r=1 if quick else 7: measure(*a, repeats=r)))
+    text = table(rows)
+    write_atomic(out / "cnn.md", text)
+    print(text)
+
+
+def measure(blocks: int, activation: str, Nv: int, repeats: int) -> dict[str, Any]:
+    engines = ENGINES if has_torch() else ENGINES[:1]
+    steps = {engine: step(engine, blocks, activation, Nv) for engine in engines}
+    return {
+        "blocks": blocks, "activation": activation, "patterns": Nv, "hinges": HINGES, "threads": workers(),
+        "seconds": in_turns(steps, repeats),
+        "peak_mib": {engine: apart(engine, blocks, activation, Nv) for engine in engines},
+    }  # fmt: skip
+
+
+def apart(engine: str, blocks: int, activation: str, Nv: int) -> float:
+    """`peak` in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.cnn", engine, str(blocks), activation, str(Nv)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+
+
+def peak(engine: str, blocks: int, activation: str, Nv: int) -> float:
+    """MiB above those after the imports, while the network is made and takes three steps."""
+    if engine != "ours":
+        import torch
+
+        torch.set_num_threads(workers())
+    watch = Peak(private())
+    one = step(engine, blocks, activation, Nv)
+    for _ in range(3):
+        one()
+    return watch.stop()
+
+
+def has_torch() -> bool:
+    try:
+        import torch  # noqa: F401
+    except ModuleNotFoundError:
+        return False
+    return True
+
+
+def step(engine: str, blocks: int, activation: str, Nv: int) -> Callable[[], object]:
+    """A function that takes one step after another."""
+    rng = np.random.default_rng(0)
+    x, t = rng.standard_normal((Nv, 32, 32, 3)).astype(np.float32), rng.integers(0, 10, Nv)
+    if engine == "ours":
+        return our_step(blocks, activation, x, t)
+    return torch_step(engine, blocks, activation, x, t)
+
+
+def our_step(blocks: int, activation: str, x: np.ndarray, t: np.ndarray) -> Callable[[], object]:
+    kind = pwl.PiecewiseLinear("relu", HINGES, span=SPAN) if activation == "curves" else activation
+    net, patterns, algorithm = pwl.models.vgg(blocks, kind), pwl.Patterns(x, t), pwl.SGD(RATE, MOMENTUM)
+    at = {"net": net, "state": algorithm.init(net, patterns, 0)}
+
+    def one() -> None:
+        at["net"], at["state"], _ = algorithm.step(at["net"], patterns, at["state"])
+
+    return one
+
+
+def torch_step(engine: str, blocks: int, activation: str, x: np.ndarray, t: np.ndarray) -> Callable[[], object]:
+    import torch
+
+    torch.set_num_threads(workers())
+    torch.manual_seed(0)
+    layout = torch.channels_last if engine.endswith("channels_last") else torch.contiguous_format
+    model = torch_net(blocks, activation).to(memory_format=layout)
+    images = torch.from_numpy(x.transpose(0, 3, 1, 2).copy()).contiguous(memory_format=layout)
+    labels, loss = torch.from_numpy(t), torch.nn.CrossEntropyLoss()
+    optimiser = torch.optim.SGD(model.parameters(), RATE, MOMENTUM)
+
+    def one() -> None:
+        optimiser.zero_grad()
+        loss(model(images), labels).backward()
+        optimiser.step()
+
+    return one
+
+
+def torch_net(blocks: int, activation: str) -> Any:
+    """The same network as pwl.models.vgg."""
+    from torch import nn
+
+    def act(units: int) -> Any:
+        return torch_curves(units) if activation == "curves" else nn.ReLU()
+
+    layers, channels = [], 3
+    for filters in FILTERS[:blocks]:
+        for n in (channels, filters):
+            layers += [nn.Conv2d(n, filters, 3, padding=1), act(filters)]
+        layers += [nn.MaxPool2d(2)]
+        channels = filters
+    features = channels * (32 // 2**blocks) ** 2
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(features, UNITS), act(UNITS), nn.Linear(UNITS, 10))
+
+
+def torch_curves(units: int) -> Any:
+    """Curves for each channel, gathered from their table of ordinates."""
+    import torch
+
+    first, width = SPAN[0], (SPAN[1] - SPAN[0]) / (HINGES - 1)
+
+    class Curves(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            ns = torch.linspace(*SPAN, HINGES)
+            self.A = torch.nn.Parameter(torch.relu(ns).repeat(units, 1))
+            self.register_buffer("rows", torch.arange(units) * HINGES)
+
+        def forward(self, n: Any) -> Any:
+            t = ((n - first) / width).clamp(0, HINGES - 1)
+            m = t.detach().floor().clamp(max=HINGES - 2)
+            places = m.long() + self.rows.reshape(1, -1, *[1] * (n.ndim - 2))
+            table = self.A.reshape(-1)
+            left, right = table[places], table[places + 1]
+            return left + (t - m) * (right - left)
+
+    return Curves()
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    heads = [
+        "network",
+        "activations",
+        "ours",
+        "contiguous",
+        "channels_last",
+        "ours / PyTorch",
+        "peak MiB: ours",
+        "PyTorch",
+    ]
+    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    for row in rows:
+        seconds, memory = row["seconds"], row["peak_mib"]
+        others = [name for name in ENGINES[1:] if name in seconds]
+        best = min(others, key=seconds.get, default=None)
+        cells = [
+            f"vgg{row['blocks']}, batch {row['patterns']}", row["activation"], f"{seconds['ours']:.3f} s",
+            *(f"{seconds[name]:.3f} s" if name in seconds else "not run" for name in ENGINES[1:]),
+            f"{seconds['ours'] / seconds[best]:.2f}" if best else "", f"{memory['ours']:.0f}",
+            f"{memory[best]:.0f}" if best else "",
+        ]  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(json.dumps(peak(sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))))

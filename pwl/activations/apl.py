@@ -1,0 +1,120 @@
+"""APL, adaptive piecewise linear units: ReLU plus hinges whose slopes and positions are trained, Eq. (44)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pwl.activations.rows import by_pattern, rows
+from pwl.backend import Array, array_namespace
+from pwl.errors import InputError
+from pwl.layers.signals import Activated
+
+
+@dataclass(frozen=True)
+class APL:
+    """o = max(0, n) + sum_s a_s max(0, b_s - n) with slopes a and positions b trained for each unit or filter, Eq. (44).
+
+    S: terms of the sum. At the start a ~ U(-0.5 / S, 0.5 / S), and b is normal with standard deviation 0.5.
+    l2: weight of the penalty |a|^2 + |b|^2 in the objective; its authors use 0.001.
+
+    The output is not linear in b: an AdAct step is halved where it would raise the objective.
+    """
+
+    S: int = 5
+    l2: float = 0.0
+    kind: ClassVar[str] = "activation"
+    linear: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.S, (int, np.integer)) or isinstance(self.S, bool) or self.S < 1:
+            raise InputError(f"APL needs a whole number of terms S, 1 or more, not {self.S!r}")
+        if not isinstance(self.l2, Real) or not 0 <= float(self.l2) < math.inf:
+            raise InputError(f"APL's penalty l2 must be 0 or a positive number, not {self.l2!r}")
+        object.__setattr__(self, "S", int(self.S))
+        object.__setattr__(self, "l2", float(self.l2))
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return input_shape
+
+    def shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+        return {"a": (input_shape[-1], self.S), "b": (input_shape[-1], self.S)}
+
+    def buffers(self, input_shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+        return {}
+
+    def start_parameters(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> dict[str, np.ndarray]:
+        shape = (input_shape[-1], self.S)
+        return {"a": rng.uniform(-0.5 / self.S, 0.5 / self.S, shape), "b": 0.5 * rng.standard_normal(shape)}
+
+    def apply(self, p: dict, b: dict, n: Array) -> Array:
+        o = array_namespace(n).clip(n, 0, None)
+        for s in range(self.S):
+            o += p["a"][:, s] * reach(p, s, n)
+        return o
+
+    def forward(self, p: dict, b: dict, n: Array) -> tuple[Array, Activated]:
+        xp = array_namespace(n)
+        o, slope, zero = xp.clip(n, 0, None), xp.astype(n > 0, n.dtype), xp.zeros_like(n)
+        for s in range(self.S):
+            a, r = p["a"][:, s], reach(p, s, n)
+            o += a * r
+            slope -= xp.where(r > 0, a, zero)
+        return o, Activated(n, xp.where(xp.isnan(n), n, slope))
+
+    def keep(self, p: dict, b: dict, n: Array) -> Activated:
+        return Activated(n, None)
+
+    def backward(self, p: dict, b: dict, saved: Activated, g: Array) -> Array:
+        g *= saved.slope
+        return g
+
+    def gradient(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:
+        xp = array_namespace(g)
+        return {name: xp.stack([xp.sum(t, axis=0) for t in terms], axis=1) for name, terms in shares(p, saved.n, g)}
+
+    def columns(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:
+        """Each pattern's own share of the gradient: a and b (units, S, Nv)."""
+        stack, Nv = array_namespace(g).stack, g.shape[0]
+        return {name: by_pattern(stack([t.T for t in terms], axis=1), Nv) for name, terms in shares(p, saved.n, g)}
+
+    def tangent(self, p: dict, b: dict, saved: Activated, d: dict, dn: Array | None) -> Array | None:
+        if dn is not None:
+            dn *= saved.slope
+        if not d:
+            return dn
+        xp = array_namespace(saved.n)
+        change, zero = xp.zeros_like(saved.n) if dn is None else dn, xp.zeros_like(saved.n)
+        for s in range(self.S):
+            r = reach(p, s, saved.n)
+            if "a" in d:
+                change += d["a"][:, s] * r
+            if "b" in d:
+                change += xp.where(r > 0, p["a"][:, s] * d["b"][:, s], zero)
+        return change
+
+    def pieces(self, p: dict, b: dict, n: Array) -> tuple[Array, ...]:
+        return (n > 0, *(p["b"][:, s] > n for s in range(self.S)))
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": "APL", "S": self.S, "l2": self.l2}
+
+
+def reach(p: dict, s: int, n: Array) -> Array:
+    """max(0, b_s - n), how far each net lies left of hinge s."""
+    return array_namespace(n).clip(p["b"][:, s] - n, 0, None)
+
+
+def shares(p: dict, n: Array, g: Array) -> tuple[tuple[str, list[Array]], ...]:
+    """What each net (rows, units) adds to the gradients for a and b: a list over s for either."""
+    xp, n, g = array_namespace(g), rows(n), rows(g)
+    zero, S = xp.zeros_like(g), p["a"].shape[1]
+    reaches = [reach(p, s, n) for s in range(S)]
+    return (
+        ("a", [g * r for r in reaches]),
+        ("b", [xp.where(r > 0, p["a"][:, s] * g, zero) for s, r in enumerate(reaches)]),
+    )

@@ -1,0 +1,42 @@
+"""Few knots for many hinges, more of them as training goes on: a smooth direction for the curves, Eq. (57)."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+KNOTS = (3, 5, 9, 17)  # nested: each set holds the one before it; of 25 hinges the last are the middle 17 themselves
+SHARE = 2 / 3  # of the hinges' span that the knots cover: the mean +- 2 standard deviations where the span is +- 3
+
+
+def knots_at(step: int, refine: int) -> int:
+    """How many knots the curves have in a step, counted from 0: the next number after every `refine` steps."""
+    return KNOTS[min(step // refine, len(KNOTS) - 1)]
+
+
+@functools.lru_cache
+def smoother(hinges: int, knots: int) -> np.ndarray:
+    """S'S (K, K) of Eq. (57) for K uniform hinges: what it makes of a direction is smooth, and straight in the tails."""
+    S = natural_spline(hinges, knots)
+    return S.T @ S
+
+
+def natural_spline(hinges: int, knots: int) -> np.ndarray:
+    """S (knots, K): row j holds, at K uniform hinges, the natural cubic spline that is 1 at knot j and 0 at the others.
+
+    The knots are uniform over the middle `SHARE` of the hinges; beyond the outer ones a spline goes straight on.
+    """
+    t = np.linspace(-0.5, 0.5, hinges) * ((knots - 1) / SHARE) + (knots - 1) / 2  # knots lie at t = 0, 1, ..
+    inside = np.clip(t, 0, knots - 1)
+    i = np.minimum(inside.astype(int), knots - 2)
+    C = np.eye(knots)
+    bend = np.zeros((knots, knots))  # second derivatives at the knots, 0 at the outer ones
+    bands = 4 * np.eye(knots - 2) + np.eye(knots - 2, k=1) + np.eye(knots - 2, k=-1)
+    bend[1:-1] = np.linalg.solve(bands, 6 * np.diff(C, 2, axis=0))
+    b = (inside - i)[:, None]
+    a = 1 - b
+    values = a * C[i] + b * C[i + 1] + ((a**3 - a) * bend[i] + (b**3 - b) * bend[i + 1]) / 6
+    slope_left = C[1] - C[0] - bend[1] / 6
+    slope_right = C[-1] - C[-2] + bend[-2] / 6
+    return (values + np.minimum(t, 0)[:, None] * slope_left + np.maximum(t - knots + 1, 0)[:, None] * slope_right).T

@@ -1,0 +1,57 @@
+"""What activations without parameters share."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pwl.backend import Array
+from pwl.layers.signals import Activated
+
+
+class Parameterless:
+    """A layer o = f(n) with slope do/dn = df(n, o) from each unit's own net; the slope jumps at the kinks."""
+
+    kind: ClassVar[str] = "activation"
+    f: Any
+    df: Any
+    kinks: Any
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return input_shape
+
+    def shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+        return {}
+
+    def start_parameters(self, input_shape: tuple[int, ...], rng: Any) -> dict[str, Any]:
+        return {}
+
+    def buffers(self, input_shape: tuple[int, ...]) -> dict[str, Any]:
+        return {}
+
+    def apply(self, p: dict, b: dict, n: Array) -> Array:
+        return self.f(n)
+
+    def forward(self, p: dict, b: dict, n: Array) -> tuple[Array, Activated]:
+        o = self.f(n)
+        return o, Activated(n, self.df(n, o))
+
+    def keep(self, p: dict, b: dict, n: Array) -> Activated:
+        return Activated(n, None)
+
+    def backward(self, p: dict, b: dict, saved: Activated, g: Array) -> Array:
+        g *= saved.slope
+        return g
+
+    def gradient(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:
+        return {}
+
+    def columns(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:
+        return {}
+
+    def tangent(self, p: dict, b: dict, saved: Activated, d: dict, dn: Array | None) -> Array | None:
+        if dn is not None:
+            dn *= saved.slope
+        return dn
+
+    def pieces(self, p: dict, b: dict, n: Array) -> tuple[Array, ...]:
+        return tuple(n >= kink for kink in self.kinks)

@@ -1,0 +1,48 @@
+"""PLU, the piecewise linear unit: slope 1 in the middle, a small one outside, Eq. (43)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, ClassVar
+
+from pwl.activations.parameterless import Parameterless
+from pwl.backend import Array, array_namespace
+from pwl.errors import InputError
+
+
+@dataclass(frozen=True)
+class PLU(Parameterless):
+    """o = max(alpha (n + c) - c, min(alpha (n - c) + c, n)), Eq. (43): n between -c and c, slope alpha outside.
+
+    Nothing of it is trained; `activation="plu"` has the defaults. Raises InputError unless 0 <= alpha <= 1 and c > 0.
+    """
+
+    alpha: float = 0.1
+    c: float = 1.0
+    name: ClassVar[str] = "plu"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.alpha, Real) or not 0 <= float(self.alpha) <= 1:
+            raise InputError(f"PLU's alpha must be a slope from 0 to 1, not {self.alpha!r}")
+        if not isinstance(self.c, Real) or not 0 < float(self.c) < math.inf:
+            raise InputError(f"PLU's c must be a positive number, not {self.c!r}")
+        object.__setattr__(self, "alpha", float(self.alpha))
+        object.__setattr__(self, "c", float(self.c))
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        return (-self.c, self.c)
+
+    def f(self, n: Array) -> Array:
+        xp, alpha, c = array_namespace(n), self.alpha, self.c
+        return xp.maximum(alpha * (n + c) - c, xp.minimum(alpha * (n - c) + c, n))
+
+    def df(self, n: Array, o: Array) -> Array:
+        """At a kink the right-hand slope."""
+        xp = array_namespace(n)
+        return xp.where((n >= -self.c) & (n < self.c), xp.ones_like(n), xp.full_like(n, self.alpha))
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": "PLU", "alpha": self.alpha, "c": self.c}

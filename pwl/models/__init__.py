@@ -1,0 +1,5 @@
+"""Networks that are known by name."""
+
+from pwl.models.vgg import vgg
+
+__all__ = ["vgg"]
