@@ -31,6 +31,7 @@ def run(out: Path, quick: bool) -> None:
                 place = out / "nist" / f"{path.stem}-{start}-{name.replace(' ', '-')}.json"
                 rows.append(cell(place, lambda p=path, s=start, f=solve, n=name: {"solver": n} | f(read(p), s)))
     write_atomic(out / "nist.md", table(rows))
+    write_atomic(out / "nist_totals.md", totals(rows))
     write_atomic(out / "nist.png", picture(rows))
     print(table(rows))
 
@@ -80,24 +81,39 @@ def scored(problem: Problem, start: int, b: np.ndarray, evaluations: int, conver
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Digits of every problem, and how many each solver solves, claims wrongly, and needs evaluations for."""
-    names = list(dict.fromkeys(row["solver"] for row in rows))
+    """Digits of every problem, then the totals."""
+    lines = [head("digits from start 1 / 2", rows)]
     found = {(row["problem"], row["start"], row["solver"]): row for row in rows}
-    problems = list(dict.fromkeys(row["problem"] for row in rows))
-    lines = ["| digits from start 1 / 2 | " + " | ".join(names) + " |", "|" + " --- |" * (1 + len(names))]
-    for problem in problems:
-        cells = (" / ".join(f"{found[problem, s, n]['digits']:.1f}" for s in (1, 2)) for n in names)
+    for problem in dict.fromkeys(row["problem"] for row in rows):
+        cells = (" / ".join(f"{found[problem, s, n]['digits']:.1f}" for s in (1, 2)) for n in solvers(rows))
         lines.append(f"| {problem} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n\n" + totals(rows)
 
-    def total(title: str, count: Callable[[dict[str, Any]], float], starts: tuple[int, ...]) -> None:
-        cells = (str(int(sum(count(found[p, s, n]) for p in problems for s in starts))) for n in names)
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
 
+def totals(rows: list[dict[str, Any]]) -> str:
+    """How many problems each solver solves, claims wrongly, and needs evaluations for."""
+    count = len({row["problem"] for row in rows})
+    lines = [head(f"NIST StRD, {count} problems", rows)]
     for start in (1, 2):
-        total(f"solved from start {start}, of {len(problems)}", lambda row: row["digits"] >= SOLVED, (start,))
-    total("not solved, but said to have converged", lambda row: row["digits"] < SOLVED and row["converged"], (1, 2))
-    total("evaluations, all", lambda row: row["evaluations"], (1, 2))
-    return "\n".join(lines) + "\n"
+        lines.append(
+            line(f"solved from start {start}", rows, lambda r, s=start: r["start"] == s and r["digits"] >= SOLVED)
+        )
+    wrong = line("not solved, but said to have converged", rows, lambda r: r["digits"] < SOLVED and r["converged"])
+    return "\n".join([*lines, wrong, line("evaluations, all", rows, lambda r: r["evaluations"])]) + "\n"
+
+
+def solvers(rows: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(row["solver"] for row in rows))
+
+
+def head(title: str, rows: list[dict[str, Any]]) -> str:
+    return f"| {title} | " + " | ".join(solvers(rows)) + " |\n|" + " --- |" * (1 + len(solvers(rows)))
+
+
+def line(title: str, rows: list[dict[str, Any]], count: Callable[[dict[str, Any]], float]) -> str:
+    """A row of sums over the runs of each solver."""
+    sums = (str(int(sum(count(row) for row in rows if row["solver"] == name))) for name in solvers(rows))
+    return f"| {title} | " + " | ".join(sums) + " |"
 
 
 def picture(rows: list[dict[str, Any]]) -> bytes:

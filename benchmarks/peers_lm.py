@@ -38,12 +38,14 @@ LONGEST = 3600  # seconds for one job of lm-large
 Job = Callable[[], int]  # what it returns: iterations done
 
 
-def ours(solver: str, problem: Problem, iterations: int) -> Job:
+def ours(solver: str, problem: Problem, iterations: int, schedule: str = "fixed") -> Job:
     if not hasattr(pwl, "LM"):
         raise rivals.NotHere("pwl has no LM")
 
     def job() -> int:
-        _, record = pwl.train(problem.network(), (problem.x, problem.t), pwl.LM(solver=solver), iterations=iterations)
+        _, record = pwl.train(
+            problem.network(), (problem.x, problem.t), pwl.LM(solver=solver, schedule=schedule), iterations=iterations
+        )
         return record.iterations
 
     return job
@@ -89,6 +91,7 @@ def plain(problem: Problem, iterations: int) -> Job:
 MAKERS: dict[str, Callable[[Problem, int], Job]] = {
     "pwl LM, QR": lambda p, n: ours("qr", p, n),
     "pwl LM, Cholesky": lambda p, n: ours("cholesky", p, n),
+    "pwl LM, Cholesky, gain": lambda p, n: ours("cholesky", p, n, "gain"),
     "plain NumPy J'J": plain,
     "scipy lm": lambda p, n: scipys("lm", p, n),
     "scipy trf": lambda p, n: scipys("trf", p, n),

@@ -69,7 +69,8 @@ def compare(
     """Runs every contender on every fold, all from the same starting weights, and yields the outcomes in order.
 
     x: (Nv, N), or images where the settings' network takes them; t: (Nv, M) targets, or (Nv,) class numbers, named by
-    `classes`. Inputs are standardised (images channel by channel) and targets centred and scaled by one common factor, both fitted on the fold's training data; errors are given in raw units.
+    `classes`. Inputs are standardised (images channel by channel) and targets centred and scaled by one common factor,
+    both fitted on the fold's training data; errors are given in raw units.
     jobs: processes that share the runs. watch(name, fold, steps): called with the iterations done since it was last
     called. KeyboardInterrupt ends the comparison; the outcomes yielded before stand.
     """

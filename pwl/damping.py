@@ -36,13 +36,12 @@ class Normal(NamedTuple):
 
     def damped(self, d: np.ndarray) -> np.ndarray | None:
         """(A + diag(d)) e = g by Cholesky; None where the matrix is not positive definite in floating point."""
-        import scipy.linalg
+        from scipy.linalg import lapack
 
-        try:
-            factor = scipy.linalg.cho_factor(self.A + np.diag(d), lower=True, check_finite=False)
-        except np.linalg.LinAlgError:
-            return None
-        return scipy.linalg.cho_solve(factor, self.g, check_finite=False)
+        damped = np.array(self.A.T, order="F")  # A is symmetric: rows become columns without moving
+        damped.flat[:: len(d) + 1] += d
+        _, e, failed = lapack.dposv(damped, self.g, lower=True, overwrite_a=True)
+        return None if failed else e
 
     def with_rows(self, J: np.ndarray, r: np.ndarray) -> Normal:
         """The system with further residuals r (m,) and their rows J (m, n): penalties."""

@@ -22,7 +22,7 @@ from pwl.threads import workers
 HALF = 0.5**0.5  # rows and residuals are those of E / 2: under squared error plain dy/dw and t - y
 
 
-PANEL = 512  # patterns of a block: enough for the product, few enough to stay in the cache and to keep all cores busy
+PANEL = 2048  # patterns of a block at most: few enough for the cache, and small problems stay in one piece
 
 
 class Rows(NamedTuple):

@@ -174,7 +174,7 @@ def test_all_algorithms_start_from_the_same_hidden_weights():
     for name in ("molf", "adact"):
         contender = pwl.contenders.CONTENDERS[name]
         preparation = pwl.Preparation.fit(np.arange(6.0).reshape(3, 2), np.arange(3.0)[:, None])
-        starts.append(pwl.contenders.network(contender, pwl.contenders.Shape(), 2, preparation, 5).W)
+        starts.append(pwl.contenders.network(contender, pwl.contenders.Shape(), (2,), preparation, 5).W)
     assert np.array_equal(*starts)
 
 

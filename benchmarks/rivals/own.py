@@ -17,7 +17,8 @@ SEARCHED: dict[str, list[dict[str, Any]]] = {
     "adam": [{"learning_rate": rate} for rate in (0.001, 0.003, 0.01, 0.03)],
     "sgd": [{"learning_rate": rate} for rate in (0.003, 0.01, 0.03, 0.1)],
 }
-METHODS = {name: SEARCHED.get(name, [{}]) for name in CONTENDERS}
+FOR_IMAGES = ("curved-adam", "curved-sgd")
+METHODS = {name: SEARCHED.get(name, [{}]) for name in CONTENDERS if name not in FOR_IMAGES}
 
 
 def run(problem: Problem, budget: float, setting: dict[str, Any]) -> Trace:

@@ -16,6 +16,7 @@ from pwl.network import Network
 from pwl.patterns import Patterns
 from pwl.penalties import Penalties
 from pwl.statistics import error
+from pwl.threads import single_threaded_blas
 
 MAX_BYTES = 4e9
 
@@ -76,8 +77,9 @@ class LM:
         self, net: Network, patterns: Patterns, state: dict[str, Any]
     ) -> tuple[Network, dict[str, Any], dict[str, Any]]:
         keys = trained(net, self.train_curves)
-        equations = penalised(system(net, patterns, keys, self.solver), net, keys, self.penalties)
-        return lm_step(net, patterns, keys, equations, self.damping, self.penalties, state)
+        with single_threaded_blas():  # once for all that is inside: changing it back and forth takes a tenth of a small step
+            equations = penalised(system(net, patterns, keys, self.solver), net, keys, self.penalties)
+            return lm_step(net, patterns, keys, equations, self.damping, self.penalties, state)
 
     def multiplies(self, net: Network, Nv: int) -> tuple[float, float]:
         """Multiplies of one step with one trial: by the literature's formula, and what this code spends."""
