@@ -153,7 +153,7 @@ def _side_by_side(problem: Problem, tasks: list[tuple[str, int]], jobs: int, wat
     others = multiprocessing.active_children()
     with ProcessPoolExecutor(min(jobs, len(tasks)), context, initializer=_share, initargs=(problem,)) as pool:
         try:
-            with environment(max(1, workers() // jobs)), interrupts_ignored():
+            with environment(max(1, workers() // jobs)), interrupts_held():
                 futures = [pool.submit(_run_shared, task) for task in tasks]  # starts the processes
             for (name, number), future in zip(tasks, futures, strict=True):
                 outcome, notes = future.result()
@@ -186,16 +186,24 @@ def _run_shared(task: tuple[str, int]) -> tuple[Outcome, list[str]]:
 
 
 @contextlib.contextmanager
-def interrupts_ignored() -> Iterator[None]:
-    """Processes started inside ignore Ctrl-C, from their first line on: their parent gets it, too, and ends them."""
-    if threading.current_thread() is not threading.main_thread():  # elsewhere Python gives no signals
-        yield
+def interrupts_held() -> Iterator[None]:
+    """Processes started inside never see Ctrl-C, from their first line on: their parent gets it, and ends them.
+
+    Here it is only held back: one that comes while processes start, which takes long on a busy machine, counts afterwards.
+    """
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
+        yield  # elsewhere Python gives no signals
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    came: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))  # another thread may take the signal
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # processes started here inherit it
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

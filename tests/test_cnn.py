@@ -295,3 +295,83 @@ def test_head_weights_are_found_by_least_squares():
     B = after.basis(patterns.x, after.features(patterns.x))
     wanted = np.linalg.lstsq(B, patterns.t, rcond=None)[0].T
     np.testing.assert_allclose(after.parts[HEAD], wanted, rtol=0, atol=1e-9 * np.abs(wanted).max())
+
+
+def test_memory_mapped_bytes_train_to_the_same_bits(tmp_path):
+    rng = np.random.default_rng(0)
+    x, t = rng.integers(0, 255, (40, *SHAPE), dtype=np.uint8), rng.integers(0, 3, 40)
+    np.save(tmp_path / "x.npy", x)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    net, found = cnn(loss="cross_entropy"), []
+    for images_ in (x, mapped):
+        patterns = pwl.Patterns(images_, t, preparation=pwl.Preparation.fit(images_, t))
+        found.append(pwl.train(net, patterns, pwl.Adam(), iterations=2, batch_size=16)[0].theta)
+    np.testing.assert_array_equal(*found)
+
+
+def test_curves_of_their_own_number_of_knots_train_on_images():
+    net = Network.from_layers([Conv2d(3, 3), pwl.PiecewiseLinear("relu"), MaxPool2d(2), Dense(3)], SHAPE)
+    patterns = images(net, 80)
+    _, record = pwl.train(net, patterns, pwl.AdAct(), iterations=4)
+    assert record["error"][-1] < record["error"][0]
+
+
+# ---- the benchmarks' PyTorch twin
+
+
+@pytest.mark.parametrize("activation", ["relu", "curves"])
+def test_vgg_and_its_gradient_are_pytorchs(activation):
+    torch = pytest.importorskip("torch")
+    twin = pytest.importorskip("benchmarks.cnn", reason="the benchmarks are not part of the installed package")
+    kind = pwl.PiecewiseLinear("relu", twin.HINGES, span=twin.SPAN) if activation == "curves" else activation
+    net = pwl.models.vgg(2, kind, dtype=np.float64, seed=3)
+    model = twin.torch_net(2, activation).double()
+    x = np.random.default_rng(0).standard_normal((3, 32, 32, 3))
+    t = np.array([1, 7, 4])
+    with torch.no_grad():
+        for name, values in by_torch_name(net, model, net.parts).items():
+            dict(model.named_parameters())[name].copy_(torch.from_numpy(values))
+    loss = torch.nn.functional.cross_entropy(
+        model(torch.from_numpy(x.transpose(0, 3, 1, 2).copy())), torch.from_numpy(t)
+    )
+    loss.backward()
+    patterns, keys = pwl.Patterns(x, t), tuple(net.parts)
+    assert E_of(net, patterns) == pytest.approx(loss.item(), rel=1e-12)
+    G = by_torch_name(net, model, gradients(net, patterns, keys))
+    assert len(G) == len(list(model.parameters()))
+    for name, parameter in model.named_parameters():
+        np.testing.assert_allclose(-G[name], parameter.grad.numpy(), rtol=0, atol=1e-12)
+
+
+def by_torch_name(net, model, parts):
+    """Parts of vgg by the names and in the shapes of its PyTorch twin, whose images have channels first."""
+    found = {}
+    for key, value in parts.items():
+        index = len(net.layers) if key == HEAD else int(key.split(".")[0])
+        layer = None if key == HEAD else net.layers[index]
+        if key.endswith(".A"):
+            found[f"{index}.A"] = value
+            continue
+        W = value[:, 1:]
+        if isinstance(layer, Conv2d):
+            W = layer.kernel(value, net.layout.shapes[index][2]).transpose(0, 3, 1, 2)
+        elif layer is not None:
+            W = W.reshape(len(W), *net.layout.shapes[index - 1]).transpose(0, 3, 1, 2).reshape(len(W), -1)
+        found |= {f"{index}.weight": np.ascontiguousarray(W), f"{index}.bias": value[:, 0]}
+    return found
+
+
+def test_convolutions_of_the_benchmark_agree():
+    pytest.importorskip("torch")
+    conv = pytest.importorskip("benchmarks.conv", reason="the benchmarks are not part of the installed package")
+    rng = np.random.default_rng(0)
+    x, g, W = (rng.standard_normal(shape).astype(np.float32) for shape in ((5, 8, 8, 4), (5, 8, 8, 6), (6, 3, 3, 4)))
+    own, others = conv.ours(x, g, W, 2), conv.torch_jobs(x, g, W)
+    for name in conv.PASSES:
+        found = own[name]()
+        found = found if isinstance(found, np.ndarray) else np.concatenate(found)
+        for jobs in others.values():
+            np.testing.assert_allclose(found, jobs[name]().numpy().transpose(0, 2, 3, 1), rtol=0, atol=1e-3)
+    row = conv.measure(2, 8, 4, 6, 1)
+    assert {"ours", "bare products", "torch contiguous", "torch channels_last"} == set(row["milliseconds"]["forward"])
+    assert conv.table([row]).count("\n") == 6

@@ -268,6 +268,7 @@ def test_convolution_is_pytorchs(case):
         close(G[:, 0], bias.grad.numpy(), tolerance)
 
 
+@pytest.mark.filterwarnings("ignore:Using padding")
 @settings(max_examples=40, deadline=None)
 @given(st.tuples(PAIR, PAIR), st.integers(0, 1000))
 def test_same_padding_is_pytorchs(windows, seed):
