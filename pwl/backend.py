@@ -11,7 +11,7 @@ from pwl.errors import InputError
 
 Array = Any  # an array of any Array API namespace; NumPy, CuPy and array_api_strict are tested
 
-__all__ = ["Array", "array_namespace", "as_array", "gram", "host", "is_numpy_array", "like", "namespace_named"]
+__all__ = ["Array", "array_namespace", "as_array", "gram", "host", "is_numpy_array", "like", "namespace_named", "transposed"]
 
 
 def as_array(a: Any, name: str) -> Array:
@@ -44,6 +44,11 @@ def like(a: Array, reference: Array) -> Array:
 def gram(a: Array, w: Array | None = None) -> Array:
     """Gram matrix A' diag(w) A of rows `a` (Nv x B): NumPy's BLAS sees A'A and spends half the multiplies."""
     return a.T @ a if w is None else a.T @ (a * w[:, None])
+
+
+def transposed(a: Array) -> Array:
+    """a.T of rows a (Nv x B), patterns side by side in memory where the library lets one choose."""
+    return np.ascontiguousarray(a.T) if is_numpy_array(a) else a.T
 
 
 def namespace_named(device: str) -> Any:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pwl.backend import Array, array_namespace, host
+from pwl.backend import Array, array_namespace, host, transposed
 from pwl.damping import Normal, Triangular
 from pwl.errors import InputError
 from pwl.network import HEAD, Network
@@ -42,7 +42,7 @@ def rows_of(net: Network, keys: tuple[str, ...], x: Array, t: Array, w: Array | 
     layers = sorted({layer_of(key) for key in body})
     signals = net.forward(x, layers[0] if layers else len(net.layers))
     scale = HALF * (xp.ones((x.shape[0],), dtype=x.dtype) if w is None else xp.sqrt(w))
-    B = net.basis(x, signals.o).T
+    B = transposed(net.basis(x, signals.o))
     Nu = B.shape[0]
     residuals = net.loss.residuals(signals.y, t)
     for i, v in enumerate(net.loss.roots(signals.y)):

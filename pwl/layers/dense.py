@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pwl.backend import Array, array_namespace
+from pwl.backend import Array, array_namespace, transposed
 from pwl.errors import InputError
 
 
@@ -55,7 +55,7 @@ class Dense:
 
     def columns(self, p: dict, b: dict, xa: Array, g: Array) -> dict[str, Array]:
         """Each pattern's own share of the gradient: W (units, inputs + 1, Nv)."""
-        return {"W": g.T[:, None, :] * xa.T[None, :, :]}
+        return {"W": transposed(g)[:, None, :] * transposed(xa)[None, :, :]}
 
     def tangent(self, p: dict, b: dict, xa: Array, d: dict, dx: Array | None) -> Array | None:
         dn = xa @ d["W"].T if "W" in d else None
