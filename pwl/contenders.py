@@ -58,12 +58,12 @@ NETWORKS = ("mlp", "vgg1", "vgg2", "vgg3")
 @dataclass(frozen=True)
 class Shape:
     """Of a network. hidden: units of the hidden layer, or of several. start: the fixed activation, from which curves start,
-    too. hinges: of each curve. network: one of NETWORKS; those for images have no hidden units to choose.
+    too. hinges: of each curve, or "auto". network: one of NETWORKS; those for images have no hidden units to choose.
     batch_size: patterns of a step; None: as the contender has it."""
 
     hidden: tuple[int, ...] = (20,)
-    start: str = "sigmoid"
-    hinges: int = 13
+    start: str = "tanh"
+    hinges: Any = "auto"
     network: str = "mlp"
     batch_size: int | None = None
 

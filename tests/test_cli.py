@@ -211,7 +211,7 @@ def test_data_lists_what_is_there(capsys, monkeypatch, tmp_path):
         ("compare nowhere.csv", "does not exist"),
         ("compare --start rely", "did you mean 'relu'"),
         ("compare --hinges 1", "at least 2 hinges"),
-        ("compare --hinges many", "invalid int value"),
+        ("compare --hinges many", "a whole number was wanted, not 'many'"),
         ("compare --folds 2", "--folds must be 3 or more, not 2"),
         ("compare --folds 2000", "--folds 2000 is more than the 1030 patterns"),
         ("compare --max-fail 0", "--max-fail must be 1 or more, not 0"),

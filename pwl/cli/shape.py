@@ -29,7 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"fixed activation, from which curves start: {', '.join(FIXED)} (default: {default.start}, for images {IMAGES})",
     )  # fmt: skip
     group.add_argument(
-        "--hinges", type=int, default=default.hinges, metavar="K", help="of each curve (default: %(default)s)"
+        "--hinges",
+        type=number_or_auto,
+        default=default.hinges,
+        metavar="K",
+        help='of each curve; "auto" has few knots that grow in training (default: %(default)s)',
     )
     group.add_argument(
         "--iterations", type=int, default=default.iterations, metavar="N", help="at most (default: %(default)s)"
@@ -58,6 +62,12 @@ def shape(options: argparse.Namespace) -> Shape:
     found = Shape(hidden, start, options.hinges, options.network, options.batch_size)
     found.activation(curves=True)  # refuses what hinges can't be
     return found
+
+
+def number_or_auto(text: str) -> int | str:
+    if text != "auto" and not text.lstrip("-").isdigit():
+        raise argparse.ArgumentTypeError(f'"auto" or a whole number was wanted, not {text!r}')
+    return text if text == "auto" else int(text)
 
 
 def hidden_text(hidden: tuple[int, ...]) -> str:

@@ -53,7 +53,10 @@ def curve_layer(net: Network, layer: int) -> int:
     if not 0 <= layer < len(keys):
         had = f"{len(keys)} layers of curves, counted from 0" if keys else "fixed activations, no curves"
         raise InputError(f"layer {layer} of curves was asked for, but this network has {had}")
-    return int(keys[layer].split(".")[0])
+    index = int(keys[layer].split(".")[0])
+    if f"{index}.ns" not in net.buffers:
+        raise InputError(f"pictures of curves are for pwl.PiecewiseLinear, and layer {index} is {net.layers[index]!r}")
+    return index
 
 
 def nets(net: Network, x: Any, index: int) -> np.ndarray:
