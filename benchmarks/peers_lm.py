@@ -33,7 +33,7 @@ COPIES = {
     "scipy lm": 4,
     "torch LM": 4,
 }  # of J that have to fit before a job is started: about what they take
-LONGEST = 3600  # seconds for one job of lm-large
+LONGEST = 240  # seconds for one job of lm-large
 
 Job = Callable[[], int]  # what it returns: iterations done
 

@@ -54,7 +54,7 @@ def curve_layer(net: Network, layer: int) -> int:
         had = f"{len(keys)} layers of curves, counted from 0" if keys else "fixed activations, no curves"
         raise InputError(f"layer {layer} of curves was asked for, but this network has {had}")
     index = int(keys[layer].split(".")[0])
-    if f"{index}.ns" not in net.buffers:
+    if f"{index}.A" not in net.parts:
         raise InputError(f"pictures of curves are for pwl.PiecewiseLinear, and layer {index} is {net.layers[index]!r}")
     return index
 
