@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pwl import costs
+from pwl.algorithms.cg import along
 from pwl.algorithms.whole import dot, measured, trained, trial
 from pwl.backend import Array, array_namespace, host, like
 from pwl.errors import InputError
@@ -57,19 +58,22 @@ class LBFGS:
     ) -> tuple[Network, dict[str, Any], dict[str, Any]]:
         """One line search: along Eq. (50), and where nothing lower is found there, without the memory along G.
 
-        Records have "z", the share of the direction taken; "evaluations", the trials, each a pass over the data; and
+        Records have "z", the share of the direction taken; "evaluations", the passes over the data: one a trial, and one for the factor along G; and
         "pairs", how many the direction was made of.
         """
         _, state = self.measure(net, patterns, state)
         S, Y, G = state["S"], state["Y"], state["G"]
         info: dict[str, Any] = {"z": 0.0, "gradient_norm": dot(G, G) ** 0.5, "evaluations": 0, "pairs": 0}
-        measure = partial(trial, net, patterns, trained(net, self.train_curves), self.penalties)
-        reach = min(1.0, dot(S[-1, :], S[-1, :]) ** 0.5) if S.shape[0] else 1.0
+        keys = trained(net, self.train_curves)
+        measure = partial(trial, net, patterns, keys, self.penalties)
         for pairs in sorted({S.shape[0], 0}, reverse=True):  # with the memory, then without
             S, Y = S[:pairs, :], Y[:pairs, :]
-            line = Line(measure, net, state, quasi_newton(S, Y, G) if pairs else of_length(reach, G))
+            # A gradient does not say how far to go: its optimal factor does, at the cost of a pass.
+            P = quasi_newton(S, Y, G) if pairs else along(net, patterns, keys, self.penalties, G, G) * G
+            line = Line(measure, net, state, P)
             z = line.search()
-            info |= {"z": z, "evaluations": info["evaluations"] + len(line.trials) - 1, "pairs": pairs}
+            spent = len(line.trials) - 1 + (not pairs)
+            info |= {"z": z, "evaluations": info["evaluations"] + spent, "pairs": pairs}
             if z:
                 moved, after = line.at(z)
                 S, Y = remembered(S, Y, moved.theta - net.theta, G - after["G"], self.memory)
@@ -141,12 +145,6 @@ def quasi_newton(S: Array, Y: Array, G: Array) -> Array:
     scale = s[-1] @ y[-1] / (y[-1] @ y[-1])
     root = scale**0.5  # SciPy's product starts from I: theta in units of this length makes that scale I
     return like(scale * (LbfgsInvHessProduct(s / root, y * root) @ g), G)
-
-
-def of_length(length: float, G: Array) -> Array:
-    """G made so long: a gradient does not say how far to go. Unchanged where it is 0."""
-    norm = dot(G, G) ** 0.5
-    return G * (length / norm) if norm else G
 
 
 def remembered(S: Array, Y: Array, s: Array, y: Array, memory: int) -> tuple[Array, Array]:
