@@ -53,7 +53,9 @@ def run(
         if part in PROBLEMS:
             texts.append(of_problem(out, part, rivals, *((min(budget, 1.0), 1) if quick else (budget, starts)), quick))
         else:
-            texts.append(getattr(peers_lm, part.replace("-", "_"))(out, quick))
+            name = part.replace("-", "_")
+            texts.append(getattr(peers_lm, name)(out, quick))
+            write_atomic(out / f"{name}.md", texts[-1])
         print(texts[-1])
     write_atomic(out / "peers.md", "\n".join(texts))
 

@@ -58,7 +58,8 @@ class LBFGS:
     ) -> tuple[Network, dict[str, Any], dict[str, Any]]:
         """One line search: along Eq. (50), and where nothing lower is found there, without the memory along G.
 
-        Records have "z", the share of the direction taken; "evaluations", the passes over the data: one a trial, and one for the factor along G; and
+        Records have "z", the share of the direction taken; "evaluations", the
+        passes over the data: one a trial, and one for the factor along G; and
         "pairs", how many the direction was made of.
         """
         _, state = self.measure(net, patterns, state)
