@@ -166,7 +166,7 @@ def test_mlp_cells(tmp_path, name, capsys):
     path.write_text(path.read_text().replace('"searched"', '"kept"'))
     mlp.run(tmp_path, False, **arguments)
     assert "kept" in path.read_text()
-    assert (tmp_path / "mlp.md").exists() and (tmp_path / "mlp" / "fm.png").exists()
+    assert (tmp_path / "mlp_2.md").exists() and (tmp_path / "mlp_2" / "fm.png").exists()  # not of 100 iterations
 
 
 def test_all_algorithms_start_from_the_same_hidden_weights():
