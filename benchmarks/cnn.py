@@ -7,6 +7,7 @@ most private memory above that after the imports, during the first steps, each i
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -72,11 +73,7 @@ def peak(engine: str, blocks: int, activation: str, Nv: int) -> float:
 
 
 def has_torch() -> bool:
-    try:
-        import torch  # noqa: F401
-    except ModuleNotFoundError:
-        return False
-    return True
+    return importlib.util.find_spec("torch") is not None
 
 
 def step(engine: str, blocks: int, activation: str, Nv: int) -> Callable[[], object]:

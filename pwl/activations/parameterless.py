@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 
 from pwl.backend import Array
 from pwl.layers.signals import Activated
+from pwl.layers.without_parameters import WithoutParameters
 
 
-class Parameterless:
+class Parameterless(WithoutParameters):
     """A layer o = f(n) with slope do/dn = df(n, o) from each unit's own net; the slope jumps at the kinks."""
 
     kind: ClassVar[str] = "activation"
@@ -18,15 +19,6 @@ class Parameterless:
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return input_shape
-
-    def shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-        return {}
-
-    def start_parameters(self, input_shape: tuple[int, ...], rng: Any) -> dict[str, Any]:
-        return {}
-
-    def buffers(self, input_shape: tuple[int, ...]) -> dict[str, Any]:
-        return {}
 
     def apply(self, p: dict, b: dict, n: Array) -> Array:
         return self.f(n)
@@ -41,12 +33,6 @@ class Parameterless:
     def backward(self, p: dict, b: dict, saved: Activated, g: Array) -> Array:
         g *= saved.slope
         return g
-
-    def gradient(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:
-        return {}
-
-    def columns(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:
-        return {}
 
     def tangent(self, p: dict, b: dict, saved: Activated, d: dict, dn: Array | None) -> Array | None:
         if dn is not None:

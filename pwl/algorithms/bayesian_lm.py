@@ -9,15 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pwl import costs_lm as costs
-from pwl.algorithms.lm import MAX_BYTES, along, measured_error
+from pwl.algorithms.lm import MAX_BYTES, along, lm_step, measured_error
 from pwl.algorithms.whole import trained
 from pwl.backend import Array, host
-from pwl.damping import Damping, Normal, search
+from pwl.damping import Damping, Normal
 from pwl.errors import InputError
 from pwl.jacobian import check_bytes, system
 from pwl.network import Network
 from pwl.patterns import Patterns
-from pwl.statistics import error
 from pwl.threads import single_threaded_blas
 
 PACE = 3.0
@@ -65,32 +64,23 @@ class BayesianLM:
     def step(
         self, net: Network, patterns: Patterns, state: dict[str, Any]
     ) -> tuple[Network, dict[str, Any], dict[str, Any]]:
-        keys = trained(net, self.train_curves)
-        scores, state = measured_error(net, patterns, state)
+        start, keys = net, trained(net, self.train_curves)
         A, g = (state["A"], state["g"]) if "A" in state else system(net, patterns, keys, "cholesky")
         w, weight = weights(net, keys), state["lambda"]
         equations = Normal(A + weight * np.eye(len(w)), g - weight * w)
 
-        def trial(e: np.ndarray) -> tuple[float, Any]:
-            there = along(net, keys, e)
-            (found,) = patterns.reduce(error(), there)
-            return float(found[0]) + weight * float((w + e) @ (w + e)), (there, found)
+        def penalty(at: Network) -> float:
+            return weight * float(np.sum(weights(at, keys) ** 2))
 
-        found = search(equations, self.damping, state, trial, float(scores[0]) + weight * float(w @ w))
-        info = {
-            "mu": found.state["mu"],
-            "trials": found.trials,
-            "gradient_norm": 2 * float(np.linalg.norm(equations.g)),
-        }
-        stop = {}
-        if found.value is None:
-            stop = {"stop": ("mu_max", f"mu_max = {self.mu_max:g}")}
-        else:
-            net, scores = found.value
+        net, state, info = lm_step(
+            net, patterns, equations, self.damping, state, lambda e: along(start, keys, e), penalty
+        )
+        if "stop" not in info:
             A, g = system(net, patterns, keys, "cholesky")
-        belief = evidence(A, float(scores[0]), weights(net, keys), weight, patterns.total_weight(), net.n_outputs)
-        state = found.state | {"scores": scores, "A": A, "g": g, "lambda": followed(weight, belief["lambda"], A)}
-        return net, state, info | {"objective": found.objective} | belief | {"lambda": weight} | stop
+        E = float(state["scores"][0])
+        belief = evidence(A, E, weights(net, keys), weight, patterns.total_weight(), net.n_outputs)
+        state = state | {"A": A, "g": g, "lambda": followed(weight, belief["lambda"], A)}
+        return net, state, info | belief | {"lambda": weight, "objective": E + penalty(net)}
 
     def multiplies(self, net: Network, Nv: int) -> tuple[float, float]:
         """Multiplies of one step with one trial, and the eigenvalues that the evidence asks for (about 4 P^3 / 3)."""

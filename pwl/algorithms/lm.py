@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -77,9 +78,13 @@ class LM:
         self, net: Network, patterns: Patterns, state: dict[str, Any]
     ) -> tuple[Network, dict[str, Any], dict[str, Any]]:
         keys = trained(net, self.train_curves)
-        with single_threaded_blas():  # once for all that is inside: changing it back and forth takes a tenth of a small step
+        with (
+            single_threaded_blas()
+        ):  # once for all that is inside: changing it back and forth takes a tenth of a small step
             equations = penalised(system(net, patterns, keys, self.solver), net, keys, self.penalties)
-            return lm_step(net, patterns, keys, equations, self.damping, self.penalties, state)
+            return lm_step(
+                net, patterns, equations, self.damping, state, lambda e: along(net, keys, e), self.penalties.value
+            )
 
     def multiplies(self, net: Network, Nv: int) -> tuple[float, float]:
         """Multiplies of one step with one trial: by the literature's formula, and what this code spends."""
@@ -89,26 +94,27 @@ class LM:
 def lm_step(
     net: Network,
     patterns: Patterns,
-    keys: tuple[str, ...],
     equations: Normal | Triangular,
     damping: Damping,
-    penalties: Penalties,
     state: dict[str, Any],
+    moved: Callable[[np.ndarray], Network],
+    penalty: Callable[[Network], float],
 ) -> tuple[Network, dict[str, Any], dict[str, Any]]:
-    """Weights `keys` moved by the first step that lowers the objective, mu rising until there is one.
+    """The network moved by the first step that lowers the objective, mu rising until there is one.
 
-    equations: the system at `net`, penalties included. Returns network, state (mu, nu, Q, and scores of the new network)
-    and "mu", "trials", "gradient_norm", and "stop" where no mu served.
+    equations: the system at `net`, penalties included. moved(e): the network of a trial step. penalty(net): objective - E.
+    Returns network, state (mu, nu, Q, and scores of the new network) and "mu", "trials", "gradient_norm", and "stop" where
+    no mu served.
     """
     scores, state = measured_error(net, patterns, state)
 
     def trial(e: np.ndarray) -> tuple[float, Any]:
-        there = along(net, keys, e)
+        there = moved(e)
         (found,) = patterns.reduce(error(), there)
-        return float(found[0]) + penalties.value(there), (there, found)
+        return float(found[0]) + penalty(there), (there, found)
 
     gradient_norm = 2 * float(np.linalg.norm(equations.gradient()))
-    found = search(equations, damping, state, trial, float(scores[0]) + penalties.value(net))
+    found = search(equations, damping, state, trial, float(scores[0]) + penalty(net))
     info = {"mu": found.state["mu"], "trials": found.trials, "gradient_norm": gradient_norm}
     if found.value is None:
         return net, state | found.state, info | {"stop": ("mu_max", f"mu_max = {damping.mu_max:g}")}

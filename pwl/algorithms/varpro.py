@@ -13,17 +13,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pwl import costs_lm as costs
-from pwl.algorithms.lm import MAX_BYTES, along, measured_error, penalised
+from pwl.algorithms.lm import MAX_BYTES, along, lm_step, measured_error, penalised
 from pwl.algorithms.whole import trained
 from pwl.backend import Array, array_namespace, gram, host, like
-from pwl.damping import Damping, Normal, Triangular, check_choice, search, triangular
+from pwl.damping import Damping, Normal, Triangular, check_choice, triangular
 from pwl.errors import InputError
 from pwl.jacobian import body_size, check_bytes, separate_triangles, system
 from pwl.network import HEAD, Network
 from pwl.ols import OLS, factor
 from pwl.patterns import Patterns, Statistic
 from pwl.penalties import Penalties
-from pwl.statistics import error, weighted
+from pwl.statistics import weighted
 from pwl.threads import single_threaded_blas
 
 # Damping of the output weights, relative to the energy of the basis: what the rounding of each solver asks for.
@@ -32,7 +32,7 @@ SLACK = {"cholesky": 1e-14, "qr": 1e-26}
 
 @dataclass(frozen=True)
 class VarPro:
-    """Levenberg-Marquardt with the output weights eliminated: the strongest trainer here for small nets, squared error only.
+    """Levenberg-Marquardt with the output weights eliminated, squared error only: the fastest way here to small errors.
 
     solver: "qr" folds rows, for the last digits; "cholesky" sums them, faster.
     The other options are those of `LM`; ridge is a penalty on the output weights, eliminated with them.
@@ -81,21 +81,12 @@ class VarPro:
     ) -> tuple[Network, dict[str, Any], dict[str, Any]]:
         keys = trained(net, self.train_curves)
         body, penalties = keys[:-1], self.penalties
-        scores, state = measured_error(net, patterns, state)
         equations = penalised(ELIMINATE[self.solver](net, patterns, keys, self.ridge), net, body, penalties)
 
-        def trial(e: np.ndarray) -> tuple[float, Any]:
-            there = output_correction(along(net, body, e), patterns, self.solver, self.ridge)
-            (found,) = patterns.reduce(error(), there)
-            return float(found[0]) + penalties.value(there), (there, found)
+        def moved(e: np.ndarray) -> Network:
+            return output_correction(along(net, body, e), patterns, self.solver, self.ridge)
 
-        gradient_norm = 2 * float(np.linalg.norm(equations.gradient()))
-        found = search(equations, self.damping, state, trial, float(scores[0]) + penalties.value(net))
-        info = {"mu": found.state["mu"], "trials": found.trials, "gradient_norm": gradient_norm}
-        if found.value is None:
-            return net, state | found.state, info | {"stop": ("mu_max", f"mu_max = {self.mu_max:g}")}
-        net, scores = found.value
-        return net, found.state | {"scores": scores}, info
+        return lm_step(net, patterns, equations, self.damping, state, moved, penalties.value)
 
     def multiplies(self, net: Network, Nv: int) -> tuple[float, float]:
         """Multiplies of one step with one trial; the literature has no formula, so both are what this code spends."""

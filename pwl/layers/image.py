@@ -6,10 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from pwl.backend import Array, array_namespace
 from pwl.errors import InputError
+from pwl.layers.without_parameters import WithoutParameters
 
 
 def image_shape(layer: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
@@ -20,22 +19,13 @@ def image_shape(layer: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
 
 
 @dataclass(frozen=True)
-class Flatten:
+class Flatten(WithoutParameters):
     """Images (Nv, height, width, channels) as vectors (Nv, height width channels)."""
 
     kind: ClassVar[str] = "shape"
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (math.prod(input_shape),)
-
-    def shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-        return {}
-
-    def buffers(self, input_shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-        return {}
-
-    def start_parameters(self, input_shape: tuple[int, ...], rng: Any) -> dict[str, np.ndarray]:
-        return {}
 
     def apply(self, p: dict, b: dict, x: Array) -> Array:
         return array_namespace(x).reshape(x, (x.shape[0], -1))
@@ -48,12 +38,6 @@ class Flatten:
 
     def backward(self, p: dict, b: dict, saved: tuple[int, ...], g: Array) -> Array:
         return array_namespace(g).reshape(g, saved)
-
-    def gradient(self, p: dict, b: dict, saved: tuple[int, ...], g: Array) -> dict[str, Array]:
-        return {}
-
-    def columns(self, p: dict, b: dict, saved: tuple[int, ...], g: Array) -> dict[str, Array]:
-        return {}
 
     def tangent(self, p: dict, b: dict, saved: tuple[int, ...], d: dict, dx: Array | None) -> Array | None:
         return None if dx is None else self.apply(p, b, dx)

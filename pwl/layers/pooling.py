@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
-
 from pwl.backend import Array, array_namespace
 from pwl.errors import InputError
 from pwl.kernels import pooling_engine
@@ -14,6 +12,7 @@ from pwl.kernels.convolution import shifts
 from pwl.kernels.pooling import spread
 from pwl.kernels.window import Window, pair
 from pwl.layers.image import image_shape
+from pwl.layers.without_parameters import WithoutParameters
 
 
 class Pooled(NamedTuple):
@@ -47,7 +46,7 @@ def pooled_shape(layer: MaxPool2d | AvgPool2d, input_shape: tuple[int, ...]) -> 
 
 
 @dataclass(frozen=True)
-class MaxPool2d:
+class MaxPool2d(WithoutParameters):
     """The largest value in each window, Eq. (55); at equal values the first, row by row.
 
     size: of the window, one number or (vertical, horizontal). stride: None: the size, so that windows do not overlap.
@@ -64,15 +63,6 @@ class MaxPool2d:
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return pooled_shape(self, input_shape)
 
-    def shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-        return {}
-
-    def buffers(self, input_shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-        return {}
-
-    def start_parameters(self, input_shape: tuple[int, ...], rng: Any) -> dict[str, np.ndarray]:
-        return {}
-
     def apply(self, p: dict, b: dict, x: Array) -> Array:
         return pooling_engine(x).max_pool(x, window(self))[0]
 
@@ -85,12 +75,6 @@ class MaxPool2d:
 
     def backward(self, p: dict, b: dict, saved: Pooled, g: Array) -> Array:
         return pooling_engine(g).max_unpool(g, saved.place, window(self), saved.shape)
-
-    def gradient(self, p: dict, b: dict, saved: Pooled, g: Array) -> dict[str, Array]:
-        return {}
-
-    def columns(self, p: dict, b: dict, saved: Pooled, g: Array) -> dict[str, Array]:
-        return {}
 
     def tangent(self, p: dict, b: dict, saved: Pooled, d: dict, dx: Array | None) -> Array | None:
         """The change at the place where the maximum was."""
@@ -107,7 +91,7 @@ class MaxPool2d:
 
 
 @dataclass(frozen=True)
-class AvgPool2d:
+class AvgPool2d(WithoutParameters):
     """The mean of each window, Eq. (56); options as in `MaxPool2d`."""
 
     size: Any = 2
@@ -119,15 +103,6 @@ class AvgPool2d:
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return pooled_shape(self, input_shape)
-
-    def shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-        return {}
-
-    def buffers(self, input_shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-        return {}
-
-    def start_parameters(self, input_shape: tuple[int, ...], rng: Any) -> dict[str, np.ndarray]:
-        return {}
 
     def apply(self, p: dict, b: dict, x: Array) -> Array:
         places = shifts(x, window(self))
@@ -143,12 +118,6 @@ class AvgPool2d:
         share = g * (1 / (self.size[0] * self.size[1]))
         return spread(window(self), saved.shape, lambda place: share, g)
 
-    def gradient(self, p: dict, b: dict, saved: Pooled, g: Array) -> dict[str, Array]:
-        return {}
-
-    def columns(self, p: dict, b: dict, saved: Pooled, g: Array) -> dict[str, Array]:
-        return {}
-
     def tangent(self, p: dict, b: dict, saved: Pooled, d: dict, dx: Array | None) -> Array | None:
         return None if dx is None else self.apply(p, b, dx)
 
@@ -157,22 +126,13 @@ class AvgPool2d:
 
 
 @dataclass(frozen=True)
-class GlobalAvgPool2d:
+class GlobalAvgPool2d(WithoutParameters):
     """The mean of each channel over the whole image: (Nv, height, width, channels) -> (Nv, channels)."""
 
     kind: ClassVar[str] = "shape"
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (image_shape("GlobalAvgPool2d", input_shape)[2],)
-
-    def shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-        return {}
-
-    def buffers(self, input_shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-        return {}
-
-    def start_parameters(self, input_shape: tuple[int, ...], rng: Any) -> dict[str, np.ndarray]:
-        return {}
 
     def apply(self, p: dict, b: dict, x: Array) -> Array:
         return array_namespace(x).mean(x, axis=(1, 2))
@@ -186,12 +146,6 @@ class GlobalAvgPool2d:
     def backward(self, p: dict, b: dict, saved: Pooled, g: Array) -> Array:
         xp = array_namespace(g)
         return +xp.broadcast_to((g * (1 / (saved.shape[1] * saved.shape[2])))[:, None, None, :], saved.shape)
-
-    def gradient(self, p: dict, b: dict, saved: Pooled, g: Array) -> dict[str, Array]:
-        return {}
-
-    def columns(self, p: dict, b: dict, saved: Pooled, g: Array) -> dict[str, Array]:
-        return {}
 
     def tangent(self, p: dict, b: dict, saved: Pooled, d: dict, dx: Array | None) -> Array | None:
         return None if dx is None else self.apply(p, b, dx)
