@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-from pwl import activations, algorithms, data, layers, models, plots
+from pwl import activations, algorithms, data, layers, models, plots, schedules
 from pwl.activations import APL, PLU, PiecewiseLinear, ScaledActivation, Spline
 from pwl.algorithms import (
     CG,
@@ -16,12 +16,14 @@ from pwl.algorithms import (
     AdAct,
     Adam,
     BayesianLM,
+    MinibatchAdAct,
     VarPro,
     adact_step,
     molf_step,
     owo_bp_step,
     owo_step,
 )
+from pwl.augmentation import Augmentation
 from pwl.checkpoint import Checkpoint
 from pwl.damping import Damping
 from pwl.errors import InputError
@@ -52,10 +54,12 @@ __all__ = [
     "SGD",
     "AdAct",
     "Adam",
+    "Augmentation",
     "BayesianLM",
     "Checkpoint",
     "Damping",
     "InputError",
+    "MinibatchAdAct",
     "Network",
     "Patterns",
     "Penalties",
@@ -79,6 +83,7 @@ __all__ = [
     "owo_bp_step",
     "owo_step",
     "plots",
+    "schedules",
     "train",
 ]
 

@@ -5,13 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, is_numpy_array
+from array_api_compat import array_namespace, is_cupy_array, is_numpy_array
 
 from pwl.errors import InputError
 
 Array = Any  # an array of any Array API namespace; NumPy, CuPy and array_api_strict are tested
 
-__all__ = ["Array", "array_namespace", "as_array", "gram", "host", "is_numpy_array", "like", "namespace_named", "transposed"]
+__all__ = [
+    "Array",
+    "array_namespace",
+    "as_array",
+    "gram",
+    "host",
+    "is_cupy_array",
+    "is_numpy_array",
+    "like",
+    "namespace_named",
+    "transposed",
+]
 
 
 def as_array(a: Any, name: str) -> Array:
@@ -38,6 +49,8 @@ def like(a: Array, reference: Array) -> Array:
     if is_numpy_array(reference):
         return np.asarray(host(a), dtype=reference.dtype)
     xp = array_namespace(reference)
+    if type(a) is type(reference) and a.device == reference.device:  # no way round by the host
+        return xp.astype(a, reference.dtype, copy=False)
     return xp.asarray(host(a), dtype=reference.dtype, device=reference.device)
 
 
@@ -52,7 +65,7 @@ def transposed(a: Array) -> Array:
 
 
 def namespace_named(device: str) -> Any:
-    """NumPy for "cpu", CuPy for "cuda"; InputError where there is no such device."""
+    """NumPy for "cpu", CuPy for "cuda"; InputError where there is no such device, or it does not work."""
     if device == "cpu":
         return np
     if device != "cuda":
@@ -61,10 +74,13 @@ def namespace_named(device: str) -> Any:
         import cupy
 
         if cupy.cuda.runtime.getDeviceCount() > 0:
+            one = cupy.ones((1, 1))
+            float(cupy.sum(one @ one))  # a missing library shows here, not in the middle of a step
             return cupy
         reason = "no GPU was found"
     except Exception as failure:  # a missing package, library or driver: each raises its own kind
         reason = str(failure).splitlines()[0] if str(failure) else type(failure).__name__
     raise InputError(
-        f"the GPU can't be used: {reason}. Install CuPy for your CUDA version, check the driver, or stay on the CPU"
+        f"the GPU can't be used: {reason}. Install CuPy with pip install 'pwl[cuda12]' or 'pwl[cuda13]', whichever the driver "
+        "is made for, check the driver, or stay on the CPU"
     )

@@ -11,7 +11,8 @@ import numpy as np
 from pwl import activations
 from pwl.backend import Array, as_array, host
 from pwl.errors import InputError
-from pwl.layers import Dense
+from pwl.layers import BatchNorm2d, Dense
+from pwl.layers.skip import check_nothing_lost, shape_after
 from pwl.losses import LOSSES
 from pwl.network import HEAD, Network, check_seed, lay_out
 
@@ -76,9 +77,9 @@ def from_layers(
     shape = _shape(input_shape)
     _check_shapes(known, shape)
     net = build(known, shape, int(last.units), bypass=bypass, loss=loss, seed=seed, dtype=dtype, net_control=False)
-    drawn = {key: _scaled(net, key, start) for key in net.keys("map")}
+    drawn = {slot.key: _scaled(net, slot.key, start) for slot in net.layout.slots[:-1] if _is_drawn(known[slot.layer])}
     drawn[HEAD] = _head(net, start, seed)
-    ready = not any(getattr(layer, "span", None) == "nets" for layer in known)
+    ready = not any(isinstance(layer, BatchNorm2d) or getattr(layer, "span", None) == "nets" for layer in known)
     return dataclasses.replace(net.with_parts(drawn), initialised=ready)
 
 
@@ -108,7 +109,7 @@ def _deviation(n_in: float, n_out: float, start: str) -> float:
 
 
 def _is_layer(layer: Any) -> bool:
-    return hasattr(layer, "output_shape") and not isinstance(layer, type)
+    return hasattr(layer, "shapes") and not isinstance(layer, type)
 
 
 def _shape(input_shape: Any) -> tuple[int, ...]:
@@ -121,14 +122,20 @@ def _shape(input_shape: Any) -> tuple[int, ...]:
     return found
 
 
+def _is_drawn(layer: Any) -> bool:
+    return layer.kind == "map" and not getattr(layer, "elementwise", False)
+
+
 def _check_shapes(layers: tuple, shape: tuple[int, ...]) -> None:
     """InputError that names the layer that does not fit."""
+    shapes = [shape]
     for number, layer in enumerate(layers):
         try:
-            layer.shapes(shape)
-            shape = layer.output_shape(shape)
+            layer.shapes(shapes[-1])
+            shapes.append(shape_after(layer, shapes))
         except InputError as wrong:
             raise InputError(f"layer {number}, {layer!r}: {wrong}") from None
+    check_nothing_lost(layers)
 
 
 def build(

@@ -134,16 +134,16 @@ def away(net: Network, x: np.ndarray, rng: np.random.Generator) -> Network:
 def units(net: Network, x: np.ndarray) -> dict[str, np.ndarray]:
     """By slot key, the length of each entry that changes its unit's outputs by about their own size."""
     found: dict[str, np.ndarray] = {}
-    a = x
     for index, layer in enumerate(net.layers):
         p, b = net.layer_parameters[index], net.layer_buffers[index]
-        out = layer.apply(p, b, a)
-        if layer.kind == "map" or (p and layer.linear):
+        if not p:
+            continue
+        a, out = net.input_of(index, x), net.input_of(index + 1, x)
+        if layer.kind == "map" or layer.linear:
             inputs = input_sizes(layer, a) if layer.kind == "map" else np.ones(1)
             found |= {f"{index}.{name}": sizes(out)[:, None] / inputs for name in p}
-        elif p:
+        else:
             found |= {f"{index}.{name}": unit for name, unit in shape_units(layer, p, b, a).items()}
-        a = out
     return found | {HEAD: size(net.outputs(x)) / sizes(net.basis(x, net.features(x)))}
 
 
@@ -159,6 +159,8 @@ def shape_units(layer: Any, p: dict, b: dict, n: np.ndarray) -> dict[str, np.nda
 
 def input_sizes(layer: Any, a: np.ndarray) -> np.ndarray:
     """Size of each input that a unit sees, the threshold's too; one for all where filters in groups see different ones."""
+    if getattr(layer, "elementwise", False):  # of channels that were normalised
+        return np.ones(1)
     return np.full(1, size(a)) if getattr(layer, "groups", 1) > 1 else sizes(layer.inputs(a))
 
 

@@ -53,10 +53,8 @@ class Checkpoint:
             self.write(run)
 
     def write(self, run: Run) -> None:
-        arrays = {f"net.{key}": a for key, a in tensors(run.net).items()} | {
-            "best.theta": host(run.best.theta),
-            "spent": run.spent,
-        }
+        arrays = {f"net.{key}": a for key, a in tensors(run.net).items()}
+        arrays |= {f"best.{key}": a for key, a in tensors(run.best).items()} | {"spent": run.spent}
         numbers = {}
         for key, value in run.state.items():
             if hasattr(value, "shape"):
@@ -85,16 +83,17 @@ def read(path: str | os.PathLike[str], net: Network, settings: dict[str, Any]) -
             raise InputError(
                 f"{path} is a checkpoint of another run: its {name} is {record.settings.get(name)!r}, this run's {value!r}"
             )
-    loaded = rebuild(
-        header["structure"], {key.removeprefix("net."): a for key, a in arrays.items() if key.startswith("net.")}
-    )
 
     def native(a: np.ndarray) -> Any:
         return a if is_numpy_array(net.theta) else like(a, net.theta)
 
-    buffers = {key: native(host(b)) for key, b in loaded.buffers.items()}
-    loaded = dataclasses.replace(loaded, theta=native(host(loaded.theta)), buffers=buffers, preparation=net.preparation)
+    def network(which: str) -> Network:
+        own = {key.removeprefix(which): a for key, a in arrays.items() if key.startswith(which)}
+        found = rebuild(header["structure"], own)
+        buffers = {key: native(host(b)) for key, b in found.buffers.items()}
+        return dataclasses.replace(found, theta=native(host(found.theta)), buffers=buffers, preparation=net.preparation)
+
     state = json.loads(header["state"]) | {
         key.removeprefix("state."): native(a) for key, a in arrays.items() if key.startswith("state.")
     }
-    return Run(loaded, loaded.with_theta(native(arrays["best.theta"])), state, record, arrays["spent"])
+    return Run(network("net."), network("best."), state, record, arrays["spent"])

@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -65,6 +65,7 @@ def compare(
     classes: Sequence[str] | None = None,
     jobs: int = 1,
     watch: Watch | None = None,
+    done: Mapping[tuple[str, int], Outcome] | None = None,
 ) -> Iterator[Outcome]:
     """Runs every contender on every fold, all from the same starting weights, and yields the outcomes in order.
 
@@ -72,17 +73,26 @@ def compare(
     `classes`. Inputs are standardised (images channel by channel) and targets centred and scaled by one common factor,
     both fitted on the fold's training data; errors are given in raw units.
     jobs: processes that share the runs. watch(name, fold, steps): called with the iterations done since it was last
-    called. KeyboardInterrupt ends the comparison; the outcomes yielded before stand.
+    called. done: outcomes by name and fold that are not run again, but yielded in their turn.
+    KeyboardInterrupt ends the comparison; the outcomes yielded before stand.
     """
     pick(names)
+    done = done or {}
     tasks = [(name, number) for number in range(settings.k) for name in names]
-    folds = data_folds(t, settings)
-    if jobs > 1:
-        yield from _side_by_side(Problem(x, t, classes, settings, folds), tasks, jobs, watch)
-        return
+    left = [task for task in tasks if task not in done]
+    problem = Problem(x, t, classes, settings, data_folds(t, settings))
+    started = _side_by_side(problem, left, jobs, watch) if jobs > 1 else _in_turn(problem, left, watch)
+    with contextlib.closing(started) as runs:
+        for task in tasks:
+            if task in done and watch is not None:
+                watch(*task, settings.iterations)
+            yield done[task] if task in done else next(runs)
+
+
+def _in_turn(problem: Problem, tasks: list[tuple[str, int]], watch: Watch | None) -> Generator[Outcome, None, None]:
     warm()
     for name, number in tasks:
-        outcome = run(Problem(x, t, classes, settings, folds), name, number, watch)
+        outcome = run(problem, name, number, watch)
         _finished(outcome.record)
         yield outcome
 
@@ -114,9 +124,10 @@ def run(problem: Problem, name: str, number: int, watch: Watch | None = None) ->
     net, record = train(
         network(contender, settings, x.shape[1:], preparation, settings.seed + number),
         parts["train"],
-        contender.algorithm,
+        settings.algorithm(contender, parts["train"], settings.iterations),
         iterations=settings.iterations,
         batch_size=settings.batch(contender, parts["train"]),
+        augment=settings.augment,
         validation=parts["validation"],
         test=parts["test"],
         max_fail=settings.iterations + 1 if settings.max_fail is None else settings.max_fail,
@@ -145,7 +156,9 @@ def _finished(record: Record) -> None:
         raise KeyboardInterrupt
 
 
-def _side_by_side(problem: Problem, tasks: list[tuple[str, int]], jobs: int, watch: Watch | None) -> Iterator[Outcome]:
+def _side_by_side(
+    problem: Problem, tasks: list[tuple[str, int]], jobs: int, watch: Watch | None
+) -> Generator[Outcome, None, None]:
     """The runs in processes of their own, each with its share of the cores."""
     if isinstance(problem.x, np.memmap):
         raise InputError("processes can't share a table that is too large for memory: use one job")

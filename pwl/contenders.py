@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass
@@ -9,11 +10,13 @@ from typing import Any
 
 from pwl.activations import PiecewiseLinear
 from pwl.algorithms import CG, LBFGS, LM, MOLF, OWOBP, SCG, SGD, AdAct, Adam, BayesianLM, VarPro
+from pwl.augmentation import Augmentation
 from pwl.errors import InputError
 from pwl.models import vgg
 from pwl.network import Network
 from pwl.preparation import Preparation
 from pwl.record import Record
+from pwl.schedules import named
 from pwl.suggest import nearest
 
 
@@ -31,6 +34,13 @@ class Contender:
     def batch(self, patterns: Sized) -> int | None:
         """Its batch size for these patterns, which may be fewer."""
         return self.batch_size and min(self.batch_size, len(patterns))
+
+    @property
+    def rates(self) -> tuple[str, ...]:
+        """Which of learning_rate and curve_rate, that of the curves' ordinates, it has."""
+        if not hasattr(self.algorithm, "learning_rate"):
+            return ()
+        return ("learning_rate", "curve_rate") if self.curves else ("learning_rate",)
 
 
 CONTENDERS = {
@@ -59,13 +69,18 @@ NETWORKS = ("mlp", "vgg1", "vgg2", "vgg3")
 class Shape:
     """Of a network. hidden: units of the hidden layer, or of several. start: the fixed activation, from which curves start,
     too. hinges: of each curve, or "auto". network: one of NETWORKS; those for images have no hidden units to choose.
-    batch_size: patterns of a step; None: as the contender has it."""
+    batch_size: patterns of a step; None: as the contender has it. learning_rate, curve_rate: of the contenders that have them;
+    None: their own. schedule: how both change over the steps, a name in pwl.schedules.NAMED. augment: of images in batches."""
 
     hidden: tuple[int, ...] = (20,)
     start: str = "tanh"
     hinges: Any = "auto"
     network: str = "mlp"
     batch_size: int | None = None
+    learning_rate: float | None = None
+    curve_rate: float | None = None
+    schedule: str = "constant"
+    augment: Augmentation | None = None
 
     def activation(self, curves: bool) -> Any:
         return PiecewiseLinear(self.start, self.hinges) if curves else self.start
@@ -74,6 +89,17 @@ class Shape:
         """Patterns of a step, which may be fewer than asked for."""
         size = self.batch_size or contender.batch_size
         return size and min(size, len(patterns))
+
+    def algorithm(self, contender: Contender, patterns: Sized, iterations: int) -> Any:
+        """The contender's algorithm with the rates asked for, where it has any, over all steps of a run."""
+        steps = iterations * math.ceil(len(patterns) / (self.batch(contender, patterns) or len(patterns)))
+        found = {}
+        for name in contender.rates:
+            rate = getattr(self, name)
+            rate = getattr(contender.algorithm, name) if rate is None else rate
+            if rate is not None:
+                found[name] = named(self.schedule, rate, steps)
+        return dataclasses.replace(contender.algorithm, **found) if found else contender.algorithm
 
 
 def pick(names: Sequence[str]) -> dict[str, Contender]:

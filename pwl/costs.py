@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 
 from pwl.network import Network
+from pwl.statistics import layer_of
 
 
 def sizes(net: Network) -> tuple[int, int, int, int]:
@@ -74,15 +75,19 @@ def scg(net: Network, Nv: int) -> float:
 # ---- our own: multiplies of one pattern, then of the parts of a step
 
 
+def _products(net: Network) -> list[str]:
+    """Slot keys of the weights that mix inputs: those of batch normalisation act element by element."""
+    return [key for key in net.keys("map") if not getattr(net.layers[layer_of(key)], "elementwise", False)]
+
+
 def _maps(net: Network) -> list[tuple[int, int]]:
     """(units, inputs) of each layer of weights."""
-    return [(W.shape[0], W.shape[1] - 1) for W in (net.parts[key] for key in net.keys("map"))]
+    return [(W.shape[0], W.shape[1] - 1) for W in (net.parts[key] for key in _products(net))]
 
 
 def _places(net: Network) -> list[int]:
     """How often each layer's weights are used for one pattern: once, or at every place of an image."""
-    layers = [int(key.split(".")[0]) for key in net.keys("map")]
-    return [math.prod(net.layout.shapes[layer + 1][:-1]) for layer in layers]
+    return [math.prod(net.layout.shapes[layer_of(key) + 1][:-1]) for key in _products(net)]
 
 
 def _body(net: Network) -> int:
@@ -92,9 +97,8 @@ def _body(net: Network) -> int:
 
 def _between(net: Network) -> int:
     """A change of the first layer's outputs carried on to the last layer's, or back."""
-    return sum(
-        places * units * inputs for places, (units, inputs) in zip(_places(net)[1:], _maps(net)[1:], strict=True)
-    )
+    each = zip(_products(net), _places(net), _maps(net), strict=True)
+    return sum(places * units * inputs for key, places, (units, inputs) in each if key != net.keys("map")[0])
 
 
 def _features(net: Network) -> int:
@@ -131,7 +135,7 @@ def own_blocks(net: Network, Nv: int, blocks: int, map_directions: bool) -> floa
     """H_b for one block per unit, and its solve."""
     M, solve = net.n_outputs, ols(blocks, 1)
     along = _body(net) if map_directions else 0
-    if _places(net) == [1]:
+    if _places(net) == [1] and len(net.keys("map")) == 1 and not net.joins:
         y = 0 if net.loss.quadratic else _head(net)
         per_block = M * blocks * (blocks + 1) / 2 if net.loss.quadratic else M * blocks**2
         return Nv * (_body(net) + along + y + net.loss.curvature_multiplies(blocks, M)) + per_block + solve
@@ -141,7 +145,7 @@ def own_blocks(net: Network, Nv: int, blocks: int, map_directions: bool) -> floa
 
 def own_molf(net: Network, Nv: int, with_hwo: bool) -> float:
     """A MOLF step."""
-    blocks = sum(units for units, _ in _maps(net))
+    blocks = sum(net.parts[key].shape[0] for key in net.keys("map"))
     directions = own_hwo(net, Nv) if with_hwo else 0
     return own_gradient(net, Nv) + own_blocks(net, Nv, blocks, True) + directions
 
@@ -159,7 +163,7 @@ def own_hwo(net: Network, Nv: int) -> float:
 def own_adact(net: Network, Nv: int, per_unit: bool) -> float:
     """An AdAct step; where its length is a search, with one trial."""
     gradient = own_error(net, Nv) + Nv * (_features(net) + _between(net))
-    exact = net.loss.quadratic and len(_maps(net)) == 1
+    exact = net.loss.quadratic and len(_maps(net)) == 1 and not net.joins
     trial = 0 if exact else own_error(net, Nv)
     if per_unit:
         units = sum(net.parts[key].shape[0] for key in net.keys("activation"))
@@ -179,6 +183,14 @@ def own_owo(net: Network, Nv: int) -> float:
     if net.loss.quadratic:
         return Nv * (_body(net) + Nu * (Nu + 1) / 2 + M * Nu) + ols(Nu, M)
     return Nv * (_body(net) + Nu * (Nu + 1) / 2 + steps * (_body(net) + _head(net) + M * Nu)) + steps * ols(Nu, M)
+
+
+def own_minibatch_adact(net: Network, Nv: int) -> float:
+    """A step of AdAct on minibatches: a gradient, tangents of every layer by itself, another way back, H_b and its solve."""
+    blocks = sum(net.parts[key].shape[0] for kind in ("map", "activation") for key in net.keys(kind)) + net.n_outputs
+    tangents = _body(net) + net.n_outputs * net.n_basis
+    sampled = tangents + _features(net) + _between(net) + blocks * (blocks + 1) / 2
+    return own_whole_gradient(net, Nv) + Nv * sampled + ols(blocks, 1)
 
 
 def own_cg(net: Network, Nv: int) -> float:

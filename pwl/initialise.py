@@ -11,6 +11,7 @@ import numpy as np
 from pwl.algorithms.owo import owo_step
 from pwl.backend import Array, host, like
 from pwl.errors import InputError
+from pwl.moments import normalising, with_moments
 from pwl.network import Network
 from pwl.ols import OLS
 from pwl.patterns import Patterns
@@ -18,11 +19,13 @@ from pwl.penalties import Penalties
 from pwl.statistics import net_range, nets
 
 NET_MEAN, NET_STD = 0.5, 1.0
+START = (0, 0)  # key of the patterns whose moments batch normalisation starts with
 
 
 def initialise(net: Network, data: Any, *, ridge: float = 0.0, ols: OLS | None = None) -> Network:
     """Network ready to train on `data`: net control, Eq. (8), spans taken from the nets, one output step, Eqs. (10), (12).
 
+    Networks with batch normalisation take its moments, Eq. (60), and keep the output weights that were drawn.
     data: (x, t), (x, t, weights) or pwl.Patterns. `train` calls this for a net that is not initialised yet.
     Raises InputError where data and network do not fit, naming what came and what was wanted.
     """
@@ -41,12 +44,14 @@ def start(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> N
             f"{count} patterns are fewer than the {net.n_basis} basis functions: the output weights can fit any targets",
             stacklevel=3,
         )
+    net = with_moments(net, patterns, START)
     for index, layer in enumerate(net.layers):
         if layer.kind == "map" and net.net_control:
             net = net_control(net, patterns, index)
-        if getattr(layer, "span", None) == "nets":
-            net = span_nets(net, patterns, index)
-    net, _ = owo_step(net, patterns, penalties, ols)
+        if getattr(layer, "span", None) == "nets":  # layers above see other nets then
+            net = with_moments(span_nets(net, patterns, index), patterns, START)
+    if not normalising(net):  # such deep nets begin with the output weights that were drawn, as without normalisation
+        net, _ = owo_step(net, patterns, penalties, ols)
     return dataclasses.replace(net, initialised=True)
 
 

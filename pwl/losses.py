@@ -53,6 +53,12 @@ class SquaredError:
             v[:, i] = 2.0**0.5
             yield v
 
+    def drawn_root(self, y: Array, u: Array) -> Array:
+        """sqrt(2 M) e_i for an output i drawn by u: v v' has the mean S_p = 2 I."""
+        xp, M = array_namespace(y), y.shape[1]
+        i = xp.clip(xp.astype(xp.floor(u * M), xp.int64), 0, M - 1)  # rounding may reach M
+        return (2 * M) ** 0.5 * xp.astype(one_hot(i, y), y.dtype)
+
     def residuals(self, y: Array, t: Array) -> Array:
         """r (Nv, M) with d = sum_i r_i v_i over the vectors v of `roots`: sqrt(2) (t - y)."""
         return 2.0**0.5 * (t - y)
@@ -114,6 +120,13 @@ class CrossEntropy:
             v = -pi
             v[:, i] += 1
             yield v * xp.sqrt(pi[:, i])[:, None]
+
+    def drawn_root(self, y: Array, u: Array) -> Array:
+        """onehot(a label drawn from pi) - pi: the label at which the summed probabilities pass u, Eq. (29)."""
+        xp = array_namespace(y)
+        pi = softmax(y)
+        passed = xp.astype(xp.cumulative_sum(pi, axis=1)[:, :-1] <= u[:, None], xp.int64)
+        return xp.astype(one_hot(xp.sum(passed, axis=1), y), y.dtype) - pi
 
     def residuals(self, y: Array, t: Array) -> Array:
         """(onehot(t) - pi) / sqrt(pi)."""

@@ -14,6 +14,8 @@ import numpy as np
 
 from pwl.backend import Array, array_namespace, as_array, host, like, namespace_named
 from pwl.errors import InputError
+from pwl.input_shape import check_scaled, check_shape
+from pwl.layers.skip import shape_after, sources
 from pwl.losses import softmax
 
 HEAD = "head.W"  # W_o (M, Nu) over the basis [1, x if bypass, o]
@@ -55,7 +57,7 @@ def lay_out(layers: tuple, input_shape: tuple[int, ...], n_outputs: int, bypass:
             stop = start + math.prod(shape)
             slots.append(Slot(f"{index}.{name}", index, name, start, stop, shape))
             start = stop
-        shapes.append(layer.output_shape(shapes[-1]))
+        shapes.append(shape_after(layer, shapes))
     n_basis = 1 + (math.prod(input_shape) if bypass else 0) + math.prod(shapes[-1])
     stop = start + n_outputs * n_basis
     slots.append(Slot(HEAD, len(layers), "W", start, stop, (n_outputs, n_basis)))
@@ -140,8 +142,9 @@ class Network:
         bypass: the outputs see the inputs directly, too.
         start: of the weights, drawn with variance 2 / (n_in + n_out) ("glorot") or 2 / n_in ("he"); thresholds begin at 0.
 
-        The network may be trained as it is: there is no net control, and curves with span "nets" take theirs when it is
-        initialised. Raises InputError naming the layer that does not fit, what it wants and what it gets.
+        The network may be trained as it is: there is no net control, and curves with span "nets" take theirs, batch
+        normalisation its moments, when it is initialised. Raises InputError naming the layer that does not fit, what it
+        wants and what it gets.
         """
         from pwl.build import from_layers
 
@@ -259,7 +262,40 @@ class Network:
             + 7 * sum(math.prod(s) for s in self.layout.shapes[1:])
         )
 
+    # ---- as first-order methods train it
+
+    def training(self, *key: int) -> Network:
+        """The network as first-order methods train it: layers that act otherwise then replaced, keyed (*key, layer)."""
+        if not any(hasattr(layer, "training") for layer in self.layers):
+            return self
+        layers = tuple(
+            layer.training((*key, index)) if hasattr(layer, "training") else layer
+            for index, layer in enumerate(self.layers)
+        )
+        return dataclasses.replace(self, layers=layers)
+
+    def at_pattern(self, first: int) -> Network:
+        """The network for a block that begins at pattern `first` of its batch: random layers go on from there."""
+        if not self._placed:
+            return self
+        layers = tuple(layer.at_pattern(first) if hasattr(layer, "at_pattern") else layer for layer in self.layers)
+        return dataclasses.replace(self, layers=layers)
+
+    @cached_property
+    def _placed(self) -> bool:
+        return any(hasattr(layer, "at_pattern") for layer in self.layers)
+
+    @cached_property
+    def group(self) -> int:
+        """Patterns that blocks must keep together: each block but the last has a whole multiple of so many."""
+        return math.lcm(*(getattr(layer, "together", 1) for layer in self.layers))
+
     # ---- passes
+
+    @cached_property
+    def joins(self) -> dict[int, int]:
+        """By index of a layer that joins two signals, the earlier one that it reads: signal i is what layer i gets."""
+        return sources(self.layers)
 
     def basis(self, x: Array, o: Array) -> Array:
         """B = [1, x if bypass, o] (Nv, Nu)."""
@@ -288,20 +324,34 @@ class Network:
 
     def input_of(self, index: int, x: Array) -> Array:
         """What layer `index` gets for a block of patterns; index = number of layers: the body's output."""
+        return self._up_to(index, x)[0]
+
+    def _up_to(self, index: int, x: Array) -> tuple[Array, dict[int, Array]]:
+        """What layer `index` gets, and the signals before it that joins read."""
+        read: dict[int, Array] = {}
         for i in range(index):
-            x = self.layers[i].apply(self.layer_parameters[i], self.layer_buffers[i], x)
-        return x
+            if i in self.joins.values():
+                read[i] = x
+            if i in self.joins:
+                x = self.layers[i].joined(x, read[self.joins[i]])
+            else:
+                x = self.layers[i].apply(self.layer_parameters[i], self.layer_buffers[i], x)
+        return x, read
 
     def body(self, x: Array, down_to: int = 0) -> tuple[tuple[Any, ...], Array]:
         """What each layer from `down_to` on saves (None below), and the features o (Nv, Nh).
 
         Nothing will pass through layer `down_to` itself: of an activation there only the nets are saved, not the slopes.
         """
-        x = self.input_of(down_to, x)
+        x, read = self._up_to(down_to, x)
         saved: list[Any] = [None] * down_to
         for index in range(down_to, len(self.layers)):
             layer, p, b = self.layers[index], self.layer_parameters[index], self.layer_buffers[index]
-            if index == down_to and layer.kind == "activation":
+            if index in self.joins.values():
+                read[index] = x
+            if index in self.joins:
+                x, kept = layer.joined(x, read[self.joins[index]]), None
+            elif index == down_to and layer.kind == "activation":
                 x, kept = layer.apply(p, b, x), layer.keep(p, b, x)
             else:
                 x, kept = layer.forward(p, b, x)
@@ -319,10 +369,19 @@ class Network:
         g = v @ self.W_oh if self.n_outputs > 1 else v * self.W_oh  # an outer product: BLAS takes five times as long
         g = xp.reshape(g, (v.shape[0], *self.layout.shapes[-1]))
         found, lowest = {}, min(wanted)
+        waiting: dict[int, Array] = {}  # what joins bring back to earlier signals
         for index in range(len(self.layers) - 1, lowest - 1, -1):
+            if index + 1 in waiting:
+                other = waiting.pop(index + 1)
+                g = other if g is None else g + other
             if index in wanted:
                 found[index] = g if index == lowest else +g  # a copy: layers overwrite what they are given
-            if index > lowest:
+            if index > lowest and index in self.joins:
+                g, other = self.layers[index].shares(g)
+                source = self.joins[index]
+                if source > lowest:
+                    waiting[source] = waiting[source] + other if source in waiting else other
+            elif index > lowest:
                 p, b = self.layer_parameters[index], self.layer_buffers[index]
                 g = self.layers[index].backward(p, b, saved[index], g)
         return found
@@ -330,8 +389,13 @@ class Network:
     def tangent(self, saved: tuple[Any, ...], direction: Mapping[str, Array]) -> Array:
         """dy (Nv, M), the change of the outputs along parameter directions of the body by slot key."""
         dx: Any = None
+        read: dict[int, Any] = {}
         for index, d in enumerate(self.by_layer(direction)):
-            if d or dx is not None:
+            if index in self.joins.values():
+                read[index] = None if dx is None else +dx  # a copy: layers overwrite what they are given
+            if index in self.joins:
+                dx = self.layers[index].changed(dx, read[self.joins[index]])
+            elif d or dx is not None:
                 p, b = self.layer_parameters[index], self.layer_buffers[index]
                 dx = self.layers[index].tangent(p, b, saved[index], d, dx)
         xp = array_namespace(self.theta)
@@ -396,10 +460,7 @@ class Network:
     def _predicted(self, x: Any) -> Array:
         self.check_initialised()
         x = as_array(x, "inputs x")
-        if x.ndim != 1 + len(self.input_shape) or tuple(x.shape[1:]) != self.input_shape:
-            raise InputError(
-                f"inputs of shape (patterns, {', '.join(map(str, self.input_shape))}) were wanted, but {tuple(x.shape)} came"
-            )
+        check_shape(tuple(x.shape), self.input_shape)
         xp = array_namespace(self.theta)
         rows = max(1, (1 << 22) // self.floats_per_pattern)
         found = [self._block_outputs(x[first : first + rows], first) for first in range(0, x.shape[0], rows)]
@@ -407,7 +468,9 @@ class Network:
 
     def _block_outputs(self, x: Any, first: int) -> Array:
         x = host(x)
-        if self.preparation is not None:
+        if self.preparation is None:
+            check_scaled(x, self.input_shape)
+        else:
             x = self.preparation.transform_inputs(x)
         check_finite(x, first)
         return self.outputs(like(x, self.theta))

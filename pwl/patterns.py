@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from pwl.augmentation import Augmentation, Key
 from pwl.backend import Array, array_namespace, as_array, host, is_numpy_array, like
 from pwl.comm import Communicator, Serial
 from pwl.data.rows import Rows
 from pwl.errors import InputError
+from pwl.input_shape import check_scaled, check_shape
 from pwl.network import Network, check_finite
 from pwl.threads import ordered_map
 
@@ -30,11 +33,13 @@ class Statistic:
     combine: "sum" (the total is divided by the sum of the weights), "min", "max", or "qr" (blocks of rows are folded
         into one triangular factor R with R'R = the sum of the blocks' products, divided likewise; Eq. (42)).
     floats: numbers of work space a pattern needs beyond a forward and a backward pass.
+    beside: an array with a row a pattern, if any: compute gets a block's rows of it as its last argument.
     """
 
-    compute: Callable[[Network, Array, Array, Array | None], tuple[Array, ...]]
+    compute: Callable[..., tuple[Array, ...]]
     combine: str = "sum"
     floats: int = 0
+    beside: Array | None = None
 
 
 def _sum(a: Array, b: Array) -> Array:
@@ -103,6 +108,10 @@ class Patterns:
             raise InputError("no patterns came: at least two are needed to train")
         self.weights = None if weights is None else _checked_weights(weights, self.x.shape[0])
         self._read = [0]  # patterns read by reductions; shared with parts taken from these patterns
+        self.augmentation: Augmentation | None = None
+        self._change: Callable[[np.ndarray, int], np.ndarray] | None = (
+            None  # of a block's prepared images from a row on
+        )
 
     @property
     def passes(self) -> float:
@@ -167,16 +176,32 @@ class Patterns:
         part._read = self._read
         return part
 
+    def augmented(self, augmentation: Augmentation) -> Patterns:
+        """The same patterns, whose batches are to be changed so; they themselves are read as they are."""
+        same = copy.copy(self)
+        same.augmentation = augmentation
+        return same
+
+    def batch(self, rows: Any, key: Key, first: int) -> Patterns:
+        """`take` of patterns first, first + 1, ... of a pass with that key: their images are changed as they are read."""
+        part = self.take(rows)
+        if self.augmentation is not None:
+            part._change = self.augmentation.of(key, first)
+        return part
+
     def block_rows(self, net: Network, floats: int = 0) -> int:
         """Patterns in a block, so that the work arrays stay within the bound and, where they can, in the cache."""
         row_bytes = array_namespace(net.theta).finfo(net.theta.dtype).bits // 8 * (net.floats_per_pattern + floats)
-        return max(1, min(self.block_bytes // SHARES // row_bytes, max(CACHE_BYTES // row_bytes, 128)))
+        rows = max(1, min(self.block_bytes // SHARES // row_bytes, max(CACHE_BYTES // row_bytes, 128)))
+        return max(1, rows // net.group) * net.group
 
     def block(self, net: Network, first: int, last: int) -> tuple[Array, Array, Array | None]:
         """Patterns first..last-1 as arrays of the network's kind: x and real targets in its dtype, labels as they are."""
         x, t = host_or_device(self.x[first:last]), host_or_device(self.t[first:last])
         if self.preparation is not None:
             x, t = self.preparation.transform(host(x), host(t))
+        if self._change is not None:
+            x = self._change(host(x), first)
         if not net.loss.classes:
             t = like(t, net.theta)
             t = t[:, None] if t.ndim == 1 else t
@@ -191,7 +216,9 @@ class Patterns:
         rows = self.block_rows(net, statistic.floats)
 
         def compute(first: int) -> tuple[Array, ...]:
-            values = statistic.compute(net, *self.block(net, first, min(first + rows, len(self))))
+            last = min(first + rows, len(self))
+            beside = () if statistic.beside is None else (statistic.beside[first:last],)
+            values = statistic.compute(net.at_pattern(first), *self.block(net, first, last), *beside)
             return tuple(map(_triangle, values)) if statistic.combine == "qr" else values
 
         def fold_all(parts: Iterable[Sequence[Array]]) -> list[Array]:
@@ -215,14 +242,13 @@ class Patterns:
 
     def check(self, net: Network) -> None:
         """InputError where the patterns do not fit the network, naming row and column of what is wrong."""
-        if tuple(self.x.shape[1:]) != net.input_shape:
-            raise InputError(
-                f"inputs of shape (patterns, {', '.join(map(str, net.input_shape))}) were wanted, but {tuple(self.x.shape)} came"
-            )
+        check_shape(tuple(self.x.shape), net.input_shape)
         for first, last in self._host_blocks():
-            x, t = host(self.x[first:last]), host(self.t[first:last])
+            x, t = host(host_or_device(self.x[first:last])), host(host_or_device(self.t[first:last]))
             check_finite(x, first)
-            if self.preparation is not None:
+            if self.preparation is None:
+                check_scaled(x, net.input_shape)
+            else:
                 if t.dtype.kind == "f":  # the preparation checks as well, but knows only the row within the block
                     check_finite(t, first, "target")
                 t = self.preparation.transform(x, t)[1]

@@ -190,7 +190,7 @@ def many_layers(net: Network, direction: Mapping[str, Array], x: Array, w: Array
     H = 0
     for v in net.loss.roots(signals.y):
         g = net.backpropagate(signals.saved, v, {index for index, _ in own})
-        r = xp.concat([_over_pixels(g[index] * U) for index, U in own], axis=1)
+        r = xp.concat([over_pixels(g[index] * U) for index, U in own], axis=1)
         H = H + gram(r, w)
     return H
 
@@ -205,7 +205,7 @@ def _features_tangent(net: Network, saved: tuple, key: str, D: Array) -> Array:
     return change
 
 
-def _over_pixels(a: Array) -> Array:
+def over_pixels(a: Array) -> Array:
     """Sum over the pixels of each pattern: (Nv, ..., units) -> (Nv, units)."""
     if a.ndim == 2:
         return a

@@ -16,7 +16,8 @@ def summary(net: Network) -> str:
     total = 0
     for index, layer in enumerate(net.layers):
         out, slots = net.layout.shapes[index + 1], [slot for slot in net.layout.slots if slot.layer == index]
-        multiplies = products(layer, slots[0].shape, out) if layer.kind == "map" else 0
+        mixes = layer.kind == "map" and not getattr(layer, "elementwise", False)
+        multiplies = products(layer, slots[0].shape, out) if mixes else 0
         total += multiplies
         size = sum(slot.stop - slot.start for slot in slots)
         rows.append((title(layer), shape_text(out), counted(size), counted(multiplies)))

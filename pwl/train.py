@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pwl import checkpoint as checkpoints
+from pwl.augmentation import Augmentation
 from pwl.checkpoint import Checkpoint, Run
 from pwl.errors import InputError
 from pwl.initialise import start
+from pwl.moments import with_moments
 from pwl.network import Network, check_seed
 from pwl.ols import OLS
 from pwl.patterns import Patterns
@@ -33,6 +35,7 @@ def train(
     validation: Any = None,
     test: Any = None,
     batch_size: int | None = None,
+    augment: Augmentation | None = None,
     max_fail: int = 6,
     min_grad: float = 0.0,
     goal: float = 0.0,
@@ -48,6 +51,8 @@ def train(
     data, validation, test: (x, t), (x, t, weights) or pwl.Patterns, used as they are (see pwl.Preparation for scaling).
     algorithm: pwl.AdAct(), pwl.MOLF(), pwl.OWOBP(), ...
     iterations: at most so many; each is one pass over the data, in shuffled batches of `batch_size` if given.
+    augment: how the images of batches are changed, pwl.Augmentation(...), anew in each iteration; errors are those of the
+        images as they are.
     max_fail: stop after so many iterations in a row without a new lowest validation error.
     min_grad: stop when the norm of the step's gradient is no larger (of batches, the largest in a pass).
     goal: stop when the training error is no larger.
@@ -68,6 +73,9 @@ def train(
         raise InputError(
             f"{type(algorithm).__name__} needs all patterns in every step: leave batch_size out, or use pwl.Adam or pwl.SGD"
         )
+    if augment is not None:
+        _check_augment(augment, net, batch_size)
+        patterns = patterns.augmented(augment)
     writer = Checkpoint(checkpoint) if isinstance(checkpoint, (str, os.PathLike)) else checkpoint
     limits = Limits(iterations, max_fail if validation is not None else None, min_grad, goal, max_seconds)
     job = Job(patterns, others, algorithm, batch_size, seed, time.perf_counter())
@@ -110,6 +118,11 @@ class Job:
         """The series whose lowest value names the best network where there are no validation data."""
         return getattr(self.algorithm, "watched", "error")
 
+    @property
+    def shares_pass(self) -> bool:
+        """Whether a record and the next step share a pass: the step then begins at this very network, moments and all."""
+        return self.batch_size is None and hasattr(self.algorithm, "measure")
+
     def first(self, net: Network) -> Run:
         """The run before its first iteration: network initialised, row 0 of the record."""
         record = Record(self.settings(net))
@@ -144,6 +157,8 @@ class Job:
                 net, state, info = self.algorithm.step(net, batch, state)
                 spent = spent + self.algorithm.multiplies(net, len(batch))
                 norms.append(info.get("gradient_norm"))
+            if not self.shares_pass:  # else steps are on the network itself: other moments would move it
+                net = with_moments(net, self.patterns, (self.seed, run.record.iterations + 1))
             row, state = self.row(net, state, spent)
         record = run.record
         if "gradient_norm" in info:
@@ -164,7 +179,7 @@ class Job:
 
     def row(self, net: Network, state: dict[str, Any], spent: np.ndarray) -> tuple[dict[str, Any], dict[str, Any]]:
         """What is recorded of a network, and the state with what the next step can use of the pass over the data."""
-        if self.batch_size is None and hasattr(self.algorithm, "measure"):
+        if self.shares_pass:
             scores, state = self.algorithm.measure(net, self.patterns, state)
         else:
             (scores,) = self.patterns.reduce(error(), net)
@@ -184,6 +199,7 @@ class Job:
             "network": describe(net),
             "patterns": len(self.patterns),
             "batch_size": self.batch_size,
+            "augment": None if self.patterns.augmentation is None else repr(self.patterns.augmentation),
             "seed": self.seed,
         }
 
@@ -267,9 +283,9 @@ def _batches(patterns: Patterns, batch_size: int | None, seed: int, iteration: i
         return
     order = np.random.default_rng([seed, iteration]).permutation(len(patterns))
     for first in range(0, len(patterns), batch_size):
-        rows = np.sort(order[first : first + batch_size])
+        rows = order[first : first + batch_size]  # not sorted: neighbours share moments in batch normalisation
         if patterns.weights is None or np.any(patterns.weights[rows]):  # patterns that weigh nothing make no step
-            yield patterns.take(rows)
+            yield patterns.batch(rows, (seed, iteration), first)
 
 
 def _checked(net: Network, data: Any, others: dict[str, Any]) -> tuple[Patterns, dict[str, Patterns]]:
@@ -298,6 +314,12 @@ def _check_algorithm(algorithm: Any, callback: Any) -> None:
         raise InputError(f"an algorithm is an object such as pwl.AdAct() or pwl.MOLF(), not {algorithm!r}")
     if callback is not None and not callable(callback):
         raise InputError(f"callback must be a function of (net, record), not {callback!r}")
+
+
+def _check_augment(augment: Any, net: Network, batch_size: int | None) -> None:
+    if not isinstance(augment, Augmentation):
+        raise InputError(f"augment is an object such as pwl.Augmentation(shift=4, flip=True), not {augment!r}")
+    augment.check(net.input_shape, batch_size)
 
 
 def _check_settings(

@@ -10,6 +10,7 @@ from pwl.algorithms.bayesian_lm import BayesianLM
 from pwl.algorithms.cg import CG
 from pwl.algorithms.lbfgs import LBFGS
 from pwl.algorithms.lm import LM
+from pwl.algorithms.minibatch_adact import MinibatchAdAct
 from pwl.algorithms.molf import MOLF, molf_step
 from pwl.algorithms.owo import owo_step
 from pwl.algorithms.owo_bp import OWOBP, owo_bp_step
@@ -28,6 +29,7 @@ __all__ = [
     "AdAct",
     "Adam",
     "BayesianLM",
+    "MinibatchAdAct",
     "VarPro",
     "adact_step",
     "molf_step",

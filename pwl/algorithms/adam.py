@@ -52,24 +52,20 @@ class Adam:
 
     def init(self, net: Network, patterns: Patterns, key: int) -> dict[str, Any]:
         zero = array_namespace(net.theta).zeros_like(net.theta)
-        return {"steps": 0, "m": zero, "v": zero}
-
-    def measure(self, net: Network, patterns: Patterns, state: dict[str, Any]) -> tuple[Array, dict[str, Any]]:
-        state = measured(net, patterns, trained(net, self.train_curves), self.penalties, state)
-        return state["scores"], state
+        return {"steps": 0, "key": key, "m": zero, "v": zero}
 
     def step(
         self, net: Network, patterns: Patterns, state: dict[str, Any]
     ) -> tuple[Network, dict[str, Any], dict[str, Any]]:
         keys, steps = trained(net, self.train_curves), state["steps"] + 1
-        G = measured(net, patterns, keys, self.penalties, state)["G"]
+        G = measured(net.training(state["key"], steps - 1), patterns, keys, self.penalties, {})["G"]
         m = running_mean(state["m"], G, self.beta1)
         v = running_mean(state["v"], G * G, self.beta2)
         rate = rates(net, keys, self.learning_rate, self.curve_rate, steps - 1)
         change = self.direction(m, v, steps) - self.weight_decay * net.theta
         return (
             net.with_theta(net.theta + rate * change),
-            {"steps": steps, "m": m, "v": v},
+            state | {"steps": steps, "m": m, "v": v},
             {"gradient_norm": dot(G, G) ** 0.5},
         )
 

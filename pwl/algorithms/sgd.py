@@ -45,20 +45,16 @@ class SGD:
         return Penalties(self.ridge, self.l2, self.curve_penalty)
 
     def init(self, net: Network, patterns: Patterns, key: int) -> dict[str, Any]:
-        return {"steps": 0, "velocity": array_namespace(net.theta).zeros_like(net.theta)}
-
-    def measure(self, net: Network, patterns: Patterns, state: dict[str, Any]) -> tuple[Array, dict[str, Any]]:
-        state = measured(net, patterns, trained(net, self.train_curves), self.penalties, state)
-        return state["scores"], state
+        return {"steps": 0, "key": key, "velocity": array_namespace(net.theta).zeros_like(net.theta)}
 
     def step(
         self, net: Network, patterns: Patterns, state: dict[str, Any]
     ) -> tuple[Network, dict[str, Any], dict[str, Any]]:
         keys, steps = trained(net, self.train_curves), state["steps"]
-        G = measured(net, patterns, keys, self.penalties, state)["G"]
+        G = measured(net.training(state["key"], steps), patterns, keys, self.penalties, {})["G"]
         rate = rates(net, keys, self.learning_rate, self.curve_rate, steps)
         change, velocity = momentum_step(G, state["velocity"], self.momentum, self.nesterov)
-        state = {"steps": steps + 1, "velocity": velocity}
+        state = state | {"steps": steps + 1, "velocity": velocity}
         return net.with_theta(net.theta + rate * change), state, {"gradient_norm": dot(G, G) ** 0.5}
 
     def multiplies(self, net: Network, Nv: int) -> tuple[float, float]:

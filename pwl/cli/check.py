@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    source.settle(options)
     name = net_name(options)
     net, x, t, title = opened(name, options) if name else built(options)
     rows = check(net, (x, t), options.seed)

@@ -16,6 +16,7 @@ import numpy as np
 
 from pwl import page, plots
 from pwl.cli import shape, source
+from pwl.cli.kept import FOLDER, Kept, identity
 from pwl.compare import Outcome, Settings, compare, data_folds
 from pwl.contenders import COMPARED, CONTENDERS, pick
 from pwl.errors import InputError
@@ -37,7 +38,8 @@ MEANING = """Errors E are squared errors summed over the targets, mean over the 
 (cross-entropy for classes), of the network with the lowest validation error: mean +- standard deviation over the folds."""
 DESCRIPTION = f"""Trains a network of the same start with each algorithm on each fold. Prints one table, and writes it to a folder
 with every run's record, pictures, settings.json, and report.html, which holds all of it in one file. Results of an earlier
-comparison in that folder are replaced, other files are left alone.
+comparison in that folder are replaced, other files are left alone. Runs are kept there until all are finished: after a crash
+or Ctrl-C the same command with --resume does not repeat them.
 
 {MEANING}
 {source.SCALES}"""
@@ -47,6 +49,7 @@ EXAMPLES = """examples:
   pwl compare houses.csv --target price --hidden 10 --hinges 9 --out houses
   pwl compare flowers.csv --target species --iterations 50
   pwl compare cifar-10 --network vgg1 --algorithms adam,curved-adam --batch-size 128 --iterations 20 --folds 10
+  pwl compare --data fashion-mnist --network vgg1 --algorithms sgd,curved-sgd --schedule cosine --flip --iterations 10
 """
 
 
@@ -76,16 +79,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="processes that share the runs (default: %(default)s)"
     )
+    group.add_argument("--resume", action="store_true", help="go on with the runs that are kept in --out")
     group.add_argument(
         "--out", type=Path, default=Path("pwl-compare"), metavar="FOLDER", help="results (default: %(default)s)"
     )
 
 
 def run(options: argparse.Namespace) -> int:
+    source.settle(options)
     names = list(dict.fromkeys(options.algorithms.split(",")))
-    pick(names)
+    contenders, shaped = pick(names), shape.shape(options)
+    shape.check_used(shaped, contenders)
     settings = Settings(
-        **vars(shape.shape(options)),
+        **vars(shaped),
         iterations=options.iterations,
         k=options.folds,
         seed=options.seed,
@@ -101,11 +107,18 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"--folds {settings.k} is more than the {len(table.x)} patterns of {table.name}")
     check_folder(options)
     print(f"{table.summary()}; {settings.k} folds, {shape.in_words(settings)}")
-    outcomes = finished(table, names, settings, options.jobs)
+    kept = Kept(options.out / FOLDER, identity(table.summary(), table.x, table.t, settings))
+    done = kept.read(names) if options.resume else {}
+    if not options.resume:
+        kept.begin()
+    outcomes = finished(table, names, settings, options.jobs, kept, done)
     total = len(names) * settings.k
     if outcomes:
         write(table, outcomes, settings, facts(table, names, settings, f"{len(outcomes)} of {total}"), options.out)
-    return 0 if len(outcomes) == total else 130
+    if len(outcomes) < total:
+        return 130
+    kept.clear()
+    return 0
 
 
 def check_folder(options: argparse.Namespace) -> None:
@@ -115,8 +128,15 @@ def check_folder(options: argparse.Namespace) -> None:
     check_apart(Path(options.data), [options.out / name for name in (*ALWAYS, *earlier(options.out))])
 
 
-def finished(table: source.Source, names: list[str], settings: Settings, jobs: int) -> list[Outcome]:
-    """Runs the comparison; Ctrl-C ends it with what is finished by then."""
+def finished(
+    table: source.Source,
+    names: list[str],
+    settings: Settings,
+    jobs: int,
+    kept: Kept,
+    done: dict[tuple[str, int], Outcome],
+) -> list[Outcome]:
+    """Runs what is not done; Ctrl-C ends it with what is finished by then, which is kept."""
     outcomes: list[Outcome] = []
     with progress(len(names) * settings.k * settings.iterations) as bar:
 
@@ -125,11 +145,13 @@ def finished(table: source.Source, names: list[str], settings: Settings, jobs: i
             bar.update(steps)
 
         try:
-            for outcome in compare(table.x, table.t, names, settings, table.classes, jobs, watch):
+            for outcome in compare(table.x, table.t, names, settings, table.classes, jobs, watch, done):
                 outcome.record.settings["data"] = table.name
                 outcomes.append(outcome)
+                if (outcome.name, outcome.fold) not in done:
+                    kept.add(outcome)
         except KeyboardInterrupt:
-            follows = "what is finished follows" if outcomes else "no run was finished"
+            follows = "what is finished follows; --resume goes on from there" if outcomes else "no run was finished"
             print(f"pwl: interrupted; {follows}", file=sys.stderr)
     return outcomes
 

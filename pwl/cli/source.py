@@ -63,11 +63,9 @@ def counted(n: int, what: str) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "data",
-        nargs="?",
-        default=DEFAULT,
-        help="a table (CSV, .npy, .npz) or a named set, see pwl data (default: %(default)s)",
+        "data", nargs="?", help=f"a table (CSV, .npy, .npz) or a named set, see pwl data (default: {DEFAULT})"
     )
+    parser.add_argument("--data", dest="named", metavar="DATA", help="the same as an option")
     group = parser.add_argument_group("tables")
     group.add_argument(
         "--target", nargs="+", action="extend", metavar="COLUMN",
@@ -88,6 +86,13 @@ def add_delimiter(group: Any) -> None:
     group.add_argument(
         "--delimiter", metavar="C", help=r"character between columns, where guessing goes wrong; \t is a tab"
     )
+
+
+def settle(options: argparse.Namespace) -> None:
+    """The data from the word or the option --data into `options.data`; InputError where they differ."""
+    if options.data and options.named and options.data != options.named:
+        raise InputError(f"{options.data} and --data {options.named} came, wanted one of them: leave the other away")
+    options.data = options.data or options.named or DEFAULT
 
 
 def open_source(options: argparse.Namespace) -> Source:

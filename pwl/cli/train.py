@@ -38,6 +38,7 @@ EXAMPLES = """examples:
   pwl train houses.csv --target price --out houses.safetensors
   pwl train houses.csv --target price --out houses.safetensors --iterations 300 --max-fail 60 --resume
   pwl train fashion-mnist --network vgg2 --algorithm curved-adam --batch-size 128 --iterations 10
+  pwl train --network vgg2 --data cifar-10 --algorithm adam --learning-rate 0.002 --schedule one_cycle --shift 4 --flip
 """
 
 
@@ -69,8 +70,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    source.settle(options)
     shaped = shape.shape(options)
     contender = pick([options.algorithm])[options.algorithm]
+    shape.check_used(shaped, {options.algorithm: contender})
     if not 0 <= options.validation < 1:
         raise InputError(f"--validation is a share of the patterns in [0, 1), not {options.validation}")
     shape.at_least(0, "--max-seconds", options.max_seconds)
@@ -91,9 +94,10 @@ def run(options: argparse.Namespace) -> int:
     net, record = train(
         network(contender, shaped, table.x.shape[1:], preparation, options.seed),
         patterns,
-        contender.algorithm,
+        shaped.algorithm(contender, patterns, options.iterations),
         iterations=options.iterations,
         batch_size=shaped.batch(contender, patterns),
+        augment=shaped.augment,
         validation=Patterns.prepared(table.x, table.t, preparation, held_out) if len(held_out) else None,
         max_fail=options.max_fail,
         max_seconds=options.max_seconds,

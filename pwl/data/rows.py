@@ -10,7 +10,7 @@ import numpy as np
 class Rows:
     """The given rows of `array`; slices of it are copied into memory, the whole never is.
 
-    rows: sorted indices (n,) into `array`, or into another Rows.
+    rows: indices (n,) into `array`, or into another Rows.
     """
 
     def __init__(self, array: Any, rows: Any) -> None:

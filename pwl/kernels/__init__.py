@@ -7,20 +7,23 @@ Every engine has the same three functions over two-dimensional nets n (patterns 
 - `scatter(n, grid, c)`         G_a[k, m] = sum_p c[p, k] phi_m(n[p, k]),  Eq. (17)
 
 A curve is linear in its ordinates, so `value` with a direction in A in the place of A gives the change of o.
+
+NumPy's arrays go to Numba, CuPy's to CUDA, all others to the specification, which runs anywhere.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.util
 import warnings
 from types import ModuleType
 
-from pwl.backend import Array, is_numpy_array
-from pwl.kernels import convolution, pooling, reference
+from pwl.backend import Array, is_cupy_array, is_numpy_array
+from pwl.kernels import convolution, pooling, reference, sums
 from pwl.kernels.grid import Grid
 
-__all__ = ["Grid", "convolution_engine", "engine", "pooling_engine"]
+__all__ = ["Grid", "convolution_engine", "engine", "pooling_engine", "sums_engine"]
 
 
 @functools.cache
@@ -36,6 +39,11 @@ def _cpu() -> ModuleType:
     return cpu
 
 
+def _gpu(name: str) -> ModuleType:
+    """One of CUDA's engines; they import CuPy, and so only where its arrays have come."""
+    return importlib.import_module(f"pwl.kernels.{name}_gpu")
+
+
 @functools.cache
 def _convolution_cpu() -> ModuleType:
     if _cpu() is reference:
@@ -47,6 +55,8 @@ def _convolution_cpu() -> ModuleType:
 
 def convolution_engine(x: Array) -> ModuleType:
     """Module with `convolve`, `weight_gradient` and `input_gradient` for arrays of x's kind."""
+    if is_cupy_array(x):
+        return _gpu("convolution")
     return _convolution_cpu() if is_numpy_array(x) else convolution
 
 
@@ -61,9 +71,18 @@ def _pooling_cpu() -> ModuleType:
 
 def pooling_engine(x: Array) -> ModuleType:
     """Module with `max_pool` and `max_unpool` for arrays of x's kind."""
+    if is_cupy_array(x):
+        return _gpu("pooling")
     return _pooling_cpu() if is_numpy_array(x) else pooling
+
+
+def sums_engine(a: Array) -> ModuleType:
+    """Module with `column_sums` and `column_products` for arrays of a's kind."""
+    return _gpu("sums") if is_cupy_array(a) else sums
 
 
 def engine(n: Array) -> ModuleType:
     """Module with `value`, `value_slope` and `scatter` for arrays of n's kind."""
+    if is_cupy_array(n):
+        return _gpu("curves")
     return _cpu() if is_numpy_array(n) else reference

@@ -13,13 +13,28 @@ can hold the parameters of the whole network. Every layer answers the same calls
 - `tangent(p, b, saved, d, dx)`  change of the output along parameter directions d and input change dx (None: zero); may
   overwrite dx
 
-`kind` is "map" for layers that mix inputs by weights W, "activation" for those that act on each unit by itself, "shape" for
-those without parameters that pool or rearrange.
+`kind` is "map" for layers with weights W, a row a unit with the threshold first, "activation" for those that act on each unit
+by itself, "shape" for those without parameters that pool, rearrange or join.
+
+A layer that acts otherwise while first-order methods train it has one more, and Network calls it:
+
+- `training(key)`              the layer as it trains: a value with the calls from `output_shape` on that a gradient needs
+  and the same parameters and buffers. What it draws depends on the key and a pattern's place in the batch alone
+
+In training form a layer that draws has `at_pattern(first)`, the layer for a block that begins at that pattern of the batch, and
+one that couples patterns has `together`: blocks begin at multiples of so many patterns. `elementwise` says of a map that W
+multiplies each channel by itself: it is not drawn, and costs no matrix product. Layers that join two signals (`skip.py`)
+answer to Network in other calls.
 """
 
+from pwl.layers.batch_norm import BatchNorm2d
 from pwl.layers.conv2d import Conv2d
 from pwl.layers.dense import Dense
+from pwl.layers.dropout import Dropout
 from pwl.layers.image import Flatten
 from pwl.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from pwl.layers.skip import Add, From
 
-__all__ = ["AvgPool2d", "Conv2d", "Dense", "Flatten", "GlobalAvgPool2d", "MaxPool2d"]
+__all__ = [
+    "Add", "AvgPool2d", "BatchNorm2d", "Conv2d", "Dense", "Dropout", "Flatten", "From", "GlobalAvgPool2d", "MaxPool2d",
+]  # fmt: skip

@@ -63,9 +63,7 @@ def nets(net: Network, x: Any, index: int) -> np.ndarray:
     """Nets (patterns, units) that come to layer `index`; pixels of filters count as patterns."""
     pixels = math.prod(net.layout.shapes[index][:-1])
     x = host(x)[:: max(1, len(x) * pixels // MOST_PATTERNS)]
-    n = like(x if net.preparation is None else net.preparation.transform_inputs(x), net.theta)
-    for layer, p, b in zip(net.layers[:index], net.layer_parameters, net.layer_buffers, strict=False):
-        n = layer.apply(p, b, n)
+    n = net.input_of(index, like(x if net.preparation is None else net.preparation.transform_inputs(x), net.theta))
     return host(n).reshape(-1, n.shape[-1])
 
 

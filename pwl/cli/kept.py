@@ -1,0 +1,83 @@
+"""Finished runs of a comparison as files, until all of them are: one that was cut short goes on from there."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pwl.compare import Outcome, Settings
+from pwl.contenders import CONTENDERS
+from pwl.errors import InputError
+from pwl.record import plain
+from pwl.save import load, save
+from pwl.version import VERSION
+from pwl.write import write_atomic
+
+FOLDER = "unfinished"
+ABOUT = "comparison.json"  # what the runs belong to
+
+
+def identity(data: str, x: np.ndarray, t: np.ndarray, settings: Settings) -> dict[str, Any]:
+    """What two comparisons must agree in for a run of one to serve in the other, in terms that JSON knows."""
+    some = np.ascontiguousarray(x[:: max(1, len(x) // 1000)])
+    sums = [zlib.crc32(np.ascontiguousarray(a).tobytes()) for a in (some, t)]
+    return plain({"data": data, **dataclasses.asdict(settings), "version": VERSION, "checksum": sums})
+
+
+@dataclass(frozen=True)
+class Kept:
+    """folder: where the files lie, in a folder of their own. about: `identity` of the comparison."""
+
+    folder: Path
+    about: dict[str, Any]
+
+    def path(self, name: str, fold: int) -> Path:
+        return self.folder / f"{name}-fold{fold}.safetensors"
+
+    def read(self, names: list[str]) -> dict[tuple[str, int], Outcome]:
+        """The finished runs of these algorithms; InputError where there are none to go on from, or those of another comparison."""
+        try:
+            found = json.loads((self.folder / ABOUT).read_text())
+        except (OSError, ValueError):
+            raise InputError(f"{self.folder} holds no comparison to go on with: run without --resume") from None
+        for key, value in self.about.items():
+            if found.get(key) != value:
+                raise InputError(
+                    f"{self.folder} holds runs of another comparison: its {key} is {found.get(key)!r}, this one's {value!r}"
+                )
+        return dict(self._saved(names))
+
+    def _saved(self, names: list[str]) -> Iterator[tuple[tuple[str, int], Outcome]]:
+        for name, fold in itertools.product(names, range(self.about["k"])):
+            if self.path(name, fold).exists():
+                saved = load(self.path(name, fold))
+                assert saved.record is not None
+                yield (name, fold), Outcome(name, fold, saved.net, saved.record)
+
+    def begin(self) -> None:
+        """No runs yet, and none of an earlier comparison."""
+        self.clear()
+        write_atomic(self.folder / ABOUT, json.dumps(self.about) + "\n")
+
+    def add(self, outcome: Outcome) -> None:
+        save(outcome.net, self.path(outcome.name, outcome.fold), outcome.record)
+
+    def clear(self) -> None:
+        """Removes the files of the comparison that the folder holds, and the folder if nothing else is in it."""
+        try:
+            folds = int(json.loads((self.folder / ABOUT).read_text())["k"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return  # not ours
+        for name, fold in itertools.product(CONTENDERS, range(folds)):
+            self.path(name, fold).unlink(missing_ok=True)
+        (self.folder / ABOUT).unlink()
+        if not any(self.folder.iterdir()):
+            self.folder.rmdir()

@@ -1,0 +1,49 @@
+"""Sums down the columns on the GPU, cuda/sums.cu. CuPy's own give few columns to few blocks, whatever the number of rows."""
+
+from __future__ import annotations
+
+import cupy
+import numpy as np
+
+from pwl.backend import Array
+from pwl.kernels.launch_gpu import at_once, in_order, kernel, launch, named
+from pwl.kernels.lines_gpu import DEEP, lines_of
+
+BLOCKS, LINES = 512, 16  # blocks at most; lines for each thread where blocks can be fewer
+
+INSTANCES = tuple(
+    f"sums<{t}, {v}, {products}>"
+    for t, most in (("float", 4), ("double", 2))
+    for v in (1, most)
+    for products in ("true", "false")
+)
+
+
+def column_sums(a: Array) -> Array:
+    """Sum of a (.., units) over all but its last axis, (units,); the same bits in every run."""
+    return _sums(a, a, "false", BLOCKS)
+
+
+def column_products(a: Array, b: Array) -> Array:
+    """Sum of a b, both (.., units), over all but the last axis, (units,); the same bits in every run."""
+    return _sums(a, b, "true", BLOCKS)
+
+
+def _sums(a: Array, b: Array, products: str, most: int) -> Array:
+    a, b, units = in_order(a, a.dtype), in_order(b, a.dtype), a.shape[-1]
+    lines = lines_of(a.size // units, units, min(at_once(a.size, a), at_once(a.size, b)))
+    blocks = lines.blocks(DEEP, most, LINES)
+    partial = cupy.empty((blocks, units), a.dtype)
+    launch(
+        kernel("sums", INSTANCES, f"sums<{named(a.dtype)}, {lines.vector}, {products}>"),
+        (blocks, lines.tiles),
+        (lines.lanes, DEEP),
+        a,
+        b,
+        np.int64(a.size),
+        units,
+        lines.width,
+        partial,
+        shared_bytes=DEEP * lines.lanes * lines.vector * a.dtype.itemsize,
+    )
+    return partial[0] if blocks == 1 else _sums(partial, partial, "false", most=1)

@@ -1,0 +1,207 @@
+"""Batch normalisation of images (Nv, height, width, channels): each channel shifted and scaled to mean 0 and variance 1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from pwl.backend import Array, array_namespace
+from pwl.errors import InputError
+from pwl.layers.image import image_shape
+
+PIXELS = (0, 1, 2)  # the axes of patterns and places: a channel's numbers
+
+
+class Normalised(NamedTuple):
+    """Images x_hat of mean 0 and variance 1, and what they were scaled by: 1 / sqrt(variance + epsilon), (c,)."""
+
+    x_hat: Array
+    scale: Array
+
+
+class Grouped(NamedTuple):
+    """Images x_hat (Nv, height, width, c), normalised by the moments of their groups, each (groups, c)."""
+
+    x_hat: Array
+    mean: Array
+    variance: Array
+
+
+@dataclass(frozen=True)
+class BatchNorm2d:
+    """n = W[:, 0] + W[:, 1] (x - mean) / sqrt(variance + epsilon), channel by channel, Eq. (58).
+
+    W (channels, 2): shift and scale, at the start 0 and 1. mean, variance (channels,): buffers, measured on the training
+    patterns after each pass over them, Eq. (60). First-order methods train with the moments of `group` patterns of the
+    batch at a time instead, Eq. (59); a batch no larger than that is normalised as a whole. Weights of patterns play no
+    part in moments.
+
+    Raises InputError for an epsilon that is not positive, a group below 1, and inputs that are no images.
+    """
+
+    epsilon: float = 1e-5
+    group: int = 32
+    kind: ClassVar[str] = "map"
+    elementwise: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.epsilon, Real) or not 0 < self.epsilon < float("inf"):
+            raise InputError(f"BatchNorm2d's epsilon must be a positive number, not {self.epsilon!r}")
+        if not isinstance(self.group, (int, np.integer)) or isinstance(self.group, bool) or self.group < 1:
+            raise InputError(f"BatchNorm2d's group must be a whole number of patterns, 1 or more, not {self.group!r}")
+        object.__setattr__(self, "epsilon", float(self.epsilon))
+        object.__setattr__(self, "group", int(self.group))
+
+    def training(self, key: tuple[int, ...]) -> BatchNorm2dTraining:
+        return BatchNorm2dTraining(self)
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return image_shape("BatchNorm2d", input_shape)
+
+    def shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+        return {"W": (image_shape("BatchNorm2d", input_shape)[2], 2)}
+
+    def buffers(self, input_shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+        return {"mean": np.zeros(input_shape[2]), "variance": np.ones(input_shape[2])}
+
+    def start_parameters(self, input_shape: tuple[int, ...], rng: Any) -> dict[str, np.ndarray]:
+        return {"W": np.tile([0.0, 1.0], (input_shape[2], 1))}
+
+    def apply(self, p: dict, b: dict, x: Array) -> Array:
+        return along(p["W"], self.keep(p, b, x).x_hat)
+
+    def forward(self, p: dict, b: dict, x: Array) -> tuple[Array, Normalised]:
+        saved = self.keep(p, b, x)
+        return along(p["W"], saved.x_hat), saved
+
+    def keep(self, p: dict, b: dict, x: Array) -> Normalised:
+        scale = 1 / array_namespace(x).sqrt(b["variance"] + self.epsilon)
+        x_hat = x - b["mean"]
+        x_hat *= scale
+        return Normalised(x_hat, scale)
+
+    def backward(self, p: dict, b: dict, saved: Normalised, g: Array) -> Array:
+        g *= p["W"][:, 1] * saved.scale
+        return g
+
+    def gradient(self, p: dict, b: dict, saved: Normalised, g: Array) -> dict[str, Array]:
+        return gradient(saved.x_hat, g)
+
+    def columns(self, p: dict, b: dict, saved: Normalised, g: Array) -> dict[str, Array]:
+        """Each pattern's own share of the gradient: W (channels, 2, Nv)."""
+        xp = array_namespace(g)
+        each = xp.stack([xp.sum(g, axis=(1, 2)), xp.sum(g * saved.x_hat, axis=(1, 2))])
+        return {"W": xp.permute_dims(each, (2, 0, 1))}
+
+    def tangent(self, p: dict, b: dict, saved: Normalised, d: dict, dx: Array | None) -> Array | None:
+        dn = along(d["W"], saved.x_hat) if "W" in d else None
+        if dx is None:
+            return dn
+        dx *= p["W"][:, 1] * saved.scale
+        return dx if dn is None else dn + dx
+
+    def inputs(self, x: Array) -> Array:
+        raise InputError(
+            "the HWO direction needs one autocorrelation of inputs: BatchNorm2d has none, as every channel sees itself alone"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": "BatchNorm2d", "epsilon": self.epsilon, "group": self.group}
+
+
+@dataclass(frozen=True)
+class BatchNorm2dTraining:
+    """`layer` while first-order methods train it: moments of groups of patterns, and all passes go through them, Eq. (59).
+
+    Blocks of patterns must begin at a border of groups (`together`). There are no `columns`: patterns are coupled.
+    """
+
+    layer: BatchNorm2d
+    kind: ClassVar[str] = "map"
+    elementwise: ClassVar[bool] = True
+
+    @property
+    def together(self) -> int:
+        return self.layer.group
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return self.layer.output_shape(input_shape)
+
+    def shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+        return self.layer.shapes(input_shape)
+
+    def apply(self, p: dict, b: dict, x: Array) -> Array:
+        return along(p["W"], self.keep(p, b, x).x_hat)
+
+    def forward(self, p: dict, b: dict, x: Array) -> tuple[Array, Grouped]:
+        saved = self.keep(p, b, x)
+        return along(p["W"], saved.x_hat), saved
+
+    def keep(self, p: dict, b: dict, x: Array) -> Grouped:
+        xp = array_namespace(x)
+        x_hat, means, variances = xp.empty_like(x), [], []
+        for rows in groups(x.shape[0], self.together):
+            mean = xp.mean(x[rows, ...], axis=PIXELS)
+            centred = x[rows, ...] - mean
+            variance = xp.mean(centred * centred, axis=PIXELS)
+            centred /= xp.sqrt(variance + self.layer.epsilon)
+            x_hat[rows, ...] = centred
+            means.append(mean)
+            variances.append(variance)
+        return Grouped(x_hat, xp.stack(means), xp.stack(variances))
+
+    def backward(self, p: dict, b: dict, saved: Grouped, g: Array) -> Array:
+        g *= p["W"][:, 1]
+        return self._through_moments(saved, g)
+
+    def gradient(self, p: dict, b: dict, saved: Grouped, g: Array) -> dict[str, Array]:
+        return gradient(saved.x_hat, g)
+
+    def tangent(self, p: dict, b: dict, saved: Grouped, d: dict, dx: Array | None) -> Array | None:
+        dn = along(d["W"], saved.x_hat) if "W" in d else None
+        if dx is None:
+            return dn
+        through = self._through_moments(saved, dx)
+        through *= p["W"][:, 1]
+        return through if dn is None else dn + through
+
+    def _through_moments(self, saved: Grouped, a: Array) -> Array:
+        """dx_hat of dx = a, or what comes back to x from x_hat: both are (a - mean a - x_hat mean(a x_hat)) / std in a group."""
+        xp = array_namespace(a)
+        scale = 1 / xp.sqrt(saved.variance + self.layer.epsilon)
+        for i, rows in enumerate(groups(a.shape[0], self.together)):
+            part, x_hat = a[rows, ...], saved.x_hat[rows, ...]
+            both = x_hat * xp.mean(part * x_hat, axis=PIXELS)
+            both += xp.mean(part, axis=PIXELS)
+            a[rows, ...] = (part - both) * scale[i, :]
+        return a
+
+
+def groups(count: int, size: int) -> Iterator[slice]:
+    """Runs of `size` patterns of a block, the last one shorter where they do not come out even."""
+    for first in range(0, count, size):
+        yield slice(first, min(first + size, count))
+
+
+def sums(saved: Grouped, size: int) -> tuple[float, Array, Array]:
+    """Of a block in groups of `size`: its patterns, and the groups' means and variances (c,) times their patterns."""
+    xp, count = array_namespace(saved.mean), saved.x_hat.shape[0]
+    patterns = [rows.stop - rows.start for rows in groups(count, size)]
+    weights = xp.asarray(patterns, dtype=saved.mean.dtype, device=saved.mean.device)[:, None]
+    return float(count), xp.sum(weights * saved.mean, axis=0), xp.sum(weights * saved.variance, axis=0)
+
+
+def along(W: Array, x_hat: Array) -> Array:
+    """W[:, 0] + W[:, 1] x_hat: outputs, or their change along a direction of W."""
+    n = x_hat * W[:, 1]
+    n += W[:, 0]
+    return n
+
+
+def gradient(x_hat: Array, g: Array) -> dict[str, Array]:
+    xp = array_namespace(g)
+    return {"W": xp.stack([xp.sum(g, axis=PIXELS), xp.sum(g * x_hat, axis=PIXELS)], axis=1)}

@@ -1,0 +1,115 @@
+"""Dropout: while it is trained, a network does without some of its numbers (Srivastava et al. 2014)."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pwl.backend import Array, array_namespace
+from pwl.errors import InputError
+from pwl.layers.without_parameters import WithoutParameters
+
+LEVELS = 2**16  # of a random number of 16 bits: the rate is one of so many
+DRAWS = 16  # such numbers in one count of Philox's counter
+
+
+@dataclass(frozen=True)
+class Dropout(WithoutParameters):
+    """The identity; while first-order methods train it, each number is 0 with probability `rate`, Eq. (61).
+
+    Those that stay are divided by 1 - rate, so that their mean is what it is without. The rate is rounded to 1/65536.
+
+    Raises InputError for a rate outside [0, 1).
+    """
+
+    rate: float
+    kind: ClassVar[str] = "shape"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.rate, Real) or isinstance(self.rate, bool) or not 0 <= self.rate < 1:
+            raise InputError(f"Dropout's rate must be a number from 0 to less than 1, not {self.rate!r}")
+        object.__setattr__(self, "rate", float(self.rate))
+
+    def training(self, key: tuple[int, ...]) -> DropoutTraining:
+        return DropoutTraining(min(round(self.rate * LEVELS), LEVELS - 1), key)
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return input_shape
+
+    def apply(self, p: dict, b: dict, x: Array) -> Array:
+        return x
+
+    def forward(self, p: dict, b: dict, x: Array) -> tuple[Array, None]:
+        return x, None
+
+    def keep(self, p: dict, b: dict, x: Array) -> None:
+        return None
+
+    def backward(self, p: dict, b: dict, saved: None, g: Array) -> Array:
+        return g
+
+    def tangent(self, p: dict, b: dict, saved: None, d: dict, dx: Array | None) -> Array | None:
+        return dx
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": "Dropout", "rate": self.rate}
+
+
+@dataclass(frozen=True)
+class DropoutTraining(WithoutParameters):
+    """Dropout while it trains: `dropped` of 65536 numbers are 0. key: of the random numbers; first: the block's first pattern.
+
+    Key and place do not take part in comparisons: networks that differ in them alone have the same layout.
+    """
+
+    dropped: int
+    key: tuple[int, ...] = field(compare=False)
+    first: int = field(default=0, compare=False)
+    kind: ClassVar[str] = "shape"
+
+    def at_pattern(self, first: int) -> DropoutTraining:
+        return dataclasses.replace(self, first=first)
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return input_shape
+
+    def apply(self, p: dict, b: dict, x: Array) -> Array:
+        return x * self.keep(p, b, x)
+
+    def forward(self, p: dict, b: dict, x: Array) -> tuple[Array, Array]:
+        mask = self.keep(p, b, x)
+        return x * mask, mask
+
+    def keep(self, p: dict, b: dict, x: Array) -> Array:
+        """The mask, shaped like x: 0, or 1 / (1 - rate)."""
+        xp = array_namespace(x)
+        kept = xp.asarray(drawn(self.key, self.first, tuple(x.shape)) >= self.dropped, device=x.device)
+        mask = xp.astype(kept, x.dtype)
+        mask *= LEVELS / (LEVELS - self.dropped)
+        return mask
+
+    def backward(self, p: dict, b: dict, mask: Array, g: Array) -> Array:
+        g *= mask
+        return g
+
+    def tangent(self, p: dict, b: dict, mask: Array, d: dict, dx: Array | None) -> Array | None:
+        return None if dx is None else dx * mask
+
+
+def drawn(key: tuple[int, ...], first: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Random numbers of 16 bits for patterns first, first + 1, ...: those of a pattern depend on the key and its place alone.
+
+    Philox makes them from a counter: a pattern has its own stretch of it, and any block can make its part.
+    """
+    size = int(np.prod(shape[1:]))
+    counts = -(-size // DRAWS)
+    stream = np.random.Philox(key=np.random.SeedSequence(key).generate_state(2, np.uint64))
+    stream.advance(first * counts)
+    words = np.random.Generator(stream).integers(
+        0, 2**64 - 1, (shape[0], 4 * counts), dtype=np.uint64, endpoint=True
+    )  # every bit is random: the words of the stream themselves
+    return words.view(np.uint16)[:, :size].reshape(shape)

@@ -1,0 +1,43 @@
+"""Factors of batches: gradients and a sampled H_b in one pass, with every row of every parameter a block, Eqs. (28), (29)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pwl.backend import Array, array_namespace, gram
+from pwl.network import HEAD, Network
+from pwl.patterns import Statistic
+from pwl.statistics import layer_of, over_pixels, scores, weighted
+
+
+def gradient_and_blocks(keys: tuple[str, ...], D: Mapping[str, Array], u: Array) -> Statistic:
+    """(scores, G of each key, H_b): negative gradients of E, and J'SJ with a block for each row of each key, in their order.
+
+    D: directions by slot key. u (Nv,): a uniform number in [0, 1) for each pattern, which draws its root of S_p: H_b has
+    one backward pass, is no less than 0, and its mean over u is the exact one. keys: some of the body, and the head's.
+    """
+    body = [key for key in keys if key != HEAD]
+    layers = sorted({layer_of(key) for key in body})
+    blocks = sum(D[key].shape[0] for key in keys)
+
+    def compute(net: Network, x: Array, t: Array, w: Array | None, u: Array) -> tuple[Array, ...]:
+        signals = net.forward(x, layers[0])
+        B, d = net.basis(x, signals.o), weighted(net.loss.d(signals.y, t), w)
+        v = net.loss.drawn_root(signals.y, u)
+        G, r = {HEAD: d.T @ B}, {HEAD: v * (B @ D[HEAD].T)}
+        below, sampled = net.backpropagate(signals.saved, d, layers), net.backpropagate(signals.saved, v, layers)
+        for index in layers:
+            layer, p, b, saved = (
+                net.layers[index],
+                net.layer_parameters[index],
+                net.layer_buffers[index],
+                signals.saved[index],
+            )
+            G |= {f"{index}.{name}": g for name, g in layer.gradient(p, b, saved, below[index]).items()}
+            for name in p:
+                U = layer.tangent(p, b, saved, {name: D[f"{index}.{name}"]}, None)
+                r[f"{index}.{name}"] = over_pixels(sampled[index] * U)
+        H = gram(array_namespace(x).concat([r[key] for key in keys], axis=1), w)
+        return scores(net, signals.y, t, w), *(G[key] for key in keys), H
+
+    return Statistic(compute, floats=2 * blocks, beside=u)

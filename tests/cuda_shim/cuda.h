@@ -1,0 +1,119 @@
+// What the .cu sources need of CUDA, for a C++ compiler: blocks run one after another on the CPU, their threads as fibers that
+// change at barriers. Threads may run in their order or backwards: a kernel without races can't tell the difference.
+
+#pragma once
+
+#include <ucontext.h>
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#define __global__
+#define __device__
+#define __shared__
+#define __launch_bounds__(...)
+#define __align__(n) __attribute__((aligned(n)))
+
+struct Index {
+    unsigned x, y;
+};
+
+static Index threadIdx, blockIdx, blockDim, gridDim;
+using std::min;
+
+constexpr int SHARED = 48 * 1024, MARGIN = 1024;
+alignas(16) unsigned char memory[SHARED + MARGIN];  // every source names its shared memory so
+
+namespace shim {
+
+enum Fault { NONE, ARGUMENTS, BARRIER, SHARED_MEMORY };
+
+constexpr std::size_t STACK = 32 * 1024;
+
+struct Fiber {
+    ucontext_t context;
+    bool done;
+    std::vector<char> stack = std::vector<char>(STACK);
+};
+
+static std::vector<Fiber> fibers;
+static ucontext_t scheduler;
+static std::size_t current;
+static std::function<void()> body;
+
+inline void enter() {
+    body();
+    fibers[current].done = true;
+}
+
+inline void barrier() { swapcontext(&fibers[current].context, &scheduler); }
+
+// One block: all threads to their next barrier, again and again. A barrier that only some reach is a fault.
+inline Fault run_block(bool backwards) {
+    const std::size_t threads = blockDim.x * blockDim.y;
+    if (fibers.size() < threads) fibers.resize(threads);
+    for (std::size_t t = 0; t < threads; ++t) {
+        Fiber& fiber = fibers[t];
+        getcontext(&fiber.context);
+        fiber.context.uc_stack.ss_sp = fiber.stack.data();
+        fiber.context.uc_stack.ss_size = STACK;
+        fiber.context.uc_link = &scheduler;
+        fiber.done = false;
+        makecontext(&fiber.context, enter, 0);
+    }
+    for (std::size_t done = 0; done < threads;) {
+        for (std::size_t turn = 0; turn < threads; ++turn) {
+            current = backwards ? threads - 1 - turn : turn;
+            threadIdx = {unsigned(current % blockDim.x), unsigned(current / blockDim.x)};
+            swapcontext(&scheduler, &fibers[current].context);
+            done += fibers[current].done;
+        }
+        if (done != 0 && done != threads) return BARRIER;
+    }
+    return NONE;
+}
+
+// The size of an argument; of a pointer, 100 and the size of what it points to.
+template <typename A> constexpr int kind() {
+    if constexpr (std::is_pointer_v<A>) return 100 + int(sizeof(std::remove_pointer_t<A>));
+    else return int(sizeof(A));
+}
+
+struct Launch {
+    Index grid, block;
+    int shared;
+    bool backwards;
+    void** arguments;
+    const int* kinds;
+    int count;
+};
+
+template <typename... A, std::size_t... I>
+Fault run(void (*kernel)(A...), const Launch& launch, std::index_sequence<I...>) {
+    if (launch.count != int(sizeof...(A)) || ((launch.kinds[I] != kind<A>()) || ...)) return ARGUMENTS;
+    body = [&] { kernel(*static_cast<std::remove_const_t<A>*>(launch.arguments[I])...); };
+    gridDim = launch.grid;
+    blockDim = launch.block;
+    for (unsigned y = 0; y < gridDim.y; ++y)
+        for (unsigned x = 0; x < gridDim.x; ++x) {
+            blockIdx = {x, y};
+            std::memset(memory, 0xFF, sizeof memory);  // NaN, so that what was never written shows
+            const Fault fault = run_block(launch.backwards);
+            if (fault != NONE) return fault;
+            const auto untouched = [](unsigned char byte) { return byte == 0xFF; };
+            if (!std::all_of(memory + launch.shared, memory + sizeof memory, untouched)) return SHARED_MEMORY;
+        }
+    return NONE;
+}
+
+template <typename... A> Fault run(void (*kernel)(A...), const Launch& launch) {
+    return run(kernel, launch, std::index_sequence_for<A...>());
+}
+
+}  // namespace shim
+
+inline void __syncthreads() { shim::barrier(); }

@@ -1,0 +1,191 @@
+"""A device that is none: as much of CuPy as the GPU engine uses, with kernels compiled as C++ and run on the CPU.
+
+Every launch is checked: arguments against the kernel's signature, memory around arrays and after the shared memory for
+writes beyond the end, barriers that only some threads reach, and results for the order in which threads run.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+import pwl.kernels
+
+COMPILER = shutil.which("g++") or shutil.which("c++")
+OPTIONS = ("-std=c++17", "-O1", "-ffp-contract=off", "-fno-strict-aliasing", "-fsanitize=alignment", "-fPIC", "-shared")
+FAULTS = (
+    "none",
+    "the arguments do not fit the kernel",
+    "a barrier that not all threads reach",
+    "writes beyond the shared memory",
+)
+GUARD, MARK = 64, 0xA5  # bytes around arrays
+MODULES = ("launch_gpu", "lines_gpu", "sums_gpu", "curves_gpu", "pooling_gpu", "convolution_gpu")
+
+
+class Array(np.ndarray):
+    """An array with CuPy's `data.ptr`, and guarded memory around it."""
+
+    memory: np.ndarray | None
+
+    def __array_finalize__(self, source: Any) -> None:
+        self.memory = getattr(source, "memory", None)
+
+    @property
+    def data(self) -> Any:  # type: ignore[override]
+        return SimpleNamespace(ptr=self.ctypes.data)
+
+    def guarded(self) -> bool:
+        return self.memory is None or bool(np.all(self.memory[:GUARD] == MARK) and np.all(self.memory[-GUARD:] == MARK))
+
+
+def empty(shape: Any, dtype: Any = np.float64) -> Array:
+    """An array full of bytes that are NaN as floating-point numbers, at an address that vectors may be moved from."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = np.full(size + 3 * GUARD, MARK, np.uint8)
+    memory = raw[-raw.ctypes.data % GUARD :][: size + 2 * GUARD]
+    memory[GUARD : GUARD + size] = 0xFF
+    made = memory[GUARD : GUARD + size].view(dtype).reshape(shape).view(Array)
+    made.memory = memory
+    return made
+
+
+def array(a: Any) -> Array:
+    made = empty(np.shape(a), np.asarray(a).dtype)
+    made[...] = a
+    return made
+
+
+def zeros(shape: Any, dtype: Any) -> Array:
+    return array(np.zeros(shape, dtype))
+
+
+def ascontiguousarray(a: Array, dtype: Any) -> Array:
+    return a if a.flags.c_contiguous and a.dtype == dtype else array(np.asarray(a, dtype=dtype))
+
+
+def dot(a: Array, b: Array, out: Array | None = None) -> Array:
+    if out is None:
+        out = empty((a.shape[0], b.shape[1]), a.dtype)
+    assert out.flags.c_contiguous and out.dtype == a.dtype == b.dtype
+    out[...] = np.asarray(a) @ np.asarray(b)
+    return out
+
+
+class RawModule:
+    def __init__(self, folder: Path, code: str, options: tuple[str, ...], name_expressions: tuple[str, ...]) -> None:
+        assert "--fmad=false" in options  # what the C++ compiler is told as well
+        self.names = name_expressions
+        kernels = "\n".join(
+            f"        case {i}: return shim::run({name}, *launch);" for i, name in enumerate(self.names)
+        )
+        source = folder / f"{abs(hash(code))}.cpp"
+        source.write_text(
+            f'#include "cuda.h"\n#line 1 "source.cu"\n{code}\n'
+            'extern "C" int run(int kernel, const shim::Launch* launch) {\n'
+            f"    switch (kernel) {{\n{kernels}\n    }}\n    return -1;\n}}\n",
+            encoding="ascii",
+        )
+        target = source.with_suffix(".so")
+        done = subprocess.run(
+            [
+                COMPILER or "",
+                *OPTIONS,
+                "-Wno-unknown-pragmas",
+                f"-I{Path(__file__).parent}",
+                str(source),
+                "-o",
+                str(target),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        self.library = ctypes.CDLL(str(target))
+
+    def get_function(self, name: str) -> Any:
+        number = self.names.index(name)
+
+        def kernel(grid: tuple, block: tuple, arguments: tuple, *, shared_mem: int) -> None:
+            arrays = [a for a in arguments if isinstance(a, Array)]
+            before = [a.copy() for a in arrays]
+            self._run(number, grid, block, arguments, shared_mem, backwards=True)
+            found = [a.copy() for a in arrays]
+            for a, was in zip(arrays, before, strict=True):
+                a[...] = was
+            self._run(number, grid, block, arguments, shared_mem, backwards=False)
+            for a, other in zip(arrays, found, strict=True):
+                assert a.tobytes() == other.tobytes(), f"{name}: the result depends on the order of the threads"
+                assert a.guarded(), f"{name} writes beyond the end of an array"
+
+        return kernel
+
+    def _run(self, number: int, grid: tuple, block: tuple, arguments: tuple, shared: int, backwards: bool) -> None:
+        assert all(isinstance(a, (Array, np.number)) for a in arguments)
+        assert all(a.flags.c_contiguous for a in arguments if isinstance(a, Array))
+        assert block[0] * block[1] <= 256 and grid[1] < 2**16 and min(*grid, *block) > 0 and shared <= 48 * 1024
+        values = [
+            ctypes.c_void_p(a.data.ptr) if isinstance(a, Array) else ctypes.create_string_buffer(a.tobytes(), a.nbytes)
+            for a in arguments
+        ]
+        kinds = [100 + a.itemsize if isinstance(a, Array) else a.nbytes for a in arguments]
+        launch = Launch(
+            (*grid, *block),
+            shared,
+            backwards,
+            (ctypes.c_void_p * len(values))(*(ctypes.addressof(v) for v in values)),
+            (ctypes.c_int * len(kinds))(*kinds),
+            len(kinds),
+        )
+        fault = self.library.run(number, ctypes.byref(launch))
+        assert fault == 0, f"{self.names[number]}: {FAULTS[fault]}"
+
+
+class Launch(ctypes.Structure):
+    _fields_ = (
+        ("grid_and_block", ctypes.c_uint * 4),
+        ("shared", ctypes.c_int),
+        ("backwards", ctypes.c_bool),
+        ("arguments", ctypes.POINTER(ctypes.c_void_p)),
+        ("kinds", ctypes.POINTER(ctypes.c_int)),
+        ("count", ctypes.c_int),
+    )
+
+
+def memoize(for_each_device: bool) -> Any:
+    assert for_each_device
+    return lambda f: importlib.import_module("functools").cache(f)
+
+
+def shim_of_cupy(folder: Path) -> ModuleType:
+    shim = ModuleType("cupy")
+    shim.ndarray = Array  # type: ignore[attr-defined]
+    for f in (memoize, empty, zeros, ascontiguousarray, dot):
+        setattr(shim, f.__name__, f)
+    shim.RawModule = lambda **options: RawModule(folder, **options)  # type: ignore[attr-defined]
+    return shim
+
+
+def engines(folder: Path) -> SimpleNamespace:
+    """The engine's own modules, imported once more with the shim in CuPy's place; the real ones stay as they are."""
+    full = {name: f"pwl.kernels.{name}" for name in MODULES}
+    kept = {name: vars(pwl.kernels)[name] for name in MODULES if name in vars(pwl.kernels)}
+    with mock.patch.dict(sys.modules, {"cupy": shim_of_cupy(folder)}):
+        for name in full.values():
+            sys.modules.pop(name, None)
+        found = {name: importlib.import_module(path) for name, path in full.items()}
+    for name in MODULES:
+        delattr(pwl.kernels, name)
+        if name in kept:
+            setattr(pwl.kernels, name, kept[name])
+    return SimpleNamespace(**found)

@@ -1,0 +1,317 @@
+"""The GPU engine equals the specification: on a GPU, and without one, its kernels compiled as C++ and run on the CPU."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from cuda_shim import device
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_kernels import cases, random_grid, random_nets, scatter_rounding
+
+from pwl import kernels
+from pwl.backend import namespace_named
+from pwl.errors import InputError
+from pwl.kernels import Grid, convolution, pooling, reference, sums
+from pwl.kernels.lines_gpu import lines_of
+from pwl.kernels.window import Window
+
+needs_compiler = pytest.mark.skipif(device.COMPILER is None, reason="no C++ compiler (g++ or c++) was found")
+DTYPES = [np.float32, np.float64]
+
+
+def on_cupy() -> SimpleNamespace:
+    """The GPU engine, and copies to and from the device; skips where there is none."""
+    try:
+        cupy = namespace_named("cuda")
+    except InputError as reason:
+        pytest.skip(str(reason))
+    zero = cupy.zeros((1, 1, 1, 1))
+    return SimpleNamespace(
+        curves_gpu=kernels.engine(zero),
+        pooling_gpu=kernels.pooling_engine(zero),
+        convolution_gpu=kernels.convolution_engine(zero),
+        sums_gpu=kernels.sums_engine(zero),
+        array=cupy.asarray,
+        host=cupy.asnumpy,
+    )
+
+
+def on_shim(folder: Path) -> SimpleNamespace:
+    """The GPU engine's own modules on a device that is none."""
+    if device.COMPILER is None:
+        pytest.skip("no C++ compiler (g++ or c++) was found")
+    return SimpleNamespace(**vars(device.engines(folder)), array=device.array, host=np.asarray)
+
+
+@pytest.fixture(scope="session", params=["shim", pytest.param("device", marks=pytest.mark.gpu)])
+def gpu(request, tmp_path_factory):
+    return on_cupy() if request.param == "device" else on_shim(tmp_path_factory.mktemp("cuda"))
+
+
+@pytest.fixture(autouse=True)
+def _aligned(capfd):
+    """No kernel moves a vector from or to an address that isn't a multiple of its size: the compiler's checks say so."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        yield
+    assert "runtime error" not in capfd.readouterr().err
+
+
+def same(gpu, found, wanted):
+    """Equal bit by bit, but for the signs of zeros; NaN where NaN is wanted."""
+    found = gpu.host(found)
+    assert found.dtype == wanted.dtype
+    np.testing.assert_array_equal(found, wanted)
+
+
+def on_device(gpu, grid: Grid) -> Grid:
+    return grid._replace(ns=gpu.array(grid.ns))
+
+
+def assert_curves(gpu, n, grid, A, c):
+    """Values and slopes are those of the specification, bit by bit; sums to their rounding. n is on the device."""
+    there, ordinates = on_device(gpu, grid), gpu.array(A)
+    o, slope = reference.value_slope(gpu.host(n), grid, A)
+    found_o, found_slope = gpu.curves_gpu.value_slope(n, there, ordinates)
+    same(gpu, found_o, o)
+    same(gpu, found_slope, slope)
+    same(gpu, gpu.curves_gpu.value(n, there, ordinates), o)
+    assert_scatter(gpu, n, grid, c)
+
+
+def assert_scatter(gpu, n, grid, c):
+    found = gpu.host(gpu.curves_gpu.scatter(n, on_device(gpu, grid), gpu.array(c)))
+    again = gpu.host(gpu.curves_gpu.scatter(n, on_device(gpu, grid), gpu.array(c)))
+    assert found.tobytes() == again.tobytes()
+    n = gpu.host(n)
+    wanted = reference.scatter(n, grid, c)
+    assert found.dtype == wanted.dtype
+    assert found.shape == wanted.shape
+    finite = np.isfinite(wanted)
+    np.testing.assert_array_equal(np.where(finite, 0, found), np.where(finite, 0, wanted))
+    usual = np.where(np.isfinite(n), n, grid.ns[:, 0])  # nets that are not finite have no bound on their rounding
+    np.testing.assert_allclose(found[finite], wanted[finite], rtol=0, atol=scatter_rounding(usual, grid, c))
+
+
+def random_case(seed, Nv, units, K, kind, linear, dtype, special=True):
+    rng = np.random.default_rng(seed)
+    grid = random_grid(rng, units, K, kind, linear, dtype)
+    n = random_nets(rng, grid, Nv, special)
+    return n, grid, rng.standard_normal((units, K)).astype(dtype), rng.standard_normal(n.shape).astype(dtype)
+
+
+ENGINES = {
+    "curves_gpu": (reference, ("value", "value_slope", "scatter")),
+    "pooling_gpu": (pooling, ("max_pool", "max_unpool")),
+    "convolution_gpu": (convolution, ("convolve", "weight_gradient", "input_gradient")),
+    "sums_gpu": (sums, ("column_sums", "column_products")),
+}
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_engines_have_the_same_signatures(gpu, name):
+    specification, functions = ENGINES[name]
+    for f in functions:
+        assert inspect.signature(getattr(vars(gpu)[name], f)) == inspect.signature(getattr(specification, f))
+
+
+def test_the_arrays_choose_the_engine(monkeypatch):
+    monkeypatch.setattr(kernels, "is_cupy_array", lambda a: a == "CuPy's")
+    monkeypatch.setattr(kernels.importlib, "import_module", lambda name: name)
+    choices = (kernels.engine, kernels.pooling_engine, kernels.convolution_engine, kernels.sums_engine)
+    assert [choose("CuPy's") for choose in choices] == [f"pwl.kernels.{name}" for name in ENGINES]
+    assert kernels.engine(np.zeros(1)) is not kernels.engine("another library's")
+
+
+# ---- curves
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=cases())
+def test_curves_equal_the_specification(gpu, case):
+    n, *others = case
+    assert_curves(gpu, gpu.array(n), *others)
+
+
+SHAPES = [
+    (1, 1),
+    (7, 1),
+    (128, 1),
+    (3000, 1),
+    (5, 3),
+    (8, 3),
+    (9, 10),
+    (64, 16),
+    (2, 33),
+    (3, 100),
+    (2, 130),
+    (3, 132),
+    (2, 257),
+]
+
+
+@pytest.mark.parametrize("kind", ["uniform per unit", "general per unit"])
+@pytest.mark.parametrize("linear", [True, False])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_curves_of_many_shapes(gpu, shape, dtype, linear, kind):
+    """One row, one unit, rows and units that vectors and tiles don't divide, several tiles, NaN and infinite nets."""
+    n, *others = random_case(0, *shape, 25, kind, linear, dtype)
+    assert_curves(gpu, gpu.array(n), *others)
+
+
+@pytest.mark.parametrize("kind", ["uniform", "general"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("K", [2, 3, 60, 130, 200, 700])
+def test_curves_of_few_and_many_hinges(gpu, K, dtype, kind):
+    """Narrower vectors and fewer threads where tables and bins are large, and the specification where none fits."""
+    n, *others = random_case(K, 40, 12, K, kind, False, dtype)
+    assert_curves(gpu, gpu.array(n), *others)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_nets_at_any_address_and_in_any_order(gpu, dtype):
+    n, grid, A, c = random_case(1, 33, 8, 7, "uniform per unit", True, dtype, special=False)
+    aside = gpu.array(np.zeros(n.size + 1, dtype))[1:].reshape(n.shape)
+    aside[...] = gpu.array(n)
+    assert aside.data.ptr % 16 != 0
+    assert_curves(gpu, aside, grid, A, c)
+    turned = gpu.array(np.ascontiguousarray(n.T)).T
+    assert not turned.flags.c_contiguous
+    assert_curves(gpu, turned, grid, A, c)
+
+
+def test_hinges_of_another_type_are_converted(gpu):
+    n, grid, A, _ = random_case(2, 9, 4, 5, "general", False, np.float32)
+    double = Grid(grid.ns.astype(np.float64), False, False)
+    found = gpu.curves_gpu.value(gpu.array(n), on_device(gpu, double), gpu.array(A.astype(np.float64)))
+    same(gpu, found, reference.value(n, grid, A))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("units", [1, 3])
+def test_all_nets_in_one_segment(gpu, dtype, units):
+    """What would fight over two addresses is summed without a fight, and more exactly than one after another."""
+    rng = np.random.default_rng(3)
+    grid = random_grid(rng, units, 25, "uniform", False, dtype)
+    n = (grid.ns[:, 12] + 0.4 * (grid.ns[:, 13] - grid.ns[:, 12]) + np.zeros((60_000 // units, 1))).astype(dtype)
+    c = rng.uniform(0, 1, n.shape).astype(dtype)
+    found = gpu.host(gpu.curves_gpu.scatter(gpu.array(n), on_device(gpu, grid), gpu.array(c)))
+    exact = reference.scatter(n.astype(np.float64), grid._replace(ns=grid.ns.astype(np.float64)), c.astype(np.float64))
+    assert np.all((found != 0) == (exact != 0))
+    np.testing.assert_allclose(found, exact, rtol=125 * np.finfo(dtype).eps)  # 25 of them for the position's rounding
+
+
+@settings(max_examples=300, deadline=None)
+@given(rows=st.integers(0, 5000), units=st.integers(1, 5000), vector=st.sampled_from([1, 2, 4]))
+def test_lines_hold_all_columns(rows, units, vector):
+    lines = lines_of(rows, units, vector)
+    assert 1 <= lines.lanes <= 32
+    assert lines.width % lines.vector == 0
+    assert lines.width % units == 0  # whole rows
+    assert lines.tiles == 1 or lines.width == units  # several rows only where they fit one tile
+    assert (lines.tiles - 1) * lines.lanes * lines.vector < lines.width <= lines.tiles * lines.lanes * lines.vector
+    assert lines.number * lines.width >= rows * units
+
+
+# ---- pooling
+
+
+WINDOWS = {
+    "2": Window((2, 2), (2, 2), ((0, 0), (0, 0)), (1, 1)),
+    "overlapping": Window((3, 2), (2, 1), ((0, 0), (0, 0)), (1, 1)),
+    "with gaps": Window((2, 1), (3, 2), ((0, 0), (0, 0)), (1, 1)),
+    "wide": Window((17, 18), (1, 2), ((0, 0), (0, 0)), (1, 1)),  # more places than a byte counts
+}
+
+
+def whole_numbers(rng: np.random.Generator, shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    """Few different numbers, so that many are equal and sums are exact in any order."""
+    return rng.integers(-3, 4, shape).astype(dtype)
+
+
+@pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [(0, 18, 19, 2), (1, 18, 19, 1), (2, 19, 21, 5), (1, 20, 18, 130)], ids=str)
+def test_pooling_equals_the_specification(gpu, size, dtype, window):
+    rng = np.random.default_rng(4)
+    x = whole_numbers(rng, size, dtype)
+    x[rng.random(size) < 0.02] = np.nan
+    best, place = gpu.pooling_gpu.max_pool(gpu.array(x), window)
+    wanted_best, wanted_place = pooling.max_pool(x, window)
+    same(gpu, best, wanted_best)
+    same(gpu, place, wanted_place)
+    g = whole_numbers(rng, best.shape, dtype)
+    found = gpu.pooling_gpu.max_unpool(gpu.array(g), place, window, size)
+    same(gpu, found, pooling.max_unpool(g, wanted_place, window, size))
+
+
+# ---- convolution
+
+
+CONVOLUTIONS = {
+    "1": Window((1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1)),
+    "same": Window((3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1)),
+    "uneven": Window((4, 2), (1, 1), ((1, 2), (0, 1)), (1, 1)),
+    "strides": Window((3, 2), (2, 3), ((1, 1), (0, 2)), (1, 1)),
+    "dilated": Window((3, 2), (1, 2), ((2, 2), (0, 3)), (2, 3)),
+    "gaps": Window((1, 2), (3, 4), ((0, 0), (1, 1)), (1, 1)),
+}
+
+
+@pytest.mark.parametrize("patch_bytes", [2**27, 3000], ids=["at once", "in parts"])
+@pytest.mark.parametrize("window", CONVOLUTIONS.values(), ids=CONVOLUTIONS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [(3, 7, 8, 3), (2, 9, 7, 4), (1, 5, 6, 1), (2, 5, 6, 8)], ids=str)
+def test_convolution_equals_the_specification(gpu, size, dtype, window, patch_bytes, monkeypatch):
+    """Small whole numbers: products and sums are exact, so that results are equal."""
+    monkeypatch.setattr(gpu.convolution_gpu, "PATCH_BYTES", patch_bytes)
+    rng = np.random.default_rng(5)
+    x, W = whole_numbers(rng, size, dtype), whole_numbers(rng, (5, *window.size, size[3]), dtype)
+    wanted = convolution.convolve(x, W, window)
+    g = whole_numbers(rng, wanted.shape, dtype)
+    images, weights, signals = map(gpu.array, (x, W, g))
+    same(gpu, gpu.convolution_gpu.convolve(images, weights, window), wanted)
+    G = gpu.convolution_gpu.weight_gradient(images, signals, window)
+    same(gpu, G, convolution.weight_gradient(x, g, window))
+    dx = gpu.convolution_gpu.input_gradient(signals, weights, window, *size[1:3])
+    same(gpu, dx, convolution.input_gradient(g, W, window, *size[1:3]))
+
+
+# ---- sums
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [*SHAPES, (0, 3), (70_000, 1), (9, 5, 6, 7), (2, 3, 3, 64)], ids=str)
+def test_sums_down_the_columns(gpu, shape, dtype):
+    rng = np.random.default_rng(6)
+    a, b = whole_numbers(rng, shape, dtype), whole_numbers(rng, shape, dtype)
+    there, other = gpu.array(a), gpu.array(b)
+    same(gpu, gpu.sums_gpu.column_sums(there), sums.column_sums(a))
+    same(gpu, gpu.sums_gpu.column_products(there, other), sums.column_products(a, b))
+
+
+# ---- the shim itself: its checks can fail
+
+
+FAULTY = {
+    "order of the threads": "a[0] = threadIdx.x;",
+    "beyond the end": "a[blockDim.x + threadIdx.x] = 1;",
+    "not all threads reach": "if (threadIdx.x == 0) __syncthreads();",
+    "beyond the shared memory": "extern __shared__ unsigned char memory[]; memory[16] = 1;",
+    "do not fit": None,
+}
+
+
+@needs_compiler
+@pytest.mark.parametrize("message", FAULTY)
+def test_the_shim_sees_faults(message, tmp_path):
+    body, argument = FAULTY[message] or "", np.int64(0) if FAULTY[message] is None else np.int32(0)
+    code = f"template <typename Real> __global__ void faulty(Real* a, int) {{ {body} }}"
+    kernel = device.RawModule(tmp_path, code, ("--fmad=false",), ("faulty<float>",)).get_function("faulty<float>")
+    with pytest.raises(AssertionError, match=message):
+        kernel((1, 1), (4, 1), (device.zeros(4, np.float32), argument), shared_mem=16)

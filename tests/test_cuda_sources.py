@@ -1,0 +1,79 @@
+"""The CUDA sources compile for real devices: by nvcc, and by NVRTC, which CuPy uses. No device is needed for that."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from cuda_shim import device
+
+import pwl.kernels
+
+SOURCES = ("curves", "pooling", "convolution", "sums")
+ARCHITECTURES = ("sm_80", "sm_90")
+NVCC = shutil.which("nvcc")
+
+
+@pytest.fixture(scope="module")
+def gpu(tmp_path_factory):
+    return device.engines(tmp_path_factory.mktemp("cuda"))
+
+
+def code(source: str) -> str:
+    return (Path(pwl.kernels.__file__).parent / "cuda" / f"{source}.cu").read_text(encoding="ascii")
+
+
+def instances(gpu, source: str) -> tuple[str, ...]:
+    return getattr(gpu, f"{source}_gpu").INSTANCES
+
+
+def nvrtc_libraries() -> list[str]:
+    """NVRTC's libraries out of its wheel, first the one that the other looks for; none where it is not installed."""
+    spec = importlib.util.find_spec("nvidia")
+    places = [] if spec is None else list(spec.submodule_search_locations or [])
+    found = [f for place in places for f in sorted(Path(place).rglob("libnvrtc-builtins.so.*"))]
+    return [str(found[0]), *map(str, found[0].parent.glob("libnvrtc.so.*"))] if found else []
+
+
+def test_every_source_has_an_engine():
+    assert {f.stem for f in (Path(pwl.kernels.__file__).parent / "cuda").iterdir()} == set(SOURCES)
+
+
+@pytest.mark.skipif(NVCC is None, reason="nvcc was not found")
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("source", SOURCES)
+def test_nvcc_compiles(gpu, source, architecture, tmp_path):
+    kernels = ", ".join(f"(void*){name}" for name in instances(gpu, source))
+    (tmp_path / "source.cu").write_text(f"{code(source)}\nvoid* kernels[] = {{{kernels}}};\n", encoding="ascii")
+    options = [*gpu.launch_gpu.OPTIONS, f"-arch={architecture}", "-cubin", "-Werror", "all-warnings"]
+    command = [str(NVCC), *options, "source.cu", "-o", "source.cubin"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "source.cubin").stat().st_size > 0
+
+
+@pytest.mark.skipif(not nvrtc_libraries(), reason="NVRTC's wheel (nvidia-cuda-nvrtc) is not installed")
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("source", SOURCES)
+def test_nvrtc_compiles(gpu, source, architecture):
+    nvrtc, program = [ctypes.CDLL(path) for path in nvrtc_libraries()][-1], ctypes.c_void_p()
+    text = code(source).encode("ascii")
+    assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, b"source.cu", 0, None, None) == 0
+    for name in instances(gpu, source):
+        assert nvrtc.nvrtcAddNameExpression(program, name.encode("ascii")) == 0
+    options = [option.encode("ascii") for option in (*gpu.launch_gpu.OPTIONS, f"--gpu-architecture={architecture}")]
+    failed = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
+    size = ctypes.c_size_t()
+    nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
+    log = ctypes.create_string_buffer(size.value)
+    nvrtc.nvrtcGetProgramLog(program, log)
+    assert not failed, log.value.decode()
+    for name in instances(gpu, source):
+        lowered = ctypes.c_char_p()
+        assert nvrtc.nvrtcGetLoweredName(program, name.encode("ascii"), ctypes.byref(lowered)) == 0
+        assert lowered.value
+    nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
