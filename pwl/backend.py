@@ -15,14 +15,20 @@ __all__ = [
     "Array",
     "array_namespace",
     "as_array",
+    "at_rows",
+    "beside",
     "gram",
     "host",
     "is_cupy_array",
     "is_numpy_array",
+    "is_out_of_memory",
     "like",
     "namespace_named",
+    "on_cores",
     "transposed",
 ]
+
+NARROW = (np.uint8, np.float32)  # of these the bytes are moved as they are, and become wider where they are wanted
 
 
 def as_array(a: Any, name: str) -> Array:
@@ -49,9 +55,37 @@ def like(a: Array, reference: Array) -> Array:
     if is_numpy_array(reference):
         return np.asarray(host(a), dtype=reference.dtype)
     xp = array_namespace(reference)
+    if type(a) is not type(reference) and host(a).dtype not in NARROW:
+        return xp.asarray(host(a), dtype=reference.dtype, device=reference.device)
+    return xp.astype(beside(a, reference), reference.dtype, copy=False)
+
+
+def beside(a: Array, reference: Array) -> Array:
+    """Array `a` with the namespace and device of `reference`, of its own dtype."""
     if type(a) is type(reference) and a.device == reference.device:  # no way round by the host
-        return xp.astype(a, reference.dtype, copy=False)
-    return xp.asarray(host(a), dtype=reference.dtype, device=reference.device)
+        return a
+    return array_namespace(reference).asarray(host(a), device=reference.device)
+
+
+def at_rows(a: Array, rows: np.ndarray) -> Array:
+    """a[rows] for whole numbers `rows` on the host: where `a` is elsewhere, they alone are moved."""
+    if is_numpy_array(a) or not isinstance(rows, np.ndarray):
+        return a[rows]
+    xp = array_namespace(a)
+    return xp.take(a, xp.asarray(rows, device=a.device), axis=0)
+
+
+def on_cores(a: Array) -> bool:
+    """Whether this machine's cores work on arrays like `a`: blocks of patterns then run side by side, each in a core's cache.
+
+    A GPU takes one block after another, as large ones as its memory allows.
+    """
+    return is_numpy_array(a)
+
+
+def is_out_of_memory(failure: Exception) -> bool:
+    """Whether it says that a device's memory does not suffice: CuPy's own exception, told by name, as CuPy need not be there."""
+    return type(failure).__name__ == "OutOfMemoryError"
 
 
 def gram(a: Array, w: Array | None = None) -> Array:
@@ -65,11 +99,16 @@ def transposed(a: Array) -> Array:
 
 
 def namespace_named(device: str) -> Any:
-    """NumPy for "cpu", CuPy for "cuda"; InputError where there is no such device, or it does not work."""
+    """NumPy for "cpu", CuPy for "cuda", for "auto" CuPy where it works; InputError where "cuda" was asked for and does not."""
     if device == "cpu":
         return np
+    if device == "auto":
+        try:
+            return namespace_named("cuda")
+        except InputError:
+            return np
     if device != "cuda":
-        raise InputError(f'unknown device {device!r}: use "cpu" or "cuda"')
+        raise InputError(f'unknown device {device!r}: use "cpu", "cuda" or "auto"')
     try:
         import cupy
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from pwl.backend import Array, array_namespace, host
+from pwl.backend import Array, array_namespace
 from pwl.network import Network
 from pwl.ols import OLS
 from pwl.patterns import Patterns
@@ -82,4 +82,4 @@ def guarded(
 
 def norm(parts: Mapping[str, Array]) -> float:
     """Euclidean length of a direction given by slot key."""
-    return float(sum(float((host(part) ** 2).sum()) for part in parts.values())) ** 0.5
+    return sum(float(array_namespace(part).sum(part * part)) for part in parts.values()) ** 0.5

@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 
 from pwl.augmentation import Augmentation, Key
-from pwl.backend import Array, array_namespace, as_array, host, is_numpy_array, like
+from pwl.backend import (
+    Array,
+    array_namespace,
+    as_array,
+    beside,
+    host,
+    is_numpy_array,
+    is_out_of_memory,
+    like,
+    on_cores,
+)
 from pwl.comm import Communicator, Serial
 from pwl.data.rows import Rows
 from pwl.errors import InputError
@@ -22,6 +32,8 @@ BLOCK_BYTES = 256 * 2**20  # work arrays of all blocks at once
 CACHE_BYTES = 24 * 2**20  # work arrays of one block: larger ones leave the cache, smaller ones cost more calls
 RUNS = 64  # runs of blocks that threads share out among themselves
 SHARES = 8  # of the bound, one for a block: several are under way, whatever the number of threads
+DEVICE_BYTES = 2 * 2**30  # work arrays of the one block that a GPU is at: large enough to fill it
+READERS = 2  # threads that read the next blocks for a GPU
 
 
 @dataclass(frozen=True)
@@ -73,10 +85,13 @@ class Patterns:
     x: (Nv, N) or (Nv, height, width, channels); t: (Nv, M) real targets, (Nv,) for one output, or (Nv,) integer labels.
     weights: (Nv,) not negative; an integer weight w counts a pattern w times. None: all 1.
     preparation: applied to every block as it is read, so that raw data on disk need no prepared copy.
-    block_bytes: bound on the work arrays of a reduction, in bytes. Blocks do not depend on the number of threads.
+    block_bytes: bound on the work arrays of a reduction, in bytes; None: 256 MiB, or 2 GiB of a GPU's memory. Blocks do not
+        depend on the number of threads.
     comm: the ranks that share the patterns, each holding its own.
 
-    Memory-mapped arrays are read block by block and never copied whole. The arrays are not changed and not copied.
+    Memory-mapped arrays are read block by block and never copied whole. The arrays are not changed and not copied. For a
+    network on a GPU, arrays that are there already stay there, and blocks of others are read, prepared and moved there by
+    threads of their own while it works on those before.
     Raises InputError for lengths that differ, no patterns, or weights that are negative or all zero.
     """
 
@@ -87,11 +102,12 @@ class Patterns:
         weights: Any = None,
         *,
         preparation: Any = None,
-        block_bytes: int = BLOCK_BYTES,
+        block_bytes: int | None = None,
         comm: Communicator | None = None,
     ) -> None:
         self.x, self.t = as_array(x, "inputs x"), as_array(t, "targets t")
-        self.preparation, self.block_bytes, self.comm = preparation, _checked_bytes(block_bytes), comm or Serial()
+        self.preparation, self.comm = preparation, comm or Serial()
+        self.block_bytes = None if block_bytes is None else _checked_bytes(block_bytes)
         if self.x.ndim < 2:
             raise InputError(
                 f"inputs of shape (patterns, inputs) were wanted, but {tuple(self.x.shape)} came: use x[:, None] for one input"
@@ -107,6 +123,8 @@ class Patterns:
         if self.x.shape[0] == 0:
             raise InputError("no patterns came: at least two are needed to train")
         self.weights = None if weights is None else _checked_weights(weights, self.x.shape[0])
+        # read block by block where they are; the host's copy serves sums and choices
+        self._given_weights = self.weights if weights is None else as_array(weights, "weights")
         self._read = [0]  # patterns read by reductions; shared with parts taken from these patterns
         self.augmentation: Augmentation | None = None
         self._change: Callable[[np.ndarray, int], np.ndarray] | None = (
@@ -190,10 +208,16 @@ class Patterns:
         return part
 
     def block_rows(self, net: Network, floats: int = 0) -> int:
-        """Patterns in a block, so that the work arrays stay within the bound and, where they can, in the cache."""
-        row_bytes = array_namespace(net.theta).finfo(net.theta.dtype).bits // 8 * (net.floats_per_pattern + floats)
-        rows = max(1, min(self.block_bytes // SHARES // row_bytes, max(CACHE_BYTES // row_bytes, 128)))
+        """Patterns in a block, so that the work arrays stay within the bound and, on the CPU, where they can, in the cache."""
+        row_bytes = self._row_bytes(net, floats)
+        if on_cores(net.theta):
+            rows = min((self.block_bytes or BLOCK_BYTES) // SHARES // row_bytes, max(CACHE_BYTES // row_bytes, 128))
+        else:
+            rows = (self.block_bytes or DEVICE_BYTES) // row_bytes
         return max(1, rows // net.group) * net.group
+
+    def _row_bytes(self, net: Network, floats: int) -> int:
+        return array_namespace(net.theta).finfo(net.theta.dtype).bits // 8 * (net.floats_per_pattern + floats)
 
     def block(self, net: Network, first: int, last: int) -> tuple[Array, Array, Array | None]:
         """Patterns first..last-1 as arrays of the network's kind: x and real targets in its dtype, labels as they are."""
@@ -205,9 +229,10 @@ class Patterns:
         if not net.loss.classes:
             t = like(t, net.theta)
             t = t[:, None] if t.ndim == 1 else t
-        elif type(t) is not type(net.theta):
-            t = array_namespace(net.theta).asarray(t)
-        return like(x, net.theta), t, None if self.weights is None else like(self.weights[first:last], net.theta)
+        else:
+            t = beside(t, net.theta)
+        w = None if self._given_weights is None else like(self._given_weights[first:last], net.theta)
+        return like(x, net.theta), t, w
 
     def reduce(self, statistic: Statistic, net: Network) -> tuple[Array, ...]:
         """The statistic over all patterns of all ranks: sums divided by the sum of the weights, min, max, or R factors."""
@@ -215,10 +240,13 @@ class Patterns:
         fold = COMBINE[statistic.combine]
         rows = self.block_rows(net, statistic.floats)
 
-        def compute(first: int) -> tuple[Array, ...]:
+        def read(first: int) -> tuple[Any, ...]:
             last = min(first + rows, len(self))
-            beside = () if statistic.beside is None else (statistic.beside[first:last],)
-            values = statistic.compute(net.at_pattern(first), *self.block(net, first, last), *beside)
+            own = () if statistic.beside is None else (statistic.beside[first:last],)
+            return first, *self.block(net, first, last), *own
+
+        def compute(first: int, *block: Any) -> tuple[Array, ...]:
+            values = statistic.compute(net.at_pattern(first), *block)
             return tuple(map(_triangle, values)) if statistic.combine == "qr" else values
 
         def fold_all(parts: Iterable[Sequence[Array]]) -> list[Array]:
@@ -227,10 +255,19 @@ class Patterns:
                 total = [fold(a, b) for a, b in zip(total, values, strict=True)] if total else list(values)
             return total
 
-        # A thread takes runs of blocks, not single ones: handing over each block would cost as much as some take.
         starts = range(0, len(self), rows)
-        runs = [starts[a:b] for a, b in _runs(len(starts))]
-        total = fold_all(ordered_map(lambda run: fold_all(map(compute, run)), runs, len(runs)))
+        if on_cores(net.theta):
+            # A thread takes runs of blocks, not single ones: handing over each block would cost as much as some take.
+            runs = [starts[a:b] for a, b in _runs(len(starts))]
+            total = fold_all(ordered_map(lambda run: fold_all(compute(*read(at)) for at in run), runs, len(runs)))
+        else:
+            try:
+                total = fold_all(compute(*block) for block in ordered_map(read, starts, min(READERS, len(starts))))
+            except Exception as failure:
+                if not is_out_of_memory(failure):
+                    raise
+                count = min(rows, len(self))
+                raise InputError(_too_large(failure, count, count * self._row_bytes(net, statistic.floats))) from None
         ranks = self.comm.allgather([np.asarray(self._own_weight()), *total])
         weight = sum(float(rank[0]) for rank in ranks)
         total = fold_all(rank[1:] for rank in ranks)
@@ -267,6 +304,13 @@ def _runs(blocks: int) -> Iterator[tuple[int, int]]:
     count = min(blocks, RUNS)
     for run in range(count):
         yield blocks * run // count, blocks * (run + 1) // count
+
+
+def _too_large(failure: Exception, patterns: int, needed: int) -> str:
+    return (
+        f"the GPU's memory does not suffice ({failure}): a block of {patterns} patterns takes about {needed} bytes. Try "
+        f"batch_size={max(1, patterns // 2)}, or pwl.Patterns(x, t, block_bytes={max(1, needed // 2)})"
+    )
 
 
 def host_or_device(a: Any) -> Any:

@@ -57,7 +57,7 @@ def test_a_working_device_is_taken(monkeypatch):
 
 
 def test_an_unknown_device_is_named():
-    with pytest.raises(InputError, match='unknown device \'tpu\': use "cpu" or "cuda"'):
+    with pytest.raises(InputError, match='unknown device \'tpu\': use "cpu", "cuda" or "auto"'):
         random_network("tanh").to("tpu")
 
 

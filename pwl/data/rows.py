@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from pwl.backend import at_rows
+
 
 class Rows:
-    """The given rows of `array`; slices of it are copied into memory, the whole never is.
+    """The given rows of `array`; slices of it are copied, to where the array is, the whole never is.
 
     rows: indices (n,) into `array`, or into another Rows.
     """
@@ -36,5 +38,5 @@ class Rows:
 
     def __getitem__(self, key: Any) -> Any:
         first, *rest = key if isinstance(key, tuple) else (key,)
-        found = self.array[self.rows[first]]
+        found = at_rows(self.array, self.rows[first])
         return found[(slice(None), *rest)] if rest else found

@@ -11,6 +11,7 @@ import numpy as np
 
 from pwl.backend import Array, array_namespace
 from pwl.errors import InputError
+from pwl.kernels import sums_engine
 from pwl.layers.image import image_shape
 
 PIXELS = (0, 1, 2)  # the axes of patterns and places: a channel's numbers
@@ -203,5 +204,5 @@ def along(W: Array, x_hat: Array) -> Array:
 
 
 def gradient(x_hat: Array, g: Array) -> dict[str, Array]:
-    xp = array_namespace(g)
-    return {"W": xp.stack([xp.sum(g, axis=PIXELS), xp.sum(g * x_hat, axis=PIXELS)], axis=1)}
+    sums = sums_engine(g)
+    return {"W": array_namespace(g).stack([sums.column_sums(g), sums.column_products(g, x_hat)], axis=1)}

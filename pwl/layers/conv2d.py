@@ -10,7 +10,7 @@ import numpy as np
 
 from pwl.backend import Array, array_namespace
 from pwl.errors import InputError
-from pwl.kernels import convolution_engine
+from pwl.kernels import convolution_engine, sums_engine
 from pwl.kernels.convolution import patches
 from pwl.kernels.window import Window, padded, pair
 from pwl.layers.image import image_shape
@@ -103,7 +103,7 @@ class Conv2d:
 
         G = self._by_groups(part, x, g, self.kernel(p["W"], x.shape[3]), axis=0)
         G = xp.reshape(G, (self.filters, -1))
-        return {"W": xp.concat([xp.sum(g, axis=(0, 1, 2))[:, None], G], axis=1) if self.bias else G}
+        return {"W": xp.concat([sums_engine(g).column_sums(g)[:, None], G], axis=1) if self.bias else G}
 
     def columns(self, p: dict, b: dict, x: Array, g: Array) -> dict[str, Array]:
         """Each pattern's own share of the gradient: W (filters, inputs, Nv)."""

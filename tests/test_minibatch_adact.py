@@ -1,0 +1,274 @@
+"""AdAct on minibatches: sampled curvature without bias, what a new batch says of the last step, and runs of whole nets."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import array_api_strict
+import numpy as np
+import pytest
+from helpers import LOSSES, curve, problem, random_direction, random_network
+from test_factors import brute_force
+from toys import curves, spirals, waves
+
+import pwl
+from pwl.algorithms.minibatch_adact import along_rows, times_rows
+from pwl.algorithms.whole import trained
+from pwl.backend import host
+from pwl.layers import BatchNorm2d, Conv2d, Dense, Dropout, Flatten, MaxPool2d
+from pwl.losses import LOSSES as LOSS_OBJECTS
+from pwl.losses import softmax
+from pwl.network import HEAD
+from pwl.patterns import Patterns
+from pwl.sampled import gradient_and_blocks
+from pwl.statistics import gradient
+
+METHOD = pwl.MinibatchAdAct()
+
+
+def images(Nv=60, seed=0, dtype=np.float64):
+    """Blobs in one of three corners, noisy."""
+    rng = np.random.default_rng(seed)
+    x, t = rng.normal(size=(Nv, 8, 8, 1)), np.arange(Nv) % 3
+    for p, label in enumerate(t):
+        x[p, 4 * (label // 2) : 4 * (label // 2) + 4, 4 * (label % 2) : 4 * (label % 2) + 4] += 1
+    return x.astype(dtype), t
+
+
+def small_cnn(*between, dtype=np.float64, seed=1):
+    layers = [
+        Conv2d(4, 3, padding="same"),
+        *between,
+        pwl.PiecewiseLinear("relu", 7, span=(-3, 3)),
+        MaxPool2d(2),
+        Flatten(),
+    ]
+    return pwl.Network.from_layers([*layers, Dense(6), "tanh", Dense(3)], (8, 8, 1), seed=seed, dtype=dtype)
+
+
+# ---- the vector drawn for a pattern
+
+
+def test_the_root_of_cross_entropy_has_the_curvature_as_its_mean():
+    """u takes its 20,000 evenly spaced values: the mean of v v' is off by what the steps of u leave."""
+    y, loss, count = np.array([0.3, -1.0, 2.0]), LOSS_OBJECTS["cross_entropy"], 20_000
+    u = (np.arange(count) + 0.5) / count
+    v = loss.drawn_root(np.tile(y, (count, 1)), u)
+    pi = np.exp(y) / np.exp(y).sum()
+    np.testing.assert_allclose(v.T @ v / count, np.diag(pi) - np.outer(pi, pi), atol=3 / count)
+    labels = np.argmax(v + pi, axis=1)  # 0, then 1, then 2, each over a share of u as wide as its probability
+    np.testing.assert_array_equal(labels, np.searchsorted(np.cumsum(pi), u, side="right"))
+
+
+def test_the_root_of_the_squared_error_has_twice_the_identity_as_its_mean():
+    v = LOSS_OBJECTS["squared_error"].drawn_root(np.zeros((9, 3)), (np.arange(9) + 0.5) / 9)
+    np.testing.assert_allclose(v.T @ v / 9, 2 * np.eye(3), atol=1e-14)
+
+
+def test_a_number_that_rounds_up_to_one_draws_the_last():
+    y, u = np.zeros((1, 4), np.float32), np.array([np.nextafter(np.float32(1), np.float32(0))])
+    for loss in LOSS_OBJECTS.values():
+        assert np.argmax(loss.drawn_root(y, u)) == 3
+
+
+# ---- the blocks
+
+
+def exact(net, x, D):
+    """H_b with M products a pattern: J from tangents block by block, S_p written out."""
+    signals = net.forward(x)
+    columns = []
+    for key, d in D.items():
+        for row in range(d.shape[0]):
+            only = np.zeros_like(d)
+            only[row] = d[row]
+            body = {} if key == HEAD else {key: only}
+            dy = net.tangent(signals.saved, body) if body else net.basis(x, signals.o) @ only.T
+            columns.append(dy)
+    J, pi = np.stack(columns, axis=2), softmax(signals.y)
+    S = pi[:, :, None] * np.eye(pi.shape[1]) - pi[:, :, None] * pi[:, None, :]
+    return np.einsum("pib,pij,pjc->bc", J, S, J) / len(x)
+
+
+def test_sampled_blocks_of_a_small_cnn_are_unbiased_within_three_standard_errors():
+    net, (x, t), rng = small_cnn(), images(), np.random.default_rng(3)
+    keys, patterns = trained(net, True), Patterns(x, t)
+    D = random_direction(net, keys, rng)
+    draws = np.stack([patterns.reduce(gradient_and_blocks(keys, D, rng.random(60)), net)[-1] for _ in range(400)])
+    wanted = exact(net, x, D)
+    tests = [np.ones(len(wanted)), *rng.standard_normal((4, len(wanted)))]
+    for z in tests:  # curvatures along five directions of the factors
+        found = np.einsum("b,kbc,c->k", z, draws, z)
+        assert abs(found.mean() - z @ wanted @ z) <= 3 * found.std(ddof=1) / 20
+        assert found.std() > 0.01 * found.mean()
+    off = np.abs(draws.mean(axis=0) - wanted) / (draws.std(axis=0, ddof=1) / 20 + 1e-15)
+    assert np.mean(off > 3) < 0.02  # of all elements: 0.3 % are expected there
+
+
+@pytest.mark.parametrize("weights", [False, True])
+def test_with_one_output_the_sampled_blocks_are_the_brute_force_ones(weights):
+    net = random_network(curve("linear"), (3, 4), outputs=1)
+    patterns = problem(net, weights=weights, margin=2e-4)
+    D = random_direction(net, ("0.W", "1.A", "2.W", "3.A"), np.random.default_rng(5))
+    u = np.random.default_rng(0).random(len(patterns))
+    H = patterns.reduce(gradient_and_blocks((*D, HEAD), D | {HEAD: np.zeros_like(net.W_o)}, u), net)[-1]
+    wanted, _ = brute_force(net, patterns, D)
+    np.testing.assert_allclose(H[:-1, :-1], wanted, atol=1e-7 * np.abs(wanted).max())
+    assert not H[-1].any()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_gradient_of_the_same_pass_is_the_gradient(loss):
+    net = random_network(curve("linear"), (3, 4), loss=loss)
+    patterns, keys = problem(net, weights=True), trained(net, True)
+    D = random_direction(net, keys, np.random.default_rng(5))
+    statistic = gradient_and_blocks(keys, D, np.random.default_rng(0).random(len(patterns)))
+    found, wanted = patterns.reduce(statistic, net), patterns.reduce(gradient(keys), net)
+    for a, b in zip(found[:-1], wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+
+
+def test_blocks_of_patterns_see_their_own_draws():
+    net, (x, t), rng = small_cnn(), images(), np.random.default_rng(3)
+    keys, u = trained(net, True), rng.random(60)
+    D = random_direction(net, keys, rng)
+    whole, few = (Patterns(x, t, block_bytes=size) for size in (2**30, 2**17))
+    assert few.block_rows(net) < 60 <= whole.block_rows(net)
+    a, b = (patterns.reduce(gradient_and_blocks(keys, D, u), net)[-1] for patterns in (whole, few))
+    np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-14)
+
+
+# ---- steps
+
+
+def stepped(net, patterns, count, method=METHOD):
+    state, nets = method.init(net, patterns, 7), [net]
+    for _ in range(count):
+        net, state, info = method.step(net, patterns, state)
+        nets.append(net)
+    return nets, state, info
+
+
+def test_the_first_step_moves_nothing_and_the_second_goes_by_the_best_common_factor():
+    """Of one output all is exact: with an endless damping z is <G, D> over the curvature along D, as in Eq. (20)."""
+    net = random_network(curve("linear"), 4, outputs=1)
+    patterns, keys = problem(net), trained(net, True)
+    method = dataclasses.replace(METHOD, damping=1e12, beta1=0.0)
+    (start, first, second), _, info = stepped(net, patterns, 2, method)
+    assert np.array_equal(first.theta, start.theta)
+    G = dict(zip(keys, patterns.reduce(gradient(keys), net)[1:], strict=True))
+    D = {key: g / (np.abs(g) + 1e-8) for key, g in G.items()}  # of one gradient: its signs
+    signals = net.forward(patterns.x)
+    dy = net.tangent(signals.saved, {key: d for key, d in D.items() if key != HEAD})
+    dy = dy + net.basis(patterns.x, signals.o) @ D[HEAD].T
+    z = sum(np.sum(G[key] * D[key]) for key in keys) / (2 * np.sum(dy**2) / len(patterns))
+    assert info["z_common"] == pytest.approx(z, rel=1e-9)
+    moved = net.join({key: z * d for key, d in D.items()})
+    np.testing.assert_allclose(second.theta - net.theta, moved, rtol=1e-6, atol=1e-12)
+
+
+def test_what_the_last_step_took_from_the_gradient_is_put_back():
+    """Output weights alone, squared error, one output: E is quadratic, so that g is that before the step, to rounding."""
+    net = random_network("tanh", 4, outputs=1)
+    patterns, rng = problem(net), np.random.default_rng(1)
+    D, u = {HEAD: rng.standard_normal(net.W_o.shape)}, rng.random(len(patterns))
+    before, _ = (along_rows({HEAD: patterns.reduce(gradient((HEAD,)), net)[1]}, D), None)
+    z = np.array([0.3])
+    after = net.moved(times_rows(z, D))
+    B = net.basis(patterns.x, net.forward(patterns.x).o)
+    v = net.loss.drawn_root(B @ net.W_o.T, u)
+    r = v * (B @ D[HEAD].T)
+    H = r.T @ r / len(patterns)
+    found = along_rows({HEAD: patterns.reduce(gradient((HEAD,)), after)[1]}, D) + H @ z
+    np.testing.assert_allclose(found, before, rtol=1e-10)
+
+
+def test_factors_by_hand():
+    """H = [[4, 1], [1, 2]], g = [6, 3]: z_c = 9/8; without damping z solves H z = g, with it H + damping diag H."""
+    state = {"steps": 2, "g": 0.02 * np.array([6.0, 3.0]), "H": 0.05 * np.array([[4.0, 1.0], [1.0, 2.0]])}
+    free, common = dataclasses.replace(METHOD, damping=0.0).factors(state)
+    np.testing.assert_allclose(free, [9 / 7, 6 / 7], rtol=1e-12)
+    assert common == pytest.approx(9 / 8)
+    damped, _ = dataclasses.replace(METHOD, damping=1.0).factors(state)
+    np.testing.assert_allclose(damped, np.linalg.solve([[8, 1], [1, 4]], [6 + 4.5, 3 + 2.25]), rtol=1e-12)
+
+
+def test_uphill_on_the_whole_the_common_factor_is_zero():
+    state = {"steps": 2, "g": np.array([-0.02, 0.0]), "H": 0.05 * np.eye(2)}
+    z, common = METHOD.factors(state)
+    assert common == 0 and z[0] == pytest.approx(-1 / 101) and z[1] == 0
+
+
+def test_rows_of_several_parameters_keep_their_factors():
+    D = {"0.W": np.ones((2, 3)), "1.A": 2 * np.ones((1, 2))}
+    moved = times_rows(np.array([1.0, 2.0, 3.0]), D)
+    np.testing.assert_array_equal(moved["0.W"], [[1, 1, 1], [2, 2, 2]])
+    np.testing.assert_array_equal(moved["1.A"], [[6, 6]])
+    np.testing.assert_array_equal(along_rows(moved, D), [3, 6, 24])
+
+
+def test_array_api():
+    net, (x, t) = small_cnn(), images()
+    strict = net.to(array_api_strict)
+    a, b = (stepped(n, Patterns(x, t), 4)[0][-1] for n in (net, strict))
+    assert type(b.theta) is type(strict.theta)
+    np.testing.assert_allclose(host(b.theta), a.theta, rtol=1e-8, atol=1e-10)
+
+
+# ---- runs
+
+
+NETS = {
+    "curves": lambda: small_cnn(),
+    "batch normalisation": lambda: small_cnn(BatchNorm2d(group=8)),
+    "dropout": lambda: small_cnn(Dropout(0.2)),
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_small_cnns_learn(name):
+    data, other = images(240), images(120, seed=9)
+    net, record = pwl.train(NETS[name](), data, METHOD, batch_size=24, iterations=15)
+    assert record["error"][-1] < 0.5 * record["error"][0]
+    assert np.mean(net.predict(other[0]) == other[1]) > 0.9
+
+
+@pytest.mark.parametrize("data", [waves(400), spirals(400)], ids=["regression", "classes"])
+def test_mlps_learn(data):
+    x, t = data
+    M = {} if t.ndim == 2 else {"loss": "cross_entropy"}
+    net = pwl.Network.mlp(x.shape[1], 20, 2 if t.ndim == 2 else 3, pwl.PiecewiseLinear("relu", 9), **M)
+    _, record = pwl.train(net, data, METHOD, batch_size=40, iterations=60)
+    assert min(record["error"]) < 0.6 * record["error"][0]
+
+
+def test_stopped_and_resumed_gives_the_same_bits(tmp_path):
+    settings = {"batch_size": 24, "seed": 3}
+    whole, record = pwl.train(small_cnn(Dropout(0.2)), images(), METHOD, iterations=5, **settings)
+    pwl.train(small_cnn(Dropout(0.2)), images(), METHOD, iterations=2, checkpoint=tmp_path / "run", **settings)
+    again, rerun = pwl.train(
+        small_cnn(Dropout(0.2)), images(), METHOD, iterations=5, resume=tmp_path / "run", **settings
+    )
+    assert np.array_equal(whole.theta, again.theta) and record["error"] == rerun["error"]
+
+
+def test_float32_stays_float32():
+    nets, state, _ = stepped(small_cnn(dtype=np.float32), Patterns(*images(dtype=np.float32)), 3)
+    assert nets[-1].theta.dtype == state["m"].dtype == np.float32 and np.all(np.isfinite(nets[-1].theta))
+
+
+def test_a_heavy_penalty_goes_down_with_the_error():
+    patterns, net = Patterns(*waves(60)), pwl.initialise(curves(), waves(60))
+    method = dataclasses.replace(METHOD, l2=100.0)
+    norms = [float(np.linalg.norm(at.parts["0.W"][:, 1:])) for at in stepped(net, patterns, 200, method)[0]]
+    assert norms[100] < 0.8 * norms[0] and norms[200] < 0.8 * norms[100]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("beta1", 1.0), ("beta2", -0.1), ("memory_g", 1), ("memory_H", "a"), ("damping", -1.0), ("damping", float("inf")),
+     ("damping", "much")],
+)  # fmt: skip
+def test_settings_that_cannot_be(name, value):
+    with pytest.raises(pwl.InputError, match=name):
+        pwl.MinibatchAdAct(**{name: value})

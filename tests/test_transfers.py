@@ -1,0 +1,264 @@
+"""Nothing of data size moves between host and device inside a step, and how often anything moves doesn't grow with the patterns.
+
+The device is array_api_strict's second one, which refuses to work with arrays of the host. Here it behaves as CuPy's does:
+new arrays are made on it, and only `get` copies back. Every way across is counted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import array_api_strict
+import numpy as np
+import pytest
+from array_api_strict import Device
+from helpers import curve, problem, random_network
+
+import pwl
+from pwl import LM, MOLF, OWOBP, SGD, AdAct, Adam, BayesianLM, MinibatchAdAct, Patterns, VarPro
+from pwl.backend import host
+from pwl.network import Network
+from pwl.patterns import Statistic
+
+HOST, DEVICE = Device("CPU_DEVICE"), Device("device1")
+MAKERS = ("arange", "empty", "eye", "full", "linspace", "ones", "zeros")
+NUMBERS = ("__bool__", "__float__", "__int__", "__index__")
+
+
+class Crossings:
+    """Bytes of each copy to the device and back, in their order; a number read is a copy of eight bytes."""
+
+    def __init__(self) -> None:
+        self.there: list[int] = []
+        self.back: list[int] = []
+
+    @property
+    def all(self) -> tuple[list[int], list[int]]:
+        return self.there, self.back
+
+
+@pytest.fixture
+def crossings(monkeypatch) -> Crossings:
+    found, asarray, Array = Crossings(), array_api_strict.asarray, type(array_api_strict.zeros(1))
+
+    def counted_asarray(a, *, dtype=None, device=None, copy=None):
+        if isinstance(a, np.ndarray):
+            found.there.append(np.asarray(a, None if dtype is None else dtype._np_dtype).nbytes)
+        if device is None and not isinstance(a, Array):
+            device = DEVICE
+        return asarray(a, dtype=dtype, device=device, copy=copy)
+
+    def get(a) -> np.ndarray:
+        made = np.array(asarray(a.to_device(HOST)))
+        found.back.append(made.nbytes)
+        return made
+
+    def on_device(make):
+        return lambda *shape, device=None, **options: make(*shape, device=device or DEVICE, **options)
+
+    def counted(read):
+        def one(a):
+            found.back.append(8)
+            return read(a)
+
+        return one
+
+    monkeypatch.setattr(array_api_strict, "asarray", counted_asarray)
+    monkeypatch.setattr(Array, "get", get, raising=False)
+    for name in MAKERS:
+        monkeypatch.setattr(array_api_strict, name, on_device(getattr(array_api_strict, name)))
+    for name in NUMBERS:
+        monkeypatch.setattr(Array, name, counted(getattr(Array, name)))
+    return found
+
+
+def there(a):
+    return None if a is None else array_api_strict.asarray(np.asarray(a), device=DEVICE)
+
+
+def repeated(patterns: Patterns, times: int) -> tuple:
+    """Each pattern so many times: sums grow, decisions stay."""
+    parts = (patterns.x, patterns.t, patterns.weights)
+    return tuple(None if a is None else np.concatenate([a] * times) for a in parts)
+
+
+def steps(algorithm, net: Network, patterns: Patterns, crossings: Crossings, count: int = 2):
+    """The network after some steps, and what crossed during them."""
+    state = algorithm.init(net, patterns, 0)
+    crossings.there.clear()
+    crossings.back.clear()
+    for _ in range(count):
+        net, state, _ = algorithm.step(net, patterns, state)
+    return net, (list(crossings.there), list(crossings.back))
+
+
+FULL = [
+    AdAct(),
+    AdAct("hwo", "unit", curve_penalty=0.01, ridge=0.01, l2=0.01, safeguard=True),
+    MOLF(),
+    MOLF("hwo"),
+    OWOBP(),
+    OWOBP("heuristic"),
+    pwl.CG(),
+    pwl.SCG(),
+    pwl.LBFGS(),
+    LM(train_curves=True),
+    LM(solver="cholesky"),
+    VarPro(),
+    VarPro(solver="qr"),
+    BayesianLM(),
+    SGD(0.01),
+    Adam(),
+    MinibatchAdAct(),
+]
+GROWS = {MinibatchAdAct: 4}  # bytes a pattern and step from the second on: the number that draws a pattern's root
+
+
+@pytest.mark.parametrize("algorithm", FULL, ids=repr)
+@pytest.mark.parametrize("weights", [False, True])
+def test_steps_on_patterns_that_are_there(algorithm, weights, crossings):
+    net = random_network(curve(), 4, outputs=2)
+    patterns = problem(net, 30, weights=weights)
+    wanted, _ = steps(algorithm, net, patterns, crossings)
+    on_device = net.to(array_api_strict)
+    found = {}
+    for times in (1, 3):
+        data = repeated(patterns, times)
+        several = Patterns(*map(there, data), block_bytes=40_000)
+        moved, found[times] = steps(algorithm, on_device, several, crossings)
+        assert moved.theta.device == DEVICE
+        assert np.linalg.norm(host(moved.theta) - wanted.theta) < 1e-7 * np.linalg.norm(wanted.theta)
+    assert several.block_rows(on_device) < 90  # several blocks
+    (to_1, from_1), (to_3, from_3) = found[1], found[3]
+    assert (len(to_1), from_1) == (len(to_3), from_3)
+    assert sum(to_3) - sum(to_1) == 60 * GROWS.get(type(algorithm), 0)
+
+
+@pytest.mark.parametrize("algorithm", [AdAct(), LM(), SGD(0.01)], ids=repr)
+def test_patterns_of_the_host_cross_once_a_pass_and_never_come_back(algorithm, crossings):
+    net = random_network(curve(), 4, outputs=2)
+    data = repeated(problem(net, 30), 1)
+    _, resident = steps(algorithm, net.to(array_api_strict), Patterns(*map(there, data)), crossings)
+    patterns = Patterns(*data, block_bytes=40_000)
+    before = steps(algorithm, net.to(array_api_strict), patterns, crossings)[1]
+    assert before[1] == resident[1]
+    patterns.passes = 0.0
+    _, (to, back) = steps(algorithm, net.to(array_api_strict), patterns, crossings)
+    passes = patterns.passes
+    assert passes >= 2 and passes == int(passes)
+    assert sum(to) - sum(resident[0]) == passes * (data[0].nbytes + data[1].nbytes)
+
+
+def test_a_batch_costs_its_row_numbers(crossings):
+    net = random_network(curve(), 4, outputs=2)
+    x, t, _ = repeated(problem(net, 60), 1)
+    on_device, found = net.to(array_api_strict), {}
+    for size in (10, 40):
+        rows = np.random.default_rng(0).permutation(60)[:size]
+        batch = Patterns(there(x), there(t)).batch(rows, (0, 1), 0)
+        moved, found[size] = steps(SGD(0.01), on_device, batch, crossings, 1)
+        wanted, _, _ = SGD(0.01).step(net, Patterns(x[rows], t[rows]), SGD(0.01).init(net, Patterns(x, t), 0))
+        assert np.max(np.abs(host(moved.theta) - wanted.theta)) < 1e-12
+    assert sum(found[40][0]) - sum(found[10][0]) == 2 * 30 * 8  # of inputs and of targets
+    assert found[40][1] == found[10][1]
+
+
+def image_net(*more) -> Network:
+    layers = [
+        pwl.layers.Conv2d(3, 3, padding="same"), pwl.layers.BatchNorm2d(group=4), pwl.PiecewiseLinear("relu", 7),
+        pwl.layers.MaxPool2d(2), pwl.layers.Flatten(), *more, pwl.layers.Dense(3),
+    ]  # fmt: skip
+    return dataclasses.replace(Network.from_layers(layers, (6, 6, 2), dtype=np.float64), initialised=True, bypass=False)
+
+
+@pytest.mark.parametrize("algorithm", [SGD(0.01), Adam(), AdAct(), MOLF(), MinibatchAdAct()], ids=repr)
+def test_steps_on_images(algorithm, crossings):
+    net, found = image_net(), {}
+    patterns = problem(net, 12)
+    wanted, _ = steps(algorithm, net, patterns, crossings)
+    for times in (1, 2):
+        on_device = Patterns(*map(there, repeated(patterns, times)))
+        moved, found[times] = steps(algorithm, net.to(array_api_strict), on_device, crossings)
+        if times == 1:
+            assert np.linalg.norm(host(moved.theta) - wanted.theta) < 1e-7 * np.linalg.norm(wanted.theta)
+    assert found[1][1] == found[2][1]
+    # moments of groups: their sizes are no data, but each is told to the device
+    assert sum(found[2][0]) - sum(found[1][0]) <= 12 * GROWS.get(type(algorithm), 0)
+
+
+def test_a_mask_crosses_as_bytes(crossings):
+    net, found = image_net(pwl.layers.Dropout(0.5)), {}
+    for times in (1, 2):
+        on_device = Patterns(*map(there, repeated(problem(net, 12), times)))
+        _, found[times] = steps(SGD(0.01), net.to(array_api_strict), on_device, crossings, 1)
+    assert sum(found[2][0]) - sum(found[1][0]) == 12 * 27
+    assert found[1][1] == found[2][1]
+
+
+@pytest.mark.parametrize(("dtype", "size"), [(np.uint8, 1), (np.float32, 4), (np.float64, 8), (np.int32, 8)])
+def test_narrow_numbers_cross_as_they_are(dtype, size, crossings):
+    net = random_network("tanh", 2)
+    x = np.arange(30).reshape(10, 3).astype(dtype)
+    crossings.there.clear()
+    found, t, _ = Patterns(x, np.zeros((10, 3))).block(net.to(array_api_strict), 0, 10)
+    assert crossings.there[-2:] == [240, 30 * size]
+    np.testing.assert_array_equal(host(found), x.astype(np.float64))
+
+
+def test_the_next_blocks_are_read_while_one_is_worked_on(crossings):
+    net = random_network("tanh", 2).to(array_api_strict)
+    read, at_the_first = [], []
+
+    class Watched(np.ndarray):
+        def __getitem__(self, key):
+            read.append(key)
+            return super().__getitem__(key)
+
+    def compute(net, x, t, w):
+        if not at_the_first:
+            at_the_first.append(len(read))
+        return (array_api_strict.sum(x, axis=0),)
+
+    x = np.ones((50, 3)).view(Watched)
+    patterns = Patterns(x, np.zeros((50, 3)), block_bytes=1)
+    assert patterns.block_rows(net) == 1
+    (total,) = patterns.reduce(Statistic(compute), net)
+    np.testing.assert_array_equal(host(total), np.ones(3))
+    assert 2 <= at_the_first[0] < 25  # some ahead, not all
+
+
+class OutOfMemoryError(MemoryError):
+    """Called as CuPy's is."""
+
+
+def test_too_little_memory_names_bytes_and_a_batch_size(crossings):
+    net = random_network("tanh", 2).to(array_api_strict)
+
+    def compute(net, x, t, w):
+        raise OutOfMemoryError("Out of memory allocating 4,096 bytes")
+
+    patterns = Patterns(np.ones((64, 3)), np.zeros((64, 3)))
+    needed = 64 * 8 * net.floats_per_pattern
+    message = f"4,096 bytes.*64 patterns takes about {needed} bytes.*batch_size=32.*block_bytes={needed // 2}"
+    with pytest.raises(pwl.InputError, match=message):
+        patterns.reduce(Statistic(compute), net)
+    assert Patterns(patterns.x, patterns.t, block_bytes=needed // 2).block_rows(net) == 32
+
+
+def test_other_failures_stay_what_they_are(crossings):
+    net = random_network("tanh", 2).to(array_api_strict)
+
+    def compute(net, x, t, w):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        Patterns(np.ones((4, 3)), np.zeros((4, 3))).reduce(Statistic(compute), net)
+
+
+def test_what_is_left_on_the_host_is_refused(crossings):
+    """The device of these tests would show a mistake."""
+    on_device = there(np.ones(3))
+    with pytest.raises(ValueError, match="device"):
+        on_device + array_api_strict.ones(3, device=HOST)
+    with pytest.raises((RuntimeError, TypeError, ValueError)):
+        np.asarray(on_device)
