@@ -174,13 +174,13 @@ def test_the_arrays_choose_the_engines():
 
 @settings(max_examples=200, deadline=None)
 @given(convolutions(groups=False), st.booleans())
-def test_compiled_convolution_is_the_specification(case, small_tiles):
+def test_compiled_convolution_is_the_specification(case, few_at_a_time):
     layer, p, x, rng = case
     W, window, g = layer.kernel(p["W"], x.shape[3]), layer.window, like_output(layer, x, rng)
     tolerance = rounding(layer, p, x)
     with pytest.MonkeyPatch.context() as patch:
-        if small_tiles:  # one row of places each
-            patch.setattr(convolution_cpu, "TILE_BYTES", 1)
+        if few_at_a_time:  # one image, one row of its places
+            patch.setattr(convolution_cpu, "PLACES", 1)
         calls = (
             ("convolve", (x, W, window)),
             ("weight_gradient", (x, g, window)),

@@ -42,12 +42,14 @@ def patches(x: Array, window: Window) -> Array:
     return array_namespace(x).concat(shifts(x, window), axis=3)
 
 
-def convolve(x: Array, W: Array, window: Window) -> Array:
-    """out[p, i, j, f] = sum of W[f, a, b, c] x[p, i sv + a dv - top, j sh + b dh - left, c]."""
+def convolve(x: Array, W: Array, window: Window, threshold: Array | None = None) -> Array:
+    """out[p, i, j, f] = threshold[f] (0 where none is given) + sum of W[f, a, b, c] x[p, i sv + a dv - top, j sh + b dh - left, c]."""
     xp = array_namespace(x)
     columns = patches(x, window)
-    rows = xp.reshape(columns, (-1, columns.shape[3]))
-    return xp.reshape(rows @ xp.reshape(W, (W.shape[0], -1)).T, (*columns.shape[:3], W.shape[0]))
+    n = xp.reshape(columns, (-1, columns.shape[3])) @ xp.reshape(W, (W.shape[0], -1)).T
+    if threshold is not None:
+        n += threshold
+    return xp.reshape(n, (*columns.shape[:3], W.shape[0]))
 
 
 def weight_gradient(x: Array, g: Array, window: Window) -> Array:

@@ -21,13 +21,15 @@ INSTANCES = tuple(
 )
 
 
-def convolve(x: Array, W: Array, window: Window) -> Array:
-    """Nets (Nv, out height, out width, filters) of images x with weights W, Eq. (53)."""
+def convolve(x: Array, W: Array, window: Window, threshold: Array | None = None) -> Array:
+    """Nets (Nv, out height, out width, filters) of images x with weights W and, if given, thresholds (filters,), Eq. (53)."""
     (H, V), filters = window.output(*x.shape[1:3]), W.shape[0]
     out = cupy.empty((x.shape[0] * H, V, filters), x.dtype)
     kernel = W.reshape(filters, -1).T
     for rows, columns in _patches(x, window):
         cupy.dot(columns, kernel, out=out[rows].reshape(-1, filters))
+    if threshold is not None:
+        out += threshold
     return out.reshape(x.shape[0], H, V, filters)
 
 

@@ -78,8 +78,7 @@ class Conv2d:
         return {"W": rng.standard_normal(self.shapes(input_shape)["W"])}
 
     def apply(self, p: dict, b: dict, x: Array) -> Array:
-        n = self._convolved(x, p["W"])
-        return n + p["W"][:, 0] if self.bias else n
+        return self._convolved(x, p["W"], p["W"][:, 0] if self.bias else None)
 
     def forward(self, p: dict, b: dict, x: Array) -> tuple[Array, Array]:
         return self.apply(p, b, x), x
@@ -90,19 +89,18 @@ class Conv2d:
     def backward(self, p: dict, b: dict, x: Array, g: Array) -> Array:
         engine, kernel = convolution_engine(g), self.kernel(p["W"], x.shape[3])
 
-        def part(x_part: Array, g_part: Array, W_part: Array) -> Array:
-            return engine.input_gradient(g_part, W_part, self.window, *x.shape[1:3])
+        def part(own: slice, out: slice) -> Array:
+            return engine.input_gradient(g[..., out], kernel[out, ...], self.window, *x.shape[1:3])
 
-        return self._by_groups(part, x, g, kernel, axis=3)
+        return self._by_groups(part, x.shape[3], axis=3)
 
     def gradient(self, p: dict, b: dict, x: Array, g: Array) -> dict[str, Array]:
         xp, engine = array_namespace(g), convolution_engine(g)
 
-        def part(x_part: Array, g_part: Array, W_part: Array) -> Array:
-            return engine.weight_gradient(x_part, g_part, self.window)
+        def part(own: slice, out: slice) -> Array:
+            return engine.weight_gradient(x[..., own], g[..., out], self.window)
 
-        G = self._by_groups(part, x, g, self.kernel(p["W"], x.shape[3]), axis=0)
-        G = xp.reshape(G, (self.filters, -1))
+        G = xp.reshape(self._by_groups(part, x.shape[3], axis=0), (self.filters, -1))
         return {"W": xp.concat([sums_engine(g).column_sums(g)[:, None], G], axis=1) if self.bias else G}
 
     def columns(self, p: dict, b: dict, x: Array, g: Array) -> dict[str, Array]:
@@ -114,7 +112,7 @@ class Conv2d:
         dn = self.apply(d, b, x) if "W" in d else None
         if dx is None:
             return dn
-        through = self._convolved(dx, p["W"])
+        through = self._convolved(dx, p["W"], None)
         return through if dn is None else dn + through
 
     def inputs(self, x: Array) -> Array:
@@ -132,25 +130,26 @@ class Conv2d:
         """Weights (filters, window height, window width, channels / groups)."""
         return array_namespace(W).reshape(W[:, int(self.bias) :], (self.filters, *self.size, channels // self.groups))
 
-    def _convolved(self, x: Array, W: Array) -> Array:
-        engine = convolution_engine(x)
+    def _convolved(self, x: Array, W: Array, threshold: Array | None) -> Array:
+        engine, kernel = convolution_engine(x), self.kernel(W, x.shape[3])
 
-        def part(x_part: Array, _: Array, W_part: Array) -> Array:
-            return engine.convolve(x_part, W_part, self.window)
+        def part(own: slice, out: slice) -> Array:
+            return engine.convolve(
+                x[..., own], kernel[out, ...], self.window, None if threshold is None else threshold[out]
+            )
 
-        return self._by_groups(part, x, None, self.kernel(W, x.shape[3]), axis=3)
+        return self._by_groups(part, x.shape[3], axis=3)
 
-    def _by_groups(self, part: Callable[..., Array], x: Array, g: Array | None, W: Array, axis: int) -> Array:
-        """`part` of each group's channels, filters and weights, side by side along an axis."""
+    def _by_groups(self, part: Callable[[slice, slice], Array], channels: int, axis: int) -> Array:
+        """`part` of each group's channels and filters, two slices, side by side along an axis."""
         if self.groups == 1:
-            return part(x, g, W)
-        xp, channels, filters = array_namespace(x), x.shape[3] // self.groups, self.filters // self.groups
-        found = []
-        for group in range(self.groups):
-            own, out = slice(group * channels, (group + 1) * channels), slice(group * filters, (group + 1) * filters)
-            g_part = None if g is None else +g[:, :, :, out]
-            found.append(part(+x[:, :, :, own], g_part, W[out, ...]))
-        return xp.concat(found, axis=axis)
+            return part(slice(None), slice(None))
+        inputs, filters = channels // self.groups, self.filters // self.groups
+        found = [
+            part(slice(group * inputs, (group + 1) * inputs), slice(group * filters, (group + 1) * filters))
+            for group in range(self.groups)
+        ]
+        return array_namespace(found[0]).concat(found, axis=axis)
 
     def to_dict(self) -> dict[str, Any]:
         names = ("filters", "size", "stride", "padding", "dilation", "groups", "bias")
