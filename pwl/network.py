@@ -254,12 +254,12 @@ class Network:
 
     @property
     def floats_per_pattern(self) -> int:
-        """Work numbers a pattern needs in the largest statistic, for the memory bound."""
+        """Work numbers a pattern needs in the largest statistic, for the memory bound: of each layer's output about four."""
         return (
             math.prod(self.input_shape)
             + 2 * self.n_basis
             + 6 * self.n_outputs
-            + 7 * sum(math.prod(s) for s in self.layout.shapes[1:])
+            + 4 * sum(math.prod(s) for s in self.layout.shapes[1:])
         )
 
     # ---- as first-order methods train it
@@ -462,8 +462,9 @@ class Network:
         x = as_array(x, "inputs x")
         check_shape(tuple(x.shape), self.input_shape)
         xp = array_namespace(self.theta)
-        rows = max(1, (1 << 22) // self.floats_per_pattern)
-        found = [self._block_outputs(x[first : first + rows], first) for first in range(0, x.shape[0], rows)]
+        Nv, rows = x.shape[0], max(1, (1 << 22) // self.floats_per_pattern)
+        starts = range(0, Nv, rows)
+        found = [self._block_outputs(x[first : min(first + rows, Nv), ...], first) for first in starts]
         return xp.concat(found, axis=0) if found else xp.zeros((0, self.n_outputs), dtype=self.theta.dtype)
 
     def _block_outputs(self, x: Any, first: int) -> Array:

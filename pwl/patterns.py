@@ -28,8 +28,8 @@ from pwl.input_shape import check_scaled, check_shape
 from pwl.network import Network, check_finite
 from pwl.threads import ordered_map
 
-BLOCK_BYTES = 256 * 2**20  # work arrays of all blocks at once
-CACHE_BYTES = 24 * 2**20  # work arrays of one block: larger ones leave the cache, smaller ones cost more calls
+BLOCK_BYTES = 512 * 2**20  # work arrays of all blocks at once
+CACHE_BYTES = 16 * 2**20  # work arrays of one block: larger ones leave the cache, smaller ones cost more calls
 RUNS = 64  # runs of blocks that threads share out among themselves
 SHARES = 8  # of the bound, one for a block: several are under way, whatever the number of threads
 DEVICE_BYTES = 2 * 2**30  # work arrays of the one block that a GPU is at: large enough to fill it
@@ -85,7 +85,7 @@ class Patterns:
     x: (Nv, N) or (Nv, height, width, channels); t: (Nv, M) real targets, (Nv,) for one output, or (Nv,) integer labels.
     weights: (Nv,) not negative; an integer weight w counts a pattern w times. None: all 1.
     preparation: applied to every block as it is read, so that raw data on disk need no prepared copy.
-    block_bytes: bound on the work arrays of a reduction, in bytes; None: 256 MiB, or 2 GiB of a GPU's memory. Blocks do not
+    block_bytes: bound on the work arrays of a reduction, in bytes; None: 512 MiB, or 2 GiB of a GPU's memory. Blocks do not
         depend on the number of threads.
     comm: the ranks that share the patterns, each holding its own.
 
@@ -221,7 +221,7 @@ class Patterns:
 
     def block(self, net: Network, first: int, last: int) -> tuple[Array, Array, Array | None]:
         """Patterns first..last-1 as arrays of the network's kind: x and real targets in its dtype, labels as they are."""
-        x, t = host_or_device(self.x[first:last]), host_or_device(self.t[first:last])
+        x, t = host_or_device(self.x[first:last, ...]), host_or_device(self.t[first:last, ...])
         if self.preparation is not None:
             x, t = self.preparation.transform(host(x), host(t))
         if self._change is not None:
@@ -281,7 +281,7 @@ class Patterns:
         """InputError where the patterns do not fit the network, naming row and column of what is wrong."""
         check_shape(tuple(self.x.shape), net.input_shape)
         for first, last in self._host_blocks():
-            x, t = host(host_or_device(self.x[first:last])), host(host_or_device(self.t[first:last]))
+            x, t = host(host_or_device(self.x[first:last, ...])), host(host_or_device(self.t[first:last, ...]))
             check_finite(x, first)
             if self.preparation is None:
                 check_scaled(x, net.input_shape)

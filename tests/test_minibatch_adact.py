@@ -184,19 +184,30 @@ def test_what_the_last_step_took_from_the_gradient_is_put_back():
 
 
 def test_factors_by_hand():
-    """H = [[4, 1], [1, 2]], g = [6, 3]: z_c = 9/8; without damping z solves H z = g, with it H + damping diag H."""
+    """H = [[4, 1], [1, 2]], g = [6, 3]: z_c = 9/8; without damping z solves H z = g, with it H + damping (diag H + 3)."""
     state = {"steps": 2, "g": 0.02 * np.array([6.0, 3.0]), "H": 0.05 * np.array([[4.0, 1.0], [1.0, 2.0]])}
     free, common = dataclasses.replace(METHOD, damping=0.0).factors(state)
     np.testing.assert_allclose(free, [9 / 7, 6 / 7], rtol=1e-12)
     assert common == pytest.approx(9 / 8)
     damped, _ = dataclasses.replace(METHOD, damping=1.0).factors(state)
-    np.testing.assert_allclose(damped, np.linalg.solve([[8, 1], [1, 4]], [6 + 4.5, 3 + 2.25]), rtol=1e-12)
+    np.testing.assert_allclose(damped, np.linalg.solve([[11, 1], [1, 7]], [6 + 7 * 9 / 8, 3 + 5 * 9 / 8]), rtol=1e-12)
 
 
 def test_uphill_on_the_whole_the_common_factor_is_zero():
     state = {"steps": 2, "g": np.array([-0.02, 0.0]), "H": 0.05 * np.eye(2)}
     z, common = METHOD.factors(state)
-    assert common == 0 and z[0] == pytest.approx(-1 / 101) and z[1] == 0
+    assert common == 0 and z[0] == pytest.approx(-1 / 201) and z[1] == 0
+
+
+def test_a_row_of_hardly_any_curvature_does_not_go_astray():
+    """H = diag(1, 1e-9), g = (1, 1e-3): by its own curvature the second row would go a million; its damping is 100 times .5."""
+    state = {"steps": 2, "g": 0.02 * np.array([1.0, 1e-3]), "H": 0.05 * np.diag([1.0, 1e-9])}
+    z, common = METHOD.factors(state)
+    assert common == pytest.approx(1.001) and z[1] == pytest.approx((1e-3 + 50 * 1.001) / 50, rel=1e-6)
+    net, (x, t) = pwl.initialise(curves(), waves(60)), waves(60)
+    nets, _, _ = stepped(net, Patterns(x, t), 40)
+    errors = [pwl.evaluate(at, (x, t)).error for at in nets]
+    assert max(errors) < 2 * errors[0] and errors[-1] < 0.5 * errors[0]  # it went to ten million times
 
 
 def test_rows_of_several_parameters_keep_their_factors():
@@ -239,7 +250,7 @@ def test_mlps_learn(data):
     M = {} if t.ndim == 2 else {"loss": "cross_entropy"}
     net = pwl.Network.mlp(x.shape[1], 20, 2 if t.ndim == 2 else 3, pwl.PiecewiseLinear("relu", 9), **M)
     _, record = pwl.train(net, data, METHOD, batch_size=40, iterations=60)
-    assert min(record["error"]) < 0.6 * record["error"][0]
+    assert record["error"][-1] < 0.4 * record["error"][0]
 
 
 def test_stopped_and_resumed_gives_the_same_bits(tmp_path):
@@ -261,7 +272,7 @@ def test_a_heavy_penalty_goes_down_with_the_error():
     patterns, net = Patterns(*waves(60)), pwl.initialise(curves(), waves(60))
     method = dataclasses.replace(METHOD, l2=100.0)
     norms = [float(np.linalg.norm(at.parts["0.W"][:, 1:])) for at in stepped(net, patterns, 200, method)[0]]
-    assert norms[100] < 0.8 * norms[0] and norms[200] < 0.8 * norms[100]
+    assert norms[100] < 0.1 * norms[0] and norms[200] < 0.1 * norms[0]
 
 
 @pytest.mark.parametrize(

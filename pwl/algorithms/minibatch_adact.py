@@ -35,7 +35,7 @@ class MinibatchAdAct:
 
     beta1, beta2: shares of the running means of the gradient and of its square that are kept in a step.
     memory_g, memory_H: shares of the running means of g and of H that are kept in a step.
-    damping: weight of the common factor, in diagonals of H; 0: rows are free, large: one factor for all.
+    damping: weight of the common factor, in a row's own diagonal of H and the mean one; 0: rows are free, large: one for all.
     ridge, l2, curve_penalty: penalties on output weights, hidden weights and curves, Eqs. (11), (27), (26).
 
     Dropout and batch normalisation act as in training while factors are measured, too: of what batch
@@ -108,7 +108,8 @@ class MinibatchAdAct:
         g, H = state["g"] / (1 - self.memory_g**measured), state["H"] / (1 - self.memory_H**measured)
         total = H.sum()
         common = max(float(g.sum() / total), 0.0) if total > 0 else 0.0
-        damping = self.damping * np.diagonal(H)
+        own = np.diagonal(H)
+        damping = self.damping * (own + own.mean())  # the mean, or rows of hardly any curvature went astray
         return OLS().solve(H + np.diag(damping), g + damping * common).weights, common
 
     def directions(self, net: Network, keys: tuple[str, ...], state: dict[str, Any]) -> dict[str, Array]:

@@ -23,7 +23,7 @@ PLACES = 128  # that a tile of the weights' gradient sums at a time: its signals
 class Geometry(NamedTuple):
     """Where a window finds its numbers in a framed image, as 64-bit offsets in numbers.
 
-    places: of each place's window, row by row. taps: of each number in a window. starts: of the runs of `count` neighbours that a
+    places: of each place's window, row by row. taps: of each number in a window. starts: of the runs of `run` neighbours that a
     window consists of. rows: of the first window in each row of places. step: from a place to the next in its row.
     """
 
@@ -33,7 +33,7 @@ class Geometry(NamedTuple):
     places: np.ndarray
     taps: np.ndarray
     starts: np.ndarray
-    count: int
+    run: int
     rows: np.ndarray
     step: int
 
@@ -48,12 +48,12 @@ def geometry(window: Window, height: int, width: int, channels: int) -> Geometry
     along = np.arange(kh) * dh * channels
     places = (rows[:, None] + np.arange(V) * sh * channels).ravel()
     taps = ((down[:, None] + along)[:, :, None] + np.arange(channels)).ravel()
-    starts, count = (down, kh * channels) if dh == 1 else ((down[:, None] + along).ravel(), channels)
+    starts, run = (down, kh * channels) if dh == 1 else ((down[:, None] + along).ravel(), channels)
     filled = (np.append(a, np.full(-len(a) % ROWS, a[-1])) for a in (places, taps))
     places, taps = (a.astype(np.int64) for a in filled)
     frame, corner = (top + height + bottom, line), (top, left * channels)
     return Geometry(
-        frame, corner, (H, V), places, taps, starts.astype(np.int64), count, rows.astype(np.int64), sh * channels
+        frame, corner, (H, V), places, taps, starts.astype(np.int64), run, rows.astype(np.int64), sh * channels
     )
 
 
@@ -162,7 +162,7 @@ def convolve(x: np.ndarray, W: np.ndarray, window: Window, threshold: np.ndarray
     threshold = np.zeros(filters, x.dtype) if threshold is None else threshold
     _convolve(
         np.ascontiguousarray(x).reshape(Nv, height, -1), np.zeros(at.frame, x.dtype), *at.corner, at.places, at.starts,
-        at.count, bands(W), bands(threshold)[:, 0], out.reshape(Nv, -1, filters),
+        at.run, bands(W), bands(threshold)[:, 0], out.reshape(Nv, -1, filters),
     )  # fmt: skip
     return out
 
