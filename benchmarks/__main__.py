@@ -14,6 +14,8 @@ NAMES = (
     "cnn",
     "conv",
     "curves",
+    "fashion",
+    "gpu",
     "iteration",
     "kernels",
     "mlp",
@@ -23,6 +25,7 @@ NAMES = (
     "readme",
     "scale",
     "sinc",
+    "table1",
     "threads",
 )
 RESULTS = Path(__file__).parent / "results"

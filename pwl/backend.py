@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, is_cupy_array, is_numpy_array
+from array_api_compat import array_namespace, is_array_api_obj, is_cupy_array, is_numpy_array
 
 from pwl.errors import InputError
 
@@ -17,6 +17,7 @@ __all__ = [
     "as_array",
     "at_rows",
     "beside",
+    "device_named",
     "gram",
     "host",
     "is_cupy_array",
@@ -69,7 +70,7 @@ def beside(a: Array, reference: Array) -> Array:
 
 def at_rows(a: Array, rows: np.ndarray) -> Array:
     """a[rows] for whole numbers `rows` on the host: where `a` is elsewhere, they alone are moved."""
-    if is_numpy_array(a) or not isinstance(rows, np.ndarray):
+    if is_numpy_array(a) or not isinstance(rows, np.ndarray) or not is_array_api_obj(a):  # such as a file's rows
         return a[rows]
     xp = array_namespace(a)
     return xp.take(a, xp.asarray(rows, device=a.device), axis=0)
@@ -96,6 +97,11 @@ def gram(a: Array, w: Array | None = None) -> Array:
 def transposed(a: Array) -> Array:
     """a.T of rows a (Nv x B), patterns side by side in memory where the library lets one choose."""
     return np.ascontiguousarray(a.T) if is_numpy_array(a) else a.T
+
+
+def device_named(device: str) -> str:
+    """What "auto" stands for on this machine, "cpu" or "cuda"; InputError as `namespace_named` raises it."""
+    return "cpu" if namespace_named(device) is np else "cuda"
 
 
 def namespace_named(device: str) -> Any:

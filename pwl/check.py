@@ -1,4 +1,7 @@
-"""Is it right on my network and data? What the engine computes, against finite differences and brute force."""
+"""Is it right on my network and data? What the engine computes, against finite differences and brute force.
+
+The engine works on the device asked for; what it is compared with is computed on the CPU.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import numpy as np
 from pwl.algorithms import adact_step, owo_step
 from pwl.algorithms.adact import exact
 from pwl.algorithms.whole import trained
+from pwl.backend import Array, host, like
 from pwl.factors import block_system
 from pwl.initialise import initialise
 from pwl.jacobian import system
@@ -63,9 +67,11 @@ class Row(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """Where it is checked: a float64 network, some patterns in memory, each parameter's unit of length, and chance."""
+    """Where it is checked: a float64 network, some patterns in memory, each parameter's unit of length, and chance; `there`
+    is the network on the device that is checked."""
 
     net: Network
+    there: Network
     patterns: Patterns
     units: dict[str, np.ndarray]
     rng: np.random.Generator
@@ -80,14 +86,15 @@ class Quotients(NamedTuple):
     noise_y: float
 
 
-def check(net: Network, data: Any, seed: int = 0) -> list[Row]:
+def check(net: Network, data: Any, seed: int = 0, device: str = "cpu") -> list[Row]:
     """Compares gradients, tangents, curvatures, the step of the curves and the output step with brute force.
 
-    data: (x, t), (x, t, weights) or pwl.Patterns. It is done in float64 on the CPU whatever the network's arrays are,
-    on up to 200 patterns, less those that cross a hinge between the points of a difference quotient. A network that
-    is not initialised is started on the data first; the output weights are then moved by a tenth, away from minima.
+    data: (x, t), (x, t, weights) or pwl.Patterns. It is done in float64 on up to 200 patterns, less those that cross a hinge
+    between the points of a difference quotient. device: "cpu", "cuda" or "auto", that computes what is checked, whatever the
+    network's arrays are; what that is compared with comes from the CPU. A network that is not initialised is started on
+    the data first; the output weights are then moved by a tenth, away from minima.
     A row that no pattern is left for neither passes nor fails; its note says so.
-    Raises InputError where data and network do not fit.
+    Raises InputError where data and network do not fit, and where the device can't be used.
     """
     check_seed(seed)
     rng = np.random.default_rng([seed, 0])
@@ -97,7 +104,7 @@ def check(net: Network, data: Any, seed: int = 0) -> list[Row]:
         net = initialise(net, patterns)
     patterns = draw(net, patterns, rng)
     net = away(net, patterns.x, rng)
-    at = Probe(net, patterns, shortened(net, patterns.x, units(net, patterns.x), rng), rng)
+    at = Probe(net, net.to(device), patterns, shortened(net, patterns.x, units(net, patterns.x), rng), rng)
     maps, curves = net.keys("map"), net.keys("activation")
     rows = [row for key in (*maps, *curves, HEAD) for row in part_rows(at, key)]
     rows += block_rows(at, maps, "molf")
@@ -294,14 +301,14 @@ def part_rows(at: Probe, key: str) -> list[Row]:
     if patterns is None:
         return [nothing(quantity, key) for quantity in ((name, "dy", "J'u") if body else (name,))]
     q = quotients(net, patterns, directions)
-    G = patterns.reduce(gradient((key,)), net)[1]
+    G = host(patterns.reduce(gradient((key,)), at.there)[1])
     along = [-np.sum(G * v[key]) for v in directions]
     rows = [Row(name, key, "quotients of E", relative(along, q.dE, q.noise_E), len(patterns))]
     if body:
-        saved, _ = net.body(patterns.x)
-        dy = [net.tangent(saved, v) for v in directions]
+        saved, _ = at.there.body(like(patterns.x, at.there.theta))
+        dy = [host(at.there.tangent(saved, moved_there(v, at.there))) for v in directions]
         u = at.rng.standard_normal(q.dy.shape[1:])
-        JTu = transposed(net, saved, key, u)
+        JTu = host(transposed(at.there, saved, key, like(u, at.there.theta)))
         back, forth = [np.sum(JTu * v[key]) for v in directions], np.sum(u * q.dy, axis=(1, 2))
         rows += [
             Row("dy", key, "quotients of y", relative(dy, q.dy, q.noise_y), len(patterns)),
@@ -310,11 +317,16 @@ def part_rows(at: Probe, key: str) -> list[Row]:
     return rows
 
 
-def transposed(net: Network, saved: tuple[Any, ...], key: str, u: np.ndarray) -> np.ndarray:
+def moved_there(direction: Direction, net: Network) -> dict[str, Array]:
+    """A direction as arrays of the network's kind."""
+    return {key: like(d, net.theta) for key, d in direction.items()}
+
+
+def transposed(net: Network, saved: tuple[Any, ...], key: str, u: Array) -> Array:
     """J'u of one parameter of the body, for u (Nv, M) at the outputs."""
     layer, name = key.split(".")
     index = int(layer)
-    g = net.backpropagate(saved, u, (index,))[index]
+    ((_, g),) = net.backpropagate(saved, u, (index,))
     p, b = net.layer_parameters[index], net.layer_buffers[index]
     return net.layers[index].gradient(p, b, saved[index], g)[name]
 
@@ -332,8 +344,9 @@ def block_rows(at: Probe, keys: tuple[str, ...], name: str) -> list[Row]:
     if patterns is None:
         return [nothing(f"H_{name}", where), nothing(f"g_{name}", where)]
     q = quotients(net, patterns, directions)
-    _, *values = patterns.reduce(gradient(keys), net)
-    H, g = block_system(net, patterns, dict(zip(keys, values, strict=True)), D, Penalties())
+    _, *values = patterns.reduce(gradient(keys), at.there)
+    G = dict(zip(keys, values, strict=True))
+    H, g = map(host, block_system(at.there, patterns, G, moved_there(D, at.there), Penalties()))
     wanted = curvature(net, patterns, q.dy)
     noise = 4 * q.noise_y * float(np.max(np.sum(np.abs(q.dy), axis=2)))
     H_differs, g_differs = relative(H[np.ix_(some, some)], wanted, noise), relative(g[some], -q.dE, q.noise_E)
@@ -356,7 +369,7 @@ def system_rows(at: Probe) -> list[Row]:
         return [nothing("J'J", "all", TOO_MANY), nothing("J'r", "all", TOO_MANY)]
     q = quotients(net, patterns, directions)
     D = np.stack([np.concatenate([d[key].reshape(-1) for key in keys]) for d in directions])
-    A, g = system(net, patterns, keys, "cholesky")
+    A, g = system(at.there, patterns, keys, "cholesky")
     noise = 4 * q.noise_y * float(np.max(np.sum(np.abs(q.dy), axis=2)))
     A_differs = relative(2 * D @ A @ D.T, curvature(net, patterns, q.dy), noise)
     return [
@@ -399,14 +412,14 @@ def curve_step_row(at: Probe) -> Row:
         patterns = kept
     q = quotients(net, patterns, [direction])
     h = curvature(net, patterns, q.dy)[0, 0]
-    z = curve_factor(net, patterns) / length
+    z = curve_factor(at.there, patterns) / length
     return Row("z", where, "g / h of quotients", relative(z * h, -q.dE[0], q.noise_E), len(patterns))
 
 
 def slope_left(at: Probe) -> float:
     """|dE/dz| at the engine's z relative to that at 0, where E is quadratic in z: quotients of any step are exact."""
     direction, length = curve_direction(at, at.patterns)
-    z = curve_factor(at.net, at.patterns) / length
+    z = curve_factor(at.there, at.patterns) / length
     down, up, before, after = (
         error(at.net.moved({key: steps * d for key, d in direction.items()}), at.patterns)
         for steps in (-1, 1, z - 1, z + 1)
@@ -417,7 +430,7 @@ def slope_left(at: Probe) -> float:
 def curve_direction(at: Probe, patterns: Patterns) -> tuple[Direction, float]:
     """The engine's gradient G_a of all curves times a length, and the length: it changes curves by their own size."""
     keys = at.net.keys("activation")
-    G_a = dict(zip(keys, patterns.reduce(gradient(keys), at.net)[1:], strict=True))
+    G_a = dict(zip(keys, map(host, patterns.reduce(gradient(keys), at.there)[1:]), strict=True))
     length = min(size(at.units[key]) / (size(g) * g.shape[1] ** 0.5) for key, g in G_a.items())
     return {key: length * g for key, g in G_a.items()}, length
 
@@ -434,7 +447,7 @@ def output_step_row(at: Probe) -> Row:
     function that OLS drops leaves over is below the tolerance of that.
     """
     steepest = 2 * error(at.net, at.patterns) ** 0.5 * size(at.net.outputs(at.patterns.x))
-    net, _ = owo_step(at.net, at.patterns)
+    net = owo_step(at.there, at.patterns)[0].to("cpu")
     q = quotients(net, at.patterns, part_directions(at, HEAD))
     difference = share(np.max(np.abs(q.dE)), steepest, q.noise_E)
     return Row("OWO", HEAD, "dE/dW_o = 0", difference, len(at.patterns))

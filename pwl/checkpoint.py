@@ -58,7 +58,8 @@ class Checkpoint:
         numbers = {}
         for key, value in run.state.items():
             if hasattr(value, "shape"):
-                arrays[f"state.{key}"] = host(value)
+                where = "state" if type(value) is type(run.net.theta) else "host"
+                arrays[f"{where}.{key}"] = host(value)
             else:
                 numbers[key] = value
         # Python's JSON writes infinities and NaN, and gives every float back exactly; the record is kept bit by bit.
@@ -72,7 +73,7 @@ class Checkpoint:
 
 
 def read(path: str | os.PathLike[str], net: Network, settings: dict[str, Any]) -> Run:
-    """The run in a checkpoint, as arrays of `net`'s kind.
+    """The run in a checkpoint, as arrays of `net`'s kind; what its algorithm keeps on the host stays there.
 
     Raises InputError where the file is no checkpoint, or is one of another network, algorithm, data size or seed.
     """
@@ -93,7 +94,7 @@ def read(path: str | os.PathLike[str], net: Network, settings: dict[str, Any]) -
         buffers = {key: native(host(b)) for key, b in found.buffers.items()}
         return dataclasses.replace(found, theta=native(host(found.theta)), buffers=buffers, preparation=net.preparation)
 
-    state = json.loads(header["state"]) | {
-        key.removeprefix("state."): native(a) for key, a in arrays.items() if key.startswith("state.")
-    }
+    state = json.loads(header["state"])
+    state |= {key.removeprefix("state."): native(a) for key, a in arrays.items() if key.startswith("state.")}
+    state |= {key.removeprefix("host."): a for key, a in arrays.items() if key.startswith("host.")}
     return Run(network("net."), network("best."), state, record, arrays["spent"])

@@ -36,12 +36,14 @@ class Settings(Shape):
 
     iterations: of each run. k: folds. seed: of the folds and of the starting networks.
     max_fail: iterations without a new lowest validation error that end a run; None runs all iterations.
+    device: that trains, "cpu" or "cuda"; outcomes are on the host.
     """
 
     iterations: int = 100
     k: int = 5
     seed: int = 0
     max_fail: int | None = None
+    device: str = "cpu"
 
 
 class Outcome:
@@ -90,7 +92,7 @@ def compare(
 
 
 def _in_turn(problem: Problem, tasks: list[tuple[str, int]], watch: Watch | None) -> Generator[Outcome, None, None]:
-    warm()
+    warm(problem.settings.device)
     for name, number in tasks:
         outcome = run(problem, name, number, watch)
         _finished(outcome.record)
@@ -122,7 +124,7 @@ def run(problem: Problem, name: str, number: int, watch: Watch | None = None) ->
     contender = CONTENDERS[name]
     parts = {part: Patterns.prepared(x, t, preparation, rows) for part, rows in fold._asdict().items()}
     net, record = train(
-        network(contender, settings, x.shape[1:], preparation, settings.seed + number),
+        network(contender, settings, x.shape[1:], preparation, settings.seed + number).to(settings.device),
         parts["train"],
         settings.algorithm(contender, parts["train"], settings.iterations),
         iterations=settings.iterations,
@@ -137,16 +139,21 @@ def run(problem: Problem, name: str, number: int, watch: Watch | None = None) ->
     if watch is not None:
         watch(name, number, settings.iterations - record.iterations)  # a run that stopped early is done, too
     rescale(record, preparation)
-    record.settings |= {"fold": number, "folds": settings.k, "start_seed": settings.seed + number}
-    return Outcome(name, number, dataclasses.replace(net, preparation=preparation), record)
+    record.settings |= {
+        "fold": number,
+        "folds": settings.k,
+        "start_seed": settings.seed + number,
+        "device": settings.device,
+    }
+    return Outcome(name, number, dataclasses.replace(net.to("cpu"), preparation=preparation), record)
 
 
-def warm() -> None:
+def warm(device: str = "cpu") -> None:
     """Trains tiny networks, so that loading libraries and compiled curves does not count as the first algorithm's time."""
     x = np.linspace(-1, 1, 16)[:, None]
     preparation = Preparation.fit(x, x, targets="common")
     for contender in CONTENDERS.values():
-        net = network(contender, Shape(hidden=(2,), hinges=3), (1,), preparation, 0)
+        net = network(contender, Shape(hidden=(2,), hinges=3), (1,), preparation, 0).to(device)
         _finished(train(net, (x, x**2), contender.algorithm, iterations=1, batch_size=contender.batch(x))[1])
 
 
@@ -188,7 +195,7 @@ _shared: list[Problem] = []  # in a worker process: the problem its runs share, 
 def _share(problem: Problem) -> None:
     _shared[:] = [problem]
     tqdm.set_lock(threading.RLock())  # its usual lock is one of the system's, and stays behind where a process is ended
-    warm()
+    warm(problem.settings.device)
 
 
 def _run_shared(task: tuple[str, int]) -> tuple[Outcome, list[str]]:

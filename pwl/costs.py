@@ -178,11 +178,11 @@ def own_gradient_step(net: Network, Nv: int) -> float:
 
 
 def own_owo(net: Network, Nv: int) -> float:
-    """An output step."""
+    """An output step; its system is factored once."""
     Nu, M, steps = net.n_basis, net.n_outputs, net.loss.output_steps
     if net.loss.quadratic:
         return Nv * (_body(net) + Nu * (Nu + 1) / 2 + M * Nu) + ols(Nu, M)
-    return Nv * (_body(net) + Nu * (Nu + 1) / 2 + steps * (_body(net) + _head(net) + M * Nu)) + steps * ols(Nu, M)
+    return Nv * (_body(net) + Nu * (Nu + 1) / 2 + steps * (_body(net) + _head(net) + M * Nu)) + ols(Nu, steps * M)
 
 
 def own_minibatch_adact(net: Network, Nv: int) -> float:

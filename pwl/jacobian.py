@@ -58,7 +58,7 @@ def rows_of(net: Network, keys: tuple[str, ...], x: Array, t: Array, w: Array | 
 def _body_rows(net: Network, keys: list[str], saved: tuple, v: Array, layers: list[int]) -> list[Array]:
     xp = array_namespace(v)
     found: dict[str, Array] = {}
-    for index, g in net.backpropagate(saved, v, layers).items():
+    for index, g in net.backpropagate(saved, v, layers):
         p, b = net.layer_parameters[index], net.layer_buffers[index]
         found |= {f"{index}.{name}": a for name, a in net.layers[index].columns(p, b, saved[index], g).items()}
     return [xp.reshape(found[key], (-1, v.shape[0])) for key in keys]

@@ -10,6 +10,8 @@ import numpy as np
 
 from pwl.backend import Array, array_namespace, gram
 from pwl.errors import InputError
+from pwl.kernels import softmax_engine
+from pwl.kernels.softmax import one_hot, softmax
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,10 @@ class SquaredError:
     def d(self, y: Array, t: Array) -> Array:
         """d = -dE_p/dy (Nv, M), Eq. (15)."""
         return 2 * (t - y)
+
+    def errors_and_d(self, y: Array, t: Array) -> tuple[Array, Array]:
+        """Both, (Nv,) and (Nv, M)."""
+        return self.errors(y, t), self.d(y, t)
 
     def quadratic_form(self, y: Array, dy: Array) -> Array:
         """dy' S_p dy of each pattern (Nv,), S_p = 2 I, Eq. (19)."""
@@ -103,8 +109,10 @@ class CrossEntropy:
         return logarithm - xp.sum(xp.where(one_hot(t, y), y, xp.zeros_like(y)), axis=1)
 
     def d(self, y: Array, t: Array) -> Array:
-        xp = array_namespace(y)
-        return xp.astype(one_hot(t, y), y.dtype) - softmax(y)
+        return self.errors_and_d(y, t)[1]
+
+    def errors_and_d(self, y: Array, t: Array) -> tuple[Array, Array]:
+        return softmax_engine(y).cross_entropy(y, t)
 
     def quadratic_form(self, y: Array, dy: Array) -> Array:
         """S_p = diag(pi) - pi pi'."""
@@ -148,20 +156,6 @@ class CrossEntropy:
 
 
 LOSSES = {loss.name: loss for loss in (SquaredError(), CrossEntropy())}
-
-
-def softmax(y: Array) -> Array:
-    """Class probabilities pi (Nv, M) of outputs y."""
-    xp = array_namespace(y)
-    e = xp.exp(y - xp.max(y, axis=1, keepdims=True))
-    return e / xp.sum(e, axis=1, keepdims=True)
-
-
-def one_hot(t: Array, y: Array) -> Array:
-    """Boolean (Nv, M): true where the column is the pattern's label."""
-    xp = array_namespace(y)
-    labels = xp.astype(t, xp.int64, copy=False)  # an 8-bit label can't count to more than 256 columns
-    return labels[:, None] == xp.arange(y.shape[1], dtype=xp.int64)[None, :]
 
 
 def _shape(t: np.ndarray) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -363,19 +363,22 @@ class Network:
         saved, o = self.body(x, down_to)
         return Signals(x, saved, o, self.head(self.W_o, x, o))
 
-    def backpropagate(self, saved: tuple[Any, ...], v: Array, wanted: Collection[int]) -> dict[int, Array]:
-        """v (Nv, M) at the outputs carried back to the outputs of the layers wanted, by layer index, Eq. (18)."""
+    def backpropagate(
+        self, saved: tuple[Any, ...], v: Array, wanted: Collection[int]
+    ) -> Iterator[tuple[int, Array]]:
+        """v (Nv, M) at the outputs carried back to the outputs of the layers wanted, Eq. (18): (layer index, signals) from the
+        last to the first. Signals are to be used before the next are asked for: layers overwrite what they are given."""
         xp = array_namespace(v)
         g = v @ self.W_oh if self.n_outputs > 1 else v * self.W_oh  # an outer product: BLAS takes five times as long
         g = xp.reshape(g, (v.shape[0], *self.layout.shapes[-1]))
-        found, lowest = {}, min(wanted)
+        lowest = min(wanted)
         waiting: dict[int, Array] = {}  # what joins bring back to earlier signals
         for index in range(len(self.layers) - 1, lowest - 1, -1):
             if index + 1 in waiting:
                 other = waiting.pop(index + 1)
                 g = other if g is None else g + other
             if index in wanted:
-                found[index] = g if index == lowest else +g  # a copy: layers overwrite what they are given
+                yield index, g
             if index > lowest and index in self.joins:
                 g, other = self.layers[index].shares(g)
                 source = self.joins[index]
@@ -384,7 +387,6 @@ class Network:
             elif index > lowest:
                 p, b = self.layer_parameters[index], self.layer_buffers[index]
                 g = self.layers[index].backward(p, b, saved[index], g)
-        return found
 
     def tangent(self, saved: tuple[Any, ...], direction: Mapping[str, Array]) -> Array:
         """dy (Nv, M), the change of the outputs along parameter directions of the body by slot key."""

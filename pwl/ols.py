@@ -6,12 +6,14 @@ Parameter-size work: it runs on the host in float64, wherever the data are.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from pwl.backend import Array, host, like
+from pwl.backend import Array, array_namespace, host, like
 from pwl.errors import InputError
 from pwl.threads import single_threaded_blas
 
@@ -47,25 +49,53 @@ class OLS:
         """What g must exceed for a function to be independent: never less than the rounding of R's own dtype."""
         if not self.relative:
             return np.full(len(R), self.tolerance)
-        return max(self.tolerance, 8 * float(np.finfo(R.dtype).eps)) * np.diagonal(R).astype(np.float64)
+        return max(self.tolerance, _rounding(R)) * np.diagonal(R).astype(np.float64)
+
+    def of_functions_like(self, a: Array) -> OLS:
+        """The same for an R in float64 of functions in the dtype of `a`: a relative test is not finer than their rounding."""
+        return dataclasses.replace(self, tolerance=max(self.tolerance, _rounding(a))) if self.relative else self
 
     def solve(self, R: Array, C: Array) -> Solution:
         """Weights with R w' = c for every row c of C (M, n) or the vector C (n,); R is (n, n), symmetric.
 
         Functions are orthonormalised in their order (constant, inputs, hidden); equal to Schmidt's procedure, `schmidt`.
         """
-        A, B = host(R).astype(np.float64), np.atleast_2d(host(C).astype(np.float64))
-        if not (np.all(np.isfinite(A)) and np.all(np.isfinite(B))):
-            nan = np.full(np.shape(C), np.nan)
-            return Solution(like(nan, C), (), np.full(len(B), np.nan))
-        weights = np.zeros_like(B)
+        return self.solver(R)(C)
+
+    def solver(self, R: Array) -> Callable[[Array], Solution]:
+        """`solve` for one R, factored here, and any C."""
+        A = host(R).astype(np.float64)
+        if not np.all(np.isfinite(A)):
+            return _no_numbers
         linalg = _scipy()  # imported before the limit is set, so that the limit is on SciPy's BLAS, too
-        with single_threaded_blas() if len(A) < THREADED else contextlib.nullcontext():
+        with _suited_threads(A):
             L, kept = factor(A, self.thresholds(host(R)))
-            V = linalg.solve_triangular(L, B[:, kept].T, lower=True, check_finite=False)
-            weights[:, kept] = linalg.solve_triangular(L, V, lower=True, trans="T", check_finite=False).T
         dependent = tuple(np.setdiff1d(np.arange(len(A)), kept).tolist())
-        return Solution(like(weights.reshape(np.shape(C)), C), dependent, np.sum(V * V, axis=0))
+
+        def solution(C: Array) -> Solution:
+            B = np.atleast_2d(host(C).astype(np.float64))
+            if not np.all(np.isfinite(B)):
+                return _no_numbers(C)
+            weights = np.zeros_like(B)
+            with _suited_threads(A):
+                V = linalg.solve_triangular(L, B[:, kept].T, lower=True, check_finite=False)
+                weights[:, kept] = linalg.solve_triangular(L, V, lower=True, trans="T", check_finite=False).T
+            return Solution(like(weights.reshape(np.shape(C)), C), dependent, np.sum(V * V, axis=0))
+
+        return solution
+
+
+def _rounding(a: Array) -> float:
+    return 8 * float(array_namespace(a).finfo(a.dtype).eps)
+
+
+def _suited_threads(A: np.ndarray) -> contextlib.AbstractContextManager[None]:
+    return single_threaded_blas() if len(A) < THREADED else contextlib.nullcontext()
+
+
+def _no_numbers(C: Array) -> Solution:
+    """What a system gives that holds NaN or Inf."""
+    return Solution(like(np.full(np.shape(C), np.nan), C), (), np.full(np.atleast_2d(host(C)).shape[0], np.nan))
 
 
 def schmidt(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, list[int]]:

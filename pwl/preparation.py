@@ -167,7 +167,7 @@ def _are_labels(t: Any) -> bool:
 
 def _as_array(a: Any) -> Any:
     """`a` itself where it is an array of any library, memory-mapped ones included, else NumPy's array of it."""
-    return a if hasattr(a, "__array_namespace__") or (hasattr(a, "dtype") and hasattr(a, "ndim")) else np.asarray(a)
+    return a if hasattr(a, "dtype") and hasattr(a, "ndim") else np.asarray(a)
 
 
 def _as_columns(t: Any) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pwl.backend import Array, array_namespace, gram
 from pwl.network import HEAD, Network
 from pwl.patterns import Statistic
-from pwl.statistics import layer_of, over_pixels, scores, weighted
+from pwl.statistics import layer_of, over_pixels, scores_and_d
 
 
 def gradient_and_blocks(keys: tuple[str, ...], D: Mapping[str, Array], u: Array) -> Statistic:
@@ -22,22 +22,20 @@ def gradient_and_blocks(keys: tuple[str, ...], D: Mapping[str, Array], u: Array)
 
     def compute(net: Network, x: Array, t: Array, w: Array | None, u: Array) -> tuple[Array, ...]:
         signals = net.forward(x, layers[0])
-        B, d = net.basis(x, signals.o), weighted(net.loss.d(signals.y, t), w)
+        sums, d = scores_and_d(net, signals.y, t, w)
+        B = net.basis(x, signals.o)
         v = net.loss.drawn_root(signals.y, u)
         G, r = {HEAD: d.T @ B}, {HEAD: v * (B @ D[HEAD].T)}
-        below, sampled = net.backpropagate(signals.saved, d, layers), net.backpropagate(signals.saved, v, layers)
-        for index in layers:
-            layer, p, b, saved = (
-                net.layers[index],
-                net.layer_parameters[index],
-                net.layer_buffers[index],
-                signals.saved[index],
-            )
-            G |= {f"{index}.{name}": g for name, g in layer.gradient(p, b, saved, below[index]).items()}
+        for index, g in net.backpropagate(signals.saved, d, layers):
+            p, b = net.layer_parameters[index], net.layer_buffers[index]
+            found = net.layers[index].gradient(p, b, signals.saved[index], g)
+            G |= {f"{index}.{name}": value for name, value in found.items()}
+        for index, g in net.backpropagate(signals.saved, v, layers):
+            p, b = net.layer_parameters[index], net.layer_buffers[index]
             for name in p:
-                U = layer.tangent(p, b, saved, {name: D[f"{index}.{name}"]}, None)
-                r[f"{index}.{name}"] = over_pixels(sampled[index] * U)
+                U = net.layers[index].tangent(p, b, signals.saved[index], {name: D[f"{index}.{name}"]}, None)
+                r[f"{index}.{name}"] = over_pixels(g * U)
         H = gram(array_namespace(x).concat([r[key] for key in keys], axis=1), w)
-        return scores(net, signals.y, t, w), *(G[key] for key in keys), H
+        return sums, *(G[key] for key in keys), H
 
     return Statistic(compute, floats=2 * blocks, beside=u)

@@ -18,8 +18,19 @@ def weighted(a: Array, w: Array | None) -> Array:
 
 def scores(net: Network, y: Array, t: Array, w: Array | None) -> Array:
     """Sums over a block: [E], Eq. (1), or for classification nets [E, share of patterns whose largest output is wrong]."""
+    return summed(net, net.loss.errors(y, t), y, t, w)
+
+
+def scores_and_d(net: Network, y: Array, t: Array, w: Array | None) -> tuple[Array, Array]:
+    """`scores`, and d (Nv, M) times the patterns' weights, Eq. (15)."""
+    errors, d = net.loss.errors_and_d(y, t)
+    return summed(net, errors, y, t, w), weighted(d, w)
+
+
+def summed(net: Network, errors: Array, y: Array, t: Array, w: Array | None) -> Array:
+    """`scores` from the error of each pattern (Nv,)."""
     xp = array_namespace(y)
-    E = xp.sum(weighted(net.loss.errors(y, t), w))
+    E = xp.sum(weighted(errors, w))
     if not net.loss.classes:
         return xp.stack([E])
     wrong = xp.astype(xp.argmax(y, axis=1) != xp.astype(t, xp.int64), y.dtype)
@@ -41,46 +52,53 @@ def gradient(keys: tuple[str, ...]) -> Statistic:
 
     def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
         signals = net.forward(x, layers[0] if layers else len(net.layers))
-        d = weighted(net.loss.d(signals.y, t), w)
+        sums, d = scores_and_d(net, signals.y, t, w)
         G = {HEAD: d.T @ net.basis(x, signals.o)} if HEAD in keys else {}
-        for index, g in net.backpropagate(signals.saved, d, layers).items() if layers else ():
+        for index, g in net.backpropagate(signals.saved, d, layers) if layers else ():
             p, b = net.layer_parameters[index], net.layer_buffers[index]
             found = net.layers[index].gradient(p, b, signals.saved[index], g)
             G |= {f"{index}.{name}": value for name, value in found.items()}
-        return scores(net, signals.y, t, w), *(G[key] for key in keys)
+        return sums, *(G[key] for key in keys)
 
     return Statistic(compute)
 
 
+def in_double(a: Array) -> Array:
+    """`a` in float64: sums over patterns in float32 are off by more than tells many functions of a net apart."""
+    xp = array_namespace(a)
+    return xp.astype(a, xp.float64, copy=False)
+
+
 def basis_correlations() -> Statistic:
-    """(R, C, E_t): R = B'B, C = B'T and the targets' energy, of Eq. (10), under squared error."""
+    """(R, C, E_t): R = B'B, C = B'T and the targets' energy, of Eq. (10), under squared error; in float64."""
 
     def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
-        B = net.basis(x, net.features(x))
+        B, t = in_double(net.basis(x, net.features(x))), in_double(t)
         return gram(B, w), B.T @ weighted(t, w), array_namespace(t).sum(weighted(t, w) * t)
 
     return Statistic(compute)
 
 
 def basis_autocorrelation() -> Statistic:
-    """(R,): R = B'B of Eq. (10)."""
+    """(R,): R = B'B of Eq. (10), in float64."""
 
     def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
-        return (gram(net.basis(x, net.features(x)), w),)
+        return (gram(in_double(net.basis(x, net.features(x))), w),)
 
     return Statistic(compute)
 
 
 def input_autocorrelation(layer: int) -> Statistic:
-    """(R_i,): autocorrelation (n+1, n+1) of [1, what a unit of a layer sees], Eq. (23); of images summed over the places."""
+    """(R_i,): autocorrelation (n+1, n+1) of [1, what a unit of a layer sees], Eq. (23); of images summed over the
+    places; in float64."""
 
     def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
         a, rows = net.input_of(layer, x), net.layers[layer].inputs
         if a.ndim == 2:
-            return (gram(rows(a), w),)
+            return (gram(in_double(rows(a)), w),)
         total = 0
         for p in range(a.shape[0]):  # one image at a time: all patches of a block would take far more than the block
-            R = gram(rows(a[p : p + 1, ...]))
+            R = gram(in_double(rows(a[p : p + 1, ...])))
             total = total + (R if w is None else R * w[p])
         return (total,)
 
@@ -182,16 +200,17 @@ def many_layers(net: Network, direction: Mapping[str, Array], x: Array, w: Array
     """Sum of J'SJ for blocks anywhere: r_p = J_p'v by a backward pass for each root v of S_p, Eq. (28)."""
     xp = array_namespace(net.theta)
     signals = net.forward(x, min(map(layer_of, direction)))
-    own = []
+    own: dict[int, dict[str, Array]] = {}
     for key, D in direction.items():
         index, name = layer_of(key), key.split(".")[1]
         p, b = net.layer_parameters[index], net.layer_buffers[index]
-        own.append((index, net.layers[index].tangent(p, b, signals.saved[index], {name: D}, None)))
+        own.setdefault(index, {})[key] = net.layers[index].tangent(p, b, signals.saved[index], {name: D}, None)
     H = 0
     for v in net.loss.roots(signals.y):
-        g = net.backpropagate(signals.saved, v, {index for index, _ in own})
-        r = xp.concat([over_pixels(g[index] * U) for index, U in own], axis=1)
-        H = H + gram(r, w)
+        r: dict[str, Array] = {}
+        for index, g in net.backpropagate(signals.saved, v, own):
+            r |= {key: over_pixels(g * U) for key, U in own[index].items()}
+        H = H + gram(xp.concat([r[key] for key in direction], axis=1), w)
     return H
 
 

@@ -143,7 +143,10 @@ class Job:
         """The run that a checkpoint holds; InputError where it is not of this job."""
         run = checkpoints.read(path, net, self.settings(net))
         if evaluate(run.net, self.patterns).error != run.record["error"][-1]:
-            raise InputError(f"{path} is a checkpoint of a run on other data: its last error is not that of these data")
+            raise InputError(
+                f"{path} is a checkpoint of a run on other data, or on another device: its last error is not that of these "
+                "data here"
+            )
         self.begin -= run.record["seconds"][-1]
         self.patterns.passes = run.record["passes"][-1]
         run.record.stop_code = run.record.stop_reason = ""
@@ -162,7 +165,7 @@ class Job:
             row, state = self.row(net, state, spent)
         record = run.record
         if "gradient_norm" in info:
-            info["gradient_norm"] = max(norms)  # one batch that fits is no reason to stop
+            info["gradient_norm"] = float(max(norms))  # one batch that fits is no reason to stop
         if not (math.isfinite(row["error"]) and math.isfinite(row["objective"])):
             record.stop("non_finite", f"in iteration {record.iterations + 1}")
             return run

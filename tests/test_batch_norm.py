@@ -307,7 +307,7 @@ def test_moments_are_those_of_groups_in_a_drawn_order(weights):
     for key, value in wanted.items():
         np.testing.assert_allclose(after.buffers[key], value, rtol=0, atol=1e-12)
     assert np.array_equal(after.theta, net.theta) and after.layers == net.layers
-    assert np.any(with_moments(net, patterns, (7, 4)).buffers["1.mean"] != after.buffers["1.mean"])
+    assert np.any(with_moments(net, patterns, (7, 4)).buffers["1.variance"] != after.buffers["1.variance"])
 
 
 def test_so_many_patterns_at_most_are_drawn():

@@ -355,7 +355,7 @@ def test_command_numbers_classes_as_the_net_does(tmp_path, capsys, monkeypatch):
     net = saved(tmp_path / "n.safetensors", net, (read.x, read.t), read.schema, classes=read.class_names)
     seen = []
     right = command.check
-    monkeypatch.setattr(command, "check", lambda net, data, seed: seen.append(data[1]) or right(net, data, seed))
+    monkeypatch.setattr(command, "check", lambda net, data, *more: seen.append(data[1]) or right(net, data, *more))
     assert command.run(options(net, str(classes_file(tmp_path / "two.csv", ["oak", "ash"] * 30)))) == 0
     np.testing.assert_array_equal(seen[0], [2, 0] * 30)
     with pytest.raises(pwl.InputError, match="class 'fir'"):

@@ -16,7 +16,7 @@ from test_kernels import cases, random_grid, random_nets, scatter_rounding
 from pwl import kernels
 from pwl.backend import namespace_named
 from pwl.errors import InputError
-from pwl.kernels import Grid, convolution, pooling, reference, sums
+from pwl.kernels import Grid, convolution, pooling, reference, softmax, sums, updates
 from pwl.kernels.lines_gpu import lines_of
 from pwl.kernels.window import Window
 
@@ -36,6 +36,8 @@ def on_cupy() -> SimpleNamespace:
         pooling_gpu=kernels.pooling_engine(zero),
         convolution_gpu=kernels.convolution_engine(zero),
         sums_gpu=kernels.sums_engine(zero),
+        softmax_gpu=kernels.softmax_engine(zero),
+        updates_gpu=kernels.updates_engine(zero),
         array=cupy.asarray,
         host=cupy.asnumpy,
     )
@@ -108,7 +110,9 @@ ENGINES = {
     "curves_gpu": (reference, ("value", "value_slope", "scatter")),
     "pooling_gpu": (pooling, ("max_pool", "max_unpool")),
     "convolution_gpu": (convolution, ("convolve", "weight_gradient", "input_gradient")),
-    "sums_gpu": (sums, ("column_sums", "column_products")),
+    "sums_gpu": (sums, ("column_sums", "column_products", "group_sums", "group_products")),
+    "softmax_gpu": (softmax, ("cross_entropy",)),
+    "updates_gpu": (updates, ("momentum_step", "adam_step")),
 }
 
 
@@ -122,7 +126,14 @@ def test_engines_have_the_same_signatures(gpu, name):
 def test_the_arrays_choose_the_engine(monkeypatch):
     monkeypatch.setattr(kernels, "is_cupy_array", lambda a: a == "CuPy's")
     monkeypatch.setattr(kernels.importlib, "import_module", lambda name: name)
-    choices = (kernels.engine, kernels.pooling_engine, kernels.convolution_engine, kernels.sums_engine)
+    choices = (
+        kernels.engine,
+        kernels.pooling_engine,
+        kernels.convolution_engine,
+        kernels.sums_engine,
+        kernels.softmax_engine,
+        kernels.updates_engine,
+    )
     assert [choose("CuPy's") for choose in choices] == [f"pwl.kernels.{name}" for name in ENGINES]
     assert kernels.engine(np.zeros(1)) is not kernels.engine("another library's")
 
@@ -293,6 +304,65 @@ def test_sums_down_the_columns(gpu, shape, dtype):
     there, other = gpu.array(a), gpu.array(b)
     same(gpu, gpu.sums_gpu.column_sums(there), sums.column_sums(a))
     same(gpu, gpu.sums_gpu.column_products(there, other), sums.column_products(a, b))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(1, 5, 3), (3, 1, 4), (7, 5, 1), (4, 700, 8), (2, 9, 130), (600, 16, 2)], ids=str)
+def test_sums_of_groups(gpu, shape, dtype):
+    """One group, small ones, more groups than blocks; also of arrays that begin at any address."""
+    rng = np.random.default_rng(9)
+    a, b = whole_numbers(rng, shape, dtype), whole_numbers(rng, shape, dtype)
+    aside = gpu.array(np.zeros(a.size + 1, dtype))[1:].reshape(shape)
+    aside[...] = gpu.array(a)
+    for there in (gpu.array(a), aside):
+        same(gpu, gpu.sums_gpu.group_sums(there), sums.group_sums(a))
+        same(gpu, gpu.sums_gpu.group_products(there, gpu.array(b)), sums.group_products(a, b))
+
+
+# ---- cross-entropy and updates
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [(0, 3), (1, 1), (5, 2), (700, 10), (3, 300)], ids=str)
+def test_cross_entropy_with_its_gradient(gpu, size, dtype):
+    rng = np.random.default_rng(7)
+    y = (20 * rng.standard_normal(size)).astype(dtype)
+    for kind in (np.int64, np.uint8):
+        t = rng.integers(0, min(size[1], 256), size[0]).astype(kind)
+        found = gpu.softmax_gpu.cross_entropy(gpu.array(y), gpu.array(t))
+        for a, b in zip(found, softmax.cross_entropy(y, t), strict=True):
+            assert gpu.host(a).dtype == dtype
+            np.testing.assert_allclose(gpu.host(a), b, rtol=0, atol=np.finfo(dtype).eps * 100)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_outputs_beyond_the_exponential(gpu, dtype):
+    """Classes that are as good as impossible, a true one among them, cost no overflow; a NaN shows in its row alone."""
+    y = np.array([[1e5, 0, -1e5], [-1e5, 0, 1e5], [3e4, 3e4, 0], [0, np.nan, 0], [np.nan, 1, 2]], dtype)
+    t = np.array([2, 2, 0, 0, 1])
+    errors, d = map(gpu.host, gpu.softmax_gpu.cross_entropy(gpu.array(y), gpu.array(t)))
+    np.testing.assert_allclose(errors, [2e5, 0, np.log(2), np.nan, np.nan], rtol=1e-6, atol=3e4 * np.finfo(dtype).eps)
+    np.testing.assert_array_equal(d[:3], [[-1, 0, 1], [0, 0, 0], [0.5, -0.5, 0]])
+    assert np.all(np.isnan(d[3:]))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [1, 255, 3000])
+def test_updates_have_the_bits_of_the_specification(gpu, size, dtype):
+    rng = np.random.default_rng(8)
+    theta, G, m, rate = rng.standard_normal((4, size)).astype(dtype)
+    v = rng.random(size).astype(dtype)
+    there = [gpu.array(a) for a in (theta, G, m, v, rate)]
+    for nesterov in (False, True):
+        found = gpu.updates_gpu.momentum_step(*there[:3], there[4], 0.9, nesterov)
+        for a, b in zip(found, updates.momentum_step(theta, G, m, rate, 0.9, nesterov), strict=True):
+            same(gpu, a, b)
+    for steps, decay in ((1, 0.0), (1000, 0.1)):
+        found = gpu.updates_gpu.adam_step(*there, 0.9, 0.999, 1e-8, decay, steps)
+        for a, b in zip(found, updates.adam_step(theta, G, m, v, rate, 0.9, 0.999, 1e-8, decay, steps), strict=True):
+            same(gpu, a, b)
+    for a, b in zip(there, (theta, G, m, v, rate), strict=True):
+        same(gpu, a, b)  # states of other networks are left as they are
 
 
 # ---- the shim itself: its checks can fail

@@ -13,7 +13,7 @@ from cuda_shim import device
 
 import pwl.kernels
 
-SOURCES = ("curves", "pooling", "convolution", "sums")
+SOURCES = ("curves", "pooling", "convolution", "sums", "softmax", "updates")
 ARCHITECTURES = ("sm_80", "sm_90")
 NVCC = shutil.which("nvcc")
 

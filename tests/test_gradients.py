@@ -147,7 +147,7 @@ def test_tangent_and_backward_pass_are_adjoint(name, hidden, bypass):
     v = random_direction(net, (*net.keys("map"), *net.keys("activation")), rng)
     u = rng.standard_normal(signals.y.shape)
     back = 0.0
-    for index, g in net.backpropagate(signals.saved, u, range(len(net.layers))).items():
+    for index, g in net.backpropagate(signals.saved, u, range(len(net.layers))):
         found = net.layers[index].gradient(
             net.layer_parameters[index], net.layer_buffers[index], signals.saved[index], g
         )

@@ -129,7 +129,7 @@ def test_tangent_and_backward_are_adjoint(body, seed, data):
     dy = net.tangent(saved, D)
     np.testing.assert_allclose(dy, quotient(lambda at: at.outputs(x), net, D), rtol=0, atol=1e-7)
     back = 0.0
-    for index, g in net.backpropagate(saved, u, layers).items():
+    for index, g in net.backpropagate(saved, u, layers):
         p, b = net.layer_parameters[index], net.layer_buffers[index]
         back += np.sum(net.layers[index].gradient(p, b, saved[index], g)["W"] * D[f"{index}.W"])
     assert back == pytest.approx(np.sum(u * dy), rel=1e-9, abs=1e-10)

@@ -7,12 +7,16 @@ from typing import Any
 
 from pwl import costs
 from pwl.algorithms.rates import Rate, check_rates, check_share, rates
-from pwl.algorithms.whole import dot, measured, trained
-from pwl.backend import Array, array_namespace
+from pwl.algorithms.whole import length, scores_and_gradient, trained
+from pwl.backend import array_namespace
 from pwl.errors import InputError
+from pwl.kernels import updates_engine
+from pwl.kernels.updates import running_mean
 from pwl.network import Network
 from pwl.patterns import Patterns
 from pwl.penalties import Penalties
+
+__all__ = ["Adam", "running_mean"]
 
 
 @dataclass(frozen=True)
@@ -58,28 +62,14 @@ class Adam:
         self, net: Network, patterns: Patterns, state: dict[str, Any]
     ) -> tuple[Network, dict[str, Any], dict[str, Any]]:
         keys, steps = trained(net, self.train_curves), state["steps"] + 1
-        G = measured(net.training(state["key"], steps - 1), patterns, keys, self.penalties, {})["G"]
-        m = running_mean(state["m"], G, self.beta1)
-        v = running_mean(state["v"], G * G, self.beta2)
+        _, G = scores_and_gradient(net.training(state["key"], steps - 1), patterns, keys, self.penalties)
         rate = rates(net, keys, self.learning_rate, self.curve_rate, steps - 1)
-        change = self.direction(m, v, steps) - self.weight_decay * net.theta
-        return (
-            net.with_theta(net.theta + rate * change),
-            state | {"steps": steps, "m": m, "v": v},
-            {"gradient_norm": dot(G, G) ** 0.5},
-        )
-
-    def direction(self, m: Array, v: Array, steps: int) -> Array:
-        """What theta changes by at learning rate 1: means started at 0 are too small by 1 - beta^steps, Eq. (49)."""
-        m, v = m / (1 - self.beta1**steps), v / (1 - self.beta2**steps)
-        return m / (array_namespace(v).sqrt(v) + self.epsilon)
+        settings = (self.beta1, self.beta2, self.epsilon, self.weight_decay)
+        step = updates_engine(net.theta).adam_step
+        theta, m, v = step(net.theta, G, state["m"], state["v"], rate, *settings, steps)
+        return net.with_theta(theta), state | {"steps": steps, "m": m, "v": v}, {"gradient_norm": length(G)}
 
     def multiplies(self, net: Network, Nv: int) -> tuple[float, float]:
         """Multiplies of one step: no formula is in the literature, so that both are what this code spends."""
         own = costs.own_whole_gradient(net, Nv)
         return own, own
-
-
-def running_mean(mean: Array, value: Array, beta: float) -> Array:
-    """beta mean + (1 - beta) value."""
-    return beta * mean + (1 - beta) * value

@@ -113,7 +113,7 @@ def hwo_direction(
     net: Network, patterns: Patterns, G: Mapping[str, Array], ols: OLS, known: Mapping[str, Array]
 ) -> dict[str, Array]:
     """D with D R_i = G in every layer, R_i the autocorrelation of the layer's inputs, Eq. (23)."""
-    found = {}
+    found, ols = {}, ols.of_functions_like(net.theta)
     for key, g in G.items():
         R = known[f"R.{key}"] if f"R.{key}" in known else patterns.reduce(input_autocorrelation(layer_of(key)), net)[0]
         found[key] = ols.solve(R, g).weights

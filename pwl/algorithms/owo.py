@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pwl.backend import array_namespace
+from pwl.backend import array_namespace, like
 from pwl.network import HEAD, Network
 from pwl.ols import OLS
 from pwl.patterns import Patterns
@@ -22,24 +22,28 @@ def owo_step(
     Eq. (11) from the orthonormal weights, without another pass).
     """
     step = _least_squares if net.loss.quadratic else _bound_steps
-    return step(net, Patterns.fitting(net, patterns), penalties, ols)
+    return step(net, Patterns.fitting(net, patterns), penalties, ols.of_functions_like(net.theta))
 
 
 def _least_squares(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> tuple[Network, dict[str, Any]]:
     R, C, E_t = patterns.reduce(basis_correlations(), net)
     W_o, dependent, energy = ols.solve(R + _but_constant(R, penalties.ridge), C.T)
     J = float(E_t) - float(energy.sum())
-    return net.with_parts({HEAD: W_o}), {"dependent": dependent, "output_step": "least squares", "owo_objective": J}
+    return net.with_parts({HEAD: like(W_o, net.theta)}), {
+        "dependent": dependent,
+        "output_step": "least squares",
+        "owo_objective": J,
+    }
 
 
 def _bound_steps(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> tuple[Network, dict[str, Any]]:
     (R,) = patterns.reduce(basis_autocorrelation(), net)
-    bound = R + _but_constant(R, 4 * penalties.ridge)
+    solve = ols.solver(R + _but_constant(R, 4 * penalties.ridge))
     dependent: tuple[int, ...] = ()
     for _ in range(net.loss.output_steps):
         _, G_o = patterns.reduce(gradient((HEAD,)), net)
         G_o = penalties.add_gradient(net, {HEAD: G_o})[HEAD]
-        D, dependent, _ = ols.solve(bound, 2 * G_o)
+        D, dependent, _ = solve(2 * G_o)
         net = net.moved({HEAD: D})
     return net, {"dependent": dependent, "output_step": f"{net.loss.output_steps} bound steps"}
 

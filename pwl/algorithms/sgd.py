@@ -7,8 +7,9 @@ from typing import Any
 
 from pwl import costs
 from pwl.algorithms.rates import Rate, check_rates, check_share, rates
-from pwl.algorithms.whole import dot, measured, trained
-from pwl.backend import Array, array_namespace
+from pwl.algorithms.whole import length, scores_and_gradient, trained
+from pwl.backend import array_namespace
+from pwl.kernels import updates_engine
 from pwl.network import Network
 from pwl.patterns import Patterns
 from pwl.penalties import Penalties
@@ -51,19 +52,14 @@ class SGD:
         self, net: Network, patterns: Patterns, state: dict[str, Any]
     ) -> tuple[Network, dict[str, Any], dict[str, Any]]:
         keys, steps = trained(net, self.train_curves), state["steps"]
-        G = measured(net.training(state["key"], steps), patterns, keys, self.penalties, {})["G"]
+        _, G = scores_and_gradient(net.training(state["key"], steps), patterns, keys, self.penalties)
         rate = rates(net, keys, self.learning_rate, self.curve_rate, steps)
-        change, velocity = momentum_step(G, state["velocity"], self.momentum, self.nesterov)
+        step = updates_engine(net.theta).momentum_step
+        theta, velocity = step(net.theta, G, state["velocity"], rate, self.momentum, self.nesterov)
         state = state | {"steps": steps + 1, "velocity": velocity}
-        return net.with_theta(net.theta + rate * change), state, {"gradient_norm": dot(G, G) ** 0.5}
+        return net.with_theta(theta), state, {"gradient_norm": length(G)}
 
     def multiplies(self, net: Network, Nv: int) -> tuple[float, float]:
         """Multiplies of one step: no formula is in the literature, so that both are what this code spends."""
         own = costs.own_whole_gradient(net, Nv)
         return own, own
-
-
-def momentum_step(G: Array, velocity: Array, momentum: float, nesterov: bool) -> tuple[Array, Array]:
-    """What theta changes by at learning rate 1, and the new velocity, Eq. (48)."""
-    velocity = momentum * velocity + G
-    return G + momentum * velocity if nesterov else velocity, velocity

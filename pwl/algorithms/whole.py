@@ -30,9 +30,16 @@ def measured(
     """
     if "scores" in state:
         return state
-    scores, *values = patterns.reduce(gradient(keys), net)
-    G = net.join(penalties.add_gradient(net, dict(zip(keys, values, strict=True))))
+    scores, G = scores_and_gradient(net, patterns, keys, penalties)
     return state | {"scores": scores, "J": float(scores[0]) + penalties.value(net), "G": G}
+
+
+def scores_and_gradient(
+    net: Network, patterns: Patterns, keys: tuple[str, ...], penalties: Penalties
+) -> tuple[Array, Array]:
+    """The scores and the negative gradient of the objective, a vector like theta. No number is read from the device."""
+    scores, *values = patterns.reduce(gradient(keys), net)
+    return scores, net.join(penalties.add_gradient(net, dict(zip(keys, values, strict=True))))
 
 
 def trial(
@@ -47,3 +54,9 @@ def trial(
 def dot(a: Array, b: Array) -> float:
     """<a, b> of two vectors like theta."""
     return float(array_namespace(a).sum(a * b))
+
+
+def length(G: Array) -> Array:
+    """|G| of a vector like theta, as an array of one number: reading it would wait for the device."""
+    xp = array_namespace(G)
+    return xp.sqrt(xp.sum(G * G))

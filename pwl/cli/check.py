@@ -11,7 +11,7 @@ import numpy as np
 from pwl import data
 from pwl.activations import FIXED, PiecewiseLinear, resolve
 from pwl.check import Row, check
-from pwl.cli import source
+from pwl.cli import device, source
 from pwl.cli.shape import whole_numbers
 from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
@@ -23,9 +23,10 @@ from pwl.text_table import aligned
 HELP = "check gradients, curvatures and steps against finite differences on a network and data"
 DESCRIPTION = """Compares what the algorithms are made of (gradients, tangents, matrices of the factors, the
 step of the curves, the output step) with difference quotients and brute force, in double precision, on at most 200
-patterns. Takes a saved network and the table it was trained on, or builds one of the given size. A quantity is not
-checkable where no pattern is left to check it on. Status 0: all that was checked agrees; 1: something does not, or
-nothing could be checked."""
+patterns. With --device cuda the GPU computes what is checked; what it is compared with comes from the CPU. Takes a
+saved network and the table it was trained on, or builds one of the given size. A quantity is not checkable where no
+pattern is left to check it on. Status 0: all that was checked agrees; 1: something does not, or nothing could be
+checked."""
 EXAMPLES = """examples:
   pwl check
   pwl check houses.safetensors houses.csv
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--hidden", metavar="N[,N...]", help="units of the hidden layer, or layers (default: 20)")
     group.add_argument("--activation", metavar="NAME", help=f"one of {', '.join(FIXED)} (default: {CURVES})")
     group.add_argument("--hinges", type=int, metavar="K", help="of each curve (default: 13)")
+    device.add_arguments(parser)
     parser.add_argument(
         "--seed", type=int, default=0, help="of patterns, directions and weights (default: %(default)s)"
     )
@@ -51,9 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     source.settle(options)
+    device.settle(options)
     name = net_name(options)
     net, x, t, title = opened(name, options) if name else built(options)
-    rows = check(net, (x, t), options.seed)
+    rows = check(net, (x, t), options.seed, options.device)
     print(title)
     print(table_text(rows))
     status, line = verdict(rows)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pwl import page, plots
-from pwl.cli import shape, source
+from pwl.cli import device, shape, source
 from pwl.cli.kept import FOLDER, Kept, identity
 from pwl.compare import Outcome, Settings, compare, data_folds
 from pwl.contenders import COMPARED, CONTENDERS, pick
@@ -57,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_arguments(parser)
     shape.add_arguments(parser)
     group = parser.add_argument_group("comparison")
+    device.add_arguments(group)
     group.add_argument(
         "--algorithms",
         default=",".join(COMPARED),
@@ -87,6 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     source.settle(options)
+    device.settle(options)
     names = list(dict.fromkeys(options.algorithms.split(",")))
     contenders, shaped = pick(names), shape.shape(options)
     shape.check_used(shaped, contenders)
@@ -96,6 +98,7 @@ def run(options: argparse.Namespace) -> int:
         k=options.folds,
         seed=options.seed,
         max_fail=options.max_fail,
+        device=options.device,
     )
     if settings.k < 3:
         raise InputError(

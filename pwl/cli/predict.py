@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from pwl import data
+from pwl.backend import host
+from pwl.cli import device
 from pwl.cli.source import add_delimiter, named
 from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
@@ -32,14 +34,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", help="a table (CSV, .npy, .npz) or a named set, see pwl data")
     parser.add_argument("--probabilities", action="store_true", help="a column for each class instead of the class")
     add_delimiter(parser)
+    device.add_arguments(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="CSV file (default: standard output)")
 
 
 def run(options: argparse.Namespace) -> int:
+    device.settle(options)
     if options.out is not None:
         check_apart(options.out, [options.net, options.data])
         check_writable(options.out)
     saved = load(options.net)
+    saved = saved._replace(net=saved.net.to(options.device))
     if saved.schema is None:
         raise InputError(
             f"{options.net} does not know its table's columns: it was saved from Python; use net.predict(x) there"
@@ -78,7 +83,7 @@ def predictions(saved: Saved, x: np.ndarray, probabilities: bool) -> tuple[list[
     x = x.reshape(len(x), *saved.net.input_shape)
     names = [column.name for column in saved.schema.targets]
     if probabilities:
-        p = np.asarray(saved.net.predict_proba(x))
+        p = host(saved.net.predict_proba(x))
         return [f"{names[0]}={label}" for label in saved.net.preparation.classes], p
-    y = np.asarray(saved.net.predict(x))
+    y = host(saved.net.predict(x))
     return names, y[:, None] if y.ndim == 1 else y

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from pwl.backend import host
 from pwl.checkpoint import Checkpoint
-from pwl.cli import shape, source
+from pwl.cli import device, shape, source
 from pwl.contenders import CONTENDERS, network, pick, rescale
 from pwl.data.rows import Rows
 from pwl.data.sets import DATA_SETS
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_arguments(parser)
     shape.add_arguments(parser)
     group = parser.add_argument_group("run")
+    device.add_arguments(group)
     group.add_argument(
         "--algorithm", default="hwo-adact", metavar="NAME", help=f"of {', '.join(CONTENDERS)} (default: %(default)s)"
     )
@@ -71,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     source.settle(options)
+    device.settle(options)
     shaped = shape.shape(options)
     contender = pick([options.algorithm])[options.algorithm]
     shape.check_used(shaped, {options.algorithm: contender})
@@ -92,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
     steps: list[None] = []
     patterns = Patterns.prepared(table.x, table.t, preparation, kept)
     net, record = train(
-        network(contender, shaped, table.x.shape[1:], preparation, options.seed),
+        network(contender, shaped, table.x.shape[1:], preparation, options.seed).to(options.device),
         patterns,
         shaped.algorithm(contender, patterns, options.iterations),
         iterations=options.iterations,
@@ -112,6 +115,7 @@ def run(options: argparse.Namespace) -> int:
         "data": table.name,
         "validation": f"{len(held_out)} of {len(table.x)} patterns, drawn by the seed",
         "start_seed": options.seed,
+        "device": options.device,
     }
     net = dataclasses.replace(net, preparation=preparation)
     save(net, options.out, record, table.schema)
@@ -121,9 +125,8 @@ def run(options: argparse.Namespace) -> int:
     errors = [f"{name.replace('_', ' ')} {record[name][best]:.6g}" for name in record.series if name.endswith("error")]
     print(f"best of {record.iterations} iterations: {best}; {', '.join(errors)}")
     if len(table.target_names) > 1 and len(held_out):
-        for name, (rmse, r2) in zip(
-            table.target_names, target_errors(table.t[held_out], net.predict(table.x[held_out])), strict=True
-        ):
+        predicted = host(net.predict(table.x[held_out]))
+        for name, (rmse, r2) in zip(table.target_names, target_errors(table.t[held_out], predicted), strict=True):
             print(f"validation of {name}: RMSE {rmse:.6g}, R^2 {r2:.4f}")
     for line in accuracies(net, table, record):
         print(line)

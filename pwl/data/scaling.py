@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace, is_array_api_obj
 
 from pwl.data.scratch import rows_a_block, scratch_array
 from pwl.errors import InputError
@@ -77,8 +78,8 @@ class Scaling:
 
     def invert(self, a: Any) -> Any:
         """Raw units again: (..., N) prepared values to a * scale + offset."""
-        if not isinstance(a, np.ndarray) and hasattr(a, "__array_namespace__"):
-            xp = a.__array_namespace__()
+        if not isinstance(a, np.ndarray) and is_array_api_obj(a):  # CuPy's have no __array_namespace__ of their own
+            xp = array_namespace(a)
             return a * xp.asarray(self.scale, dtype=a.dtype) + xp.asarray(self.offset, dtype=a.dtype)
         a = np.asarray(a)
         return (a * self.scale + self.offset).astype(a.dtype if a.dtype.kind == "f" else np.float64, copy=False)
@@ -188,8 +189,6 @@ def _gain(scale: np.ndarray) -> np.ndarray:
 
 def _apply_elsewhere(scaling: Scaling, a: Any) -> Any:
     """The same formula for an array of another library (CuPy, array_api_strict), on its own device."""
-    from array_api_compat import array_namespace
-
     xp = array_namespace(a)
     dtype = a.dtype if xp.isdtype(a.dtype, "real floating") else xp.float64
     if not bool(xp.all(xp.isfinite(xp.astype(a, dtype)))):

@@ -20,10 +20,12 @@ import warnings
 from types import ModuleType
 
 from pwl.backend import Array, is_cupy_array, is_numpy_array
-from pwl.kernels import convolution, pooling, reference, sums
+from pwl.kernels import convolution, pooling, reference, softmax, sums, updates
 from pwl.kernels.grid import Grid
 
-__all__ = ["Grid", "convolution_engine", "engine", "pooling_engine", "sums_engine"]
+__all__ = [
+    "Grid", "convolution_engine", "engine", "pooling_engine", "softmax_engine", "sums_engine", "updates_engine",
+]  # fmt: skip
 
 
 @functools.cache
@@ -77,8 +79,18 @@ def pooling_engine(x: Array) -> ModuleType:
 
 
 def sums_engine(a: Array) -> ModuleType:
-    """Module with `column_sums` and `column_products` for arrays of a's kind."""
+    """Module with `column_sums`, `column_products` and the same of groups of rows for arrays of a's kind."""
     return _gpu("sums") if is_cupy_array(a) else sums
+
+
+def softmax_engine(y: Array) -> ModuleType:
+    """Module with `cross_entropy` for arrays of y's kind."""
+    return _gpu("softmax") if is_cupy_array(y) else softmax
+
+
+def updates_engine(theta: Array) -> ModuleType:
+    """Module with `momentum_step` and `adam_step` for arrays of theta's kind."""
+    return _gpu("updates") if is_cupy_array(theta) else updates
 
 
 def engine(n: Array) -> ModuleType:

@@ -43,7 +43,7 @@ def patches(x: Array, window: Window) -> Array:
 
 
 def convolve(x: Array, W: Array, window: Window, threshold: Array | None = None) -> Array:
-    """out[p, i, j, f] = sum of W[f, a, b, c] x[p, i sv + a dv - top, j sh + b dh - left, c], plus threshold[f] if they are given."""
+    """out[p, i, j, f] = sum of W[f, a, b, c] x[p, i sv + a dv - top, j sh + b dh - left, c], plus threshold[f] if given."""
     xp = array_namespace(x)
     columns = patches(x, window)
     n = xp.reshape(columns, (-1, columns.shape[3])) @ xp.reshape(W, (W.shape[0], -1)).T

@@ -183,7 +183,7 @@ def weight_gradient(x: np.ndarray, g: np.ndarray, window: Window) -> np.ndarray:
     )  # fmt: skip
     taps = window.size[0] * window.size[1] * channels
     by_filters = G[:, :taps].transpose(0, 2, 1).reshape(-1, taps)[:filters]
-    return by_filters.reshape(filters, *window.size, channels)
+    return np.ascontiguousarray(by_filters).reshape(filters, *window.size, channels)  # sums over it depend on the order
 
 
 def input_gradient(g: np.ndarray, W: np.ndarray, window: Window, height: int, width: int) -> np.ndarray:

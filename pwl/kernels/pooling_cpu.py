@@ -10,19 +10,22 @@ from pwl.kernels.window import Window
 
 @compiled
 def _max_pool(x, kv, kh, sv, sh, best, place):
+    found = np.empty(x.shape[3], np.int32)  # as wide as the numbers compared, or nothing would become vector instructions
     for p in range(x.shape[0]):
         for r in range(best.shape[1]):
             for c in range(best.shape[2]):
+                largest, first = best[p, r, c], x[p, r * sv, c * sh]
                 for k in range(x.shape[3]):
-                    best[p, r, c, k] = x[p, r * sv, c * sh, k]
-                    place[p, r, c, k] = 0
+                    largest[k] = first[k]
+                    found[k] = 0
                 for number in range(1, kv * kh):
-                    i, j = r * sv + number // kh, c * sh + number % kh
+                    other, here = x[p, r * sv + number // kh, c * sh + number % kh], np.int32(number)
                     for k in range(x.shape[3]):
-                        value, old = x[p, i, j, k], best[p, r, c, k]
-                        larger = (value > old) | (value != value)
-                        best[p, r, c, k] = value if larger else old
-                        place[p, r, c, k] = number if larger else place[p, r, c, k]
+                        larger = (other[k] > largest[k]) | (other[k] != other[k])
+                        largest[k] = other[k] if larger else largest[k]
+                        found[k] = here if larger else found[k]
+                for k in range(x.shape[3]):
+                    place[p, r, c, k] = found[k]
 
 
 @compiled

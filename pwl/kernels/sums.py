@@ -1,4 +1,4 @@
-"""The specification of sums down the columns: over all axes but the last, which is units or channels."""
+"""The specification of sums down the columns, which are units or channels: of an array, or of its parts side by side."""
 
 from __future__ import annotations
 
@@ -13,3 +13,13 @@ def column_sums(a: Array) -> Array:
 def column_products(a: Array, b: Array) -> Array:
     """Sum of a b, both (.., units), over all but the last axis, (units,)."""
     return column_sums(a * b)
+
+
+def group_sums(a: Array) -> Array:
+    """Sum of a (groups, rows, units) over the rows of each group, (groups, units)."""
+    return array_namespace(a).sum(a, axis=1)
+
+
+def group_products(a: Array, b: Array) -> Array:
+    """Sum of a b, both (groups, rows, units), over the rows of each group, (groups, units)."""
+    return group_sums(a * b)

@@ -21,29 +21,44 @@ INSTANCES = tuple(
 
 def column_sums(a: Array) -> Array:
     """Sum of a (.., units) over all but its last axis, (units,); the same bits in every run."""
-    return _sums(a, a, "false", BLOCKS)
+    return group_sums(_one_group(a))[0]
 
 
 def column_products(a: Array, b: Array) -> Array:
     """Sum of a b, both (.., units), over all but the last axis, (units,); the same bits in every run."""
+    return group_products(_one_group(a), _one_group(b))[0]
+
+
+def group_sums(a: Array) -> Array:
+    """Sum of a (groups, rows, units) over the rows of each group, (groups, units); the same bits in every run."""
+    return _sums(a, a, "false", BLOCKS)
+
+
+def group_products(a: Array, b: Array) -> Array:
+    """Sum of a b, both (groups, rows, units), over the rows of each group, (groups, units); the same bits in every run."""
     return _sums(a, b, "true", BLOCKS)
 
 
+def _one_group(a: Array) -> Array:
+    return a.reshape(1, a.size // a.shape[-1], a.shape[-1])
+
+
 def _sums(a: Array, b: Array, products: str, most: int) -> Array:
-    a, b, units = in_order(a, a.dtype), in_order(b, a.dtype), a.shape[-1]
-    lines = lines_of(a.size // units, units, min(at_once(a.size, a), at_once(a.size, b)))
-    blocks = lines.blocks(DEEP, most, LINES)
-    partial = cupy.empty((blocks, units), a.dtype)
+    a, b, (groups, rows, units) = in_order(a, a.dtype), in_order(b, a.dtype), a.shape
+    lines = lines_of(rows, units, min(at_once(rows * units, a), at_once(rows * units, b)))
+    blocks = lines.blocks(DEEP, most // groups, LINES)
+    partial = cupy.empty((groups, blocks, units), a.dtype)
     launch(
         kernel("sums", INSTANCES, f"sums<{named(a.dtype)}, {lines.vector}, {products}>"),
-        (blocks, lines.tiles),
+        (blocks * groups, lines.tiles),
         (lines.lanes, DEEP),
         a,
         b,
-        np.int64(a.size),
+        np.int64(rows * units),
         units,
         lines.width,
+        blocks,
         partial,
         shared_bytes=DEEP * lines.lanes * lines.vector * a.dtype.itemsize,
     )
-    return partial[0] if blocks == 1 else _sums(partial, partial, "false", most=1)
+    return partial[:, 0, :] if blocks == 1 else _sums(partial, partial, "false", most=1)

@@ -14,8 +14,6 @@ from pwl.errors import InputError
 from pwl.kernels import sums_engine
 from pwl.layers.image import image_shape
 
-PIXELS = (0, 1, 2)  # the axes of patterns and places: a channel's numbers
-
 
 class Normalised(NamedTuple):
     """Images x_hat of mean 0 and variance 1, and what they were scaled by: 1 / sqrt(variance + epsilon), (c,)."""
@@ -143,17 +141,18 @@ class BatchNorm2dTraining:
         return along(p["W"], saved.x_hat), saved
 
     def keep(self, p: dict, b: dict, x: Array) -> Grouped:
-        xp = array_namespace(x)
+        xp, sums = array_namespace(x), sums_engine(x)
         x_hat, means, variances = xp.empty_like(x), [], []
-        for rows in groups(x.shape[0], self.together):
-            mean = xp.mean(x[rows, ...], axis=PIXELS)
-            centred = x[rows, ...] - mean
-            variance = xp.mean(centred * centred, axis=PIXELS)
-            centred /= xp.sqrt(variance + self.layer.epsilon)
-            x_hat[rows, ...] = centred
+        for rows, size in alike(x.shape[0], self.together):
+            part = by_group(x[rows, ...], size)
+            mean = sums.group_sums(part) / part.shape[1]
+            centred = part - mean[:, None, :]
+            variance = sums.group_products(centred, centred) / part.shape[1]
+            centred /= xp.sqrt(variance + self.layer.epsilon)[:, None, :]
+            x_hat[rows, ...] = xp.reshape(centred, (-1, *x.shape[1:]))
             means.append(mean)
             variances.append(variance)
-        return Grouped(x_hat, xp.stack(means), xp.stack(variances))
+        return Grouped(x_hat, xp.concat(means), xp.concat(variances))
 
     def backward(self, p: dict, b: dict, saved: Grouped, g: Array) -> Array:
         g *= p["W"][:, 1]
@@ -172,13 +171,15 @@ class BatchNorm2dTraining:
 
     def _through_moments(self, saved: Grouped, a: Array) -> Array:
         """dx_hat of dx = a, or what comes back to x from x_hat: both are (a - mean a - x_hat mean(a x_hat)) / std in a group."""
-        xp = array_namespace(a)
-        scale = 1 / xp.sqrt(saved.variance + self.layer.epsilon)
-        for i, rows in enumerate(groups(a.shape[0], self.together)):
-            part, x_hat = a[rows, ...], saved.x_hat[rows, ...]
-            both = x_hat * xp.mean(part * x_hat, axis=PIXELS)
-            both += xp.mean(part, axis=PIXELS)
-            a[rows, ...] = (part - both) * scale[i, :]
+        xp, sums = array_namespace(a), sums_engine(a)
+        scale, first = 1 / xp.sqrt(saved.variance + self.layer.epsilon)[:, None, :], 0
+        for rows, size in alike(a.shape[0], self.together):
+            part, x_hat = by_group(a[rows, ...], size), by_group(saved.x_hat[rows, ...], size)
+            both = x_hat * (sums.group_products(part, x_hat) / part.shape[1])[:, None, :]
+            both += (sums.group_sums(part) / part.shape[1])[:, None, :]
+            last = first + part.shape[0]
+            a[rows, ...] = xp.reshape((part - both) * scale[first:last, ...], (-1, *a.shape[1:]))
+            first = last
         return a
 
 
@@ -186,6 +187,20 @@ def groups(count: int, size: int) -> Iterator[slice]:
     """Runs of `size` patterns of a block, the last one shorter where they do not come out even."""
     for first in range(0, count, size):
         yield slice(first, min(first + size, count))
+
+
+def alike(count: int, size: int) -> Iterator[tuple[slice, int]]:
+    """Runs of groups of one size, and that size: all whole groups, then the shorter one where there is one."""
+    whole = count // size * size
+    if whole:
+        yield slice(0, whole), size
+    if whole < count:
+        yield slice(whole, count), count - whole
+
+
+def by_group(x: Array, size: int) -> Array:
+    """Images (Nv, height, width, c) in groups of `size` as (groups, patterns and places, c)."""
+    return array_namespace(x).reshape(x, (x.shape[0] // size, -1, x.shape[3]))
 
 
 def sums(saved: Grouped, size: int) -> tuple[float, Array, Array]:

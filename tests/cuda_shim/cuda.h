@@ -6,6 +6,7 @@
 #include <ucontext.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <functional>
 #include <type_traits>
@@ -23,7 +24,10 @@ struct Index {
 };
 
 static Index threadIdx, blockIdx, blockDim, gridDim;
+using std::exp;
+using std::log;
 using std::min;
+using std::sqrt;
 
 constexpr int SHARED = 48 * 1024, MARGIN = 1024;
 alignas(16) unsigned char memory[SHARED + MARGIN];  // every source names its shared memory so

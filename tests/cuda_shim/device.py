@@ -29,7 +29,16 @@ FAULTS = (
     "writes beyond the shared memory",
 )
 GUARD, MARK = 64, 0xA5  # bytes around arrays
-MODULES = ("launch_gpu", "lines_gpu", "sums_gpu", "curves_gpu", "pooling_gpu", "convolution_gpu")
+MODULES = (
+    "launch_gpu",
+    "lines_gpu",
+    "sums_gpu",
+    "curves_gpu",
+    "pooling_gpu",
+    "convolution_gpu",
+    "softmax_gpu",
+    "updates_gpu",
+)
 
 
 class Array(np.ndarray):

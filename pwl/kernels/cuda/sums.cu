@@ -1,4 +1,5 @@
-// Sums down the columns of a (rows x units): of a itself, or of its products with b. Lines and lanes are those of curves.cu.
+// Sums down the columns of each group of a (groups x rows x units): of a itself, or of its products with b. A group has `total`
+// numbers and `blocks` blocks of lines. Lines and lanes are those of curves.cu.
 
 template <typename Real, int V> struct alignas(V * sizeof(Real)) Pack { Real at[V]; };  // moved in one instruction
 
@@ -7,18 +8,23 @@ template <typename Real> __device__ Real* shared_memory() {
     return reinterpret_cast<Real*>(memory);
 }
 
-// partial[block of lines][unit], still to be summed over blocks. Each sum has one order: the thread's lines, then threads by
+// partial[group][block of lines][unit], still to be summed over blocks. Each sum has one order: the thread's lines, then threads by
 // halves (blockDim.y is a power of 2), then the rows of a line.
 template <typename Real, int V, bool products>
 __global__ void __launch_bounds__(256)
-sums(const Real* __restrict__ a, const Real* __restrict__ b, long long total, int units, int width, Real* __restrict__ partial) {
+sums(const Real* __restrict__ a, const Real* __restrict__ b, long long total, int units, int width, int blocks,
+     Real* __restrict__ partial) {
+    const int block = blockIdx.x % blocks;
+    const long long before = blockIdx.x / blocks * total;  // numbers of the groups before this one
+    a += before;
+    b += before;
     const int lanes = blockDim.x, first = blockIdx.y * lanes * V, column = first + threadIdx.x * V;
     const int thread = threadIdx.y * lanes + threadIdx.x, threads = lanes * blockDim.y;
     Pack<Real, V> sum = {};
     if (column < width) {
-        const long long step = (long long)gridDim.x * blockDim.y * width;
+        const long long step = (long long)blocks * blockDim.y * width;
 #pragma unroll 4
-        for (long long i = ((long long)blockIdx.x * blockDim.y + threadIdx.y) * width + column; i < total; i += step) {
+        for (long long i = ((long long)block * blockDim.y + threadIdx.y) * width + column; i < total; i += step) {
             auto term = *reinterpret_cast<const Pack<Real, V>*>(a + i);
             if constexpr (products) {
                 const auto factor = *reinterpret_cast<const Pack<Real, V>*>(b + i);

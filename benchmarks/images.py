@@ -1,0 +1,59 @@
+"""What the benchmarks on images share: patterns where the network is, and runs that go on where they were cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import pwl
+from benchmarks.cells import cell
+from pwl.backend import beside, like
+
+
+def patterns(x: np.ndarray, t: np.ndarray, preparation: pwl.Preparation, net: pwl.Network) -> pwl.Patterns:
+    """Images x (Nv, height, width, channels) of bytes and class numbers t (Nv,): prepared once, in float32, where `net` is."""
+    return pwl.Patterns(like(preparation.transform_inputs(x.astype(np.float32)), net.theta), beside(t, net.theta))
+
+
+def trained(
+    path: Path,
+    net: pwl.Network,
+    parts: dict[str, pwl.Patterns],
+    algorithm: Any,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+) -> tuple[pwl.Network, pwl.Record]:
+    """`pwl.train` on parts["train"]; other parts are measured after each epoch. A checkpoint lies beside `path`.
+
+    The run goes on from the checkpoint where there is one, and all epochs are run. Raises KeyboardInterrupt where Ctrl-C
+    ended it, so that half a run becomes no result.
+    """
+    checkpoint = checkpoint_of(path)
+    net, record = pwl.train(
+        net, parts["train"], algorithm, iterations=epochs, batch_size=batch_size, seed=seed,
+        validation=parts.get("validation"), test=parts.get("test"), max_fail=epochs + 1,
+        checkpoint=pwl.Checkpoint(checkpoint), resume=checkpoint if checkpoint.exists() else None,
+    )  # fmt: skip
+    if record.stop_code == "interrupted":
+        raise KeyboardInterrupt
+    return net, record
+
+
+def run_cell(path: Path, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """`cells.cell` of a run that is `trained`: once its result is written, its checkpoint goes."""
+    result = cell(path, compute)
+    checkpoint_of(path).unlink(missing_ok=True)
+    return result
+
+
+def checkpoint_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.checkpoint")
+
+
+def accuracies(record: pwl.Record, part: str = "") -> list[float]:
+    """Percent of a part's patterns in their right class, at the start and after each epoch. part: "", "validation_", "test_"."""
+    return [round(100 * (1 - wrong), 4) for wrong in record[f"{part}classification_error"]]

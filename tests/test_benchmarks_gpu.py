@@ -1,0 +1,193 @@
+"""`benchmarks gpu` without a GPU: the refusal, cells on a device that is none, tables of made-up cells."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import array_api_strict
+import numpy as np
+import pytest
+from fake_device import install
+
+pytest.importorskip("benchmarks.cells", reason="the benchmarks are not part of the installed package")
+from benchmarks import gpu, gpu_agreement, gpu_cnn, gpu_iteration, gpu_kernels, gpu_tables
+from benchmarks.gpu_device import Device, version_text
+from pwl.contenders import CONTENDERS
+from pwl.errors import InputError
+from pwl.kernels import reference
+from pwl.network import Network
+
+FACTS = {"name": "Made-up 9000", "memory": "80 GiB", "driver": "1.2", "CUDA": "12.4", "CuPy": "14.0"}
+
+
+@pytest.fixture
+def device(monkeypatch):
+    install(monkeypatch)
+    waits = []
+    found = Device(array_api_strict, lambda: waits.append(1), lambda: None, FACTS)
+    yield found
+    assert waits  # no timing without a wait
+
+
+def without(monkeypatch, reason="no GPU was found"):
+    def fail():
+        raise InputError(f"the GPU can't be used: {reason}")
+
+    monkeypatch.setattr(gpu, "gpu", fail)
+
+
+def test_without_a_gpu_one_sentence_and_status_2(tmp_path, monkeypatch, capsys):
+    without(monkeypatch)
+    with pytest.raises(SystemExit) as end:
+        gpu.run(tmp_path, True, list(gpu.PARTS), 1)
+    assert end.value.code == 2
+    assert capsys.readouterr().err == "benchmarks gpu: the GPU can't be used: no GPU was found\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cells_are_measured_once_and_name_the_device(tmp_path, monkeypatch, capsys):
+    calls = []
+
+    def cells(device, quick):
+        for name in ("a", "b"):
+            yield name, lambda n=name: calls.append(n) or {"passed": 1, "skipped": 0, "seconds": 2.0}
+
+    monkeypatch.setattr(gpu, "gpu", lambda: Device(None, lambda: None, lambda: calls.append("free"), FACTS))
+    monkeypatch.setitem(gpu.PARTS, "tests", cells)
+    for _ in range(2):
+        gpu.run(tmp_path, True, ["tests"], 1)
+    assert [call for call in calls if call != "free"] == ["a", "b"] and calls.count("free") == 4
+    cell = json.loads((tmp_path / "gpu" / "made-up-9000-tests-a.json").read_text())
+    assert cell["device"] == FACTS and cell["part"] == "tests" and "numpy" in cell["machine"]
+    text = (tmp_path / "gpu.md").read_text()
+    assert text.startswith("## Made-up 9000, memory 80 GiB, driver 1.2, CUDA 12.4, CuPy 14.0\n")
+    assert text.count("| 1 | 0 | 2 |") == 2
+
+
+@pytest.mark.parametrize("part", ["kernels", "agreement", "iteration", "cnn"])
+def test_cells_of_a_part_have_names_of_their_own(part):
+    names = [[name for name, _ in gpu.PARTS[part](None, quick)] for quick in (True, False)]
+    assert len({*names[0], *names[1]}) == len(names[0]) + len(names[1])
+    assert all("/" not in name and " " not in name for name in names[0])
+
+
+@pytest.mark.parametrize("kind", gpu_kernels.KINDS)
+def test_kernels(device, kind):
+    cell = gpu_kernels.measure(device, 40, 3, kind, torch=False, repeats=1)
+    seconds = cell["seconds"]
+    assert seconds.keys() == gpu_kernels.ARRAYS.keys()
+    assert cell["share"]["copy"] == 1
+    assert cell["share"]["value + slope"] == pytest.approx(1.5 * seconds["copy"] / seconds["value + slope"])
+    assert cell["gigabytes"]["value + slope"] == pytest.approx(3 * 480e-9)
+    n, _, grid, _ = gpu_kernels.problem(array_api_strict, 40, 3, kind)
+    m = gpu_kernels.engine(n).locate(n, grid)[0]
+    assert (array_api_strict.unique_values(m).shape[0] == 1) == (kind == "one segment")
+    assert "torch scatter" in gpu_tables.markdown(*gpu_tables.kernels([cell])) and "not run" in str(
+        gpu_tables.kernels([cell])
+    )
+
+
+@pytest.mark.parametrize("kind", gpu_kernels.KINDS)
+def test_pytorch_computes_the_same(kind):
+    pytest.importorskip("torch")
+    n, c, grid, A = gpu_kernels.problem(np, 300, 5, kind)
+    jobs = gpu_kernels.torch_jobs(n, c, A)
+    for found, wanted in zip(jobs["torch value + slope"](), reference.value_slope(n, grid, A), strict=True):
+        np.testing.assert_allclose(found.numpy(), wanted, atol=2e-4)
+    G = reference.scatter(n, grid, c)
+    np.testing.assert_allclose(jobs["torch scatter"]().numpy().reshape(G.shape), G, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", gpu_iteration.ALGORITHMS)
+def test_iterations_and_their_passes(device, name, monkeypatch):
+    """Products are counted for as many passes as an iteration makes: LM makes one more for each further trial."""
+    bare, counted = gpu_iteration.bare, []
+    monkeypatch.setattr(
+        gpu_iteration, "bare", lambda xp, net, passes, *more: counted.append(passes) or bare(xp, net, passes, *more)
+    )
+    cell = gpu_iteration.measure(device, name, 60, 3, repeats=1)
+    (passes,), usual = counted, gpu_iteration.ALGORITHMS[name][1]
+    assert cell["passes"] == len(passes) and passes[: len(usual)] == usual
+    assert passes == usual if name != "LM" else set(passes[1:]) == {gpu_iteration.FORWARD}
+    assert cell["ratio"] == pytest.approx(cell["seconds"]["iteration"] / cell["seconds"]["bare products"])
+
+
+def test_bare_products_come_in_blocks_of_one_size(device):
+    made = []
+
+    class Counted:
+        asarray = staticmethod(array_api_strict.asarray)
+
+        @staticmethod
+        def matmul(a, b):
+            made.append((*a.shape, b.shape[1]))
+
+    net = Network.mlp(gpu_iteration.N, 4, 1)
+    passes = (gpu_iteration.GRADIENT, gpu_iteration.BLOCKS, gpu_iteration.JACOBIAN)
+    gpu_iteration.bare(Counted, net, passes, 100, 30)()
+    device.wait()
+    assert len(made) == 4 * 9
+    assert set(made) == {(25, 21, 4), (25, 25, 1), (4, 25, 21), (4, 25, 4), (110, 25, 110)}
+
+
+def test_agreement(device):
+    cell = gpu_agreement.measure(device, "adact", 60, iterations=2)
+    assert 0 <= cell["one_step"] <= 1e-9 and 0 <= cell["many_steps"] <= 1e-6
+    device.wait()
+    rows = gpu_tables.agreement([cell | {"one_step": 2e-9, "many_steps": 1e-6}])[1]
+    assert rows == [("adact", "**2.0e-09**", "1.0e-06")]
+
+
+@pytest.mark.parametrize("activation", gpu_cnn.ACTIVATIONS)
+def test_a_step_of_a_cnn(device, activation):
+    cell = gpu_cnn.measure(device, 1, activation, 2, torch=False, repeats=1)
+    assert cell["images_a_second"]["ours"] == pytest.approx(2 / cell["seconds"]["ours"])
+
+
+def test_tables_of_steps_compare_with_the_faster_and_with_relu():
+    common = {"blocks": 3, "patterns": 512}
+    cells = [
+        common | {"activation": "curves", "seconds": {"ours": 0.012, "torch contiguous": 0.1, "torch channels_last": 0.06}},
+        common | {"activation": "relu", "seconds": {"ours": 0.01, "torch contiguous": 0.008, "torch channels_last": 0.02}},
+    ]  # fmt: skip
+    relu, curves = gpu_tables.cnn(cells)[1]
+    assert relu == ["vgg3, batch 512", "relu", "10.00", "8.00", "1.25", "1.00", "51200", "64000"]
+    assert curves == ["vgg3, batch 512", "curves", "12.00", "60.00", "0.20", "1.20", "42667", "8533"]
+
+
+def test_sections_keep_devices_apart():
+    cell = {"passed": 3, "skipped": 1, "seconds": 9.6, "device": FACTS}
+    text = gpu_tables.text({"tests": [cell, cell | {"device": FACTS | {"name": "Other"}, "passed": 4}]})
+    first, second = text.split("## Other")
+    assert "| 3 | 1 | 10 |" in first and "| 4 | 1 | 10 |" in second and "| 4 |" not in first
+
+
+def test_counts_of_the_tests():
+    assert gpu.counts("...\n12 passed, 3 skipped, 100 deselected in 8.0s\n") == {"passed": 12, "skipped": 3}
+    assert gpu.counts("5 passed in 8.0s") == {"passed": 5, "skipped": 0}
+
+
+def test_failing_tests_end_it(monkeypatch, capsys):
+    class Done:
+        returncode, stdout, stderr = 1, "1 failed", ""
+
+    monkeypatch.setattr(gpu.subprocess, "run", lambda *_, **__: Done)
+    with pytest.raises(SystemExit) as end:
+        gpu.tested()
+    assert end.value.code == 1 and "1 failed" in capsys.readouterr().err
+
+
+def test_versions_in_words():
+    assert version_text(12040) == "12.4" and version_text(13000) == "13.0"
+
+
+def test_no_figures_without_a_run():
+    """The README says that the GPU path has not run as long as there are no results of one."""
+    root = Path(gpu.__file__).parent
+    said = "has not been run on a GPU" in (root.parent / "README.md").read_text()
+    assert said == (not (root / "results" / "gpu.md").exists())
+
+
+def test_every_contender_is_compared():
+    assert len(list(gpu.PARTS["agreement"](None, True))) == len(CONTENDERS)

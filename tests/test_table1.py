@@ -1,0 +1,352 @@
+"""The benchmarks table1 and fashion: tables of made-up cells, what decides, runs that resume, and the real thing on few images."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import inspect
+import json
+import math
+import sys
+
+import array_api_strict
+import numpy as np
+import pytest
+
+import pwl
+
+pytest.importorskip("benchmarks.cells", reason="the benchmarks are not part of the installed package")
+from benchmarks import fashion, fashion_tables, images, paired, table1, table1_tables
+
+# ---- means and verdicts
+
+
+def test_mean_and_standard_error():
+    """Of 1, 2, 3, 6: deviations -2, -1, 0, 3, variance 14/3, standard error sqrt(14/12)."""
+    assert paired.mean_and_error([1, 2, 3, 6]) == pytest.approx((3, math.sqrt(14 / 12)))
+    assert paired.in_words([1, 2, 3, 6], "+") == "+3.00 ± 1.08"
+    assert paired.in_words([2.5]) == "2.50"
+
+
+@pytest.mark.parametrize(
+    ("differences", "word"),
+    [
+        # mean 2, standard error 1/sqrt(3): t = 3.46 is below 4.303, Student's for 2 degrees of freedom
+        ([1, 2, 3], "undecided"),
+        ([1.2, 2, 2.8], "higher"),  # standard error .8/sqrt(3): t = 4.33
+        ([-1.2, -2, -2.8], "lower"),
+        ([1.15, 2, 2.85], "undecided"),  # t = 4.08
+        ([5.0], "undecided"),
+        ([0.0, 0.0, 0.0], "undecided"),
+        ([0.5, 0.5], "higher"),
+    ],
+)
+def test_verdict(differences, word):
+    assert paired.verdict(differences) == word
+
+
+# ---- table 1 of made-up cells
+
+LAST = {
+    # depth: activation: accuracies of folds 0, 1, 2
+    1: {"adact": (52, 54, 56), "relu": (50, 52, 54), "leaky-relu": (51, 54, 57)},
+    2: {"adact": (62, 64, 66), "relu": (64, 66, 68), "leaky-relu": (60.8, 62, 63.2)},
+}
+
+
+def made_up(depth, activation, fold, protocol=table1.QUICK):
+    last = LAST[depth][activation][fold]
+    return {
+        "depth": depth, "activation": activation, "fold": fold, "folds": 10, "protocol": dataclasses.asdict(protocol),
+        "batch_size": 64, "test_patterns": 5000, "stop": "iterations", "seconds": 10.0 + depth, "error": [2.3, 1.5, 1.2],
+        "test_accuracy": [10.0, 99.0, last],
+    }  # fmt: skip
+
+
+def results(depths, folds=(0, 1, 2)):
+    return {(d, a, f): made_up(d, a, f) for d in depths for a in table1.ACTIVATIONS for f in folds}
+
+
+def test_the_table_holds_last_accuracies_beside_the_papers():
+    text = table1_tables.table(results([1, 2]), [1, 2], [0, 1, 2])
+    # folds 2 apart: deviation 2, standard error 2/sqrt(3) = 1.15; 3 apart 1.73; 1.2 apart .69
+    assert "| 1 | 54.00 ± 1.15 | 67.8 | 52.00 ± 1.15 | 66.56 | 54.00 ± 1.73 | 66.45 | 11 / 11 / 11 |" in text
+    assert "| 2 | 64.00 ± 1.15 | 74.2 | 66.00 ± 1.15 | 71.82 | 62.00 ± 0.69 | 73.09 |" in text
+    assert "over 3 of 10 folds" in text and "9000 of which train and 5000 test" in text
+    assert "Adam, learning rate 0.002, schedule one_cycle, batches of 64, 3 epochs" in text
+
+
+def test_differences_are_paired_by_fold():
+    text = table1_tables.table(results([1, 2]), [1, 2], [0, 1, 2])
+    assert "| 1 | ReLU | +2.00 ± 0.00 | +1.24 | higher |" in text
+    assert "| 1 | leaky ReLU | +0.00 ± 0.58 | +1.35 | undecided |" in text  # 1, 0, -1
+    assert "| 2 | ReLU | -2.00 ± 0.00 | +2.38 | lower |" in text
+    assert "| 2 | leaky ReLU | +2.00 ± 0.46 | +1.11 | higher |" in text  # 1.2, 2, 2.8: above
+    assert "does not hold: 2 of 4 higher, 1 lower, 1 undecided" in text
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (["higher"] * 6, "holds: 6 of 6"),
+        (["higher"] * 5 + ["undecided"], "is undecided: 5 of 6"),
+        (["higher"] * 5 + ["lower"], "does not hold: 5 of 6"),
+        (["undecided", "lower"], "does not hold: 0 of 2"),
+    ],
+)
+def test_the_papers_ordering(found, words):
+    assert words in table1_tables.ordering(found)
+
+
+def test_a_run_that_broke_off_is_named():
+    cells = results([1])
+    cells[1, "relu", 2] |= {"stop": "non_finite"}
+    text = table1_tables.table(cells, [1], [0, 1, 2])
+    assert "- ReLU, 1 VGG layers, fold 2: stopped (non_finite) after 2 epochs" in text
+    assert text.count("stopped") == 1
+
+
+# ---- table 1: protocols, folds, starts
+
+
+def test_protocols_have_names_of_their_own():
+    changed = {
+        "patterns": 1000, "epochs": 7, "algorithm": "adam", "learning_rate": 0.01, "curve_rate": 0.02, "schedule": "cosine",
+    }  # fmt: skip
+    assert set(changed) == {field.name for field in dataclasses.fields(table1.Protocol)}
+    others = [dataclasses.replace(table1.FULL, **{name: value}) for name, value in changed.items()]
+    names = {str(protocol) for protocol in (table1.FULL, table1.QUICK, *others)}
+    assert len(names) == 2 + len(others)
+    assert str(table1.FULL) == "sgd-0.001-constant-45000-100"
+
+
+def test_protocols_make_their_optimisers():
+    assert table1.FULL.optimiser() == pwl.SGD(0.001, momentum=0.9)
+    adam = table1.QUICK.optimiser()
+    assert adam.learning_rate.steps == 3 * 141 and adam.learning_rate.rate == 0.002 and adam.curve_rate is None
+    curves = dataclasses.replace(table1.QUICK, curve_rate=0.01).optimiser()
+    assert curves.curve_rate.rate == 0.01 and curves.learning_rate == adam.learning_rate
+
+
+def test_folds_share_no_image_and_test_every_image_once():
+    t = np.arange(700) % 10
+    tested = []
+    for fold in range(10):
+        train, test = table1.split(t, 630, fold)
+        tested.extend(test)
+        assert np.array_equal(np.sort(np.concatenate([train, test])), np.arange(700))
+        assert np.array_equal(np.bincount(t[test]), [7] * 10)
+        few, same = table1.split(t, 100, fold)
+        assert len(few) == 100 and set(few) <= set(train) and np.array_equal(same, test)
+    assert sorted(tested) == list(range(700))
+    for patterns in (63, 631):
+        with pytest.raises(pwl.InputError, match="630 training images"):
+            table1.split(t, patterns, 0)
+
+
+def test_activations_of_a_depth_and_fold_share_their_start():
+    nets = {a: table1.network(2, a, 3, (8, 8, 3)) for a in table1.ACTIVATIONS}
+    for key in nets["relu"].parts:
+        assert len({nets[a].parts[key].tobytes() for a in nets}) == 1, key
+    assert not np.array_equal(nets["relu"].W_o, table1.network(2, "relu", 4, (8, 8, 3)).W_o)
+    x = 9 * np.random.default_rng(0).standard_normal((20, 8, 8, 3)).astype(np.float32)  # far beyond the hinges, too
+    y, leaky, relu = (nets[a].outputs(x) for a in ("adact", "leaky-relu", "relu"))
+    np.testing.assert_allclose(y, leaky, rtol=0, atol=2e-5 * np.abs(leaky).max())
+    assert np.abs(relu - leaky).max() > 1e-3 * np.abs(leaky).max()
+
+
+# ---- runs
+
+
+@pytest.fixture
+def few_images(monkeypatch):
+    """A data folder's two sets in small: 8x8 images of noise, brighter in one of ten places, ten classes."""
+    rng = np.random.default_rng(0)
+
+    def load(name, part="train"):
+        Nv, channels = (700, 3) if name == "cifar-10" else (400 if part == "train" else 100, 1)
+        t = np.arange(Nv) % 10
+        x = rng.integers(0, 120, (Nv, 8, 8, channels), dtype=np.uint8)
+        x[np.arange(Nv), t % 8, t // 2] += 100
+        return x, t
+
+    monkeypatch.setattr(pwl.data, "load", load)
+
+
+TINY = {"quick": True, "depths": [1], "folds": [0, 4], "device": "cpu", "patterns": 64, "epochs": 2}
+
+
+def test_table1_runs_once_and_keeps_protocols_apart(tmp_path, few_images, capsys):
+    table1.run(tmp_path, **TINY)
+    cells = sorted((tmp_path / "table1").iterdir())
+    assert [path.name for path in cells] == [
+        f"vgg1-{a}-adam-0.002-one_cycle-64-2-{fold}.json" for a in ("adact", "leaky-relu", "relu") for fold in (0, 4)
+    ]
+    found = json.loads(cells[0].read_text())
+    assert len(found["test_accuracy"]) == len(found["accuracy"]) == 3 and found["error"][2] < found["error"][0]
+    assert found["settings"]["patterns"] == 64 and found["test_patterns"] == 70 and found["stop"] == "iterations"
+    for path in cells:
+        kept = json.loads(path.read_text()) | {"test_accuracy": [0.0, 12.0]}
+        path.write_text(json.dumps(kept))
+    table1.run(tmp_path, **TINY)
+    assert "| 1 | 12.00 ± 0.00 | 67.8 | 12.00 ± 0.00 |" in capsys.readouterr().out  # of the cells that were there
+    table1.run(tmp_path, **TINY | {"epochs": 1, "folds": [0]})
+    assert "12.00" not in capsys.readouterr().out  # other cells
+    assert {path.name for path in tmp_path.glob("*.md")} == {
+        f"table1_adam-0.002-one_cycle-64-{epochs}.md" for epochs in (1, 2)
+    }
+
+
+def test_a_run_cut_off_goes_on_to_the_same_bits(tmp_path, few_images, monkeypatch):
+    x, t = pwl.data.load("cifar-10")
+    protocol = table1.Protocol(64, 3)
+
+    def one(name):
+        path = tmp_path / name
+        return images.run_cell(path, lambda: table1.measure(path, x, t, protocol, 1, "adact", 0, "cpu"))
+
+    whole, train = one("whole.json"), pwl.train
+    seen = []
+
+    def interrupted(*arguments, **options):
+        def callback(net, record):
+            seen.append(record.iterations)
+            if record.iterations == 2:
+                raise KeyboardInterrupt
+
+        return train(*arguments, **options, callback=callback)
+
+    monkeypatch.setattr(pwl, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        one("cut.json")
+    assert seen == [1, 2] and [p.name for p in tmp_path.glob("cut*")] == ["cut.json.checkpoint"]
+    again = one("cut.json")
+    assert seen == [1, 2, 3] and [p.name for p in tmp_path.glob("*.checkpoint")] == []
+    assert again["error"] == whole["error"] and again["test_accuracy"] == whole["test_accuracy"]
+
+
+def test_a_run_where_the_arrays_are_not_numpys(tmp_path, few_images):
+    x, t = pwl.data.load("cifar-10")
+    protocol, found = table1.Protocol(64, 1), []
+    for device in ("cpu", array_api_strict):
+        path = tmp_path / f"{len(found)}.json"
+        found.append(
+            images.run_cell(path, lambda p=path, d=device: table1.measure(p, x, t, protocol, 1, "adact", 0, d))
+        )
+    assert found[1]["error"] == pytest.approx(found[0]["error"], rel=1e-4)
+
+
+@pytest.mark.parametrize("module", [table1, fashion])
+def test_missing_data_are_told_and_nothing_is_written(module, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PWL_DATA_HOME", str(tmp_path / "empty"))
+
+    def find(file):
+        raise pwl.InputError(f"{file.path} is missing")
+
+    monkeypatch.setattr(sys.modules["pwl.data.load"], "find", find)  # it would download
+    module.run(tmp_path / "out", **defaults(module))
+    assert "not run (" in capsys.readouterr().out and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("module", [table1, fashion])
+def test_options_are_what_run_takes(module):
+    inspect.signature(module.run).bind(out=None, **defaults(module))
+
+
+def defaults(module):
+    parser = argparse.ArgumentParser()
+    module.add_arguments(parser)
+    return vars(parser.parse_args([])) | {"quick": True}
+
+
+# ---- fashion
+
+
+def fashion_cell(method, rate, seed, test, validation=80.0, stop="iterations"):
+    return {
+        "method": method, "rate": rate, "seed": seed, "network": "small", "patterns": 20_000, "epochs": 4, "batch_size": 128,
+        "parameters": 107_322, "seconds": 30.0, "validation_accuracy": validation, "test_accuracy": test, "stop": stop,
+    }  # fmt: skip
+
+
+def fashion_rows(adact=87.0):
+    tests = {"adact": adact, "sgd": 87.5, "adam": 88.0, "sgd-one-cycle": 87.0, "adam-one-cycle": 89.0}
+    rows = {
+        m: [fashion_cell(m, None if m == "adact" else 0.01, s, test + d) for s, d in enumerate((-1, 0, 1))]
+        for m, test in tests.items()
+    }
+    rows["adact"][0]["test_accuracy"] += 0.3
+    rows["adact"][2]["test_accuracy"] -= 0.3
+    return rows
+
+
+def test_fashion_table():
+    tried = {
+        "sgd": {0.01: fashion_cell("sgd", 0.01, 0, 0, 81.5), 0.1: fashion_cell("sgd", 0.1, 0, 0, 20, "non_finite")}
+    }
+    text = fashion_tables.table(fashion_rows(), tried)
+    # AdAct 86.3, 87, 87.7: .7/sqrt(3) = .40; less SGD's 86.5, 87.5, 88.5: -.2, -.5, -.8, standard error .3/sqrt(3) = .17
+    assert "| AdAct, no rate |  | 30 | 80.00 ± 0.00 | 87.00 ± 0.40 |  |" in text
+    assert "| SGD | 0.01 | 30 | 80.00 ± 0.00 | 87.50 ± 0.58 | -0.50 ± 0.17 |" in text
+    assert "best at a constant rate, Adam, AdAct is 1.00 points below (reached)" in text
+    assert "best of all, Adam, one-cycle, AdAct is 2.00 points below (missed)" in text
+    assert "- SGD: 0.01: **81.50**; 0.1: 20.00 (stopped: non_finite)" in text
+
+
+def test_the_best_rival_is_of_the_highest_test_accuracy():
+    text = fashion_tables.distances(fashion_rows(90.0))
+    assert "constant rate, Adam, AdAct is 2.00 points above (reached)" in text
+    assert "of all, Adam, one-cycle, AdAct is 1.00 points above (reached)" in text
+
+
+def test_rates_are_chosen_by_validation_accuracy():
+    cells = {
+        rate: fashion_cell("adam", rate, 0, test, v)
+        for rate, test, v in ((0.1, 90, 70), (0.01, 50, 75), (0.001, 60, 75))
+    }
+    assert fashion.best_rate(cells) == 0.001
+
+
+def test_fashion_parts_share_no_image():
+    rows = fashion.split(6000, 700)
+    assert len(rows["validation"]) == 5000 and len(rows["train"]) == 700
+    assert not set(rows["train"]) & set(rows["validation"])
+    assert np.array_equal(fashion.split(6000, 300)["validation"], rows["validation"])
+    with pytest.raises(pwl.InputError, match="1000 training images"):
+        fashion.split(6000, 1001)
+
+
+def test_fashion_optimisers():
+    protocol = fashion.Protocol("small", 20_000, 4)
+    assert fashion.optimiser("adact", None, protocol) == pwl.MinibatchAdAct()
+    assert fashion.optimiser("sgd", 0.1, protocol) == pwl.SGD(0.1, momentum=0.9)
+    assert fashion.optimiser("adam", 0.01, protocol) == pwl.Adam(0.01)
+    assert fashion.optimiser("adam-one-cycle", 0.01, protocol).learning_rate.steps == 4 * 157
+
+
+def test_fashion_runs_tune_with_one_seed_and_resume(tmp_path, few_images, monkeypatch, capsys):
+    monkeypatch.setattr(fashion, "VALIDATION", 100)
+    monkeypatch.setattr(fashion, "GRIDS", {"sgd": (0.01, 0.1), "adam": (0.001, 0.01)})
+    options = {"quick": True, "network": "small", "patterns": 256, "epochs": 2, "seeds": 2, "device": "cpu"}
+    fashion.run(tmp_path, **options)
+    folder = tmp_path / "fashion" / "small-256-2"
+    cells = [json.loads(path.read_text()) for path in folder.iterdir()]
+    assert sorted(c["method"] for c in cells) == ["adact"] * 2 + ["adam"] * 3 + ["sgd"] * 3
+    for c in cells:
+        assert c["validation_accuracy"] == c["accuracies"][c["best_epoch"]]
+        assert c["validation_error"][c["best_epoch"]] == min(c["validation_error"])
+    first = capsys.readouterr().out
+    monkeypatch.setattr(fashion, "measure", None)
+    fashion.run(tmp_path, **options)
+    assert capsys.readouterr().out == "\n".join(line for line in first.splitlines() if ".json" not in line) + "\n"
+    assert (tmp_path / "fashion_small-256-2.md").exists()
+
+
+# ---- the real data
+
+
+@pytest.mark.slow
+def test_real_images(tmp_path, data_home):
+    table1.run(tmp_path, True, [1], [0], "cpu", patterns=128, epochs=1)
+    cell = json.loads(next((tmp_path / "table1").glob("*adact*")).read_text())
+    assert cell["test_patterns"] == 5000 and 5 < cell["test_accuracy"][-1] < 60
