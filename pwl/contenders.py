@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pwl.activations import PiecewiseLinear
-from pwl.algorithms import CG, LBFGS, LM, MOLF, OWOBP, SCG, SGD, AdAct, Adam, BayesianLM, VarPro
+from pwl.algorithms import CG, LBFGS, LM, MOLF, OWOBP, SCG, SGD, AdAct, Adam, BayesianLM, MinibatchAdAct, VarPro
 from pwl.augmentation import Augmentation
 from pwl.errors import InputError
 from pwl.models import vgg
@@ -46,6 +46,7 @@ class Contender:
 CONTENDERS = {
     "adact": Contender(AdAct(), curves=True),
     "hwo-adact": Contender(AdAct(direction="hwo"), curves=True),
+    "minibatch-adact": Contender(MinibatchAdAct(), curves=True, batch_size=32),
     "molf": Contender(MOLF()),
     "hwo-molf": Contender(MOLF(direction="hwo")),
     "owo-bp": Contender(OWOBP()),
