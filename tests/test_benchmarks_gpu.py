@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 
@@ -63,6 +64,19 @@ def test_cells_are_measured_once_and_name_the_device(tmp_path, monkeypatch, caps
     text = (tmp_path / "gpu.md").read_text()
     assert text.startswith("## Made-up 9000, memory 80 GiB, driver 1.2, CUDA 12.4, CuPy 14.0\n")
     assert text.count("| 1 | 0 | 2 |") == 2
+
+
+def calls_of_table1(folder):
+    return folder, False, [1, 2, 3], [0, 1], "cuda"
+
+
+def test_folds_of_table1_are_those_of_its_own_benchmark(tmp_path, monkeypatch):
+    table1, calls = pytest.importorskip("benchmarks.table1"), []
+    monkeypatch.setattr(gpu, "gpu", lambda: Device(None, lambda: None, lambda: None, FACTS))
+    inspect.signature(table1.run).bind(*calls_of_table1(tmp_path))
+    monkeypatch.setattr(table1, "run", lambda *arguments: calls.append(arguments))
+    gpu.run(tmp_path, False, ["table1"], 2)
+    assert calls == [calls_of_table1(tmp_path)]
 
 
 @pytest.mark.parametrize("part", ["kernels", "agreement", "iteration", "cnn"])

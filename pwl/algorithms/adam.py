@@ -11,12 +11,9 @@ from pwl.algorithms.whole import length, scores_and_gradient, trained
 from pwl.backend import array_namespace
 from pwl.errors import InputError
 from pwl.kernels import updates_engine
-from pwl.kernels.updates import running_mean
 from pwl.network import Network
 from pwl.patterns import Patterns
 from pwl.penalties import Penalties
-
-__all__ = ["Adam", "running_mean"]
 
 
 @dataclass(frozen=True)

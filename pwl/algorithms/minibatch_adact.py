@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pwl import costs
-from pwl.algorithms.adam import running_mean
+from pwl.kernels.updates import running_mean
 from pwl.algorithms.rates import check_share
 from pwl.algorithms.whole import dot, trained
 from pwl.backend import Array, array_namespace, host, like

@@ -68,7 +68,8 @@ def _patches(x: Array, window: Window) -> Iterator[tuple[slice, Array]]:
     """Rows of places, counted through all images, and their patches (places, window places x channels)."""
     Nv, height, width, channels = x.shape
     (H, V), inputs = window.output(height, width), window.size[0] * window.size[1] * channels
-    x, vector = in_order(x, x.dtype), at_once(channels, x)
+    x = in_order(x, x.dtype)
+    vector = at_once(channels, x)
     count = max(1, PATCH_BYTES // (V * inputs * x.dtype.itemsize))
     for first in range(0, Nv * H, count):
         rows = min(count, Nv * H - first)

@@ -78,8 +78,10 @@ def zeros(shape: Any, dtype: Any) -> Array:
     return array(np.zeros(shape, dtype))
 
 
-def ascontiguousarray(a: Array, dtype: Any) -> Array:
-    return a if a.flags.c_contiguous and a.dtype == dtype else array(np.asarray(a, dtype=dtype))
+def ascontiguousarray(a: Any, dtype: Any) -> Array:
+    return (
+        a if isinstance(a, Array) and a.flags.c_contiguous and a.dtype == dtype else array(np.asarray(a, dtype=dtype))
+    )
 
 
 def dot(a: Array, b: Array, out: Array | None = None) -> Array:

@@ -1,0 +1,108 @@
+"""Whole networks on the GPU's engine where there is no GPU: its kernels, compiled as C++, in the place of the CPU's.
+
+Arrays are NumPy's; what is tested is that layers, losses and algorithms give the kernels what these want, and take what they give.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import pytest
+from cuda_shim import device
+from helpers import LOSSES, activations, problem, random_network
+from test_devices import BODIES, assert_near, gradients, image_net
+
+import pwl
+from pwl import kernels
+from pwl.layers import BatchNorm2d, Conv2d, Flatten, MaxPool2d
+
+pytestmark = pytest.mark.skipif(device.COMPILER is None, reason="no C++ compiler (g++ or c++) was found")
+ENGINES = ("curves", "pooling", "convolution", "sums", "softmax", "updates")
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory):
+    return device.engines(tmp_path_factory.mktemp("cuda"))
+
+
+@pytest.fixture
+def gpu(engines, monkeypatch):
+    """A context in which all arrays are taken for the GPU's; `used` has the names of the engines asked for."""
+    used = set()
+
+    def engine(name):
+        used.add(name)
+        return vars(engines)[f"{name}_gpu"]
+
+    @contextlib.contextmanager
+    def taken():
+        with monkeypatch.context() as patch:
+            patch.setattr(kernels, "is_cupy_array", lambda a: True)
+            patch.setattr(kernels, "_gpu", engine)
+            patch.setattr("pwl.threads.workers", lambda: 1)  # the shim has one set of fibers
+            yield
+
+    taken.used = used
+    return taken
+
+
+def assert_same_gradients(gpu, net, patterns):
+    wanted = gradients(net, patterns)
+    with gpu():
+        found = gradients(net, patterns)
+    for key in wanted:
+        assert_near(np.asarray(found[key]), wanted[key], 500 * np.finfo(net.theta.dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("form", ["as it is", "as it trains"])
+@pytest.mark.parametrize("body", BODIES)
+def test_networks_for_images(gpu, body, form, dtype):
+    net = image_net(*BODIES[body], dtype=dtype)
+    net = net.training(7, 0) if form == "as it trains" else net
+    assert_same_gradients(gpu, net, problem(net, 13, weights=True))
+    assert {"convolution", "sums", "softmax"} <= gpu.used
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("name", [name for name in activations() if "curves" in name])
+def test_curves(gpu, name, loss):
+    net = random_network(activations()[name], (4, 3), loss=loss)
+    assert_same_gradients(gpu, net, problem(net, 30, weights=True))
+    assert "curves" in gpu.used
+
+
+@pytest.mark.parametrize(
+    "algorithm", [pwl.SGD(0.01), pwl.SGD(0.01, nesterov=True), pwl.Adam(weight_decay=0.1)], ids=repr
+)
+def test_runs_in_batches(gpu, algorithm):
+    """Labels of bytes, groups of patterns, a last batch that is smaller."""
+    layers = [
+        Conv2d(4, 3, padding="same"),
+        BatchNorm2d(group=4),
+        pwl.PiecewiseLinear("relu", 5),
+        MaxPool2d(2),
+        Flatten(),
+    ]
+    net = image_net(*layers)
+    x, t = problem(net, 19).x, problem(net, 19).t.astype(np.uint8)
+    wanted, record = pwl.train(net, (x, t), algorithm, iterations=2, batch_size=8)
+    with gpu():
+        found, there = pwl.train(net, (x, t), algorithm, iterations=2, batch_size=8)
+    assert gpu.used == set(ENGINES)
+    np.testing.assert_allclose(there["error"], record["error"], rtol=1e-8)
+    assert_near(np.asarray(found.theta), wanted.theta, 1e-7)  # Adam's roots of small squares enlarge rounding
+    assert np.linalg.norm(wanted.theta - net.theta) > 1e-3
+
+
+@pytest.mark.parametrize(
+    "algorithm", [pwl.AdAct(), pwl.LM(train_curves=True), pwl.SCG()], ids=lambda a: type(a).__name__
+)
+def test_second_order_steps(gpu, algorithm):
+    net = random_network(activations()["curves, linear"], 4, outputs=2)
+    patterns = problem(net, 40)
+    wanted, _, _ = algorithm.step(net, patterns, algorithm.init(net, patterns, 0))
+    with gpu():
+        found, _, _ = algorithm.step(net, patterns, algorithm.init(net, patterns, 0))
+    assert_near(np.asarray(found.theta), wanted.theta, 1e-9)
