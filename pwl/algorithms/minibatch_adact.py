@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from pwl import costs
-from pwl.kernels.updates import running_mean
 from pwl.algorithms.rates import check_share
 from pwl.algorithms.whole import dot, trained
 from pwl.backend import Array, array_namespace, host, like
 from pwl.errors import InputError
+from pwl.kernels.updates import running_mean
 from pwl.network import Network
 from pwl.ols import OLS
 from pwl.patterns import Patterns
