@@ -17,6 +17,7 @@ from pwl.kernels.window import Window
 
 multiply = tile_product(ROWS, VECTOR_BYTES)
 
+LINE = 64  # bytes of a line of the cache
 PLACES = 128  # that a tile of the weights' gradient sums at a time: its signals then stay in the first cache
 
 
@@ -27,7 +28,7 @@ class Geometry(NamedTuple):
     window consists of. rows: of the first window in each row of places. step: from a place to the next in its row.
     """
 
-    frame: tuple[int, int]  # rows, numbers in a row
+    frame: tuple[int, int, int]  # rows, pixels in a row, numbers from a pixel to the next
     corner: tuple[int, int]  # where the image begins in it
     size: tuple[int, int]  # rows of places, places in a row
     places: np.ndarray
@@ -39,30 +40,38 @@ class Geometry(NamedTuple):
 
 
 @functools.lru_cache(maxsize=256)
-def geometry(window: Window, height: int, width: int, channels: int) -> Geometry:
-    """`places` and `taps` are filled up with their last to whole tiles."""
+def geometry(window: Window, height: int, width: int, channels: int, pitch: int) -> Geometry:
+    """`places` and `taps` are filled up with their last to whole tiles. pitch: numbers from a pixel to the next in the frame."""
     (top, bottom), (left, right) = window.padding
     (kv, kh), (sv, sh), (dv, dh) = window.size, window.stride, window.dilation
-    (H, V), line = window.output(height, width), (left + width + right) * channels
+    (H, V), line = window.output(height, width), (left + width + right) * pitch
     rows, down = np.arange(H) * sv * line, np.arange(kv) * dv * line
-    along = np.arange(kh) * dh * channels
-    places = (rows[:, None] + np.arange(V) * sh * channels).ravel()
+    along = np.arange(kh) * dh * pitch
+    places = (rows[:, None] + np.arange(V) * sh * pitch).ravel()
     taps = ((down[:, None] + along)[:, :, None] + np.arange(channels)).ravel()
-    starts, run = (down, kh * channels) if dh == 1 else ((down[:, None] + along).ravel(), channels)
+    starts, run = (down, kh * channels) if dh == 1 and pitch == channels else ((down[:, None] + along).ravel(), channels)
     filled = (np.append(a, np.full(-len(a) % ROWS, a[-1])) for a in (places, taps))
     places, taps = (a.astype(np.int64) for a in filled)
-    frame, corner = (top + height + bottom, line), (top, left * channels)
+    frame, corner = (top + height + bottom, left + width + right, pitch), (top, left)
     return Geometry(
-        frame, corner, (H, V), places, taps, starts.astype(np.int64), run, rows.astype(np.int64), sh * channels
+        frame, corner, (H, V), places, taps, starts.astype(np.int64), run, rows.astype(np.int64), sh * pitch
     )
 
 
 @compiled
 def _enclose(image, frame, top, left):
-    """The image (rows, numbers) within the frame, whose border stays as it is."""
-    for i in range(image.shape[0]):
-        for j in range(image.shape[1]):
-            frame[top + i, left + j] = image[i, j]
+    """The image (rows, pixels, channels) within the frame, whose border stays as it is."""
+    rows, pixels, channels = image.shape
+    if frame.shape[2] == channels:  # then a row of pixels is one run
+        for i in range(rows):
+            row, own = image[i].reshape(-1), frame[top + i].reshape(-1)
+            for j in range(row.size):
+                own[left * channels + j] = row[j]
+    else:
+        for i in range(rows):
+            for j in range(pixels):
+                for k in range(channels):
+                    frame[top + i, left + j, k] = image[i, j, k]
 
 
 @compiled
@@ -73,7 +82,8 @@ def _address(a):
 
 @compiled
 def _convolve(x, frame, top, left, places, starts, count, w, threshold, out):
-    """x (Nv, rows, numbers); w (bands, taps, wide) and threshold (bands, wide) of bands of filters; out (Nv, places, filters)."""
+    """x (Nv, rows, pixels, channels). Bands of filters: w (bands, taps, wide), threshold (bands, wide). out (Nv, places,
+    filters)."""
     like, size = x.dtype.type(0), x.itemsize
     rows, (_, here, filters), wide = ROWS, out.shape, w.shape[2]
     own = np.empty((rows, wide), x.dtype)  # where a tile is not whole
@@ -98,7 +108,7 @@ def _convolve(x, frame, top, left, places, starts, count, w, threshold, out):
 
 @compiled
 def _weight_gradient(x, g, frames, signals, top, left, taps, starts, along, step, at_once, G):
-    """Adds to G (bands, taps, wide) what images x (Nv, rows, numbers) and signals g (Nv, places, filters) give.
+    """Adds to G (bands, taps, wide) what images x (Nv, rows, pixels, channels) and signals g (Nv, places, filters) give.
 
     frames: of a few images at a time. signals (bands, places of these, wide): their signals, band by band. starts: of the rows
     of places, in all frames; along: places in a row; at_once: rows of places that a tile sums at a time.
@@ -157,27 +167,32 @@ def bands(W: np.ndarray) -> np.ndarray:
 def convolve(x: np.ndarray, W: np.ndarray, window: Window, threshold: np.ndarray | None = None) -> np.ndarray:
     """Nets (Nv, out height, out width, filters) of images x with weights W and, if given, thresholds (filters,), Eq. (53)."""
     (Nv, height, width, channels), filters = x.shape, len(W)
-    at = geometry(window, height, width, channels)
+    at = geometry(window, height, width, channels, channels)
     out = np.empty((Nv, *at.size, filters), x.dtype)
     threshold = np.zeros(filters, x.dtype) if threshold is None else threshold
     _convolve(
-        np.ascontiguousarray(x).reshape(Nv, height, -1), np.zeros(at.frame, x.dtype), *at.corner, at.places, at.starts,
+        np.ascontiguousarray(x), np.zeros(at.frame, x.dtype), *at.corner, at.places, at.starts,
         at.run, bands(W), bands(threshold)[:, 0], out.reshape(Nv, -1, filters),
     )  # fmt: skip
     return out
 
 
+def spread(channels: int, itemsize: int) -> int:
+    """Numbers from a pixel to the next so that a walk along pixels does not meet the same few sets of the first cache."""
+    return channels + LINE // itemsize if channels * itemsize % (4 * LINE) == 0 else channels
+
+
 def weight_gradient(x: np.ndarray, g: np.ndarray, window: Window) -> np.ndarray:
     """Sum over patterns and places of g times the patch there, (filters, window height, window width, channels)."""
     (Nv, height, width, channels), filters = x.shape, g.shape[3]
-    at, side = geometry(window, height, width, channels), wide(x.itemsize)
+    at, side = geometry(window, height, width, channels, spread(channels, x.itemsize)), wide(x.itemsize)
     (H, V), count = at.size, -(-filters // side)
     together = max(1, min(Nv, PLACES // (H * V)))
     frames = np.zeros((together, *at.frame), x.dtype)
     starts = (np.arange(together)[:, None] * frames[0].size + at.rows).ravel()
     G = np.zeros((count, at.taps.size, side), x.dtype)
     _weight_gradient(
-        np.ascontiguousarray(x).reshape(Nv, height, -1), np.ascontiguousarray(g).reshape(Nv, -1, filters), frames,
+        np.ascontiguousarray(x), np.ascontiguousarray(g).reshape(Nv, -1, filters), frames,
         np.zeros((count, together * H * V, side), x.dtype), *at.corner, at.taps, starts, V, at.step,
         max(1, PLACES // V), G,
     )  # fmt: skip
