@@ -57,7 +57,8 @@ def measure(blocks: int, Nv: int, repeats: int) -> dict[str, Any]:
 def apart(engine: str, blocks: int, activation: str, Nv: int) -> float:
     """`peak` in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.cnn", engine, str(blocks), activation, str(Nv)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def peak(engine: str, blocks: int, activation: str, Nv: int) -> float:

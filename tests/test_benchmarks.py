@@ -15,7 +15,7 @@ import pytest
 import pwl
 
 pytest.importorskip("benchmarks.cells", reason="the benchmarks are not part of the installed package")
-from benchmarks import cells, mlp, mlp_tables, peers, peers_lm, peers_tables, published, ranks, rivals, sinc
+from benchmarks import cells, cnn, mlp, mlp_tables, peers, peers_lm, peers_tables, published, ranks, rivals, sinc
 from benchmarks.rivals.problem import OutOfTime, Watch, drawn, started, thinned
 
 SERIES = mlp.SERIES
@@ -364,3 +364,33 @@ def test_options_are_what_run_takes(module):
     parser = argparse.ArgumentParser()
     module.add_arguments(parser)
     inspect.signature(module.run).bind(out=None, quick=True, **vars(parser.parse_args([])))
+
+
+def test_a_step_of_a_cnn_beside_itself_with_relu():
+    """ReLU .2 s beside PyTorch's .16 and .4: 1.25 of the better; curves .25: 1.25 of our ReLU step, half of PyTorch's .5."""
+    cell = {
+        "blocks": 2, "patterns": 128,
+        "seconds": {
+            "relu": {"ours": 0.2, "torch contiguous": 0.16, "torch channels_last": 0.4},
+            "curves": {"ours": 0.25, "torch contiguous": 0.8, "torch channels_last": 0.5},
+        },
+        "peak_mib": {
+            "relu": {"ours": 100, "torch contiguous": 150, "torch channels_last": 160},
+            "curves": {"ours": 101, "torch contiguous": 250, "torch channels_last": 260},
+        },
+    }  # fmt: skip
+    relu, curves = ([c.strip() for c in line.split("|")[1:-1]] for line in cnn.table([cell]).splitlines()[2:])
+    assert relu == ["vgg2, batch 128", "relu", "0.200 s", "0.160 s", "0.400 s", "1.25", "1.00", "100", "150"]
+    assert curves == ["vgg2, batch 128", "curves", "0.250 s", "0.800 s", "0.500 s", "0.50", "1.25", "101", "260"]
+    for name in ("torch contiguous", "torch channels_last"):
+        for part in ("seconds", "peak_mib"):
+            for kind in cnn.ACTIVATIONS:
+                del cell[part][kind][name]
+    assert "not run" in cnn.table([cell])
+
+
+def test_a_cnn_steps_and_its_memory_is_that_of_its_own_process(monkeypatch):
+    monkeypatch.setattr(cnn, "has_torch", lambda: False)
+    cell = cnn.measure(1, 2, repeats=1)
+    for kind in cnn.ACTIVATIONS:
+        assert cell["seconds"][kind]["ours"] > 0 and cell["peak_mib"][kind]["ours"] > 1

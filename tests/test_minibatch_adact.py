@@ -153,7 +153,7 @@ def test_the_first_step_moves_nothing_and_the_second_goes_by_the_best_common_fac
     """Of one output all is exact: with an endless damping z is <G, D> over the curvature along D, as in Eq. (20)."""
     net = random_network(curve("linear"), 4, outputs=1)
     patterns, keys = problem(net), trained(net, True)
-    method = dataclasses.replace(METHOD, damping=1e12, beta1=0.0)
+    method = dataclasses.replace(METHOD, damping=1e12, beta1=0.0, averaging=1e12)
     (start, first, second), _, info = stepped(net, patterns, 2, method)
     assert np.array_equal(first.theta, start.theta)
     G = dict(zip(keys, patterns.reduce(gradient(keys), net)[1:], strict=True))
@@ -165,6 +165,30 @@ def test_the_first_step_moves_nothing_and_the_second_goes_by_the_best_common_fac
     assert info["z_common"] == pytest.approx(z, rel=1e-9)
     moved = net.join({key: z * d for key, d in D.items()})
     np.testing.assert_allclose(second.theta - net.theta, moved, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("averaging", [0.0, 8.0])
+def test_the_network_is_an_average_of_those_stepped_on(averaging):
+    """Eq. (66) unrolled: share a_s = (1 + n) / (s + n) of the newest, what is left of the others."""
+    net = random_network(curve("linear"), 4, outputs=1)
+    patterns, method = problem(net), dataclasses.replace(METHOD, averaging=averaging)
+    state, at, iterates, average = method.init(net, patterns, 7), net, [], 0
+    for s in range(1, 7):
+        at, state, _ = method.step(at, patterns, state)
+        share = (1 + averaging) / (s + averaging)
+        average = (1 - share) * average + share * state["theta"]
+        iterates.append(state["theta"])
+        np.testing.assert_allclose(at.theta, average, rtol=1e-12, atol=1e-13)
+    if averaging == 0:
+        np.testing.assert_allclose(at.theta, np.mean(iterates, axis=0), rtol=1e-12, atol=1e-13)
+    assert np.linalg.norm(at.theta - iterates[-1]) > 1e-6
+
+
+def test_steps_go_on_from_the_last_network_and_not_from_the_average():
+    net = random_network(curve("linear"), 4, outputs=1)
+    patterns = problem(net)
+    states = [stepped(net, patterns, 6, dataclasses.replace(METHOD, averaging=n))[1] for n in (0.0, 1e12)]
+    np.testing.assert_array_equal(states[0]["theta"], states[1]["theta"])
 
 
 def test_what_the_last_step_took_from_the_gradient_is_put_back():
@@ -278,7 +302,7 @@ def test_a_heavy_penalty_goes_down_with_the_error():
 @pytest.mark.parametrize(
     ("name", "value"),
     [("beta1", 1.0), ("beta2", -0.1), ("memory_g", 1), ("memory_H", "a"), ("damping", -1.0), ("damping", float("inf")),
-     ("damping", "much")],
+     ("damping", "much"), ("averaging", -1.0)],
 )  # fmt: skip
 def test_settings_that_cannot_be(name, value):
     with pytest.raises(pwl.InputError, match=name):

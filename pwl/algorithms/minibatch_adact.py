@@ -1,4 +1,4 @@
-"""AdAct on minibatches: a factor for every filter's weights and every curve, without a learning rate, Eqs. (63)-(65)."""
+"""AdAct on minibatches: a factor for every filter's weights and every curve, without a learning rate, Eqs. (63)-(66)."""
 
 from __future__ import annotations
 
@@ -31,11 +31,13 @@ class MinibatchAdAct:
 
     All parameters move along smoothed gradients, each row of them (a filter's or unit's weights, its curve, an output's
     weights) by a factor of its own. The factors solve H z = g like those of AdAct, with g and H averaged over steps and
-    damped towards one common factor. There is no learning rate to set: where batches disagree, factors get small.
+    damped towards one common factor. There is no learning rate to set: where batches disagree, factors get small. The
+    network returned is an average of those stepped on, the latest of which count most.
 
     beta1, beta2: shares of the running means of the gradient and of its square that are kept in a step.
     memory_g, memory_H: shares of the running means of g and of H that are kept in a step.
     damping: weight of the common factor, in a row's own diagonal of H and the mean one; 0: rows are free, large: one for all.
+    averaging: 0: the average counts all steps alike, n: the last of them (n + 1) times as much; very large: it is the last.
     ridge, l2, curve_penalty: penalties on output weights, hidden weights and curves, Eqs. (11), (27), (26).
 
     Dropout and batch normalisation act as in training while factors are measured, too: of what batch
@@ -47,6 +49,7 @@ class MinibatchAdAct:
     memory_g: float = 0.98
     memory_H: float = 0.95
     damping: float = 100.0
+    averaging: float = 8.0
     ridge: float = 0.0
     l2: float = 0.0
     curve_penalty: float = 0.0
@@ -54,8 +57,10 @@ class MinibatchAdAct:
     def __post_init__(self) -> None:
         for name in ("beta1", "beta2", "memory_g", "memory_H"):
             check_share(name, getattr(self, name))
-        if not isinstance(self.damping, Real) or not 0 <= float(self.damping) < float("inf"):
-            raise InputError(f"damping must be 0 or a positive number, not {self.damping!r}")
+        for name in ("damping", "averaging"):
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not 0 <= float(value) < float("inf"):
+                raise InputError(f"{name} must be 0 or a positive number, not {value!r}")
 
     @property
     def penalties(self) -> Penalties:
@@ -65,27 +70,28 @@ class MinibatchAdAct:
         zero = array_namespace(net.theta).zeros_like(net.theta)
         blocks = sum(net.parts[name].shape[0] for name in trained(net, True))
         averages = {"g": np.zeros(blocks), "H": np.zeros((blocks, blocks)), "z": np.zeros(blocks)}
-        return {"key": key, "steps": 0, "m": zero, "v": zero} | averages
+        return {"key": key, "steps": 0, "theta": net.theta, "m": zero, "v": zero} | averages
 
     def step(
         self, net: Network, patterns: Patterns, state: dict[str, Any]
     ) -> tuple[Network, dict[str, Any], dict[str, Any]]:
-        """One step. The first one of a run moves nothing: it finds the direction along which the second one measures."""
-        steps, keys = state["steps"], trained(net, True)
+        """One step from state["theta"]. The first of a run moves nothing: it finds the direction that the second measures."""
+        steps, keys, at = state["steps"], trained(net, True), net.with_theta(state["theta"])
         if steps:
-            G, state = self.measured(net, patterns, keys, state)
+            G, state = self.measured(at, patterns, keys, state)
         else:
-            found = patterns.reduce(gradient(keys), net.training(state["key"], steps))[1:]
-            G = self.penalties.add_gradient(net, dict(zip(keys, found, strict=True)))
+            found = patterns.reduce(gradient(keys), at.training(state["key"], steps))[1:]
+            G = self.penalties.add_gradient(at, dict(zip(keys, found, strict=True)))
         flat = net.join(G)
         m, v = running_mean(state["m"], flat, self.beta1), running_mean(state["v"], flat * flat, self.beta2)
         state = state | {"steps": steps + 1, "m": m, "v": v}
         info: dict[str, Any] = {"gradient_norm": dot(flat, flat) ** 0.5, "z_common": 0.0}
         if steps:
             z, info["z_common"] = self.factors(state)
-            state["z"] = z
-            net = net.moved(times_rows(z, self.directions(net, keys, state)))
-        return net, state, info
+            at = at.moved(times_rows(z, self.directions(net, keys, state)))
+            state |= {"z": z, "theta": at.theta}
+        share = (1 + self.averaging) / (state["steps"] + self.averaging)
+        return net.with_theta(net.theta + share * (at.theta - net.theta)), state, info
 
     def measured(
         self, net: Network, patterns: Patterns, keys: tuple[str, ...], state: dict[str, Any]
