@@ -1,7 +1,7 @@
 """The paper's Table 1: CIFAR-10, nets of 1 to 3 VGG layers with AdAct's curves, ReLU and leaky ReLU, from the same start.
 
-The full protocol is 10-fold cross-validation within the 50,000 training images, as the test batch is not in our data folder:
-nine parts of ten train (45,000), one tests (5,000), classes spread evenly. SGD of 0.001 with momentum 0.9 in batches of 64, 100
+The full protocol is 10-fold cross-validation within the 50,000 training images; CIFAR-10's test batch is not used. Nine parts of
+ten train (45,000), one tests (5,000), classes spread evenly. SGD of 0.001 with momentum 0.9 in batches of 64, 100
 epochs, as of the small VGG nets that the published figures fit; the paper does not say. It is for a GPU: --device cuda.
 
 --quick is another, smaller protocol, for two cores: folds 0 to 2, a fifth of each fold's training images (9,000), 3 epochs of Adam

@@ -31,7 +31,7 @@ def heading(cell: dict[str, Any], folds: list[int]) -> str:
     curves = "" if p["curve_rate"] is None else f" (curves {p['curve_rate']:g})"
     return (
         f"CIFAR-10, test accuracy in percent after the last epoch: mean ± standard error over {len(folds)} of {cell['folds']} "
-        f"folds within the 50,000 training images (the test batch is not to be had), {p['patterns']} of which train and "
+        f"folds within the 50,000 training images (the test batch is not used), {p['patterns']} of which train and "
         f"{cell['test_patterns']} test in each. {ALGORITHMS[p['algorithm']]}, learning rate {p['learning_rate']:g}{curves}, "
         f"schedule {p['schedule']}, batches of {cell['batch_size']}, {p['epochs']} epochs; Glorot's normal start. "
         "Paper: 10 folds, its Table 1.\n"
