@@ -240,7 +240,8 @@ def test_contenders_take_their_batches_or_all_there_is():
     assert Contender(pwl.SGD(), batch_size=32).batch(range(9)) == 9
     assert Contender(pwl.MOLF()).batch(range(100)) is None
     for name, contender in CONTENDERS.items():
-        assert (contender.batch_size is not None) == (name.removeprefix("curved-") in ("adam", "sgd"))
+        in_batches = name.removeprefix("curved-") in ("adam", "sgd", "minibatch-adact")
+        assert (contender.batch_size is not None) == in_batches
 
 
 def test_a_comparison_trains_them_by_batches():

@@ -312,9 +312,11 @@ def test_strict_arrays(hidden, loss):
 
 
 def test_float32():
+    """Steps agree until rounding decides one of them, which kinks make sooner or later; the run goes down as well."""
     _, record = pwl.train(curves(dtype=np.float32), waves(200), pwl.SCG(train_curves=True), iterations=40)
     _, double = pwl.train(curves(), waves(200), pwl.SCG(train_curves=True), iterations=40)
-    assert record["error"][-1] == pytest.approx(double["error"][-1], rel=0.15)
+    assert record["error"][:6] == pytest.approx(double["error"][:6], rel=1e-4)
+    assert record["error"][-1] < 0.7 * record["error"][0]
 
 
 @pytest.mark.parametrize(
