@@ -18,6 +18,7 @@ from pwl.kernels.window import Window
 multiply = tile_product(ROWS, VECTOR_BYTES)
 
 LINE = 64  # bytes of a line of the cache
+PATCHES = 2**17  # numbers of those that are made at a time where a stride leaves no other way
 PLACES = 128  # that a tile of the weights' gradient sums at a time: its signals then stay in the first cache
 
 
@@ -204,16 +205,19 @@ def weight_gradient(x: np.ndarray, g: np.ndarray, window: Window) -> np.ndarray:
 def input_gradient(g: np.ndarray, W: np.ndarray, window: Window, height: int, width: int) -> np.ndarray:
     """g (Nv, out height, out width, filters) carried back to the inputs (Nv, height, width, channels).
 
-    At stride 1 a convolution of g with the weights turned round, Eq. (54); else patches are added up, an image at a time.
+    At stride 1 a convolution of g with the weights turned round, Eq. (54); else patches of some rows of places are added up.
     """
     if window.stride == (1, 1) and min(min(side) for side in turned(window).padding) >= 0:
         return convolve(g, W[:, ::-1, ::-1].transpose(3, 1, 2, 0), turned(window))
-    (top, _), (left, _) = window.padding
+    ((top, _), (left, _)), (down, _) = window.padding, window.stride
     (Nv, H, V, filters), channels = g.shape, W.shape[3]
     dx, kernel = np.zeros((Nv, height, width, channels), g.dtype), W.reshape(filters, -1)
+    rows = max(1, PATCHES // (V * kernel.shape[1]))
     for d, image in zip(g, dx, strict=True):
-        columns = (d.reshape(-1, filters) @ kernel).reshape(H, V, *window.size, channels)
-        _add_patches(columns, top, left, *window.stride, *window.dilation, image)
+        for first in range(0, H, rows):
+            columns = d[first : first + rows].reshape(-1, filters) @ kernel
+            columns = columns.reshape(-1, V, *window.size, channels)
+            _add_patches(columns, top - first * down, left, *window.stride, *window.dilation, image)
     return dx
 
 
