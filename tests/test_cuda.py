@@ -271,26 +271,54 @@ CONVOLUTIONS = {
     "strides": Window((3, 2), (2, 3), ((1, 1), (0, 2)), (1, 1)),
     "dilated": Window((3, 2), (1, 2), ((2, 2), (0, 3)), (2, 3)),
     "gaps": Window((1, 2), (3, 4), ((0, 0), (1, 1)), (1, 1)),
+    "borders": Window((2, 3), (1, 2), ((4, 0), (2, 5)), (1, 1)),
 }
 
 
-@pytest.mark.parametrize("patch_bytes", [2**27, 3000], ids=["at once", "in parts"])
+@pytest.mark.parametrize("spread_bytes", [2**27, 3000], ids=["at once", "in parts"])
 @pytest.mark.parametrize("window", CONVOLUTIONS.values(), ids=CONVOLUTIONS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", [(3, 7, 8, 3), (2, 9, 7, 4), (1, 5, 6, 1), (2, 5, 6, 8)], ids=str)
-def test_convolution_equals_the_specification(gpu, size, dtype, window, patch_bytes, monkeypatch):
+def test_convolution_equals_the_specification(gpu, size, dtype, window, spread_bytes, monkeypatch):
     """Small whole numbers: products and sums are exact, so that results are equal."""
-    monkeypatch.setattr(gpu.convolution_gpu, "PATCH_BYTES", patch_bytes)
+    monkeypatch.setattr(gpu.convolution_gpu, "SPREAD_BYTES", spread_bytes)
+    assert_convolution(gpu, size, 5, dtype, window)
+
+
+def assert_convolution(gpu, size, filters, dtype, window):
     rng = np.random.default_rng(5)
-    x, W = whole_numbers(rng, size, dtype), whole_numbers(rng, (5, *window.size, size[3]), dtype)
+    x, W = whole_numbers(rng, size, dtype), whole_numbers(rng, (filters, *window.size, size[3]), dtype)
+    threshold = whole_numbers(rng, (filters,), dtype)
     wanted = convolution.convolve(x, W, window)
     g = whole_numbers(rng, wanted.shape, dtype)
     images, weights, signals = map(gpu.array, (x, W, g))
     same(gpu, gpu.convolution_gpu.convolve(images, weights, window), wanted)
+    found = gpu.convolution_gpu.convolve(images, weights, window, gpu.array(threshold))
+    same(gpu, found, convolution.convolve(x, W, window, threshold))
     G = gpu.convolution_gpu.weight_gradient(images, signals, window)
     same(gpu, G, convolution.weight_gradient(x, g, window))
     dx = gpu.convolution_gpu.input_gradient(signals, weights, window, *size[1:3])
     same(gpu, dx, convolution.input_gradient(g, W, window, *size[1:3]))
+
+
+@pytest.mark.parametrize("filters", [1, 32, 36, 64, 130])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [(0, 5, 5, 3), (3, 10, 9, 3), (2, 12, 11, 20), (9, 5, 7, 16)], ids=str)
+def test_convolution_in_tiles(gpu, size, dtype, filters):
+    """Tiles of all sizes, full ones and ends, some and many parts of the sums."""
+    assert_convolution(gpu, size, filters, dtype, CONVOLUTIONS["same"])
+
+
+def test_convolution_of_arrays_that_begin_at_any_address(gpu):
+    rng, window = np.random.default_rng(5), CONVOLUTIONS["same"]
+    x = whole_numbers(rng, (2, 5, 6, 8), np.float32)
+    W, g = whole_numbers(rng, (4, 3, 3, 8), np.float32), whole_numbers(rng, (2, 5, 6, 4), np.float32)
+    images, signals = (gpu.array(np.zeros(a.size + 1, a.dtype))[1:].reshape(a.shape) for a in (x, g))
+    images[...], signals[...] = gpu.array(x), gpu.array(g)
+    same(gpu, gpu.convolution_gpu.convolve(images, gpu.array(W), window), convolution.convolve(x, W, window))
+    same(gpu, gpu.convolution_gpu.weight_gradient(images, signals, window), convolution.weight_gradient(x, g, window))
+    found = gpu.convolution_gpu.input_gradient(signals, gpu.array(W), window, 5, 6)
+    same(gpu, found, convolution.input_gradient(g, W, window, 5, 6))
 
 
 # ---- sums

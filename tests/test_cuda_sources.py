@@ -1,4 +1,4 @@
-"""The CUDA sources compile for real devices: by nvcc, and by NVRTC, which CuPy uses. No device is needed for that."""
+"""The CUDA sources compile for real devices: by NVRTC, which CuPy uses, else by nvcc. No device is needed for that."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ def test_every_source_has_an_engine():
 
 
 @pytest.mark.skipif(NVCC is None, reason="nvcc was not found")
+@pytest.mark.skipif(bool(nvrtc_libraries()), reason="NVRTC compiles them")
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("source", SOURCES)
 def test_nvcc_compiles(gpu, source, architecture, tmp_path):

@@ -66,11 +66,12 @@ def input_gradient(g: Array, W: Array, window: Window, height: int, width: int) 
     xp = array_namespace(g)
     Nv, H, V, filters = g.shape
     channels = W.shape[3]
-    back = xp.reshape(xp.reshape(g, (-1, filters)) @ xp.reshape(W, (filters, -1)), (Nv, H, V, -1, channels))
+    places = window.size[0] * window.size[1]
+    back = xp.reshape(xp.reshape(g, (-1, filters)) @ xp.reshape(W, (filters, -1)), (Nv, H, V, places, channels))
     (top, bottom), (left, right) = window.padding
     dx = xp.zeros((Nv, height + top + bottom, width + left + right, channels), dtype=g.dtype)
     (sv, sh), (dv, dh) = window.stride, window.dilation
-    for place in range(window.size[0] * window.size[1]):
+    for place in range(places):
         i, j = divmod(place, window.size[1])
         rows = slice(i * dv, i * dv + (H - 1) * sv + 1, sv)
         columns = slice(j * dh, j * dh + (V - 1) * sh + 1, sh)

@@ -41,6 +41,12 @@ def launch(kernel: Any, grid: Sequence[int], block: Sequence[int], *args: Any, s
     )
 
 
+@cupy.memoize(for_each_device=True)
+def processors() -> int:
+    """Multiprocessors of the device, each with blocks of its own."""
+    return int(cupy.cuda.Device().attributes["MultiProcessorCount"])
+
+
 def named(dtype: Any) -> str:
     """What CUDA calls a dtype."""
     return NAMES[np.dtype(dtype).str[1:]]

@@ -25,6 +25,7 @@ struct Index {
 
 static Index threadIdx, blockIdx, blockDim, gridDim;
 using std::exp;
+using std::fma;
 using std::log;
 using std::min;
 using std::sqrt;

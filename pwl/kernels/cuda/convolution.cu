@@ -1,53 +1,189 @@
-// Patches of images (Nv, height, width, channels), Eq. (53), and their transpose: what convolution.py specifies.
+// Convolution of images (Nv, height, width, channels), Eq. (53), and its gradient by the weights, as products of matrices of which
+// one, the patches, is never stored: what convolution.py specifies.
 //
-// A thread keeps to V neighbouring channels of one column of a row and walks down the rows; grids and blocks are (columns,
-// rows). Windows kv x kh move by sv, sh, their pixels are dv, dh apart, top and left rows and columns of zeros lie before the
-// images, and there are H x wide places on an image.
+// A block makes a tile of the result, TM x TN, a thread 8 x 4 R of it in registers, in fused multiply-adds whatever the compiler's
+// options. Steps along the sums are DEEP long: of two tiles in shared memory one is multiplied while the next is fetched.
+// Windows kv x kh move by sv, sh, their pixels are dv, dh apart, top and left rows and columns of zeros lie before the images, and
+// there are H x wide places on an image.
+
+constexpr int DEEP = 8, ROWS = 8;
 
 template <typename Real, int V> struct alignas(V * sizeof(Real)) Pack { Real at[V]; };  // moved in one instruction
+template <typename Real> struct alignas(16) Four { Real at[4]; };
 
-// columns (rows x wide, kv x kh x channels): the patches of so many rows of places, from row `first` of all images on.
-template <typename Real, int V>
-__global__ void __launch_bounds__(256)
-gather(const Real* __restrict__ x, int first, int rows, int height, int width, int channels, int H, int wide, int kv, int kh,
-       int sv, int sh, int dv, int dh, int top, int left, Real* __restrict__ columns) {
-    const int column = (blockIdx.x * blockDim.x + threadIdx.x) * V, size = wide * kv * kh * channels;
-    if (column >= size) return;
-    const int k = column % channels, place = column / channels, b = place % kh, a = place / kh % kv;
-    const int j = place / (kh * kv) * sh + b * dh - left;
-    for (int row = blockIdx.y * blockDim.y + threadIdx.y; row < rows; row += gridDim.y * blockDim.y) {
-        const int p = (first + row) / H, i = (first + row) % H * sv + a * dv - top;
-        Pack<Real, V> seen = {};
-        if (i >= 0 && i < height && j >= 0 && j < width)
-            seen = *reinterpret_cast<const Pack<Real, V>*>(x + (((long long)p * height + i) * width + j) * channels + k);
-        *reinterpret_cast<Pack<Real, V>*>(columns + (long long)row * size + column) = seen;
+template <typename Real> __device__ Real* shared_memory() {
+    extern __shared__ __align__(16) unsigned char memory[];
+    return reinterpret_cast<Real*>(memory);
+}
+
+// Fours of columns of a thread: more would not fit its registers.
+template <typename Real, int TN> constexpr int FOURS = sizeof(Real) == 4 && TN >= 64 ? 2 : 1;
+template <typename Real, int TM, int TN> constexpr int THREADS = TM / ROWS * TN / (4 * FOURS<Real, TN>);
+
+template <typename Real> __device__ void swap(Real*& a, Real*& b) { Real* const kept = a; a = b, b = kept; }
+
+// Of a tile: which rows and columns a thread makes, in fours, and its sums.
+template <typename Real, int TM, int TN> struct Share {
+    static constexpr int R = FOURS<Real, TN>;
+    const int across = threadIdx.x % (TN / (4 * R)) * 4, down = threadIdx.x / (TN / (4 * R)) * 4;
+    Real sum[ROWS][4 * R] = {};
+
+    __device__ int row(int i) const { return i / 4 * (TM / 2) + down + i % 4; }
+
+    // One step along the sums: tiles (DEEP, TM) and, behind it, (DEEP, TN).
+    __device__ void multiply(const Real* left) {
+        const Real* right = left + DEEP * TM;
+#pragma unroll
+        for (int k = 0; k < DEEP; ++k) {
+            Four<Real> a[2], b[R];
+            for (int h = 0; h < 2; ++h) a[h] = *reinterpret_cast<const Four<Real>*>(left + k * TM + h * (TM / 2) + down);
+            for (int h = 0; h < R; ++h) b[h] = *reinterpret_cast<const Four<Real>*>(right + k * TN + h * (TN / R) + across);
+#pragma unroll
+            for (int i = 0; i < ROWS; ++i)
+#pragma unroll
+                for (int j = 0; j < 4 * R; ++j) sum[i][j] = fma(a[i / 4].at[i % 4], b[j / 4].at[j % 4], sum[i][j]);
+        }
+    }
+
+    // V columns of row i from column h of the thread's on, to `out`, where the matrix ends at column `columns`.
+    template <int V> __device__ void put(int i, int first, int columns, const Real* added, Real* out) const {
+        for (int j = 0; j < 4 * R; j += V) {
+            const int column = first + j / 4 * (TN / R) + across + j % 4;
+            if (column >= columns) continue;
+            Pack<Real, V> pack;
+            for (int v = 0; v < V; ++v) pack.at[v] = sum[i][j + v] + (added ? added[column + v] : Real(0));
+            *reinterpret_cast<Pack<Real, V>*>(out + column) = pack;
+        }
+    }
+};
+
+// Rows of a matrix (.., columns) as the right side of a tile: DEEP rows from `row` on, TN columns, zeros beyond its end.
+template <typename Real, int V, int TN, int ALL> struct Right {
+    static constexpr int PACKS = DEEP * TN / V, COUNT = (PACKS + ALL - 1) / ALL;
+    Pack<Real, V> pack[COUNT];
+
+    __device__ void fetch(const Real* matrix, int columns, int first, long long row, long long rows) {
+        for (int q = 0; q < COUNT; ++q) {
+            const int at = threadIdx.x + q * ALL, k = at / (TN / V), column = first + at % (TN / V) * V;
+            pack[q] = {};
+            if (at < PACKS && row + k < rows && column < columns)
+                pack[q] = *reinterpret_cast<const Pack<Real, V>*>(matrix + (row + k) * columns + column);
+        }
+    }
+    __device__ void store(Real* tile) const {
+        for (int q = 0; q < COUNT; ++q) {
+            const int at = threadIdx.x + q * ALL;
+            if (at < PACKS) *reinterpret_cast<Pack<Real, V>*>(tile + at * V) = pack[q];
+        }
+    }
+};
+
+// out (places, filters): patches of x times W (window places x channels, filters), plus thresholds. V divides channels and filters.
+template <typename Real, int V, int TM, int TN>
+__global__ void __launch_bounds__(THREADS<Real, TM, TN>, 512 / THREADS<Real, TM, TN>)
+convolve(const Real* __restrict__ x, const Real* __restrict__ W, const Real* __restrict__ threshold, long long places, int height,
+         int width, int channels, int filters, int H, int wide, int kv, int kh, int sv, int sh, int dv, int dh, int top, int left,
+         Real* __restrict__ out) {
+    constexpr int ALL = THREADS<Real, TM, TN>, COUNT = DEEP * TM / ALL;  // inputs that a thread fetches for its place
+    const int m = threadIdx.x % TM, own = threadIdx.x / TM * COUNT, inputs = kv * kh * channels, first = blockIdx.y * TN;
+    const long long place = (long long)blockIdx.x * TM + m;
+    const Real* image = x + place / (H * wide) * height * width * channels;
+    const int i = place < places ? int(place % (H * wide)) / wide * sv - top : -height - kv * dv;  // outside of the image
+    const int j = int(place % wide) * sh - left;
+    int row = i + own / channels / kh * dv, column = j + own / channels % kh * dh, c = own % channels;  // of the next input
+
+    const auto advance = [&](int by) {
+        for (c += by; c >= channels; c -= channels)
+            if ((column += dh) == j + kh * dh) column = j, row += dv;
+    };
+    Pack<Real, V> seen[COUNT / V];
+    Right<Real, V, TN, ALL> right;
+    const auto fetch = [&](int k) {
+        for (int q = 0; q < COUNT / V; ++q, advance(V)) {
+            seen[q] = {};
+            if (k + own + q * V < inputs && row >= 0 && row < height && column >= 0 && column < width)
+                seen[q] = *reinterpret_cast<const Pack<Real, V>*>(image + (row * width + column) * channels + c);
+        }
+        if (COUNT < DEEP) advance(DEEP - COUNT);
+        right.fetch(W, filters, first, k, inputs);
+    };
+    const auto store = [&](Real* tiles) {
+        for (int q = 0; q < COUNT; ++q) tiles[(own + q) * TM + m] = seen[q / V].at[q % V];
+        right.store(tiles + DEEP * TM);
+        __syncthreads();
+    };
+
+    Share<Real, TM, TN> share;
+    Real *tiles = shared_memory<Real>(), *others = tiles + DEEP * (TM + TN);
+    fetch(0);
+    store(tiles);
+    for (int k = DEEP; k < inputs; k += DEEP) {
+        fetch(k);
+        share.multiply(tiles);
+        store(others);
+        swap(tiles, others);
+    }
+    share.multiply(tiles);
+    for (int row = 0; row < ROWS; ++row) {
+        const long long at = (long long)blockIdx.x * TM + share.row(row);
+        if (at < places) share.template put<V>(row, first, filters, threshold, out + at * filters);
     }
 }
 
-// dx (Nv, height, width, channels): each pixel sums its numbers in the patches of all places, row by row of the window.
-// rows = Nv * height.
-template <typename Real, int V>
-__global__ void __launch_bounds__(256)
-add_up(const Real* __restrict__ columns, int rows, int height, int width, int channels, int H, int wide, int kv, int kh, int sv,
-       int sh, int dv, int dh, int top, int left, Real* __restrict__ dx) {
-    const int column = (blockIdx.x * blockDim.x + threadIdx.x) * V, size = width * channels;
-    if (column >= size) return;
-    const int j = column / channels + left, k = column % channels;
-    for (int row = blockIdx.y * blockDim.y + threadIdx.y; row < rows; row += gridDim.y * blockDim.y) {
-        const int p = row / height, i = row % height + top;
-        Pack<Real, V> sum = {};
-        for (int a = 0; a < kv; ++a) {
-            const int down = i - a * dv, r = down / sv;
-            if (down < 0 || r * sv != down || r >= H) continue;
-            for (int b = 0; b < kh; ++b) {
-                const int along = j - b * dh, c = along / sh;
-                if (along < 0 || c * sh != along || c >= wide) continue;
-                const long long patch = ((long long)p * H + r) * wide + c;
-                const Real* at = columns + ((patch * kv + a) * kh + b) * channels + k;
-                const auto share = *reinterpret_cast<const Pack<Real, V>*>(at);
-                for (int v = 0; v < V; ++v) sum.at[v] += share.at[v];
-            }
+// partial[part][input][filter]: the sum over the places of a part, `each` (a multiple of DEEP) of them, of the patches' inputs
+// times g (places, filters), still to be summed over parts. V divides channels and filters.
+template <typename Real, int V, int TM, int TN>
+__global__ void __launch_bounds__(THREADS<Real, TM, TN>, 512 / THREADS<Real, TM, TN>)
+correlate(const Real* __restrict__ x, const Real* __restrict__ g, long long places, int each, int height, int width, int channels,
+          int filters, int H, int wide, int kv, int kh, int sv, int sh, int dv, int dh, int top, int left,
+          Real* __restrict__ partial) {
+    constexpr int ALL = THREADS<Real, TM, TN>, LANES = TM / V, STEP = ALL / LANES, COUNT = DEEP / STEP;
+    static_assert(STEP * LANES == ALL && COUNT * STEP == DEEP, "threads share the places of a step out evenly");
+    const int inputs = kv * kh * channels, high = (inputs + TM - 1) / TM;
+    const int above = blockIdx.x % high * TM, first = blockIdx.x / high * TN;
+    const int m = threadIdx.x % LANES * V, own = threadIdx.x / LANES, input = above + m, c = input % channels;
+    const int down = input / channels / kh * dv - top, along = input / channels % kh * dh - left;
+    const long long begin = (long long)blockIdx.y * each, end = min(begin + each, places);
+    long long place = begin + own;  // the next one; it is at i, j of an image
+    const Real* image = x + place / (H * wide) * height * width * channels;
+    int i = int(place % (H * wide)) / wide, j = int(place % wide);
+
+    const auto advance = [&](int by) {
+        place += by;
+        for (j += by; j >= wide; j -= wide)
+            if (++i == H) i = 0, image += (long long)height * width * channels;
+    };
+    Pack<Real, V> seen[COUNT];
+    Right<Real, V, TN, ALL> right;
+    const auto fetch = [&](long long k) {
+        for (int q = 0; q < COUNT; ++q, advance(STEP)) {
+            const int row = i * sv + down, column = j * sh + along;
+            seen[q] = {};
+            if (place < end && input < inputs && row >= 0 && row < height && column >= 0 && column < width)
+                seen[q] = *reinterpret_cast<const Pack<Real, V>*>(image + (row * width + column) * channels + c);
         }
-        *reinterpret_cast<Pack<Real, V>*>(dx + (long long)row * size + column) = sum;
+        right.fetch(g, filters, first, k, end);
+    };
+    const auto store = [&](Real* tiles) {
+        for (int q = 0; q < COUNT; ++q) *reinterpret_cast<Pack<Real, V>*>(tiles + (own + q * STEP) * TM + m) = seen[q];
+        right.store(tiles + DEEP * TM);
+        __syncthreads();
+    };
+
+    Share<Real, TM, TN> share;
+    Real *tiles = shared_memory<Real>(), *others = tiles + DEEP * (TM + TN);
+    fetch(begin);
+    store(tiles);
+    for (long long k = begin + DEEP; k < end; k += DEEP) {
+        fetch(k);
+        share.multiply(tiles);
+        store(others);
+        swap(tiles, others);
+    }
+    share.multiply(tiles);
+    for (int row = 0; row < ROWS; ++row) {
+        const int at = above + share.row(row);
+        if (at < inputs)
+            share.template put<V>(row, first, filters, nullptr, partial + ((long long)blockIdx.y * inputs + at) * filters);
     }
 }
