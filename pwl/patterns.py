@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pwl.ahead import computed
 from pwl.augmentation import Augmentation, Key
 from pwl.backend import (
     Array,
@@ -33,7 +34,6 @@ CACHE_BYTES = 16 * 2**20  # work arrays of one block: larger ones leave the cach
 RUNS = 64  # runs of blocks that threads share out among themselves
 SHARES = 8  # of the bound, one for a block: several are under way, whatever the number of threads
 DEVICE_BYTES = 2 * 2**30  # work arrays of the one block that a GPU is at: large enough to fill it
-READERS = 2  # threads that read the next blocks for a GPU
 
 
 @dataclass(frozen=True)
@@ -262,7 +262,7 @@ class Patterns:
             total = fold_all(ordered_map(lambda run: fold_all(compute(*read(at)) for at in run), runs, len(runs)))
         else:
             try:
-                total = fold_all(compute(*block) for block in ordered_map(read, starts, min(READERS, len(starts))))
+                total = fold_all(computed(read, compute, starts, net.theta))
             except Exception as failure:
                 if not is_out_of_memory(failure):
                     raise

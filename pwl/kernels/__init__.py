@@ -20,11 +20,11 @@ import warnings
 from types import ModuleType
 
 from pwl.backend import Array, is_cupy_array, is_numpy_array
-from pwl.kernels import convolution, pooling, reference, softmax, sums, updates
+from pwl.kernels import convolution, pooling, reference, slots, softmax, sums, updates
 from pwl.kernels.grid import Grid
 
 __all__ = [
-    "Grid", "convolution_engine", "engine", "pooling_engine", "softmax_engine", "sums_engine", "updates_engine",
+    "Grid", "convolution_engine", "engine", "pooling_engine", "slots_engine", "softmax_engine", "sums_engine", "updates_engine",
 ]  # fmt: skip
 
 
@@ -91,6 +91,11 @@ def softmax_engine(y: Array) -> ModuleType:
 def updates_engine(theta: Array) -> ModuleType:
     """Module with `momentum_step` and `adam_step` for arrays of theta's kind."""
     return _gpu("updates") if is_cupy_array(theta) else updates
+
+
+def slots_engine(theta: Array) -> ModuleType:
+    """Module with `slots` for arrays of theta's kind."""
+    return _gpu("slots") if is_cupy_array(theta) else slots
 
 
 def engine(n: Array) -> ModuleType:
