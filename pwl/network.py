@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pwl.backend import Array, array_namespace, as_array, host, like, namespace_named
+from pwl.backend import Array, array_namespace, as_array, host, like, namespace_named, product
 from pwl.errors import InputError
 from pwl.input_shape import check_scaled, check_shape
 from pwl.layers.skip import shape_after, sources
@@ -299,16 +299,22 @@ class Network:
 
     def basis(self, x: Array, o: Array) -> Array:
         """B = [1, x if bypass, o] (Nv, Nu)."""
-        xp = array_namespace(o)
-        one = xp.ones((o.shape[0], 1), dtype=o.dtype)
-        return xp.concat([one, xp.reshape(x, (x.shape[0], -1)), o] if self.bypass else [one, o], axis=1)
+        return array_namespace(o).concat([self.direct(x), o], axis=1)
+
+    def direct(self, x: Array) -> Array:
+        """[1, x if bypass], the part of the basis that needs no layer."""
+        xp = array_namespace(x)
+        one = xp.ones((x.shape[0], 1), dtype=x.dtype)
+        return xp.concat([one, xp.reshape(x, (x.shape[0], -1))], axis=1) if self.bypass else one
 
     def head(self, W_o: Array, x: Array, o: Array) -> Array:
         """y = B W_o' without forming B, Eq. (9)."""
-        first = self.n_basis - self.n_features
-        y = o @ W_o[:, first:].T
+        return self.completed(o @ W_o[:, self.n_basis - self.n_features :].T, W_o, x)
+
+    def completed(self, y: Array, W_o: Array, x: Array) -> Array:
+        """y, what features give, and the inputs' and the thresholds' share, in place."""
         if self.bypass:
-            xp = array_namespace(o)
+            xp, first = array_namespace(y), self.n_basis - self.n_features
             y += xp.reshape(x, (x.shape[0], -1)) @ W_o[:, 1:first].T
         y += W_o[:, 0]
         return y
@@ -343,9 +349,14 @@ class Network:
 
         Nothing will pass through layer `down_to` itself: of an activation there only the nets are saved, not the slopes.
         """
+        saved, x = self.saved(x, down_to, len(self.layers))
+        return saved, array_namespace(x).reshape(x, (x.shape[0], -1))
+
+    def saved(self, x: Array, down_to: int, end: int) -> tuple[tuple[Any, ...], Array]:
+        """What each layer from `down_to` to before `end` saves, as `body` does, and what layer `end` gets."""
         x, read = self._up_to(down_to, x)
         saved: list[Any] = [None] * down_to
-        for index in range(down_to, len(self.layers)):
+        for index in range(down_to, end):
             layer, p, b = self.layers[index], self.layer_parameters[index], self.layer_buffers[index]
             if index in self.joins.values():
                 read[index] = x
@@ -356,24 +367,34 @@ class Network:
             else:
                 x, kept = layer.forward(p, b, x)
             saved.append(kept)
-        return tuple(saved), array_namespace(x).reshape(x, (x.shape[0], -1))
+        return tuple(saved), x
 
     def forward(self, x: Array, down_to: int = 0) -> Signals:
         """Forward pass over a block of patterns that keeps the signals of the layers from `down_to` on."""
         saved, o = self.body(x, down_to)
         return Signals(x, saved, o, self.head(self.W_o, x, o))
 
-    def backpropagate(
-        self, saved: tuple[Any, ...], v: Array, wanted: Collection[int]
-    ) -> Iterator[tuple[int, Array]]:
+    def backpropagate(self, saved: tuple[Any, ...], v: Array, wanted: Collection[int]) -> Iterator[tuple[int, Array]]:
         """v (Nv, M) at the outputs carried back to the outputs of the layers wanted, Eq. (18): (layer index, signals) from the
         last to the first. Signals are to be used before the next are asked for: layers overwrite what they are given."""
-        xp = array_namespace(v)
-        g = v @ self.W_oh if self.n_outputs > 1 else v * self.W_oh  # an outer product: BLAS takes five times as long
-        g = xp.reshape(g, (v.shape[0], *self.layout.shapes[-1]))
+        g = array_namespace(v).reshape(product(v, self.W_oh), (v.shape[0], *self.layout.shapes[-1]))
+        return self.carried(g, len(self.layers), saved, wanted)
+
+    def gradients(
+        self, saved: tuple[Any, ...], v: Array, wanted: Collection[int]
+    ) -> Iterator[tuple[int, dict[str, Array]]]:
+        """v (Nv, M) carried back to the layers wanted: (layer index, sums over the block by parameter's name)."""
+        for index, g in self.backpropagate(saved, v, wanted):
+            p, b = self.layer_parameters[index], self.layer_buffers[index]
+            yield index, self.layers[index].gradient(p, b, saved[index], g)
+
+    def carried(
+        self, g: Array, end: int, saved: tuple[Any, ...], wanted: Collection[int]
+    ) -> Iterator[tuple[int, Array]]:
+        """Signals g at what layer `end` gets, carried back as by `backpropagate`."""
         lowest = min(wanted)
         waiting: dict[int, Array] = {}  # what joins bring back to earlier signals
-        for index in range(len(self.layers) - 1, lowest - 1, -1):
+        for index in range(end - 1, lowest - 1, -1):
             if index + 1 in waiting:
                 other = waiting.pop(index + 1)
                 g = other if g is None else g + other

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pwl.backend import Array, array_namespace, gram
 from pwl.network import HEAD, Network
 from pwl.patterns import Statistic
-from pwl.statistics import layer_of, over_pixels, scores_and_d
+from pwl.statistics import by_key, layer_of, over_pixels, scores_and_d
 
 
 def gradient_and_blocks(keys: tuple[str, ...], D: Mapping[str, Array], u: Array) -> Statistic:
@@ -26,10 +26,7 @@ def gradient_and_blocks(keys: tuple[str, ...], D: Mapping[str, Array], u: Array)
         B = net.basis(x, signals.o)
         v = net.loss.drawn_root(signals.y, u)
         G, r = {HEAD: d.T @ B}, {HEAD: v * (B @ D[HEAD].T)}
-        for index, g in net.backpropagate(signals.saved, d, layers):
-            p, b = net.layer_parameters[index], net.layer_buffers[index]
-            found = net.layers[index].gradient(p, b, signals.saved[index], g)
-            G |= {f"{index}.{name}": value for name, value in found.items()}
+        G |= by_key(net.gradients(signals.saved, d, layers))
         for index, g in net.backpropagate(signals.saved, v, layers):
             p, b = net.layer_parameters[index], net.layer_buffers[index]
             for name in p:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from pwl import mixed
 from pwl.backend import Array, array_namespace, gram
 from pwl.network import HEAD, Network
 from pwl.patterns import Statistic
@@ -41,7 +43,7 @@ def error() -> Statistic:
     """(scores,)."""
 
     def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
-        return (scores(net, net.outputs(x), t, w),)
+        return (scores(net, mixed.outputs(net, x), t, w),)
 
     return Statistic(compute)
 
@@ -54,13 +56,25 @@ def gradient(keys: tuple[str, ...]) -> Statistic:
         signals = net.forward(x, layers[0] if layers else len(net.layers))
         sums, d = scores_and_d(net, signals.y, t, w)
         G = {HEAD: d.T @ net.basis(x, signals.o)} if HEAD in keys else {}
-        for index, g in net.backpropagate(signals.saved, d, layers) if layers else ():
-            p, b = net.layer_parameters[index], net.layer_buffers[index]
-            found = net.layers[index].gradient(p, b, signals.saved[index], g)
-            G |= {f"{index}.{name}": value for name, value in found.items()}
+        if layers:
+            G |= by_key(net.gradients(signals.saved, d, layers))
         return sums, *(G[key] for key in keys)
 
-    return Statistic(compute)
+    def compute_mixed(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
+        saved = mixed.saved_nets(net, x, layers[0])
+        sums, d = scores_and_d(net, mixed.outputs_from(net, x, saved[-1].n), t, w)
+        G = by_key(mixed.gradients(net, saved, d, layers))
+        return sums, *(G[key] for key in keys)
+
+    def choose(net: Network, *block: Any) -> tuple[Array, ...]:
+        return (compute if HEAD in keys or not mixed.mixes(net) else compute_mixed)(net, *block)
+
+    return Statistic(choose)
+
+
+def by_key(found: Iterable[tuple[int, dict[str, Array]]]) -> dict[str, Array]:
+    """Gradients of layers by slot key."""
+    return {f"{index}.{name}": G for index, of_layer in found for name, G in of_layer.items()}
 
 
 def in_double(a: Array) -> Array:
@@ -73,8 +87,9 @@ def basis_correlations() -> Statistic:
     """(R, C, E_t): R = B'B, C = B'T and the targets' energy, of Eq. (10), under squared error; in float64."""
 
     def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
-        B, t = in_double(net.basis(x, net.features(x))), in_double(t)
-        return gram(B, w), B.T @ weighted(t, w), array_namespace(t).sum(weighted(t, w) * t)
+        a, o, t = in_double(net.direct(x)), in_double(net.features(x)), in_double(t)
+        xp, wt = array_namespace(t), weighted(t, w)
+        return gram_of_parts(a, o, w), xp.concat([a.T @ wt, o.T @ wt], axis=0), xp.sum(wt * t)
 
     return Statistic(compute)
 
@@ -83,9 +98,15 @@ def basis_autocorrelation() -> Statistic:
     """(R,): R = B'B of Eq. (10), in float64."""
 
     def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
-        return (gram(in_double(net.basis(x, net.features(x))), w),)
+        return (gram_of_parts(in_double(net.direct(x)), in_double(net.features(x)), w),)
 
     return Statistic(compute)
+
+
+def gram_of_parts(a: Array, o: Array, w: Array | None) -> Array:
+    """B'B of B = [a, o], which is not put together: that would move o twice more."""
+    xp, across = array_namespace(o), a.T @ weighted(o, w)
+    return xp.concat([xp.concat([gram(a, w), across], axis=1), xp.concat([across.T, gram(o, w)], axis=1)], axis=0)
 
 
 def input_autocorrelation(layer: int) -> Statistic:
@@ -144,6 +165,9 @@ def line_curvature(direction: Mapping[str, Array]) -> Statistic:
         if not (net.loss.quadratic and lowest == len(net.layers) - 1):
             return (_line(net, x, w, body, None),)
         # S is constant and nothing lies above: no output is needed
+        if mixed.mixes(net):
+            dy = mixed.change(net, net.input_of(lowest, x), body)
+            return (array_namespace(dy).sum(weighted(net.loss.quadratic_form(dy, dy), w)),)
         p, b = net.layer_parameters[lowest], net.layer_buffers[lowest]
         kept = net.layers[lowest].keep(p, b, net.input_of(lowest, x))
         dy = net.tangent((None,) * lowest + (kept,), body)
@@ -188,11 +212,16 @@ def one_feature_each(net: Network, direction: Mapping[str, Array]) -> bool:
 def closed_form(net: Network, direction: Mapping[str, Array], x: Array, w: Array | None) -> Array:
     """Sum of J'SJ for blocks that all act in the last hidden layer: dy/dz_b = V[:, b] w_b, Eqs. (21), (22), (25)."""
     xp = array_namespace(net.theta)
-    saved, o = net.body(x, min(map(layer_of, direction)))
+    lowest, y = min(map(layer_of, direction)), None
+    if net.loss.quadratic and mixed.mixes(net):
+        saved = mixed.saved_nets(net, x, lowest)
+    else:
+        saved, o = net.body(x, lowest)
+        if not net.loss.quadratic:  # else S is constant: y is not needed
+            y = net.head(net.W_o, x, o)
     parts = [_features_tangent(net, saved, key, D) for key, D in direction.items()]
     V = parts[0] if len(parts) == 1 else xp.concat(parts, axis=1)
     W_b = net.W_oh if len(parts) == 1 else xp.concat([net.W_oh] * len(parts), axis=1)
-    y = o if net.loss.quadratic else net.head(net.W_o, x, o)  # S is constant under squared error: y is not needed
     return net.loss.curvature(V, W_b, y, w)
 
 

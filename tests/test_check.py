@@ -12,7 +12,7 @@ from helpers import problem, random_network
 from toys import spirals, waves
 
 import pwl
-from pwl import kernels, losses, save
+from pwl import kernels, losses, save, statistics
 from pwl.check import ALL_CROSS, PATTERNS, TOLERANCE, Row, check, nothing
 from pwl.cli import check as command
 from pwl.cli import source
@@ -176,8 +176,17 @@ TWO_LAYERS = {
     "back through weights": ((pwl.layers.Dense, "backward"), BELOW | H | g | z | SYSTEM),
     "back through curves": (
         (pwl.PiecewiseLinear, "backward"),
-        BELOW | {("G", "2.W"), ("J'u", "2.W")} | H | g | z | SYSTEM,
+        {("G", "0.W")} | {("J'u", key) for key in ("0.W", "1.A", "2.W")} | H | g | z | SYSTEM,
     ),
+    "outputs of the last curves": (
+        (pwl.PiecewiseLinear, "mix"),
+        G | g | z,
+    ),
+    "back from the outputs": (
+        (pwl.PiecewiseLinear, "mix_back"),
+        {("G", "0.W"), ("G", "2.W"), ("G_a", "1.A"), ("g_molf", BOTH_W)},
+    ),
+    "gradient of the last curves": ((pwl.PiecewiseLinear, "mix_gradient"), {("G_a", "3.A")}),
     "tangent of the weights": (
         (pwl.layers.Dense, "tangent"),
         {("dy", "0.W"), ("dy", "1.A"), ("dy", "2.W"), ("H_molf", BOTH_W)} | z,
@@ -188,7 +197,9 @@ TWO_LAYERS = {
     ),
     "columns of the weights": ((pwl.layers.Dense, "columns"), SYSTEM),
     "columns of the curves": ((pwl.PiecewiseLinear, "columns"), SYSTEM),
-    "basis": ((pwl.Network, "basis"), {("G_o", "head.W"), ("OWO", "head.W")} | SYSTEM),
+    "basis": ((pwl.Network, "basis"), {("G_o", "head.W")} | SYSTEM),
+    "basis without features": ((pwl.Network, "direct"), {("G_o", "head.W"), ("OWO", "head.W")} | SYSTEM),
+    "Gram matrix of the basis": ((statistics, "gram_of_parts"), {("OWO", "head.W")}),
     "solve": ((pwl.OLS, "solve"), {("OWO", "head.W")}),
 }
 EITHER_LOSS = {
@@ -232,15 +243,18 @@ def test_wrong_closed_forms_fail_the_matching_rows(loss, monkeypatch):
 
 
 def test_a_wrong_slope_fails_all_that_goes_through_it(monkeypatch):
+    """With the values, or times what passes through."""
     net, right = start(5, "squared_error"), KERNELS.value_slope
+    with monkeypatch.context() as patch:
+        spoil(patch, KERNELS, "times_slope")
+        assert failing(check(net, data_for())) == {("G", "0.W"), ("H_molf", "0.W"), ("g_molf", "0.W")}
 
     def value_slope(*arguments):
         o, slope = right(*arguments)
         return o, 1.001 * slope
 
     monkeypatch.setattr(KERNELS, "value_slope", value_slope)
-    through = {("G", "0.W"), ("dy", "0.W"), ("J'u", "0.W"), ("H_molf", "0.W"), ("g_molf", "0.W")}
-    assert failing(check(net, data_for())) == through | SYSTEM
+    assert failing(check(net, data_for())) == {("dy", "0.W"), ("J'u", "0.W")} | SYSTEM
 
 
 def test_a_wrong_factor_misses_the_minimum_along_the_curves(monkeypatch):

@@ -82,7 +82,51 @@ def assert_curves(gpu, n, grid, A, c):
     same(gpu, found_o, o)
     same(gpu, found_slope, slope)
     same(gpu, gpu.curves_gpu.value(n, there, ordinates), o)
+    same(
+        gpu,
+        gpu.curves_gpu.times_slope(n, there, ordinates, gpu.array(c)),
+        reference.times_slope(gpu.host(n), grid, A, c.copy()),
+    )
+    for outputs in (1, 3):
+        assert_mixed(gpu, n, grid, A, outputs)
     assert_scatter(gpu, n, grid, c)
+
+
+def assert_mixed(gpu, n, grid, A, outputs):
+    """Curves below outputs: what is carried back has the specification's bits, sums agree to rounding."""
+    rng, there, ordinates, nets = np.random.default_rng(3), on_device(gpu, grid), gpu.array(A), gpu.host(n)
+    W, v = (
+        rng.standard_normal((outputs, n.shape[1])).astype(A.dtype),
+        rng.standard_normal((len(n), outputs)).astype(A.dtype),
+    )
+    weights, signals = gpu.array(W), gpu.array(v)
+    if outputs == 1:
+        same(gpu, gpu.curves_gpu.back(n, there, ordinates, signals, weights), reference.back(nets, grid, A, v, W))
+        found = gpu.curves_gpu.scatter(n, there, gpu.array(v * W))
+        again = gpu.curves_gpu.back_scatter(n, there, signals, weights)
+        assert gpu.host(found).tobytes() == gpu.host(again).tobytes()
+    else:
+        found = gpu.host(gpu.curves_gpu.back(n, there, ordinates, signals, weights))
+        rounding = 10 * np.finfo(A.dtype).eps * np.abs(v) @ np.abs(W) * np.abs(reference.value_slope(nets, grid, A)[1])
+        assert_within(found, reference.back(nets, grid, A, v, W), rounding)
+    mix = gpu.curves_gpu.mix
+    np.testing.assert_array_equal(
+        np.isnan(gpu.host(mix(n, there, ordinates, weights))), np.isnan(reference.mix(nets, grid, A, W))
+    )
+    nets = np.where(np.isfinite(nets), nets, grid.ns[:, 0])  # one that is not hides all others of its row
+    size = np.abs(A).max() * (
+        1 + np.abs(nets - grid.ns[:, 0]) / np.diff(grid.ns, axis=1).min()
+    )  # of the terms of a curve
+    rounding = 4 * (n.shape[1] + 8) * np.finfo(A.dtype).eps * size @ np.abs(W).T
+    found = gpu.host(mix(gpu.array(nets), there, ordinates, weights))
+    assert_within(found, reference.mix(nets, grid, A, W), rounding)
+
+
+def assert_within(found, wanted, rounding):
+    assert found.shape == wanted.shape and found.dtype == wanted.dtype
+    usual = np.isfinite(wanted) & np.isfinite(rounding)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
+    assert np.all(np.abs(found - wanted)[usual] <= rounding[usual])
 
 
 def assert_scatter(gpu, n, grid, c):
@@ -107,7 +151,7 @@ def random_case(seed, Nv, units, K, kind, linear, dtype, special=True):
 
 
 ENGINES = {
-    "curves_gpu": (reference, ("value", "value_slope", "scatter")),
+    "curves_gpu": (reference, ("value", "value_slope", "times_slope", "mix", "back", "scatter", "back_scatter")),
     "pooling_gpu": (pooling, ("max_pool", "max_unpool")),
     "convolution_gpu": (convolution, ("convolve", "weight_gradient", "input_gradient")),
     "sums_gpu": (sums, ("column_sums", "column_products", "group_sums", "group_products")),
@@ -162,6 +206,7 @@ SHAPES = [
     (2, 130),
     (3, 132),
     (2, 257),
+    (3, 500),
 ]
 
 

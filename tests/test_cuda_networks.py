@@ -96,11 +96,14 @@ def test_runs_in_batches(gpu, algorithm):
     assert np.linalg.norm(wanted.theta - net.theta) > 1e-3
 
 
+@pytest.mark.parametrize("outputs", [1, 2])
 @pytest.mark.parametrize(
-    "algorithm", [pwl.AdAct(), pwl.LM(train_curves=True), pwl.SCG()], ids=lambda a: type(a).__name__
+    "algorithm",
+    [pwl.AdAct(), pwl.AdAct("hwo", "unit"), pwl.LM(train_curves=True), pwl.SCG()],
+    ids=lambda a: type(a).__name__,
 )
-def test_second_order_steps(gpu, algorithm):
-    net = random_network(activations()["curves, linear"], 4, outputs=2)
+def test_second_order_steps(gpu, algorithm, outputs):
+    net = random_network(activations()["curves, linear"], 4, outputs=outputs)
     patterns = problem(net, 40)
     wanted, _, _ = algorithm.step(net, patterns, algorithm.init(net, patterns, 0))
     with gpu():

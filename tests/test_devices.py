@@ -42,7 +42,7 @@ from pwl.check import check
 from pwl.errors import InputError
 from pwl.layers import Add, AvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, From, GlobalAvgPool2d, MaxPool2d
 from pwl.save import load
-from pwl.statistics import gradient
+from pwl.statistics import block_curvature, error, gradient, line_curvature
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*patterns are fewer than")
 
@@ -144,6 +144,31 @@ def test_single_precision_stays_what_it_is(device, dtype):
     for key in wanted:
         assert host(found[key]).dtype == dtype
         assert_near(found[key], wanted[key], 200 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("hidden", [5, (4, 3)])
+@pytest.mark.parametrize("kind", ["curves, linear", "curves, general hinges"])
+def test_curves_below_the_outputs(device, kind, hidden, outputs):
+    """Without the output weights' gradient no features are needed: what is found is the same."""
+    net = random_network(activations()[kind], hidden, outputs=outputs, bypass=outputs > 1)
+    patterns, keys = problem(net, 30, weights=True), trained(net, True)[:-1]
+    there, data = device.net(net), on(device, patterns)
+    rng = np.random.default_rng(0)
+    D = {key: rng.standard_normal(net.parts[key].shape) for key in keys}
+    wanted = gradients(net, patterns)
+    wanted_H = patterns.reduce(block_curvature(D), net)[0]
+    for chosen in (keys, keys[:1], keys[-1:], keys[-2:]):
+        found = dict(zip(("scores", *chosen), data.reduce(gradient(chosen), there), strict=True))
+        for key in found:
+            assert_near(found[key], wanted[key], 1e-12)
+        d = {key: device.array(D[key]) for key in chosen}
+        H = patterns.reduce(block_curvature({key: D[key] for key in chosen}), net)[0]
+        assert_near(data.reduce(block_curvature(d), there)[0], H, 1e-12)
+        (along,) = data.reduce(line_curvature(d), there)
+        assert_near(along, np.sum(H), 1e-11)  # all blocks by the same factor are that line
+    assert_near(data.reduce(block_curvature({key: device.array(D[key]) for key in keys}), there)[0], wanted_H, 1e-12)
+    assert_near(data.reduce(error(), there)[0], wanted["scores"], 1e-12)
 
 
 @pytest.mark.parametrize("loss", LOSSES)

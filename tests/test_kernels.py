@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pwl.backend import product
 from pwl.kernels import Grid, cpu, engine, reference
 
 ENGINES = [reference, cpu]
-FUNCTIONS = ("value", "value_slope", "scatter")
+FUNCTIONS = ("value", "value_slope", "times_slope", "mix", "back", "scatter", "back_scatter")
 SPECIAL = np.array([np.nan, np.inf, -np.inf])
 
 
@@ -84,6 +85,36 @@ def test_value_and_slope_are_bitwise_equal(case):
         assert found.shape == n.shape
         np.testing.assert_array_equal(found, wanted)  # NaN equals NaN here
     np.testing.assert_array_equal(o, plain)
+
+
+@settings(max_examples=100, deadline=None)
+@given(cases())
+def test_what_is_carried_back_is_bitwise_equal(case):
+    n, grid, A, c = case
+    given = c.copy()
+    found = cpu.times_slope(n, grid, A, given)
+    assert found is given  # in place
+    np.testing.assert_array_equal(found, c * reference.value_slope(n, grid, A)[1])
+    np.testing.assert_array_equal(reference.times_slope(n, grid, A, c.copy()), found)
+    for outputs in (1, 3):
+        v, W = c[:, :1].repeat(outputs, axis=1), A[:, :1].T.repeat(outputs, axis=0)
+        np.testing.assert_array_equal(cpu.back(n, grid, A, v, W), reference.back(n, grid, A, v, W))
+        np.testing.assert_array_equal(cpu.back(n, grid, A, v, W), cpu.times_slope(n, grid, A, product(v, W)))
+
+
+@settings(max_examples=100, deadline=None)
+@given(cases(special=False))
+def test_curves_below_outputs(case):
+    """`mix` sums values, `back_scatter` is its transpose in the ordinates."""
+    n, grid, A, _ = (a.astype(np.float64) if isinstance(a, np.ndarray) else a for a in case)
+    grid = grid._replace(ns=grid.ns.astype(np.float64))
+    for outputs in (1, 3):
+        rng = np.random.default_rng(outputs)
+        W, v = rng.standard_normal((outputs, n.shape[1])), rng.standard_normal((len(n), outputs))
+        for kernels in ENGINES:
+            y, G_a = kernels.mix(n, grid, A, W), kernels.back_scatter(n, grid, v, W)
+            np.testing.assert_allclose(y, kernels.value(n, grid, A) @ W.T, rtol=0, atol=1e-12)
+            np.testing.assert_allclose(np.sum(y * v), np.sum(G_a * A), rtol=0, atol=1e-9)
 
 
 @settings(max_examples=200, deadline=None)

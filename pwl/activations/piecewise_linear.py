@@ -144,8 +144,7 @@ class PiecewiseLinear:
         return Activated(n, None)
 
     def backward(self, p: dict, b: dict, saved: Activated, g: Array) -> Array:
-        g *= saved.slope
-        return g
+        return self._times_slope(p, b, saved, g)
 
     def gradient(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:
         return {"A": engine(g).scatter(rows(saved.n), self.grid(b), rows(g))}
@@ -162,11 +161,30 @@ class PiecewiseLinear:
 
     def tangent(self, p: dict, b: dict, saved: Activated, d: dict, dn: Array | None) -> Array | None:
         if dn is not None:
-            dn *= saved.slope
+            dn = self._times_slope(p, b, saved, dn)
         if "A" not in d:
             return dn
         change = self._value(saved.n, b, d["A"])  # o is linear in A: the direction is evaluated like a curve
         return change if dn is None else dn + change
+
+    def _times_slope(self, p: dict, b: dict, saved: Activated, g: Array) -> Array:
+        """g, or a change of the nets, times the slopes, in place; slopes that were not saved are made."""
+        if saved.slope is None:
+            return shaped(engine(g).times_slope(rows(saved.n), self.grid(b), p["A"], rows(g)), g)
+        g *= saved.slope
+        return g
+
+    def mix(self, p: dict, b: dict, n: Array, W: Array) -> Array:
+        """Curves at nets n (Nv, units) summed with weights W (M, units), (Nv, M)."""
+        return engine(n).mix(n, self.grid(b), p["A"], W)
+
+    def mix_back(self, p: dict, b: dict, n: Array, v: Array, W: Array) -> Array:
+        """v (Nv, M) carried back from those sums to the nets, Eq. (18)."""
+        return engine(n).back(n, self.grid(b), p["A"], v, W)
+
+    def mix_gradient(self, p: dict, b: dict, n: Array, v: Array, W: Array) -> dict[str, Array]:
+        """The gradient for v (Nv, M) at those sums, Eq. (17)."""
+        return {"A": engine(n).back_scatter(n, self.grid(b), v, W)}
 
     def _value(self, n: Array, b: dict, A: Array) -> Array:
         return shaped(engine(n).value(rows(n), self.grid(b), A), n)

@@ -1,10 +1,17 @@
 """Kernels for piecewise-linear curves: the hot path, once per engine, chosen by the arrays.
 
-Every engine has the same three functions over two-dimensional nets n (patterns x units):
+Every engine has the same functions over two-dimensional nets n (patterns x units):
 
 - `value(n, grid, A)`           o = sum_m A[k, m] phi_m(n),  Eqs. (3)-(6)
 - `value_slope(n, grid, A)`     o and do/dn in one pass
 - `scatter(n, grid, c)`         G_a[k, m] = sum_p c[p, k] phi_m(n[p, k]),  Eq. (17)
+
+and, so that arrays of that size need not be stored, of slopes alone and below outputs that sum curves with weights W (M x units):
+
+- `times_slope(n, grid, A, g)`  g do/dn, in place
+- `mix(n, grid, A, W)`          y = o W'
+- `back(n, grid, A, v, W)`      (v W) do/dn, Eq. (18)
+- `back_scatter(n, grid, v, W)` G_a for c = v W
 
 A curve is linear in its ordinates, so `value` with a direction in A in the place of A gives the change of o.
 

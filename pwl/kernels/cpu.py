@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 from numba import njit
 
-from pwl.backend import Array
+from pwl.backend import Array, product
 from pwl.kernels.grid import Grid
 
 
@@ -139,6 +139,23 @@ def _scatter(n, ns, inverse, segments, uniform, linear, c, G_a):
             G_a[at + np.uintp(1)] += right
 
 
+@compiled
+def _times_slope(n, ns, inverse, segments, uniform, linear, A, g):
+    m, u = np.empty(n.shape[1], np.int32), np.empty(n.shape[1], n.dtype)
+    factor = np.empty(n.shape[1], n.dtype)
+    K = np.uintp(ns.shape[0])
+    for p in range(n.shape[0]):
+        if uniform:
+            _locate_uniform(n[p], ns[0], inverse[0], segments, linear, m, u)
+            _factor_uniform(n[p], ns[0], inverse[0], segments, linear, factor)
+        else:
+            _locate_search(n[p], ns, inverse, linear, m, u)
+            _factor_search(n[p], ns, inverse, linear, m, factor)
+        for k in range(n.shape[1]):
+            at = np.uintp(k) * K + np.uintp(np.uint32(m[k]))
+            g[p, k] *= (A[at + np.uintp(1)] - A[at]) * factor[k]
+
+
 def _geometry(n: Array, grid: Grid) -> tuple[Array, Array, Array, bool, bool]:
     """A grid as the loops want it."""
     ns = np.ascontiguousarray(grid.ns.T)
@@ -167,6 +184,27 @@ def value_slope_into(n: Array, grid: Grid, A: Array, o: Array, slope: Array) -> 
     """`value_slope` into arrays of n's shape and dtype."""
     _value_slope(n, *_geometry(n, grid), np.ravel(A), o, slope)
     return o, slope
+
+
+def times_slope(n: Array, grid: Grid, A: Array, g: Array) -> Array:
+    """g (Nv, units) times the slopes do/dn, in place."""
+    _times_slope(n, *_geometry(n, grid), np.ravel(A), g)
+    return g
+
+
+def mix(n: Array, grid: Grid, A: Array, W: Array) -> Array:
+    """Curves summed with weights W (M, units) for each of M outputs, (Nv, M)."""
+    return value(n, grid, A) @ W.T
+
+
+def back(n: Array, grid: Grid, A: Array, v: Array, W: Array) -> Array:
+    """v (Nv, M) carried back from the sums of `mix` to the nets, (v W) do/dn (Nv, units), Eq. (18)."""
+    return times_slope(n, grid, A, product(v, W))
+
+
+def back_scatter(n: Array, grid: Grid, v: Array, W: Array) -> Array:
+    """G_a (units, K) as `scatter` gives it for v (Nv, M) carried back from the sums of `mix` to the curves, c = v W."""
+    return scatter(n, grid, product(v, W))
 
 
 def scatter(n: Array, grid: Grid, c: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pwl.backend import Array, array_namespace
+from pwl.backend import Array, array_namespace, product
 from pwl.kernels.grid import Grid
 
 
@@ -72,6 +72,27 @@ def scatter(n: Array, grid: Grid, c: Array) -> Array:
         for hinge in range(grid.ns.shape[1])
     ]
     return xp.stack(columns, axis=1)
+
+
+def times_slope(n: Array, grid: Grid, A: Array, g: Array) -> Array:
+    """g (Nv, units) times the slopes do/dn, in place."""
+    g *= value_slope(n, grid, A)[1]
+    return g
+
+
+def mix(n: Array, grid: Grid, A: Array, W: Array) -> Array:
+    """Curves summed with weights W (M, units) for each of M outputs, (Nv, M)."""
+    return value(n, grid, A) @ W.T
+
+
+def back(n: Array, grid: Grid, A: Array, v: Array, W: Array) -> Array:
+    """v (Nv, M) carried back from the sums of `mix` to the nets, (v W) do/dn (Nv, units), Eq. (18)."""
+    return times_slope(n, grid, A, product(v, W))
+
+
+def back_scatter(n: Array, grid: Grid, v: Array, W: Array) -> Array:
+    """G_a (units, K) as `scatter` gives it for v (Nv, M) carried back from the sums of `mix` to the curves, c = v W."""
+    return scatter(n, grid, product(v, W))
 
 
 def hats(n: Array, grid: Grid) -> Array:

@@ -122,3 +122,14 @@ template <typename... A> Fault run(void (*kernel)(A...), const Launch& launch) {
 }  // namespace shim
 
 inline void __syncthreads() { shim::barrier(); }
+
+// Threads of a warp, 32 neighbours in x, give each other a number; all threads of the block have to ask.
+template <typename T> T __shfl_xor_sync(unsigned, T value, int other) {
+    alignas(16) static unsigned char given[1024][16];
+    const unsigned thread = threadIdx.y * blockDim.x + threadIdx.x;
+    std::memcpy(given[thread], &value, sizeof value);
+    shim::barrier();
+    std::memcpy(&value, given[thread ^ other], sizeof value);
+    shim::barrier();
+    return value;
+}

@@ -110,15 +110,124 @@ curve(const Real* __restrict__ n, const Real* __restrict__ ns, const Real* __res
     }
 }
 
-// ---- G_a[k, m] = sum_p c[p, k] phi_m(n[p, k]), Eq. (17): partial[block of lines][k][m], still to be summed over blocks
+// ---- signals: g (rows x units), or v_p w_k for one output's v (rows) and weights w (units)
+
+template <typename Real, bool one> struct Signals;
+
+template <typename Real> struct Signals<Real, false> {
+    const Real* g;
+
+    Signals() = default;
+    __device__ Signals(const Real* g, const Real*, long long, int, int) : g(g) {}
+    __device__ Real at(long long i, long long) const { return g[i]; }
+};
+
+// Lines are counted on by the rows in them; a column is that of `row` in the first line and has one unit's weight.
+template <typename Real> struct Signals<Real, true> {
+    const Real* v;
+    Real weight;
+    long long rows;
+
+    Signals() = default;
+    __device__ Signals(const Real* v, const Real* w, long long width, int units, int column)
+        : v(v + column / units), weight(w[column % units]), rows(width / units) {}
+    __device__ Real at(long long, long long line) const { return v[line * rows] * weight; }
+};
+
+// ---- g times do/dn, Eq. (18), to `out`, which may be g itself
+
+template <typename Real, int V, bool uniform, bool one>
+__global__ void __launch_bounds__(256)
+back(const Real* __restrict__ n, const Real* __restrict__ ns, const Real* __restrict__ A, const Real* g,
+     const Real* __restrict__ w, long long total, int units, int K, int width, int linear, Real* out) {
+    const int stride = V * blockDim.x, column = (blockIdx.y * blockDim.x + threadIdx.x) * V;
+    Real *ordinates = shared_memory<Real>(), *table = ordinates + K * stride;
+    int unit[V];
+    for (int j = 0; j < V; ++j) unit[j] = (column + j) % units;
+    fetch<V>(A, unit, K, ordinates);
+    if constexpr (!uniform) fetch<V>(ns, unit, K, table);
+    __syncthreads();
+    if (column >= width) return;
+
+    Hinges<Real, uniform> hinges[V];
+    Signals<Real, one> signals[V];
+    for (int j = 0; j < V; ++j) {
+        hinges[j] = hinges_of<V, uniform>(ns, table, unit[j], j, K);
+        signals[j] = {g, w, width, units, column + j};
+    }
+    const long long step = (long long)gridDim.x * blockDim.y;
+    for (long long line = (long long)blockIdx.x * blockDim.y + threadIdx.y;; line += step) {
+        const long long i = line * width + column;
+        if (i >= total) break;
+        const auto net = *reinterpret_cast<const Pack<Real, V>*>(n + i);
+        Pack<Real, V> signal;
+        if constexpr (!one) signal = *reinterpret_cast<const Pack<Real, V>*>(g + i);
+        for (int j = 0; j < V; ++j) {
+            if constexpr (one) signal.at[j] = signals[j].at(i + j, line);
+            const Place<Real> place = hinges[j].locate(net.at[j], linear);
+            const Real* at = ordinates + place.m * stride + j * blockDim.x + threadIdx.x;
+            const Real rise = at[stride] - at[0];
+            signal.at[j] *= net.at[j] != net.at[j] ? net.at[j] : place.inside ? rise * place.inverse : Real(0);
+        }
+        *reinterpret_cast<Pack<Real, V>*>(out + i) = signal;
+    }
+}
+
+// ---- y[p] = sum_k w_k o_k(n[p, k]) over a tile of units: partial[tile][p], still to be summed over tiles
+//
+// A warp takes a row, a lane every 32nd unit of it; the sum of lanes has one order. Ordinates, times their weights, lie side by
+// side, `pitch` (a multiple of 32) for each hinge, so that lanes do not meet in a bank. Blocks are (32, rows at a time).
+
+template <typename Real, bool uniform>
+__global__ void __launch_bounds__(256)
+mix(const Real* __restrict__ n, const Real* __restrict__ ns, const Real* __restrict__ A, const Real* __restrict__ w,
+    long long rows, int units, int K, int pitch, int linear, Real* __restrict__ partial) {
+    const int before = blockIdx.y * pitch, own = min(pitch, units - before);  // units of tiles before this one, and of this
+    Real *ordinates = shared_memory<Real>(), *table = ordinates + K * pitch;
+    for (int k = threadIdx.x; k < own; k += blockDim.x) {
+        const long long source = (long long)(before + k) * K;
+        for (int m = threadIdx.y; m < K; m += blockDim.y) {
+            ordinates[m * pitch + k] = w[before + k] * A[source + m];
+            if constexpr (!uniform) table[m * pitch + k] = ns[source + m];
+        }
+        if (uniform && threadIdx.y == 0) {
+            const Hinges<Real, true> hinges(ns + source, 1, K);
+            table[k] = hinges.first;
+            table[pitch + k] = hinges.inverse;
+        }
+    }
+    __syncthreads();
+
+    const long long step = (long long)gridDim.x * blockDim.y;
+    for (long long first = (long long)blockIdx.x * blockDim.y; first < rows; first += step) {
+        const long long row = first + threadIdx.y;
+        Real sum = 0;
+        if (row < rows) {
+            const Real* nets = n + row * units + before;
+#pragma unroll 4
+            for (int k = threadIdx.x; k < own; k += 32) {
+                Hinges<Real, uniform> hinges;
+                if constexpr (uniform) hinges.first = table[k], hinges.inverse = table[pitch + k], hinges.segments = Real(K - 1);
+                else hinges.ns = table + k, hinges.stride = pitch, hinges.K = K;
+                const Place<Real> place = hinges.locate(nets[k], linear);
+                const Real* at = ordinates + place.m * pitch + k;
+                sum += at[0] + place.u * (at[pitch] - at[0]);
+            }
+        }
+        for (int half = 16; half > 0; half /= 2) sum += __shfl_xor_sync(0xFFFFFFFFu, sum, half);
+        if (row < rows && threadIdx.x == 0) partial[blockIdx.y * rows + row] = sum;
+    }
+}
+
+// ---- G_a[k, m] = sum_p c[p, k] phi_m(n[p, k]), Eq. (17), for signals c: partial[block of lines][k][m], still to be summed
 //
 // Every thread has bins of its own, so that none waits for another though all nets lie in one segment, and each sum has one
 // order: the thread's lines, then threads by halves, then the rows of a line.
 
-template <typename Real, bool uniform>
+template <typename Real, bool uniform, bool one>
 __global__ void __launch_bounds__(256)
-scatter(const Real* __restrict__ n, const Real* __restrict__ ns, const Real* __restrict__ c, long long total, int units, int K,
-        int width, int linear, Real* __restrict__ partial) {
+scatter(const Real* __restrict__ n, const Real* __restrict__ ns, const Real* __restrict__ c, const Real* __restrict__ w,
+        long long total, int units, int K, int width, int linear, Real* __restrict__ partial) {
     constexpr int AHEAD = 4;  // nets under way while one is added
     const int lanes = blockDim.x, first = blockIdx.y * lanes, column = first + threadIdx.x, unit = column % units;
     const int thread = threadIdx.y * lanes + threadIdx.x, threads = lanes * blockDim.y;
@@ -130,15 +239,16 @@ scatter(const Real* __restrict__ n, const Real* __restrict__ ns, const Real* __r
 
     if (column < width) {
         const auto hinges = hinges_of<1, uniform>(ns, table, unit, 0, K);
-        const long long step = (long long)gridDim.x * blockDim.y * width;
-        long long i = ((long long)blockIdx.x * blockDim.y + threadIdx.y) * width + column;
-        for (; i < total; i += AHEAD * step) {
+        const Signals<Real, one> signals(c, w, width, units, column);
+        const long long step = (long long)gridDim.x * blockDim.y;
+        long long line = (long long)blockIdx.x * blockDim.y + threadIdx.y;
+        for (; line * width + column < total; line += AHEAD * step) {
             Real net[AHEAD], signal[AHEAD];
 #pragma unroll
             for (int a = 0; a < AHEAD; ++a) {  // beyond the last net, signals of 0
-                const long long at = i + a * step;
+                const long long at = (line + a * step) * width + column;
                 net[a] = at < total ? n[at] : Real(0);
-                signal[a] = at < total ? c[at] : Real(0);
+                signal[a] = at < total ? signals.at(at, line + a * step) : Real(0);
             }
 #pragma unroll
             for (int a = 0; a < AHEAD; ++a) {
