@@ -1,4 +1,4 @@
-"""The GPU in one command: tests, curve kernels, iterations, CNN steps, agreement with the CPU, and Table 1.
+"""The GPU in one command: tests, curve kernels, iterations, convolutions, CNN steps, agreement with the CPU, Table 1.
 
 Each figure is a cell of its own in results/gpu, with the device's name, driver and versions. What is there already is not
 measured again, so that a run that was cut off goes on; a file that is deleted is measured anew. Every timing begins and ends
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks import gpu_agreement, gpu_cnn, gpu_iteration, gpu_kernels, gpu_tables
+from benchmarks import gpu_agreement, gpu_cnn, gpu_conv, gpu_iteration, gpu_kernels, gpu_tables
 from benchmarks.cells import cell
 from benchmarks.gpu_device import Device, gpu
 from pwl.errors import InputError
@@ -36,6 +36,7 @@ PARTS = {
     "kernels": gpu_kernels.cells,
     "agreement": gpu_agreement.cells,
     "iteration": gpu_iteration.cells,
+    "conv": gpu_conv.cells,
     "cnn": gpu_cnn.cells,
 }
 TABLE1 = "table1"

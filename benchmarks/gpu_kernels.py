@@ -18,7 +18,8 @@ from pwl.kernels import Grid, engine
 NETS, QUICK_NETS = 2**29, 2**22
 HINGES, FIRST, LAST = 25, -2.5, 3.5
 KINDS = ("spread", "one segment")
-ARRAYS = {"copy": 2, "value": 2, "value + slope": 3, "scatter": 2}  # as large as the nets, read or written
+# arrays as large as the nets that are read or written; "mix" and below: of curves below one output
+ARRAYS = {"copy": 2, "value": 2, "value + slope": 3, "scatter": 2, "mix": 1, "back": 2, "back scatter": 1}
 
 
 def cells(device: Device, quick: bool) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
@@ -32,7 +33,7 @@ def cells(device: Device, quick: bool) -> Iterator[tuple[str, Callable[[], dict[
 def measure(device: Device, Nv: int, units: int, kind: str, torch: bool, repeats: int = 7) -> dict[str, Any]:
     """Seconds of each job, and its bandwidth over that of the copy."""
     n, c, grid, A = problem(device.xp, Nv, units, kind)
-    o, kernels = device.xp.empty_like(n), engine(n)
+    o, kernels, v, w = device.xp.empty_like(n), engine(n), c[:, :1] * 1, A[:, :1].T * 1
 
     def copy() -> None:
         o[...] = n
@@ -42,6 +43,9 @@ def measure(device: Device, Nv: int, units: int, kind: str, torch: bool, repeats
         "value": lambda: kernels.value(n, grid, A),
         "value + slope": lambda: kernels.value_slope(n, grid, A),
         "scatter": lambda: kernels.scatter(n, grid, c),
+        "mix": lambda: kernels.mix(n, grid, A, w),
+        "back": lambda: kernels.back(n, grid, A, v, w),
+        "back scatter": lambda: kernels.back_scatter(n, grid, v, w),
     }
     seconds = device.seconds(jobs, repeats, calls=5)
     if torch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from benchmarks import gpu_conv
 from benchmarks.gpu_agreement import MANY_STEPS, ONE_STEP
 from benchmarks.gpu_kernels import ARRAYS
 
@@ -105,6 +106,7 @@ TABLES: dict[str, tuple[str, Callable[[list[Cell]], Table]]] = {
         kernels,
     ),
     "iteration": ("An iteration beside its bare matrix products, float64", iteration),
+    "conv": ("Convolutions, float32, TF32 off", gpu_conv.table),
     "cnn": ("A training step, float32, TF32 off", cnn),
     "agreement": ("CPU and GPU apart, float64, relative to theta", agreement),
 }

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
+from pwl.backend import Array, array_namespace
 from pwl.errors import InputError
 
 Shape = tuple[int, ...]
@@ -34,9 +33,9 @@ def meant(shape: Shape, wanted: Shape) -> str:
     return ""
 
 
-def check_scaled(x: np.ndarray, wanted: Shape) -> None:
+def check_scaled(x: Array, wanted: Shape) -> None:
     """InputError for images of whole numbers, such as bytes, that go into a network as they are: nearly always a mistake."""
-    if len(wanted) == 3 and x.dtype.kind in "iu":
+    if len(wanted) == 3 and array_namespace(x).isdtype(x.dtype, "integral"):
         raise InputError(
             f"images of {x.dtype} came without a preparation, images of numbers around 1 were wanted: "
             "use pwl.Preparation.fit(x, t), or x / 255 (x.astype(np.float32) to have them as they are)"

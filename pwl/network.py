@@ -491,11 +491,11 @@ class Network:
         return xp.concat(found, axis=0) if found else xp.zeros((0, self.n_outputs), dtype=self.theta.dtype)
 
     def _block_outputs(self, x: Any, first: int) -> Array:
-        x = host(x)
-        if self.preparation is None:
-            check_scaled(x, self.input_shape)
+        if self.preparation is not None:
+            x = self.preparation.transform_inputs(host(x))
         else:
-            x = self.preparation.transform_inputs(x)
+            x = x if type(x) is type(self.theta) else host(x)
+            check_scaled(x, self.input_shape)
         check_finite(x, first)
         return self.outputs(like(x, self.theta))
 
@@ -506,11 +506,15 @@ def check_seed(seed: Any) -> None:
         raise InputError(f"seed must be a whole number, 0 or more, not {seed!r}")
 
 
-def check_finite(x: np.ndarray, first_row: int, what: str = "input") -> None:
+def check_finite(x: Array, first_row: int, what: str = "input") -> None:
     """InputError naming row and column of the first number that is NaN or infinite."""
-    if x.dtype.kind not in "fiub":
+    xp = array_namespace(x)
+    if not xp.isdtype(x.dtype, ("bool", "integral", "real floating")):
         raise InputError(f"{what}s must be real numbers, but an array of {x.dtype} came")
-    if not np.isfinite(np.sum(x, dtype=np.float64)):  # one cheap pass; the search only where it fails
+    if not xp.isdtype(x.dtype, "real floating"):
+        return
+    if not math.isfinite(float(xp.sum(x, dtype=xp.float64))):  # one cheap pass where x is; the search only where it fails
+        x = host(x)
         bad = np.argwhere(~np.isfinite(x))
         if len(bad):
             row, *column = bad[0]

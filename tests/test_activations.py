@@ -73,6 +73,18 @@ def one(activation, n, **p):
 # ---- values
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sigmoid_keeps_its_digits_and_never_overflows(dtype):
+    eps = np.finfo(dtype).eps
+    n = np.array([-np.inf, -1e30, -1e4, -40, -1, 0, 1, 40, 1e30, np.inf, np.nan], dtype)
+    with np.errstate(over="raise", divide="raise"):
+        o = activations.FIXED["sigmoid"].f(n)
+    assert o.dtype == dtype
+    np.testing.assert_allclose(o[3:8], 1 / (1 + np.exp(-n[3:8].astype(np.float64))), rtol=4 * eps)
+    np.testing.assert_array_equal(o[8:10], 1)
+    assert np.all((o[:3] >= 0) & (o[:3] < 1e-37)) and np.isnan(o[10])
+
+
 def test_plu_by_hand():
     o, slope = one(pwl.PLU(), [-3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0])
     np.testing.assert_allclose(o, [-1.2, -1.0, -0.5, 0.0, 0.5, 1.0, 1.2], rtol=1e-15)

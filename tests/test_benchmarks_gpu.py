@@ -12,7 +12,7 @@ import pytest
 from fake_device import install
 
 pytest.importorskip("benchmarks.cells", reason="the benchmarks are not part of the installed package")
-from benchmarks import gpu, gpu_agreement, gpu_cnn, gpu_iteration, gpu_kernels, gpu_tables
+from benchmarks import gpu, gpu_agreement, gpu_cnn, gpu_conv, gpu_iteration, gpu_kernels, gpu_tables
 from benchmarks.gpu_device import Device, version_text
 from pwl.contenders import CONTENDERS
 from pwl.errors import InputError
@@ -79,7 +79,7 @@ def test_folds_of_table1_are_those_of_its_own_benchmark(tmp_path, monkeypatch):
     assert calls == [calls_of_table1(tmp_path)]
 
 
-@pytest.mark.parametrize("part", ["kernels", "agreement", "iteration", "cnn"])
+@pytest.mark.parametrize("part", ["kernels", "agreement", "iteration", "conv", "cnn"])
 def test_cells_of_a_part_have_names_of_their_own(part):
     names = [[name for name, _ in gpu.PARTS[part](None, quick)] for quick in (True, False)]
     assert len({*names[0], *names[1]}) == len(names[0]) + len(names[1])
@@ -151,6 +151,31 @@ def test_agreement(device):
     device.wait()
     rows = gpu_tables.agreement([cell | {"one_step": 2e-9, "many_steps": 1e-6}])[1]
     assert rows == [("adact", "**2.0e-09**", "1.0e-06")]
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_convolutions(device, channels):
+    """Each pass beside the product of the same multiplies; the first layer's has no input gradient."""
+    cell = gpu_conv.measure(device, 2, 5, channels, 6, torch=False, repeats=1)
+    passes = ["forward", "input gradient", "weight gradient"] if channels > 3 else ["forward", "weight gradient"]
+    assert list(cell["seconds"]) == passes
+    assert cell["multiplies"] == 2 * 25 * 9 * channels * 6
+    rows = gpu_tables.TABLES["conv"][1]([cell])[1]
+    assert [row[1] for row in rows] == [*passes, "all"]
+    cell["seconds"] = {
+        "forward": {"ours": 0.002, "bare products": 0.001, "torch contiguous": 0.004, "torch channels_last": 0.005}
+    }
+    assert gpu_conv.table([cell])[1][0][2:] == ("2.000", "0.0", "1.000", "4.000", "2.00", "0.50")
+
+
+def test_jobs_of_convolutions_have_the_sizes_of_the_passes(device):
+    rng = np.random.default_rng(0)
+    x, g, W = (array_api_strict.asarray(rng.standard_normal(s)) for s in ((2, 5, 5, 4), (2, 5, 5, 6), (6, 3, 3, 4)))
+    ours, bare = gpu_conv.ours(x, g, W), gpu_conv.bare(array_api_strict, x, g, W)
+    sizes = {"forward": g.size, "input gradient": 9 * x.size, "weight gradient": W.size}
+    assert {name: job().size for name, job in bare.items()} == sizes
+    assert {name: job().size for name, job in ours.items()} == sizes | {"input gradient": x.size}
+    device.wait()
 
 
 @pytest.mark.parametrize("activation", gpu_cnn.ACTIVATIONS)

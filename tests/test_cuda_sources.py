@@ -14,7 +14,7 @@ from cuda_shim import device
 import pwl.kernels
 
 SOURCES = ("curves", "pooling", "convolution", "sums", "softmax", "updates")
-ARCHITECTURES = ("sm_80", "sm_90")
+ARCHITECTURES = (pytest.param("sm_80", marks=pytest.mark.slow), "sm_90")
 NVCC = shutil.which("nvcc")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,8 +43,11 @@ def leaky_relu_slope(n: Array, o: Array) -> Array:
 
 
 def sigmoid(n: Array) -> Array:
-    """1 / (1 + exp(-n)) as tanh: no overflow for any n."""
-    return 0.5 + 0.5 * array_namespace(n).tanh(0.5 * n)
+    """1 / (1 + exp(-n)): as a tanh it takes twice as long, and small values lose their digits."""
+    xp = array_namespace(n)
+    e = xp.exp(-xp.clip(n, -int(math.log(xp.finfo(n.dtype).max)), None))  # no overflow for any n
+    e += 1
+    return 1 / e
 
 
 def sigmoid_slope(n: Array, o: Array) -> Array:
