@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pwl.record import plain
 from pwl.write import write_atomic
 
@@ -27,12 +29,18 @@ def cell(path: Path, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 def machine() -> dict[str, str]:
     """Processor, cores and versions, to stand beside a figure."""
     found = {"processor": processor(), "cores": str(len(os.sched_getaffinity(0))), "python": platform.python_version()}
+    found["vectors"] = vectors()
     for package in ("pwl", "numpy", "scipy", "numba", "torch", "cupy-cuda12x", "cupy-cuda13x"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
     return found
+
+
+def vectors() -> str:
+    """The widest vector instructions that NumPy found, which decide how long exp and tanh take: X86_V3 is AVX2, X86_V4 AVX-512."""
+    return (np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found") or ["none"])[-1]
 
 
 def processor() -> str:

@@ -53,23 +53,19 @@ def gradient(keys: tuple[str, ...]) -> Statistic:
     layers = sorted({layer_of(key) for key in keys if key != HEAD})
 
     def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
-        signals = net.forward(x, layers[0] if layers else len(net.layers))
-        sums, d = scores_and_d(net, signals.y, t, w)
-        G = {HEAD: d.T @ net.basis(x, signals.o)} if HEAD in keys else {}
-        if layers:
-            G |= by_key(net.gradients(signals.saved, d, layers))
+        if HEAD not in keys and mixed.mixes(net):
+            saved = mixed.saved_nets(net, x, layers[0])
+            sums, d = scores_and_d(net, mixed.outputs_from(net, x, saved[-1].n), t, w)
+            G = by_key(mixed.gradients(net, saved, d, layers))
+        else:
+            signals = net.forward(x, layers[0] if layers else len(net.layers))
+            sums, d = scores_and_d(net, signals.y, t, w)
+            G = by_key(net.gradients(signals.saved, d, layers)) if layers else {}
+            if HEAD in keys:
+                G[HEAD] = d.T @ net.basis(x, signals.o)
         return sums, *(G[key] for key in keys)
 
-    def compute_mixed(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
-        saved = mixed.saved_nets(net, x, layers[0])
-        sums, d = scores_and_d(net, mixed.outputs_from(net, x, saved[-1].n), t, w)
-        G = by_key(mixed.gradients(net, saved, d, layers))
-        return sums, *(G[key] for key in keys)
-
-    def choose(net: Network, *block: Any) -> tuple[Array, ...]:
-        return (compute if HEAD in keys or not mixed.mixes(net) else compute_mixed)(net, *block)
-
-    return Statistic(choose)
+    return Statistic(compute)
 
 
 def by_key(found: Iterable[tuple[int, dict[str, Array]]]) -> dict[str, Array]:
