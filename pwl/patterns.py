@@ -30,7 +30,7 @@ from pwl.network import Network, check_finite
 from pwl.threads import ordered_map
 
 BLOCK_BYTES = 512 * 2**20  # work arrays of all blocks at once
-CACHE_BYTES = 24 * 2**20  # work arrays of one block: larger ones leave the cache, smaller ones cost more calls
+CACHE_BYTES = 16 * 2**20  # work arrays of one block: larger ones leave the cache, smaller ones cost more calls
 RUNS = 64  # runs of blocks that threads share out among themselves
 SHARES = 8  # of the bound, one for a block: several are under way, whatever the number of threads
 DEVICE_BYTES = 2 * 2**30  # work arrays of the one block that a GPU is at: large enough to fill it

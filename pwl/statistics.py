@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from pwl import mixed
 from pwl.backend import Array, array_namespace, gram
