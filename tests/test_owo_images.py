@@ -81,14 +81,15 @@ def test_the_hwo_direction_of_a_wide_layer():
 
 
 def test_memory_does_not_grow_with_the_patterns():
-    """Four times as many blocks, of which a few are under way at once, each with an R of its own."""
+    """Three times as many blocks, of which a few are under way at once, each with an R of its own."""
     net, peaks = flat(4, "cross_entropy"), []
-    few = smooth_images(net, 400)
-    for copies in (3, 12):
+    few = smooth_images(net, 200)
+    pwl.owo_step(net, few)  # compiled kernels stay in memory
+    for copies in (12, 36):  # in either case more runs of blocks than are under way
         x, t = np.tile(few.x, (copies, 1, 1, 1)), np.tile(few.t, copies)
         patterns = pwl.Patterns(x, t, block_bytes=2**21)
         tracemalloc.start()
         pwl.owo_step(net, patterns)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < 1.6 * peaks[0]
+    assert peaks[1] < 1.4 * peaks[0]
