@@ -4,6 +4,7 @@ as streams and events allow."""
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections.abc import Callable, Iterator
 from types import ModuleType, SimpleNamespace
@@ -107,8 +108,7 @@ class FakeDevice:
             self.here.malloc = kept
 
         cupy = ModuleType("cupy")
-        cupy.memoize = lambda for_each_device: __import__("functools").cache  # type: ignore[attr-defined]
-        cupy.cuda = SimpleNamespace(  # type: ignore[attr-defined]
+        cuda = SimpleNamespace(
             Device=contextlib.nullcontext,
             Stream=lambda **options: Stream(self, **options),
             Event=lambda **options: Event(self, **options),
@@ -116,4 +116,5 @@ class FakeDevice:
             using_allocator=using_allocator,
             get_current_stream=lambda: self.here.stream,
         )
+        vars(cupy).update(memoize=lambda for_each_device: functools.cache, cuda=cuda)
         return cupy

@@ -106,7 +106,7 @@ def slots_engine(theta: Array) -> ModuleType:
 
 
 def engine(n: Array) -> ModuleType:
-    """Module with `value`, `value_slope` and `scatter` for arrays of n's kind."""
+    """Module with the functions named above for arrays of n's kind."""
     if is_cupy_array(n):
         return _gpu("curves")
     return _cpu() if is_numpy_array(n) else reference

@@ -9,7 +9,7 @@ import cupy
 import numpy as np
 
 from pwl.backend import Array
-from pwl.kernels.launch_gpu import at_once, in_order, kernel, launch, named, processors
+from pwl.kernels.launch_gpu import at_once, covering, in_order, kernel, launch, named, processors
 from pwl.kernels.sums_gpu import group_sums
 from pwl.kernels.window import Window
 
@@ -47,9 +47,9 @@ def weight_gradient(x: Array, g: Array, window: Window) -> Array:
     x, g = in_order(x, x.dtype), in_order(g, x.dtype)
     few = inputs <= FEW and filters <= FEW
     high, wide = (FEW, FEW) if few else _tile(INPUTS[named(x.dtype)], filters)
-    tiles, threads = _parts(inputs, high) * _parts(filters, wide), _threads(x, high, wide)
+    tiles, threads = covering(inputs, high) * covering(filters, wide), _threads(x, high, wide)
     parts = max(1, min(processors() * BUSY // (threads * tiles), places // (2 * DEEP)))
-    each = _parts(places, parts * DEEP) * DEEP
+    each = covering(places, parts * DEEP) * DEEP
     partial = cupy.empty((parts, inputs * filters), x.dtype)
     launch(
         _instance("correlate", x, min(at_once(channels, x), at_once(filters, g)), high, wide),
@@ -92,7 +92,7 @@ def _convolve(x: Array, W: Array, window: Window, threshold: Array | None, out: 
     if places:
         launch(
             _instance("convolve", x, min(at_once(x.shape[3], x), at_once(filters, W, out)), high, wide),
-            (_parts(places, high), _parts(filters, wide)),
+            (covering(places, high), covering(filters, wide)),
             (_threads(x, high, wide), 1),
             x,
             W,
@@ -118,10 +118,6 @@ def _spread(g: Array, window: Window) -> Array:
 
 def _tile(tiles: tuple[tuple[int, int], ...], filters: int) -> tuple[int, int]:
     return next((tile for tile in tiles if tile[1] >= filters), tiles[-1])
-
-
-def _parts(count: int, size: int) -> int:
-    return -(-count // size)
 
 
 def _threads(a: Array, high: int, wide: int) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 from pwl.backend import Array, product
 from pwl.kernels import reference
 from pwl.kernels.grid import Grid
-from pwl.kernels.launch_gpu import SHARED_BYTES, at_once, in_order, kernel, launch, named
+from pwl.kernels.launch_gpu import SHARED_BYTES, at_once, covering, in_order, kernel, launch, named
 from pwl.kernels.lines_gpu import DEEP, LANES, Lines, lines_of
 from pwl.kernels.sums_gpu import column_sums
 
@@ -61,12 +61,12 @@ def mix(n: Array, grid: Grid, A: Array, W: Array) -> Array:
     most = SHARED_BYTES // (each * n.dtype.itemsize) // WARP * WARP
     if len(W) > 1 or most == 0 or Nv == 0:
         return value(n, grid, A) @ W.T
-    pitch = min(most, _parts(units, WARP) * WARP)
-    tiles = _parts(units, pitch)
+    pitch = min(most, covering(units, WARP) * WARP)
+    tiles = covering(units, pitch)
     partial = cupy.empty((tiles, Nv), n.dtype)
     launch(
         _instance(f"mix<{named(n.dtype)}, {_flag(grid.uniform)}>"),
-        (max(1, min(_parts(Nv, DEEP * CURVE_LINES), CURVE_BLOCKS)), tiles),
+        (max(1, min(covering(Nv, DEEP * CURVE_LINES), CURVE_BLOCKS)), tiles),
         (WARP, DEEP),
         *(in_order(a, n.dtype) for a in (n, grid.ns, A, W)),
         np.int64(Nv),
@@ -102,7 +102,7 @@ def _scatter(n: Array, grid: Grid, c: Array, w: Array | None) -> Array | None:
     """G_a of signals c like n, or of the products of c (Nv, 1) and w (1, units); None where the bins don't fit."""
     K, lines = grid.ns.shape[1], lines_of(n.shape[0], n.shape[1], 1)
     for high in (DEEP, DEEP // 2, DEEP // 4, 1):
-        threads = _parts(high * lines.lanes, LANES) * LANES
+        threads = covering(high * lines.lanes, LANES) * LANES
         shared = K * (threads + (0 if grid.uniform else lines.lanes)) * n.dtype.itemsize
         if shared <= SHARED_BYTES:
             break
@@ -185,7 +185,3 @@ def _flag(flag: bool) -> str:
 
 def _instance(name: str) -> Any:
     return kernel("curves", INSTANCES, name)
-
-
-def _parts(count: int, size: int) -> int:
-    return -(-count // size)

@@ -57,6 +57,11 @@ def in_order(a: Array, dtype: Any) -> Array:
     return cupy.ascontiguousarray(a, dtype=dtype)
 
 
+def covering(count: int, size: int) -> int:
+    """How many parts of a size hold so many."""
+    return -(-count // size)
+
+
 def at_once(count: int, *arrays: Array) -> int:
     """How many neighbours a thread may move at once in arrays of one dtype, where it works on runs of `count` numbers."""
     most = VECTOR_BYTES // arrays[0].dtype.itemsize
@@ -67,5 +72,5 @@ def at_once(count: int, *arrays: Array) -> int:
 def columns_by_rows(columns: int, rows: int) -> tuple[tuple[int, int], tuple[int, int]]:
     """Grid and block of threads that keep to a column and walk down rows."""
     wide = min(THREADS, 1 << max(0, columns - 1).bit_length())
-    across, high = -(-columns // wide), THREADS // wide
-    return (across, max(1, min(-(-rows // high), BLOCKS // across))), (wide, high)
+    across, high = covering(columns, wide), THREADS // wide
+    return (across, max(1, min(covering(rows, high), BLOCKS // across))), (wide, high)

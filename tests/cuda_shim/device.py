@@ -84,14 +84,6 @@ def ascontiguousarray(a: Any, dtype: Any) -> Array:
     )
 
 
-def dot(a: Array, b: Array, out: Array | None = None) -> Array:
-    if out is None:
-        out = empty((a.shape[0], b.shape[1]), a.dtype)
-    assert out.flags.c_contiguous and out.dtype == a.dtype == b.dtype
-    out[...] = np.asarray(a) @ np.asarray(b)
-    return out
-
-
 class RawModule:
     def __init__(self, folder: Path, code: str, options: tuple[str, ...], name_expressions: tuple[str, ...]) -> None:
         assert "--fmad=false" in options  # what the C++ compiler is told as well
@@ -179,13 +171,11 @@ def memoize(for_each_device: bool) -> Any:
 
 
 def shim_of_cupy(folder: Path) -> ModuleType:
-    shim = ModuleType("cupy")
-    shim.ndarray = Array  # type: ignore[attr-defined]
-    for f in (memoize, empty, zeros, ascontiguousarray, dot):
-        setattr(shim, f.__name__, f)
-    # few, so that sums have parts of some length
-    shim.cuda = SimpleNamespace(Device=lambda: SimpleNamespace(attributes={"MultiProcessorCount": 1}))  # type: ignore[attr-defined]
-    shim.RawModule = lambda **options: RawModule(folder, **options)  # type: ignore[attr-defined]
+    shim, functions = ModuleType("cupy"), (memoize, empty, zeros, ascontiguousarray)
+    vars(shim).update({f.__name__: f for f in functions}, ndarray=Array)
+    # few processors, so that sums have parts of some length
+    cuda = SimpleNamespace(Device=lambda: SimpleNamespace(attributes={"MultiProcessorCount": 1}))
+    vars(shim).update(cuda=cuda, RawModule=lambda **options: RawModule(folder, **options))
     return shim
 
 
