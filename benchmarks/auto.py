@@ -16,7 +16,7 @@ import numpy as np
 
 import pwl
 from benchmarks.cells import cell
-from pwl.write import write_atomic
+from pwl.files.write import write_atomic
 
 SETS = (
     "concrete", "twod", "mattrn", "white-wine", "red-wine", "abalone", "airfoil", "california", "parkinsons", "fm",

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from pwl.record import plain
-from pwl.write import write_atomic
+from pwl.files.write import write_atomic
+from pwl.training.record import plain
 
 
 def cell(path: Path, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:

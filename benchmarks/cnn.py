@@ -21,9 +21,9 @@ import pwl
 from benchmarks.cells import cell
 from benchmarks.iteration import Peak, private
 from benchmarks.timing import in_turns
+from pwl.files.write import write_atomic
 from pwl.models.vgg import FILTERS, UNITS
-from pwl.threads import workers
-from pwl.write import write_atomic
+from pwl.runtime.threads import workers
 
 HINGES, SPAN = 13, (-2.5, 3.5)
 ACTIVATIONS = ("relu", "curves")

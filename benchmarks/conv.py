@@ -18,10 +18,10 @@ import numpy as np
 import pwl
 from benchmarks.cells import cell
 from benchmarks.timing import in_turns
-from pwl.kernels import convolution_cpu
+from pwl.files.write import write_atomic
+from pwl.kernels.cpu import convolution as convolution_cpu
 from pwl.layers import Conv2d
-from pwl.threads import ordered_map, workers
-from pwl.write import write_atomic
+from pwl.runtime.threads import ordered_map, workers
 
 LAYERS = ((32, 3, 32), (32, 32, 32), (16, 32, 64), (16, 64, 64), (8, 64, 128), (8, 128, 128))  # side, channels, filters
 PASSES = ("forward", "input gradient", "weight gradient")

@@ -15,7 +15,7 @@ import numpy as np
 
 import pwl
 from benchmarks.cells import cell
-from pwl.write import write_atomic
+from pwl.files.write import write_atomic
 
 SETS = ("concrete", "twod", "white-wine", "airfoil", "california")
 PAIRS = {"gradient-relu": ("gradient", "relu"), "hwo-sigmoid": ("hwo", "sigmoid")}

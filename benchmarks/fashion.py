@@ -25,9 +25,9 @@ import numpy as np
 import pwl
 from benchmarks import fashion_tables, images
 from pwl.data.rows import Rows
+from pwl.files.write import write_atomic
 from pwl.layers import Conv2d, Dense, Flatten, MaxPool2d
-from pwl.schedules import named
-from pwl.write import write_atomic
+from pwl.training.schedules import named
 
 ADACT = "adact"
 RATES = {pwl.SGD: (0.003, 0.01, 0.03, 0.1), pwl.Adam: (0.0003, 0.001, 0.003, 0.01)}

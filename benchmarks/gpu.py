@@ -22,7 +22,7 @@ from benchmarks import gpu_agreement, gpu_cnn, gpu_conv, gpu_iteration, gpu_kern
 from benchmarks.cells import cell
 from benchmarks.gpu_device import Device, gpu
 from pwl.errors import InputError
-from pwl.write import write_atomic
+from pwl.files.write import write_atomic
 
 ROOT = Path(__file__).parent.parent
 

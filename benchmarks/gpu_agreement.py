@@ -13,8 +13,8 @@ import numpy as np
 
 import pwl
 from benchmarks.gpu_device import Device
-from pwl.backend import host
-from pwl.contenders import CONTENDERS, Contender
+from pwl.learners.named import CONTENDERS, Contender
+from pwl.runtime.backend import host
 
 ONE_STEP, ITERATIONS, MANY_STEPS = 1e-9, 20, 1e-6  # how far apart they may be
 

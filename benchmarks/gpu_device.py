@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from benchmarks.timing import in_turns
-from pwl.backend import namespace_named
+from pwl.runtime.backend import namespace_named
 
 
 class Device(NamedTuple):

@@ -14,8 +14,8 @@ import numpy as np
 
 import pwl
 from benchmarks.gpu_device import Device
-from pwl.algorithms.whole import trained
-from pwl.jacobian import normal_equations
+from pwl.algorithms.all_weights import trained
+from pwl.reductions.jacobian import normal_equations
 
 N, M, HINGES = 20, 1, 25
 

@@ -10,7 +10,7 @@ import numpy as np
 
 import pwl
 from benchmarks.cells import cell
-from pwl.backend import beside, like
+from pwl.runtime.backend import beside, like
 
 
 def patterns(x: np.ndarray, t: np.ndarray, preparation: pwl.Preparation, net: pwl.Network) -> pwl.Patterns:

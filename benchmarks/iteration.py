@@ -22,8 +22,8 @@ import numpy as np
 import pwl
 from benchmarks.cells import cell
 from benchmarks.timing import in_turns
-from pwl.threads import ordered_map
-from pwl.write import write_atomic
+from pwl.files.write import write_atomic
+from pwl.runtime.threads import ordered_map
 
 ALGORITHMS = {
     "AdAct": (pwl.AdAct(), True),

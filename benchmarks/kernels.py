@@ -15,9 +15,11 @@ import numpy as np
 
 from benchmarks.cells import cell
 from benchmarks.timing import in_turns
-from pwl.kernels import Grid, cpu, reference
-from pwl.threads import ordered_map, workers
-from pwl.write import write_atomic
+from pwl.files.write import write_atomic
+from pwl.kernels import Grid
+from pwl.kernels.cpu import curves as cpu
+from pwl.kernels.reference import curves as reference
+from pwl.runtime.threads import ordered_map, workers
 
 BLOCK = 1024  # patterns a block
 GRIDS = ("uniform", "general", "per unit")

@@ -23,11 +23,11 @@ import pwl
 from benchmarks import published
 from benchmarks.cells import cell
 from benchmarks.mlp_tables import picture, ranking, tables
-from pwl.compare import environment, warm
-from pwl.contenders import CONTENDERS, Contender, Shape, network, rescale
 from pwl.data.rows import Rows
-from pwl.threads import workers
-from pwl.write import write_atomic
+from pwl.files.write import write_atomic
+from pwl.learners.named import CONTENDERS, Contender, Shape, network, rescale
+from pwl.runtime.threads import workers
+from pwl.study.compare import environment, warm
 
 SETS = (
     "concrete", "twod", "mattrn", "white-wine", "red-wine", "abalone", "airfoil", "california", "parkinsons", "fm",

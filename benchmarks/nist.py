@@ -16,9 +16,9 @@ import pwl
 from benchmarks.cells import cell
 from benchmarks.nist_problems import MODELS, Problem, read
 from pwl.data.cache import data_home
-from pwl.least_squares import least_squares
+from pwl.files.write import write_atomic
 from pwl.plots.figure import panels, png
-from pwl.write import write_atomic
+from pwl.solvers.least_squares import least_squares
 
 SOLVED = 4
 

@@ -26,9 +26,9 @@ from benchmarks.cells import cell
 from benchmarks.peers_tables import picture, table
 from benchmarks.rivals.own import OUTPUT_STEPS
 from benchmarks.rivals.problem import Problem, Trace, drawn, started, thinned
-from pwl.compare import environment
-from pwl.threads import workers
-from pwl.write import write_atomic
+from pwl.files.write import write_atomic
+from pwl.runtime.threads import workers
+from pwl.study.compare import environment
 
 PROBLEMS = ("concrete-tanh", "concrete-sigmoid", "wine-classes")
 LEVELS = {"concrete-tanh": (0.08, 0.05, 0.03), "concrete-sigmoid": (0.08, 0.05, 0.03), "wine-classes": (0.8, 0.75, 0.7)}

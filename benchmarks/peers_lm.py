@@ -23,7 +23,7 @@ from benchmarks import rivals
 from benchmarks.cells import cell
 from benchmarks.rivals.problem import Problem, started
 from benchmarks.timing import in_turns
-from pwl.threads import workers
+from pwl.runtime.threads import workers
 
 ITERATIONS = 10
 LARGE = ("pwl LM, QR", "pwl LM, Cholesky", "scipy trf", "scipy lm", "torch LM")

@@ -15,7 +15,7 @@ import numpy as np
 import pwl
 from benchmarks.cells import cell
 from benchmarks.timing import in_turns
-from pwl.write import write_atomic
+from pwl.files.write import write_atomic
 
 SETS = ("concrete", "california")
 ALGORITHMS = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pwl.write import write_atomic
+from pwl.files.write import write_atomic
 
 README = Path(__file__).parent.parent / "README.md"
 

@@ -19,8 +19,8 @@ import pwl
 from benchmarks.cells import cell
 from benchmarks.iteration import Peak, private
 from benchmarks.timing import in_turns
+from pwl.files.write import write_atomic
 from pwl.plots.figure import panels, png
-from pwl.write import write_atomic
 
 BASE = {"patterns": 100_000, "inputs": 20, "hidden": 50, "outputs": 1, "hinges": 25}
 SIZES = {

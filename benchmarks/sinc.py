@@ -21,10 +21,10 @@ from benchmarks.peers import lowest_so_far, seconds_to
 from benchmarks.peers_tables import COLOURS, DASHES, MARKERS, steps
 from benchmarks.rivals.own import OUTPUT_STEPS
 from benchmarks.rivals.problem import Problem, drawn, started, thinned
+from pwl.files.write import write_atomic
 from pwl.plots.figure import INK, panels, png
 from pwl.plots.ticks import plain_ticks
-from pwl.threads import workers
-from pwl.write import write_atomic
+from pwl.runtime.threads import workers
 
 CONVENTIONS = {"sin-10x-over-10x": 10.0, "numpy-sinc-10x": 10.0 * np.pi}
 OURS = ("varpro", "hwo-molf", "molf", "hwo-adact", "adact", "lbfgs")

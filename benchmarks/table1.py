@@ -29,8 +29,8 @@ import numpy as np
 import pwl
 from benchmarks import images, table1_tables
 from pwl.data.rows import Rows
-from pwl.schedules import NAMED, named
-from pwl.write import write_atomic
+from pwl.files.write import write_atomic
+from pwl.training.schedules import NAMED, named
 
 ACTIVATIONS = {
     "adact": pwl.PiecewiseLinear("leaky_relu", 13, outside="linear"), "relu": "relu", "leaky-relu": "leaky_relu",

@@ -19,8 +19,8 @@ import numpy as np
 
 import pwl
 from benchmarks.cells import cell
-from pwl.threads import workers
-from pwl.write import write_atomic
+from pwl.files.write import write_atomic
+from pwl.runtime.threads import workers
 
 CASES = {
     "1 process, 1 thread": (1, 1),

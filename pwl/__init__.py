@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-from pwl import activations, algorithms, data, layers, models, plots, schedules
+from pwl import activations, algorithms, data, layers, models, plots
 from pwl.activations import APL, PLU, PiecewiseLinear, ScaledActivation, Spline
 from pwl.algorithms import (
     CG,
@@ -23,20 +23,21 @@ from pwl.algorithms import (
     owo_bp_step,
     owo_step,
 )
-from pwl.augmentation import Augmentation
-from pwl.checkpoint import Checkpoint
-from pwl.damping import Damping
+from pwl.algorithms.penalties import Penalties
+from pwl.data.augmentation import Augmentation
+from pwl.data.preparation import Preparation
 from pwl.errors import InputError
-from pwl.initialise import initialise
-from pwl.insert_hinge import insert_hinge
-from pwl.least_squares import least_squares
-from pwl.network import Network
-from pwl.ols import OLS
-from pwl.patterns import Patterns
-from pwl.penalties import Penalties
-from pwl.preparation import Preparation
-from pwl.record import Record
-from pwl.train import evaluate, train
+from pwl.network.insert_hinge import insert_hinge
+from pwl.network.network import Network
+from pwl.reductions.patterns import Patterns
+from pwl.solvers.least_squares import least_squares
+from pwl.solvers.levenberg_marquardt import Damping
+from pwl.solvers.ols import OLS
+from pwl.training.checkpoint import Checkpoint
+from pwl.training.initialise import initialise
+from pwl.training import schedules
+from pwl.training.record import Record
+from pwl.training.train import evaluate, train
 from pwl.version import VERSION
 
 __version__ = VERSION

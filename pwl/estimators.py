@@ -11,10 +11,10 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 
 from pwl.activations import PiecewiseLinear
 from pwl.algorithms import AdAct
-from pwl.network import Network
-from pwl.patterns import Patterns
-from pwl.preparation import Preparation
-from pwl.train import train
+from pwl.data.preparation import Preparation
+from pwl.network.network import Network
+from pwl.reductions.patterns import Patterns
+from pwl.training.train import train
 
 
 class _PWL(BaseEstimator):

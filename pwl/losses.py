@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from pwl.backend import Array, array_namespace, gram
 from pwl.errors import InputError
 from pwl.kernels import softmax_engine
-from pwl.kernels.softmax import one_hot, softmax
+from pwl.kernels.reference.softmax import one_hot, softmax
+from pwl.runtime.backend import Array, array_namespace, gram
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 import pwl
-from pwl.network import Network
-from pwl.statistics import error
+from pwl.network.network import Network
+from pwl.reductions.statistics import error
 
 LOSSES = ("squared_error", "cross_entropy")
 SMOOTH = ("sigmoid", "tanh", "identity")

@@ -11,15 +11,15 @@ from toys import spirals, waves
 import pwl
 from pwl import activations
 from pwl.algorithms.adact import adact_step, exact
-from pwl.backend import host
-from pwl.check import check, segments
-from pwl.factors import objective
+from pwl.algorithms.learning_factors import objective
+from pwl.algorithms.penalties import Penalties
 from pwl.layers import AvgPool2d, Conv2d, Dense, Flatten
-from pwl.network import HEAD, Network
-from pwl.patterns import Patterns
-from pwl.penalties import Penalties
-from pwl.save import layer_from_dict
-from pwl.statistics import gradient
+from pwl.network.network import HEAD, Network
+from pwl.network.save import layer_from_dict
+from pwl.reductions.patterns import Patterns
+from pwl.reductions.statistics import gradient
+from pwl.runtime.backend import host
+from pwl.study.check import check, segments
 
 NEW = {
     "plu": pwl.PLU(0.2, 0.8),

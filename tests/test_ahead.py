@@ -13,10 +13,10 @@ import pytest
 from fake_streams import FakeDevice
 
 import pwl.kernels
-from pwl import ahead
-from pwl.backend import namespace_named
 from pwl.errors import InputError
-from pwl.kernels import slots
+from pwl.kernels.reference import slots
+from pwl.reductions import prefetch as ahead
+from pwl.runtime.backend import namespace_named
 
 ORDERS = {
     "copies first": lambda device: lambda able: able[-1],
@@ -33,10 +33,10 @@ def on(monkeypatch):
     def made(choose) -> SimpleNamespace:
         device = FakeDevice(choose)
         with mock.patch.dict(sys.modules, {"cupy": device.as_cupy()}):
-            sys.modules.pop("pwl.kernels.slots_gpu", None)
-            engine = importlib.import_module("pwl.kernels.slots_gpu")
-        sys.modules.pop("pwl.kernels.slots_gpu", None)
-        vars(pwl.kernels).pop("slots_gpu", None)
+            sys.modules.pop("pwl.kernels.cuda.slots", None)
+            engine = importlib.import_module("pwl.kernels.cuda.slots")
+        sys.modules.pop("pwl.kernels.cuda.slots", None)
+        vars(pwl.kernels.cuda).pop("slots", None)
         monkeypatch.setattr(ahead, "slots_engine", lambda theta: engine)
         return SimpleNamespace(device=device, engine=engine)
 
@@ -148,7 +148,7 @@ def test_the_arrays_choose_the_slots(monkeypatch):
     assert pwl.kernels.slots_engine(np.zeros(1)) is slots
     monkeypatch.setattr(pwl.kernels, "is_cupy_array", lambda a: True)
     monkeypatch.setattr(pwl.kernels.importlib, "import_module", lambda name: name)
-    assert pwl.kernels.slots_engine(np.zeros(1)) == "pwl.kernels.slots_gpu"
+    assert pwl.kernels.slots_engine(np.zeros(1)) == "pwl.kernels.cuda.slots"
 
 
 @pytest.mark.gpu

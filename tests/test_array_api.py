@@ -8,8 +8,10 @@ import pytest
 from helpers import LOSSES, curve, problem, random_network
 
 from pwl import MOLF, OWOBP, AdAct, PiecewiseLinear
-from pwl.backend import host
-from pwl.kernels import cpu, engine, reference
+from pwl.kernels import engine
+from pwl.kernels.cpu import curves as cpu
+from pwl.kernels.reference import curves as reference
+from pwl.runtime.backend import host
 
 MOLFS = [
     MOLF(direction, 0.01 * extra, 0.01 * extra, bool(extra)) for direction in ("gradient", "hwo") for extra in (0, 1)

@@ -10,9 +10,9 @@ import pytest
 from toys import curves, waves
 
 import pwl
-from pwl.augmentation import Augmentation
-from pwl.backend import host
-from pwl.train import evaluate
+from pwl.data.augmentation import Augmentation
+from pwl.runtime.backend import host
+from pwl.training.train import evaluate
 
 IMAGE = np.array([[1.0, 2, 3], [4, 5, 6]])[None, :, :, None]
 

@@ -9,7 +9,7 @@ from scipy.interpolate import CubicSpline
 
 import pwl
 from pwl.activations.knots import KNOTS, knots_at, natural_spline, smoother
-from pwl.statistics import gradient
+from pwl.reductions.statistics import gradient
 
 
 @pytest.fixture(scope="module")

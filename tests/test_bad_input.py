@@ -9,7 +9,7 @@ import pytest
 from toys import curves, short, spirals, waves
 
 import pwl
-from pwl.preparation import Preparation
+from pwl.data.preparation import Preparation
 
 X, T = waves(40)
 LABELS = np.arange(40) % 3

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from test_factors import gradients
 
 import pwl
-from pwl import costs
-from pwl.backend import host
-from pwl.initialise import START
+from pwl.algorithms import multiplies as costs
 from pwl.layers import BatchNorm2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool2d
-from pwl.moments import PATTERNS, with_moments
-from pwl.network import HEAD, Network
-from pwl.statistics import net_range
+from pwl.network.network import HEAD, Network
+from pwl.reductions.batch_moments import PATTERNS, with_moments
+from pwl.reductions.statistics import net_range
+from pwl.runtime.backend import host
+from pwl.training.initialise import START
 
 SHAPE = (4, 3, 2)
 

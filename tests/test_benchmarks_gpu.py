@@ -14,10 +14,10 @@ from fake_device import install
 pytest.importorskip("benchmarks.cells", reason="the benchmarks are not part of the installed package")
 from benchmarks import gpu, gpu_agreement, gpu_cnn, gpu_conv, gpu_iteration, gpu_kernels, gpu_tables
 from benchmarks.gpu_device import Device, version_text
-from pwl.contenders import CONTENDERS
 from pwl.errors import InputError
-from pwl.kernels import reference
-from pwl.network import Network
+from pwl.kernels.reference import curves as reference
+from pwl.learners.named import CONTENDERS
+from pwl.network.network import Network
 
 FACTS = {"name": "Made-up 9000", "memory": "80 GiB", "driver": "1.2", "CUDA": "12.4", "CuPy": "14.0"}
 

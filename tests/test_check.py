@@ -12,14 +12,16 @@ from helpers import problem, random_network
 from toys import spirals, waves
 
 import pwl
-from pwl import kernels, losses, save, statistics
-from pwl.check import ALL_CROSS, PATTERNS, TOLERANCE, Row, check, nothing
+from pwl import kernels, losses
 from pwl.cli import check as command
 from pwl.cli import source
 from pwl.data import read_table
-from pwl.kernels import softmax
-from pwl.ols import Solution
-from pwl.preparation import Preparation
+from pwl.data.preparation import Preparation
+from pwl.kernels.reference import softmax
+from pwl.network import save
+from pwl.reductions import statistics
+from pwl.solvers.ols import Solution
+from pwl.study.check import ALL_CROSS, PATTERNS, TOLERANCE, Row, check, nothing
 
 CURVE = pwl.PiecewiseLinear("sigmoid", 13)
 
@@ -272,7 +274,7 @@ def test_a_step_of_nothing_is_not_the_minimum(monkeypatch):
 def test_forgotten_weights_are_seen(monkeypatch):
     net = start((4, 3), "squared_error")
     data = (*data_for(), np.random.default_rng(0).uniform(0.2, 2, 150))
-    monkeypatch.setattr("pwl.statistics.weighted", lambda a, w: a)
+    monkeypatch.setattr("pwl.reductions.statistics.weighted", lambda a, w: a)
     assert failing(check(net, data)) == G | {("G_o", "head.W"), ("OWO", "head.W")} | g | z
 
 

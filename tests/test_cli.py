@@ -91,7 +91,7 @@ def test_compare_prints_one_table_and_leaves_everything(capsys, tmp_path):
 def test_errors_are_in_raw_units(houses, capsys, tmp_path):
     """The record's error of the best network equals the mean squared error of its predictions in the file's units."""
     from pwl.cli.source import named
-    from pwl.compare import Settings, compare, data_folds
+    from pwl.study.compare import Settings, compare, data_folds
 
     source = named("concrete")
     settings = Settings(hidden=(4,), iterations=5, k=3)
@@ -529,14 +529,14 @@ def test_warnings_are_sentences_each_once(houses, capsys):
     ],
 )
 def test_mean_and_deviation(mean, std, text):
-    from pwl.report import mean_std
+    from pwl.study.report import mean_std
 
     assert mean_std(mean, std) == text
 
 
 def test_table_of_an_interrupted_comparison(houses, capsys, monkeypatch):
     """Ctrl-C in the fifth run of six: the table says how many folds each algorithm has, one fold has no deviation."""
-    import pwl.compare as module
+    import pwl.study.compare as module
 
     right, done = module.run, []
 

@@ -11,13 +11,13 @@ import pytest
 from test_models import mnist  # noqa: F401  (a fixture)
 
 import pwl
-import pwl.compare
+import pwl.study.compare
 from pwl.cli import main, source
 from pwl.cli.kept import FOLDER
-from pwl.compare import Settings
-from pwl.contenders import CONTENDERS, Shape
 from pwl.data.sets import DATA_SETS
-from pwl.schedules import Cosine
+from pwl.learners.named import CONTENDERS, Shape
+from pwl.study.compare import Settings
+from pwl.training.schedules import Cosine
 
 pytestmark = pytest.mark.usefixtures("mnist")
 
@@ -35,7 +35,7 @@ def fails(capsys, *arguments):
 def trained(*options):
     """Settings and network of `pwl train` on the tiny set."""
     assert main(["train", "--data", "mnist", *QUICK, "--iterations", "2", *options]) == 0
-    saved = pwl.save.load("net.safetensors")
+    saved = pwl.network.save.load("net.safetensors")
     return saved.record.settings, saved.net
 
 
@@ -105,7 +105,7 @@ def test_a_schedule_counts_the_steps_of_all_iterations():
 def test_rates_of_tables(capsys):
     run = ["train", "concrete", "--hidden", "3", "--iterations", "2", "--algorithm", "adam"]
     assert main([*run, "--learning-rate", "0.01", "--schedule", "linear"]) == 0
-    assert "Linear(rate=0.01, steps=58" in pwl.save.load("net.safetensors").record.settings["algorithm"]
+    assert "Linear(rate=0.01, steps=58" in pwl.network.save.load("net.safetensors").record.settings["algorithm"]
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,14 @@ from helpers import LOSSES, E_of, curve, quotient, random_direction, unit_blocks
 from test_factors import assert_close, brute_force, gradients
 
 import pwl
+from pwl.algorithms.learning_factors import block_system, one_factor
 from pwl.algorithms.molf import hwo_direction
-from pwl.backend import host
-from pwl.check import check, without_kinks
-from pwl.factors import block_system, one_factor
+from pwl.algorithms.penalties import Penalties
 from pwl.layers import AvgPool2d, Conv2d, Dense, Flatten, GlobalAvgPool2d, MaxPool2d
-from pwl.network import HEAD, Network
-from pwl.penalties import Penalties
-from pwl.statistics import input_autocorrelation, line_curvature, net_range, one_feature_each
+from pwl.network.network import HEAD, Network
+from pwl.reductions.statistics import input_autocorrelation, line_curvature, net_range, one_feature_each
+from pwl.runtime.backend import host
+from pwl.study.check import check, without_kinks
 
 SHAPE = (5, 4, 2)
 

@@ -8,8 +8,9 @@ import pytest
 from helpers import curve, problem, random_network
 from toys import short
 
-from pwl import CG, LM, MOLF, OWOBP, SCG, AdAct, VarPro, costs
-from pwl.ols import OLS
+from pwl import CG, LM, MOLF, OWOBP, SCG, AdAct, VarPro
+from pwl.algorithms import multiplies as costs
+from pwl.solvers.ols import OLS
 
 strict = type(array_api_strict.asarray([0.0]))
 

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from test_kernels import cases, random_grid, random_nets, scatter_rounding
 
 from pwl import kernels
-from pwl.backend import namespace_named
 from pwl.errors import InputError
-from pwl.kernels import Grid, convolution, pooling, reference, softmax, sums, updates
-from pwl.kernels.lines_gpu import lines_of
+from pwl.kernels import Grid
+from pwl.kernels.cuda.lines import lines_of
+from pwl.kernels.reference import convolution, pooling, softmax, sums, updates
+from pwl.kernels.reference import curves as reference
 from pwl.kernels.window import Window
+from pwl.runtime.backend import namespace_named
 
 needs_compiler = pytest.mark.skipif(device.COMPILER is None, reason="no C++ compiler (g++ or c++) was found")
 DTYPES = [np.float32, np.float64]
@@ -32,12 +34,12 @@ def on_cupy() -> SimpleNamespace:
         pytest.skip(str(reason))
     zero = cupy.zeros((1, 1, 1, 1))
     return SimpleNamespace(
-        curves_gpu=kernels.engine(zero),
-        pooling_gpu=kernels.pooling_engine(zero),
-        convolution_gpu=kernels.convolution_engine(zero),
-        sums_gpu=kernels.sums_engine(zero),
-        softmax_gpu=kernels.softmax_engine(zero),
-        updates_gpu=kernels.updates_engine(zero),
+        curves=kernels.engine(zero),
+        pooling=kernels.pooling_engine(zero),
+        convolution=kernels.convolution_engine(zero),
+        sums=kernels.sums_engine(zero),
+        softmax=kernels.softmax_engine(zero),
+        updates=kernels.updates_engine(zero),
         array=cupy.asarray,
         host=cupy.asnumpy,
     )
@@ -78,13 +80,13 @@ def assert_curves(gpu, n, grid, A, c):
     """Values and slopes are those of the specification, bit by bit; sums to their rounding. n is on the device."""
     there, ordinates = on_device(gpu, grid), gpu.array(A)
     o, slope = reference.value_slope(gpu.host(n), grid, A)
-    found_o, found_slope = gpu.curves_gpu.value_slope(n, there, ordinates)
+    found_o, found_slope = gpu.curves.value_slope(n, there, ordinates)
     same(gpu, found_o, o)
     same(gpu, found_slope, slope)
-    same(gpu, gpu.curves_gpu.value(n, there, ordinates), o)
+    same(gpu, gpu.curves.value(n, there, ordinates), o)
     same(
         gpu,
-        gpu.curves_gpu.times_slope(n, there, ordinates, gpu.array(c)),
+        gpu.curves.times_slope(n, there, ordinates, gpu.array(c)),
         reference.times_slope(gpu.host(n), grid, A, c.copy()),
     )
     assert_mixed(gpu, n, grid, A, outputs=1)
@@ -100,15 +102,15 @@ def assert_mixed(gpu, n, grid, A, outputs):
     )
     weights, signals = gpu.array(W), gpu.array(v)
     if outputs == 1:
-        same(gpu, gpu.curves_gpu.back(n, there, ordinates, signals, weights), reference.back(nets, grid, A, v, W))
-        found = gpu.curves_gpu.scatter(n, there, gpu.array(v * W))
-        again = gpu.curves_gpu.back_scatter(n, there, signals, weights)
+        same(gpu, gpu.curves.back(n, there, ordinates, signals, weights), reference.back(nets, grid, A, v, W))
+        found = gpu.curves.scatter(n, there, gpu.array(v * W))
+        again = gpu.curves.back_scatter(n, there, signals, weights)
         assert gpu.host(found).tobytes() == gpu.host(again).tobytes()
     else:
-        found = gpu.host(gpu.curves_gpu.back(n, there, ordinates, signals, weights))
+        found = gpu.host(gpu.curves.back(n, there, ordinates, signals, weights))
         rounding = 10 * np.finfo(A.dtype).eps * np.abs(v) @ np.abs(W) * np.abs(reference.value_slope(nets, grid, A)[1])
         assert_within(found, reference.back(nets, grid, A, v, W), rounding)
-    mix = gpu.curves_gpu.mix
+    mix = gpu.curves.mix
     np.testing.assert_array_equal(
         np.isnan(gpu.host(mix(n, there, ordinates, weights))), np.isnan(reference.mix(nets, grid, A, W))
     )
@@ -129,8 +131,8 @@ def assert_within(found, wanted, rounding):
 
 
 def assert_scatter(gpu, n, grid, c):
-    found = gpu.host(gpu.curves_gpu.scatter(n, on_device(gpu, grid), gpu.array(c)))
-    again = gpu.host(gpu.curves_gpu.scatter(n, on_device(gpu, grid), gpu.array(c)))
+    found = gpu.host(gpu.curves.scatter(n, on_device(gpu, grid), gpu.array(c)))
+    again = gpu.host(gpu.curves.scatter(n, on_device(gpu, grid), gpu.array(c)))
     assert found.tobytes() == again.tobytes()
     n = gpu.host(n)
     wanted = reference.scatter(n, grid, c)
@@ -150,12 +152,12 @@ def random_case(seed, Nv, units, K, kind, linear, dtype, special=True):
 
 
 ENGINES = {
-    "curves_gpu": (reference, ("value", "value_slope", "times_slope", "mix", "back", "scatter", "back_scatter")),
-    "pooling_gpu": (pooling, ("max_pool", "max_unpool")),
-    "convolution_gpu": (convolution, ("convolve", "weight_gradient", "input_gradient")),
-    "sums_gpu": (sums, ("column_sums", "column_products", "group_sums", "group_products")),
-    "softmax_gpu": (softmax, ("cross_entropy",)),
-    "updates_gpu": (updates, ("momentum_step", "adam_step")),
+    "curves": (reference, ("value", "value_slope", "times_slope", "mix", "back", "scatter", "back_scatter")),
+    "pooling": (pooling, ("max_pool", "max_unpool")),
+    "convolution": (convolution, ("convolve", "weight_gradient", "input_gradient")),
+    "sums": (sums, ("column_sums", "column_products", "group_sums", "group_products")),
+    "softmax": (softmax, ("cross_entropy",)),
+    "updates": (updates, ("momentum_step", "adam_step")),
 }
 
 
@@ -177,7 +179,7 @@ def test_the_arrays_choose_the_engine(monkeypatch):
         kernels.softmax_engine,
         kernels.updates_engine,
     )
-    assert [choose("CuPy's") for choose in choices] == [f"pwl.kernels.{name}" for name in ENGINES]
+    assert [choose("CuPy's") for choose in choices] == [f"pwl.kernels.cuda.{name}" for name in ENGINES]
     assert kernels.engine(np.zeros(1)) is not kernels.engine("another library's")
 
 
@@ -250,7 +252,7 @@ def test_nets_at_any_address_and_in_any_order(gpu, dtype):
 def test_hinges_of_another_type_are_converted(gpu):
     n, grid, A, _ = random_case(2, 9, 4, 5, "general", False, np.float32)
     double = Grid(grid.ns.astype(np.float64), False, False)
-    found = gpu.curves_gpu.value(gpu.array(n), on_device(gpu, double), gpu.array(A.astype(np.float64)))
+    found = gpu.curves.value(gpu.array(n), on_device(gpu, double), gpu.array(A.astype(np.float64)))
     same(gpu, found, reference.value(n, grid, A))
 
 
@@ -262,7 +264,7 @@ def test_all_nets_in_one_segment(gpu, dtype, units):
     grid = random_grid(rng, units, 25, "uniform", False, dtype)
     n = (grid.ns[:, 12] + 0.4 * (grid.ns[:, 13] - grid.ns[:, 12]) + np.zeros((60_000 // units, 1))).astype(dtype)
     c = rng.uniform(0, 1, n.shape).astype(dtype)
-    found = gpu.host(gpu.curves_gpu.scatter(gpu.array(n), on_device(gpu, grid), gpu.array(c)))
+    found = gpu.host(gpu.curves.scatter(gpu.array(n), on_device(gpu, grid), gpu.array(c)))
     exact = reference.scatter(n.astype(np.float64), grid._replace(ns=grid.ns.astype(np.float64)), c.astype(np.float64))
     assert np.all((found != 0) == (exact != 0))
     np.testing.assert_allclose(found, exact, rtol=125 * np.finfo(dtype).eps)  # 25 of them for the position's rounding
@@ -303,12 +305,12 @@ def test_pooling_equals_the_specification(gpu, size, dtype, window):
     rng = np.random.default_rng(4)
     x = whole_numbers(rng, size, dtype)
     x[rng.random(size) < 0.02] = np.nan
-    best, place = gpu.pooling_gpu.max_pool(gpu.array(x), window)
+    best, place = gpu.pooling.max_pool(gpu.array(x), window)
     wanted_best, wanted_place = pooling.max_pool(x, window)
     same(gpu, best, wanted_best)
     same(gpu, place, wanted_place)
     g = whole_numbers(rng, best.shape, dtype)
-    found = gpu.pooling_gpu.max_unpool(gpu.array(g), place, window, size)
+    found = gpu.pooling.max_unpool(gpu.array(g), place, window, size)
     same(gpu, found, pooling.max_unpool(g, wanted_place, window, size))
 
 
@@ -331,7 +333,7 @@ CONVOLUTIONS = {
 @pytest.mark.parametrize("size", [(3, 7, 8, 3), (2, 9, 7, 4), (1, 5, 6, 1), (2, 5, 6, 8)], ids=str)
 def test_convolution_equals_the_specification(gpu, size, dtype, window, monkeypatch):
     """Small whole numbers: products and sums are exact, so that results are equal. Some signals are spread in parts."""
-    monkeypatch.setattr(gpu.convolution_gpu, "SPREAD_BYTES", 5000)
+    monkeypatch.setattr(gpu.convolution, "SPREAD_BYTES", 5000)
     assert_convolution(gpu, size, 5, dtype, window)
 
 
@@ -342,12 +344,12 @@ def assert_convolution(gpu, size, filters, dtype, window):
     wanted = convolution.convolve(x, W, window)
     g = whole_numbers(rng, wanted.shape, dtype)
     images, weights, signals = map(gpu.array, (x, W, g))
-    same(gpu, gpu.convolution_gpu.convolve(images, weights, window), wanted)
-    found = gpu.convolution_gpu.convolve(images, weights, window, gpu.array(threshold))
+    same(gpu, gpu.convolution.convolve(images, weights, window), wanted)
+    found = gpu.convolution.convolve(images, weights, window, gpu.array(threshold))
     same(gpu, found, convolution.convolve(x, W, window, threshold))
-    G = gpu.convolution_gpu.weight_gradient(images, signals, window)
+    G = gpu.convolution.weight_gradient(images, signals, window)
     same(gpu, G, convolution.weight_gradient(x, g, window))
-    dx = gpu.convolution_gpu.input_gradient(signals, weights, window, *size[1:3])
+    dx = gpu.convolution.input_gradient(signals, weights, window, *size[1:3])
     same(gpu, dx, convolution.input_gradient(g, W, window, *size[1:3]))
 
 
@@ -365,9 +367,9 @@ def test_convolution_of_arrays_that_begin_at_any_address(gpu):
     W, g = whole_numbers(rng, (4, 3, 3, 8), np.float32), whole_numbers(rng, (2, 5, 6, 4), np.float32)
     images, signals = (gpu.array(np.zeros(a.size + 1, a.dtype))[1:].reshape(a.shape) for a in (x, g))
     images[...], signals[...] = gpu.array(x), gpu.array(g)
-    same(gpu, gpu.convolution_gpu.convolve(images, gpu.array(W), window), convolution.convolve(x, W, window))
-    same(gpu, gpu.convolution_gpu.weight_gradient(images, signals, window), convolution.weight_gradient(x, g, window))
-    found = gpu.convolution_gpu.input_gradient(signals, gpu.array(W), window, 5, 6)
+    same(gpu, gpu.convolution.convolve(images, gpu.array(W), window), convolution.convolve(x, W, window))
+    same(gpu, gpu.convolution.weight_gradient(images, signals, window), convolution.weight_gradient(x, g, window))
+    found = gpu.convolution.input_gradient(signals, gpu.array(W), window, 5, 6)
     same(gpu, found, convolution.input_gradient(g, W, window, 5, 6))
 
 
@@ -380,8 +382,8 @@ def test_sums_down_the_columns(gpu, shape, dtype):
     rng = np.random.default_rng(6)
     a, b = whole_numbers(rng, shape, dtype), whole_numbers(rng, shape, dtype)
     there, other = gpu.array(a), gpu.array(b)
-    same(gpu, gpu.sums_gpu.column_sums(there), sums.column_sums(a))
-    same(gpu, gpu.sums_gpu.column_products(there, other), sums.column_products(a, b))
+    same(gpu, gpu.sums.column_sums(there), sums.column_sums(a))
+    same(gpu, gpu.sums.column_products(there, other), sums.column_products(a, b))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -393,8 +395,8 @@ def test_sums_of_groups(gpu, shape, dtype):
     aside = gpu.array(np.zeros(a.size + 1, dtype))[1:].reshape(shape)
     aside[...] = gpu.array(a)
     for there in (gpu.array(a), aside):
-        same(gpu, gpu.sums_gpu.group_sums(there), sums.group_sums(a))
-        same(gpu, gpu.sums_gpu.group_products(there, gpu.array(b)), sums.group_products(a, b))
+        same(gpu, gpu.sums.group_sums(there), sums.group_sums(a))
+        same(gpu, gpu.sums.group_products(there, gpu.array(b)), sums.group_products(a, b))
 
 
 # ---- cross-entropy and updates
@@ -407,7 +409,7 @@ def test_cross_entropy_with_its_gradient(gpu, size, dtype):
     y = (20 * rng.standard_normal(size)).astype(dtype)
     for kind in (np.int64, np.uint8):
         t = rng.integers(0, min(size[1], 256), size[0]).astype(kind)
-        found = gpu.softmax_gpu.cross_entropy(gpu.array(y), gpu.array(t))
+        found = gpu.softmax.cross_entropy(gpu.array(y), gpu.array(t))
         for a, b in zip(found, softmax.cross_entropy(y, t), strict=True):
             assert gpu.host(a).dtype == dtype
             np.testing.assert_allclose(gpu.host(a), b, rtol=0, atol=np.finfo(dtype).eps * 100)
@@ -418,7 +420,7 @@ def test_outputs_beyond_the_exponential(gpu, dtype):
     """Classes that are as good as impossible, a true one among them, cost no overflow; a NaN shows in its row alone."""
     y = np.array([[1e5, 0, -1e5], [-1e5, 0, 1e5], [3e4, 3e4, 0], [0, np.nan, 0], [np.nan, 1, 2]], dtype)
     t = np.array([2, 2, 0, 0, 1])
-    errors, d = map(gpu.host, gpu.softmax_gpu.cross_entropy(gpu.array(y), gpu.array(t)))
+    errors, d = map(gpu.host, gpu.softmax.cross_entropy(gpu.array(y), gpu.array(t)))
     np.testing.assert_allclose(errors, [2e5, 0, np.log(2), np.nan, np.nan], rtol=1e-6, atol=3e4 * np.finfo(dtype).eps)
     np.testing.assert_array_equal(d[:3], [[-1, 0, 1], [0, 0, 0], [0.5, -0.5, 0]])
     assert np.all(np.isnan(d[3:]))
@@ -432,11 +434,11 @@ def test_updates_have_the_bits_of_the_specification(gpu, size, dtype):
     v = rng.random(size).astype(dtype)
     there = [gpu.array(a) for a in (theta, G, m, v, rate)]
     for nesterov in (False, True):
-        found = gpu.updates_gpu.momentum_step(*there[:3], there[4], 0.9, nesterov)
+        found = gpu.updates.momentum_step(*there[:3], there[4], 0.9, nesterov)
         for a, b in zip(found, updates.momentum_step(theta, G, m, rate, 0.9, nesterov), strict=True):
             same(gpu, a, b)
     for steps, decay in ((1, 0.0), (1000, 0.1)):
-        found = gpu.updates_gpu.adam_step(*there, 0.9, 0.999, 1e-8, decay, steps)
+        found = gpu.updates.adam_step(*there, 0.9, 0.999, 1e-8, decay, steps)
         for a, b in zip(found, updates.adam_step(theta, G, m, v, rate, 0.9, 0.999, 1e-8, decay, steps), strict=True):
             same(gpu, a, b)
     for a, b in zip(there, (theta, G, m, v, rate), strict=True):

@@ -33,14 +33,14 @@ def gpu(engines, monkeypatch):
 
     def engine(name):
         used.add(name)
-        return vars(engines)[f"{name}_gpu"]
+        return vars(engines)[name]
 
     @contextlib.contextmanager
     def taken():
         with monkeypatch.context() as patch:
             patch.setattr(kernels, "is_cupy_array", lambda a: True)
             patch.setattr(kernels, "_gpu", engine)
-            patch.setattr("pwl.threads.workers", lambda: 1)  # the shim has one set of fibers
+            patch.setattr("pwl.runtime.threads.workers", lambda: 1)  # the shim has one set of fibers
             yield
 
     taken.used = used

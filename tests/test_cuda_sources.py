@@ -28,7 +28,7 @@ def code(source: str) -> str:
 
 
 def instances(gpu, source: str) -> tuple[str, ...]:
-    return getattr(gpu, f"{source}_gpu").INSTANCES
+    return getattr(gpu, source).INSTANCES
 
 
 def nvrtc_libraries() -> list[str]:
@@ -50,7 +50,7 @@ def test_every_source_has_an_engine():
 def test_nvcc_compiles(gpu, source, architecture, tmp_path):
     kernels = ", ".join(f"(void*){name}" for name in instances(gpu, source))
     (tmp_path / "source.cu").write_text(f"{code(source)}\nvoid* kernels[] = {{{kernels}}};\n", encoding="ascii")
-    options = [*gpu.launch_gpu.OPTIONS, f"-arch={architecture}", "-cubin", "-Werror", "all-warnings"]
+    options = [*gpu.launch.OPTIONS, f"-arch={architecture}", "-cubin", "-Werror", "all-warnings"]
     command = [str(NVCC), *options, "source.cu", "-o", "source.cubin"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -66,7 +66,7 @@ def test_nvrtc_compiles(gpu, source, architecture):
     assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, b"source.cu", 0, None, None) == 0
     for name in instances(gpu, source):
         assert nvrtc.nvrtcAddNameExpression(program, name.encode("ascii")) == 0
-    options = [option.encode("ascii") for option in (*gpu.launch_gpu.OPTIONS, f"--gpu-architecture={architecture}")]
+    options = [option.encode("ascii") for option in (*gpu.launch.OPTIONS, f"--gpu-architecture={architecture}")]
     failed = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
     size = ctypes.c_size_t()
     nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))

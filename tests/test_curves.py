@@ -8,7 +8,7 @@ from helpers import curve, problem, random_network
 
 import pwl
 from pwl.activations import FIXED
-from pwl.network import Network
+from pwl.network.network import Network
 
 
 def curve_net(activation, inputs=2, hidden=3, seed=0):

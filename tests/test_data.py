@@ -137,7 +137,7 @@ def test_cache_folder(home, monkeypatch):
 
 
 def test_import_is_light():
-    code = "import sys, pwl.data, pwl.preparation; print({'pooch', 'platformdirs', 'requests'} & set(sys.modules))"
+    code = "import sys, pwl.data, pwl.data.preparation; print({'pooch', 'platformdirs', 'requests'} & set(sys.modules))"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
         == "set()"

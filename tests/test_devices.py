@@ -36,13 +36,13 @@ from pwl import (
     VarPro,
     train,
 )
-from pwl.algorithms.whole import trained
-from pwl.backend import host, namespace_named
-from pwl.check import check
+from pwl.algorithms.all_weights import trained
 from pwl.errors import InputError
 from pwl.layers import Add, AvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, From, GlobalAvgPool2d, MaxPool2d
-from pwl.save import load
-from pwl.statistics import block_curvature, error, gradient, line_curvature
+from pwl.network.save import load
+from pwl.reductions.statistics import block_curvature, error, gradient, line_curvature
+from pwl.runtime.backend import host, namespace_named
+from pwl.study.check import check
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*patterns are fewer than")
 
@@ -376,7 +376,7 @@ def test_a_run_resumes_to_the_same_bits(device, algorithm, tmp_path):
 
 def test_the_check_passes_there(device, monkeypatch):
     """What the device computes against difference quotients that the CPU takes."""
-    monkeypatch.setattr("pwl.network.namespace_named", lambda where: device.xp if where == "cuda" else np)
+    monkeypatch.setattr("pwl.network.network.namespace_named", lambda where: device.xp if where == "cuda" else np)
     net = random_network(PiecewiseLinear("tanh", 9, span=(-3, 3)), (4, 3))
     rows = check(net, problem(net, 120), device="cuda")
     assert [row for row in rows if row.failed] == []

@@ -14,12 +14,12 @@ from test_factors import gradients
 from toys import waves
 
 import pwl
-from pwl.backend import host
-from pwl.check import check
 from pwl.layers import Conv2d, Dense, Dropout, Flatten
 from pwl.layers.dropout import LEVELS, drawn
-from pwl.network import Network
-from pwl.patterns import Statistic
+from pwl.network.network import Network
+from pwl.reductions.patterns import Statistic
+from pwl.runtime.backend import host
+from pwl.study.check import check
 
 RATES = st.sampled_from([0.0, 0.1, 0.5, 0.9, 0.999])
 SHAPES = st.lists(st.integers(1, 5), min_size=1, max_size=3).map(tuple)

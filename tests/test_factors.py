@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pwl.algorithms import adact_step, molf_step, owo_bp_step, owo_step
-from pwl.factors import block_system, objective, one_factor
+from pwl.algorithms.learning_factors import block_system, objective, one_factor
+from pwl.algorithms.penalties import Penalties
 from pwl.losses import LOSSES as LOSS_OBJECTS
 from pwl.losses import CrossEntropy, softmax
-from pwl.network import HEAD
-from pwl.ols import OLS
-from pwl.penalties import Penalties
-from pwl.statistics import block_curvature, closed_form, gradient, line_curvature, many_layers
+from pwl.network.network import HEAD
+from pwl.reductions.statistics import block_curvature, closed_form, gradient, line_curvature, many_layers
+from pwl.solvers.ols import OLS
 
 ACTIVATIONS = activations()
 MARGIN = 2e-4  # of the nets to any kink, ten times what a step of 1e-5 moves them

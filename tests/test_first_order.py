@@ -12,9 +12,9 @@ from helpers import LOSSES, curve, problem, random_network
 from toys import curves, short, spirals, waves
 
 import pwl
-from pwl import costs
-from pwl.backend import host
-from pwl.network import HEAD
+from pwl.algorithms import multiplies as costs
+from pwl.network.network import HEAD
+from pwl.runtime.backend import host
 
 ALGORITHMS = (
     pwl.SGD(0.02),

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from helpers import LOSSES, E_of, activations, curve, problem, quotient, random_direction, random_network
 
-from pwl.network import HEAD
-from pwl.penalties import Penalties
-from pwl.statistics import gradient
+from pwl.algorithms.penalties import Penalties
+from pwl.network.network import HEAD
+from pwl.reductions.statistics import gradient
 
 ACTIVATIONS = activations()
 DEPTHS = [4, (4, 3), (3, 4, 3)]

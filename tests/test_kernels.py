@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pwl.backend import product
-from pwl.kernels import Grid, cpu, engine, reference
+from pwl.kernels import Grid, engine
+from pwl.kernels.cpu import curves as cpu
+from pwl.kernels.reference import curves as reference
+from pwl.runtime.backend import product
 
 ENGINES = [reference, cpu]
 FUNCTIONS = ("value", "value_slope", "times_slope", "mix", "back", "scatter", "back_scatter")
@@ -284,7 +286,7 @@ def test_without_a_place_for_compiled_code_the_kernels_still_run(tmp_path):
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "import numba.core.caching as caching\n"
         "caching.CacheImpl._locator_classes = []\n"  # as if no folder could be written
-        "import numpy as np, pwl.kernels.cpu as cpu\n"
+        "import numpy as np, pwl.kernels.cpu.curves as cpu\n"
         "from pwl.kernels import Grid\n"
         "print(cpu.value(np.zeros((1, 1)), Grid(np.array([[-1.0, 1.0]]), True, False), np.array([[0.0, 2.0]]))[0, 0])\n"
     )

@@ -9,9 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pwl
-from pwl.backend import host
-from pwl.kernels import convolution, convolution_cpu, convolution_engine, pooling, pooling_cpu, pooling_engine
+from pwl.kernels import convolution_engine, pooling_engine
+from pwl.kernels.cpu import convolution as convolution_cpu
+from pwl.kernels.cpu import pooling as pooling_cpu
+from pwl.kernels.reference import convolution, pooling
 from pwl.layers import AvgPool2d, Conv2d, Dense, Flatten, GlobalAvgPool2d, MaxPool2d
+from pwl.runtime.backend import host
 
 EPS = {np.dtype(np.float32): 2.0**-23, np.dtype(np.float64): 2.0**-52}
 FLOATS = st.sampled_from([np.float32, np.float64])

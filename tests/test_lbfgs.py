@@ -9,10 +9,10 @@ from helpers import LOSSES, curve, problem, random_network
 from toys import curves, short, spirals, waves
 
 import pwl
-from pwl import costs
+from pwl.algorithms import multiplies as costs
+from pwl.algorithms.all_weights import measured, trained
 from pwl.algorithms.lbfgs import Line, quasi_newton, remembered
-from pwl.algorithms.whole import measured, trained
-from pwl.backend import host
+from pwl.runtime.backend import host
 
 ALGORITHMS = (pwl.LBFGS(), pwl.LBFGS(3, ridge=0.01, l2=0.02, curve_penalty=0.03), pwl.LBFGS(train_curves=False))
 

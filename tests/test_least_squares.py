@@ -9,8 +9,8 @@ import scipy.optimize
 import pwl
 from benchmarks.nist import SOLVED, files, fit
 from benchmarks.nist_problems import MODELS, read
-from pwl.damping import Damping, Normal, Triangular, search
-from pwl.least_squares import least_squares
+from pwl.solvers.least_squares import least_squares
+from pwl.solvers.levenberg_marquardt import Damping, Normal, Triangular, search
 
 SOLVERS = ("qr", "cholesky")
 

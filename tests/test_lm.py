@@ -13,14 +13,14 @@ from helpers import LOSSES, activations, problem, random_network
 from toys import curves, waves
 
 import pwl
+from pwl.algorithms.all_weights import trained
 from pwl.algorithms.lm import along, penalised
-from pwl.algorithms.whole import trained
-from pwl.backend import host
-from pwl.damping import Normal, Triangular
-from pwl.jacobian import system
-from pwl.penalties import Penalties
-from pwl.statistics import error
-from pwl.threads import workers
+from pwl.algorithms.penalties import Penalties
+from pwl.reductions.jacobian import system
+from pwl.reductions.statistics import error
+from pwl.runtime.backend import host
+from pwl.runtime.threads import workers
+from pwl.solvers.levenberg_marquardt import Normal, Triangular
 
 
 def dense_jacobian(net, x, keys, h=1e-6):

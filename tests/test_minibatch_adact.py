@@ -12,16 +12,16 @@ from test_factors import brute_force
 from toys import curves, spirals, waves
 
 import pwl
+from pwl.algorithms.all_weights import trained
 from pwl.algorithms.minibatch_adact import along_rows, times_rows
-from pwl.algorithms.whole import trained
-from pwl.backend import host
 from pwl.layers import BatchNorm2d, Conv2d, Dense, Dropout, Flatten, MaxPool2d
 from pwl.losses import LOSSES as LOSS_OBJECTS
 from pwl.losses import softmax
-from pwl.network import HEAD
-from pwl.patterns import Patterns
-from pwl.sampled import gradient_and_blocks
-from pwl.statistics import gradient
+from pwl.network.network import HEAD
+from pwl.reductions.patterns import Patterns
+from pwl.reductions.sampled_blocks import gradient_and_blocks
+from pwl.reductions.statistics import gradient
+from pwl.runtime.backend import host
 
 METHOD = pwl.MinibatchAdAct()
 

@@ -9,9 +9,9 @@ import pytest
 from toys import Stub, Watching, curves, short, spirals, waves
 
 import pwl
-from pwl.contenders import CONTENDERS, Contender
-from pwl.patterns import Patterns
-from pwl.train import evaluate
+from pwl.learners.named import CONTENDERS, Contender
+from pwl.reductions.patterns import Patterns
+from pwl.training.train import evaluate
 
 ALGORITHMS = (pwl.SGD(0.005), pwl.Adam(0.01, weight_decay=0.01))
 
@@ -245,7 +245,7 @@ def test_contenders_take_their_batches_or_all_there_is():
 
 
 def test_a_comparison_trains_them_by_batches():
-    from pwl.compare import Settings, compare
+    from pwl.study.compare import Settings, compare
 
     x, t = waves(60)
     for outcome in compare(x, t, ["sgd", "adam", "lbfgs"], Settings(hidden=(3,), iterations=3, k=3)):

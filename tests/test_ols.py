@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pwl import OLS, InputError
-from pwl.ols import PANEL, _factor_dropping, factor, schmidt
+from pwl.solvers.ols import PANEL, _factor_dropping, factor, schmidt
 
 SEEDS = st.integers(0, 10_000)
 

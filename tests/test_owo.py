@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 import pwl
 from pwl.algorithms import owo_step
-from pwl.factors import objective
-from pwl.network import HEAD
-from pwl.penalties import Penalties
-from pwl.statistics import gradient
+from pwl.algorithms.learning_factors import objective
+from pwl.algorithms.penalties import Penalties
+from pwl.network.network import HEAD
+from pwl.reductions.statistics import gradient
 
 SEEDS = st.integers(0, 10_000)
 

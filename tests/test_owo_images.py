@@ -11,7 +11,7 @@ from helpers import LOSSES, E_of
 import pwl
 from pwl.algorithms.molf import hwo_direction
 from pwl.layers import Conv2d, Dense, Flatten
-from pwl.statistics import gradient
+from pwl.reductions.statistics import gradient
 
 CURVES = pwl.PiecewiseLinear("relu", 13)
 

@@ -11,10 +11,10 @@ import pytest
 from toys import curves, on_ranks, spirals, waves
 
 import pwl
-from pwl import statistics
-from pwl.network import HEAD
-from pwl.patterns import CACHE_BYTES, SHARES, Statistic
-from pwl.preparation import Preparation
+from pwl.data.preparation import Preparation
+from pwl.network.network import HEAD
+from pwl.reductions import statistics
+from pwl.reductions.patterns import CACHE_BYTES, SHARES, Statistic
 
 # ---- every statistic, in parts and whole
 

@@ -12,13 +12,13 @@ import pytest
 
 import pwl
 from pwl import plots
-from pwl.compare import Settings, compare
 from pwl.errors import InputError
-from pwl.page import page
 from pwl.plots.history import quartiles
 from pwl.plots.labels import spread
-from pwl.record import Record
-from pwl.report import summarise
+from pwl.study.compare import Settings, compare
+from pwl.study.page import page
+from pwl.study.report import summarise
+from pwl.training.record import Record
 
 matplotlib_image = pytest.importorskip("matplotlib.image")
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import pwl.data.scratch as scratch
+from pwl.data.preparation import Preparation
 from pwl.errors import InputError
-from pwl.preparation import Preparation
 
 X = np.array([[1.0, 10.0, 5.0], [2.0, 10.0, 7.0], [3.0, 10.0, 9.0], [6.0, 10.0, 7.0]])
 T = np.array([[0.0, 2.0], [4.0, 2.0], [0.0, 6.0], [4.0, 6.0]])

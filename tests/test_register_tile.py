@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from pwl.kernels.register_tile import ROWS, VECTOR_BYTES, fitting, tile_product, wide
+from pwl.kernels.cpu.register_tile import ROWS, VECTOR_BYTES, fitting, tile_product, wide
 
 SIZES = {"AVX-512": (12, 64), "AVX": (6, 32), "other": (6, 16)}
 

@@ -9,7 +9,7 @@ import pytest
 
 import pwl
 from pwl.data import Column, Schema
-from pwl.save import load, save
+from pwl.network.save import load, save
 
 
 def trained(activation=None, loss="squared_error", hidden=4, dtype=np.float64):

@@ -14,10 +14,10 @@ from test_cg import PENALTIES, iterate, quadratic, slope
 from toys import curves, spirals, waves
 
 import pwl
+from pwl.algorithms.all_weights import measured, trained
+from pwl.algorithms.penalties import Penalties
 from pwl.algorithms.scg import LOWEST, SMALLEST, compared, conjugacy, damped, moller, netlab
-from pwl.algorithms.whole import measured, trained
-from pwl.network import HEAD
-from pwl.penalties import Penalties
+from pwl.network.network import HEAD
 
 SCHEDULES = ("moller", "netlab")
 

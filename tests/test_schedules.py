@@ -10,7 +10,7 @@ import pytest
 from toys import curves, waves
 
 import pwl
-from pwl.schedules import Cosine, Exponential, Linear, Steps, named
+from pwl.training.schedules import Cosine, Exponential, Linear, Steps, named
 
 
 def rates(schedule, count):

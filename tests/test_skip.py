@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 from test_factors import assert_close, brute_force, gradients
 
 import pwl
-from pwl import costs
+from pwl.algorithms import multiplies as costs
+from pwl.algorithms.learning_factors import block_system, one_factor
 from pwl.algorithms.molf import hwo_direction
-from pwl.backend import host
-from pwl.check import check, without_kinks
-from pwl.factors import block_system, one_factor
-from pwl.jacobian import system
+from pwl.algorithms.penalties import Penalties
 from pwl.layers import Add, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, From, GlobalAvgPool2d
 from pwl.layers.skip import check_nothing_lost
-from pwl.moments import with_moments
-from pwl.network import HEAD, Network
-from pwl.penalties import Penalties
-from pwl.statistics import input_autocorrelation, line_curvature, one_feature_each
+from pwl.network.network import HEAD, Network
+from pwl.reductions.batch_moments import with_moments
+from pwl.reductions.jacobian import system
+from pwl.reductions.statistics import input_autocorrelation, line_curvature, one_feature_each
+from pwl.runtime.backend import host
+from pwl.study.check import check, without_kinks
 
 SHAPE = (5, 4, 2)
 WIDTH = 3

@@ -12,8 +12,8 @@ import threadpoolctl
 from toys import curves, waves
 
 import pwl
-from pwl import threads
-from pwl.patterns import Statistic
+from pwl.reductions.patterns import Statistic
+from pwl.runtime import threads
 
 pytestmark = pytest.mark.filterwarnings("error")
 

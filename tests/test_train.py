@@ -11,9 +11,9 @@ import pytest
 from toys import NotFinite, Stub, Watching, Worse, curves, short, spirals, waves
 
 import pwl
-from pwl import costs
-from pwl.patterns import Patterns
-from pwl.record import STOP_REASONS, Record
+from pwl.algorithms import multiplies as costs
+from pwl.reductions.patterns import Patterns
+from pwl.training.record import STOP_REASONS, Record
 
 ALGORITHMS = (
     pwl.AdAct(),

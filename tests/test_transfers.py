@@ -15,9 +15,9 @@ from helpers import curve, problem, random_network
 
 import pwl
 from pwl import LM, MOLF, OWOBP, SGD, AdAct, Adam, BayesianLM, MinibatchAdAct, Patterns, VarPro
-from pwl.backend import host
-from pwl.network import Network
-from pwl.patterns import Statistic
+from pwl.network.network import Network
+from pwl.reductions.patterns import Statistic
+from pwl.runtime.backend import host
 
 
 @pytest.fixture

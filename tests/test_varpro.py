@@ -9,10 +9,10 @@ from helpers import problem, random_network
 from toys import curves, spirals, waves
 
 import pwl
+from pwl.algorithms.all_weights import trained
 from pwl.algorithms.varpro import ELIMINATE, output_correction
-from pwl.algorithms.whole import trained
-from pwl.backend import host
-from pwl.jacobian import body_size, system
+from pwl.reductions.jacobian import body_size, system
+from pwl.runtime.backend import host
 
 SOLVERS = ("qr", "cholesky")
 

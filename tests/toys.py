@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 import pwl
-from pwl.network import HEAD
+from pwl.network.network import HEAD
 
 
 def waves(Nv=120, N=3, M=2, seed=0):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pwl
 from benchmarks.rivals.problem import OURS, Problem, Trace, counted, thinned
-from pwl.contenders import CONTENDERS
+from pwl.learners.named import CONTENDERS
 
 OUTPUT_STEPS = ("adact", "hwo-adact", "molf", "hwo-molf", "owo-bp", "varpro", "curved-varpro")  # they begin with one
 SQUARED_ERROR_ONLY = ("varpro", "curved-varpro", "bayesian-lm")

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pwl.activations.rows import by_pattern, rows
-from pwl.backend import Array, array_namespace
 from pwl.errors import InputError
 from pwl.layers.signals import Activated
+from pwl.runtime.backend import Array, array_namespace
 
 
 @dataclass(frozen=True)

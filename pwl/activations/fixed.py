@@ -9,7 +9,7 @@ from typing import Any
 
 from pwl.activations.parameterless import Parameterless
 from pwl.activations.plu import PLU
-from pwl.backend import Array, array_namespace
+from pwl.runtime.backend import Array, array_namespace
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pwl.backend import Array
 from pwl.layers.signals import Activated
 from pwl.layers.without_parameters import WithoutParameters
+from pwl.runtime.backend import Array
 
 
 class Parameterless(WithoutParameters):

@@ -12,10 +12,11 @@ import numpy as np
 from pwl.activations.fixed import FIXED
 from pwl.activations.knots import smoother
 from pwl.activations.rows import rows, shaped
-from pwl.backend import Array, array_namespace, like
 from pwl.errors import InputError
-from pwl.kernels import Grid, engine, reference
+from pwl.kernels import Grid, engine
+from pwl.kernels.reference import curves as reference
 from pwl.layers.signals import Activated
+from pwl.runtime.backend import Array, array_namespace, like
 
 AUTO_HINGES = 25  # a quarter of a standard deviation apart: kinks too small to disturb the steps on W
 NET_CONTROL_SPAN = (-2.5, 3.5)  # mean +- 3 standard deviations of nets under net control, Eq. (8)

@@ -8,8 +8,8 @@ from numbers import Real
 from typing import Any, ClassVar
 
 from pwl.activations.parameterless import Parameterless
-from pwl.backend import Array, array_namespace
 from pwl.errors import InputError
+from pwl.runtime.backend import Array, array_namespace
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pwl.backend import Array, array_namespace
+from pwl.runtime.backend import Array, array_namespace
 
 
 def rows(n: Array) -> Array:

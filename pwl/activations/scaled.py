@@ -12,8 +12,8 @@ import numpy as np
 from pwl.activations.fixed import FIXED
 from pwl.activations.parameterless import Parameterless
 from pwl.activations.rows import by_pattern, rows
-from pwl.backend import Array, array_namespace
 from pwl.errors import InputError
+from pwl.runtime.backend import Array, array_namespace
 
 
 class Scaled(NamedTuple):

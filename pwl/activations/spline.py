@@ -14,9 +14,9 @@ import numpy as np
 
 from pwl.activations.piecewise_linear import PiecewiseLinear
 from pwl.activations.rows import by_pattern, rows, shaped
-from pwl.backend import Array, array_namespace, is_numpy_array
 from pwl.errors import InputError
 from pwl.layers.signals import Activated
+from pwl.runtime.backend import Array, array_namespace, is_numpy_array
 
 # Rows: coefficients of u^3, u^2, u, 1; columns: the ordinates Q_i .. Q_{i+3}. This is Z / 2 of Eq. (45).
 COEFFICIENTS = ((-0.5, 1.5, -1.5, 0.5), (1.0, -2.5, 2.0, -0.5), (-0.5, 0.0, 0.5, 0.0), (0.0, 1.0, 0.0, 0.0))

@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from pwl import costs
 from pwl.activations.knots import KNOTS, knots_at
+from pwl.algorithms import multiplies as costs
+from pwl.algorithms.learning_factors import block_factors, guarded, norm, one_factor
 from pwl.algorithms.molf import check_direction, known_autocorrelation, measure_gradient, molf_step, spent
 from pwl.algorithms.owo import owo_step
-from pwl.backend import Array
+from pwl.algorithms.penalties import Penalties
 from pwl.errors import InputError
-from pwl.factors import block_factors, guarded, norm, one_factor
-from pwl.network import Network
-from pwl.ols import OLS
-from pwl.patterns import Patterns
-from pwl.penalties import Penalties
-from pwl.statistics import gradient, layer_of
+from pwl.network.network import Network
+from pwl.reductions.patterns import Patterns
+from pwl.reductions.statistics import gradient, layer_of
+from pwl.runtime.backend import Array
+from pwl.solvers.ols import OLS
 
 
 @dataclass(frozen=True)

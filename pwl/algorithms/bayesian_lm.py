@@ -8,16 +8,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pwl import costs_lm as costs
+from pwl.algorithms import multiplies_lm as costs
+from pwl.algorithms.all_weights import trained
 from pwl.algorithms.lm import MAX_BYTES, along, lm_step, measured_error
-from pwl.algorithms.whole import trained
-from pwl.backend import Array, host
-from pwl.damping import Damping, Normal
 from pwl.errors import InputError
-from pwl.jacobian import check_bytes, system
-from pwl.network import Network
-from pwl.patterns import Patterns
-from pwl.threads import single_threaded_blas
+from pwl.network.network import Network
+from pwl.reductions.jacobian import check_bytes, system
+from pwl.reductions.patterns import Patterns
+from pwl.runtime.backend import Array, host
+from pwl.runtime.threads import single_threaded_blas
+from pwl.solvers.levenberg_marquardt import Damping, Normal
 
 PACE = 3.0
 SMALLEST = 1e-8  # lambda at first, relative to the mean squared norm of J's columns

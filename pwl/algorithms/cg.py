@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pwl import costs
-from pwl.algorithms.whole import dot, measured, trained, trial
-from pwl.backend import Array
+from pwl.algorithms import multiplies as costs
+from pwl.algorithms.all_weights import dot, measured, trained, trial
+from pwl.algorithms.learning_factors import HALVINGS, one_factor
+from pwl.algorithms.penalties import Penalties
 from pwl.errors import InputError
-from pwl.factors import HALVINGS, one_factor
-from pwl.network import Network
-from pwl.patterns import Patterns
-from pwl.penalties import Penalties
+from pwl.network.network import Network
+from pwl.reductions.patterns import Patterns
+from pwl.runtime.backend import Array
 
 
 def fletcher_reeves(G: Array, G_old: Array) -> float:

@@ -11,14 +11,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pwl import costs
+from pwl.algorithms import multiplies as costs
+from pwl.algorithms.all_weights import dot, measured, trained, trial
 from pwl.algorithms.cg import along
-from pwl.algorithms.whole import dot, measured, trained, trial
-from pwl.backend import Array, array_namespace, host, like
+from pwl.algorithms.penalties import Penalties
 from pwl.errors import InputError
-from pwl.network import Network
-from pwl.patterns import Patterns
-from pwl.penalties import Penalties
+from pwl.network.network import Network
+from pwl.reductions.patterns import Patterns
+from pwl.runtime.backend import Array, array_namespace, host, like
 
 
 @dataclass(frozen=True)

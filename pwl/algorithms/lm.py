@@ -8,16 +8,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pwl import costs_lm as costs
-from pwl.algorithms.whole import trained
-from pwl.backend import Array, like
-from pwl.damping import Damping, Normal, Triangular, check_choice, search
-from pwl.jacobian import check_bytes, system
-from pwl.network import Network
-from pwl.patterns import Patterns
-from pwl.penalties import Penalties
-from pwl.statistics import error
-from pwl.threads import single_threaded_blas
+from pwl.algorithms import multiplies_lm as costs
+from pwl.algorithms.all_weights import trained
+from pwl.algorithms.penalties import Penalties
+from pwl.network.network import Network
+from pwl.reductions.jacobian import check_bytes, system
+from pwl.reductions.patterns import Patterns
+from pwl.reductions.statistics import error
+from pwl.runtime.backend import Array, like
+from pwl.runtime.threads import single_threaded_blas
+from pwl.solvers.levenberg_marquardt import Damping, Normal, Triangular, check_choice, search
 
 MAX_BYTES = 4e9
 

@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from pwl import costs
+from pwl.algorithms import multiplies as costs
+from pwl.algorithms.all_weights import dot, trained
+from pwl.algorithms.penalties import Penalties
 from pwl.algorithms.rates import check_share
-from pwl.algorithms.whole import dot, trained
-from pwl.backend import Array, array_namespace, host, like
 from pwl.errors import InputError
-from pwl.kernels.updates import running_mean
-from pwl.network import Network
-from pwl.ols import OLS
-from pwl.patterns import Patterns
-from pwl.penalties import Penalties
-from pwl.sampled import gradient_and_blocks
-from pwl.statistics import gradient
+from pwl.kernels.reference.updates import running_mean
+from pwl.network.network import Network
+from pwl.reductions.patterns import Patterns
+from pwl.reductions.sampled_blocks import gradient_and_blocks
+from pwl.reductions.statistics import gradient
+from pwl.runtime.backend import Array, array_namespace, host, like
+from pwl.solvers.ols import OLS
 
 EPSILON = 1e-8  # keeps the root from being 0, as in Adam
 

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pwl import costs
+from pwl.algorithms import multiplies as costs
+from pwl.algorithms.learning_factors import block_factors, guarded, norm
 from pwl.algorithms.owo import owo_step
-from pwl.backend import Array
+from pwl.algorithms.penalties import Penalties
 from pwl.errors import InputError
-from pwl.factors import block_factors, guarded, norm
-from pwl.network import Network
-from pwl.ols import OLS
-from pwl.patterns import Patterns
-from pwl.penalties import Penalties
-from pwl.statistics import gradient, input_autocorrelation, layer_of
+from pwl.network.network import Network
+from pwl.reductions.patterns import Patterns
+from pwl.reductions.statistics import gradient, input_autocorrelation, layer_of
+from pwl.runtime.backend import Array
+from pwl.solvers.ols import OLS
 
 DIRECTIONS = ("gradient", "hwo")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pwl.backend import array_namespace, like
-from pwl.network import HEAD, Network
-from pwl.ols import OLS
-from pwl.patterns import Patterns
-from pwl.penalties import Penalties
-from pwl.statistics import basis_autocorrelation, basis_correlations, gradient
+from pwl.algorithms.penalties import Penalties
+from pwl.network.network import HEAD, Network
+from pwl.reductions.patterns import Patterns
+from pwl.reductions.statistics import basis_autocorrelation, basis_correlations, gradient
+from pwl.runtime.backend import array_namespace, like
+from pwl.solvers.ols import OLS
 
 
 def owo_step(

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 from numbers import Real
 
-from pwl.backend import Array, array_namespace
 from pwl.errors import InputError
-from pwl.network import Network
+from pwl.network.network import Network
+from pwl.runtime.backend import Array, array_namespace
 
 Rate = float | Callable[[int], float]
 

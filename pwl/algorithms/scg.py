@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pwl import costs
-from pwl.algorithms.whole import dot, measured, trained, trial
-from pwl.backend import Array, array_namespace
+from pwl.algorithms import multiplies as costs
+from pwl.algorithms.all_weights import dot, measured, trained, trial
+from pwl.algorithms.penalties import Penalties
 from pwl.errors import InputError
-from pwl.network import Network
-from pwl.patterns import Patterns
-from pwl.penalties import Penalties
+from pwl.network.network import Network
+from pwl.reductions.patterns import Patterns
+from pwl.runtime.backend import Array, array_namespace
 
 LOWEST = -1e6  # comparison of a step that went far too far: delta grows about a millionfold, not beyond all bounds
 SMALLEST = 1e-15  # lambda, as in Netlab: a lambda that good steps brought down to 0 could never grow by a factor

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pwl import costs
+from pwl.algorithms import multiplies as costs
+from pwl.algorithms.all_weights import length, scores_and_gradient, trained
+from pwl.algorithms.penalties import Penalties
 from pwl.algorithms.rates import Rate, check_rates, check_share, rates
-from pwl.algorithms.whole import length, scores_and_gradient, trained
-from pwl.backend import array_namespace
 from pwl.kernels import updates_engine
-from pwl.network import Network
-from pwl.patterns import Patterns
-from pwl.penalties import Penalties
+from pwl.network.network import Network
+from pwl.reductions.patterns import Patterns
+from pwl.runtime.backend import array_namespace
 
 
 @dataclass(frozen=True)

@@ -12,19 +12,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pwl import costs_lm as costs
+from pwl.algorithms import multiplies_lm as costs
+from pwl.algorithms.all_weights import trained
 from pwl.algorithms.lm import MAX_BYTES, along, lm_step, measured_error, penalised
-from pwl.algorithms.whole import trained
-from pwl.backend import Array, array_namespace, gram, host, like
-from pwl.damping import Damping, Normal, Triangular, check_choice, triangular
+from pwl.algorithms.penalties import Penalties
 from pwl.errors import InputError
-from pwl.jacobian import body_size, check_bytes, separate_triangles, system
-from pwl.network import HEAD, Network
-from pwl.ols import OLS, factor
-from pwl.patterns import Patterns, Statistic
-from pwl.penalties import Penalties
-from pwl.statistics import weighted
-from pwl.threads import single_threaded_blas
+from pwl.network.network import HEAD, Network
+from pwl.reductions.jacobian import body_size, check_bytes, separate_triangles, system
+from pwl.reductions.patterns import Patterns, Statistic
+from pwl.reductions.statistics import weighted
+from pwl.runtime.backend import Array, array_namespace, gram, host, like
+from pwl.runtime.threads import single_threaded_blas
+from pwl.solvers.levenberg_marquardt import Damping, Normal, Triangular, check_choice, triangular
+from pwl.solvers.ols import OLS, factor
 
 # Damping of the output weights, relative to the energy of the basis: what the rounding of each solver asks for.
 SLACK = {"cholesky": 1e-14, "qr": 1e-26}

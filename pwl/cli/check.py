@@ -10,15 +10,15 @@ import numpy as np
 
 from pwl import data
 from pwl.activations import FIXED, PiecewiseLinear, resolve
-from pwl.check import Row, check
 from pwl.cli import device, source
 from pwl.cli.shape import whole_numbers
+from pwl.data.preparation import Preparation
 from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
-from pwl.network import Network
-from pwl.preparation import Preparation
-from pwl.save import Saved, load
-from pwl.text_table import aligned
+from pwl.files.text_table import aligned
+from pwl.network.network import Network
+from pwl.network.save import Saved, load
+from pwl.study.check import Row, check
 
 HELP = "check gradients, curvatures and steps against finite differences on a network and data"
 DESCRIPTION = """Compares what the algorithms are made of (gradients, tangents, matrices of the factors, the

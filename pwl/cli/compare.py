@@ -14,24 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from pwl import page, plots
+from pwl import plots
 from pwl.cli import device, shape, source
 from pwl.cli.kept import FOLDER, Kept, identity
-from pwl.compare import Outcome, Settings, compare, data_folds
-from pwl.contenders import COMPARED, CONTENDERS, pick
 from pwl.errors import InputError
-from pwl.report import (
-    ALWAYS,
-    check_ours,
-    earlier,
-    renewed,
-    summarise,
-    table_text,
-    targets_text,
-    write_results,
-)
+from pwl.files.write import check_apart, check_writable, write_atomic
+from pwl.learners.named import COMPARED, CONTENDERS, pick
+from pwl.study import page
+from pwl.study.compare import Outcome, Settings, compare, data_folds
+from pwl.study.report import ALWAYS, check_ours, earlier, renewed, summarise, table_text, targets_text, write_results
 from pwl.version import VERSION
-from pwl.write import check_apart, check_writable, write_atomic
 
 HELP = "compare algorithms on the same data, folds and starting networks"
 MEANING = """Errors E are squared errors summed over the targets, mean over the patterns, in the targets' raw units

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pwl import data
-from pwl.text_table import aligned
+from pwl.files.text_table import aligned
 
 HELP = "the named data sets: which are here, which can be fetched, sizes, licences"
 DESCRIPTION = """Lists the data sets that commands and pwl.data.load know by name. Files lie in the folder that

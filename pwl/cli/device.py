@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from pwl.backend import device_named
+from pwl.runtime.backend import device_named
 
 DEVICES = ("cpu", "cuda", "auto")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pwl.save import Saved, load
+from pwl.network.save import Saved, load
 
 HELP = "what a saved network is: structure, preparation, training, versions"
 DESCRIPTION = "Prints what a file that pwl train or net.save wrote holds."

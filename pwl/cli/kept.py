@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from pwl.compare import Outcome, Settings
-from pwl.contenders import CONTENDERS
 from pwl.errors import InputError
-from pwl.record import plain
-from pwl.save import load, save
+from pwl.files.write import write_atomic
+from pwl.learners.named import CONTENDERS
+from pwl.network.save import load, save
+from pwl.study.compare import Outcome, Settings
+from pwl.training.record import plain
 from pwl.version import VERSION
-from pwl.write import write_atomic
 
 FOLDER = "unfinished"
 ABOUT = "comparison.json"  # what the runs belong to

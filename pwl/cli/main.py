@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from pwl import __version__
 from pwl.errors import InputError
-from pwl.suggest import nearest
+from pwl.validate import nearest
 
 COMMANDS = ("compare", "train", "predict", "info", "check", "data")
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from pwl import data
-from pwl.backend import host
 from pwl.cli import device
 from pwl.cli.source import add_delimiter, named
 from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
-from pwl.save import Saved, load
-from pwl.suggest import nearest
-from pwl.write import check_apart, check_writable, write_atomic
+from pwl.files.write import check_apart, check_writable, write_atomic
+from pwl.network.save import Saved, load
+from pwl.runtime.backend import host
+from pwl.validate import nearest
 
 HELP = "predict with a saved network: a table in, a table out, in raw units"
 DESCRIPTION = """Reads a table that has the columns the network was trained on, found by their names whatever

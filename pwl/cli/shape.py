@@ -7,12 +7,12 @@ import math
 from collections.abc import Mapping
 
 from pwl.activations import FIXED
-from pwl.augmentation import Augmentation
-from pwl.compare import Settings
-from pwl.contenders import CONTENDERS, NETWORKS, Contender, Shape
+from pwl.data.augmentation import Augmentation
 from pwl.errors import InputError
-from pwl.schedules import NAMED
-from pwl.suggest import nearest
+from pwl.learners.named import CONTENDERS, NETWORKS, Contender, Shape
+from pwl.study.compare import Settings
+from pwl.training.schedules import NAMED
+from pwl.validate import nearest
 
 IMAGES = "relu"  # the activation of networks for images
 

@@ -17,7 +17,7 @@ from pwl.data.columns import check_path
 from pwl.data.delimited import sniff
 from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
-from pwl.suggest import nearest
+from pwl.validate import nearest
 
 DEFAULT = "concrete"
 SCALES = """Several targets are scaled by one common factor, so that those of large numbers count most: bring targets that

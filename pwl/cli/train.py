@@ -9,21 +9,21 @@ from pathlib import Path
 
 import numpy as np
 
-from pwl.backend import host
-from pwl.checkpoint import Checkpoint
 from pwl.cli import device, shape, source
-from pwl.contenders import CONTENDERS, network, pick, rescale
+from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
 from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
-from pwl.network import Network
-from pwl.patterns import Patterns
-from pwl.preparation import Preparation
-from pwl.record import Record
-from pwl.report import target_errors
-from pwl.save import save
-from pwl.train import evaluate, train
-from pwl.write import check_apart, check_writable
+from pwl.files.write import check_apart, check_writable
+from pwl.learners.named import CONTENDERS, network, pick, rescale
+from pwl.network.network import Network
+from pwl.network.save import save
+from pwl.reductions.patterns import Patterns
+from pwl.runtime.backend import host
+from pwl.study.report import target_errors
+from pwl.training.checkpoint import Checkpoint
+from pwl.training.record import Record
+from pwl.training.train import evaluate, train
 
 HELP = "train a network on a table and save it"
 DESCRIPTION = f"""Trains one network and saves it with its preparation, the table's columns and its training record.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pwl.errors import InputError
-from pwl.suggest import nearest
+from pwl.validate import nearest
 
 
 def check_path(path: str | Path) -> Path:

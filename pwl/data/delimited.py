@@ -16,7 +16,7 @@ from typing import TextIO
 import numpy as np
 
 from pwl.errors import InputError
-from pwl.suggest import nearest
+from pwl.validate import nearest
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "?"})  # markers of a missing value, in lower case
 CHUNK = 2**20  # characters read at a time

@@ -14,7 +14,7 @@ from pwl.data.images import read_cifar_binary, read_cifar_pickle, read_idx
 from pwl.data.sets import DATA_SETS, DataSet, File
 from pwl.data.table import read_table
 from pwl.errors import InputError
-from pwl.suggest import nearest
+from pwl.validate import nearest
 
 Arrays = tuple[np.ndarray, np.ndarray]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pwl.backend import at_rows
+from pwl.runtime.backend import at_rows
 
 
 class Rows:

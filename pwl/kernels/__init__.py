@@ -26,9 +26,10 @@ import importlib.util
 import warnings
 from types import ModuleType
 
-from pwl.backend import Array, is_cupy_array, is_numpy_array
-from pwl.kernels import convolution, pooling, reference, slots, softmax, sums, updates
 from pwl.kernels.grid import Grid
+from pwl.kernels.reference import convolution, pooling, slots, softmax, sums, updates
+from pwl.kernels.reference import curves as reference
+from pwl.runtime.backend import Array, is_cupy_array, is_numpy_array
 
 __all__ = [
     "Grid", "convolution_engine", "engine", "pooling_engine", "slots_engine", "softmax_engine", "sums_engine", "updates_engine",
@@ -43,21 +44,21 @@ def _cpu() -> ModuleType:
             "Numba is not installed: curves run on the slower NumPy reference (pip install numba)", stacklevel=3
         )
         return reference
-    from pwl.kernels import cpu
+    from pwl.kernels.cpu import curves as cpu
 
     return cpu
 
 
 def _gpu(name: str) -> ModuleType:
     """One of CUDA's engines; they import CuPy, and so only where its arrays have come."""
-    return importlib.import_module(f"pwl.kernels.{name}_gpu")
+    return importlib.import_module(f"pwl.kernels.cuda.{name}")
 
 
 @functools.cache
 def _convolution_cpu() -> ModuleType:
     if _cpu() is reference:
         return convolution
-    from pwl.kernels import convolution_cpu
+    from pwl.kernels.cpu import convolution as convolution_cpu
 
     return convolution_cpu
 
@@ -73,7 +74,7 @@ def convolution_engine(x: Array) -> ModuleType:
 def _pooling_cpu() -> ModuleType:
     if _cpu() is reference:
         return pooling
-    from pwl.kernels import pooling_cpu
+    from pwl.kernels.cpu import pooling as pooling_cpu
 
     return pooling_cpu
 

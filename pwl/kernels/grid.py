@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pwl.backend import Array
+from pwl.runtime.backend import Array
 
 
 class Grid(NamedTuple):

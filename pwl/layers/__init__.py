@@ -31,7 +31,7 @@ from pwl.layers.batch_norm import BatchNorm2d
 from pwl.layers.conv2d import Conv2d
 from pwl.layers.dense import Dense
 from pwl.layers.dropout import Dropout
-from pwl.layers.image import Flatten
+from pwl.layers.flatten import Flatten
 from pwl.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from pwl.layers.skip import Add, From
 

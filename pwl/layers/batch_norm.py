@@ -9,10 +9,10 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pwl.backend import Array, array_namespace
 from pwl.errors import InputError
 from pwl.kernels import sums_engine
-from pwl.layers.image import image_shape
+from pwl.layers.flatten import image_shape
+from pwl.runtime.backend import Array, array_namespace
 
 
 class Normalised(NamedTuple):

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pwl.backend import Array, array_namespace
 from pwl.errors import InputError
 from pwl.kernels import convolution_engine, sums_engine
-from pwl.kernels.convolution import patches
+from pwl.kernels.reference.convolution import patches
 from pwl.kernels.window import Window, padded, pair
-from pwl.layers.image import image_shape
+from pwl.layers.flatten import image_shape
+from pwl.runtime.backend import Array, array_namespace
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pwl.backend import Array, array_namespace, transposed
 from pwl.errors import InputError
+from pwl.runtime.backend import Array, array_namespace, transposed
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pwl.backend import Array, array_namespace
 from pwl.errors import InputError
 from pwl.layers.without_parameters import WithoutParameters
+from pwl.runtime.backend import Array, array_namespace
 
 LEVELS = 2**16  # of a random number of 16 bits: the rate is one of so many
 DRAWS = 16  # such numbers in one count of Philox's counter

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
-from pwl.backend import Array, array_namespace
 from pwl.errors import InputError
 from pwl.kernels import pooling_engine
-from pwl.kernels.convolution import shifts
-from pwl.kernels.pooling import spread
+from pwl.kernels.reference.convolution import shifts
+from pwl.kernels.reference.pooling import spread
 from pwl.kernels.window import Window, pair
-from pwl.layers.image import image_shape
+from pwl.layers.flatten import image_shape
 from pwl.layers.without_parameters import WithoutParameters
+from pwl.runtime.backend import Array, array_namespace
 
 
 class Pooled(NamedTuple):

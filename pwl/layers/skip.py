@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pwl.backend import Array
 from pwl.errors import InputError
 from pwl.layers.without_parameters import WithoutParameters
+from pwl.runtime.backend import Array
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pwl.backend import Array
+from pwl.runtime.backend import Array
 
 
 class WithoutParameters:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pwl.errors import InputError
 from pwl.layers import Conv2d, Dense, Flatten, MaxPool2d
-from pwl.network import Network
+from pwl.network.network import Network
 
 FILTERS = (32, 64, 128)  # of each block
 UNITS = 128

@@ -11,7 +11,7 @@ from pwl.errors import InputError
 from pwl.plots.figure import INK, blank, nothing_finite, plain_look
 from pwl.plots.labels import label_ends
 from pwl.plots.ticks import plain_ticks
-from pwl.record import Record
+from pwl.training.record import Record
 
 SERIES = {"error": "training", "validation_error": "validation", "test_error": "test"}
 WRONG = {f"{series.removesuffix('error')}classification_error": name for series, name in SERIES.items()}

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pwl.network import Network
+from pwl.files.write import write_atomic
+from pwl.network.network import Network
 from pwl.plots.classes import class_names, confusion_of, numbers
 from pwl.plots.figure import DPI, png, require_matplotlib
 from pwl.plots.history import classification_errors, errors
 from pwl.plots.targets import predicted_of, residuals_of, values
 from pwl.plots.units import curves
-from pwl.write import write_atomic
 
 if TYPE_CHECKING:
-    from pwl.compare import Outcome
     from pwl.data import Fold
+    from pwl.study.compare import Outcome
 
 
 Drawn = tuple[str, Any, str]  # a picture before it is written: name of its file, figure, caption

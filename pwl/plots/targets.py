@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from pwl.backend import host
 from pwl.errors import InputError
-from pwl.network import Network
+from pwl.network.network import Network
 from pwl.plots.figure import INK, nothing_finite, panels
+from pwl.runtime.backend import host
 
 MOST_TARGETS = 6
 MOST_POINTS = 20_000

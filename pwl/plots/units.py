@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from pwl.backend import host, like
 from pwl.errors import InputError
-from pwl.network import Network
+from pwl.network.network import Network
 from pwl.plots.figure import INK, PALE, START, panels
+from pwl.runtime.backend import host, like
 
 MOST_PATTERNS = 20_000  # of the histograms: more change nothing to see
 

@@ -18,7 +18,7 @@ from unittest import mock
 
 import numpy as np
 
-import pwl.kernels
+import pwl.kernels.cuda
 
 COMPILER = shutil.which("g++") or shutil.which("c++")
 OPTIONS = ("-std=c++17", "-O1", "-ffp-contract=off", "-fno-strict-aliasing", "-fsanitize=alignment", "-fPIC", "-shared")
@@ -30,14 +30,14 @@ FAULTS = (
 )
 GUARD, MARK = 64, 0xA5  # bytes around arrays
 MODULES = (
-    "launch_gpu",
-    "lines_gpu",
-    "sums_gpu",
-    "curves_gpu",
-    "pooling_gpu",
-    "convolution_gpu",
-    "softmax_gpu",
-    "updates_gpu",
+    "launch",
+    "lines",
+    "sums",
+    "curves",
+    "pooling",
+    "convolution",
+    "softmax",
+    "updates",
 )
 
 
@@ -181,14 +181,14 @@ def shim_of_cupy(folder: Path) -> ModuleType:
 
 def engines(folder: Path) -> SimpleNamespace:
     """The engine's own modules, imported once more with the shim in CuPy's place; the real ones stay as they are."""
-    full = {name: f"pwl.kernels.{name}" for name in MODULES}
-    kept = {name: vars(pwl.kernels)[name] for name in MODULES if name in vars(pwl.kernels)}
+    full = {name: f"pwl.kernels.cuda.{name}" for name in MODULES}
+    kept = {name: vars(pwl.kernels.cuda)[name] for name in MODULES if name in vars(pwl.kernels.cuda)}
     with mock.patch.dict(sys.modules, {"cupy": shim_of_cupy(folder)}):
         for name in full.values():
             sys.modules.pop(name, None)
         found = {name: importlib.import_module(path) for name, path in full.items()}
     for name in MODULES:
-        delattr(pwl.kernels, name)
+        delattr(pwl.kernels.cuda, name)
         if name in kept:
-            setattr(pwl.kernels, name, kept[name])
+            setattr(pwl.kernels.cuda, name, kept[name])
     return SimpleNamespace(**found)

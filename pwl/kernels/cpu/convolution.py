@@ -1,0 +1,227 @@
+"""Convolution on the CPU without the matrix of patches: tiles of places by filters that stay in registers (`register_tile`).
+
+Images are copied into a frame of zeros, one or a few at a time, so that they stay in the cache and no window meets a border.
+The loops are serial and release the interpreter's lock: `patterns.reduce` runs blocks of patterns on all cores.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from pwl.kernels.cpu.curves import compiled
+from pwl.kernels.cpu.register_tile import ROWS, VECTOR_BYTES, tile_product, wide
+from pwl.kernels.window import Window
+
+multiply = tile_product(ROWS, VECTOR_BYTES)
+
+LINE = 64  # bytes of a line of the cache
+PATCHES = 2**17  # numbers of those that are made at a time where a stride leaves no other way
+PLACES = 128  # that a tile of the weights' gradient sums at a time: its signals then stay in the first cache
+
+
+class Geometry(NamedTuple):
+    """Where a window finds its numbers in a framed image, as 64-bit offsets in numbers.
+
+    places: of each place's window, row by row. taps: of each number in a window. starts: of the runs of `run` neighbours that a
+    window consists of. rows: of the first window in each row of places. step: from a place to the next in its row.
+    """
+
+    frame: tuple[int, int, int]  # rows, pixels in a row, numbers from a pixel to the next
+    corner: tuple[int, int]  # where the image begins in it
+    size: tuple[int, int]  # rows of places, places in a row
+    places: np.ndarray
+    taps: np.ndarray
+    starts: np.ndarray
+    run: int
+    rows: np.ndarray
+    step: int
+
+
+@functools.lru_cache(maxsize=256)
+def geometry(window: Window, height: int, width: int, channels: int, pitch: int) -> Geometry:
+    """`places` and `taps` are filled up with their last to whole tiles. pitch: numbers from a pixel to the next in the frame."""
+    (top, bottom), (left, right) = window.padding
+    (kv, kh), (sv, sh), (dv, dh) = window.size, window.stride, window.dilation
+    (H, V), line = window.output(height, width), (left + width + right) * pitch
+    rows, down = np.arange(H) * sv * line, np.arange(kv) * dv * line
+    along = np.arange(kh) * dh * pitch
+    places = (rows[:, None] + np.arange(V) * sh * pitch).ravel()
+    taps = ((down[:, None] + along)[:, :, None] + np.arange(channels)).ravel()
+    starts, run = (down, kh * channels) if dh == 1 and pitch == channels else ((down[:, None] + along).ravel(), channels)
+    filled = (np.append(a, np.full(-len(a) % ROWS, a[-1])) for a in (places, taps))
+    places, taps = (a.astype(np.int64) for a in filled)
+    frame, corner = (top + height + bottom, left + width + right, pitch), (top, left)
+    return Geometry(
+        frame, corner, (H, V), places, taps, starts.astype(np.int64), run, rows.astype(np.int64), sh * pitch
+    )
+
+
+@compiled
+def _enclose(image, frame, top, left):
+    """The image (rows, pixels, channels) within the frame, whose border stays as it is."""
+    rows, pixels, channels = image.shape
+    if frame.shape[2] == channels:  # then a row of pixels is one run
+        for i in range(rows):
+            row, own = image[i].reshape(-1), frame[top + i].reshape(-1)
+            for j in range(row.size):
+                own[left * channels + j] = row[j]
+    else:
+        for i in range(rows):
+            for j in range(pixels):
+                for k in range(channels):
+                    frame[top + i, left + j, k] = image[i, j, k]
+
+
+@compiled
+def _address(a):
+    """Of an array's first number, signed: an unsigned one plus an offset would be a float."""
+    return np.int64(a.ctypes.data)
+
+
+@compiled
+def _convolve(x, frame, top, left, places, starts, count, w, threshold, out):
+    """x (Nv, rows, pixels, channels). Bands of filters: w (bands, taps, wide), threshold (bands, wide). out (Nv, places,
+    filters)."""
+    like, size = x.dtype.type(0), x.itemsize
+    rows, (_, here, filters), wide = ROWS, out.shape, w.shape[2]
+    own = np.empty((rows, wide), x.dtype)  # where a tile is not whole
+    for p in range(x.shape[0]):
+        _enclose(x[p], frame, top, left)
+        for band in range(w.shape[0]):
+            first = band * wide
+            own_filters = min(wide, filters - first)
+            weights, before = _address(w[band]), _address(threshold[band])
+            target = _address(out[p]) + first * size
+            for q in range(0, here, rows):
+                whole = q + rows <= here and own_filters == wide
+                multiply(
+                    like, before, 0, _address(places) + 8 * q, _address(frame), _address(starts), starts.size, count,
+                    1, weights, wide, target + q * filters * size if whole else _address(own), filters if whole else wide,
+                )  # fmt: skip
+                if not whole:
+                    for r in range(min(rows, here - q)):
+                        for f in range(own_filters):
+                            out[p, q + r, first + f] = own[r, f]
+
+
+@compiled
+def _weight_gradient(x, g, frames, signals, top, left, taps, starts, along, step, at_once, G):
+    """Adds to G (bands, taps, wide) what images x (Nv, rows, pixels, channels) and signals g (Nv, places, filters) give.
+
+    frames: of a few images at a time. signals (bands, places of these, wide): their signals, band by band. starts: of the rows
+    of places, in all frames; along: places in a row; at_once: rows of places that a tile sums at a time.
+    """
+    like, rows, wide, size = x.dtype.type(0), ROWS, G.shape[2], x.itemsize
+    (Nv, here, filters), together = g.shape, frames.shape[0]
+    rows_each = starts.size // together
+    for p in range(0, Nv, together):
+        count = min(together, Nv - p)
+        for i in range(count):
+            _enclose(x[p + i], frames[i], top, left)
+            for band in range(G.shape[0]):
+                first = band * wide
+                for q in range(here):
+                    for f in range(min(wide, filters - first)):
+                        signals[band, i * here + q, f] = g[p + i, q, first + f]
+        for row in range(0, count * rows_each, at_once):
+            runs = min(at_once, count * rows_each - row)
+            for band in range(G.shape[0]):
+                for k in range(0, taps.size, rows):
+                    tile = _address(G) + (band * taps.size + k) * wide * size
+                    multiply(
+                        like, tile, wide, _address(taps) + 8 * k, _address(frames), _address(starts) + 8 * row, runs,
+                        along, step, _address(signals) + (band * signals.shape[1] + row * along) * wide * size, wide,
+                        tile, wide,
+                    )  # fmt: skip
+
+
+@compiled
+def _add_patches(columns, top, left, sv, sh, dv, dh, dx):
+    """Adds patches (rows, places, window rows, window places, channels) to the image dx where they were seen."""
+    height, width, channels = dx.shape
+    H, V, kv, kh = columns.shape[:4]
+    for r in range(H):
+        for c in range(V):
+            for a in range(kv):
+                i = r * sv + a * dv - top
+                if 0 <= i < height:
+                    for b in range(kh):
+                        j = c * sh + b * dh - left
+                        if 0 <= j < width:
+                            for k in range(channels):
+                                dx[i, j, k] += columns[r, c, a, b, k]
+
+
+def bands(W: np.ndarray) -> np.ndarray:
+    """Weights (filters, ...) as bands (bands, inputs, wide) of filters side by side, filled up with zeros."""
+    side = wide(W.itemsize)
+    missing = -len(W) % side
+    if missing:
+        W = np.concatenate([W, np.zeros((missing, *W.shape[1:]), W.dtype)])
+    by_bands = np.moveaxis(W.reshape(-1, side, *W.shape[1:]), 1, -1)
+    return np.ascontiguousarray(by_bands).reshape(len(by_bands), -1, side)
+
+
+def convolve(x: np.ndarray, W: np.ndarray, window: Window, threshold: np.ndarray | None = None) -> np.ndarray:
+    """Nets (Nv, out height, out width, filters) of images x with weights W and, if given, thresholds (filters,), Eq. (53)."""
+    (Nv, height, width, channels), filters = x.shape, len(W)
+    at = geometry(window, height, width, channels, channels)
+    out = np.empty((Nv, *at.size, filters), x.dtype)
+    threshold = np.zeros(filters, x.dtype) if threshold is None else threshold
+    _convolve(
+        np.ascontiguousarray(x), np.zeros(at.frame, x.dtype), *at.corner, at.places, at.starts,
+        at.run, bands(W), bands(threshold)[:, 0], out.reshape(Nv, -1, filters),
+    )  # fmt: skip
+    return out
+
+
+def spread(channels: int, itemsize: int) -> int:
+    """Numbers from a pixel to the next so that a walk along pixels does not meet the same few sets of the first cache."""
+    return channels + LINE // itemsize if channels * itemsize % (4 * LINE) == 0 else channels
+
+
+def weight_gradient(x: np.ndarray, g: np.ndarray, window: Window) -> np.ndarray:
+    """Sum over patterns and places of g times the patch there, (filters, window height, window width, channels)."""
+    (Nv, height, width, channels), filters = x.shape, g.shape[3]
+    at, side = geometry(window, height, width, channels, spread(channels, x.itemsize)), wide(x.itemsize)
+    (H, V), count = at.size, -(-filters // side)
+    together = max(1, min(Nv, PLACES // (H * V)))
+    frames = np.zeros((together, *at.frame), x.dtype)
+    starts = (np.arange(together)[:, None] * frames[0].size + at.rows).ravel()
+    G = np.zeros((count, at.taps.size, side), x.dtype)
+    _weight_gradient(
+        np.ascontiguousarray(x), np.ascontiguousarray(g).reshape(Nv, -1, filters), frames,
+        np.zeros((count, together * H * V, side), x.dtype), *at.corner, at.taps, starts, V, at.step,
+        max(1, PLACES // V), G,
+    )  # fmt: skip
+    taps = window.size[0] * window.size[1] * channels
+    by_filters = G[:, :taps].transpose(0, 2, 1).reshape(-1, taps)[:filters]
+    return np.ascontiguousarray(by_filters).reshape(filters, *window.size, channels)  # sums over it depend on the order
+
+
+def input_gradient(g: np.ndarray, W: np.ndarray, window: Window, height: int, width: int) -> np.ndarray:
+    """g (Nv, out height, out width, filters) carried back to the inputs (Nv, height, width, channels).
+
+    At stride 1 a convolution of g with the weights turned round, Eq. (54); else patches of some rows of places are added up.
+    """
+    if window.stride == (1, 1) and min(min(side) for side in turned(window).padding) >= 0:
+        return convolve(g, W[:, ::-1, ::-1].transpose(3, 1, 2, 0), turned(window))
+    ((top, _), (left, _)), (down, _) = window.padding, window.stride
+    (Nv, H, V, filters), channels = g.shape, W.shape[3]
+    dx, kernel = np.zeros((Nv, height, width, channels), g.dtype), W.reshape(filters, -1)
+    rows = max(1, PATCHES // (V * kernel.shape[1]))
+    for d, image in zip(g, dx, strict=True):
+        for first in range(0, H, rows):
+            columns = d[first : first + rows].reshape(-1, filters) @ kernel
+            columns = columns.reshape(-1, V, *window.size, channels)
+            _add_patches(columns, top - first * down, left, *window.stride, *window.dilation, image)
+    return dx
+
+
+def turned(window: Window) -> Window:
+    """The window of the transpose at stride 1: what was before the window's first place now lies behind its last."""
+    (high, wide), ((top, bottom), (left, right)) = window.reach(), window.padding
+    return window._replace(padding=((high - 1 - top, high - 1 - bottom), (wide - 1 - left, wide - 1 - right)))

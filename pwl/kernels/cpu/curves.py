@@ -1,0 +1,214 @@
+"""The curve kernels on the CPU, compiled by Numba.
+
+A row of nets is worked in two loops. The first finds segment and position of every unit; it has no table look-up, so the
+compiler turns it into vector instructions. The second looks the ordinates up. In one loop nothing would be vectorised.
+Table indices are unsigned: signed ones cost a test for counting from the end at every look-up.
+
+The loops are serial and release the interpreter's lock: `patterns.reduce` already runs blocks of patterns on all
+cores, so one place decides how many threads there are. Arithmetic and index rule are the reference's, step by step.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+from numba import njit
+
+from pwl.kernels.grid import Grid
+from pwl.runtime.backend import Array, product
+
+
+def compiled(f: Callable) -> Callable:
+    """`f` compiled, and kept on disk for the next process where there is a place for it."""
+    try:
+        return njit(cache=True, nogil=True, error_model="numpy")(f)
+    except RuntimeError:  # neither the package's folder nor the user's cache folder can be written
+        warnings.warn(
+            "compiled curves can't be kept on disk, so that each process takes seconds more; set NUMBA_CACHE_DIR"
+        )
+        return njit(nogil=True, error_model="numpy")(f)
+
+
+# The kernels call the two locating functions themselves: through a third the compiler no longer inlines them, and a call
+# a row costs a quarter of the whole time.
+# In all loops below: n (Nv, units); ns (K, units), hinges by column; inverse, 1 / width, (1, units) where uniform, else
+# (K - 1, units); segments = K - 1 as n's type; for each unit of a row m its segment, u its position there.
+
+
+@compiled
+def _locate_uniform(n, first, inverse, segments, linear, m, u):
+    """By a multiply and a floor. Comparisons are written so that they become vector minima and maxima."""
+    zero, last = segments - segments, segments - segments / segments
+    for k in range(n.shape[0]):
+        t = (n[k] - first[k]) * inverse[k]
+        bounded = t if t > zero else zero  # 0 for NaN, too
+        bounded = bounded if bounded < segments else segments
+        whole = np.floor(bounded)
+        whole = whole if whole < last else last
+        m[k] = np.int32(whole)
+        position = (t if linear else bounded) - whole
+        u[k] = position if t == t else t
+
+
+@compiled
+def _locate_search(n, ns, inverse, linear, m, u):
+    """By counting the hinges passed: more steps than bisection, but vector instructions for all units."""
+    first, end = ns[0], ns[ns.shape[0] - 1]
+    for k in range(n.shape[0]):
+        m[k] = np.int32(0)
+    for column in range(1, ns.shape[0] - 1):
+        hinge = ns[column]
+        for k in range(n.shape[0]):
+            m[k] += np.int32(1) if n[k] >= hinge[k] else np.int32(0)
+    for k in range(n.shape[0]):
+        x = n[k]
+        if not linear:
+            x = first[k] if x < first[k] else (end[k] if x > end[k] else x)
+        at = np.uint32(m[k])
+        u[k] = (x - ns[at, k]) * inverse[at, k]
+
+
+@compiled
+def _factor_uniform(n, first, inverse, segments, linear, factor):
+    """What turns a segment's rise into a slope: 1 / width inside the hinges, 0 outside, NaN for NaN."""
+    zero = segments - segments
+    for k in range(n.shape[0]):
+        t = (n[k] - first[k]) * inverse[k]  # the same arithmetic as the index
+        width = inverse[k] if linear or (t >= zero and t < segments) else zero
+        factor[k] = width if t == t else t
+
+
+@compiled
+def _factor_search(n, ns, inverse, linear, m, factor):
+    """The same for general hinges."""
+    first, end = ns[0], ns[ns.shape[0] - 1]
+    for k in range(n.shape[0]):
+        width = inverse[np.uint32(m[k]), k]
+        width = width if linear or (n[k] >= first[k] and n[k] < end[k]) else width - width
+        factor[k] = width if n[k] == n[k] else n[k]
+
+
+@compiled
+def _value(n, ns, inverse, segments, uniform, linear, A, o):
+    m, u = np.empty(n.shape[1], np.int32), np.empty(n.shape[1], n.dtype)
+    K = np.uintp(ns.shape[0])
+    for p in range(n.shape[0]):
+        if uniform:
+            _locate_uniform(n[p], ns[0], inverse[0], segments, linear, m, u)
+        else:
+            _locate_search(n[p], ns, inverse, linear, m, u)
+        for k in range(n.shape[1]):
+            at = np.uintp(k) * K + np.uintp(np.uint32(m[k]))
+            o[p, k] = A[at] + u[k] * (A[at + np.uintp(1)] - A[at])
+
+
+@compiled
+def _value_slope(n, ns, inverse, segments, uniform, linear, A, o, slope):
+    m, u = np.empty(n.shape[1], np.int32), np.empty(n.shape[1], n.dtype)
+    factor = np.empty(n.shape[1], n.dtype)
+    K = np.uintp(ns.shape[0])
+    for p in range(n.shape[0]):
+        if uniform:
+            _locate_uniform(n[p], ns[0], inverse[0], segments, linear, m, u)
+            _factor_uniform(n[p], ns[0], inverse[0], segments, linear, factor)
+        else:
+            _locate_search(n[p], ns, inverse, linear, m, u)
+            _factor_search(n[p], ns, inverse, linear, m, factor)
+        for k in range(n.shape[1]):
+            at = np.uintp(k) * K + np.uintp(np.uint32(m[k]))
+            rise = A[at + np.uintp(1)] - A[at]
+            o[p, k] = A[at] + u[k] * rise
+            slope[p, k] = rise * factor[k]
+
+
+@compiled
+def _scatter(n, ns, inverse, segments, uniform, linear, c, G_a):
+    m, u = np.empty(n.shape[1], np.int32), np.empty(n.shape[1], n.dtype)
+    K = np.uintp(ns.shape[0])
+    for p in range(n.shape[0]):
+        if uniform:
+            _locate_uniform(n[p], ns[0], inverse[0], segments, linear, m, u)
+        else:
+            _locate_search(n[p], ns, inverse, linear, m, u)
+        for k in range(n.shape[1]):
+            at = np.uintp(k) * K + np.uintp(np.uint32(m[k]))
+            right = c[p, k] * u[k]
+            G_a[at] += c[p, k] - right
+            G_a[at + np.uintp(1)] += right
+
+
+@compiled
+def _times_slope(n, ns, inverse, segments, uniform, linear, A, g):
+    m, u = np.empty(n.shape[1], np.int32), np.empty(n.shape[1], n.dtype)
+    factor = np.empty(n.shape[1], n.dtype)
+    K = np.uintp(ns.shape[0])
+    for p in range(n.shape[0]):
+        if uniform:
+            _locate_uniform(n[p], ns[0], inverse[0], segments, linear, m, u)
+            _factor_uniform(n[p], ns[0], inverse[0], segments, linear, factor)
+        else:
+            _locate_search(n[p], ns, inverse, linear, m, u)
+            _factor_search(n[p], ns, inverse, linear, m, factor)
+        for k in range(n.shape[1]):
+            at = np.uintp(k) * K + np.uintp(np.uint32(m[k]))
+            g[p, k] *= (A[at + np.uintp(1)] - A[at]) * factor[k]
+
+
+def _geometry(n: Array, grid: Grid) -> tuple[Array, Array, Array, bool, bool]:
+    """A grid as the loops want it."""
+    ns = np.ascontiguousarray(grid.ns.T)
+    segments = ns.shape[0] - 1
+    inverse = segments / (ns[-1:] - ns[:1]) if grid.uniform else 1 / np.diff(ns, axis=0)
+    return ns, inverse, n.dtype.type(segments), grid.uniform, grid.linear
+
+
+def value(n: Array, grid: Grid, A: Array) -> Array:
+    """Curves o (Nv, units) with ordinates A (units, K) at nets n (Nv, units), Eq. (3)."""
+    return value_into(n, grid, A, np.empty(n.shape, n.dtype))
+
+
+def value_slope(n: Array, grid: Grid, A: Array) -> tuple[Array, Array]:
+    """Curves o and slopes do/dn, both (Nv, units), Eq. (3); at a hinge the right-hand slope."""
+    return value_slope_into(n, grid, A, np.empty(n.shape, n.dtype), np.empty(n.shape, n.dtype))
+
+
+def value_into(n: Array, grid: Grid, A: Array, o: Array) -> Array:
+    """`value` into an array of n's shape and dtype."""
+    _value(n, *_geometry(n, grid), np.ravel(A), o)
+    return o
+
+
+def value_slope_into(n: Array, grid: Grid, A: Array, o: Array, slope: Array) -> tuple[Array, Array]:
+    """`value_slope` into arrays of n's shape and dtype."""
+    _value_slope(n, *_geometry(n, grid), np.ravel(A), o, slope)
+    return o, slope
+
+
+def times_slope(n: Array, grid: Grid, A: Array, g: Array) -> Array:
+    """g (Nv, units) times the slopes do/dn, in place."""
+    _times_slope(n, *_geometry(n, grid), np.ravel(A), g)
+    return g
+
+
+def mix(n: Array, grid: Grid, A: Array, W: Array) -> Array:
+    """Curves summed with weights W (M, units) for each of M outputs, (Nv, M)."""
+    return value(n, grid, A) @ W.T
+
+
+def back(n: Array, grid: Grid, A: Array, v: Array, W: Array) -> Array:
+    """v (Nv, M) carried back from the sums of `mix` to the nets, (v W) do/dn (Nv, units), Eq. (18)."""
+    return times_slope(n, grid, A, product(v, W))
+
+
+def back_scatter(n: Array, grid: Grid, v: Array, W: Array) -> Array:
+    """G_a (units, K) as `scatter` gives it for v (Nv, M) carried back from the sums of `mix` to the curves, c = v W."""
+    return scatter(n, grid, product(v, W))
+
+
+def scatter(n: Array, grid: Grid, c: Array) -> Array:
+    """G_a (units, K): sum over patterns of c[p, k] phi_m(n[p, k]), Eq. (17)."""
+    G_a = np.zeros(grid.ns.shape, n.dtype)
+    _scatter(n, *_geometry(n, grid), c, G_a.reshape(-1))
+    return G_a

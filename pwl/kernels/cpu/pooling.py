@@ -1,0 +1,54 @@
+"""Max pooling on the CPU: one walk over the images, all channels of a place side by side in vector instructions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pwl.kernels.cpu.curves import compiled
+from pwl.kernels.window import Window
+
+
+@compiled
+def _max_pool(x, kv, kh, sv, sh, best, place):
+    found = np.empty(x.shape[3], np.int32)  # as wide as the numbers compared, or nothing would become vector instructions
+    for p in range(x.shape[0]):
+        for r in range(best.shape[1]):
+            for c in range(best.shape[2]):
+                largest, first = best[p, r, c], x[p, r * sv, c * sh]
+                for k in range(x.shape[3]):
+                    largest[k] = first[k]
+                    found[k] = 0
+                for number in range(1, kv * kh):
+                    other, here = x[p, r * sv + number // kh, c * sh + number % kh], np.int32(number)
+                    for k in range(x.shape[3]):
+                        larger = (other[k] > largest[k]) | (other[k] != other[k])
+                        largest[k] = other[k] if larger else largest[k]
+                        found[k] = here if larger else found[k]
+                for k in range(x.shape[3]):
+                    place[p, r, c, k] = found[k]
+
+
+@compiled
+def _max_unpool(g, place, kv, kh, sv, sh, dx):
+    for p in range(g.shape[0]):
+        for r in range(g.shape[1]):
+            for c in range(g.shape[2]):
+                for number in range(kv * kh):
+                    i, j = r * sv + number // kh, c * sh + number % kh
+                    for k in range(g.shape[3]):
+                        old = dx[p, i, j, k]
+                        dx[p, i, j, k] = old + g[p, r, c, k] if place[p, r, c, k] == number else old
+
+
+def max_pool(x: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray]:
+    shape = (len(x), *window.output(*x.shape[1:3]), x.shape[3])
+    places = window.size[0] * window.size[1]
+    best, place = np.empty(shape, x.dtype), np.empty(shape, np.uint8 if places <= 256 else np.int32)
+    _max_pool(x, *window.size, *window.stride, best, place)
+    return best, place
+
+
+def max_unpool(g: np.ndarray, place: np.ndarray, window: Window, shape: tuple[int, ...]) -> np.ndarray:
+    dx = np.zeros(shape, g.dtype)
+    _max_unpool(g, place, *window.size, *window.stride, dx)
+    return dx

@@ -1,0 +1,139 @@
+"""Convolution on the GPU, cuda/convolution.cu: products with patches that are never stored."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cupy
+import numpy as np
+
+from pwl.kernels.cuda.launch import at_once, covering, in_order, kernel, launch, named, processors
+from pwl.kernels.cuda.sums import group_sums
+from pwl.kernels.window import Window
+from pwl.runtime.backend import Array
+
+DEEP, ROWS = 8, 8  # of cuda/convolution.cu
+BUSY = 512  # threads of a processor that hide how long its memory takes
+SPREAD_BYTES = 2**26  # signals with zeros between them, at once
+
+# Tiles: places x filters, and inputs x filters; the first whose filters suffice, else the last.
+PLACES = {"float": ((256, 32), (256, 64), (128, 128)), "double": ((256, 32), (128, 64))}
+INPUTS = {"float": ((96, 32), (96, 64), (96, 128)), "double": ((96, 32), (96, 64))}
+FEW = 32  # inputs and filters that a tile of their own is made for, such as of images with three colours
+
+OF = {  # instances for numbers of a type: they are compiled together, when the first of them is needed
+    t: tuple(
+        f"{name}<{t}, {v}, {high}, {wide}>"
+        for name, tiles in (("convolve", PLACES[t]), ("correlate", ((FEW, FEW), *INPUTS[t])))
+        for high, wide in tiles
+        for v in (1, most)
+    )
+    for t, most in (("float", 4), ("double", 2))
+}
+INSTANCES = OF["float"] + OF["double"]
+
+
+def convolve(x: Array, W: Array, window: Window, threshold: Array | None = None) -> Array:
+    """Nets (Nv, out height, out width, filters) of images x with weights W and, if given, thresholds (filters,), Eq. (53)."""
+    out = cupy.empty((x.shape[0], *window.output(*x.shape[1:3]), W.shape[0]), x.dtype)
+    return _convolve(x, W.reshape(len(W), -1).T, window, threshold, out)
+
+
+def weight_gradient(x: Array, g: Array, window: Window) -> Array:
+    """Sum over patterns and places of g times the patch there, (filters, window height, window width, channels)."""
+    (filters, channels), places = (g.shape[3], x.shape[3]), math.prod(g.shape[:3])
+    inputs = math.prod(window.size) * channels
+    x, g = in_order(x, x.dtype), in_order(g, x.dtype)
+    few = inputs <= FEW and filters <= FEW
+    high, wide = (FEW, FEW) if few else _tile(INPUTS[named(x.dtype)], filters)
+    tiles, threads = covering(inputs, high) * covering(filters, wide), _threads(x, high, wide)
+    parts = max(1, min(processors() * BUSY // (threads * tiles), places // (2 * DEEP)))
+    each = covering(places, parts * DEEP) * DEEP
+    partial = cupy.empty((parts, inputs * filters), x.dtype)
+    launch(
+        _instance("correlate", x, min(at_once(channels, x), at_once(filters, g)), high, wide),
+        (tiles, parts),
+        (threads, 1),
+        x,
+        g,
+        np.int64(places),
+        each,
+        *_sizes(x.shape, g.shape, window),
+        partial,
+        shared_bytes=_shared_bytes(x, high, wide),
+    )
+    G = group_sums(partial[None])[0].reshape(inputs, filters)
+    return in_order(G.T, x.dtype).reshape(filters, *window.size, channels)
+
+
+def input_gradient(g: Array, W: Array, window: Window, height: int, width: int) -> Array:
+    """g (Nv, out height, out width, filters) carried back to the inputs (Nv, height, width, channels): a convolution of g, with
+    zeros between the places where the window makes strides, by the turned weights."""
+    filters, channels = W.shape[0], W.shape[3]
+    turned = W.transpose(1, 2, 0, 3)[::-1, ::-1].reshape(-1, channels)
+    (top, _), (left, _) = window.padding
+    down, along = (reach - 1 for reach in window.reach())
+    back = window._replace(stride=(1, 1), padding=((down - top, 0), (along - left, 0)))
+    dx = cupy.empty((g.shape[0], height, width, channels), g.dtype)
+    if window.stride == (1, 1):
+        return _convolve(g, turned, back, None, dx)
+    images = max(1, SPREAD_BYTES // (math.prod(_spread_shape(g, window)) * filters * g.dtype.itemsize))
+    for first in range(0, g.shape[0], images):
+        _convolve(_spread(g[first : first + images], window), turned, back, None, dx[first : first + images])
+    return dx
+
+
+def _convolve(x: Array, W: Array, window: Window, threshold: Array | None, out: Array) -> Array:
+    """`out` (Nv, out height, out width, filters), made with weights W (window places x channels, filters)."""
+    places, filters = math.prod(out.shape[:3]), W.shape[1]
+    x, W = in_order(x, x.dtype), in_order(W, x.dtype)
+    high, wide = _tile(PLACES[named(x.dtype)], filters)
+    if places:
+        launch(
+            _instance("convolve", x, min(at_once(x.shape[3], x), at_once(filters, W, out)), high, wide),
+            (covering(places, high), covering(filters, wide)),
+            (_threads(x, high, wide), 1),
+            x,
+            W,
+            cupy.zeros(filters, x.dtype) if threshold is None else in_order(threshold, x.dtype),
+            np.int64(places),
+            *_sizes(x.shape, out.shape, window),
+            out,
+            shared_bytes=_shared_bytes(x, high, wide),
+        )
+    return out
+
+
+def _spread_shape(g: Array, window: Window) -> tuple[int, int]:
+    return (g.shape[1] - 1) * window.stride[0] + 1, (g.shape[2] - 1) * window.stride[1] + 1
+
+
+def _spread(g: Array, window: Window) -> Array:
+    """g with as many zeros between places as the window's strides leave out."""
+    wide = cupy.zeros((len(g), *_spread_shape(g, window), g.shape[3]), g.dtype)
+    wide[:, :: window.stride[0], :: window.stride[1]] = g
+    return wide
+
+
+def _tile(tiles: tuple[tuple[int, int], ...], filters: int) -> tuple[int, int]:
+    return next((tile for tile in tiles if tile[1] >= filters), tiles[-1])
+
+
+def _threads(a: Array, high: int, wide: int) -> int:
+    """Of a block: each makes 8 rows and 4 or, of float32 in tiles wide enough, 8 columns."""
+    return high // ROWS * wide // (8 if a.dtype.itemsize == 4 and wide >= 64 else 4)
+
+
+def _shared_bytes(a: Array, high: int, wide: int) -> int:
+    return 2 * DEEP * (high + wide) * a.dtype.itemsize
+
+
+def _sizes(images: tuple[int, ...], out: tuple[int, ...], window: Window) -> tuple[int, ...]:
+    (top, _), (left, _) = window.padding
+    return *images[1:], out[3], *out[1:3], *window.size, *window.stride, *window.dilation, top, left
+
+
+def _instance(name: str, a: Array, vector: int, high: int, wide: int) -> Any:
+    t = named(a.dtype)
+    return kernel("convolution", OF[t], f"{name}<{t}, {vector}, {high}, {wide}>")

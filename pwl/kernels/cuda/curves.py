@@ -1,0 +1,187 @@
+"""The curve kernels on the GPU: how cuda/curves.cu shares nets out among threads. Arithmetic is the reference's.
+
+Tables, and for `scatter` bins, lie in shared memory, a copy a lane or thread. Where curves have more hinges than fit there
+(hundreds), the reference serves.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cupy
+import numpy as np
+
+from pwl.kernels.cuda.launch import SHARED_BYTES, at_once, covering, in_order, kernel, launch, named
+from pwl.kernels.cuda.lines import DEEP, LANES, Lines, lines_of
+from pwl.kernels.cuda.sums import column_sums
+from pwl.kernels.grid import Grid
+from pwl.kernels.reference import curves as reference
+from pwl.runtime.backend import Array, product
+
+CURVE_BLOCKS, CURVE_LINES = 2048, 4  # blocks at most; lines for each thread where blocks can be fewer
+SCATTER_BLOCKS, SCATTER_LINES = 1024, 16  # likewise: each block's bins have to be summed
+WARP = 32
+
+_FLAGS = ("true", "false")
+INSTANCES = (
+    *(
+        f"{name}<{t}, {v}, {uniform}, {other}>"
+        for name in ("curve", "back")
+        for t, most in (("float", 4), ("double", 2))
+        for v in (1, most)
+        for uniform in _FLAGS
+        for other in _FLAGS
+    ),
+    *(f"scatter<{t}, {uniform}, {one}>" for t in ("float", "double") for uniform in _FLAGS for one in _FLAGS),
+    *(f"mix<{t}, {uniform}>" for t in ("float", "double") for uniform in _FLAGS),
+)
+
+
+def value(n: Array, grid: Grid, A: Array) -> Array:
+    """Curves o (Nv, units) with ordinates A (units, K) at nets n (Nv, units), Eq. (3)."""
+    found = _curve(n, grid, A, with_slope=False)
+    return reference.value(n, grid, A) if found is None else found[0]
+
+
+def value_slope(n: Array, grid: Grid, A: Array) -> tuple[Array, Array]:
+    """Curves o and slopes do/dn, both (Nv, units), Eq. (3); at a hinge the right-hand slope."""
+    return _curve(n, grid, A, with_slope=True) or reference.value_slope(n, grid, A)
+
+
+def times_slope(n: Array, grid: Grid, A: Array, g: Array) -> Array:
+    """g (Nv, units) times the slopes do/dn, in place."""
+    n, g = in_order(n, n.dtype), in_order(g, n.dtype)
+    found = _back(n, grid, A, g, None, g)
+    return reference.times_slope(n, grid, A, g) if found is None else found
+
+
+def mix(n: Array, grid: Grid, A: Array, W: Array) -> Array:
+    """Curves summed with weights W (M, units) for each of M outputs, (Nv, M)."""
+    (Nv, units), K, each = n.shape, A.shape[1], A.shape[1] + (2 if grid.uniform else A.shape[1])
+    most = SHARED_BYTES // (each * n.dtype.itemsize) // WARP * WARP
+    if len(W) > 1 or most == 0 or Nv == 0:
+        return value(n, grid, A) @ W.T
+    pitch = min(most, covering(units, WARP) * WARP)
+    tiles = covering(units, pitch)
+    partial = cupy.empty((tiles, Nv), n.dtype)
+    launch(
+        _instance(f"mix<{named(n.dtype)}, {_flag(grid.uniform)}>"),
+        (max(1, min(covering(Nv, DEEP * CURVE_LINES), CURVE_BLOCKS)), tiles),
+        (WARP, DEEP),
+        *(in_order(a, n.dtype) for a in (n, grid.ns, A, W)),
+        np.int64(Nv),
+        units,
+        K,
+        pitch,
+        int(grid.linear),
+        partial,
+        shared_bytes=each * pitch * n.dtype.itemsize,
+    )
+    return partial[0][:, None] if tiles == 1 else partial.sum(axis=0)[:, None]
+
+
+def back(n: Array, grid: Grid, A: Array, v: Array, W: Array) -> Array:
+    """v (Nv, M) carried back from the sums of `mix` to the nets, (v W) do/dn (Nv, units), Eq. (18)."""
+    found = _back(n, grid, A, v, W, cupy.empty(n.shape, n.dtype)) if len(W) == 1 else None
+    return times_slope(n, grid, A, product(v, W)) if found is None else found
+
+
+def scatter(n: Array, grid: Grid, c: Array) -> Array:
+    """G_a (units, K): sum over patterns of c[p, k] phi_m(n[p, k]), Eq. (17); the same bits in every run."""
+    found = _scatter(n, grid, c, None)
+    return reference.scatter(n, grid, c) if found is None else found
+
+
+def back_scatter(n: Array, grid: Grid, v: Array, W: Array) -> Array:
+    """G_a (units, K) as `scatter` gives it for v (Nv, M) carried back from the sums of `mix` to the curves, c = v W."""
+    found = _scatter(n, grid, v, W) if len(W) == 1 else None
+    return scatter(n, grid, product(v, W)) if found is None else found
+
+
+def _scatter(n: Array, grid: Grid, c: Array, w: Array | None) -> Array | None:
+    """G_a of signals c like n, or of the products of c (Nv, 1) and w (1, units); None where the bins don't fit."""
+    K, lines = grid.ns.shape[1], lines_of(n.shape[0], n.shape[1], 1)
+    for high in (DEEP, DEEP // 2, DEEP // 4, 1):
+        threads = covering(high * lines.lanes, LANES) * LANES
+        shared = K * (threads + (0 if grid.uniform else lines.lanes)) * n.dtype.itemsize
+        if shared <= SHARED_BYTES:
+            break
+    else:
+        return None
+    blocks = lines.blocks(high, SCATTER_BLOCKS, SCATTER_LINES)
+    partial = cupy.empty((blocks, *grid.ns.shape), n.dtype)
+    launch(
+        _instance(f"scatter<{named(n.dtype)}, {_flag(grid.uniform)}, {_flag(w is not None)}>"),
+        (blocks, lines.tiles),
+        (lines.lanes, high),
+        *(in_order(a, n.dtype) for a in (n, grid.ns, c, c if w is None else w)),
+        *_sizes(n, grid, lines),
+        partial,
+        shared_bytes=shared,
+    )
+    return partial[0] if blocks == 1 else column_sums(partial.reshape(blocks, -1)).reshape(grid.ns.shape)
+
+
+def _back(n: Array, grid: Grid, A: Array, g: Array, w: Array | None, out: Array) -> Array | None:
+    """Signals g like n, or the products of g (Nv, 1) and w (1, units), times the slopes, in `out`; None where tables don't fit."""
+    n = in_order(n, n.dtype)
+    found = _lines(n, grid, min(at_once(n.size, a) for a in ((n, g, out) if w is None else (n, out))))
+    if found is None:
+        return None
+    lines, shared = found
+    launch(
+        _instance(f"back<{named(n.dtype)}, {lines.vector}, {_flag(grid.uniform)}, {_flag(w is not None)}>"),
+        (lines.blocks(DEEP, CURVE_BLOCKS, CURVE_LINES), lines.tiles),
+        (lines.lanes, DEEP),
+        *(in_order(a, n.dtype) for a in (n, grid.ns, A, g, g if w is None else w)),
+        *_sizes(n, grid, lines),
+        out,
+        shared_bytes=shared,
+    )
+    return out
+
+
+def _curve(n: Array, grid: Grid, A: Array, with_slope: bool) -> tuple[Array, Array] | None:
+    """o and, where wanted, do/dn; None where the tables don't fit."""
+    n = in_order(n, n.dtype)
+    found = _lines(n, grid, at_once(n.size, n))
+    if found is None:
+        return None
+    lines, shared = found
+    o = cupy.empty(n.shape, n.dtype)
+    slope = cupy.empty(n.shape, n.dtype) if with_slope else o
+    launch(
+        _instance(f"curve<{named(n.dtype)}, {lines.vector}, {_flag(grid.uniform)}, {_flag(with_slope)}>"),
+        (lines.blocks(DEEP, CURVE_BLOCKS, CURVE_LINES), lines.tiles),
+        (lines.lanes, DEEP),
+        n,
+        *(in_order(a, n.dtype) for a in (grid.ns, A)),
+        *_sizes(n, grid, lines),
+        o,
+        slope,
+        shared_bytes=shared,
+    )
+    return o, slope
+
+
+def _lines(n: Array, grid: Grid, most: int) -> tuple[Lines, int] | None:
+    """How threads take the nets, `most` neighbours at once or one, and the bytes of the tables; None where these don't fit."""
+    tables = 1 if grid.uniform else 2
+    for vector in (most, 1):
+        lines = lines_of(n.shape[0], n.shape[1], vector)
+        shared = tables * grid.ns.shape[1] * lines.lanes * lines.vector * n.dtype.itemsize
+        if shared <= SHARED_BYTES:
+            return lines, shared
+    return None
+
+
+def _sizes(n: Array, grid: Grid, lines: Lines) -> tuple[Any, ...]:
+    return np.int64(n.size), *grid.ns.shape, lines.width, int(grid.linear)
+
+
+def _flag(flag: bool) -> str:
+    return "true" if flag else "false"
+
+
+def _instance(name: str) -> Any:
+    return kernel("curves", INSTANCES, name)

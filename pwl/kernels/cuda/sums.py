@@ -1,0 +1,64 @@
+"""Sums down the columns on the GPU, cuda/sums.cu. CuPy's own give few columns to few blocks, whatever the number of rows."""
+
+from __future__ import annotations
+
+import cupy
+import numpy as np
+
+from pwl.kernels.cuda.launch import at_once, in_order, kernel, launch, named
+from pwl.kernels.cuda.lines import DEEP, lines_of
+from pwl.runtime.backend import Array
+
+BLOCKS, LINES = 512, 16  # blocks at most; lines for each thread where blocks can be fewer
+
+INSTANCES = tuple(
+    f"sums<{t}, {v}, {products}>"
+    for t, most in (("float", 4), ("double", 2))
+    for v in (1, most)
+    for products in ("true", "false")
+)
+
+
+def column_sums(a: Array) -> Array:
+    """Sum of a (.., units) over all but its last axis, (units,); the same bits in every run."""
+    return group_sums(_one_group(a))[0]
+
+
+def column_products(a: Array, b: Array) -> Array:
+    """Sum of a b, both (.., units), over all but the last axis, (units,); the same bits in every run."""
+    return group_products(_one_group(a), _one_group(b))[0]
+
+
+def group_sums(a: Array) -> Array:
+    """Sum of a (groups, rows, units) over the rows of each group, (groups, units); the same bits in every run."""
+    return _sums(a, a, "false", BLOCKS)
+
+
+def group_products(a: Array, b: Array) -> Array:
+    """Sum of a b, both (groups, rows, units), over the rows of each group, (groups, units); the same bits in every run."""
+    return _sums(a, b, "true", BLOCKS)
+
+
+def _one_group(a: Array) -> Array:
+    return a.reshape(1, a.size // a.shape[-1], a.shape[-1])
+
+
+def _sums(a: Array, b: Array, products: str, most: int) -> Array:
+    a, b, (groups, rows, units) = in_order(a, a.dtype), in_order(b, a.dtype), a.shape
+    lines = lines_of(rows, units, min(at_once(rows * units, a), at_once(rows * units, b)))
+    blocks = lines.blocks(DEEP, most // groups, LINES)
+    partial = cupy.empty((groups, blocks, units), a.dtype)
+    launch(
+        kernel("sums", INSTANCES, f"sums<{named(a.dtype)}, {lines.vector}, {products}>"),
+        (blocks * groups, lines.tiles),
+        (lines.lanes, DEEP),
+        a,
+        b,
+        np.int64(rows * units),
+        units,
+        lines.width,
+        blocks,
+        partial,
+        shared_bytes=DEEP * lines.lanes * lines.vector * a.dtype.itemsize,
+    )
+    return partial[:, 0, :] if blocks == 1 else _sums(partial, partial, "false", most=1)

@@ -1,0 +1,46 @@
+"""Images between layers: (height, width, channels), and the step from them to vectors."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pwl.errors import InputError
+from pwl.layers.without_parameters import WithoutParameters
+from pwl.runtime.backend import Array, array_namespace
+
+
+def image_shape(layer: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Height, width and channels; InputError where the input is no image."""
+    if len(shape) != 3:
+        raise InputError(f"{layer} takes images (height, width, channels), but its input has shape {shape}")
+    return shape[0], shape[1], shape[2]
+
+
+@dataclass(frozen=True)
+class Flatten(WithoutParameters):
+    """Images (Nv, height, width, channels) as vectors (Nv, height width channels)."""
+
+    kind: ClassVar[str] = "shape"
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (math.prod(input_shape),)
+
+    def apply(self, p: dict, b: dict, x: Array) -> Array:
+        return array_namespace(x).reshape(x, (x.shape[0], -1))
+
+    def forward(self, p: dict, b: dict, x: Array) -> tuple[Array, tuple[int, ...]]:
+        return self.apply(p, b, x), tuple(x.shape)
+
+    def keep(self, p: dict, b: dict, x: Array) -> tuple[int, ...]:
+        return tuple(x.shape)
+
+    def backward(self, p: dict, b: dict, saved: tuple[int, ...], g: Array) -> Array:
+        return array_namespace(g).reshape(g, saved)
+
+    def tangent(self, p: dict, b: dict, saved: tuple[int, ...], d: dict, dx: Array | None) -> Array | None:
+        return None if dx is None else self.apply(p, b, dx)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": "Flatten"}

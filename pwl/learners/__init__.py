@@ -1,0 +1,1 @@
+"""Algorithms by name, with the networks that they start from."""

@@ -1,0 +1,1 @@
+"""A network as a value, and what is made of one: built, passed through, saved, shown."""

@@ -1,0 +1,195 @@
+"""Building networks: structure checked as it is put together, and starting parameters drawn."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pwl import activations
+from pwl.errors import InputError
+from pwl.layers import BatchNorm2d, Dense
+from pwl.layers.skip import check_nothing_lost, shape_after
+from pwl.losses import LOSSES
+from pwl.network.network import HEAD, Network, check_seed, lay_out
+from pwl.runtime.backend import Array, as_array, host
+
+STARTS = ("glorot", "he")
+
+
+def mlp(
+    n_inputs: int,
+    n_hidden: int | Sequence[int],
+    n_outputs: int,
+    activation: Any,
+    *,
+    bypass: bool,
+    loss: str,
+    seed: int,
+    dtype: Any,
+    W: Any,
+    net_control: bool,
+) -> Network:
+    """`Network.mlp`."""
+    widths = tuple(n_hidden) if isinstance(n_hidden, (Sequence, np.ndarray)) else (n_hidden,)
+    for name, count in (
+        ("n_inputs", n_inputs),
+        ("n_outputs", n_outputs),
+        *(("n_hidden", width) for width in widths),
+    ):
+        if not isinstance(count, (int, np.integer)) or isinstance(count, bool) or count < 1:
+            raise InputError(f"{name} must be a whole number, 1 or more, not {count!r}")
+    if not widths:
+        raise InputError("n_hidden is empty: give at least one hidden layer")
+    activation = activations.resolve(activation)
+    layers = tuple(layer for width in widths for layer in (Dense(int(width)), activation))
+    net = build(
+        layers,
+        (int(n_inputs),),
+        int(n_outputs),
+        bypass=bypass,
+        loss=loss,
+        seed=seed,
+        dtype=dtype,
+        net_control=net_control,
+    )
+    if W is None:
+        return net
+    if len(widths) > 1 and not isinstance(W, Sequence):
+        raise InputError(f"W must be a list of arrays of hidden weights, one a layer, not {type(W).__name__}")
+    return _with_hidden_weights(net, W if len(widths) > 1 else [W])
+
+
+def from_layers(
+    layers: Sequence[Any], input_shape: Sequence[int], *, bypass: bool, loss: str, start: str, seed: int, dtype: Any
+) -> Network:
+    """`Network.from_layers`."""
+    if start not in STARTS:
+        raise InputError(f'start must be "glorot" or "he", not {start!r}')
+    if not isinstance(layers, Sequence) or not layers or not isinstance(layers[-1], Dense):
+        raise InputError(
+            "the last of the layers gives the outputs: end the list with pwl.layers.Dense(number of outputs)"
+        )
+    *body, last = layers
+    known = tuple(layer if _is_layer(layer) else activations.resolve(layer) for layer in body)
+    shape = _shape(input_shape)
+    _check_shapes(known, shape)
+    net = build(known, shape, int(last.units), bypass=bypass, loss=loss, seed=seed, dtype=dtype, net_control=False)
+    drawn = {slot.key: _scaled(net, slot.key, start) for slot in net.layout.slots[:-1] if _is_drawn(known[slot.layer])}
+    drawn[HEAD] = _head(net, start, seed)
+    ready = not any(isinstance(layer, BatchNorm2d) or getattr(layer, "span", None) == "nets" for layer in known)
+    return dataclasses.replace(net.with_parts(drawn), initialised=ready)
+
+
+def _scaled(net: Network, key: str, start: str) -> Array:
+    """Weights drawn from N(0, 1) scaled by what goes in and out of a unit; thresholds 0."""
+    layer = net.layers[int(key.split(".")[0])]
+    W = +net.parts[key]
+    first = int(getattr(layer, "bias", True))
+    n_in = W.shape[1] - first
+    places = n_in // (net.layout.shapes[int(key.split(".")[0])][-1] // getattr(layer, "groups", 1))  # of a window
+    W *= _deviation(n_in, places * W.shape[0] / getattr(layer, "groups", 1), start)
+    W[:, :first] = 0
+    return W
+
+
+def _head(net: Network, start: str, seed: int) -> Array:
+    """Output weights drawn likewise; constants 0."""
+    W = np.random.default_rng([seed, len(net.layers)]).standard_normal(net.parts[HEAD].shape)
+    W *= _deviation(W.shape[1] - 1, W.shape[0], start)
+    W[:, 0] = 0
+    return W.astype(net.theta.dtype)
+
+
+def _deviation(n_in: float, n_out: float, start: str) -> float:
+    """Glorot & Bengio 2010; He et al. 2015."""
+    return (2 / (n_in + n_out)) ** 0.5 if start == "glorot" else (2 / n_in) ** 0.5
+
+
+def _is_layer(layer: Any) -> bool:
+    return hasattr(layer, "shapes") and not isinstance(layer, type)
+
+
+def _shape(input_shape: Any) -> tuple[int, ...]:
+    try:
+        found = tuple(int(n) for n in input_shape)
+    except (TypeError, ValueError):
+        found = ()
+    if not found or min(found) < 1:
+        raise InputError(f"input_shape must be sizes such as (32, 32, 3), channels last, not {input_shape!r}")
+    return found
+
+
+def _is_drawn(layer: Any) -> bool:
+    return layer.kind == "map" and not getattr(layer, "elementwise", False)
+
+
+def _check_shapes(layers: tuple, shape: tuple[int, ...]) -> None:
+    """InputError that names the layer that does not fit."""
+    shapes = [shape]
+    for number, layer in enumerate(layers):
+        try:
+            layer.shapes(shapes[-1])
+            shapes.append(shape_after(layer, shapes))
+        except InputError as wrong:
+            raise InputError(f"layer {number}, {layer!r}: {wrong}") from None
+    check_nothing_lost(layers)
+
+
+def build(
+    layers: tuple,
+    input_shape: tuple[int, ...],
+    n_outputs: int,
+    *,
+    bypass: bool,
+    loss: str,
+    seed: int,
+    dtype: Any,
+    net_control: bool,
+) -> Network:
+    """Network of `layers` with starting parameters: each layer draws from a generator keyed (seed, layer)."""
+    if not isinstance(loss, str) or loss not in LOSSES:
+        raise InputError(f"unknown loss {loss!r}: use one of {', '.join(LOSSES)}")
+    if LOSSES[loss].classes and n_outputs < 2:
+        raise InputError(f"cross-entropy needs one output per class, 2 or more, not {n_outputs}")
+    try:
+        known = np.dtype(dtype) in (np.float32, np.float64)
+    except TypeError:
+        known = False
+    if not known:
+        raise InputError(f"dtype must be float32 or float64, not {dtype!r}")
+    check_seed(seed)
+    layout = lay_out(layers, input_shape, n_outputs, bypass)
+    theta = np.zeros(layout.size, dtype=dtype)
+    buffers: dict[str, Array] = {}
+    for index, layer in enumerate(layers):
+        shape = layout.shapes[index]
+        start = layer.start_parameters(shape, np.random.default_rng([seed, index]))
+        for slot in layout.slots:
+            if slot.layer == index:
+                theta[slot.start : slot.stop] = np.ravel(start[slot.name])
+        buffers |= {f"{index}.{name}": np.asarray(b, dtype=dtype) for name, b in layer.buffers(shape).items()}
+    return Network(layers, input_shape, n_outputs, bypass, LOSSES[loss], theta, buffers, net_control=net_control)
+
+
+def _with_hidden_weights(net: Network, weights: Sequence[Any]) -> Network:
+    keys = net.keys("map")
+    if len(weights) != len(keys):
+        raise InputError(
+            f"W holds weights for {len(weights)} hidden layers, the net has {len(keys)}: give one array a layer"
+        )
+    given = {}
+    for key, W in zip(keys, weights, strict=True):
+        W = host(as_array(W, "hidden weights W"))
+        if W.shape != net.parts[key].shape:
+            raise InputError(
+                f"hidden weights of shape {net.parts[key].shape} (threshold first) were wanted, but {W.shape} came"
+            )
+        if W.dtype.kind not in "fiu":
+            raise InputError(f"hidden weights W must be real numbers, but an array of {W.dtype} came")
+        if not np.all(np.isfinite(W)):
+            raise InputError("hidden weights W must be finite numbers")
+        given[key] = np.asarray(W, dtype=net.theta.dtype)
+    return net.with_parts(given)

@@ -1,0 +1,44 @@
+"""A hinge more on every curve of a layer, the network's function unchanged, Eq. (7)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from pwl.activations import PiecewiseLinear
+from pwl.errors import InputError
+from pwl.kernels import engine
+from pwl.network.network import Network
+from pwl.runtime.backend import host, like
+
+
+def insert_hinge(net: Network, position: float, layer: int | None = None) -> Network:
+    """Network whose curves have one more hinge at net value `position`; its outputs stay as they are.
+
+    layer: index in net.layers of the curves to refine; None: the first layer of curves.
+    Raises InputError where the layer has no curves, or a hinge lies there already.
+    """
+    curves = [i for i, each in enumerate(net.layers) if isinstance(each, PiecewiseLinear)]
+    index = layer if layer is not None else (curves[0] if curves else -1)
+    if index not in curves:
+        raise InputError(f"layer {index} of this network has no curves; layers with curves: {curves or 'none'}")
+    if not np.isfinite(position):
+        raise InputError(f"a hinge needs a finite position, not {position!r}")
+    activation, ns, A = net.layers[index], net.buffers[f"{index}.ns"], net.parts[f"{index}.A"]
+    if np.any(host(ns) == position):
+        raise InputError(f"there is a hinge at {position} already")
+    at = like(np.full((1, ns.shape[0]), position), ns)
+    ordinate = host(engine(at).value(at, activation.grid({"ns": ns}), A))[0]
+    ns_new = np.concatenate([host(ns), host(at).T], axis=1)
+    order = np.argsort(ns_new, axis=1)
+    ns_new = np.take_along_axis(ns_new, order, axis=1)
+    A_new = np.take_along_axis(np.concatenate([host(A), ordinate[:, None]], axis=1), order, axis=1)
+    refined = dataclasses.replace(activation, hinges=ns_new, span=None)
+    parts = {**net.parts, f"{index}.A": like(A_new, net.theta)}
+    grown = dataclasses.replace(
+        net,
+        layers=(*net.layers[:index], refined, *net.layers[index + 1 :]),
+        buffers={**net.buffers, f"{index}.ns": like(ns_new, net.theta)},
+    )
+    return grown.with_theta(grown.join(parts))

@@ -1,0 +1,1 @@
+"""Linear and nonlinear least squares on the host, of the parameters' size."""

@@ -1,0 +1,1 @@
+"""Comparisons and checks, and the pages that show them."""

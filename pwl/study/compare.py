@@ -1,0 +1,242 @@
+"""The main job: several algorithms on the same data, folds and starting networks."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import multiprocessing
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from pwl.data import Fold
+from pwl.data import folds as make_folds
+from pwl.data.preparation import Preparation
+from pwl.data.rows import Rows
+from pwl.errors import InputError
+from pwl.learners.named import CONTENDERS, Shape, network, pick, rescale
+from pwl.network.network import Network
+from pwl.reductions.patterns import Patterns
+from pwl.runtime.threads import workers
+from pwl.training.record import Record
+from pwl.training.train import train
+
+
+@dataclass(frozen=True)
+class Settings(Shape):
+    """What all contenders share: the shape of their networks, and
+
+    iterations: of each run. k: folds. seed: of the folds and of the starting networks.
+    max_fail: iterations without a new lowest validation error that end a run; None runs all iterations.
+    device: that trains, "cpu" or "cuda"; outcomes are on the host.
+    """
+
+    iterations: int = 100
+    k: int = 5
+    seed: int = 0
+    max_fail: int | None = None
+    device: str = "cpu"
+
+
+class Outcome:
+    """One contender on one fold: the best network and the record, errors in raw units of the targets."""
+
+    def __init__(self, name: str, fold: int, net: Network, record: Record) -> None:
+        self.name, self.fold, self.net, self.record = name, fold, net, record
+
+    def at_best(self, series: str) -> float:
+        return self.record[series][self.record.best_iteration]
+
+
+Watch = Callable[[str, int, int], None]
+
+
+def compare(
+    x: np.ndarray,
+    t: np.ndarray,
+    names: Sequence[str],
+    settings: Settings,
+    classes: Sequence[str] | None = None,
+    jobs: int = 1,
+    watch: Watch | None = None,
+    done: Mapping[tuple[str, int], Outcome] | None = None,
+) -> Iterator[Outcome]:
+    """Runs every contender on every fold, all from the same starting weights, and yields the outcomes in order.
+
+    x: (Nv, N), or images where the settings' network takes them; t: (Nv, M) targets, or (Nv,) class numbers, named by
+    `classes`. Inputs are standardised (images channel by channel) and targets centred and scaled by one common factor,
+    both fitted on the fold's training data; errors are given in raw units.
+    jobs: processes that share the runs. watch(name, fold, steps): called with the iterations done since it was last
+    called. done: outcomes by name and fold that are not run again, but yielded in their turn.
+    KeyboardInterrupt ends the comparison; the outcomes yielded before stand.
+    """
+    pick(names)
+    done = done or {}
+    tasks = [(name, number) for number in range(settings.k) for name in names]
+    left = [task for task in tasks if task not in done]
+    problem = Problem(x, t, classes, settings, data_folds(t, settings))
+    started = _side_by_side(problem, left, jobs, watch) if jobs > 1 else _in_turn(problem, left, watch)
+    with contextlib.closing(started) as runs:
+        for task in tasks:
+            if task in done and watch is not None:
+                watch(*task, settings.iterations)
+            yield done[task] if task in done else next(runs)
+
+
+def _in_turn(problem: Problem, tasks: list[tuple[str, int]], watch: Watch | None) -> Generator[Outcome, None, None]:
+    warm(problem.settings.device)
+    for name, number in tasks:
+        outcome = run(problem, name, number, watch)
+        _finished(outcome.record)
+        yield outcome
+
+
+class Problem(NamedTuple):
+    """What all runs of a comparison share."""
+
+    x: np.ndarray
+    t: np.ndarray
+    classes: Sequence[str] | None
+    settings: Settings
+    folds: list[Fold]
+
+
+def data_folds(t: np.ndarray, settings: Settings) -> list[Fold]:
+    """The folds of a comparison: seeded, and stratified for classes."""
+    return make_folds(len(t), settings.k, settings.seed, t if t.ndim == 1 else None)
+
+
+def run(problem: Problem, name: str, number: int, watch: Watch | None = None) -> Outcome:
+    """One contender on one fold."""
+    x, t, classes, settings, folds = problem
+    fold = folds[number]
+    if t.ndim == 1 and classes is None:
+        classes = [str(label) for label in range(int(t.max()) + 1)]
+    preparation = Preparation.fit(Rows(x, fold.train), Rows(t, fold.train), targets="common", classes=classes)
+    contender = CONTENDERS[name]
+    parts = {part: Patterns.prepared(x, t, preparation, rows) for part, rows in fold._asdict().items()}
+    net, record = train(
+        network(contender, settings, x.shape[1:], preparation, settings.seed + number).to(settings.device),
+        parts["train"],
+        settings.algorithm(contender, parts["train"], settings.iterations),
+        iterations=settings.iterations,
+        batch_size=settings.batch(contender, parts["train"]),
+        augment=settings.augment,
+        validation=parts["validation"],
+        test=parts["test"],
+        max_fail=settings.iterations + 1 if settings.max_fail is None else settings.max_fail,
+        seed=settings.seed,
+        callback=None if watch is None else lambda *_: watch(name, number, 1),
+    )
+    if watch is not None:
+        watch(name, number, settings.iterations - record.iterations)  # a run that stopped early is done, too
+    rescale(record, preparation)
+    record.settings |= {
+        "fold": number,
+        "folds": settings.k,
+        "start_seed": settings.seed + number,
+        "device": settings.device,
+    }
+    return Outcome(name, number, dataclasses.replace(net.to("cpu"), preparation=preparation), record)
+
+
+def warm(device: str = "cpu") -> None:
+    """Trains tiny networks, so that loading libraries and compiled curves does not count as the first algorithm's time."""
+    x = np.linspace(-1, 1, 16)[:, None]
+    preparation = Preparation.fit(x, x, targets="common")
+    for contender in CONTENDERS.values():
+        net = network(contender, Shape(hidden=(2,), hinges=3), (1,), preparation, 0).to(device)
+        _finished(train(net, (x, x**2), contender.algorithm, iterations=1, batch_size=contender.batch(x))[1])
+
+
+def _finished(record: Record) -> None:
+    """KeyboardInterrupt where Ctrl-C ended the run, which `train` takes for the end of that run only."""
+    if record.stop_code == "interrupted":
+        raise KeyboardInterrupt
+
+
+def _side_by_side(
+    problem: Problem, tasks: list[tuple[str, int]], jobs: int, watch: Watch | None
+) -> Generator[Outcome, None, None]:
+    """The runs in processes of their own, each with its share of the cores."""
+    if isinstance(problem.x, np.memmap):
+        raise InputError("processes can't share a table that is too large for memory: use one job")
+    context = multiprocessing.get_context("spawn")
+    others = multiprocessing.active_children()
+    with ProcessPoolExecutor(min(jobs, len(tasks)), context, initializer=_share, initargs=(problem,)) as pool:
+        try:
+            with environment(max(1, workers() // jobs)), interrupts_held():
+                futures = [pool.submit(_run_shared, task) for task in tasks]  # starts the processes
+            for (name, number), future in zip(tasks, futures, strict=True):
+                outcome, notes = future.result()
+                for note in notes:
+                    warnings.warn(note)
+                if watch is not None:
+                    watch(name, number, problem.settings.iterations)
+                yield outcome
+        except BaseException:
+            for process in multiprocessing.active_children():
+                if process not in others:
+                    process.terminate()
+            raise
+
+
+_shared: list[Problem] = []  # in a worker process: the problem its runs share, so that it travels once
+
+
+def _share(problem: Problem) -> None:
+    _shared[:] = [problem]
+    tqdm.set_lock(threading.RLock())  # its usual lock is one of the system's, and stays behind where a process is ended
+    warm(problem.settings.device)
+
+
+def _run_shared(task: tuple[str, int]) -> tuple[Outcome, list[str]]:
+    """The outcome, and the warnings for the parent to give."""
+    with warnings.catch_warnings(record=True) as caught:
+        outcome = run(_shared[0], *task)
+    return outcome, [str(warning.message) for warning in caught]
+
+
+@contextlib.contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Processes started inside never see Ctrl-C, from their first line on: their parent gets it, and ends them.
+
+    Here it is only held back: one that comes while processes start, which takes long on a busy machine, counts afterwards.
+    """
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
+        yield  # elsewhere Python gives no signals
+        return
+    came: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))  # another thread may take the signal
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # processes started here inherit it
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+    if came:
+        raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def environment(threads: int) -> Iterator[None]:
+    """Processes started inside use so many threads each."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, str(threads)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,205 @@
+"""What a comparison found: one row an algorithm, as text, CSV and JSON; and the folder that holds it."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pwl.data import Fold
+from pwl.errors import InputError
+from pwl.files.text_table import aligned
+from pwl.files.write import write_atomic
+from pwl.study.compare import Outcome
+from pwl.training.record import plain
+
+LIST = "settings.json"  # of a comparison's folder: how it was run, and which files it left there
+ALWAYS = (LIST, "table.csv", "table.txt", "report.html")
+
+ERRORS = (
+    "error",
+    "validation_error",
+    "test_error",
+    "classification_error",
+    "validation_classification_error",
+    "test_classification_error",
+)
+
+
+def summarise(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """One row an algorithm: mean and standard deviation over its folds of what the best networks reached.
+
+    The deviation of one fold is None.
+    """
+    rows = []
+    for name, own in by_name(outcomes).items():
+        row: dict[str, Any] = {"algorithm": name, "folds": len(own), "folds_wanted": own[0].record.settings["folds"]}
+        for series in ERRORS:
+            if series in own[0].record:
+                values = [outcome.at_best(series) for outcome in own]
+                row[series] = float(np.mean(values))
+                row[f"{series}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        row["iterations"] = float(np.mean([outcome.record.iterations for outcome in own]))
+        for series in ("multiplies", "own_multiplies", "seconds"):
+            row[series] = float(np.mean([outcome.record[series][-1] for outcome in own]))
+        row["best_iteration"] = float(np.mean([outcome.record.best_iteration for outcome in own]))
+        row["stopped"] = ", ".join(
+            code if count == len(own) else f"{code} x{count}"
+            for code, count in Counter(o.record.stop_code for o in own).most_common()
+        )
+        rows.append(row)
+    return rows
+
+
+def by_name(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
+    """The outcomes of each algorithm, in the order met."""
+    found: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        found.setdefault(outcome.name, []).append(outcome)
+    return found
+
+
+def cells(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """The table in words, a line of heads first; with a column "folds" where not all of them ran."""
+    shown = [series for series in ERRORS if series in rows[0]]
+    partial = any(row["folds"] < row["folds_wanted"] for row in rows)
+    folds = ["folds"] if partial else []
+    lines = [
+        [
+            "algorithm",
+            *folds,
+            *(HEADS[series] for series in shown),
+            "iterations",
+            "multiplies",
+            "seconds",
+            "best",
+            "stopped",
+        ]
+    ]
+    for row in rows:
+        lines.append(
+            [
+                row["algorithm"],
+                *([f"{row['folds']} of {row['folds_wanted']}"] if partial else []),
+                *(mean_std(row[series], row[f"{series}_std"]) for series in shown),
+                f"{row['iterations']:.0f}",
+                f"{row['multiplies']:.2e}",
+                f"{row['seconds']:.2f}",
+                f"{row['best_iteration']:.0f}",
+                row["stopped"],
+            ]
+        )
+    return lines
+
+
+def table_text(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows as an aligned table."""
+    lines = cells(rows)
+    return aligned(lines, range(1, len(lines[0]) - 1))
+
+
+HEADS = {
+    "error": "training E",
+    "validation_error": "validation E",
+    "test_error": "test E",
+    "classification_error": "training wrong",
+    "validation_classification_error": "validation wrong",
+    "test_classification_error": "test wrong",
+}
+
+
+def mean_std(mean: float, std: float | None) -> str:
+    """Four digits of the mean, and the deviation, if any, to as many decimals; powers of ten outside 1e-4 ... 1e6."""
+    if mean == 0 or not np.isfinite(mean):
+        text, deviation = f"{mean:.3g}", f"{std or 0:.3g}"
+    elif 1e-4 <= abs(mean) < 1e6 and (std or 0) < 1e6:
+        decimals = max(0, 3 - int(np.floor(np.log10(abs(mean)))))
+        text, deviation = f"{mean:.{decimals}f}", f"{std or 0:.{decimals}f}"
+    else:
+        text, deviation = f"{mean:.2e}", f"{std or 0:.1e}"
+    return text if std is None else f"{text} +- {deviation}"
+
+
+def target_errors(t: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
+    """Root mean squared error and R^2 of each column of predictions y (Nv, M) for targets t (Nv, M)."""
+    mse, variance = np.mean((y - t) ** 2, axis=0), np.var(t, axis=0)
+    shares = np.divide(mse, variance, out=np.full_like(mse, np.nan), where=variance > 0)
+    return list(zip(np.sqrt(mse).tolist(), (1 - shares).tolist(), strict=True))
+
+
+def targets_text(
+    outcomes: Sequence[Outcome], x: np.ndarray, t: np.ndarray, folds: Sequence[Fold], names: Sequence[str]
+) -> str:
+    """A table of the errors of each target by itself, on the test patterns of all folds together."""
+    lines = [["algorithm", *(head for name in names for head in (f"{name}: test RMSE", "R^2"))]]
+    for name, own in by_name(outcomes).items():
+        rows = [folds[outcome.fold].test for outcome in own]
+        y = np.concatenate([outcome.net.predict(x[part]) for outcome, part in zip(own, rows, strict=True)])
+        found = target_errors(t[np.concatenate(rows)], y)
+        lines.append([name, *(word for rmse, r2 in found for word in (f"{rmse:.4g}", f"{r2:.4f}"))])
+    return aligned(lines, range(1, len(lines[0])))
+
+
+def table_csv(rows: Sequence[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def write_results(folder: Path, rows: Sequence[dict[str, Any]], text: str, outcomes: Sequence[Outcome]) -> None:
+    """table.csv, table.txt and records/<algorithm>-fold<n>.json in a folder, each written whole or not at all."""
+    write_atomic(folder / "table.csv", table_csv(rows))
+    write_atomic(folder / "table.txt", text + "\n")
+    for outcome in outcomes:
+        path = folder / "records" / f"{outcome.name}-fold{outcome.fold}.json"
+        write_atomic(path, json.dumps(plain(outcome.record.to_dict()), allow_nan=False) + "\n")
+
+
+def check_ours(folder: Path) -> None:
+    """InputError where the folder holds a file of a name that we need, but that no comparison has left there."""
+    ours = earlier(folder)
+    for name in ALWAYS:
+        if (folder / name).exists() and name not in ours:
+            raise InputError(
+                f"{folder / name} is not listed as left by an earlier comparison, and would be lost: "
+                "move it, or choose another --out"
+            )
+
+
+def earlier(folder: Path) -> list[str]:
+    """The files that the last comparison left in a folder, by its own list."""
+    try:
+        files = json.loads((folder / LIST).read_text())["files"]
+        return [name for name in files if (folder / name).resolve().is_relative_to(folder.resolve())]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+@contextlib.contextmanager
+def renewed(folder: Path, settings: dict[str, Any]) -> Iterator[Path]:
+    """A room to write results into. At its end they replace what the last comparison left in the folder, and nothing else;
+    how they were made, and what they are, is listed in settings.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".pwl-compare-", dir=folder) as name:
+        room = Path(name)
+        try:
+            yield room
+        finally:  # where a picture fails, too: hours of work are in the room
+            files = sorted(path.relative_to(room).as_posix() for path in room.rglob("*") if path.is_file())
+            write_atomic(room / LIST, json.dumps(plain({**settings, "files": [LIST, *files]}), indent=1) + "\n")
+            for old in earlier(folder):
+                (folder / old).unlink(missing_ok=True)
+            for new in (LIST, *files):
+                (folder / new).parent.mkdir(exist_ok=True)
+                os.replace(room / new, folder / new)

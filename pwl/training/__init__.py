@@ -1,0 +1,1 @@
+"""The one loop that drives every algorithm, what it records, and where a network starts."""
