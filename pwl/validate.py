@@ -1,13 +1,88 @@
-"""The nearest right name to a wrong one."""
+"""What was wanted, said once: each check returns the value that it accepts and raises InputError otherwise."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from difflib import get_close_matches
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from pwl.errors import InputError
+
+
+def is_whole(value: Any) -> bool:
+    """True for Python's and NumPy's whole numbers; truth values are none."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
+
+
+def is_number(value: Any) -> bool:
+    """True for real numbers, NaN and infinities included; truth values are none."""
+    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+
+
+def whole(name: str, value: Any, least: int = 1, unit: str = "", also: str = "") -> int:
+    """A whole number, `least` or more. unit: what is counted, such as " of units". also: what else is allowed."""
+    if not is_whole(value) or value < least:
+        raise InputError(f"{name} must be a whole number{unit}, {least} or more{also}, not {shown(value)}")
+    return int(value)
+
+
+def positive(name: str, value: Any) -> float:
+    """A finite number above 0."""
+    if not is_number(value) or not 0 < float(value) < math.inf:
+        raise InputError(f"{name} must be a positive number, not {shown(value)}")
+    return float(value)
+
+
+def not_negative(name: str, value: Any) -> float:
+    """A finite number, 0 or more."""
+    if not is_number(value) or not 0 <= float(value) < math.inf:
+        raise InputError(f"{name} must be 0 or a positive number, not {shown(value)}")
+    return float(value)
+
+
+def share(name: str, value: Any) -> float:
+    """A number from 0 to less than 1."""
+    if not is_number(value) or not 0 <= float(value) < 1:
+        raise InputError(f"{name} must be 0 or more and less than 1, not {shown(value)}")
+    return float(value)
+
+
+def finite(name: str, value: Any) -> float:
+    """A number that is neither NaN nor infinite."""
+    if not is_number(value) or not math.isfinite(value):
+        raise InputError(f"{name} must be a finite number, not {shown(value)}")
+    return float(value)
+
+
+def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
+    """One of several words; a word that is none of them is answered with the nearest."""
+    known = list(choices)
+    if isinstance(value, str) and value in known:
+        return value
+    wanted = " or ".join([", ".join(f'"{word}"' for word in known[:-1]), f'"{known[-1]}"'] if known[1:] else known)
+    hint = nearest(value, known) if isinstance(value, str) else ""
+    raise InputError(f"{name} must be {wanted}, not {shown(value)}{hint}")
+
+
+def seed(value: Any) -> int:
+    """A whole number, 0 or more, that random numbers are drawn from."""
+    return whole("seed", value, 0)
 
 
 def nearest(wrong: str, names: Iterable[str]) -> str:
-    """ " (did you mean 'x'?)", or nothing where no name is near; capitals count as small letters."""
+    """ " (did you mean 'x'?)", or nothing if no name is near; capitals count as small letters."""
     lower = {name.lower(): name for name in reversed(list(names))}  # of equals, the first name stays
     found = get_close_matches(wrong.lower(), lower, n=1)
     return f" (did you mean {lower[found[0]]!r}?)" if found else ""
+
+
+def shown(value: Any) -> str:
+    """A value in an error message: arrays by their shape, everything else by its repr, cut short."""
+    if hasattr(value, "shape") and hasattr(value, "dtype") and getattr(value, "ndim", 0):
+        return f"an array of shape {tuple(value.shape)}"
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
