@@ -203,8 +203,8 @@ def test_data_lists_what_is_there(capsys, monkeypatch, tmp_path):
     [
         ("compair", "did you mean 'compare'"),
         ("compare --iteration 3", "did you mean '--iterations'"),
-        ("compare --hidden x", "--hidden wants whole numbers"),
-        ("compare --hidden 0", "--hidden wants whole numbers"),
+        ("compare --hidden x", "--hidden must be whole numbers"),
+        ("compare --hidden 0", "--hidden must be whole numbers"),
         ("compare --algorithms adakt", "did you mean 'adact'"),
         ("compare --algorithms ,", "unknown algorithm ''"),
         ("compare concret", "did you mean 'concrete'"),
@@ -212,13 +212,13 @@ def test_data_lists_what_is_there(capsys, monkeypatch, tmp_path):
         ("compare --start rely", "did you mean 'relu'"),
         ("compare --hinges 1", "at least 2 hinges"),
         ("compare --hinges many", "a whole number was wanted, not 'many'"),
-        ("compare --folds 2", "--folds must be 3 or more, not 2"),
+        ("compare --folds 2", "--folds must be a whole number, 3 or more (one part tests, one validates, the others train), not 2"),
         ("compare --folds 2000", "--folds 2000 is more than the 1030 patterns"),
-        ("compare --max-fail 0", "--max-fail must be 1 or more, not 0"),
-        ("train --max-fail -1", "--max-fail must be 1 or more, not -1"),
+        ("compare --max-fail 0", "--max-fail must be a whole number, 1 or more, not 0"),
+        ("train --max-fail -1", "--max-fail must be a whole number, 1 or more, not -1"),
         ("compare nowhere.csv --hinges 1", "at least 2 hinges"),
-        ("train nowhere.csv --max-seconds -1", "--max-seconds must be 0 or more"),
-        ("train nowhere.csv --checkpoint-seconds nan", "--checkpoint-seconds must be 0 or more"),
+        ("train nowhere.csv --max-seconds -1", "--max-seconds must be 0 or a positive number, not -1.0"),
+        ("train nowhere.csv --checkpoint-seconds nan", "--checkpoint-seconds must be 0 or a positive number, not nan"),
         ("train --validation 0.0001", "0.0001 of 1030 patterns is none"),
         ("train --validation 0.9999", "leaves 0 of 1030 patterns to train"),
         ("train concrete --task regression", "--task is for tables"),
@@ -226,13 +226,14 @@ def test_data_lists_what_is_there(capsys, monkeypatch, tmp_path):
         ("compare concrete --delimiter ;", "--delimiter is for tables"),
         ("compare concrete --drop age", "--drop is for tables"),
         ("train --out /dev/null", "is a device or a pipe"),
-        ("compare --iterations 0", "--iterations must be 1 or more"),
-        ("compare --seed -1", "--seed must be 0 or more"),
-        ("compare --jobs 0", "--jobs must be 1 or more"),
+        ("compare --iterations 0", "--iterations must be a whole number, 1 or more"),
+        ("compare --seed -1", "--seed must be a whole number, 0 or more"),
+        ("check --seed -1", "--seed must be a whole number, 0 or more, not -1"),
+        ("compare --jobs 0", "--jobs must be a whole number, 1 or more"),
         ("compare concrete --target strength", "named set"),
         ("compare concrete extra", "unexpected argument extra"),
         ("compare --out /dev/null/x", "/dev/null is a file, a folder was wanted"),
-        ("train --validation 2", "share"),
+        ("train --validation 2", "--validation must be 0 or more and less than 1, not 2.0"),
         ("train --algorithm molv", "did you mean"),
         ("train --out .", "is a folder"),
         ("train --max-seconds soon", "invalid float value"),
@@ -551,7 +552,7 @@ def test_table_of_an_interrupted_comparison(houses, capsys, monkeypatch):
     stop = 3
     assert main(line) == 130
     out = capsys.readouterr()
-    assert "what is finished follows" in out.err
+    assert "finished runs follow" in out.err
     assert re.search(r"^algorithm +folds ", out.out, re.M)
     assert re.search(r"^molf +2 of 3 .*\+-", out.out, re.M)
     assert re.search(r"^owo-bp +1 of 3 [^+]*$", out.out.replace("e+0", "e0"), re.M)

@@ -48,7 +48,7 @@ def test_the_data_by_word_or_option(capsys):
         assert main(["train", *data, *run]) == 0
         assert "mnist: 60 patterns, images of 28x28x1" in capsys.readouterr().out
     words = fails(capsys, "train", "mnist", "--data", "cifar-10", *run)
-    assert "mnist and --data cifar-10 came, wanted one of them: leave the other away" in words
+    assert "mnist and --data cifar-10 came, wanted one of them: leave out the other" in words
     assert "mnist and --data fashion-mnist came" in fails(capsys, "compare", "mnist", "--data", "fashion-mnist")
     assert main(["check", "--data", "concrete", "--hidden", "2", "--activation", "tanh"]) == 0
     assert main(["check", "concrete", "--hidden", "2", "--activation", "tanh"]) == 0
@@ -111,9 +111,9 @@ def test_rates_of_tables(capsys):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("train --algorithm adact --learning-rate 0.1", "--learning-rate is not for adact: of the algorithms adam, "),
-        ("train --algorithm molf --schedule cosine", "--schedule is not for molf: of the algorithms adam, "),
-        ("train --algorithm adam --curve-rate 0.1", "--curve-rate is not for adam: of the algorithms curved-adam, curved-sgd have"),
+        ("train --algorithm adact --learning-rate 0.1", "--learning-rate is not for adact: the algorithms adam, "),
+        ("train --algorithm molf --schedule cosine", "--schedule is not for molf: the algorithms adam, "),
+        ("train --algorithm adam --curve-rate 0.1", "--curve-rate is not for adam: the algorithms curved-adam, curved-sgd have"),
         ("compare --algorithms lm,molf --learning-rate 0.1", "--learning-rate is not for lm, molf"),
         ("compare --algorithms adam,sgd --curve-rate 0.1", "--curve-rate is not for adam, sgd"),
         ("train --algorithm adam --learning-rate -1", "--learning-rate must be 0 or a positive number, not -1.0"),
@@ -122,12 +122,12 @@ def test_rates_of_tables(capsys):
         ("train --algorithm adam --schedule cosin", "invalid choice: 'cosin'"),
         ("train --algorithm adam --shift 4", "--shift is for networks for images: choose one with --network (vgg1, vgg2, vgg3)"),
         ("train mnist --algorithm adam --flip", "--flip is for networks for images"),
-        ("train mnist --network vgg1 --shift -1", "--shift must be 0 or more, not -1"),
-        ("train mnist --network vgg1 --algorithm molf --flip", "of batches: molf has none, give it a --batch-size"),
-        ("compare mnist --network vgg1 --algorithms adam,cg --shift 2", "batches: cg has none, choose another algorithm"),
+        ("train mnist --network vgg1 --shift -1", "--shift must be a whole number of pixels, 0 or more, not -1"),
+        ("train mnist --network vgg1 --algorithm molf --flip", "of batches, but molf has no batches: give it a --batch-size"),
+        ("compare mnist --network vgg1 --algorithms adam,cg --shift 2", "but cg has no batches: choose another algorithm"),
         ("train mnist --network vgg1 --algorithm adam --shift 28", "a shift of 28 pixels moves images of 28 x 28 out of sight"),
-        ("train concrete --network vgg1 --algorithm adam --flip", "is for images, which concrete has none of"),
-        ("compare --resume", "holds no comparison to go on with: run without --resume"),
+        ("train concrete --network vgg1 --algorithm adam --flip", "is for images, but concrete has none: choose one of"),
+        ("compare --resume", "holds no comparison that can go on: run without --resume"),
     ],
 )  # fmt: skip
 def test_what_does_not_apply(capsys, line, words):
@@ -178,7 +178,7 @@ def test_compare_takes_rates_and_augmentation(capsys, tmp_path):
 
 def cut_after(monkeypatch, count):
     """Ctrl-C in the run after so many."""
-    run, made = pwl.compare.run, []
+    run, made = pwl.study.compare.run, []
 
     def counted(problem, name, number, watch=None):
         if len(made) == count:
@@ -186,7 +186,7 @@ def cut_after(monkeypatch, count):
         made.append((name, number))
         return run(problem, name, number, watch)
 
-    monkeypatch.setattr("pwl.compare.run", counted)
+    monkeypatch.setattr("pwl.study.compare.run", counted)
     return made
 
 
@@ -196,7 +196,7 @@ def test_a_comparison_goes_on_where_it_was_cut_short(capsys, tmp_path, monkeypat
         cut_after(patch, 4)
         assert main(COMPARE) == 130
     out = capsys.readouterr()
-    assert "what is finished follows; --resume goes on from there" in out.err and "2 of 3" in out.out
+    assert "finished runs follow; --resume goes on after them" in out.err and "2 of 3" in out.out
     kept = {path.name for path in (folder / FOLDER).iterdir()}
     runs = {f"{name}-fold{fold}.safetensors" for name in ("adam", "curved-adam") for fold in (0, 1)}
     assert kept == {"comparison.json", *runs}
@@ -240,5 +240,7 @@ def test_a_new_comparison_forgets_the_one_cut_short_and_leaves_other_files(monke
 def test_the_contenders_of_a_comparison_keep_their_own_rates_otherwise():
     settings = Settings(hidden=(2,), iterations=2, k=3, learning_rate=0.02)
     x, t = np.random.default_rng(0).normal(size=(2, 30, 3))
-    found = {o.name: o.record.settings["algorithm"] for o in pwl.compare.compare(x, t, ["adam", "molf"], settings)}
+    found = {
+        o.name: o.record.settings["algorithm"] for o in pwl.study.compare.compare(x, t, ["adam", "molf"], settings)
+    }
     assert "learning_rate=0.02" in found["adam"] and found["molf"] == repr(pwl.MOLF())

@@ -145,10 +145,10 @@ def test_compare_on_images(mnist, capsys):
 
 def test_what_a_network_for_images_can_not_have(mnist, capsys):
     for options, words in (
-        (["concrete", "--network", "vgg1"], "is for images, which concrete has none of"),
+        (["concrete", "--network", "vgg1"], "is for images, but concrete has none"),
         ([*QUICK, "--hidden", "5"], "--hidden is for an mlp"),
-        ([*QUICK, "--patterns", "1"], "--patterns must be 2 or more"),
-        ([*QUICK, "--batch-size", "0"], "--batch-size must be 1 or more"),
+        ([*QUICK, "--patterns", "1"], "--patterns must be a whole number, 2 or more"),
+        ([*QUICK, "--batch-size", "0"], "--batch-size must be a whole number, 1 or more"),
     ):
         assert main(["train", *options]) == 2
         assert words in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The command line: one module a command."""
+"""The command line, with a module per command."""
 
 from pwl.cli.main import main
 

@@ -1,4 +1,4 @@
-"""`pwl check`: is what is computed right, on one's own network and data?"""
+"""`pwl check`: whether gradients, curvatures and steps are right on the user's network and data."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from pwl.files.text_table import aligned
 from pwl.network.network import Network
 from pwl.network.save import Saved, load
 from pwl.study.check import Row, check
+from pwl.validate import whole
 
 HELP = "check gradients, curvatures and steps against finite differences on a network and data"
-DESCRIPTION = """Compares what the algorithms are made of (gradients, tangents, matrices of the factors, the
-step of the curves, the output step) with difference quotients and brute force, in double precision, on at most 200
-patterns. With --device cuda the GPU computes what is checked; what it is compared with comes from the CPU. Takes a
-saved network and the table it was trained on, or builds one of the given size. A quantity is not checkable where no
-pattern is left to check it on. Status 0: all that was checked agrees; 1: something does not, or nothing could be
-checked."""
+DESCRIPTION = """Compares the parts of the algorithms (gradients, tangents, matrices of the factors, the step of the
+curves, the output step) with difference quotients and brute force, in double precision, on at most 200 patterns. With
+--device cuda the GPU computes the quantities that are checked, and the CPU the numbers beside them. The network is a
+saved one with the table it was trained on, or a new one of the given size. A quantity is not checkable if no pattern
+is left to check it on. The exit status is 0 if all checks pass, and 1 if one fails or nothing could be checked."""
 EXAMPLES = """examples:
   pwl check
   pwl check houses.safetensors houses.csv
@@ -38,22 +38,23 @@ CURVES = "curves from sigmoid"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "net", nargs="?", metavar="NET.safetensors", help="a saved network (default: a new one, see below)"
+        "net", nargs="?", metavar="NET.safetensors", help="a saved network (default: a new network, see below)"
     )
     source.add_arguments(parser)
     group = parser.add_argument_group("a new network")
-    group.add_argument("--hidden", metavar="N[,N...]", help="units of the hidden layer, or layers (default: 20)")
+    group.add_argument("--hidden", metavar="N[,N...]", help="units of each hidden layer (default: 20)")
     group.add_argument("--activation", metavar="NAME", help=f"one of {', '.join(FIXED)} (default: {CURVES})")
-    group.add_argument("--hinges", type=int, metavar="K", help="of each curve (default: 13)")
+    group.add_argument("--hinges", type=int, metavar="K", help="hinges of each curve (default: 13)")
     device.add_arguments(parser)
     parser.add_argument(
-        "--seed", type=int, default=0, help="of patterns, directions and weights (default: %(default)s)"
+        "--seed", type=int, default=0, help="seed of patterns, directions and weights (default: %(default)s)"
     )
 
 
 def run(options: argparse.Namespace) -> int:
     source.settle(options)
     device.settle(options)
+    whole("--seed", options.seed, 0)
     name = net_name(options)
     net, x, t, title = opened(name, options) if name else built(options)
     rows = check(net, (x, t), options.seed, options.device)
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def net_name(options: argparse.Namespace) -> str | None:
-    """The saved network; where the only word names no network it names the data."""
+    """The file of the saved network, if one was given. A single word that is not such a file is the data."""
     if options.net is None or options.net.endswith(".safetensors"):
         return options.net
     if options.data != source.DEFAULT:
@@ -80,7 +81,7 @@ Checked = tuple[Network, np.ndarray, np.ndarray, str]
 def built(options: argparse.Namespace) -> Checked:
     """A new network and prepared data."""
     if options.activation and options.hinges:
-        raise InputError("--hinges is for curves: leave --activation away")
+        raise InputError("--hinges is for curves: leave out --activation")
     curves = PiecewiseLinear("sigmoid", 13 if options.hinges is None else options.hinges)
     activation = resolve(options.activation) if options.activation else curves
     hidden = whole_numbers(options.hidden or "20", "--hidden")
@@ -100,10 +101,10 @@ def built(options: argparse.Namespace) -> Checked:
 
 
 def opened(name: str, options: argparse.Namespace) -> Checked:
-    """A saved network and data prepared as it wants them."""
+    """A saved network, and its data as it was prepared for."""
     given = [option for option in SHAPE if getattr(options, option) is not None]
     if given:
-        raise InputError(f"--{given[0]} is for a new network, but {name} came: leave one of them away")
+        raise InputError(f"--{given[0]} is for a new network, but {name} came: leave out one of them")
     saved = load(name)
     table = as_saved(name, saved, options)
     x = table.x.reshape(len(table.x), *saved.net.input_shape)
@@ -112,13 +113,13 @@ def opened(name: str, options: argparse.Namespace) -> Checked:
 
 
 def as_saved(name: str, saved: Saved, options: argparse.Namespace) -> source.Source:
-    """The data; a table's columns and classes are those that the network was trained on, where it knows them."""
+    """The data. A table has the columns and classes that the network was trained on, if the network knows them."""
     schema, path = saved.schema, options.data
     if schema is None or path in DATA_SETS:
         table = source.open_source(options)
         fits = table.x[0].size == np.prod(saved.net.input_shape)
         if not fits or (schema and (schema.inputs, schema.targets) != (table.schema.inputs, table.schema.targets)):
-            raise InputError(f"{name} does not fit {path}: give the table this network was trained on")
+            raise InputError(f"{name} does not fit {path}: give the table that this network was trained on")
         return table
     classes = schema.targets[0].categories
     read = data.read_table(
@@ -139,7 +140,7 @@ def renumbered(path: str, table: data.Table, classes: Sequence[str]) -> np.ndarr
     found = table.class_names or ()
     unknown = [name for name in found if name not in classes]
     if unknown:
-        raise InputError(f"{path} has the class {unknown[0]!r}, the network knows {', '.join(classes)}")
+        raise InputError(f"{path} has the class {unknown[0]!r}, but the network knows {', '.join(classes)}")
     return np.array([classes.index(name) for name in found])[table.t]
 
 
@@ -150,6 +151,7 @@ def table_text(rows: Sequence[Row]) -> str:
 
 
 def cells(row: Row) -> tuple[str, ...]:
+    """A row in words."""
     difference = "" if row.note else f"{row.difference:.1e}"
     result = f"not checkable: {row.note}" if row.note else "passed" if row.passed else "FAILED"
     return row.quantity, row.where, row.against, difference, f"{row.tolerance:.0e}", str(row.patterns), result

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from pwl import plots
 from pwl.cli import device, shape, source
@@ -23,15 +24,17 @@ from pwl.learners.named import COMPARED, CONTENDERS, pick
 from pwl.study import page
 from pwl.study.compare import Outcome, Settings, compare, data_folds
 from pwl.study.report import ALWAYS, check_ours, earlier, renewed, summarise, table_text, targets_text, write_results
+from pwl.validate import whole
 from pwl.version import VERSION
 
 HELP = "compare algorithms on the same data, folds and starting networks"
-MEANING = """Errors E are squared errors summed over the targets, mean over the patterns, in the targets' raw units
-(cross-entropy for classes), of the network with the lowest validation error: mean +- standard deviation over the folds."""
-DESCRIPTION = f"""Trains a network of the same start with each algorithm on each fold. Prints one table, and writes it to a folder
-with every run's record, pictures, settings.json, and report.html, which holds all of it in one file. Results of an earlier
-comparison in that folder are replaced, other files are left alone. Runs are kept there until all are finished: after a crash
-or Ctrl-C the same command with --resume does not repeat them.
+MEANING = """An error E is the mean over the patterns of the squared errors summed over the targets, in the targets' raw
+units, or of the cross-entropy for classes. It is the error of the network with the lowest validation error, given as
+mean +- standard deviation over the folds."""
+DESCRIPTION = f"""Trains networks with each algorithm on each fold, all of a fold from the same start. Prints one table, and writes
+it to a folder with every run's record, pictures, settings.json, and report.html, which holds all of this in one file. Results
+of an earlier comparison in that folder are replaced, and other files are left alone. Finished runs are kept there. After a
+crash or Ctrl-C, the same command with --resume goes on without repeating them.
 
 {MEANING}
 {source.SCALES}"""
@@ -54,14 +57,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--algorithms",
         default=",".join(COMPARED),
         metavar="A,B,...",
-        help=f"of {', '.join(CONTENDERS)} (default: %(default)s)",
+        help=f"from {', '.join(CONTENDERS)} (default: %(default)s)",
     )
     group.add_argument(
         "--folds",
         type=int,
         default=5,
         metavar="K",
-        help="one part tests, one validates, the others train (default: %(default)s)",
+        help="number of folds: one part tests, one validates, the others train (default: %(default)s)",
     )
     group.add_argument(
         "--max-fail",
@@ -72,9 +75,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="processes that share the runs (default: %(default)s)"
     )
-    group.add_argument("--resume", action="store_true", help="go on with the runs that are kept in --out")
+    group.add_argument("--resume", action="store_true", help="go on after the runs that are kept in --out")
     group.add_argument(
-        "--out", type=Path, default=Path("pwl-compare"), metavar="FOLDER", help="results (default: %(default)s)"
+        "--out",
+        type=Path,
+        default=Path("pwl-compare"),
+        metavar="FOLDER",
+        help="folder of the results (default: %(default)s)",
     )
 
 
@@ -92,14 +99,13 @@ def run(options: argparse.Namespace) -> int:
         max_fail=options.max_fail,
         device=options.device,
     )
-    if settings.k < 3:
-        raise InputError(
-            f"--folds must be 3 or more, not {settings.k}: one part tests, one validates, the others train"
-        )
-    shape.at_least(1, "--jobs", options.jobs)
+    whole("--folds", settings.k, 3, also=" (one part tests, one validates, the others train)")
+    whole("--jobs", options.jobs)
     table = source.opened(options)
     if settings.k > len(table.x):
-        raise InputError(f"--folds {settings.k} is more than the {len(table.x)} patterns of {table.name}")
+        raise InputError(
+            f"--folds {settings.k} is more than the {len(table.x)} patterns of {table.name}: each part needs a pattern"
+        )
     check_folder(options)
     print(f"{table.summary()}; {settings.k} folds, {shape.in_words(settings)}")
     kept = Kept(options.out / FOLDER, identity(table.summary(), table.x, table.t, settings))
@@ -117,7 +123,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def check_folder(options: argparse.Namespace) -> None:
-    """InputError where the results can't be written, or would take the place of a file that is not ours, or is read."""
+    """Raise InputError if the results can't be written, or would replace a file that is read or is not ours."""
     check_writable(options.out / "table.csv")
     check_ours(options.out)
     check_apart(Path(options.data), [options.out / name for name in (*ALWAYS, *earlier(options.out))])
@@ -131,7 +137,7 @@ def finished(
     kept: Kept,
     done: dict[tuple[str, int], Outcome],
 ) -> list[Outcome]:
-    """Runs what is not done; Ctrl-C ends it with what is finished by then, which is kept."""
+    """Do the runs that are not done. Ctrl-C ends them, and the outcomes so far are returned and kept."""
     outcomes: list[Outcome] = []
     with progress(len(names) * settings.k * settings.iterations) as bar:
 
@@ -146,7 +152,7 @@ def finished(
                 if (outcome.name, outcome.fold) not in done:
                     kept.add(outcome)
         except KeyboardInterrupt:
-            follows = "what is finished follows; --resume goes on from there" if outcomes else "no run was finished"
+            follows = "finished runs follow; --resume goes on after them" if outcomes else "no run was finished"
             print(f"pwl: interrupted; {follows}", file=sys.stderr)
     return outcomes
 
@@ -154,7 +160,7 @@ def finished(
 def write(
     table: source.Source, outcomes: list[Outcome], settings: Settings, about: dict[str, Any], folder: Path
 ) -> None:
-    """Prints the table and leaves everything in the folder."""
+    """Print the table, and write everything to the folder."""
     rows = summarise(outcomes)
     folds = data_folds(table.t, settings)
     text = table_text(rows)
@@ -168,11 +174,11 @@ def write(
         with note("drawing pictures"):
             pictures = plots.draw(outcomes, table.x, table.t, folds, room, names=names)
             write_atomic(room / "report.html", page.page(title, introduction(about), rows, pictures))
-    print(f"table, records and pictures: {folder}; all in one file: {folder / 'report.html'}")
+    print(f"table, records and pictures: {folder}; all of it in one file: {folder / 'report.html'}")
 
 
 def facts(table: source.Source, names: list[str], settings: Settings, finished: str) -> dict[str, Any]:
-    """How a comparison was made, for those who read its results later."""
+    """The settings of a comparison, for those who read its results later."""
     shared = dataclasses.asdict(settings)
     return {
         "data": table.summary(),
@@ -206,7 +212,7 @@ def introduction(about: dict[str, Any]) -> list[str]:
 
 @contextlib.contextmanager
 def note(words: str) -> Iterator[None]:
-    """Says on a terminal what is done meanwhile; the words are gone at the end."""
+    """Show some words on a terminal until the block ends."""
     if not sys.stderr.isatty():
         yield
         return
@@ -217,8 +223,6 @@ def note(words: str) -> Iterator[None]:
         print(" " * (len(words) + 4), end="\r", file=sys.stderr, flush=True)
 
 
-def progress(total: int) -> Any:
-    """A bar on standard error that says what runs and how long is left; silent where that is no terminal."""
-    from tqdm import tqdm
-
+def progress(total: int) -> tqdm:
+    """A bar on standard error with the current run and the time left. It is silent if that is no terminal."""
     return tqdm(total=total, unit="it", leave=False, disable=None)

@@ -7,10 +7,10 @@ import argparse
 from pwl import data
 from pwl.files.text_table import aligned
 
-HELP = "the named data sets: which are here, which can be fetched, sizes, licences"
-DESCRIPTION = """Lists the data sets that commands and pwl.data.load know by name. Files lie in the folder that
-PWL_DATA_HOME names, else in the user's cache folder; a set that can be fetched is
-downloaded, and its checksum tested, when it is first used."""
+HELP = "list the named data sets: sizes, licences, which are here, which can be fetched"
+DESCRIPTION = """Lists the data sets that commands and pwl.data.load know by name. Their files are kept in the folder that the
+environment variable PWL_DATA_HOME names, or else in the user's cache folder. A set that can be fetched is downloaded when it
+is first used, and its checksum is tested."""
 EXAMPLES = """examples:
   pwl data
   pwl compare airfoil
@@ -18,7 +18,7 @@ EXAMPLES = """examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    del parser  # this command has no options of its own
+    del parser  # this command has no options
 
 
 def run(options: argparse.Namespace) -> int:

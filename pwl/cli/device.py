@@ -1,22 +1,21 @@
-"""The option --device: which processor works on a network. What is written and printed comes back to the host."""
+"""The option --device, which chooses the processor that works on a network."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from pwl.runtime.backend import device_named
 
 DEVICES = ("cpu", "cuda", "auto")
 
 
-def add_arguments(parser: Any) -> None:
+def add_arguments(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--device", choices=DEVICES, default="cpu",
-        help="cuda: the GPU, by CuPy; auto: the GPU where it can be used, else the CPU (default: %(default)s)",
+        help="cuda: the GPU, by CuPy; auto: the GPU if it can be used, else the CPU (default: %(default)s)",
     )  # fmt: skip
 
 
 def settle(options: argparse.Namespace) -> None:
-    """What "auto" stands for, in its place; InputError, before anything is read, where the GPU can't be used."""
+    """Replace "auto" by the device that it stands for. Raises InputError if a GPU is wanted and can't be used."""
     options.device = device_named(options.device)

@@ -1,4 +1,4 @@
-"""`pwl info`: what a saved network is."""
+"""`pwl info`: the contents of a saved network."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import argparse
 
 from pwl.network.save import Saved, load
 
-HELP = "what a saved network is: structure, preparation, training, versions"
-DESCRIPTION = "Prints what a file that pwl train or net.save wrote holds."
+HELP = "show a saved network: structure, preparation, training, versions"
+DESCRIPTION = "Prints the contents of a file that pwl train or net.save has written."
 EXAMPLES = """examples:
   pwl info net.safetensors
 """
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def structure(saved: Saved) -> list[str]:
-    """Layers with their parameters."""
+    """Lines about the layers and their parameters."""
     net = saved.net
     lines = [f"inputs: {'x'.join(map(str, net.input_shape))}"]
     for index, layer in enumerate(net.layers):
@@ -41,10 +41,10 @@ def structure(saved: Saved) -> list[str]:
 
 
 def columns(saved: Saved) -> list[str]:
-    """Columns and how they are prepared."""
+    """Lines about the columns and their preparation."""
     preparation, schema = saved.net.preparation, saved.schema
     if preparation is None:
-        return ["no preparation: the network takes and gives its own units"]
+        return ["no preparation: inputs and outputs are in the network's own units"]
     images = len(saved.net.input_shape) > 1
     what = "channel" if images else "input"
     numbers = tuple(str(i + 1) for i in range(len(preparation.inputs.scale)))
@@ -68,7 +68,7 @@ def columns(saved: Saved) -> list[str]:
 
 
 def training(saved: Saved) -> list[str]:
-    """The record in a few lines."""
+    """Lines about the record."""
     record = saved.record
     if record is None:
         return ["no record was saved with this network"]

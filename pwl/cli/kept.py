@@ -1,4 +1,4 @@
-"""Finished runs of a comparison as files, until all of them are: one that was cut short goes on from there."""
+"""Finished runs of a comparison, kept as files until all are finished, so that an interrupted comparison can go on."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from pwl.training.record import plain
 from pwl.version import VERSION
 
 FOLDER = "unfinished"
-ABOUT = "comparison.json"  # what the runs belong to
+ABOUT = "comparison.json"  # the comparison that the runs belong to
 
 
 def identity(data: str, x: np.ndarray, t: np.ndarray, settings: Settings) -> dict[str, Any]:
-    """What two comparisons must agree in for a run of one to serve in the other, in terms that JSON knows."""
+    """The facts in which two comparisons must agree so that they can share runs, in terms that JSON knows."""
     some = np.ascontiguousarray(x[:: max(1, len(x) // 1000)])
     sums = [zlib.crc32(np.ascontiguousarray(a).tobytes()) for a in (some, t)]
     return plain({"data": data, **dataclasses.asdict(settings), "version": VERSION, "checksum": sums})
@@ -34,7 +34,7 @@ def identity(data: str, x: np.ndarray, t: np.ndarray, settings: Settings) -> dic
 
 @dataclass(frozen=True)
 class Kept:
-    """folder: where the files lie, in a folder of their own. about: `identity` of the comparison."""
+    """The files of finished runs. folder: for these files alone. about: `identity` of the comparison."""
 
     folder: Path
     about: dict[str, Any]
@@ -43,11 +43,11 @@ class Kept:
         return self.folder / f"{name}-fold{fold}.safetensors"
 
     def read(self, names: list[str]) -> dict[tuple[str, int], Outcome]:
-        """The finished runs of these algorithms; InputError where there are none to go on from, or those of another comparison."""
+        """The finished runs of these algorithms. Raises InputError if there are none, or if they are another comparison's."""
         try:
             found = json.loads((self.folder / ABOUT).read_text())
         except (OSError, ValueError):
-            raise InputError(f"{self.folder} holds no comparison to go on with: run without --resume") from None
+            raise InputError(f"{self.folder} holds no comparison that can go on: run without --resume") from None
         for key, value in self.about.items():
             if found.get(key) != value:
                 raise InputError(
@@ -63,7 +63,7 @@ class Kept:
                 yield (name, fold), Outcome(name, fold, saved.net, saved.record)
 
     def begin(self) -> None:
-        """No runs yet, and none of an earlier comparison."""
+        """Start without runs, and remove those of an earlier comparison."""
         self.clear()
         write_atomic(self.folder / ABOUT, json.dumps(self.about) + "\n")
 
@@ -71,7 +71,7 @@ class Kept:
         save(outcome.net, self.path(outcome.name, outcome.fold), outcome.record)
 
     def clear(self) -> None:
-        """Removes the files of the comparison that the folder holds, and the folder if nothing else is in it."""
+        """Remove the files of the comparison in the folder, and the folder if nothing else is in it."""
         try:
             folds = int(json.loads((self.folder / ABOUT).read_text())["k"])
         except (OSError, ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""`pwl`: reads the command line, runs a command, and turns whatever is wrong into one sentence and status 2."""
+"""`pwl`: reads the command line and runs a command. Wrong input ends in one sentence and status 2."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COMMANDS = ("compare", "train", "predict", "info", "check", "data")
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with errors in one sentence that suggest the nearest right name, and no abbreviated options."""
+    """An argparse parser whose errors are one sentence that suggests the nearest name. Options can't be abbreviated."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -29,6 +29,7 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; see {self.prog} --help")
 
     def suggest(self, unknown: Sequence[str]) -> NoReturn:
+        """End in an error about the first unknown option, or else the first unexpected argument."""
         wrong = next((word for word in unknown if word.startswith("-")), unknown[0])
         options = [option for action in self._actions for option in action.option_strings]
         kind = "unknown option" if wrong.startswith("-") else "unexpected argument"
@@ -36,6 +37,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def build() -> tuple[Parser, dict[str, Parser]]:
+    """The parser of the command line, and the parsers of the commands by name."""
     parser = Parser(
         prog="pwl",
         description="Second-order training of small neural networks with trainable piecewise-linear activations.",
@@ -51,21 +53,21 @@ def build() -> tuple[Parser, dict[str, Parser]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command. Returns the exit status: 0, 1 where a check failed, 2 for bad input, 130 after Ctrl-C."""
+    """Run one command and return the exit status: 0, 1 if a check failed, 2 for wrong input, 130 after Ctrl-C."""
     try:
         with warnings.catch_warnings():
             warnings.showwarning = note
             try:
                 return command(list(sys.argv[1:] if arguments is None else arguments))
             finally:
-                sys.stdout.flush()  # now, so that a closed pipe is met here
+                sys.stdout.flush()  # here, where a closed pipe is caught
     except InputError as wrong:
         print(f"pwl: {wrong}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("pwl: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # whoever read the output has seen enough, as in pwl info NET | head -1
+    except BrokenPipeError:  # the reader of the output has seen enough, as in pwl info NET | head -1
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as failure:
@@ -75,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def command(arguments: list[str]) -> int:
-    """Parses the command line and runs its command; gives the exit status."""
+    """Parse the command line, run its command and return the exit status."""
     parser, commands = build()
     if not arguments:
         parser.print_help()
@@ -91,5 +93,5 @@ def command(arguments: list[str]) -> int:
 
 
 def note(message: Warning | str, *rest: Any, **more: Any) -> None:
-    """A warning as a sentence on standard error, above a progress bar if there is one; Python gives equal ones once."""
+    """Write a warning as a sentence to standard error, above a progress bar if there is one."""
     tqdm.write(f"pwl: note: {message}", file=sys.stderr)

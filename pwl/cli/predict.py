@@ -20,9 +20,9 @@ from pwl.network.save import Saved, load
 from pwl.runtime.backend import host
 from pwl.validate import nearest
 
-HELP = "predict with a saved network: a table in, a table out, in raw units"
-DESCRIPTION = """Reads a table that has the columns the network was trained on, found by their names whatever
-their order, and writes one line of predictions for each of its lines: values in the targets' raw units, or class names."""
+HELP = "predict with a saved network: from a table to a table, in raw units"
+DESCRIPTION = """Reads a table that has the columns that the network was trained on, in any order, as they are found by
+their names. Writes one line of predictions per line of the table: values in the targets' raw units, or class names."""
 EXAMPLES = """examples:
   pwl predict houses.safetensors new.csv --out prices.csv
   pwl predict flowers.safetensors new.csv --probabilities
@@ -30,9 +30,9 @@ EXAMPLES = """examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("net", help="a network that pwl train saved")
+    parser.add_argument("net", help="a network that pwl train has saved")
     parser.add_argument("data", help="a table (CSV, .npy, .npz) or a named set, see pwl data")
-    parser.add_argument("--probabilities", action="store_true", help="a column for each class instead of the class")
+    parser.add_argument("--probabilities", action="store_true", help="a column per class instead of the class")
     add_delimiter(parser)
     device.add_arguments(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="CSV file (default: standard output)")
@@ -47,10 +47,10 @@ def run(options: argparse.Namespace) -> int:
     saved = saved._replace(net=saved.net.to(options.device))
     if saved.schema is None:
         raise InputError(
-            f"{options.net} does not know its table's columns: it was saved from Python; use net.predict(x) there"
+            f"{options.net} does not know the columns of a table, as it was saved from Python: use net.predict(x) there"
         )
     if options.probabilities and not saved.net.loss.classes:
-        raise InputError(f"--probabilities is for classes; {options.net} predicts numbers")
+        raise InputError(f"--probabilities is for classes, but {options.net} predicts numbers: leave it out")
     heads, values = predictions(saved, inputs(saved.schema, options), options.probabilities)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -68,17 +68,17 @@ def inputs(schema: data.Schema, options: argparse.Namespace) -> np.ndarray:
     if options.data not in DATA_SETS:
         return data.read_inputs(options.data, schema, delimiter=options.delimiter)
     if options.delimiter is not None:
-        raise InputError(f"--delimiter is for tables; {options.data} is a named set")
+        raise InputError(f"--delimiter is for tables, but {options.data} is a named set: leave it out")
     table = named(options.data)
     known = table.schema.input_names
     for name in schema.input_names:
         if name not in known:
-            raise InputError(f"{options.data} has no input {name!r}{nearest(name, known)}, which {options.net} needs")
+            raise InputError(f"{options.data} has no input {name!r}{nearest(name, known)}, but {options.net} needs it")
     return table.x[:, [known.index(name) for name in schema.input_names]]
 
 
 def predictions(saved: Saved, x: np.ndarray, probabilities: bool) -> tuple[list[str], np.ndarray]:
-    """Column names and rows (Nv, columns) of predictions for raw inputs x."""
+    """The names of the columns, and rows (Nv, columns) of predictions for raw inputs x."""
     assert saved.schema is not None
     x = x.reshape(len(x), *saved.net.input_shape)
     names = [column.name for column in saved.schema.targets]

@@ -1,10 +1,11 @@
-"""Options that say which network and which algorithm: shared by the commands that train."""
+"""Options for the network and the training, shared by the commands that train."""
 
 from __future__ import annotations
 
 import argparse
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from pwl.activations import FIXED
 from pwl.data.augmentation import Augmentation
@@ -12,7 +13,7 @@ from pwl.errors import InputError
 from pwl.learners.named import CONTENDERS, NETWORKS, Contender, Shape
 from pwl.study.compare import Settings
 from pwl.training.schedules import NAMED
-from pwl.validate import nearest
+from pwl.validate import not_negative, one_of, whole
 
 IMAGES = "relu"  # the activation of networks for images
 
@@ -22,64 +23,76 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("network and training")
     group.add_argument(
         "--network", choices=NETWORKS, default=default.network,
-        help="mlp, or for images a net of 1 to 3 blocks of two convolutions and a pooling (default: %(default)s)",
+        help="mlp; for images: vgg of 1 to 3 blocks of two convolutions and a pooling (default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
         "--hidden", metavar="N[,N...]",
-        help=f"units of the hidden layer, or layers, of an mlp (default: {hidden_text(default.hidden)})",
+        help=f"units of each hidden layer of an mlp (default: {hidden_text(default.hidden)})",
     )  # fmt: skip
     group.add_argument(
         "--start", metavar="NAME",
-        help=f"fixed activation, from which curves start: {', '.join(FIXED)} (default: {default.start}, for images {IMAGES})",
+        help=f"fixed activation, and start of curves: {', '.join(FIXED)} (default: {default.start}, for images {IMAGES})",
     )  # fmt: skip
     group.add_argument(
         "--hinges",
         type=number_or_auto,
         default=default.hinges,
         metavar="K",
-        help='of each curve; "auto" has few knots that grow in training (default: %(default)s)',
+        help='hinges of each curve; "auto": few at first, more during training (default: %(default)s)',
     )
     group.add_argument(
-        "--iterations", type=int, default=default.iterations, metavar="N", help="at most (default: %(default)s)"
+        "--iterations",
+        type=int,
+        default=default.iterations,
+        metavar="N",
+        help="number of iterations at most (default: %(default)s)",
     )
-    group.add_argument("--batch-size", type=int, metavar="N", help="patterns of a step (default: the algorithm's)")
+    group.add_argument("--batch-size", type=int, metavar="N", help="patterns per step (default: the algorithm's own)")
     group.add_argument(
-        "--learning-rate", type=float, metavar="R", help="of algorithms that have one (default: the algorithm's)"
+        "--learning-rate", type=float, metavar="R", help="for algorithms that have one (default: the algorithm's own)"
     )
     group.add_argument(
-        "--curve-rate", type=float, metavar="R", help="of the curves' ordinates, likewise (default: the learning rate)"
+        "--curve-rate",
+        type=float,
+        metavar="R",
+        help="learning rate of the curves' ordinates (default: --learning-rate)",
     )
     group.add_argument(
         "--schedule", choices=NAMED, default=default.schedule,
-        help="how rates change over the steps of all --iterations, so that these must stay the same for --resume; one_cycle "
-        "rises for 30%% of them, then falls to 0 (default: %(default)s)",
+        help="change of the rates over the steps of all --iterations, which must stay the same for --resume; one_cycle "
+        "rises for 30%% of the steps, then falls to 0 (default: %(default)s)",
     )  # fmt: skip
-    group.add_argument("--shift", type=int, metavar="PIXELS", help="move images of batches at random by up to so many")
+    group.add_argument("--shift", type=int, metavar="PIXELS", help="largest random move of the images of batches")
     group.add_argument("--flip", action="store_true", help="mirror half of the images of batches, left to right")
-    group.add_argument("--patterns", type=int, metavar="N", help="use so many, drawn by the seed (default: all)")
+    group.add_argument("--patterns", type=int, metavar="N", help="use only so many, drawn by the seed (default: all)")
     group.add_argument(
-        "--seed", type=int, default=default.seed, help="of parts and starting weights (default: %(default)s)"
+        "--seed",
+        type=int,
+        default=default.seed,
+        help="seed of the parts of the data and of the starting weights (default: %(default)s)",
     )
 
 
 def shape(options: argparse.Namespace) -> Shape:
-    """The network's shape from the options; InputError for it, or a training, that can't be."""
+    """The shape of the network from the options. Raises InputError for a network or a training that is impossible."""
     default, images = Shape(), options.network != "mlp"
     start = options.start or (IMAGES if images else default.start)
-    if start not in FIXED:
-        raise InputError(f"--start {start!r} is unknown{nearest(start, FIXED)}; there are {', '.join(FIXED)}")
+    one_of("--start", start, FIXED)
     if images and options.hidden:
-        raise InputError(f"--hidden is for an mlp: {options.network} has its layers already")
-    at_least(0, "--seed", options.seed)
-    at_least(1, "--iterations", options.iterations)
-    at_least(1, "--max-fail", options.max_fail)
-    at_least(1, "--batch-size", options.batch_size)
-    at_least(2, "--patterns", options.patterns)
+        raise InputError(f"--hidden is for an mlp, but {options.network} has its own layers: leave it out")
+    for option, least in (
+        ("--seed", 0),
+        ("--iterations", 1),
+        ("--max-fail", 1),
+        ("--batch-size", 1),
+        ("--patterns", 2),
+    ):
+        if (count := value_of(options, option)) is not None:
+            whole(option, count, least)
     hidden = whole_numbers(options.hidden, "--hidden") if options.hidden else default.hidden
     for option in ("--learning-rate", "--curve-rate"):
-        rate = getattr(options, option[2:].replace("-", "_"))
-        if rate is not None and not 0 <= rate < math.inf:
-            raise InputError(f"{option} must be 0 or a positive number, not {rate}")
+        if (rate := value_of(options, option)) is not None:
+            not_negative(option, rate)
     found = Shape(
         hidden,
         start,
@@ -91,25 +104,26 @@ def shape(options: argparse.Namespace) -> Shape:
         options.schedule,
         augmentation(options),
     )
-    found.activation(curves=True)  # refuses what hinges can't be
+    found.activation(curves=True)  # refuses hinges that are impossible
     return found
 
 
 def augmentation(options: argparse.Namespace) -> Augmentation | None:
-    """How images are changed, if they are; InputError where there are none."""
+    """The random changes of images, if any are wanted. Raises InputError if there are no images."""
     if options.shift is None and not options.flip:
         return None
-    at_least(0, "--shift", options.shift)
+    if options.shift is not None:
+        whole("--shift", options.shift, 0, unit=" of pixels")
     if options.network == "mlp":
         option = "--flip" if options.shift is None else "--shift"
         raise InputError(
-            f"{option} is for networks for images: choose one with --network ({', '.join(NETWORKS[1:])}), or leave it away"
+            f"{option} is for networks for images: choose one with --network ({', '.join(NETWORKS[1:])}), or leave it out"
         )
     return Augmentation(options.shift or 0, options.flip)
 
 
 def check_used(shape: Shape, contenders: Mapping[str, Contender]) -> None:
-    """InputError for rates that none of the algorithms has, and for images changed in steps on all of them."""
+    """Raise InputError for rates that no algorithm has, and for changes of images if an algorithm has no batches."""
     for name, given in (
         ("learning_rate", shape.learning_rate is not None),
         ("curve_rate", shape.curve_rate is not None),
@@ -119,7 +133,7 @@ def check_used(shape: Shape, contenders: Mapping[str, Contender]) -> None:
         if given and not any(rate in contender.rates for contender in contenders.values()):
             having = [other for other, contender in CONTENDERS.items() if rate in contender.rates]
             raise InputError(
-                f"--{name.replace('_', '-')} is not for {', '.join(contenders)}: of the algorithms "
+                f"--{name.replace('_', '-')} is not for {', '.join(contenders)}: the algorithms "
                 f"{', '.join(having)} have a {rate.replace('_', ' ')}"
             )
     for name, contender in contenders.items():
@@ -129,16 +143,18 @@ def check_used(shape: Shape, contenders: Mapping[str, Contender]) -> None:
                 if getattr(contender.algorithm, "full_batch", False)
                 else "give it a --batch-size"
             )
-            raise InputError(f"--shift and --flip change the images of batches: {name} has none, {todo}")
+            raise InputError(f"--shift and --flip change the images of batches, but {name} has no batches: {todo}")
 
 
 def number_or_auto(text: str) -> int | str:
+    """The value of --hinges."""
     if text != "auto" and not text.lstrip("-").isdigit():
         raise argparse.ArgumentTypeError(f'"auto" or a whole number was wanted, not {text!r}')
     return text if text == "auto" else int(text)
 
 
 def hidden_text(hidden: tuple[int, ...]) -> str:
+    """The units of the hidden layers as --hidden takes them."""
     return ",".join(map(str, hidden))
 
 
@@ -147,9 +163,15 @@ def in_words(shape: Shape) -> str:
     return shape.network if shape.network != "mlp" else f"{hidden_text(shape.hidden)} hidden units"
 
 
-def at_least(least: float, option: str, value: float | None) -> None:
-    if value is not None and not value >= least:
-        raise InputError(f"{option} must be {least} or more, not {value}")
+def value_of(options: argparse.Namespace, option: str) -> Any:
+    """The value of an option such as --batch-size."""
+    return getattr(options, option.removeprefix("--").replace("-", "_"))
+
+
+def check_seconds(option: str, value: float | None) -> None:
+    """Raise InputError for a number of seconds that is negative or NaN. Infinity, for never, is allowed."""
+    if value is not None and value != math.inf:
+        not_negative(option, value)
 
 
 def whole_numbers(text: str, option: str) -> tuple[int, ...]:
@@ -160,6 +182,6 @@ def whole_numbers(text: str, option: str) -> tuple[int, ...]:
         found = ()
     if not found or min(found) < 1:
         raise InputError(
-            f"{option} wants whole numbers, 1 or more, with commas between them, such as 20 or 20,10, not {text!r}"
+            f"{option} must be whole numbers, 1 or more, with commas between them, such as 20 or 20,10, not {text!r}"
         )
     return found

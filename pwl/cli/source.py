@@ -1,4 +1,4 @@
-"""The data that a command works on: a named set, or a table of the user's own."""
+"""The data of a command: a named set, or a table of the user's own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,15 +19,18 @@ from pwl.errors import InputError
 from pwl.validate import nearest
 
 DEFAULT = "concrete"
-SCALES = """Several targets are scaled by one common factor, so that those of large numbers count most: bring targets that
-matter equally to like sizes. Each target's own RMSE (in its unit) and R^2 are printed as well."""
+SCALES = """Several targets are scaled by one common factor, so that targets with large numbers count most. Give targets
+that matter equally similar sizes. The RMSE (in its unit) and R^2 of each single target are printed as well."""
 TABLE_OPTIONS = {"target": None, "drop": None, "task": "auto", "delimiter": None, "header": None}
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """x: (Nv, N), or images (Nv, height, width, channels). t: (Nv, M) targets or (Nv,) class numbers. schema: the columns.
-    classes: their names, or None."""
+    """Data under a name.
+
+    x: inputs (Nv, N), or images (Nv, height, width, channels). t: targets (Nv, M), or class numbers (Nv,). schema: the
+    columns. classes: the names of the classes, or None.
+    """
 
     name: str
     x: np.ndarray
@@ -38,6 +40,7 @@ class Source:
 
     @property
     def target_names(self) -> tuple[str, ...]:
+        """A name per target column."""
         return tuple(column.name for column in self.schema.targets)
 
     def summary(self) -> str:
@@ -49,7 +52,7 @@ class Source:
         return f"{self.name}: {counted(len(self.x), 'pattern')}, {self.inputs()}, {what}"
 
     def inputs(self) -> str:
-        """How many inputs, and which of them stand for the words of one column."""
+        """The number of inputs, and the numbers of inputs that come from columns of text."""
         if self.x.ndim > 2:
             return f"images of {'x'.join(map(str, self.x.shape[1:]))}"
         words = [c for c in self.schema.inputs if c.categories is not None]
@@ -58,52 +61,57 @@ class Source:
 
 
 def counted(n: int, what: str) -> str:
+    """A number of things in words, such as "1 input" or "2 inputs"."""
     return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "data", nargs="?", help=f"a table (CSV, .npy, .npz) or a named set, see pwl data (default: {DEFAULT})"
+        "data", nargs="?", help=f"a table (CSV, .npy, .npz), or a named set from pwl data (default: {DEFAULT})"
     )
-    parser.add_argument("--data", dest="named", metavar="DATA", help="the same as an option")
+    parser.add_argument("--data", dest="named", metavar="DATA", help="the same, as an option")
     group = parser.add_argument_group("tables")
     group.add_argument(
         "--target", nargs="+", action="extend", metavar="COLUMN",
-        help="names or numbers, from 1, with blanks or commas between them; default: the last",
+        help="names, or numbers from 1, with blanks or commas between them (default: the last column)",
     )  # fmt: skip
     group.add_argument("--drop", nargs="+", action="extend", metavar="COLUMN", help="columns to leave out")
     group.add_argument(
         "--task", choices=("auto", "regression", "classification"), default="auto",
-        help="auto: text is classes, numbers are regression; classification: whole numbers are classes",
+        help="auto: a target of text is classes, of numbers regression; classification: whole numbers are classes, too "
+        "(default: %(default)s)",
     )  # fmt: skip
     add_delimiter(group)
     group.add_argument(
-        "--header", action=argparse.BooleanOptionalAction, default=None, help="whether the first line names the columns"
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="whether the first line names the columns (default: it does if it holds no number)",
     )
 
 
-def add_delimiter(group: Any) -> None:
+def add_delimiter(group: argparse._ActionsContainer) -> None:
     group.add_argument(
-        "--delimiter", metavar="C", help=r"character between columns, where guessing goes wrong; \t is a tab"
+        "--delimiter", metavar="C", help=r"character between columns; \t is a tab (default: it is guessed)"
     )
 
 
 def settle(options: argparse.Namespace) -> None:
-    """The data from the word or the option --data into `options.data`; InputError where they differ."""
+    """Set `options.data` to the argument or the option --data. Raises InputError if they differ."""
     if options.data and options.named and options.data != options.named:
-        raise InputError(f"{options.data} and --data {options.named} came, wanted one of them: leave the other away")
+        raise InputError(f"{options.data} and --data {options.named} came, wanted one of them: leave out the other")
     options.data = options.data or options.named or DEFAULT
 
 
 def open_source(options: argparse.Namespace) -> Source:
-    """The data that the options name; InputError says what is wrong with them."""
+    """The data that the options name. Raises InputError for data that can't be used."""
     name = options.data
     if name in DATA_SETS:
         check_named(name, options)
         return named(name)
     if not Path(name).exists() and not Path(name).suffix:
         raise InputError(
-            f"{name!r} is neither a file nor a named set{nearest(name, DATA_SETS)}; pwl data lists the sets"
+            f"{name!r} is neither a file nor a named set{nearest(name, DATA_SETS)}; pwl data lists the named sets"
         )
     table = data.read_table(
         name,
@@ -117,7 +125,7 @@ def open_source(options: argparse.Namespace) -> Source:
 
 
 def opened(options: argparse.Namespace) -> Source:
-    """`open_source` as the options' network wants it: some of the patterns, images in their shape."""
+    """`open_source` for the options' network: as many patterns as are wanted, and images in their shape."""
     table = open_source(options)
     if options.patterns is not None and options.patterns < len(table.x):
         rows = np.sort(np.random.default_rng(options.seed).permutation(len(table.x))[: options.patterns])
@@ -126,17 +134,17 @@ def opened(options: argparse.Namespace) -> Source:
 
 
 def with_images(table: Source, network: str) -> Source:
-    """A named set of images with x (Nv, height, width, channels); InputError for another."""
+    """A named set of images with x (Nv, height, width, channels). Raises InputError for another set."""
     sets = [name for name, about in DATA_SETS.items() if len(about.shape) == 3]
     if table.name not in sets:
         raise InputError(
-            f"--network {network} is for images, which {table.name} has none of; there are {', '.join(sets)}"
+            f"--network {network} is for images, but {table.name} has none: choose one of {', '.join(sets)}"
         )
     return dataclasses.replace(table, x=table.x.reshape(-1, *DATA_SETS[table.name].shape))
 
 
 def test_part(name: str) -> tuple[np.ndarray, np.ndarray] | str:
-    """The test part of a named set where its files are here, else why there is none."""
+    """The test part of a named set if its files are here, else the reason why there is none."""
     files = DATA_SETS[name].test if name in DATA_SETS else ()
     if not files:
         return f"{name} has no test part"
@@ -145,7 +153,7 @@ def test_part(name: str) -> tuple[np.ndarray, np.ndarray] | str:
 
 
 def check_named(name: str, options: argparse.Namespace) -> None:
-    """InputError for options that a named set has no use for, and where an option has swallowed the file."""
+    """Raise InputError for options that are for tables only, and if an option has taken the file for a column."""
     for option in ("target", "drop"):
         swallowed = (getattr(options, option) or [""])[-1]
         if name == DEFAULT and Path(swallowed).is_file():
@@ -154,11 +162,13 @@ def check_named(name: str, options: argparse.Namespace) -> None:
             )
     for option, unset in TABLE_OPTIONS.items():
         if getattr(options, option) not in (unset, None):
-            raise InputError(f"--{option} is for tables; {name} is a named set and has its columns already")
+            raise InputError(
+                f"--{option} is for tables, but {name} is a named set, whose columns are known: leave it out"
+            )
 
 
 def columns(name: str, words: Sequence[str] | None, options: argparse.Namespace) -> list[str]:
-    """Column names: "a,b" names two columns, unless the file has one of that very name."""
+    """Column names. "a,b" means two columns, unless the file has a column of exactly that name."""
     if not any("," in word for word in words or ()):
         return list(words or ())
     path = check_path(name)
@@ -167,7 +177,7 @@ def columns(name: str, words: Sequence[str] | None, options: argparse.Namespace)
 
 
 def named(name: str) -> Source:
-    """A named set, its columns from the list of sets; pixels are inputs."""
+    """A named set with its columns from the list of sets. Pixels are inputs."""
     x, t = data.load(name)
     about = data.describe(name)
     x = x.reshape(len(x), -1)

@@ -24,14 +24,15 @@ from pwl.study.report import target_errors
 from pwl.training.checkpoint import Checkpoint
 from pwl.training.record import Record
 from pwl.training.train import evaluate, train
+from pwl.validate import share
 
 HELP = "train a network on a table and save it"
 DESCRIPTION = f"""Trains one network and saves it with its preparation, the table's columns and its training record.
 
-A part of the patterns, drawn by the seed, validates: the network saved is the one with the lowest validation error. While
-it runs, a checkpoint stands beside the network's file; after a crash or Ctrl-C the same command with --resume goes on from
-there to the same bits. With more --iterations, or a larger --max-fail where that ended it, it goes on from where a finished
-run ended; who does not want that may delete the checkpoint once the run is done.
+A part of the patterns, drawn by the seed, validates, and the network with the lowest validation error is saved. A checkpoint
+is kept beside the network's file. After a crash or Ctrl-C, the same command with --resume goes on from the checkpoint to the
+same bits. A finished run goes on with more --iterations, or with a larger --max-fail if that ended it. If you do not want to
+go on, you may delete the checkpoint of a finished run.
 
 {source.SCALES}"""
 EXAMPLES = """examples:
@@ -49,10 +50,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run")
     device.add_arguments(group)
     group.add_argument(
-        "--algorithm", default="hwo-adact", metavar="NAME", help=f"of {', '.join(CONTENDERS)} (default: %(default)s)"
+        "--algorithm",
+        default="hwo-adact",
+        metavar="NAME",
+        help=f"one of {', '.join(CONTENDERS)} (default: %(default)s)",
     )
     group.add_argument(
-        "--validation", type=float, default=0.1, metavar="SHARE", help="of the patterns; 0: none (default: %(default)s)"
+        "--validation",
+        type=float,
+        default=0.1,
+        metavar="SHARE",
+        help="share of the patterns that validates; 0: none (default: %(default)s)",
     )
     group.add_argument(
         "--max-fail",
@@ -63,11 +71,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--max-seconds", type=float, metavar="S", help="stop after so many seconds")
     group.add_argument(
-        "--out", type=Path, default=Path("net.safetensors"), metavar="FILE", help="the network (default: %(default)s)"
+        "--out",
+        type=Path,
+        default=Path("net.safetensors"),
+        metavar="FILE",
+        help="file of the network (default: %(default)s)",
     )
     group.add_argument("--resume", action="store_true", help="go on from the checkpoint beside --out")
     group.add_argument(
-        "--checkpoint-seconds", type=float, default=30.0, metavar="S", help="between checkpoints (default: %(default)s)"
+        "--checkpoint-seconds",
+        type=float,
+        default=30.0,
+        metavar="S",
+        help="seconds between checkpoints (default: %(default)s)",
     )
 
 
@@ -77,16 +93,15 @@ def run(options: argparse.Namespace) -> int:
     shaped = shape.shape(options)
     contender = pick([options.algorithm])[options.algorithm]
     shape.check_used(shaped, {options.algorithm: contender})
-    if not 0 <= options.validation < 1:
-        raise InputError(f"--validation is a share of the patterns in [0, 1), not {options.validation}")
-    shape.at_least(0, "--max-seconds", options.max_seconds)
-    shape.at_least(0, "--checkpoint-seconds", options.checkpoint_seconds)
+    share("--validation", options.validation)
+    shape.check_seconds("--max-seconds", options.max_seconds)
+    shape.check_seconds("--checkpoint-seconds", options.checkpoint_seconds)
     checkpoint = Path(f"{options.out}.checkpoint")
     for path in (options.out, checkpoint):
         check_apart(path, [options.data])
         check_writable(path)
     if options.resume and not checkpoint.exists():
-        raise InputError(f"there is no checkpoint {checkpoint} to resume from: run without --resume")
+        raise InputError(f"there is no checkpoint {checkpoint} to go on from: run without --resume")
     table = source.opened(options)
     print(f"{table.summary()}; {shape.in_words(shaped)}, {options.algorithm}")
 
@@ -120,7 +135,7 @@ def run(options: argparse.Namespace) -> int:
     net = dataclasses.replace(net, preparation=preparation)
     save(net, options.out, record, table.schema)
     if options.resume and not steps:
-        print(f"nothing was left to do: {checkpoint} holds a run that has reached its end")
+        print(f"nothing was left to do, because {checkpoint} holds a run that has ended")
     best = record.best_iteration
     errors = [f"{name.replace('_', ' ')} {record[name][best]:.6g}" for name in record.series if name.endswith("error")]
     print(f"best of {record.iterations} iterations: {best}; {', '.join(errors)}")
@@ -136,7 +151,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def accuracies(net: Network, table: source.Source, record: Record) -> Iterator[str]:
-    """Shares of patterns in the right class: of the validation part, and of a named set's test part."""
+    """Lines about the share of patterns in the right class, in the validation part and in a named set's test part."""
     if not table.classes:
         return
     if "validation_classification_error" in record:
@@ -152,12 +167,12 @@ def accuracies(net: Network, table: source.Source, record: Record) -> Iterator[s
             yield f"test accuracy: {1 - (wrong or 0):.2%} of {len(t)} patterns"
 
 
-def split(n: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted rows held out for validation, and the others; InputError where either are too few."""
+def split(n: int, part: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted rows held out for validation, and the other rows. Raises InputError if either are too few."""
     order = np.random.default_rng(seed).permutation(n)
-    count = round(share * n)
-    if share and not count:
-        raise InputError(f"--validation {share} of {n} patterns is none: take a larger share, or 0 to validate on none")
+    count = round(part * n)
+    if part and not count:
+        raise InputError(f"--validation {part} of {n} patterns is none: choose a larger share, or 0 for no validation")
     if n - count < 2:
-        raise InputError(f"--validation {share} leaves {n - count} of {n} patterns to train: take a smaller share")
+        raise InputError(f"--validation {part} leaves {n - count} of {n} patterns to train: choose a smaller share")
     return np.sort(order[:count]), np.sort(order[count:])

@@ -1,4 +1,4 @@
-"""A comparison as one HTML page that needs nothing beside itself: pictures inline, no scripts, fit to be printed."""
+"""A comparison as one HTML page that needs no other file: its pictures are inline, it has no scripts, and it prints well."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import base64
 import html
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from pwl.errors import InputError
-from pwl.study.report import cells
+from pwl.study.report import Row, cells
 
-MOST_COLUMNS = 9  # of a table in letters of ordinary size
+MOST_COLUMNS = 9  # of a table in letters of ordinary size; wider ones are set smaller
 
 STYLE = """
 body { max-width: 66rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff; font: 16px/1.5 sans-serif; }
@@ -39,15 +38,30 @@ figcaption { margin-top: 0.4rem; font-size: 0.9rem; color: #444; }
 def page(
     title: str,
     intro: Iterable[str],
-    rows: Sequence[dict[str, Any]],
+    rows: Sequence[Row],
     pictures: Iterable[Path | tuple[Path, str]],
 ) -> str:
-    """HTML text of a page: a heading, a paragraph for each line of the introduction, the table, the pictures.
+    """The HTML text of a page: a heading, a paragraph per line of the introduction, the table, the pictures.
 
-    rows: as from `pwl.study.report.summarise`. pictures: PNG files, or pairs of a file and its caption as from
-    `pwl.plots.draw`. All text is escaped.
+    All text is escaped.
 
-    Raises InputError where a picture can't be read.
+    Parameters
+    ----------
+    title : str
+    intro : iterable of str
+    rows : sequence of dict
+        From `pwl.study.report.summarise`.
+    pictures : iterable of Path or (Path, str)
+        PNG files, or pairs of a file and its caption, as from `pwl.plots.draw`.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    InputError
+        If a picture can't be read.
     """
     paragraphs = "".join(f"<p>{html.escape(line)}</p>\n" for line in intro)
     figures = "".join(figure(p, p.stem) if isinstance(p, Path) else figure(*p) for p in pictures)
@@ -66,8 +80,8 @@ def page(
 """
 
 
-def table(rows: Sequence[dict[str, Any]]) -> str:
-    """The table of the algorithms; nothing for no rows. One of many columns is set small and narrow."""
+def table(rows: Sequence[Row]) -> str:
+    """The table of the algorithms, or nothing if there are no rows. A table of many columns is set small and narrow."""
     if not rows:
         return ""
     heads, *lines = cells(rows)
@@ -77,11 +91,12 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def line(tag: str, cells: Iterable[str]) -> str:
+    """A line of a table, with its cells in a tag, "th" or "td"."""
     return "<tr>" + "".join(f"<{tag}>{html.escape(str(cell))}</{tag}>" for cell in cells) + "</tr>\n"
 
 
 def figure(path: Path, caption: str) -> str:
-    """A PNG file, inline, with its caption."""
+    """A PNG file as an inline figure with its caption."""
     try:
         data = base64.b64encode(path.read_bytes()).decode("ascii")
     except OSError as failure:

@@ -1,4 +1,4 @@
-"""What a comparison found: one row an algorithm, as text, CSV and JSON; and the folder that holds it."""
+"""The results of a comparison, a row per algorithm, as text, CSV and JSON, and the folder that holds them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ from pwl.files.write import write_atomic
 from pwl.study.compare import Outcome
 from pwl.training.record import plain
 
-LIST = "settings.json"  # of a comparison's folder: how it was run, and which files it left there
+LIST = "settings.json"  # in a comparison's folder: its settings, and the files that it left there
 ALWAYS = (LIST, "table.csv", "table.txt", "report.html")
+Row = Mapping[str, Any]  # of the table: an algorithm's results by name
 
 ERRORS = (
     "error",
@@ -35,12 +36,12 @@ ERRORS = (
 )
 
 
-def summarise(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """One row an algorithm: mean and standard deviation over its folds of what the best networks reached.
+def summarise(outcomes: Sequence[Outcome]) -> list[Row]:
+    """A row per algorithm: means and standard deviations over its folds of the best networks' errors.
 
-    The deviation of one fold is None.
+    The deviation over a single fold is None.
     """
-    rows = []
+    rows: list[Row] = []
     for name, own in by_name(outcomes).items():
         row: dict[str, Any] = {"algorithm": name, "folds": len(own), "folds_wanted": own[0].record.settings["folds"]}
         for series in ERRORS:
@@ -61,15 +62,15 @@ def summarise(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
 
 
 def by_name(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
-    """The outcomes of each algorithm, in the order met."""
+    """The outcomes of each algorithm, in the order in which they came."""
     found: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         found.setdefault(outcome.name, []).append(outcome)
     return found
 
 
-def cells(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """The table in words, a line of heads first; with a column "folds" where not all of them ran."""
+def cells(rows: Sequence[Row]) -> list[list[str]]:
+    """The table in words, with a line of heads first. There is a column "folds" if not all folds ran."""
     shown = [series for series in ERRORS if series in rows[0]]
     partial = any(row["folds"] < row["folds_wanted"] for row in rows)
     folds = ["folds"] if partial else []
@@ -101,7 +102,7 @@ def cells(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
     return lines
 
 
-def table_text(rows: Sequence[dict[str, Any]]) -> str:
+def table_text(rows: Sequence[Row]) -> str:
     """The rows as an aligned table."""
     lines = cells(rows)
     return aligned(lines, range(1, len(lines[0]) - 1))
@@ -118,7 +119,7 @@ HEADS = {
 
 
 def mean_std(mean: float, std: float | None) -> str:
-    """Four digits of the mean, and the deviation, if any, to as many decimals; powers of ten outside 1e-4 ... 1e6."""
+    """Four digits of the mean, and the deviation, if any, to the same decimals. Powers of ten outside 1e-4 ... 1e6."""
     if mean == 0 or not np.isfinite(mean):
         text, deviation = f"{mean:.3g}", f"{std or 0:.3g}"
     elif 1e-4 <= abs(mean) < 1e6 and (std or 0) < 1e6:
@@ -139,7 +140,7 @@ def target_errors(t: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
 def targets_text(
     outcomes: Sequence[Outcome], x: np.ndarray, t: np.ndarray, folds: Sequence[Fold], names: Sequence[str]
 ) -> str:
-    """A table of the errors of each target by itself, on the test patterns of all folds together."""
+    """A table of the errors of each single target, on the test patterns of all folds together."""
     lines = [["algorithm", *(head for name in names for head in (f"{name}: test RMSE", "R^2"))]]
     for name, own in by_name(outcomes).items():
         rows = [folds[outcome.fold].test for outcome in own]
@@ -149,7 +150,8 @@ def targets_text(
     return aligned(lines, range(1, len(lines[0])))
 
 
-def table_csv(rows: Sequence[dict[str, Any]]) -> str:
+def table_csv(rows: Sequence[Row]) -> str:
+    """The rows as CSV, with a line of names."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -157,8 +159,8 @@ def table_csv(rows: Sequence[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def write_results(folder: Path, rows: Sequence[dict[str, Any]], text: str, outcomes: Sequence[Outcome]) -> None:
-    """table.csv, table.txt and records/<algorithm>-fold<n>.json in a folder, each written whole or not at all."""
+def write_results(folder: Path, rows: Sequence[Row], text: str, outcomes: Sequence[Outcome]) -> None:
+    """Write table.csv, table.txt and records/<algorithm>-fold<n>.json, each whole or not at all."""
     write_atomic(folder / "table.csv", table_csv(rows))
     write_atomic(folder / "table.txt", text + "\n")
     for outcome in outcomes:
@@ -167,18 +169,17 @@ def write_results(folder: Path, rows: Sequence[dict[str, Any]], text: str, outco
 
 
 def check_ours(folder: Path) -> None:
-    """InputError where the folder holds a file of a name that we need, but that no comparison has left there."""
+    """Raise InputError if a file in the folder has a name that a comparison writes, but none has left it there."""
     ours = earlier(folder)
     for name in ALWAYS:
         if (folder / name).exists() and name not in ours:
             raise InputError(
-                f"{folder / name} is not listed as left by an earlier comparison, and would be lost: "
-                "move it, or choose another --out"
+                f"{folder / name} is not from an earlier comparison, and would be lost: move it, or choose another --out"
             )
 
 
 def earlier(folder: Path) -> list[str]:
-    """The files that the last comparison left in a folder, by its own list."""
+    """The files that the last comparison left in a folder, according to its own list."""
     try:
         files = json.loads((folder / LIST).read_text())["files"]
         return [name for name in files if (folder / name).resolve().is_relative_to(folder.resolve())]
@@ -187,15 +188,18 @@ def earlier(folder: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def renewed(folder: Path, settings: dict[str, Any]) -> Iterator[Path]:
-    """A room to write results into. At its end they replace what the last comparison left in the folder, and nothing else;
-    how they were made, and what they are, is listed in settings.json."""
+def renewed(folder: Path, settings: Mapping[str, Any]) -> Iterator[Path]:
+    """A temporary folder to write results into.
+
+    At the end the results replace the files that the last comparison left in `folder`, and no others. settings.json lists
+    the settings and the files.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".pwl-compare-", dir=folder) as name:
         room = Path(name)
         try:
             yield room
-        finally:  # where a picture fails, too: hours of work are in the room
+        finally:  # also if a picture fails, as the room holds hours of work
             files = sorted(path.relative_to(room).as_posix() for path in room.rglob("*") if path.is_file())
             write_atomic(room / LIST, json.dumps(plain({**settings, "files": [LIST, *files]}), indent=1) + "\n")
             for old in earlier(folder):
