@@ -33,9 +33,9 @@ from pwl.reductions.patterns import Patterns
 from pwl.solvers.least_squares import least_squares
 from pwl.solvers.levenberg_marquardt import Damping
 from pwl.solvers.ols import OLS
+from pwl.training import schedules
 from pwl.training.checkpoint import Checkpoint
 from pwl.training.initialise import initialise
-from pwl.training import schedules
 from pwl.training.record import Record
 from pwl.training.train import evaluate, train
 from pwl.version import VERSION

@@ -4,18 +4,70 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from pwl.errors import InputError
-from pwl.kernels import softmax_engine
+from pwl.kernels import engine
 from pwl.kernels.reference.softmax import one_hot, softmax
 from pwl.runtime.backend import Array, array_namespace, gram
 
 
+class Loss(Protocol):
+    """What passes and algorithms ask of a loss. S_p is the Hessian of a pattern's error with respect to its outputs, Eq. (19)."""
+
+    name: ClassVar[str]
+    quadratic: ClassVar[bool]  # in y, so that S is constant and one Newton step along a line of outputs is exact
+    classes: ClassVar[bool]  # targets are labels
+    output_steps: ClassVar[int]  # of one output step, Eqs. (10), (12)
+
+    def check_targets(self, t: Array, n_outputs: int, first_row: int = 0) -> None:
+        """Raises InputError for targets that do not fit. first_row: the number of t's first row."""
+        ...
+
+    def errors(self, y: Array, t: Array) -> Array:
+        """Error of each pattern (Nv,)."""
+        ...
+
+    def d(self, y: Array, t: Array) -> Array:
+        """d = -dE_p/dy (Nv, M), Eq. (15)."""
+        ...
+
+    def errors_and_d(self, y: Array, t: Array) -> tuple[Array, Array]:
+        """`errors` and `d`."""
+        ...
+
+    def quadratic_form(self, y: Array, dy: Array) -> Array:
+        """dy' S_p dy of each pattern (Nv,)."""
+        ...
+
+    def roots(self, y: Array) -> Iterator[Array]:
+        """Vectors v (Nv, M), one output after another, whose outer products sum to S_p, Eq. (28)."""
+        ...
+
+    def drawn_root(self, y: Array, u: Array) -> Array:
+        """One vector v (Nv, M) drawn by uniform numbers u (Nv,), so that v v' has the mean S_p, Eq. (29)."""
+        ...
+
+    def residuals(self, y: Array, t: Array) -> Array:
+        """r (Nv, M) with d = sum_i r_i v_i over the vectors v of `roots`."""
+        ...
+
+    def curvature(self, V: Array, W_b: Array, y: Array | None, w: Array | None) -> Array:
+        """H = sum_p w_p J_p'S_p J_p for blocks that change one feature each: J_p[:, b] = V[p, b] W_b[:, b], Eqs. (21), (22).
+
+        V (Nv, blocks): changes of the features. W_b (M, blocks): output weights of the features. y: not needed if `quadratic`.
+        """
+        ...
+
+    def curvature_multiplies(self, blocks: int, M: int) -> float:
+        """Multiplies per pattern of `curvature`."""
+        ...
+
+
 @dataclass(frozen=True)
-class SquaredError:
+class SquaredError(Loss):
     """E = (1/Nv) sum_p sum_i (t_pi - y_pi)^2, summed over outputs without 1/M, Eq. (1). Targets t are (Nv, M)."""
 
     name: ClassVar[str] = "squared_error"
@@ -69,8 +121,8 @@ class SquaredError:
         """r (Nv, M) with d = sum_i r_i v_i over the vectors v of `roots`: sqrt(2) (t - y)."""
         return 2.0**0.5 * (t - y)
 
-    def curvature(self, V: Array, W_b: Array, y: Array, w: Array | None) -> Array:
-        """sum_p w_p J_p' S_p J_p for J_p[:, b] = V[p, b] W_b[:, b]: 2 (V'V) * (W_b'W_b), Eq. (21)."""
+    def curvature(self, V: Array, W_b: Array, y: Array | None, w: Array | None) -> Array:
+        """Eq. (21): H = 2 (V'V) * (W_b'W_b), the product * element by element."""
         return 2 * gram(V, w) * gram(W_b)
 
     def curvature_multiplies(self, blocks: int, M: int) -> float:
@@ -78,7 +130,7 @@ class SquaredError:
 
 
 @dataclass(frozen=True)
-class CrossEntropy:
+class CrossEntropy(Loss):
     """E = -(1/Nv) sum_p log softmax(y_p)[t_p], Eq. (2). Targets t are labels 0..M-1, integers (Nv,)."""
 
     name: ClassVar[str] = "cross_entropy"
@@ -112,7 +164,7 @@ class CrossEntropy:
         return self.errors_and_d(y, t)[1]
 
     def errors_and_d(self, y: Array, t: Array) -> tuple[Array, Array]:
-        return softmax_engine(y).cross_entropy(y, t)
+        return engine(y).cross_entropy(y, t)
 
     def quadratic_form(self, y: Array, dy: Array) -> Array:
         """S_p = diag(pi) - pi pi'."""
@@ -143,8 +195,8 @@ class CrossEntropy:
         least = xp.finfo(y.dtype).smallest_normal  # a class that is as good as impossible: its v is as good as zero
         return (xp.astype(one_hot(t, y), y.dtype) - pi) / xp.sqrt(xp.clip(pi, least, None))
 
-    def curvature(self, V: Array, W_b: Array, y: Array, w: Array | None) -> Array:
-        """sum_i ((V * pi_i)'V) * (w_i'w_i) - U'U with U = V * (pi W_b), Eq. (22)."""
+    def curvature(self, V: Array, W_b: Array, y: Array | None, w: Array | None) -> Array:
+        """Eq. (22): H = sum_i ((V * pi_i)'V) * (w_i'w_i) - U'U with U = V * (pi W_b), Eq. (22)."""
         pi = softmax(y)
         H = -gram(V * (pi @ W_b), w)
         for i in range(y.shape[1]):

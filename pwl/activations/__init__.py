@@ -1,9 +1,9 @@
 """Activations: fixed functions by name, and curves that are trained.
 
-An activation is a layer (see pwl/layers/__init__.py) that acts on each unit by itself. Two things more belong to it:
+An activation is a layer (see pwl/layers/layer.py) that acts on each unit by itself. Two things more belong to it:
 
-- `pieces(p, b, n)`   in which of its smooth pieces each net lies, as whole numbers or truth values of n's shape
-- `linear`            of those with parameters: whether these are ordinates of a curve, in which the output is linear
+- `pieces(p, b, saved)`   in which of its smooth pieces each net lies, as whole numbers or truth values of n's shape
+- `linear`                of those with parameters: whether these are ordinates of a curve, in which the output is linear
 
 Parameters have a row for each unit or filter, in which everything that belongs to it lies.
 """
@@ -19,6 +19,7 @@ from pwl.activations.plu import PLU
 from pwl.activations.scaled import ScaledActivation
 from pwl.activations.spline import Spline
 from pwl.errors import InputError
+from pwl.layers.layer import Layer
 
 __all__ = ["APL", "FIXED", "NAMED", "PLU", "Fixed", "PiecewiseLinear", "ScaledActivation", "Spline", "resolve"]
 
@@ -33,7 +34,7 @@ def resolve(activation: Any) -> Any:
                 f"unknown activation {activation!r}: use one of {', '.join(NAMED)} or pwl.PiecewiseLinear(...)"
             )
         return NAMED[activation]
-    if getattr(activation, "kind", None) == "activation" and not isinstance(activation, type):
+    if isinstance(activation, Layer) and activation.kind == "activation" and not isinstance(activation, type):
         return activation
     raise InputError(
         f"an activation is a name ({', '.join(NAMED)}) or an object such as pwl.PiecewiseLinear(), not {activation!r}"

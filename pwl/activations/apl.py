@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 
 from pwl.activations.rows import by_pattern, rows
-from pwl.errors import InputError
-from pwl.layers.signals import Activated
+from pwl.layers import forms
+from pwl.layers.layer import Activated, Layer
 from pwl.runtime.backend import Array, array_namespace
+from pwl.validate import not_negative, whole
 
 
 @dataclass(frozen=True)
-class APL:
+class APL(Layer):
     """o = max(0, n) + sum_s a_s max(0, b_s - n) with slopes a and positions b trained for each unit or filter, Eq. (44).
 
     S: terms of the sum. At the start a ~ U(-0.5 / S, 0.5 / S), and b is normal with standard deviation 0.5.
@@ -31,21 +30,14 @@ class APL:
     linear: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.S, (int, np.integer)) or isinstance(self.S, bool) or self.S < 1:
-            raise InputError(f"APL needs a whole number of terms S, 1 or more, not {self.S!r}")
-        if not isinstance(self.l2, Real) or not 0 <= float(self.l2) < math.inf:
-            raise InputError(f"APL's penalty l2 must be 0 or a positive number, not {self.l2!r}")
-        object.__setattr__(self, "S", int(self.S))
-        object.__setattr__(self, "l2", float(self.l2))
+        object.__setattr__(self, "S", whole("APL's S", self.S, unit=" of terms"))
+        object.__setattr__(self, "l2", not_negative("APL's penalty l2", self.l2))
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return input_shape
 
     def shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
         return {"a": (input_shape[-1], self.S), "b": (input_shape[-1], self.S)}
-
-    def buffers(self, input_shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-        return {}
 
     def start_parameters(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> dict[str, np.ndarray]:
         shape = (input_shape[-1], self.S)
@@ -97,8 +89,11 @@ class APL:
                 change += xp.where(r > 0, p["a"][:, s] * d["b"][:, s], zero)
         return change
 
-    def pieces(self, p: dict, b: dict, n: Array) -> tuple[Array, ...]:
-        return (n > 0, *(p["b"][:, s] > n for s in range(self.S)))
+    def penalty(self, name: str, l2: float, curves: float) -> forms.Form:
+        return forms.whole(self.l2)
+
+    def pieces(self, p: dict, b: dict, saved: Activated) -> tuple[Array, ...]:
+        return (saved.n > 0, *(p["b"][:, s] > saved.n for s in range(self.S)))
 
     def to_dict(self) -> dict[str, Any]:
         return {"name": "APL", "S": self.S, "l2": self.l2}

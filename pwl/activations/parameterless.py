@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pwl.layers.signals import Activated
-from pwl.layers.without_parameters import WithoutParameters
+from pwl.layers.layer import Activated, Layer
 from pwl.runtime.backend import Array
 
 
-class Parameterless(WithoutParameters):
+class Parameterless(Layer):
     """A layer o = f(n) with slope do/dn = df(n, o) from each unit's own net; the slope jumps at the kinks."""
 
     kind: ClassVar[str] = "activation"
+    name: str
     f: Any
     df: Any
-    kinks: Any
+    kinks: tuple[float, ...]
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return input_shape
@@ -39,5 +39,9 @@ class Parameterless(WithoutParameters):
             dn *= saved.slope
         return dn
 
-    def pieces(self, p: dict, b: dict, n: Array) -> tuple[Array, ...]:
+    def pieces(self, p: dict, b: dict, saved: Activated) -> tuple[Array, ...]:
+        return self.sides(saved.n)
+
+    def sides(self, n: Array) -> tuple[Array, ...]:
+        """On which side of each kink the nets n lie."""
         return tuple(n >= kink for kink in self.kinks)

@@ -13,17 +13,19 @@ from pwl.activations.fixed import FIXED
 from pwl.activations.knots import smoother
 from pwl.activations.rows import rows, shaped
 from pwl.errors import InputError
-from pwl.kernels import Grid, engine
+from pwl.kernels import Hinges, engine
 from pwl.kernels.reference import curves as reference
-from pwl.layers.signals import Activated
+from pwl.layers import forms
+from pwl.layers.layer import Activated, Layer
 from pwl.runtime.backend import Array, array_namespace, like
+from pwl.validate import is_whole
 
 AUTO_HINGES = 25  # a quarter of a standard deviation apart: kinks too small to disturb the steps on W
 NET_CONTROL_SPAN = (-2.5, 3.5)  # mean +- 3 standard deviations of nets under net control, Eq. (8)
 
 
 @dataclass(frozen=True)
-class PiecewiseLinear:
+class PiecewiseLinear(Layer):
     """One piecewise-linear curve per unit, or per filter: o = sum_m A[k, m] phi_m(n), Eqs. (3), (4).
 
     start: what the curves are sampled from: "relu", "leaky_relu", "sigmoid", "tanh", "identity", or a function of a
@@ -52,7 +54,7 @@ class PiecewiseLinear:
             raise InputError(f"curves can start from {', '.join(FIXED)} or a function, not {self.start!r}")
         if self.outside not in ("constant", "linear"):
             raise InputError(f'outside must be "constant" or "linear", not {self.outside!r}')
-        if isinstance(self.hinges, (int, np.integer)) and not isinstance(self.hinges, bool):
+        if is_whole(self.hinges):
             object.__setattr__(self, "hinges", int(self.hinges))
             _check_count(int(self.hinges))
             object.__setattr__(self, "span", _checked_span(self.span))
@@ -80,12 +82,12 @@ class PiecewiseLinear:
             return AUTO_HINGES
         return self.hinges if isinstance(self.hinges, int) else np.shape(self.hinges)[-1]
 
-    def smoothed(self, G_a: Array, knots: int) -> Array:
-        """G_a S'S (units, K): the direction of a curve step where the hinges follow knots, Eq. (57)."""
-        return G_a @ like(smoother(self.n_hinges, knots), G_a)
+    def curve_direction(self, G: Array, knots: int) -> Array:
+        """G_a S'S (units, K) if the hinges follow knots, Eq. (57); G_a otherwise."""
+        return G @ like(smoother(self.n_hinges, knots), G) if self.smooth else G
 
-    def grid(self, b: dict) -> Grid:
-        return Grid(b["ns"], self.uniform, self.outside == "linear")
+    def grid(self, b: dict) -> Hinges:
+        return Hinges(b["ns"], self.uniform, self.outside == "linear")
 
     def sample(self, ns: np.ndarray) -> np.ndarray:
         """Ordinates that sample the starting function at hinges ns, of the same shape."""
@@ -175,24 +177,51 @@ class PiecewiseLinear:
         g *= saved.slope
         return g
 
-    def mix(self, p: dict, b: dict, n: Array, W: Array) -> Array:
-        """Curves at nets n (Nv, units) summed with weights W (M, units), (Nv, M)."""
-        return engine(n).mix(n, self.grid(b), p["A"], W)
+    # ---- the last layer: curves are summed as they are evaluated, so that neither they nor their signals are stored
 
-    def mix_back(self, p: dict, b: dict, n: Array, v: Array, W: Array) -> Array:
-        """v (Nv, M) carried back from those sums to the nets, Eq. (18)."""
-        return engine(n).back(n, self.grid(b), p["A"], v, W)
+    def sums(self, p: dict, b: dict, n: Array, W: Array) -> Array:
+        """Curves at nets n summed with weights W (M, units), (Nv, M), Eqs. (3), (9)."""
+        return engine(n).mix(n, self.grid(b), p["A"], W) if n.ndim == 2 else super().sums(p, b, n, W)
 
-    def mix_gradient(self, p: dict, b: dict, n: Array, v: Array, W: Array) -> dict[str, Array]:
-        """The gradient for v (Nv, M) at those sums, Eq. (17)."""
-        return {"A": engine(n).back_scatter(n, self.grid(b), v, W)}
+    def sums_forward(self, p: dict, b: dict, n: Array, W: Array) -> tuple[Array, Activated]:
+        return (self.sums(p, b, n, W), Activated(n, None)) if n.ndim == 2 else super().sums_forward(p, b, n, W)
+
+    def through(self, p: dict, b: dict, n: Array) -> Activated:
+        return Activated(n, None) if n.ndim == 2 else super().through(p, b, n)
+
+    def sums_backward(
+        self, p: dict, b: dict, saved: Activated, v: Array, W: Array, shape: tuple[int, ...]
+    ) -> Array:
+        """v (Nv, M) carried back from the sums to the nets, (v W) do/dn, Eq. (18)."""
+        if len(shape) > 1 or saved.slope is not None:
+            return super().sums_backward(p, b, saved, v, W, shape)
+        return engine(v).back(saved.n, self.grid(b), p["A"], v, W)
+
+    def sums_gradient(
+        self, p: dict, b: dict, saved: Activated, v: Array, W: Array, shape: tuple[int, ...]
+    ) -> dict[str, Array]:
+        """G_a for v (Nv, M) at the sums, Eq. (17)."""
+        if len(shape) > 1:
+            return super().sums_gradient(p, b, saved, v, W, shape)
+        return {"A": engine(v).back_scatter(saved.n, self.grid(b), v, W)}
+
+    def sums_tangent(self, p: dict, b: dict, saved: Activated, d: dict, dn: Array | None, W: Array) -> Array:
+        """Outputs are linear in A: along A alone the direction is summed like the curves."""
+        if dn is None and saved.n.ndim == 2:
+            return self.sums(d, b, saved.n, W)
+        return super().sums_tangent(p, b, saved, d, dn, W)
+
+    # ---- what algorithms ask
+
+    def penalty(self, name: str, l2: float, curves: float) -> forms.Form:
+        return forms.roughness(curves)
 
     def _value(self, n: Array, b: dict, A: Array) -> Array:
         return shaped(engine(n).value(rows(n), self.grid(b), A), n)
 
-    def pieces(self, p: dict, b: dict, n: Array) -> tuple[Array, ...]:
-        m, _, _, inside = reference.locate(rows(n), self.grid(b))
-        return shaped(m, n), shaped(inside, n)
+    def pieces(self, p: dict, b: dict, saved: Activated) -> tuple[Array, ...]:
+        m, _, _, inside = reference.locate(rows(saved.n), self.grid(b))
+        return shaped(m, saved.n), shaped(inside, saved.n)
 
     def to_dict(self) -> dict[str, Any]:
         if not isinstance(self.start, str):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, ClassVar
 
 from pwl.activations.parameterless import Parameterless
 from pwl.errors import InputError
 from pwl.runtime.backend import Array, array_namespace
+from pwl.validate import is_number, positive
 
 
 @dataclass(frozen=True)
@@ -24,10 +23,9 @@ class PLU(Parameterless):
     name: ClassVar[str] = "plu"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.alpha, Real) or not 0 <= float(self.alpha) <= 1:
+        if not is_number(self.alpha) or not 0 <= float(self.alpha) <= 1:
             raise InputError(f"PLU's alpha must be a slope from 0 to 1, not {self.alpha!r}")
-        if not isinstance(self.c, Real) or not 0 < float(self.c) < math.inf:
-            raise InputError(f"PLU's c must be a positive number, not {self.c!r}")
+        positive("PLU's c", self.c)
         object.__setattr__(self, "alpha", float(self.alpha))
         object.__setattr__(self, "c", float(self.c))
 

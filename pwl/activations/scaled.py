@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -13,7 +12,9 @@ from pwl.activations.fixed import FIXED
 from pwl.activations.parameterless import Parameterless
 from pwl.activations.rows import by_pattern, rows
 from pwl.errors import InputError
+from pwl.layers.layer import Layer
 from pwl.runtime.backend import Array, array_namespace
+from pwl.validate import is_number
 
 
 class Scaled(NamedTuple):
@@ -24,7 +25,7 @@ class Scaled(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ScaledActivation:
+class ScaledActivation(Layer):
     """o = f(s a_k n) with a scale a_k trained for each unit or filter, Eq. (46); s a = 1 at the start.
 
     activation: f, a fixed activation: a name or an object without parameters, such as pwl.PLU().
@@ -42,7 +43,7 @@ class ScaledActivation:
         f = self.activation
         if not isinstance(f, Parameterless) and not (isinstance(f, str) and f in FIXED):
             raise InputError(f"a scaled activation is one of {', '.join(FIXED)} or a fixed activation, not {f!r}")
-        if not isinstance(self.s, Real) or not 1 <= float(self.s) < math.inf:
+        if not is_number(self.s) or not 1 <= float(self.s) < math.inf:
             raise InputError(f"a scaled activation's s must be a number, 1 or more, not {self.s!r}")
         object.__setattr__(self, "activation", FIXED[f] if isinstance(f, str) else f)
         object.__setattr__(self, "s", float(self.s))
@@ -52,9 +53,6 @@ class ScaledActivation:
 
     def shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
         return {"a": (input_shape[-1], 1)}
-
-    def buffers(self, input_shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-        return {}
 
     def start_parameters(self, input_shape: tuple[int, ...], rng: Any) -> dict[str, np.ndarray]:
         return {"a": np.full((input_shape[-1], 1), 1 / self.s)}
@@ -101,8 +99,8 @@ class ScaledActivation:
         """What each net (rows, units) adds to the gradient for a: g f'(s a n) s n."""
         return rows(g * saved.inner * saved.n * self.s)
 
-    def pieces(self, p: dict, b: dict, n: Array) -> tuple[Array, ...]:
-        return self.activation.pieces({}, {}, self.scale(p) * n)
+    def pieces(self, p: dict, b: dict, saved: Scaled) -> tuple[Array, ...]:
+        return self.activation.sides(self.scale(p) * saved.n)
 
     def to_dict(self) -> dict[str, Any]:
         return {"name": "ScaledActivation", "activation": self.activation.to_dict(), "s": self.s}

@@ -15,8 +15,10 @@ import numpy as np
 from pwl.activations.piecewise_linear import PiecewiseLinear
 from pwl.activations.rows import by_pattern, rows, shaped
 from pwl.errors import InputError
-from pwl.layers.signals import Activated
+from pwl.layers import forms
+from pwl.layers.layer import Activated, Layer
 from pwl.runtime.backend import Array, array_namespace, is_numpy_array
+from pwl.validate import is_whole
 
 # Rows: coefficients of u^3, u^2, u, 1; columns: the ordinates Q_i .. Q_{i+3}. This is Z / 2 of Eq. (45).
 COEFFICIENTS = ((-0.5, 1.5, -1.5, 0.5), (1.0, -2.5, 2.0, -0.5), (-0.5, 0.0, 0.5, 0.0), (0.0, 1.0, 0.0, 0.0))
@@ -32,7 +34,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Spline:
+class Spline(Layer):
     """One smooth curve per unit or filter: a cubic through each pair of neighbouring hinges, Eq. (45).
 
     start: what the ordinates are sampled from, a name or a function, as in `PiecewiseLinear`.
@@ -49,7 +51,7 @@ class Spline:
     linear: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.hinges, (int, np.integer)) or isinstance(self.hinges, bool) or self.hinges < 4:
+        if not is_whole(self.hinges) or self.hinges < 4:
             raise InputError(f"a spline needs a whole number of uniform hinges, 4 or more, not {self.hinges!r}")
         if isinstance(self.span, str):
             raise InputError(f"a spline's span is (low, high) or None, not {self.span!r}")
@@ -130,10 +132,13 @@ class Spline:
         c3, c2, c1, c0 = coefficients(Q, at.segment)
         return shaped(((c3 * at.u + c2) * at.u + c1) * at.u + c0, n)
 
-    def pieces(self, p: dict, b: dict, n: Array) -> tuple[Array, ...]:
+    def penalty(self, name: str, l2: float, curves: float) -> forms.Form:
+        return forms.roughness(curves)
+
+    def pieces(self, p: dict, b: dict, saved: Activated) -> tuple[Array, ...]:
         """The second derivative jumps at every hinge, the slope at the ends."""
-        at = locate(rows(n), b["ns"])
-        return shaped(at.segment, n), shaped(at.inside, n)
+        at = locate(rows(saved.n), b["ns"])
+        return shaped(at.segment, saved.n), shaped(at.inside, saved.n)
 
     def to_dict(self) -> dict[str, Any]:
         started = self.sampled.to_dict()

@@ -1,11 +1,12 @@
-"""Training algorithms: frozen values with `init(net, patterns, key) -> state` and `step(net, patterns, state)`.
+"""Training algorithms, one file a method. `algorithm.py` has the contract that all of them keep.
 
-A step is one update on the patterns given; it returns the new network, the new state and what to record. States
-hold arrays and numbers only, so that a run can be written down and resumed.
+An algorithm is a frozen value with `init(net, patterns, key) -> state` and `step(net, patterns, state) -> Step`. A step is
+one update on the patterns given. States are NamedTuples of arrays and numbers, so that a run can be written down and resumed.
 """
 
 from pwl.algorithms.adact import AdAct, adact_step
 from pwl.algorithms.adam import Adam
+from pwl.algorithms.algorithm import Algorithm, Info, Step, Stop
 from pwl.algorithms.bayesian_lm import BayesianLM
 from pwl.algorithms.cg import CG
 from pwl.algorithms.lbfgs import LBFGS
@@ -28,8 +29,12 @@ __all__ = [
     "SGD",
     "AdAct",
     "Adam",
+    "Algorithm",
     "BayesianLM",
+    "Info",
     "MinibatchAdAct",
+    "Step",
+    "Stop",
     "VarPro",
     "adact_step",
     "molf_step",

@@ -1,54 +1,59 @@
-"""Methods that move all weights at once: which parameters, E and their gradient as one vector in one pass, trial points."""
+"""Methods that move all weights at once: which parameters, the objective and its gradient in one pass, trial points."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from pwl.algorithms.penalties import Penalties
-from pwl.network.network import HEAD, Network
+from pwl.network.network import Network
+from pwl.reductions.gradients import gradients
 from pwl.reductions.patterns import Patterns
-from pwl.reductions.statistics import gradient
+from pwl.reductions.reduce import reduce
 from pwl.runtime.backend import Array, array_namespace
+
+
+class Point(NamedTuple):
+    """What one pass tells of a network: the scores, the objective J, and its negative gradient G, a vector like theta with 0
+    for parameters that are not trained."""
+
+    scores: Array
+    J: float
+    G: Array
+
+
+class Problem(NamedTuple):
+    """What stays the same in a step: the network that it starts from, the patterns, the trained parameters, the penalties."""
+
+    net: Network
+    patterns: Patterns
+    keys: tuple[str, ...]
+    penalties: Penalties
+
+    def here(self) -> Point:
+        """The point of the network itself. One pass over the data."""
+        scores, G = scores_and_gradient(self.net, self.patterns, self.keys, self.penalties)
+        return Point(scores, float(scores[0]) + self.penalties.value(self.net), G)
+
+    def trial(self, change: Array) -> tuple[Network, Point]:
+        """The network moved by a vector like theta, and the point there. One pass over the data."""
+        with np.errstate(over="ignore", invalid="ignore"):  # a step too far: its objective is then no finite number
+            moved = self.net.with_theta(self.net.theta + change)
+            return moved, self._replace(net=moved).here()
 
 
 def trained(net: Network, train_curves: bool) -> tuple[str, ...]:
     """Slot keys of all weights and, if asked for, of the curves' ordinates, in the order of theta."""
-    kinds = ("map", "activation") if train_curves else ("map",)
-    wanted = {key for kind in kinds for key in net.keys(kind)} | {HEAD}
-    return tuple(slot.key for slot in net.layout.slots if slot.key in wanted)
-
-
-def measured(
-    net: Network, patterns: Patterns, keys: tuple[str, ...], penalties: Penalties, state: dict[str, Any]
-) -> dict[str, Any]:
-    """The state with "scores", the objective "J" and its negative gradient "G" at this network.
-
-    G is a vector like theta, 0 where a parameter is not trained. One pass over the data; none where the last step
-    left them: it knows them of the trial that it accepted.
-    """
-    if "scores" in state:
-        return state
-    scores, G = scores_and_gradient(net, patterns, keys, penalties)
-    return state | {"scores": scores, "J": float(scores[0]) + penalties.value(net), "G": G}
+    return net.keys("map", "activation", "head") if train_curves else net.keys("map", "head")
 
 
 def scores_and_gradient(
     net: Network, patterns: Patterns, keys: tuple[str, ...], penalties: Penalties
 ) -> tuple[Array, Array]:
     """The scores and the negative gradient of the objective, a vector like theta. No number is read from the device."""
-    scores, *values = patterns.reduce(gradient(keys), net)
-    return scores, net.join(penalties.add_gradient(net, dict(zip(keys, values, strict=True))))
-
-
-def trial(
-    net: Network, patterns: Patterns, keys: tuple[str, ...], penalties: Penalties, change: Array
-) -> tuple[Network, dict[str, Any]]:
-    """The network moved by a vector like theta, and what is `measured` there. One pass over the data."""
-    with np.errstate(over="ignore", invalid="ignore"):  # a step too far: its objective is then no finite number
-        moved = net.with_theta(net.theta + change)
-        return moved, measured(moved, patterns, keys, penalties, {})
+    scores, G = reduce(gradients(keys), net, patterns)
+    return scores, net.join(penalties.add_gradient(net, G))
 
 
 def dot(a: Array, b: Array) -> float:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from pwl.algorithms import multiplies_lm as costs
+from pwl.algorithms import multiplies
+from pwl.algorithms.algorithm import Algorithm, Info, Step
 from pwl.algorithms.all_weights import trained
-from pwl.algorithms.lm import MAX_BYTES, along, lm_step, measured_error
+from pwl.algorithms.lm import MAX_BYTES, Trial, along, lm_step, measured_error
+from pwl.algorithms.options import flat
 from pwl.errors import InputError
 from pwl.network.network import Network
 from pwl.reductions.jacobian import check_bytes, system
@@ -18,75 +20,90 @@ from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import Array, host
 from pwl.runtime.threads import single_threaded_blas
 from pwl.solvers.levenberg_marquardt import Damping, Normal
+from pwl.validate import positive
 
 PACE = 3.0
 SMALLEST = 1e-8  # lambda at first, relative to the mean squared norm of J's columns
 
 
+class BayesianLMState(NamedTuple):
+    """mu, nu, Q, scores: as in `LMState`. lambda_: the weight of |w|^2. A, g: J'J and J'r at the network at hand, if known."""
+
+    mu: float
+    nu: float
+    Q: np.ndarray
+    scores: Array | None = None
+    lambda_: float = 0.0
+    A: np.ndarray | None = None
+    g: np.ndarray | None = None
+
+
+@flat("damping")
 @dataclass(frozen=True)
-class BayesianLM:
+class BayesianLM(Algorithm):
     """LM on E + lambda |w|^2 with lambda from the evidence (MacKay 1992; Foresee & Hagan 1997), as MATLAB's trainbr.
 
     After each step gamma = P - lambda tr (J'J + lambda I)^-1 is the number of weights that the data determine, alpha =
     gamma / (2 |w|^2), beta = (n - gamma) / (2 Nv E), and lambda goes towards alpha / (beta Nv) by at most a factor of three.
     No validation data are needed: without them the network of the highest evidence is the one returned.
-    mu to max_bytes as in `LM`. Squared error only.
+
+    Parameters
+    ----------
+    train_curves, max_bytes
+        As in `LM`.
+    damping : pwl.Damping
+        May be given flat, as in `LM`; its scaling is "identity".
+
+    Raises
+    ------
+    InputError
+        For numbers that can't be; in training for cross-entropy, and if the system would take more than max_bytes.
     """
 
-    mu: float = 5e-3
-    mu_increase: float = 10.0
-    mu_decrease: float = 0.1
-    mu_max: float = 1e10
-    schedule: str = "fixed"
     train_curves: bool = False
     max_bytes: float = MAX_BYTES
+    damping: Damping = Damping(mu=5e-3)
+    State: ClassVar[type] = BayesianLMState
     full_batch: ClassVar[bool] = True
+    shares_pass: ClassVar[bool] = True
     watched: ClassVar[str] = "negative_log_evidence"
 
     def __post_init__(self) -> None:
-        self.damping.start(0)
+        positive("max_bytes", self.max_bytes)
+        if self.damping.scaling != "identity":
+            raise InputError('BayesianLM penalises all weights alike: its damping has scaling="identity"')
 
-    @property
-    def damping(self) -> Damping:
-        return Damping(self.mu, self.mu_increase, self.mu_decrease, self.mu_max, "identity", self.schedule)
-
-    def init(self, net: Network, patterns: Patterns, key: int) -> dict[str, Any]:
+    def init(self, net: Network, patterns: Patterns, key: int) -> BayesianLMState:
         if not net.loss.quadratic:
             raise InputError("BayesianLM weighs squared errors against |w|^2: use it with loss='squared_error'")
-        keys = trained(net, self.train_curves)
-        n = weights(net, keys).size
+        n = net.layout.size_of(trained(net, self.train_curves))
         check_bytes(n, self.max_bytes, "BayesianLM")
-        return self.damping.start(n) | {"lambda": 0.0}
+        return BayesianLMState(*self.damping.start(n))
 
-    def measure(self, net: Network, patterns: Patterns, state: dict[str, Any]) -> tuple[Array, dict[str, Any]]:
+    def measure(self, net: Network, patterns: Patterns, state: BayesianLMState) -> tuple[Array, BayesianLMState]:
         return measured_error(net, patterns, state)
 
-    def step(
-        self, net: Network, patterns: Patterns, state: dict[str, Any]
-    ) -> tuple[Network, dict[str, Any], dict[str, Any]]:
+    def step(self, net: Network, patterns: Patterns, state: BayesianLMState) -> Step:
         start, keys = net, trained(net, self.train_curves)
-        A, g = (state["A"], state["g"]) if "A" in state else system(net, patterns, keys, "cholesky")
-        w, weight = weights(net, keys), state["lambda"]
-        equations = Normal(A + weight * np.eye(len(w)), g - weight * w)
+        A, g = system(net, patterns, keys, "cholesky") if state.A is None else (state.A, state.g)
+        w, weight = weights(net, keys), state.lambda_
 
         def penalty(at: Network) -> float:
             return weight * float(np.sum(weights(at, keys) ** 2))
 
-        net, state, info = lm_step(
-            net, patterns, equations, self.damping, state, lambda e: along(start, keys, e), penalty
-        )
-        if "stop" not in info:
+        equations = Normal(A + weight * np.eye(len(w)), g - weight * w)
+        trial = Trial(patterns, lambda e: along(start, keys, e), penalty)
+        net, state, series, _, stop = lm_step(net, trial, equations, self.damping, state)
+        if stop is None:
             A, g = system(net, patterns, keys, "cholesky")
-        E = float(state["scores"][0])
+        E = float(state.scores[0])
         belief = evidence(A, E, weights(net, keys), weight, patterns.total_weight(), net.n_outputs)
-        state = state | {"A": A, "g": g, "lambda": followed(weight, belief["lambda"], A)}
-        return net, state, info | belief | {"lambda": weight, "objective": E + penalty(net)}
+        state = state._replace(A=A, g=g, lambda_=followed(weight, belief["lambda"], A))
+        series |= belief | {"lambda": weight, "objective": E + penalty(net)}
+        return Step(net, state, series, Info(A=A, g=g), stop)
 
     def multiplies(self, net: Network, Nv: int) -> tuple[float, float]:
-        """Multiplies of one step with one trial, and the eigenvalues that the evidence asks for (about 4 P^3 / 3)."""
-        keys = trained(net, self.train_curves)
-        eigenvalues = 4 * weights(net, keys).size ** 3 / 3
-        return costs.lm(net, Nv) + eigenvalues, costs.own_lm(net, Nv, keys, "cholesky") + eigenvalues
+        return multiplies.bayesian_lm(net, Nv, trained(net, self.train_curves))
 
 
 def followed(weight: float, wanted: float, A: np.ndarray) -> float:

@@ -4,51 +4,76 @@ from __future__ import annotations
 
 from typing import Any
 
+from pwl.algorithms.algorithm import Info
 from pwl.algorithms.penalties import Penalties
-from pwl.network.network import HEAD, Network
+from pwl.network.layout import HEAD
+from pwl.network.network import Network
+from pwl.reductions.correlations import basis_autocorrelation, basis_correlations
+from pwl.reductions.gradients import gradients
 from pwl.reductions.patterns import Patterns
-from pwl.reductions.statistics import basis_autocorrelation, basis_correlations, gradient
-from pwl.runtime.backend import array_namespace, like
+from pwl.reductions.reduce import reduce
+from pwl.runtime.backend import Array, array_namespace, like
 from pwl.solvers.ols import OLS
+
+RECORDED = ("dependent", "output_step", "owo_objective")
 
 
 def owo_step(
     net: Network, patterns: Any, penalties: Penalties = Penalties(), ols: OLS = OLS()
-) -> tuple[Network, dict[str, Any]]:
-    """New output weights. Squared error: the least squares solution, Eqs. (10), (11), which cannot raise the objective.
+) -> tuple[Network, Info]:
+    """New output weights, Eqs. (10)-(12).
 
-    Cross-entropy: a few steps of Eq. (12), none of which can raise it. Returns the network and "dependent" (indices
-    of basis functions dropped), "output_step" (which of the two ran), and under squared error "owo_objective" (J of
-    Eq. (11) from the orthonormal weights, without another pass).
+    Squared error: the least squares solution of R W_o' = C, which cannot raise the objective. Cross-entropy: a few
+    bound steps, none of which can raise it.
+
+    Parameters
+    ----------
+    net : Network
+    patterns : (x, t), (x, t, weights) or pwl.Patterns
+    penalties : pwl.Penalties
+        The ridge of Eq. (11) is used.
+    ols : pwl.OLS
+        The dependence test, Eq. (13).
+
+    Returns
+    -------
+    net : Network
+    info : Info
+        "R" (Nu, Nu) and "C" (Nu, M), as they were solved; "dependent", indices of the basis functions dropped; "output_step",
+        which of the two ran; and under squared error "owo_objective", J from the orthonormal weights without another pass.
+
+    Raises
+    ------
+    InputError
+        If data and network do not fit.
     """
     step = _least_squares if net.loss.quadratic else _bound_steps
     return step(net, Patterns.fitting(net, patterns), penalties, ols.of_functions_like(net.theta))
 
 
-def _least_squares(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> tuple[Network, dict[str, Any]]:
-    R, C, E_t = patterns.reduce(basis_correlations(), net)
-    W_o, dependent, energy = ols.solve(R + _but_constant(R, penalties.ridge), C.T)
+def _least_squares(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> tuple[Network, Info]:
+    R, C, E_t = reduce(basis_correlations(), net, patterns)
+    R = R + _but_constant(R, penalties.ridge)
+    W_o, dependent, energy = ols.solve(R, C.T)
     J = float(E_t) - float(energy.sum())
-    return net.with_parts({HEAD: like(W_o, net.theta)}), {
-        "dependent": dependent,
-        "output_step": "least squares",
-        "owo_objective": J,
-    }
+    info = Info(R=R, C=C, dependent=dependent, output_step="least squares", owo_objective=J)
+    return net.with_head(like(W_o, net.theta)), info
 
 
-def _bound_steps(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> tuple[Network, dict[str, Any]]:
-    (R,) = patterns.reduce(basis_autocorrelation(), net)
-    solve = ols.solver(R + _but_constant(R, 4 * penalties.ridge))
-    dependent: tuple[int, ...] = ()
-    for _ in range(net.loss.output_steps):
-        _, G_o = patterns.reduce(gradient((HEAD,)), net)
-        G_o = penalties.add_gradient(net, {HEAD: G_o})[HEAD]
+def _bound_steps(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> tuple[Network, Info]:
+    R = reduce(basis_autocorrelation(), net, patterns)
+    R = R + _but_constant(R, 4 * penalties.ridge)
+    solve, steps = ols.solver(R), net.loss.output_steps
+    info = Info(R=R, output_step=f"{steps} bound steps")
+    for _ in range(steps):
+        G_o = penalties.add_gradient(net, reduce(gradients((HEAD,)), net, patterns).G)[HEAD]
         D, dependent, _ = solve(2 * G_o)
         net = net.moved({HEAD: D})
-    return net, {"dependent": dependent, "output_step": f"{net.loss.output_steps} bound steps"}
+        info |= Info(C=2 * G_o.T, dependent=dependent)
+    return net, info
 
 
-def _but_constant(R: Any, ridge: float) -> Any:
+def _but_constant(R: Array, ridge: float) -> Array:
     """ridge on the diagonal but for the constant's entry."""
     xp = array_namespace(R)
     diagonal = xp.full((R.shape[0],), float(ridge), dtype=R.dtype)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from numbers import Real
 
 from pwl.errors import InputError
 from pwl.network.network import Network
 from pwl.runtime.backend import Array, array_namespace
+from pwl.validate import is_number
 
 Rate = float | Callable[[int], float]
 
@@ -25,21 +25,15 @@ def rates(net: Network, keys: tuple[str, ...], weights: Rate, curves: Rate | Non
 
 
 def at(rate: Rate, step: int) -> float:
-    """The rate in a step; InputError where it is no finite number, 0 or more."""
+    """The rate in a step. Raises InputError unless it is a finite number, 0 or more."""
     value = rate(step) if callable(rate) else rate
-    if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) < math.inf:
+    if not is_number(value) or not 0 <= float(value) < math.inf:
         raise InputError(f"a learning rate must be 0 or a positive number, not {value!r}, in step {step}")
     return float(value)
 
 
 def check_rates(weights: Rate, curves: Rate | None) -> None:
-    """InputError for numbers that can be no learning rates; a function is checked when it is called."""
+    """Raises InputError for numbers that can't be learning rates; a function is checked when it is called."""
     for rate in (weights, weights if curves is None else curves):
         if not callable(rate):
             at(rate, 0)
-
-
-def check_share(name: str, value: float) -> None:
-    """InputError where what is kept of an average in each step is not in [0, 1)."""
-    if not isinstance(value, Real) or not 0 <= float(value) < 1:
-        raise InputError(f"{name} must be 0 or more and less than 1, not {value!r}")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-from pwl.algorithms import multiplies as costs
-from pwl.algorithms.all_weights import dot, measured, trained, trial
+from pwl.algorithms import multiplies
+from pwl.algorithms.algorithm import Algorithm, Info, Step, Stop
+from pwl.algorithms.all_weights import Problem, dot, trained
+from pwl.algorithms.cg import point
+from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
-from pwl.errors import InputError
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import Array, array_namespace
+from pwl.validate import one_of, positive
 
 LOWEST = -1e6  # comparison of a step that went far too far: delta grows about a millionfold, not beyond all bounds
 SMALLEST = 1e-15  # lambda, as in Netlab: a lambda that good steps brought down to 0 could never grow by a factor
@@ -36,102 +39,123 @@ def netlab(lambda_: float, comparison: float, delta: float, energy: float) -> fl
 SCHEDULES = {"moller": moller, "netlab": netlab}
 
 
+class SCGState(NamedTuple):
+    """scores, J, G: the point at hand, if known. d: the direction, None for G. curvature: along it after a failure, if known."""
+
+    scores: Array | None = None
+    J: float = 0.0
+    G: Array | None = None
+    lambda_: float = 0.0
+    successes: int = 0
+    d: Array | None = None
+    curvature: float | None = None
+
+
+@flat("penalties")
 @dataclass(frozen=True)
-class SCG:
+class SCG(Algorithm):
     """Scaled conjugate gradient (Møller 1993) on all weights; we read the "SSCG" of the AdAct paper as this method.
 
     The curvature along a direction is a difference of two gradients, damped by lambda, so that each iteration takes two
     passes and no line search. A step that would raise the objective is not taken ("success" in the record): lambda grows,
-    and the next iteration takes one pass.
+    and the next iteration takes one pass. If the step foreseen lowers the objective by less than its rounding, the search
+    begins anew with d = G, and ends if that is of no use either.
 
-    sigma: length of the step between the two gradients. damping: lambda at the start; records have the "lambda" that each
-        step began with. `SCG.matlab()` has MATLAB's constants.
-    schedule: how lambda changes, "moller" as published or "netlab" by the factors 4 and 1/2.
-    train_curves: whether the curves' ordinates move, too.
-    ridge, l2, curve_penalty: penalties on output weights, hidden weights and curves, Eqs. (11), (27), (26).
+    Parameters
+    ----------
+    sigma : float
+        Length of the step between the two gradients.
+    damping : float
+        lambda at the start; records have the "lambda" that each step began with. `SCG.matlab()` has MATLAB's constants.
+    schedule : {"moller", "netlab"}
+        How lambda changes: as published, or by the factors 4 and 1/2.
+    train_curves : bool
+        Whether the curves' ordinates move, too.
+    penalties : pwl.Penalties
+        May be given flat: ridge, l2, curve_penalty, Eqs. (11), (27), (26).
 
-    Where the step foreseen lowers the objective by less than its rounding, the search begins anew with d = G, and ends if
-    that is of no use either.
+    Raises
+    ------
+    InputError
+        For sigma or damping that is not positive, and for another schedule.
     """
 
     sigma: float = 1e-4
     damping: float = 1e-6
     schedule: str = "moller"
     train_curves: bool = False
-    ridge: float = 0.0
-    l2: float = 0.0
-    curve_penalty: float = 0.0
+    penalties: Penalties = Penalties()
+    State: ClassVar[type] = SCGState
     full_batch: ClassVar[bool] = True
+    shares_pass: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        for name in ("sigma", "damping"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InputError(f"{name} must be a positive number, not {getattr(self, name)!r}")
-        if self.schedule not in SCHEDULES:
-            raise InputError(f'schedule must be "moller" or "netlab", not {self.schedule!r}')
+        positive("sigma", self.sigma)
+        positive("damping", self.damping)
+        one_of("schedule", self.schedule, SCHEDULES)
 
     @classmethod
     def matlab(cls, **options: Any) -> SCG:
         """SCG with the constants of MATLAB's trainscg: sigma 5e-5, lambda 5e-7. options: as in `SCG`."""
         return cls(sigma=5e-5, damping=5e-7, **options)
 
-    @property
-    def penalties(self) -> Penalties:
-        return Penalties(self.ridge, self.l2, self.curve_penalty)
+    def init(self, net: Network, patterns: Patterns, key: int) -> SCGState:
+        return SCGState(lambda_=self.damping)
 
-    def init(self, net: Network, patterns: Patterns, key: int) -> dict[str, Any]:
-        return {"lambda": self.damping, "successes": 0}
+    def measure(self, net: Network, patterns: Patterns, state: SCGState) -> tuple[Array, SCGState]:
+        at = point(self._problem(net, patterns), state)
+        return at.scores, state._replace(**at._asdict())
 
-    def measure(self, net: Network, patterns: Patterns, state: dict[str, Any]) -> tuple[Array, dict[str, Any]]:
-        state = measured(net, patterns, trained(net, self.train_curves), self.penalties, state)
-        return state["scores"], state
-
-    def step(
-        self, net: Network, patterns: Patterns, state: dict[str, Any]
-    ) -> tuple[Network, dict[str, Any], dict[str, Any]]:
-        """One trial along d. The state holds "d" where it is not G, and after a failure the "curvature" along d."""
-        keys, penalties = trained(net, self.train_curves), self.penalties
-        state = measured(net, patterns, keys, penalties, state)
-        G, J = state["G"], state["J"]
-        if "d" in state and not dot(state["d"], G) > 0:
+    def step(self, net: Network, patterns: Patterns, state: SCGState) -> Step:
+        """One trial along d."""
+        problem = self._problem(net, patterns)
+        at = point(problem, state)
+        state = state._replace(**at._asdict())
+        if state.d is not None and not dot(state.d, at.G) > 0:
             state = along_gradient(state)
-        d = state.get("d", G)
-        mu, energy = dot(d, G), dot(d, d)
-        info = {"alpha": 0.0, "lambda": state["lambda"], "comparison": None, "success": False}
-        info["gradient_norm"] = dot(G, G) ** 0.5
+        d = at.G if state.d is None else state.d
+        mu, energy = dot(d, at.G), dot(d, d)
+        series = {"alpha": 0.0, "lambda": state.lambda_, "comparison": None, "success": False}
+        series["gradient_norm"] = dot(at.G, at.G) ** 0.5
+        info = Info(G=at.G, d=d)
         if not VANISHED < energy < math.inf:
-            return net, state, info | {"stop": ("no_descent", "the gradient is 0 or not finite")}
-        if "curvature" not in state:
+            return Step(net, state, series, info, _stop("the gradient is 0 or not finite"))
+        if state.curvature is None:
             sigma = self.sigma / energy**0.5
-            _, there = trial(net, patterns, keys, penalties, sigma * d)
-            state = state | {"curvature": dot(d, G - there["G"]) / sigma}
-        delta, lambda_ = damped(state["curvature"], state["lambda"], energy)
+            _, there = problem.trial(sigma * d)
+            state = state._replace(curvature=dot(d, at.G - there.G) / sigma)
+        delta, lambda_ = damped(state.curvature, state.lambda_, energy)
         alpha = mu / delta
         fall = alpha * mu / 2  # of the objective, as foreseen
-        if not fall > array_namespace(G).finfo(G.dtype).eps * J:
-            if "d" in state:
-                return net, along_gradient(state) | {"lambda": self.damping}, info
-            return net, state, info | {"stop": ("no_descent", "what a step may gain is less than rounding")}
-        moved, after = trial(net, patterns, keys, penalties, alpha * d)
-        comparison = compared(J, after["J"], fall)
-        info |= {"alpha": alpha, "comparison": comparison, "success": comparison > 0}
+        if not fall > array_namespace(at.G).finfo(at.G.dtype).eps * at.J:
+            if state.d is not None:
+                return Step(net, along_gradient(state)._replace(lambda_=self.damping), series, info)
+            return Step(net, state, series, info, _stop("what a step may gain is less than rounding"))
+        moved, after = problem.trial(alpha * d)
+        comparison = compared(at.J, after.J, fall)
+        series |= {"alpha": alpha, "comparison": comparison, "success": comparison > 0}
         lambda_ = SCHEDULES[self.schedule](lambda_, comparison, delta, energy)
-        if not info["success"]:
-            return net, state | {"lambda": lambda_}, info
-        successes = state["successes"] + 1
-        after |= {"lambda": lambda_, "successes": successes}
-        if successes % sum(net.parts[key].size for key in keys):
-            after["d"] = after["G"] + conjugacy(after["G"], G, mu) * d
-        return moved, after, info
+        if not comparison > 0:
+            return Step(net, state._replace(lambda_=lambda_), series, info)
+        successes = state.successes + 1
+        again = successes % net.layout.size_of(problem.keys) == 0  # begin anew with G
+        d = None if again else after.G + conjugacy(after.G, at.G, mu) * d
+        return Step(moved, SCGState(*after, lambda_, successes, d), series, info)
 
     def multiplies(self, net: Network, Nv: int) -> tuple[float, float]:
-        """Multiplies of an iteration that takes its step: by the literature's formula, and two gradients by our own count."""
-        return costs.scg(net, Nv), costs.own_scg(net, Nv)
+        return multiplies.scg(net, Nv)
+
+    def _problem(self, net: Network, patterns: Patterns) -> Problem:
+        return Problem(net, patterns, trained(net, self.train_curves), self.penalties)
 
 
-def along_gradient(state: dict[str, Any]) -> dict[str, Any]:
+def along_gradient(state: SCGState) -> SCGState:
     """The state from which the next direction is G."""
-    return {name: value for name, value in state.items() if name not in ("d", "curvature")}
+    return state._replace(d=None, curvature=None)
+
+
+def _stop(detail: str) -> Stop:
+    return Stop("no_descent", f"no step along the direction lowers the error ({detail})")
 
 
 def damped(curvature: float, lambda_: float, energy: float) -> tuple[float, float]:

@@ -3,63 +3,79 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar, NamedTuple
 
-from pwl.algorithms import multiplies as costs
+from pwl.algorithms import multiplies
+from pwl.algorithms.algorithm import Algorithm, Info, Step
 from pwl.algorithms.all_weights import length, scores_and_gradient, trained
+from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
-from pwl.algorithms.rates import Rate, check_rates, check_share, rates
-from pwl.kernels import updates_engine
+from pwl.algorithms.rates import Rate, check_rates, rates
+from pwl.kernels import engine
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
-from pwl.runtime.backend import array_namespace
+from pwl.runtime.backend import Array, array_namespace
+from pwl.validate import share
 
 
+class SGDState(NamedTuple):
+    """steps: made so far. key: of what layers draw. velocity: like theta."""
+
+    steps: int
+    key: int
+    velocity: Array
+
+
+@flat("penalties")
 @dataclass(frozen=True)
-class SGD:
-    """Stochastic gradient descent with momentum on all weights, one step a batch: `train(..., batch_size=32)`.
+class SGD(Algorithm):
+    """Stochastic gradient descent with momentum on all weights, one step per batch: `train(..., batch_size=32)`.
 
-    learning_rate: a number, or a function of the steps made so far that gives one. A run is known again by its
-        algorithm's repr: to resume from a checkpoint in another process, a function needs a repr that says what it is,
-        such as that of a frozen dataclass with `__call__(self, step)`; that of a plain function is its address.
-    momentum: share of the last velocity that is kept. nesterov: look ahead by one step of it.
-    curve_rate: learning rate of the curves' ordinates, likewise; None: the same.
-    ridge, l2, curve_penalty: penalties on output weights, hidden weights and curves, Eqs. (11), (27), (26).
-    train_curves: whether ordinates move at all.
+    Parameters
+    ----------
+    learning_rate : float or function of the steps made so far
+        A run is known again by its algorithm's repr. To resume from a checkpoint in another process, a function needs a repr that
+        says what it is, such as that of a frozen dataclass with `__call__(self, step)`; the repr of a plain function is its address.
+    momentum : float
+        Share of the last velocity that is kept.
+    nesterov : bool
+        Look ahead by one step of it.
+    curve_rate : float or function, optional
+        Learning rate of the curves' ordinates. None: the same.
+    train_curves : bool
+        Whether ordinates move at all.
+    penalties : pwl.Penalties
+        May be given flat: ridge, l2, curve_penalty, Eqs. (11), (27), (26).
+
+    Raises
+    ------
+    InputError
+        For rates that are negative or not finite, and a momentum outside [0, 1).
     """
 
     learning_rate: Rate = 0.01
     momentum: float = 0.9
     nesterov: bool = False
     curve_rate: Rate | None = None
-    ridge: float = 0.0
-    l2: float = 0.0
-    curve_penalty: float = 0.0
     train_curves: bool = True
+    penalties: Penalties = Penalties()
+    State: ClassVar[type] = SGDState
 
     def __post_init__(self) -> None:
         check_rates(self.learning_rate, self.curve_rate)
-        check_share("momentum", self.momentum)
+        share("momentum", self.momentum)
 
-    @property
-    def penalties(self) -> Penalties:
-        return Penalties(self.ridge, self.l2, self.curve_penalty)
+    def init(self, net: Network, patterns: Patterns, key: int) -> SGDState:
+        return SGDState(0, key, array_namespace(net.theta).zeros_like(net.theta))
 
-    def init(self, net: Network, patterns: Patterns, key: int) -> dict[str, Any]:
-        return {"steps": 0, "key": key, "velocity": array_namespace(net.theta).zeros_like(net.theta)}
-
-    def step(
-        self, net: Network, patterns: Patterns, state: dict[str, Any]
-    ) -> tuple[Network, dict[str, Any], dict[str, Any]]:
-        keys, steps = trained(net, self.train_curves), state["steps"]
-        _, G = scores_and_gradient(net.training(state["key"], steps), patterns, keys, self.penalties)
-        rate = rates(net, keys, self.learning_rate, self.curve_rate, steps)
-        step = updates_engine(net.theta).momentum_step
-        theta, velocity = step(net.theta, G, state["velocity"], rate, self.momentum, self.nesterov)
-        state = state | {"steps": steps + 1, "velocity": velocity}
-        return net.with_theta(theta), state, {"gradient_norm": length(G)}
+    def step(self, net: Network, patterns: Patterns, state: SGDState) -> Step:
+        keys = trained(net, self.train_curves)
+        _, G = scores_and_gradient(net.training(state.key, state.steps), patterns, keys, self.penalties)
+        rate = rates(net, keys, self.learning_rate, self.curve_rate, state.steps)
+        step = engine(net.theta).momentum_step
+        theta, velocity = step(net.theta, G, state.velocity, rate, self.momentum, self.nesterov)
+        state = SGDState(state.steps + 1, state.key, velocity)
+        return Step(net.with_theta(theta), state, {"gradient_norm": length(G)}, Info(G=G))
 
     def multiplies(self, net: Network, Nv: int) -> tuple[float, float]:
-        """Multiplies of one step: no formula is in the literature, so that both are what this code spends."""
-        own = costs.own_whole_gradient(net, Nv)
-        return own, own
+        return multiplies.first_order(net, Nv)

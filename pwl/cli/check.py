@@ -17,16 +17,17 @@ from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
 from pwl.files.text_table import aligned
 from pwl.network.network import Network
-from pwl.network.save import Saved, load
+from pwl.network.save import Saved
 from pwl.study.check import Row, check
+from pwl.training.saved import load
 from pwl.validate import whole
 
 HELP = "check gradients, curvatures and steps against finite differences on a network and data"
 DESCRIPTION = """Compares the parts of the algorithms (gradients, tangents, matrices of the factors, the step of the
 curves, the output step) with difference quotients and brute force, in double precision, on at most 200 patterns. With
---device cuda the GPU computes the quantities that are checked, and the CPU the numbers beside them. The network is a
-saved one with the table it was trained on, or a new one of the given size. A quantity is not checkable if no pattern
-is left to check it on. The exit status is 0 if all checks pass, and 1 if one fails or nothing could be checked."""
+--device cuda the GPU computes the quantities, and the CPU the numbers that they are compared with. The network is a
+saved one, with the table that it was trained on, or a new one of the given size. A quantity is not checkable if no
+pattern is left to check it on. The exit status is 0 if all checks pass, and 1 if one fails or nothing could be checked."""
 EXAMPLES = """examples:
   pwl check
   pwl check houses.safetensors houses.csv

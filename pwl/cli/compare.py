@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from pwl.cli import device, shape, source
 from pwl.cli.kept import FOLDER, Kept, identity
 from pwl.errors import InputError
 from pwl.files.write import check_apart, check_writable, write_atomic
-from pwl.learners.named import COMPARED, CONTENDERS, pick
+from pwl.learners.named import COMPARED, LEARNERS, pick
 from pwl.study import page
 from pwl.study.compare import Outcome, Settings, compare, data_folds
 from pwl.study.report import ALWAYS, check_ours, earlier, renewed, summarise, table_text, targets_text, write_results
@@ -28,13 +28,13 @@ from pwl.validate import whole
 from pwl.version import VERSION
 
 HELP = "compare algorithms on the same data, folds and starting networks"
-MEANING = """An error E is the mean over the patterns of the squared errors summed over the targets, in the targets' raw
-units, or of the cross-entropy for classes. It is the error of the network with the lowest validation error, given as
-mean +- standard deviation over the folds."""
-DESCRIPTION = f"""Trains networks with each algorithm on each fold, all of a fold from the same start. Prints one table, and writes
-it to a folder with every run's record, pictures, settings.json, and report.html, which holds all of this in one file. Results
-of an earlier comparison in that folder are replaced, and other files are left alone. Finished runs are kept there. After a
-crash or Ctrl-C, the same command with --resume goes on without repeating them.
+MEANING = """E is the mean over the patterns of the squared error, summed over the targets in their raw units, or of the
+cross-entropy for classes. The table gives the E of the network with the lowest validation error, as mean +- standard
+deviation over the folds."""
+DESCRIPTION = f"""Trains a network with each algorithm on each fold. All networks of a fold start from the same weights. Prints one
+table, and writes it to a folder with every run's record, pictures, settings.json, and report.html, which holds all of this in
+one file. Results of an earlier comparison in that folder are replaced, and other files are left alone. Finished runs are kept
+there. After a crash or Ctrl-C, the same command with --resume goes on without repeating them.
 
 {MEANING}
 {source.SCALES}"""
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--algorithms",
         default=",".join(COMPARED),
         metavar="A,B,...",
-        help=f"from {', '.join(CONTENDERS)} (default: %(default)s)",
+        help=f"from {', '.join(LEARNERS)} (default: %(default)s)",
     )
     group.add_argument(
         "--folds",
@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="processes that share the runs (default: %(default)s)"
     )
-    group.add_argument("--resume", action="store_true", help="go on after the runs that are kept in --out")
+    group.add_argument("--resume", action="store_true", help="do only the runs that are not kept in --out")
     group.add_argument(
         "--out",
         type=Path,
@@ -89,8 +89,8 @@ def run(options: argparse.Namespace) -> int:
     source.settle(options)
     device.settle(options)
     names = list(dict.fromkeys(options.algorithms.split(",")))
-    contenders, shaped = pick(names), shape.shape(options)
-    shape.check_used(shaped, contenders)
+    learners, shaped = pick(names), shape.shape(options)
+    shape.check_used(shaped, learners)
     settings = Settings(
         **vars(shaped),
         iterations=options.iterations,
@@ -158,7 +158,7 @@ def finished(
 
 
 def write(
-    table: source.Source, outcomes: list[Outcome], settings: Settings, about: dict[str, Any], folder: Path
+    table: source.Source, outcomes: list[Outcome], settings: Settings, about: Mapping[str, Any], folder: Path
 ) -> None:
     """Print the table, and write everything to the folder."""
     rows = summarise(outcomes)
@@ -191,7 +191,7 @@ def facts(table: source.Source, names: list[str], settings: Settings, finished: 
     }
 
 
-def introduction(about: dict[str, Any]) -> list[str]:
+def introduction(about: Mapping[str, Any]) -> list[str]:
     """The facts as lines to read."""
 
     def words(value: Any) -> str:

@@ -12,7 +12,7 @@ DEVICES = ("cpu", "cuda", "auto")
 def add_arguments(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--device", choices=DEVICES, default="cpu",
-        help="cuda: the GPU, by CuPy; auto: the GPU if it can be used, else the CPU (default: %(default)s)",
+        help="cuda: the GPU, through CuPy; auto: the GPU if it can be used, else the CPU (default: %(default)s)",
     )  # fmt: skip
 
 

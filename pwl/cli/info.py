@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from pwl.network.save import Saved, load
+from pwl.network.save import Saved
+from pwl.training.saved import load
 
 HELP = "show a saved network: structure, preparation, training, versions"
 DESCRIPTION = "Prints the contents of a file that pwl train or net.save has written."

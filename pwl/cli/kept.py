@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from pwl.errors import InputError
+from pwl.files.plain import plain
 from pwl.files.write import write_atomic
-from pwl.learners.named import CONTENDERS
-from pwl.network.save import load, save
+from pwl.learners.named import LEARNERS
+from pwl.network.save import save
 from pwl.study.compare import Outcome, Settings
-from pwl.training.record import plain
+from pwl.training.saved import load
 from pwl.version import VERSION
 
 FOLDER = "unfinished"
@@ -76,7 +77,7 @@ class Kept:
             folds = int(json.loads((self.folder / ABOUT).read_text())["k"])
         except (OSError, ValueError, KeyError, TypeError):
             return  # not ours
-        for name, fold in itertools.product(CONTENDERS, range(folds)):
+        for name, fold in itertools.product(LEARNERS, range(folds)):
             self.path(name, fold).unlink(missing_ok=True)
         (self.folder / ABOUT).unlink()
         if not any(self.folder.iterdir()):

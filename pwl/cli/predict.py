@@ -16,13 +16,14 @@ from pwl.cli.source import add_delimiter, named
 from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
 from pwl.files.write import check_apart, check_writable, write_atomic
-from pwl.network.save import Saved, load
+from pwl.network.save import Saved
 from pwl.runtime.backend import host
+from pwl.training.saved import load
 from pwl.validate import nearest
 
 HELP = "predict with a saved network: from a table to a table, in raw units"
-DESCRIPTION = """Reads a table that has the columns that the network was trained on, in any order, as they are found by
-their names. Writes one line of predictions per line of the table: values in the targets' raw units, or class names."""
+DESCRIPTION = """Reads a table that has the columns of the network's training, in any order, since they are found by name.
+Writes one line of predictions per line of the table: values in the targets' raw units, or class names."""
 EXAMPLES = """examples:
   pwl predict houses.safetensors new.csv --out prices.csv
   pwl predict flowers.safetensors new.csv --probabilities
@@ -31,7 +32,7 @@ EXAMPLES = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("net", help="a network that pwl train has saved")
-    parser.add_argument("data", help="a table (CSV, .npy, .npz) or a named set, see pwl data")
+    parser.add_argument("data", help="a table (CSV, .npy, .npz), or a named set from pwl data")
     parser.add_argument("--probabilities", action="store_true", help="a column per class instead of the class")
     add_delimiter(parser)
     device.add_arguments(parser)

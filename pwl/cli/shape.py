@@ -10,7 +10,7 @@ from typing import Any
 from pwl.activations import FIXED
 from pwl.data.augmentation import Augmentation
 from pwl.errors import InputError
-from pwl.learners.named import CONTENDERS, NETWORKS, Contender, Shape
+from pwl.learners.named import LEARNERS, NETWORKS, Learner, Shape
 from pwl.study.compare import Settings
 from pwl.training.schedules import NAMED
 from pwl.validate import not_negative, one_of, whole
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("network and training")
     group.add_argument(
         "--network", choices=NETWORKS, default=default.network,
-        help="mlp; for images: vgg of 1 to 3 blocks of two convolutions and a pooling (default: %(default)s)",
+        help="mlp, or for images a VGG net of 1 to 3 blocks (default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
         "--hidden", metavar="N[,N...]",
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--start", metavar="NAME",
-        help=f"fixed activation, and start of curves: {', '.join(FIXED)} (default: {default.start}, for images {IMAGES})",
+        help=f"fixed activation, from which curves start: {', '.join(FIXED)} (default: {default.start}, for images {IMAGES})",
     )  # fmt: skip
     group.add_argument(
         "--hinges",
@@ -62,7 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="change of the rates over the steps of all --iterations, which must stay the same for --resume; one_cycle "
         "rises for 30%% of the steps, then falls to 0 (default: %(default)s)",
     )  # fmt: skip
-    group.add_argument("--shift", type=int, metavar="PIXELS", help="largest random move of the images of batches")
+    group.add_argument(
+        "--shift", type=int, metavar="PIXELS", help="move the images of batches at random, at most so far"
+    )
     group.add_argument("--flip", action="store_true", help="mirror half of the images of batches, left to right")
     group.add_argument("--patterns", type=int, metavar="N", help="use only so many, drawn by the seed (default: all)")
     group.add_argument(
@@ -122,7 +124,7 @@ def augmentation(options: argparse.Namespace) -> Augmentation | None:
     return Augmentation(options.shift or 0, options.flip)
 
 
-def check_used(shape: Shape, contenders: Mapping[str, Contender]) -> None:
+def check_used(shape: Shape, learners: Mapping[str, Learner]) -> None:
     """Raise InputError for rates that no algorithm has, and for changes of images if an algorithm has no batches."""
     for name, given in (
         ("learning_rate", shape.learning_rate is not None),
@@ -130,19 +132,15 @@ def check_used(shape: Shape, contenders: Mapping[str, Contender]) -> None:
         ("schedule", shape.schedule != "constant"),
     ):
         rate = "learning_rate" if name == "schedule" else name
-        if given and not any(rate in contender.rates for contender in contenders.values()):
-            having = [other for other, contender in CONTENDERS.items() if rate in contender.rates]
+        if given and not any(rate in learner.rates for learner in learners.values()):
+            having = [other for other, learner in LEARNERS.items() if rate in learner.rates]
             raise InputError(
-                f"--{name.replace('_', '-')} is not for {', '.join(contenders)}: the algorithms "
+                f"--{name.replace('_', '-')} is not for {', '.join(learners)}: the algorithms "
                 f"{', '.join(having)} have a {rate.replace('_', ' ')}"
             )
-    for name, contender in contenders.items():
-        if shape.augment and not (shape.batch_size or contender.batch_size):
-            todo = (
-                "choose another algorithm"
-                if getattr(contender.algorithm, "full_batch", False)
-                else "give it a --batch-size"
-            )
+    for name, learner in learners.items():
+        if shape.augment and not (shape.batch_size or learner.batch_size):
+            todo = "choose another algorithm" if learner.algorithm.full_batch else "give it a --batch-size"
             raise InputError(f"--shift and --flip change the images of batches, but {name} has no batches: {todo}")
 
 

@@ -19,8 +19,8 @@ from pwl.errors import InputError
 from pwl.validate import nearest
 
 DEFAULT = "concrete"
-SCALES = """Several targets are scaled by one common factor, so that targets with large numbers count most. Give targets
-that matter equally similar sizes. The RMSE (in its unit) and R^2 of each single target are printed as well."""
+SCALES = """Several targets are scaled by one common factor, so that targets with large numbers count most. If targets
+matter equally, bring them to similar sizes. The RMSE (in its unit) and R^2 of each single target are printed as well."""
 TABLE_OPTIONS = {"target": None, "drop": None, "task": "auto", "delimiter": None, "header": None}
 
 
@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--drop", nargs="+", action="extend", metavar="COLUMN", help="columns to leave out")
     group.add_argument(
         "--task", choices=("auto", "regression", "classification"), default="auto",
-        help="auto: a target of text is classes, of numbers regression; classification: whole numbers are classes, too "
+        help="auto: text means classes, numbers mean regression; classification: whole numbers mean classes as well "
         "(default: %(default)s)",
     )  # fmt: skip
     add_delimiter(group)

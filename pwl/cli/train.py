@@ -15,7 +15,7 @@ from pwl.data.rows import Rows
 from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
 from pwl.files.write import check_apart, check_writable
-from pwl.learners.named import CONTENDERS, network, pick, rescale
+from pwl.learners.named import LEARNERS, network, pick, rescale
 from pwl.network.network import Network
 from pwl.network.save import save
 from pwl.reductions.patterns import Patterns
@@ -31,8 +31,8 @@ DESCRIPTION = f"""Trains one network and saves it with its preparation, the tabl
 
 A part of the patterns, drawn by the seed, validates, and the network with the lowest validation error is saved. A checkpoint
 is kept beside the network's file. After a crash or Ctrl-C, the same command with --resume goes on from the checkpoint to the
-same bits. A finished run goes on with more --iterations, or with a larger --max-fail if that ended it. If you do not want to
-go on, you may delete the checkpoint of a finished run.
+same bits. A finished run goes on with more --iterations, or with a larger --max-fail if that ended it. When a run is finished
+for good, you may delete its checkpoint.
 
 {source.SCALES}"""
 EXAMPLES = """examples:
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--algorithm",
         default="hwo-adact",
         metavar="NAME",
-        help=f"one of {', '.join(CONTENDERS)} (default: %(default)s)",
+        help=f"one of {', '.join(LEARNERS)} (default: %(default)s)",
     )
     group.add_argument(
         "--validation",
@@ -91,8 +91,8 @@ def run(options: argparse.Namespace) -> int:
     source.settle(options)
     device.settle(options)
     shaped = shape.shape(options)
-    contender = pick([options.algorithm])[options.algorithm]
-    shape.check_used(shaped, {options.algorithm: contender})
+    learner = pick([options.algorithm])[options.algorithm]
+    shape.check_used(shaped, {options.algorithm: learner})
     share("--validation", options.validation)
     shape.check_seconds("--max-seconds", options.max_seconds)
     shape.check_seconds("--checkpoint-seconds", options.checkpoint_seconds)
@@ -110,11 +110,11 @@ def run(options: argparse.Namespace) -> int:
     steps: list[None] = []
     patterns = Patterns.prepared(table.x, table.t, preparation, kept)
     net, record = train(
-        network(contender, shaped, table.x.shape[1:], preparation, options.seed).to(options.device),
+        network(learner, shaped, table.x.shape[1:], preparation, options.seed).to(options.device),
         patterns,
-        shaped.algorithm(contender, patterns, options.iterations),
+        shaped.algorithm(learner, patterns, options.iterations),
         iterations=options.iterations,
-        batch_size=shaped.batch(contender, patterns),
+        batch_size=shaped.batch(learner, patterns),
         augment=shaped.augment,
         validation=Patterns.prepared(table.x, table.t, preparation, held_out) if len(held_out) else None,
         max_fail=options.max_fail,

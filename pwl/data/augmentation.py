@@ -1,4 +1,4 @@
-"""Images of a batch, moved and mirrored at random. Each has random numbers of its own, whatever the blocks and threads."""
+"""Images of a batch, moved and mirrored at random. The random numbers do not depend on blocks or threads."""
 
 from __future__ import annotations
 

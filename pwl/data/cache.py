@@ -44,7 +44,7 @@ def find(file: File) -> Path:
 
 
 def damaged(file: File, path: Path, reason: str) -> InputError:
-    """The error for a file whose content is not what it should be."""
+    """The error for a file with wrong content."""
     return InputError(f"{path} is damaged: {reason}; delete it and get it again from {file.source}")
 
 

@@ -41,7 +41,7 @@ def choose_columns(
     left = [place for place in range(len(names)) if place not in dropped]
     chosen = [find_column(path, names, target) for target in asked] if asked else left[-1:]
     if len(set(chosen)) < len(chosen) or dropped & set(chosen):
-        raise InputError(f"the targets came as {asked}: name each column once, and none that is dropped")
+        raise InputError(f"the targets came as {asked}: name each column once, and no column that is dropped")
     inputs = [place for place in left if place not in chosen]
     if not inputs or not chosen:
         raise InputError(

@@ -24,7 +24,7 @@ SAMPLE = 1000  # lines from which the layout is guessed
 LONGEST_QUOTE = 1000  # lines that a quoted field may span
 FAR = 10  # a first line of numbers may be names if each lies so many ranges outside the numbers of its column
 # Digits with separators: 1.005,5, 1 000, 1/2, 50 %, $1,000, 2020-01-31, 31.1.2020, 12:30:00, 2020-01-31T12:30Z; but
-# 20-29 is a word, as of an age.
+# 20-29 is a word, for example a range of ages.
 NUMBER_LIKE = re.compile(
     r"""[+-]?[$€£]?\s?
     (\d*([.,:/'_ \u00a0\u2019]\d+)+ | \d+-\d+-\d+ | \d+)

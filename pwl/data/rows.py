@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ class Rows:
     array: an array, or another Rows. rows: indices (n,) into it, or a slice.
     """
 
-    def __init__(self, array: Array | Rows, rows: Any) -> None:
+    def __init__(self, array: Array | Rows, rows: np.ndarray | Sequence[int] | slice) -> None:
         indices = np.arange(array.shape[0])[rows] if isinstance(rows, slice) else np.asarray(rows)
         nested = isinstance(array, Rows)
         self.array: Array = array.array if nested else array

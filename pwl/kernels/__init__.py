@@ -1,113 +1,65 @@
-"""Kernels for piecewise-linear curves: the hot path, once per engine, chosen by the arrays.
+"""Kernels, once per engine. The arrays choose: `engine(a)` is the engine for arrays of a's kind.
 
-Every engine has the same functions over two-dimensional nets n (patterns x units):
+Engines are the folders `reference` (the specification, in plain Array API code), `cpu` (Numba) and `cuda`. All have the
+same functions with the same arguments, and tests hold them equal to the specification.
 
-- `value(n, grid, A)`           o = sum_m A[k, m] phi_m(n),  Eqs. (3)-(6)
+Piecewise-linear curves, over two-dimensional nets n (patterns x units); the hot path:
+
+- `value(n, grid, A)`           o = sum_m A[k, m] phi_m(n), Eqs. (3)-(6)
 - `value_slope(n, grid, A)`     o and do/dn in one pass
-- `scatter(n, grid, c)`         G_a[k, m] = sum_p c[p, k] phi_m(n[p, k]),  Eq. (17)
-
-and, so that arrays of that size need not be stored, of slopes alone and below outputs that sum curves with weights W (M x units):
-
+- `scatter(n, grid, c)`         G_a[k, m] = sum_p c[p, k] phi_m(n[p, k]), Eq. (17)
 - `times_slope(n, grid, A, g)`  g do/dn, in place
+
+and below outputs that sum curves with weights W (M x units), so that arrays of n's size need not be stored:
+
 - `mix(n, grid, A, W)`          y = o W'
 - `back(n, grid, A, v, W)`      (v W) do/dn, Eq. (18)
 - `back_scatter(n, grid, v, W)` G_a for c = v W
 
-A curve is linear in its ordinates, so `value` with a direction in A in the place of A gives the change of o.
+A curve is linear in its ordinates. `value` and `mix` therefore give changes, too, if a direction takes the place of A.
 
-NumPy's arrays go to Numba, CuPy's to CUDA, all others to the specification, which runs anywhere.
+Images: `convolve`, `weight_gradient`, `input_gradient`, `max_pool`, `max_unpool`. Sums over rows: `column_sums`,
+`column_products`, `group_sums`, `group_products`. Losses: `cross_entropy`. First-order updates: `momentum_step`,
+`adam_step`. Blocks on their way to a device: `staging`.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib
 import importlib.util
 import warnings
 from types import ModuleType
 
-from pwl.kernels.grid import Grid
-from pwl.kernels.reference import convolution, pooling, slots, softmax, sums, updates
-from pwl.kernels.reference import curves as reference
+from pwl.kernels import reference
+from pwl.kernels.hinges import Hinges
 from pwl.runtime.backend import Array, is_cupy_array, is_numpy_array
 
-__all__ = [
-    "Grid", "convolution_engine", "engine", "pooling_engine", "slots_engine", "softmax_engine", "sums_engine", "updates_engine",
-]  # fmt: skip
+__all__ = ["Hinges", "engine"]
+
+
+def engine(a: Array) -> ModuleType:
+    """The engine for arrays of a's kind: CUDA for CuPy's, Numba for NumPy's, the specification for all others."""
+    if is_numpy_array(a):
+        return _cpu()
+    return _cuda() if is_cupy_array(a) else reference
 
 
 @functools.cache
 def _cpu() -> ModuleType:
-    """Numba's engine, imported at the first kernel call; the reference, with one notice, where Numba is absent."""
+    """Numba's engine, imported at the first call; the specification, with one notice, if Numba is not installed."""
     if importlib.util.find_spec("numba") is None:
         warnings.warn(
             "Numba is not installed: curves run on the slower NumPy reference (pip install numba)", stacklevel=3
         )
         return reference
-    from pwl.kernels.cpu import curves as cpu
+    from pwl.kernels import cpu
 
     return cpu
 
 
-def _gpu(name: str) -> ModuleType:
-    """One of CUDA's engines; they import CuPy, and so only where its arrays have come."""
-    return importlib.import_module(f"pwl.kernels.cuda.{name}")
-
-
 @functools.cache
-def _convolution_cpu() -> ModuleType:
-    if _cpu() is reference:
-        return convolution
-    from pwl.kernels.cpu import convolution as convolution_cpu
+def _cuda() -> ModuleType:
+    """CUDA's engine. It imports CuPy, so that it is imported only once arrays of CuPy's have come."""
+    from pwl.kernels import cuda
 
-    return convolution_cpu
-
-
-def convolution_engine(x: Array) -> ModuleType:
-    """Module with `convolve`, `weight_gradient` and `input_gradient` for arrays of x's kind."""
-    if is_cupy_array(x):
-        return _gpu("convolution")
-    return _convolution_cpu() if is_numpy_array(x) else convolution
-
-
-@functools.cache
-def _pooling_cpu() -> ModuleType:
-    if _cpu() is reference:
-        return pooling
-    from pwl.kernels.cpu import pooling as pooling_cpu
-
-    return pooling_cpu
-
-
-def pooling_engine(x: Array) -> ModuleType:
-    """Module with `max_pool` and `max_unpool` for arrays of x's kind."""
-    if is_cupy_array(x):
-        return _gpu("pooling")
-    return _pooling_cpu() if is_numpy_array(x) else pooling
-
-
-def sums_engine(a: Array) -> ModuleType:
-    """Module with `column_sums`, `column_products` and the same of groups of rows for arrays of a's kind."""
-    return _gpu("sums") if is_cupy_array(a) else sums
-
-
-def softmax_engine(y: Array) -> ModuleType:
-    """Module with `cross_entropy` for arrays of y's kind."""
-    return _gpu("softmax") if is_cupy_array(y) else softmax
-
-
-def updates_engine(theta: Array) -> ModuleType:
-    """Module with `momentum_step` and `adam_step` for arrays of theta's kind."""
-    return _gpu("updates") if is_cupy_array(theta) else updates
-
-
-def slots_engine(theta: Array) -> ModuleType:
-    """Module with `slots` for arrays of theta's kind."""
-    return _gpu("slots") if is_cupy_array(theta) else slots
-
-
-def engine(n: Array) -> ModuleType:
-    """Module with the functions named above for arrays of n's kind."""
-    if is_cupy_array(n):
-        return _gpu("curves")
-    return _cpu() if is_numpy_array(n) else reference
+    return cuda

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pwl.errors import InputError
-from pwl.kernels import sums_engine
-from pwl.layers.flatten import image_shape
+from pwl.kernels import engine
+from pwl.layers import forms
+from pwl.layers.layer import Layer, image_shape
 from pwl.runtime.backend import Array, array_namespace
+from pwl.validate import positive, whole
 
 
 class Normalised(NamedTuple):
@@ -31,7 +31,7 @@ class Grouped(NamedTuple):
 
 
 @dataclass(frozen=True)
-class BatchNorm2d:
+class BatchNorm2d(Layer):
     """n = W[:, 0] + W[:, 1] (x - mean) / sqrt(variance + epsilon), channel by channel, Eq. (58).
 
     W (channels, 2): shift and scale, at the start 0 and 1. mean, variance (channels,): buffers, measured on the training
@@ -45,15 +45,10 @@ class BatchNorm2d:
     epsilon: float = 1e-5
     group: int = 32
     kind: ClassVar[str] = "map"
-    elementwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.epsilon, Real) or not 0 < self.epsilon < float("inf"):
-            raise InputError(f"BatchNorm2d's epsilon must be a positive number, not {self.epsilon!r}")
-        if not isinstance(self.group, (int, np.integer)) or isinstance(self.group, bool) or self.group < 1:
-            raise InputError(f"BatchNorm2d's group must be a whole number of patterns, 1 or more, not {self.group!r}")
-        object.__setattr__(self, "epsilon", float(self.epsilon))
-        object.__setattr__(self, "group", int(self.group))
+        object.__setattr__(self, "epsilon", positive("BatchNorm2d's epsilon", self.epsilon))
+        object.__setattr__(self, "group", whole("BatchNorm2d's group", self.group, unit=" of patterns"))
 
     def training(self, key: tuple[int, ...]) -> BatchNorm2dTraining:
         return BatchNorm2dTraining(self)
@@ -103,17 +98,15 @@ class BatchNorm2d:
         dx *= p["W"][:, 1] * saved.scale
         return dx if dn is None else dn + dx
 
-    def inputs(self, x: Array) -> Array:
-        raise InputError(
-            "the HWO direction needs one autocorrelation of inputs: BatchNorm2d has none, as every channel sees itself alone"
-        )
+    def penalty(self, name: str, l2: float, curves: float) -> forms.Form:
+        return forms.without_threshold(l2)
 
     def to_dict(self) -> dict[str, Any]:
         return {"name": "BatchNorm2d", "epsilon": self.epsilon, "group": self.group}
 
 
 @dataclass(frozen=True)
-class BatchNorm2dTraining:
+class BatchNorm2dTraining(Layer):
     """`layer` while first-order methods train it: moments of groups of patterns, and all passes go through them, Eq. (59).
 
     Blocks of patterns must begin at a border of groups (`together`). There are no `columns`: patterns are coupled.
@@ -121,7 +114,6 @@ class BatchNorm2dTraining:
 
     layer: BatchNorm2d
     kind: ClassVar[str] = "map"
-    elementwise: ClassVar[bool] = True
 
     @property
     def together(self) -> int:
@@ -141,7 +133,7 @@ class BatchNorm2dTraining:
         return along(p["W"], saved.x_hat), saved
 
     def keep(self, p: dict, b: dict, x: Array) -> Grouped:
-        xp, sums = array_namespace(x), sums_engine(x)
+        xp, sums = array_namespace(x), engine(x)
         x_hat, means, variances = xp.empty_like(x), [], []
         for rows, size in alike(x.shape[0], self.together):
             part = by_group(x[rows, ...], size)
@@ -171,7 +163,7 @@ class BatchNorm2dTraining:
 
     def _through_moments(self, saved: Grouped, a: Array) -> Array:
         """dx_hat of dx = a, or what comes back to x from x_hat: both are (a - mean a - x_hat mean(a x_hat)) / std in a group."""
-        xp, sums = array_namespace(a), sums_engine(a)
+        xp, sums = array_namespace(a), engine(a)
         scale, first = 1 / xp.sqrt(saved.variance + self.layer.epsilon)[:, None, :], 0
         for rows, size in alike(a.shape[0], self.together):
             part, x_hat = by_group(a[rows, ...], size), by_group(saved.x_hat[rows, ...], size)
@@ -203,12 +195,12 @@ def by_group(x: Array, size: int) -> Array:
     return array_namespace(x).reshape(x, (x.shape[0] // size, -1, x.shape[3]))
 
 
-def sums(saved: Grouped, size: int) -> tuple[float, Array, Array]:
-    """Of a block in groups of `size`: its patterns, and the groups' means and variances (c,) times their patterns."""
-    xp, count = array_namespace(saved.mean), saved.x_hat.shape[0]
-    patterns = [rows.stop - rows.start for rows in groups(count, size)]
+def sums(saved: Grouped, size: int) -> tuple[Array, Array]:
+    """Of a block in groups of `size`: the groups' means and variances (c,) times their patterns, summed."""
+    xp = array_namespace(saved.mean)
+    patterns = [rows.stop - rows.start for rows in groups(saved.x_hat.shape[0], size)]
     weights = xp.asarray(patterns, dtype=saved.mean.dtype, device=saved.mean.device)[:, None]
-    return float(count), xp.sum(weights * saved.mean, axis=0), xp.sum(weights * saved.variance, axis=0)
+    return xp.sum(weights * saved.mean, axis=0), xp.sum(weights * saved.variance, axis=0)
 
 
 def along(W: Array, x_hat: Array) -> Array:
@@ -219,5 +211,5 @@ def along(W: Array, x_hat: Array) -> Array:
 
 
 def gradient(x_hat: Array, g: Array) -> dict[str, Array]:
-    sums = sums_engine(g)
+    sums = engine(g)
     return {"W": array_namespace(g).stack([sums.column_sums(g), sums.column_products(g, x_hat)], axis=1)}

@@ -9,15 +9,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pwl.errors import InputError
-from pwl.kernels import convolution_engine, sums_engine
+from pwl.kernels import engine
 from pwl.kernels.reference.convolution import patches
 from pwl.kernels.window import Window, padded, pair
-from pwl.layers.flatten import image_shape
+from pwl.layers import forms
+from pwl.layers.layer import Deviation, Layer, image_shape
 from pwl.runtime.backend import Array, array_namespace
+from pwl.validate import whole
 
 
 @dataclass(frozen=True)
-class Conv2d:
+class Conv2d(Layer):
     """Nets n[p, i, j, f] = W[f, 0] + sum of W[f, a, b, c] x[p, i stride + a, j stride + b, c] over a window, Eq. (53).
 
     filters: output channels. size: of the window, one number or (vertical, horizontal), as stride, padding and dilation.
@@ -44,10 +46,7 @@ class Conv2d:
         if not isinstance(self.padding, str):
             object.__setattr__(self, "padding", pair("Conv2d's padding", self.padding, 0))
         for name in ("filters", "groups"):
-            value = getattr(self, name)
-            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-                raise InputError(f"Conv2d's {name} must be a whole number, 1 or more, not {value!r}")
-            object.__setattr__(self, name, int(value))
+            object.__setattr__(self, name, whole(f"Conv2d's {name}", getattr(self, name)))
         if self.filters % self.groups:
             raise InputError(f"{self.filters} filters can't be shared out among {self.groups} groups")
 
@@ -62,20 +61,24 @@ class Conv2d:
             raise InputError(
                 f"Conv2d's window of {self.window.reach()} pixels does not fit images of {(height, width)}"
             )
-        return (*found, int(self.filters))
+        return (*found, self.filters)
 
     def shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
         channels = image_shape("Conv2d", input_shape)[2]
         if channels % self.groups:
             raise InputError(f"{channels} channels can't be shared out among {self.groups} groups")
-        return {"W": (int(self.filters), self.bias + self.size[0] * self.size[1] * channels // self.groups)}
-
-    def buffers(self, input_shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-        return {}
+        return {"W": (self.filters, self.bias + self.size[0] * self.size[1] * channels // self.groups)}
 
     def start_parameters(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> dict[str, np.ndarray]:
         """W ~ N(0, 1), to be scaled."""
         return {"W": rng.standard_normal(self.shapes(input_shape)["W"])}
+
+    def scaled_start(self, p: dict, input_shape: tuple[int, ...], deviation: Deviation) -> dict[str, Array]:
+        places = self.size[0] * self.size[1]
+        n_in, n_out = places * input_shape[2] // self.groups, places * self.filters / self.groups
+        W = p["W"] * deviation(n_in, n_out)
+        W[:, : int(self.bias)] = 0
+        return {"W": W}
 
     def apply(self, p: dict, b: dict, x: Array) -> Array:
         return self._convolved(x, p["W"], p["W"][:, 0] if self.bias else None)
@@ -87,21 +90,21 @@ class Conv2d:
         return x
 
     def backward(self, p: dict, b: dict, x: Array, g: Array) -> Array:
-        engine, kernel = convolution_engine(g), self.kernel(p["W"], x.shape[3])
+        kernels, kernel = engine(g), self.kernel(p["W"], x.shape[3])
 
         def part(own: slice, out: slice) -> Array:
-            return engine.input_gradient(g[..., out], kernel[out, ...], self.window, *x.shape[1:3])
+            return kernels.input_gradient(g[..., out], kernel[out, ...], self.window, *x.shape[1:3])
 
         return self._by_groups(part, x.shape[3], axis=3)
 
     def gradient(self, p: dict, b: dict, x: Array, g: Array) -> dict[str, Array]:
-        xp, engine = array_namespace(g), convolution_engine(g)
+        xp, kernels = array_namespace(g), engine(g)
 
         def part(own: slice, out: slice) -> Array:
-            return engine.weight_gradient(x[..., own], g[..., out], self.window)
+            return kernels.weight_gradient(x[..., own], g[..., out], self.window)
 
         G = xp.reshape(self._by_groups(part, x.shape[3], axis=0), (self.filters, -1))
-        return {"W": xp.concat([sums_engine(g).column_sums(g)[:, None], G], axis=1) if self.bias else G}
+        return {"W": xp.concat([kernels.column_sums(g)[:, None], G], axis=1) if self.bias else G}
 
     def columns(self, p: dict, b: dict, x: Array, g: Array) -> dict[str, Array]:
         """Each pattern's own share of the gradient: W (filters, inputs, Nv)."""
@@ -131,10 +134,10 @@ class Conv2d:
         return array_namespace(W).reshape(W[:, int(self.bias) :], (self.filters, *self.size, channels // self.groups))
 
     def _convolved(self, x: Array, W: Array, threshold: Array | None) -> Array:
-        engine, kernel = convolution_engine(x), self.kernel(W, x.shape[3])
+        kernels, kernel = engine(x), self.kernel(W, x.shape[3])
 
         def part(own: slice, out: slice) -> Array:
-            return engine.convolve(
+            return kernels.convolve(
                 x[..., own], kernel[out, ...], self.window, None if threshold is None else threshold[out]
             )
 
@@ -150,6 +153,12 @@ class Conv2d:
             for group in range(self.groups)
         ]
         return array_namespace(found[0]).concat(found, axis=axis)
+
+    def penalty(self, name: str, l2: float, curves: float) -> forms.Form:
+        return forms.without_threshold(l2) if self.bias else forms.whole(l2)
+
+    def multiplies(self, W: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
+        return output_shape[0] * output_shape[1] * W[0] * (W[1] - int(self.bias))
 
     def to_dict(self) -> dict[str, Any]:
         names = ("filters", "size", "stride", "padding", "dilation", "groups", "bias")

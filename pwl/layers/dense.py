@@ -8,34 +8,38 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pwl.errors import InputError
+from pwl.layers import forms
+from pwl.layers.layer import Deviation, Layer
 from pwl.runtime.backend import Array, array_namespace, transposed
+from pwl.validate import whole
 
 
 @dataclass(frozen=True)
-class Dense:
+class Dense(Layer):
     """Nets n = x W[:, 1:]' + W[:, 0] of `units` units: W is (units, inputs + 1), the threshold first."""
 
     units: int
     kind: ClassVar[str] = "map"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.units, (int, np.integer)) or self.units < 1:
-            raise InputError(f"a dense layer needs a whole number of units, 1 or more, not {self.units!r}")
+        object.__setattr__(self, "units", whole("a dense layer's number of units", self.units))
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         if len(input_shape) != 1:
             raise InputError(f"a dense layer takes vectors, but its input has shape {input_shape}: flatten it first")
-        return (int(self.units),)
+        return (self.units,)
 
     def shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-        return {"W": (int(self.units), input_shape[0] + 1)}
-
-    def buffers(self, input_shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-        return {}
+        return {"W": (self.units, input_shape[0] + 1)}
 
     def start_parameters(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> dict[str, np.ndarray]:
         """W ~ N(0, 1); net control scales it to the data, Eq. (8)."""
         return {"W": rng.standard_normal((self.units, input_shape[0] + 1))}
+
+    def scaled_start(self, p: dict, input_shape: tuple[int, ...], deviation: Deviation) -> dict[str, Array]:
+        W = p["W"] * deviation(input_shape[0], self.units)
+        W[:, 0] = 0
+        return {"W": W}
 
     def apply(self, p: dict, b: dict, x: Array) -> Array:
         return augmented(x) @ p["W"].T
@@ -68,8 +72,14 @@ class Dense:
         """What a unit sees, as rows [1, x]: for autocorrelations, Eq. (23)."""
         return augmented(x)
 
+    def penalty(self, name: str, l2: float, curves: float) -> forms.Form:
+        return forms.without_threshold(l2)
+
+    def multiplies(self, W: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
+        return W[0] * (W[1] - 1)
+
     def to_dict(self) -> dict[str, Any]:
-        return {"name": "Dense", "units": int(self.units)}
+        return {"name": "Dense", "units": self.units}
 
 
 def augmented(x: Array) -> Array:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 
-from pwl.errors import InputError
-from pwl.layers.without_parameters import WithoutParameters
+from pwl.layers.layer import Layer
 from pwl.runtime.backend import Array, array_namespace
+from pwl.validate import share
 
 LEVELS = 2**16  # of a random number of 16 bits: the rate is one of so many
 DRAWS = 16  # such numbers in one count of Philox's counter
 
 
 @dataclass(frozen=True)
-class Dropout(WithoutParameters):
+class Dropout(Layer):
     """The identity; while first-order methods train it, each number is 0 with probability `rate`, Eq. (61).
 
     Those that stay are divided by 1 - rate, so that their mean is what it is without. The rate is rounded to 1/65536.
@@ -30,9 +29,7 @@ class Dropout(WithoutParameters):
     kind: ClassVar[str] = "shape"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.rate, Real) or isinstance(self.rate, bool) or not 0 <= self.rate < 1:
-            raise InputError(f"Dropout's rate must be a number from 0 to less than 1, not {self.rate!r}")
-        object.__setattr__(self, "rate", float(self.rate))
+        object.__setattr__(self, "rate", share("Dropout's rate", self.rate))
 
     def training(self, key: tuple[int, ...]) -> DropoutTraining:
         return DropoutTraining(min(round(self.rate * LEVELS), LEVELS - 1), key)
@@ -60,7 +57,7 @@ class Dropout(WithoutParameters):
 
 
 @dataclass(frozen=True)
-class DropoutTraining(WithoutParameters):
+class DropoutTraining(Layer):
     """Dropout while it trains: `dropped` of 65536 numbers are 0. key: of the random numbers; first: the block's first pattern.
 
     Key and place do not take part in comparisons: networks that differ in them alone have the same layout.

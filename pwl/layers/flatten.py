@@ -1,4 +1,4 @@
-"""Images between layers: (height, width, channels), and the step from them to vectors."""
+"""Flatten: the step from images to vectors."""
 
 from __future__ import annotations
 
@@ -6,20 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pwl.errors import InputError
-from pwl.layers.without_parameters import WithoutParameters
+from pwl.layers.layer import Layer
 from pwl.runtime.backend import Array, array_namespace
 
 
-def image_shape(layer: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Height, width and channels; InputError where the input is no image."""
-    if len(shape) != 3:
-        raise InputError(f"{layer} takes images (height, width, channels), but its input has shape {shape}")
-    return shape[0], shape[1], shape[2]
-
-
 @dataclass(frozen=True)
-class Flatten(WithoutParameters):
+class Flatten(Layer):
     """Images (Nv, height, width, channels) as vectors (Nv, height width channels)."""
 
     kind: ClassVar[str] = "shape"

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from pwl.errors import InputError
-from pwl.kernels import pooling_engine
+from pwl.kernels import engine
 from pwl.kernels.reference.convolution import shifts
 from pwl.kernels.reference.pooling import spread
 from pwl.kernels.window import Window, pair
-from pwl.layers.flatten import image_shape
-from pwl.layers.without_parameters import WithoutParameters
+from pwl.layers.layer import Layer, image_shape
 from pwl.runtime.backend import Array, array_namespace
 
 
@@ -46,7 +45,7 @@ def pooled_shape(layer: MaxPool2d | AvgPool2d, input_shape: tuple[int, ...]) -> 
 
 
 @dataclass(frozen=True)
-class MaxPool2d(WithoutParameters):
+class MaxPool2d(Layer):
     """The largest value in each window, Eq. (55); at equal values the first, row by row.
 
     size: of the window, one number or (vertical, horizontal). stride: None: the size, so that windows do not overlap.
@@ -64,17 +63,17 @@ class MaxPool2d(WithoutParameters):
         return pooled_shape(self, input_shape)
 
     def apply(self, p: dict, b: dict, x: Array) -> Array:
-        return pooling_engine(x).max_pool(x, window(self))[0]
+        return engine(x).max_pool(x, window(self))[0]
 
     def forward(self, p: dict, b: dict, x: Array) -> tuple[Array, Pooled]:
-        best, place = pooling_engine(x).max_pool(x, window(self))
+        best, place = engine(x).max_pool(x, window(self))
         return best, Pooled(tuple(x.shape), place)
 
     def keep(self, p: dict, b: dict, x: Array) -> Pooled:
         return self.forward(p, b, x)[1]
 
     def backward(self, p: dict, b: dict, saved: Pooled, g: Array) -> Array:
-        return pooling_engine(g).max_unpool(g, saved.place, window(self), saved.shape)
+        return engine(g).max_unpool(g, saved.place, window(self), saved.shape)
 
     def tangent(self, p: dict, b: dict, saved: Pooled, d: dict, dx: Array | None) -> Array | None:
         """The change at the place where the maximum was."""
@@ -86,12 +85,16 @@ class MaxPool2d(WithoutParameters):
             change = xp.where(saved.place == number, value, change)
         return change
 
+    def pieces(self, p: dict, b: dict, saved: Pooled) -> tuple[Array, ...]:
+        """Where each maximum was found."""
+        return (saved.place,)
+
     def to_dict(self) -> dict[str, Any]:
         return {"name": "MaxPool2d", "size": self.size, "stride": self.stride}
 
 
 @dataclass(frozen=True)
-class AvgPool2d(WithoutParameters):
+class AvgPool2d(Layer):
     """The mean of each window, Eq. (56); options as in `MaxPool2d`."""
 
     size: Any = 2
@@ -126,7 +129,7 @@ class AvgPool2d(WithoutParameters):
 
 
 @dataclass(frozen=True)
-class GlobalAvgPool2d(WithoutParameters):
+class GlobalAvgPool2d(Layer):
     """The mean of each channel over the whole image: (Nv, height, width, channels) -> (Nv, channels)."""
 
     kind: ClassVar[str] = "shape"

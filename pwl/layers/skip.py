@@ -10,15 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from pwl.errors import InputError
-from pwl.layers.without_parameters import WithoutParameters
+from pwl.layers.layer import Layer
 from pwl.runtime.backend import Array
+from pwl.validate import whole
 
 
 @dataclass(frozen=True)
-class Add(WithoutParameters):
+class Add(Layer):
     """Adds what went into the last `back` layers, Eq. (62): a residual block of n layers is followed by Add(n).
 
     Raises InputError for a `back` below 1 or beyond the first layer, and where the two shapes differ.
@@ -29,6 +28,10 @@ class Add(WithoutParameters):
 
     def __post_init__(self) -> None:
         check_back(self)
+
+    @property
+    def reaches_back(self) -> int:
+        return self.back
 
     def joined_shape(self, shape: tuple[int, ...], earlier: tuple[int, ...]) -> tuple[int, ...]:
         if shape != earlier:
@@ -56,7 +59,7 @@ class Add(WithoutParameters):
 
 
 @dataclass(frozen=True)
-class From(WithoutParameters):
+class From(Layer):
     """Goes on from what went into the last `back` layers: only a later Add, or From, gets to what came before, Eq. (62).
 
     A shortcut with weights: [*block, From(len(block)), Conv2d(filters, 1), Add(2)].
@@ -69,6 +72,10 @@ class From(WithoutParameters):
 
     def __post_init__(self) -> None:
         check_back(self)
+
+    @property
+    def reaches_back(self) -> int:
+        return self.back
 
     def joined_shape(self, shape: tuple[int, ...], earlier: tuple[int, ...]) -> tuple[int, ...]:
         return earlier
@@ -87,24 +94,21 @@ class From(WithoutParameters):
 
 
 def check_back(layer: Add | From) -> None:
-    back = layer.back
-    if not isinstance(back, (int, np.integer)) or isinstance(back, bool) or back < 1:
-        raise InputError(f"{type(layer).__name__} goes back a whole number of layers, 1 or more, not {back!r}")
-    object.__setattr__(layer, "back", int(back))
+    object.__setattr__(layer, "back", whole(f"{type(layer).__name__}'s number of layers to go back", layer.back))
 
 
 def sources(layers: Sequence[Any]) -> dict[int, int]:
     """By the place of each layer that joins signals, the earlier signal that it reads."""
-    return {index: index - layer.back for index, layer in enumerate(layers) if hasattr(layer, "back")}
+    return {index: index - layer.reaches_back for index, layer in enumerate(layers) if layer.reaches_back}
 
 
 def shape_after(layer: Any, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     """Shape of what a layer gives; shapes: of all signals up to its own input. InputError where they do not fit."""
-    if not hasattr(layer, "back"):
+    if not layer.reaches_back:
         return layer.output_shape(shapes[-1])
-    if layer.back >= len(shapes):
-        raise InputError(f"there are {len(shapes) - 1} layers before it: it can't go back {layer.back}")
-    return layer.joined_shape(shapes[-1], shapes[-1 - layer.back])
+    if layer.reaches_back >= len(shapes):
+        raise InputError(f"there are {len(shapes) - 1} layers before it: it can't go back {layer.reaches_back}")
+    return layer.joined_shape(shapes[-1], shapes[-1 - layer.reaches_back])
 
 
 def check_nothing_lost(layers: Sequence[Any]) -> None:

@@ -9,7 +9,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from pwl.activations import PiecewiseLinear
-from pwl.algorithms import CG, LBFGS, LM, MOLF, OWOBP, SCG, SGD, AdAct, Adam, BayesianLM, MinibatchAdAct, VarPro
+from pwl.algorithms import (
+    CG,
+    LBFGS,
+    LM,
+    MOLF,
+    OWOBP,
+    SCG,
+    SGD,
+    AdAct,
+    Adam,
+    Algorithm,
+    BayesianLM,
+    MinibatchAdAct,
+    VarPro,
+)
 from pwl.data.augmentation import Augmentation
 from pwl.data.preparation import Preparation
 from pwl.errors import InputError
@@ -21,13 +35,13 @@ from pwl.validate import nearest
 
 
 @dataclass(frozen=True)
-class Contender:
+class Learner:
     """An algorithm by name, whether it trains curves (started from the activation the others keep), and its batch size.
 
     batch_size: patterns of a step; None: all.
     """
 
-    algorithm: Any
+    algorithm: Algorithm
     curves: bool = False
     batch_size: int | None = None
 
@@ -38,29 +52,29 @@ class Contender:
     @property
     def rates(self) -> tuple[str, ...]:
         """Which of learning_rate and curve_rate, that of the curves' ordinates, it has."""
-        if not hasattr(self.algorithm, "learning_rate"):
-            return ()
-        return ("learning_rate", "curve_rate") if self.curves else ("learning_rate",)
+        fields = {field.name for field in dataclasses.fields(self.algorithm)}
+        wanted = ("learning_rate", "curve_rate") if self.curves else ("learning_rate",)
+        return tuple(name for name in wanted if name in fields)
 
 
-CONTENDERS = {
-    "adact": Contender(AdAct(), curves=True),
-    "hwo-adact": Contender(AdAct(direction="hwo"), curves=True),
-    "minibatch-adact": Contender(MinibatchAdAct(), curves=True, batch_size=32),
-    "molf": Contender(MOLF()),
-    "hwo-molf": Contender(MOLF(direction="hwo")),
-    "owo-bp": Contender(OWOBP()),
-    "cg": Contender(CG()),
-    "scg": Contender(SCG()),
-    "lm": Contender(LM(solver="cholesky", schedule="gain")),
-    "varpro": Contender(VarPro()),
-    "curved-varpro": Contender(VarPro(train_curves=True), curves=True),
-    "bayesian-lm": Contender(BayesianLM(schedule="gain")),
-    "lbfgs": Contender(LBFGS()),
-    "adam": Contender(Adam(), batch_size=32),
-    "curved-adam": Contender(Adam(), curves=True, batch_size=32),
-    "sgd": Contender(SGD(), batch_size=32),
-    "curved-sgd": Contender(SGD(), curves=True, batch_size=32),
+LEARNERS = {
+    "adact": Learner(AdAct(), curves=True),
+    "hwo-adact": Learner(AdAct(direction="hwo"), curves=True),
+    "minibatch-adact": Learner(MinibatchAdAct(), curves=True, batch_size=32),
+    "molf": Learner(MOLF()),
+    "hwo-molf": Learner(MOLF(direction="hwo")),
+    "owo-bp": Learner(OWOBP()),
+    "cg": Learner(CG()),
+    "scg": Learner(SCG()),
+    "lm": Learner(LM(solver="cholesky", schedule="gain")),
+    "varpro": Learner(VarPro()),
+    "curved-varpro": Learner(VarPro(train_curves=True), curves=True),
+    "bayesian-lm": Learner(BayesianLM(schedule="gain")),
+    "lbfgs": Learner(LBFGS()),
+    "adam": Learner(Adam(), batch_size=32),
+    "curved-adam": Learner(Adam(), curves=True, batch_size=32),
+    "sgd": Learner(SGD(), batch_size=32),
+    "curved-sgd": Learner(SGD(), curves=True, batch_size=32),
 }
 COMPARED = ("adact", "hwo-adact", "molf", "hwo-molf", "owo-bp")  # where nothing else is asked for
 NETWORKS = ("mlp", "vgg1", "vgg2", "vgg3")
@@ -70,7 +84,7 @@ NETWORKS = ("mlp", "vgg1", "vgg2", "vgg3")
 class Shape:
     """Of a network. hidden: units of the hidden layer, or of several. start: the fixed activation, from which curves start,
     too. hinges: of each curve, or "auto". network: one of NETWORKS; those for images have no hidden units to choose.
-    batch_size: patterns of a step; None: as the contender has it. learning_rate, curve_rate: of the contenders that have them;
+    batch_size: patterns of a step; None: as the learner has it. learning_rate, curve_rate: of the learners that have them;
     None: their own. schedule: how both change over the steps, a name in pwl.schedules.NAMED. augment: of images in batches."""
 
     hidden: tuple[int, ...] = (20,)
@@ -86,41 +100,41 @@ class Shape:
     def activation(self, curves: bool) -> Any:
         return PiecewiseLinear(self.start, self.hinges) if curves else self.start
 
-    def batch(self, contender: Contender, patterns: Sized) -> int | None:
+    def batch(self, learner: Learner, patterns: Sized) -> int | None:
         """Patterns of a step, which may be fewer than asked for."""
-        size = self.batch_size or contender.batch_size
+        size = self.batch_size or learner.batch_size
         return size and min(size, len(patterns))
 
-    def algorithm(self, contender: Contender, patterns: Sized, iterations: int) -> Any:
-        """The contender's algorithm with the rates asked for, where it has any, over all steps of a run."""
-        steps = iterations * math.ceil(len(patterns) / (self.batch(contender, patterns) or len(patterns)))
+    def algorithm(self, learner: Learner, patterns: Sized, iterations: int) -> Algorithm:
+        """The learner's algorithm with the rates asked for, where it has any, over all steps of a run."""
+        steps = iterations * math.ceil(len(patterns) / (self.batch(learner, patterns) or len(patterns)))
         found = {}
-        for name in contender.rates:
+        for name in learner.rates:
             rate = getattr(self, name)
-            rate = getattr(contender.algorithm, name) if rate is None else rate
+            rate = getattr(learner.algorithm, name) if rate is None else rate
             if rate is not None:
                 found[name] = named(self.schedule, rate, steps)
-        return dataclasses.replace(contender.algorithm, **found) if found else contender.algorithm
+        return dataclasses.replace(learner.algorithm, **found) if found else learner.algorithm
 
 
-def pick(names: Sequence[str]) -> dict[str, Contender]:
-    """Contenders by name, in the order given; InputError suggests the nearest name for an unknown one."""
-    unknown = [name for name in names if name not in CONTENDERS]
+def pick(names: Sequence[str]) -> dict[str, Learner]:
+    """Learners by name, in the order given; InputError suggests the nearest name for an unknown one."""
+    unknown = [name for name in names if name not in LEARNERS]
     if unknown:
         raise InputError(
-            f"unknown algorithm {unknown[0]!r}{nearest(unknown[0], CONTENDERS)}; there are {', '.join(CONTENDERS)}"
+            f"unknown algorithm {unknown[0]!r}{nearest(unknown[0], LEARNERS)}; there are {', '.join(LEARNERS)}"
         )
-    return {name: CONTENDERS[name] for name in names}
+    return {name: LEARNERS[name] for name in names}
 
 
 def network(
-    contender: Contender, shape: Shape, input_shape: tuple[int, ...], preparation: Preparation, seed: int
+    learner: Learner, shape: Shape, input_shape: tuple[int, ...], preparation: Preparation, seed: int
 ) -> Network:
-    """The starting network: the same weights for all contenders of one seed."""
+    """The starting network: the same weights for all learners of one seed."""
     if shape.network != "mlp":
         return vgg(
             int(shape.network[-1]),
-            shape.activation(contender.curves),
+            shape.activation(learner.curves),
             input_shape=input_shape,
             n_classes=len(preparation.target_scale),
             seed=seed,
@@ -129,7 +143,7 @@ def network(
         math.prod(input_shape),
         shape.hidden,
         len(preparation.target_scale),
-        shape.activation(contender.curves),
+        shape.activation(learner.curves),
         loss="cross_entropy" if preparation.classes else "squared_error",
         seed=seed,
     )

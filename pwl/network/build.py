@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from pwl import activations
+from pwl import activations, validate
 from pwl.errors import InputError
 from pwl.layers import BatchNorm2d, Dense
+from pwl.layers.layer import Deviation, Layer
 from pwl.layers.skip import check_nothing_lost, shape_after
 from pwl.losses import LOSSES
-from pwl.network.network import HEAD, Network, check_seed, lay_out
+from pwl.network.layout import HEAD, address, lay_out
+from pwl.network.network import Network
 from pwl.runtime.backend import Array, as_array, host
-
-STARTS = ("glorot", "he")
+from pwl.validate import one_of, whole
 
 
 def mlp(
@@ -34,21 +35,16 @@ def mlp(
 ) -> Network:
     """`Network.mlp`."""
     widths = tuple(n_hidden) if isinstance(n_hidden, (Sequence, np.ndarray)) else (n_hidden,)
-    for name, count in (
-        ("n_inputs", n_inputs),
-        ("n_outputs", n_outputs),
-        *(("n_hidden", width) for width in widths),
-    ):
-        if not isinstance(count, (int, np.integer)) or isinstance(count, bool) or count < 1:
-            raise InputError(f"{name} must be a whole number, 1 or more, not {count!r}")
+    n_inputs, n_outputs = whole("n_inputs", n_inputs), whole("n_outputs", n_outputs)
+    widths = tuple(whole("n_hidden", width) for width in widths)
     if not widths:
         raise InputError("n_hidden is empty: give at least one hidden layer")
     activation = activations.resolve(activation)
-    layers = tuple(layer for width in widths for layer in (Dense(int(width)), activation))
+    layers = tuple(layer for width in widths for layer in (Dense(width), activation))
     net = build(
         layers,
-        (int(n_inputs),),
-        int(n_outputs),
+        (n_inputs,),
+        n_outputs,
         bypass=bypass,
         loss=loss,
         seed=seed,
@@ -66,8 +62,7 @@ def from_layers(
     layers: Sequence[Any], input_shape: Sequence[int], *, bypass: bool, loss: str, start: str, seed: int, dtype: Any
 ) -> Network:
     """`Network.from_layers`."""
-    if start not in STARTS:
-        raise InputError(f'start must be "glorot" or "he", not {start!r}')
+    deviation = STARTS[one_of("start", start, STARTS)]
     if not isinstance(layers, Sequence) or not layers or not isinstance(layers[-1], Dense):
         raise InputError(
             "the last of the layers gives the outputs: end the list with pwl.layers.Dense(number of outputs)"
@@ -76,40 +71,38 @@ def from_layers(
     known = tuple(layer if _is_layer(layer) else activations.resolve(layer) for layer in body)
     shape = _shape(input_shape)
     _check_shapes(known, shape)
-    net = build(known, shape, int(last.units), bypass=bypass, loss=loss, seed=seed, dtype=dtype, net_control=False)
-    drawn = {slot.key: _scaled(net, slot.key, start) for slot in net.layout.slots[:-1] if _is_drawn(known[slot.layer])}
-    drawn[HEAD] = _head(net, start, seed)
-    ready = not any(isinstance(layer, BatchNorm2d) or getattr(layer, "span", None) == "nets" for layer in known)
-    return dataclasses.replace(net.with_parts(drawn), initialised=ready)
+    net = build(known, shape, last.units, bypass=bypass, loss=loss, seed=seed, dtype=dtype, net_control=False)
+    parts = {HEAD: _head(net, deviation, seed)}
+    for index, layer in enumerate(known):
+        p = layer.scaled_start(net.layer_parameters[index], net.layout.shapes[index], deviation)
+        parts |= net.layout.keyed(index, p)
+    ready = not any(isinstance(layer, BatchNorm2d) or layer.span == "nets" for layer in known)
+    return dataclasses.replace(net.with_parts(parts), initialised=ready)
 
 
-def _scaled(net: Network, key: str, start: str) -> Array:
-    """Weights drawn from N(0, 1) scaled by what goes in and out of a unit; thresholds 0."""
-    layer = net.layers[int(key.split(".")[0])]
-    W = +net.parts[key]
-    first = int(getattr(layer, "bias", True))
-    n_in = W.shape[1] - first
-    places = n_in // (net.layout.shapes[int(key.split(".")[0])][-1] // getattr(layer, "groups", 1))  # of a window
-    W *= _deviation(n_in, places * W.shape[0] / getattr(layer, "groups", 1), start)
-    W[:, :first] = 0
-    return W
-
-
-def _head(net: Network, start: str, seed: int) -> Array:
+def _head(net: Network, deviation: Deviation, seed: int) -> Array:
     """Output weights drawn likewise; constants 0."""
-    W = np.random.default_rng([seed, len(net.layers)]).standard_normal(net.parts[HEAD].shape)
-    W *= _deviation(W.shape[1] - 1, W.shape[0], start)
+    W = np.random.default_rng([seed, len(net.layers)]).standard_normal(net.W_o.shape)
+    W *= deviation(W.shape[1] - 1, W.shape[0])
     W[:, 0] = 0
     return W.astype(net.theta.dtype)
 
 
-def _deviation(n_in: float, n_out: float, start: str) -> float:
-    """Glorot & Bengio 2010; He et al. 2015."""
-    return (2 / (n_in + n_out)) ** 0.5 if start == "glorot" else (2 / n_in) ** 0.5
+def glorot(n_in: float, n_out: float) -> float:
+    """Standard deviation of weights (Glorot & Bengio 2010)."""
+    return (2 / (n_in + n_out)) ** 0.5
+
+
+def he(n_in: float, n_out: float) -> float:
+    """Standard deviation of weights (He et al. 2015)."""
+    return (2 / n_in) ** 0.5
+
+
+STARTS: dict[str, Deviation] = {"glorot": glorot, "he": he}
 
 
 def _is_layer(layer: Any) -> bool:
-    return hasattr(layer, "shapes") and not isinstance(layer, type)
+    return isinstance(layer, Layer) and not isinstance(layer, type)
 
 
 def _shape(input_shape: Any) -> tuple[int, ...]:
@@ -122,11 +115,7 @@ def _shape(input_shape: Any) -> tuple[int, ...]:
     return found
 
 
-def _is_drawn(layer: Any) -> bool:
-    return layer.kind == "map" and not getattr(layer, "elementwise", False)
-
-
-def _check_shapes(layers: tuple, shape: tuple[int, ...]) -> None:
+def _check_shapes(layers: tuple[Layer, ...], shape: tuple[int, ...]) -> None:
     """InputError that names the layer that does not fit."""
     shapes = [shape]
     for number, layer in enumerate(layers):
@@ -160,17 +149,16 @@ def build(
         known = False
     if not known:
         raise InputError(f"dtype must be float32 or float64, not {dtype!r}")
-    check_seed(seed)
+    validate.seed(seed)
     layout = lay_out(layers, input_shape, n_outputs, bypass)
     theta = np.zeros(layout.size, dtype=dtype)
     buffers: dict[str, Array] = {}
     for index, layer in enumerate(layers):
         shape = layout.shapes[index]
         start = layer.start_parameters(shape, np.random.default_rng([seed, index]))
-        for slot in layout.slots:
-            if slot.layer == index:
-                theta[slot.start : slot.stop] = np.ravel(start[slot.name])
-        buffers |= {f"{index}.{name}": np.asarray(b, dtype=dtype) for name, b in layer.buffers(shape).items()}
+        for slot in layout.of_layer(index):
+            theta[slot.start : slot.stop] = np.ravel(start[slot.name])
+        buffers |= {address(index, name): np.asarray(b, dtype=dtype) for name, b in layer.buffers(shape).items()}
     return Network(layers, input_shape, n_outputs, bypass, LOSSES[loss], theta, buffers, net_control=net_control)
 
 

@@ -1,17 +1,19 @@
-"""What is said of inputs that do not fit a network: what came, what was wanted, and what may have been meant."""
+"""Inputs checked: their shape, their numbers, and what may have been meant instead."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from pwl.errors import InputError
-from pwl.runtime.backend import Array, array_namespace
+from pwl.runtime.backend import Array, array_namespace, host
 
 Shape = tuple[int, ...]
 
 
 def check_shape(shape: Shape, wanted: Shape) -> None:
-    """InputError where inputs of a shape (patterns, ...) are not those of a network whose patterns have the shape wanted."""
+    """Raises InputError if inputs of a shape (patterns, ...) do not fit a network that wants patterns of the shape `wanted`."""
     if tuple(shape[1:]) != wanted:
         raise InputError(
             f"inputs of shape (patterns, {', '.join(map(str, wanted))}) were wanted, but {shape} came{meant(shape, wanted)}"
@@ -19,7 +21,7 @@ def check_shape(shape: Shape, wanted: Shape) -> None:
 
 
 def meant(shape: Shape, wanted: Shape) -> str:
-    """How the inputs would fit, in words, where one can tell."""
+    """How the inputs would fit, in words; empty if that can't be told."""
     own = tuple(shape[1:])
     if shape == wanted:
         return ": x[None] is an array of this one pattern"
@@ -34,9 +36,29 @@ def meant(shape: Shape, wanted: Shape) -> str:
 
 
 def check_scaled(x: Array, wanted: Shape) -> None:
-    """InputError for images of whole numbers, such as bytes, that go into a network as they are: nearly always a mistake."""
+    """Raises InputError for images of whole numbers, such as bytes, without a preparation: nearly always a mistake."""
     if len(wanted) == 3 and array_namespace(x).isdtype(x.dtype, "integral"):
         raise InputError(
             f"images of {x.dtype} came without a preparation, images of numbers around 1 were wanted: "
             "use pwl.Preparation.fit(x, t), or x / 255 (x.astype(np.float32) to have them as they are)"
+        )
+
+
+def check_finite(x: Array, first_row: int, what: str = "input") -> None:
+    """Raises InputError naming row and column of the first number that is NaN or infinite.
+
+    first_row: the number of x's first row. One cheap sum is made where x is; the search runs on the host, if that fails.
+    """
+    xp = array_namespace(x)
+    if not xp.isdtype(x.dtype, ("bool", "integral", "real floating")):
+        raise InputError(f"{what}s must be real numbers, but an array of {x.dtype} came")
+    if not xp.isdtype(x.dtype, "real floating") or math.isfinite(float(xp.sum(x, dtype=xp.float64))):
+        return
+    there = host(x)
+    bad = np.argwhere(~np.isfinite(there))
+    if len(bad):
+        row, *column = bad[0]
+        where = ", ".join(map(str, column))
+        raise InputError(
+            f"{what} in row {first_row + row}, column {where} is {there[tuple(bad[0])]}: remove or fill such rows first"
         )

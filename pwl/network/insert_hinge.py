@@ -9,23 +9,39 @@ import numpy as np
 from pwl.activations import PiecewiseLinear
 from pwl.errors import InputError
 from pwl.kernels import engine
+from pwl.network.layout import address
 from pwl.network.network import Network
 from pwl.runtime.backend import host, like
+from pwl.validate import finite
 
 
 def insert_hinge(net: Network, position: float, layer: int | None = None) -> Network:
-    """Network whose curves have one more hinge at net value `position`; its outputs stay as they are.
+    """Network whose curves have one more hinge; its outputs stay as they are, Eq. (7).
 
-    layer: index in net.layers of the curves to refine; None: the first layer of curves.
-    Raises InputError where the layer has no curves, or a hinge lies there already.
+    Parameters
+    ----------
+    net : Network
+    position : float
+        Net value of the new hinge.
+    layer : int, optional
+        Index in net.layers of the curves to refine. None: the first layer of curves.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    InputError
+        If the layer has no curves, or a hinge lies there already.
     """
     curves = [i for i, each in enumerate(net.layers) if isinstance(each, PiecewiseLinear)]
     index = layer if layer is not None else (curves[0] if curves else -1)
     if index not in curves:
         raise InputError(f"layer {index} of this network has no curves; layers with curves: {curves or 'none'}")
-    if not np.isfinite(position):
-        raise InputError(f"a hinge needs a finite position, not {position!r}")
-    activation, ns, A = net.layers[index], net.buffers[f"{index}.ns"], net.parts[f"{index}.A"]
+    finite("a hinge's position", position)
+    activation, ns_key, A_key = net.layers[index], address(index, "ns"), address(index, "A")
+    ns, A = net.buffers[ns_key], net.parts[A_key]
     if np.any(host(ns) == position):
         raise InputError(f"there is a hinge at {position} already")
     at = like(np.full((1, ns.shape[0]), position), ns)
@@ -35,10 +51,10 @@ def insert_hinge(net: Network, position: float, layer: int | None = None) -> Net
     ns_new = np.take_along_axis(ns_new, order, axis=1)
     A_new = np.take_along_axis(np.concatenate([host(A), ordinate[:, None]], axis=1), order, axis=1)
     refined = dataclasses.replace(activation, hinges=ns_new, span=None)
-    parts = {**net.parts, f"{index}.A": like(A_new, net.theta)}
+    parts = {**net.parts, A_key: like(A_new, net.theta)}
     grown = dataclasses.replace(
         net,
         layers=(*net.layers[:index], refined, *net.layers[index + 1 :]),
-        buffers={**net.buffers, f"{index}.ns": like(ns_new, net.theta)},
+        buffers={**net.buffers, ns_key: like(ns_new, net.theta)},
     )
     return grown.with_theta(grown.join(parts))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
+from pwl.activations.parameterless import Parameterless
 from pwl.files.text_table import aligned
+from pwl.layers.layer import Layer
 from pwl.network.network import Network
 
 
@@ -15,9 +16,8 @@ def summary(net: Network) -> str:
     rows = [("layer", "output", "parameters", "multiplies"), ("inputs", shape_text(net.input_shape), "", "")]
     total = 0
     for index, layer in enumerate(net.layers):
-        out, slots = net.layout.shapes[index + 1], [slot for slot in net.layout.slots if slot.layer == index]
-        mixes = layer.kind == "map" and not getattr(layer, "elementwise", False)
-        multiplies = products(layer, slots[0].shape, out) if mixes else 0
+        out, slots = net.layout.shapes[index + 1], net.layout.of_layer(index)
+        multiplies = sum(layer.multiplies(slot.shape, out) for slot in slots)
         total += multiplies
         size = sum(slot.stop - slot.start for slot in slots)
         rows.append((title(layer), shape_text(out), counted(size), counted(multiplies)))
@@ -27,20 +27,15 @@ def summary(net: Network) -> str:
     return aligned(rows, right=(2, 3))
 
 
-def products(layer: Any, W: tuple[int, ...], out: tuple[int, ...]) -> int:
-    """Multiplies of weights (units, [1 +] inputs) at every place of a pattern."""
-    return math.prod(out[:-1]) * W[0] * (W[1] - int(getattr(layer, "bias", True)))
-
-
-def title(layer: Any) -> str:
-    """A layer in few words: what differs from its defaults."""
-    if not dataclasses.is_dataclass(layer) or hasattr(layer, "f"):
-        return getattr(layer, "name", repr(layer))
-    words = []
+def title(layer: Layer) -> str:
+    """A layer in few words: its settings that differ from the defaults."""
+    if isinstance(layer, Parameterless) or not dataclasses.is_dataclass(layer):
+        return layer.to_dict()["name"].lower()
+    words, values = [], {field.name: short(getattr(layer, field.name)) for field in dataclasses.fields(layer)}
     for field in dataclasses.fields(layer):
-        value = short(getattr(layer, field.name))
+        value = values[field.name]
         required = field.default is dataclasses.MISSING
-        same = value == field.default or (field.name == "stride" and value == short(getattr(layer, "size", None)))
+        same = value == field.default or (field.name == "stride" and value == values.get("size"))
         if field.repr and (required or not same):
             words.append(repr(value) if required else f"{field.name}={value!r}")
     return f"{type(layer).__name__}({', '.join(words)})"

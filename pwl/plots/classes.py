@@ -53,7 +53,7 @@ def numbers(net: Network, x: Array, t: Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def class_names(net: Network) -> list[str]:
-    """The classes as the net's preparation calls them; without a preparation their numbers."""
+    """Names of the classes from the net's preparation, or their numbers if it has none."""
     classes = range(net.n_outputs) if net.preparation is None else net.preparation.classes
     return [str(label) for label in classes]
 

@@ -49,8 +49,8 @@ def errors(records: Given) -> Figure:
     Parameters
     ----------
     records : Record, sequence of Record, or dict
-        One run, whose best iteration is marked. Or several runs, of which those of the same algorithm with the same
-        settings share a line. Or {name: a record or several}, with a line for each name.
+        A single record, whose best iteration is marked. A list, in which runs of the same algorithm with the same
+        settings share a line. Or a dictionary {name: a record or several}, with a line per name.
 
     Returns
     -------
@@ -106,7 +106,9 @@ def classification_errors(records: Given) -> Figure:
     runs = runs_of(records)
     columns = lines_of(runs, WRONG)
     if not any(columns):
-        raise InputError("the records hold no classification error, as they are of a regression: use pwl.plots.errors")
+        raise InputError(
+            "the records hold no classification error, because they are of a regression: use pwl.plots.errors"
+        )
     figure = blank(5.5 * len(columns), 3.6)
     grid = figure.subplots(1, len(columns), sharey=True, squeeze=False)
     for lines, ax in zip(columns, grid[0], strict=True):
@@ -124,7 +126,7 @@ def classification_errors(records: Given) -> Figure:
 
 
 def only_record(records: Given) -> Record | None:
-    """The record of a single run without a name, if that is what came."""
+    """The record, if a single one came without a name."""
     if isinstance(records, Record):
         return records
     return records[0] if not isinstance(records, Mapping) and len(records) == 1 else None
@@ -226,14 +228,14 @@ def quartiles(records: Sequence[Record], series: str, against: str) -> tuple[np.
     return np.exp(places), *np.quantile(found, [0.25, 0.5, 0.75], axis=0)
 
 
-def log_iterations(grid: Any) -> None:
+def log_iterations(grid: np.ndarray) -> None:
     """Make the x axis of each column logarithmic, with limits close to the lines."""
     for column in grid.T:
         column[0].set_xlim(around([ax.dataLim.intervalx for ax in column]))
         column[0].set_xscale("log")
 
 
-def ticks_and_labels(grid: Any, rows: Sequence[Sequence[Line]]) -> None:
+def ticks_and_labels(grid: np.ndarray, rows: Sequence[Sequence[Line]]) -> None:
     """Set readable ticks, a grid, and names beside the ends of the lines. Call it when the limits are final."""
     for lines, ax in zip([lines for lines in rows for _ in range(grid.size // len(rows))], grid.flat, strict=True):
         for axis in (ax.xaxis, ax.yaxis):

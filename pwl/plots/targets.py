@@ -161,7 +161,7 @@ def residuals_of(t: Array, y: Array, *, names: Sequence[str] | None = None) -> F
 
 
 def columns(t: Array, y: Array, names: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray, Sequence[str]]:
-    """Targets and predictions as (Nv, M) host arrays, and a name for each target."""
+    """Targets and predictions as (Nv, M) host arrays, and a name per target."""
     t, y = np.asarray(host(t), dtype=float), np.asarray(host(y), dtype=float)
     t, y = (a[:, None] if a.ndim == 1 else a for a in (t, y))
     if t.shape != y.shape or not len(t):

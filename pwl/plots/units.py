@@ -9,6 +9,7 @@ import numpy as np
 
 from pwl.errors import InputError
 from pwl.network.network import Network
+from pwl.network.passes import input_of
 from pwl.plots.figure import INK, PALE, START, panels
 from pwl.runtime.backend import Array, host, like
 from pwl.validate import whole
@@ -85,7 +86,7 @@ def nets(net: Network, x: Array, index: int) -> np.ndarray:
     """Nets (patterns, units) that layer `index` gets. The pixels of filters count as patterns."""
     pixels = math.prod(net.layout.shapes[index][:-1])
     x = host(x)[:: max(1, len(x) * pixels // MOST_PATTERNS)]
-    n = net.input_of(index, like(x if net.preparation is None else net.preparation.transform_inputs(x), net.theta))
+    n = input_of(net, index, like(x if net.preparation is None else net.preparation.transform_inputs(x), net.theta))
     return host(n).reshape(-1, n.shape[-1])
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
 from pwl.layers import BatchNorm2d
 from pwl.layers.batch_norm import sums
+from pwl.network import passes
+from pwl.network.layout import address
 from pwl.network.network import Network
-from pwl.reductions.patterns import Patterns, Statistic
-from pwl.runtime.backend import Array
+from pwl.reductions.patterns import Patterns
+from pwl.reductions.reduce import reduce
+from pwl.reductions.statistic import Statistic
+from pwl.runtime.backend import Array, array_namespace
 
 PATTERNS = 8192  # at most, drawn without replacement
 
@@ -31,11 +36,8 @@ def with_moments(net: Network, patterns: Patterns, key: tuple[int, ...]) -> Netw
         return net
     counted = np.arange(len(patterns)) if patterns.weights is None else np.flatnonzero(patterns.weights)
     rows = np.random.default_rng(key).permutation(counted)[:PATTERNS]
-    count, *found = patterns.take(rows).reduce(group_moments(layers), coupled(net, layers))
-    names = [f"{index}.{name}" for index in layers for name in ("mean", "variance")]
-    return dataclasses.replace(
-        net, buffers={**net.buffers, **{name: total / count for name, total in zip(names, found, strict=True)}}
-    )
+    count, totals = reduce(group_moments(layers), coupled(net, layers), patterns.take(rows))
+    return dataclasses.replace(net, buffers={**net.buffers, **{key: total / count for key, total in totals.items()}})
 
 
 def coupled(net: Network, layers: tuple[int, ...]) -> Network:
@@ -44,12 +46,22 @@ def coupled(net: Network, layers: tuple[int, ...]) -> Network:
     return dataclasses.replace(net, layers=changed)
 
 
+class GroupMoments(NamedTuple):
+    """How many patterns, and by buffer key the groups' means (c,) and variances (c,) times the patterns in them."""
+
+    patterns: Array
+    totals: dict[str, Array]
+
+
 def group_moments(layers: tuple[int, ...]) -> Statistic:
-    """(patterns, then of each layer the groups' means (c,) and variances (c,) times the patterns in them)."""
+    """`GroupMoments` of these layers."""
 
-    def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
-        saved, _ = net.body(x, layers[0])
-        found = [sums(saved[index], net.layers[index].together) for index in layers]
-        return found[0][0], *(total for _, *totals in found for total in totals)
+    def moments_of_block(net: Network, x: Array, t: Array, w: Array | None) -> GroupMoments:
+        saved = passes.saved_from(net, x, layers[0])
+        count, totals = x.shape[0], {}
+        for index in layers:
+            mean, variance = sums(saved[index], net.layers[index].together)
+            totals |= {address(index, "mean"): mean, address(index, "variance"): variance}
+        return GroupMoments(array_namespace(x).asarray(float(count), dtype=x.dtype, device=x.device), totals)
 
-    return Statistic(compute)
+    return Statistic(moments_of_block)

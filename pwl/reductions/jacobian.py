@@ -1,6 +1,6 @@
 """Rows of the Jacobian of all patterns and outputs, summed into normal equations or folded into a triangle, Eqs. (41), (42).
 
-For each root v of S_p (Eq. (28)) a pattern has one row J_p'v and one residual: under squared error one for each output.
+For each root v of S_p (Eq. (28)) a pattern has one row J_p'v and one residual: under squared error one per output.
 Inside a block the rows stand as columns, so that patterns lie side by side in memory.
 """
 
@@ -12,22 +12,27 @@ from typing import NamedTuple
 import numpy as np
 
 from pwl.errors import InputError
-from pwl.network.network import HEAD, Network
-from pwl.reductions.patterns import CACHE_BYTES, Patterns, Statistic
-from pwl.reductions.statistics import layer_of
+from pwl.network import passes
+from pwl.network.layout import HEAD
+from pwl.network.memory import floats_per_pattern
+from pwl.network.network import Network
+from pwl.reductions.blocks import CACHE_BYTES
+from pwl.reductions.patterns import Patterns
+from pwl.reductions.reduce import reduce
+from pwl.reductions.statistic import Statistic
 from pwl.runtime.backend import Array, array_namespace, host, transposed
 from pwl.runtime.threads import workers
 from pwl.solvers.levenberg_marquardt import Normal, Triangular
 
 HALF = 0.5**0.5  # rows and residuals are those of E / 2: under squared error plain dy/dw and t - y
-
-
 PANEL = 2048  # patterns of a block at most: few enough for the cache, and small problems stay in one piece
 
 
 class Rows(NamedTuple):
-    """Rows of one output or root for a block of b patterns. body: parts (n, b) of n_body in all; head: (Nu or M Nu, b), from
-    `first` on in the head's parameters; residual (1, b)."""
+    """Rows of one output or root for a block of b patterns.
+
+    body: parts (n, b) of n_body rows in all. head: (Nu or M Nu, b), from `first` on in the head's parameters. residual: (1, b).
+    """
 
     body: list[Array]
     head: Array
@@ -38,16 +43,14 @@ class Rows(NamedTuple):
 def rows_of(net: Network, keys: tuple[str, ...], x: Array, t: Array, w: Array | None) -> Iterator[Rows]:
     """The rows of each root of S, one after another, over the trained parameters `keys` in the order of theta."""
     xp = array_namespace(net.theta)
-    body = [key for key in keys if key != HEAD]
-    layers = sorted({layer_of(key) for key in body})
-    signals = net.forward(x, layers[0] if layers else len(net.layers))
+    signals = passes.forward(net, x, keys)
     scale = HALF * (xp.ones((x.shape[0],), dtype=x.dtype) if w is None else xp.sqrt(w))
-    B = transposed(net.basis(x, signals.o))
+    B = transposed(passes.basis(net, x, signals.o))
     Nu = B.shape[0]
     residuals = net.loss.residuals(signals.y, t)
     for i, v in enumerate(net.loss.roots(signals.y)):
         v = v * scale[:, None]
-        own = _body_rows(net, body, signals.saved, v, layers) if body else []
+        own = _body_rows(net, keys, signals.saved, v)
         r = (residuals[:, i] * scale)[None, :]
         if net.loss.quadratic:  # output i sees its own weights only
             yield Rows(own, B * v[:, i][None, :], i * Nu, r)
@@ -55,43 +58,41 @@ def rows_of(net: Network, keys: tuple[str, ...], x: Array, t: Array, w: Array | 
             yield Rows(own, xp.reshape(v.T[:, None, :] * B[None, :, :], (-1, v.shape[0])), 0, r)
 
 
-def _body_rows(net: Network, keys: list[str], saved: tuple, v: Array, layers: list[int]) -> list[Array]:
-    xp = array_namespace(v)
+def _body_rows(net: Network, keys: tuple[str, ...], saved: tuple, v: Array) -> list[Array]:
+    """Rows of the body's parameters among `keys`, for v (b, M) at the outputs."""
+    body = [key for key in keys if key != HEAD]
+    if not body:
+        return []
     found: dict[str, Array] = {}
-    for index, g in net.backpropagate(saved, v, layers):
-        p, b = net.layer_parameters[index], net.layer_buffers[index]
-        found |= {f"{index}.{name}": a for name, a in net.layers[index].columns(p, b, saved[index], g).items()}
-    return [xp.reshape(found[key], (-1, v.shape[0])) for key in keys]
+    for index, g in passes.backpropagate(net, saved, v, net.layout.layers(body)):
+        layer, p, b = net.layer(index)
+        found |= net.layout.keyed(index, layer.columns(p, b, saved[index], g))
+    return [array_namespace(v).reshape(found[key], (-1, v.shape[0])) for key in body]
 
 
 def body_size(net: Network, keys: tuple[str, ...]) -> int:
     """Number of trained parameters of the body."""
-    return sum(slot.stop - slot.start for slot in net.layout.slots if slot.key in keys and slot.key != HEAD)
+    return net.layout.size_of(key for key in keys if key != HEAD)
 
 
 def normal_equations(net: Network, keys: tuple[str, ...]) -> Statistic:
-    """(N,): sums of [J r]'[J r], (n + 1, n + 1), over all weights `keys`, Eq. (41)."""
+    """Sums of [J r]'[J r], (n + 1, n + 1), over all weights `keys`, Eq. (41)."""
     n_body = body_size(net, keys)
     n = n_body + net.n_outputs * net.n_basis
 
-    def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
+    def products_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
         xp = array_namespace(net.theta)
         N = xp.zeros((n + 1, n + 1), dtype=net.theta.dtype)
         for rows in rows_of(net, keys, x, t, w):
             Z = xp.concat([*rows.body, rows.head, rows.residual], axis=0)
             _add(N, Z @ Z.T, n_body, n_body + rows.first)
-        return (N,)
+        return N
 
-    return Statistic(compute, floats=max(2 * n, _floats_for(PANEL) - net.floats_per_pattern))
-
-
-def _floats_for(rows: int) -> int:
-    """Numbers a pattern may take for so many patterns to make a block."""
-    return CACHE_BYTES // 8 // rows
+    return Statistic(products_of_block, floats=max(2 * n, CACHE_BYTES // 8 // PANEL - floats_per_pattern(net)))
 
 
 def _add(N: Array, P: Array, n_body: int, first: int) -> None:
-    """Adds a product P over [body, part of the head, residual] where these stand in N: head from `first`, residual last."""
+    """Adds a product P over [body, part of the head, residual] in its place in N: head from `first`, residual last."""
     last = first + P.shape[0] - n_body - 1
     places = ((slice(0, n_body), slice(0, n_body)), (slice(first, last), slice(n_body, -1)), (slice(-1, None),) * 2)
     for to_row, from_row in places:
@@ -100,47 +101,51 @@ def _add(N: Array, P: Array, n_body: int, first: int) -> None:
 
 
 def triangle(net: Network, keys: tuple[str, ...]) -> Statistic:
-    """(F,): the triangular factor of [J r] over all weights `keys`, Eq. (42)."""
+    """The triangular factor of [J r] over all weights `keys`, Eq. (42)."""
     n_body = body_size(net, keys)
     n_head = net.n_outputs * net.n_basis
 
-    def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
+    def rows_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
         xp = array_namespace(net.theta)
         parts = []
         for rows in rows_of(net, keys, x, t, w):
             above = xp.zeros((rows.first, x.shape[0]), dtype=net.theta.dtype)
             below = xp.zeros((n_head - rows.first - rows.head.shape[0], x.shape[0]), dtype=net.theta.dtype)
             parts.append(xp.concat([*rows.body, above, rows.head, below, rows.residual], axis=0))
-        return (xp.concat(parts, axis=1).T,)
+        return xp.concat(parts, axis=1).T
 
-    return Statistic(compute, "qr", floats=3 * net.n_outputs * (n_body + n_head + 1))
+    return Statistic(rows_of_block, "qr", floats=3 * net.n_outputs * (n_body + n_head + 1))
 
 
 def separate_triangles(net: Network, keys: tuple[str, ...]) -> Statistic:
-    """One factor an output of [B J_i r_i], the basis first, under squared error: below the basis' rows stands what is left of
-    J and r once the output weights have fitted all they can."""
+    """One factor per output of [B J_i r_i], the basis first, under squared error.
+
+    Below the basis' rows stands the rest of J and r, once the output weights have fitted all they can.
+    """
     n_body = body_size(net, keys)
 
-    def compute(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
+    def rows_of_block(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
         xp = array_namespace(net.theta)
         return tuple(
             xp.concat([rows.head, *rows.body, rows.residual], axis=0).T for rows in rows_of(net, keys, x, t, w)
         )
 
-    return Statistic(compute, "qr", floats=3 * net.n_outputs * (n_body + net.n_basis + 1))
+    return Statistic(rows_of_block, "qr", floats=3 * net.n_outputs * (n_body + net.n_basis + 1))
 
 
 def system(net: Network, patterns: Patterns, keys: tuple[str, ...], solver: str) -> Normal | Triangular:
     """The step's system over the weights `keys`, on the host in float64: parameter-size work."""
     if solver == "cholesky":
-        N = host(patterns.reduce(normal_equations(net, keys), net)[0]).astype(np.float64)
+        N = host(reduce(normal_equations(net, keys), net, patterns)).astype(np.float64)
         return Normal(N[:-1, :-1], N[:-1, -1])
-    return Triangular.of(host(patterns.reduce(triangle(net, keys), net)[0]).astype(np.float64))
+    return Triangular.of(host(reduce(triangle(net, keys), net, patterns)).astype(np.float64))
 
 
 def check_bytes(n: int, max_bytes: float, who: str) -> None:
-    """InputError where a system of n weights would need more than max_bytes: sums of the threads and of blocks that wait, the
-    system, and what its solution works on."""
+    """Raises InputError if a system of n weights needs more than max_bytes.
+
+    Counted are the sums of the threads and of blocks that wait, the system, and the work arrays of its solution.
+    """
     needed = 8 * (n + 1) ** 2 * (2 * workers() + 6)
     if needed > max_bytes:
         raise InputError(

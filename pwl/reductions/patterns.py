@@ -1,98 +1,62 @@
-"""The only reduction over data. Algorithms never loop over patterns: they name a statistic and reduce it."""
+"""Patterns: inputs, targets and weights, and how a block of them is read."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from pwl.data.augmentation import Augmentation, Key
+from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
 from pwl.errors import InputError
-from pwl.network.inputs import check_scaled, check_shape
-from pwl.network.network import Network, check_finite
-from pwl.reductions.prefetch import computed
-from pwl.runtime.backend import (
-    Array,
-    array_namespace,
-    as_array,
-    beside,
-    host,
-    is_numpy_array,
-    is_out_of_memory,
-    like,
-    on_cores,
-)
+from pwl.network.inputs import check_finite, check_scaled, check_shape
+from pwl.network.network import Network
+from pwl.runtime.backend import Array, as_array, beside, host, is_numpy_array, like
 from pwl.runtime.ranks import Communicator, Serial
-from pwl.runtime.threads import ordered_map
+from pwl.validate import shown, whole
 
-BLOCK_BYTES = 512 * 2**20  # work arrays of all blocks at once
-CACHE_BYTES = 16 * 2**20  # work arrays of one block: larger ones leave the cache, smaller ones cost more calls
-RUNS = 64  # runs of blocks that threads share out among themselves
-SHARES = 8  # of the bound, one for a block: several are under way, whatever the number of threads
-DEVICE_BYTES = 2 * 2**30  # work arrays of the one block that a GPU is at: large enough to fill it
+CHECKED = 1 << 20  # numbers of a block that is checked
 
 
-@dataclass(frozen=True)
-class Statistic:
-    """What is summed over patterns.
+class Reads:
+    """How many patterns reductions have read; parts of patterns share it with them."""
 
-    compute(net, x, t, w) -> tuple of arrays for one block: x (b, N), t (b, M) or labels (b,), and the weights w (b,)
-        of the patterns, or None where all are 1; w must already be multiplied in.
-    combine: "sum" (the total is divided by the sum of the weights), "min", "max", or "qr" (blocks of rows are folded
-        into one triangular factor R with R'R = the sum of the blocks' products, divided likewise; Eq. (42)).
-    floats: numbers of work space a pattern needs beyond a forward and a backward pass.
-    beside: an array with a row a pattern, if any: compute gets a block's rows of it as its last argument.
-    """
+    def __init__(self) -> None:
+        self.patterns = 0
 
-    compute: Callable[..., tuple[Array, ...]]
-    combine: str = "sum"
-    floats: int = 0
-    beside: Array | None = None
-
-
-def _sum(a: Array, b: Array) -> Array:
-    return a + b
-
-
-def _min(a: Array, b: Array) -> Array:
-    return array_namespace(a).minimum(a, b)
-
-
-def _max(a: Array, b: Array) -> Array:
-    return array_namespace(a).maximum(a, b)
-
-
-def _fold(a: Array, b: Array) -> Array:
-    return _triangle(array_namespace(a).concat([a, b], axis=0))
-
-
-def _triangle(rows: Array) -> Array:
-    if is_numpy_array(rows):  # the standard always makes Q, too, which takes as long again
-        return np.linalg.qr(rows, mode="r")
-    return array_namespace(rows).linalg.qr(rows, mode="reduced")[1]
-
-
-COMBINE = {"sum": _sum, "min": _min, "max": _max, "qr": _fold}
+    def count(self, patterns: int) -> None:
+        """So many more."""
+        self.patterns += patterns
 
 
 class Patterns:
     """Training patterns: inputs x, targets t and, if given, a weight per pattern.
 
-    x: (Nv, N) or (Nv, height, width, channels); t: (Nv, M) real targets, (Nv,) for one output, or (Nv,) integer labels.
-    weights: (Nv,) not negative; an integer weight w counts a pattern w times. None: all 1.
-    preparation: applied to every block as it is read, so that raw data on disk need no prepared copy.
-    block_bytes: bound on the work arrays of a reduction, in bytes; None: 512 MiB, or 2 GiB of a GPU's memory. Blocks do not
-        depend on the number of threads.
-    comm: the ranks that share the patterns, each holding its own.
-
-    Memory-mapped arrays are read block by block and never copied whole. The arrays are not changed and not copied. For a
-    network on a GPU, arrays that are there already stay there, and blocks of others are read, prepared and moved there by
+    Memory-mapped arrays are read block by block and never copied whole. Arrays are neither changed nor copied. For a network
+    on a GPU, arrays that are there already are prepared and used there. Blocks of others are read, prepared and moved by
     threads of their own while it works on those before.
-    Raises InputError for lengths that differ, no patterns, or weights that are negative or all zero.
+
+    Parameters
+    ----------
+    x : array (Nv, N) or (Nv, height, width, channels)
+    t : array (Nv, M) of real targets, (Nv,) for one output, or (Nv,) of integer labels
+    weights : array (Nv,), optional
+        Not negative. A whole number w counts a pattern w times. None: all 1.
+    preparation : pwl.Preparation, optional
+        Applied to every block as it is read, so that raw data on disk need no prepared copy.
+    block_bytes : int, optional
+        Bound on the work arrays of a reduction, in bytes. None: 512 MiB, or 2 GiB of a GPU's memory. Blocks do not depend on
+        the number of threads.
+    comm : Communicator, optional
+        The ranks that share the patterns, each holding its own.
+
+    Raises
+    ------
+    InputError
+        For lengths that differ, no patterns, or weights that are negative or all zero.
     """
 
     def __init__(
@@ -101,7 +65,7 @@ class Patterns:
         t: Any,
         weights: Any = None,
         *,
-        preparation: Any = None,
+        preparation: Preparation | None = None,
         block_bytes: int | None = None,
         comm: Communicator | None = None,
     ) -> None:
@@ -125,73 +89,70 @@ class Patterns:
         self.weights = None if weights is None else _checked_weights(weights, self.x.shape[0])
         # read block by block where they are; the host's copy serves sums and choices
         self._given_weights = self.weights if weights is None else as_array(weights, "weights")
-        self._read = [0]  # patterns read by reductions; shared with parts taken from these patterns
+        self.reads = Reads()
         self.augmentation: Augmentation | None = None
-        self._change: Callable[[np.ndarray, int], np.ndarray] | None = (
-            None  # of a block's prepared images from a row on
-        )
-
-    @property
-    def passes(self) -> float:
-        """How often reductions have read all patterns so far; batches count by their share."""
-        return self._read[0] / len(self)
-
-    @passes.setter
-    def passes(self, count: float) -> None:
-        self._read[0] = round(count * len(self))
+        self._change: Callable[[np.ndarray, int], np.ndarray] | None = None  # of a block's images from a row on
 
     @classmethod
     def of(cls, data: Any) -> Patterns:
-        """Patterns from (x, t), (x, t, weights), or Patterns."""
+        """Patterns from (x, t), (x, t, weights), or Patterns. Raises InputError for anything else."""
         if isinstance(data, cls):
             return data
         if isinstance(data, (tuple, list)) and len(data) in (2, 3):
             return cls(*data)
-        raise InputError(f"data is (x, t), (x, t, weights) or pwl.Patterns, not {type(data).__name__}")
+        came = shown(data) if hasattr(data, "shape") else type(data).__name__
+        raise InputError(f"data is one argument, (x, t), (x, t, weights) or pwl.Patterns, but {came} came")
 
     @classmethod
     def fitting(cls, net: Network, data: Any) -> Patterns:
-        """`of`, checked against the network where the data do not come as Patterns already."""
+        """`of`, checked against the network unless the data come as Patterns already."""
         patterns = cls.of(data)
         if patterns is not data:
             patterns.check(net)
         return patterns
 
     @classmethod
-    def prepared(cls, x: Any, t: Any, preparation: Any, rows: Any) -> Patterns:
-        """Some rows of raw data, prepared: at once where they are in memory, block by block where they are mapped, or images,
-        whose bytes would take eight times the memory."""
+    def prepared(cls, x: Any, t: Any, preparation: Preparation, rows: Any) -> Patterns:
+        """Some rows of raw data, prepared at once if they are in memory.
+
+        Memory-mapped data are prepared block by block, and so are images: prepared, they take eight times the memory.
+        """
         x, t = Rows(x, rows), Rows(t, rows)
         if isinstance(x.array, np.memmap) or x.ndim > 2:
             return cls(x, t, preparation=preparation)
         return cls(*preparation.transform(x[:], t[:]))
+
+    # ---- how many
+
+    def __len__(self) -> int:
+        return self.x.shape[0]
+
+    @property
+    def passes(self) -> float:
+        """How often reductions have read all patterns so far; batches count by their share."""
+        return self.reads.patterns / len(self)
 
     def count(self) -> int:
         """Number of patterns on all ranks."""
         return int(sum(int(rank[0]) for rank in self.comm.allgather([np.asarray(len(self))])))
 
     def total_weight(self) -> float:
-        """Sum of the weights of the patterns on all ranks: their number where all weigh 1."""
-        return float(sum(float(rank[0]) for rank in self.comm.allgather([np.asarray(self._own_weight())])))
+        """Sum of the weights of the patterns on all ranks: their number if all weigh 1."""
+        return float(sum(float(rank[0]) for rank in self.comm.allgather([np.asarray(self.own_weight())])))
 
-    def _own_weight(self) -> float:
+    def own_weight(self) -> float:
+        """Sum of the weights of this rank's patterns."""
         return float(len(self)) if self.weights is None else float(np.sum(self.weights))
 
-    def __len__(self) -> int:
-        return self.x.shape[0]
+    # ---- parts
 
     def take(self, rows: Any) -> Patterns:
         """Patterns of the given rows (a slice or indices), which are read when they are needed."""
-        weights = None if self.weights is None else self.weights[rows]
-        part = Patterns(
-            Rows(self.x, rows),
-            Rows(self.t, rows),
-            weights,
-            preparation=self.preparation,
-            block_bytes=self.block_bytes,
-            comm=self.comm,
-        )
-        part._read = self._read
+        part = copy.copy(self)
+        part.x, part.t = Rows(self.x, rows), Rows(self.t, rows)
+        if self.weights is not None:
+            part.weights = part._given_weights = _checked_weights(self.weights[rows], len(part))
+        part.augmentation, part._change = None, None
         return part
 
     def augmented(self, augmentation: Augmentation) -> Patterns:
@@ -201,29 +162,19 @@ class Patterns:
         return same
 
     def batch(self, rows: Any, key: Key, first: int) -> Patterns:
-        """`take` of patterns first, first + 1, ... of a pass with that key: their images are changed as they are read."""
+        """`take` of patterns first, first + 1, ... of a pass with that key; their images are changed as they are read."""
         part = self.take(rows)
         if self.augmentation is not None:
             part._change = self.augmentation.of(key, first)
         return part
 
-    def block_rows(self, net: Network, floats: int = 0) -> int:
-        """Patterns in a block, so that the work arrays stay within the bound and, on the CPU, where they can, in the cache."""
-        row_bytes = self._row_bytes(net, floats)
-        if on_cores(net.theta):
-            rows = min((self.block_bytes or BLOCK_BYTES) // SHARES // row_bytes, max(CACHE_BYTES // row_bytes, 128))
-        else:
-            rows = (self.block_bytes or DEVICE_BYTES) // row_bytes
-        return max(1, rows // net.group) * net.group
-
-    def _row_bytes(self, net: Network, floats: int) -> int:
-        return array_namespace(net.theta).finfo(net.theta.dtype).bits // 8 * (net.floats_per_pattern + floats)
+    # ---- blocks
 
     def block(self, net: Network, first: int, last: int) -> tuple[Array, Array, Array | None]:
         """Patterns first..last-1 as arrays of the network's kind: x and real targets in its dtype, labels as they are."""
-        x, t = host_or_device(self.x[first:last, ...]), host_or_device(self.t[first:last, ...])
+        x, t = self._raw(first, last)
         if self.preparation is not None:
-            x, t = self.preparation.transform(host(x), host(t))
+            x, t = self.preparation.transform(_near(x, net), _near(t, net))
         if self._change is not None:
             x = self._change(host(x), first)
         if not net.loss.classes:
@@ -234,100 +185,62 @@ class Patterns:
         w = None if self._given_weights is None else like(self._given_weights[first:last], net.theta)
         return like(x, net.theta), t, w
 
-    def reduce(self, statistic: Statistic, net: Network) -> tuple[Array, ...]:
-        """The statistic over all patterns of all ranks: sums divided by the sum of the weights, min, max, or R factors."""
-        self._read[0] += len(self)
-        fold = COMBINE[statistic.combine]
-        rows = self.block_rows(net, statistic.floats)
-
-        def read(first: int) -> tuple[Any, ...]:
-            last = min(first + rows, len(self))
-            own = () if statistic.beside is None else (statistic.beside[first:last],)
-            return first, *self.block(net, first, last), *own
-
-        def compute(first: int, *block: Any) -> tuple[Array, ...]:
-            values = statistic.compute(net.at_pattern(first), *block)
-            return tuple(map(_triangle, values)) if statistic.combine == "qr" else values
-
-        def fold_all(parts: Iterable[Sequence[Array]]) -> list[Array]:
-            total: list[Array] = []
-            for values in parts:
-                total = [fold(a, b) for a, b in zip(total, values, strict=True)] if total else list(values)
-            return total
-
-        starts = range(0, len(self), rows)
-        if on_cores(net.theta):
-            # A thread takes runs of blocks, not single ones: handing over each block would cost as much as some take.
-            runs = [starts[a:b] for a, b in _runs(len(starts))]
-            total = fold_all(ordered_map(lambda run: fold_all(compute(*read(at)) for at in run), runs, len(runs)))
-        else:
-            try:
-                total = fold_all(computed(read, compute, starts, net.theta))
-            except Exception as failure:
-                if not is_out_of_memory(failure):
-                    raise
-                count = min(rows, len(self))
-                raise InputError(_too_large(failure, count, count * self._row_bytes(net, statistic.floats))) from None
-        ranks = self.comm.allgather([np.asarray(self._own_weight()), *total])
-        weight = sum(float(rank[0]) for rank in ranks)
-        total = fold_all(rank[1:] for rank in ranks)
-        if statistic.combine == "sum":
-            total = [a / weight for a in total]
-        elif statistic.combine == "qr":
-            total = [a / weight**0.5 for a in total]
-        return tuple(total)
+    def are_beside(self, net: Network) -> bool:
+        """Whether inputs and targets lie where the network does, and stay there: blocks are then mere views."""
+        return self._change is None and all(
+            type(a) is type(net.theta) and a.device == net.theta.device for a in (_stored(self.x), _stored(self.t))
+        )
 
     def check(self, net: Network) -> None:
-        """InputError where the patterns do not fit the network, naming row and column of what is wrong."""
+        """Raises InputError if the patterns do not fit the network, naming row and column of what is wrong."""
         check_shape(tuple(self.x.shape), net.input_shape)
-        for first, last in self._host_blocks():
-            x, t = host(host_or_device(self.x[first:last, ...])), host(host_or_device(self.t[first:last, ...]))
+        for first, last in self._checked_blocks():
+            x, t = self._raw(first, last)
             check_finite(x, first)
             if self.preparation is None:
                 check_scaled(x, net.input_shape)
             else:
-                if t.dtype.kind == "f":  # the preparation checks as well, but knows only the row within the block
+                if "float" in str(t.dtype):  # the preparation checks as well, but knows only the row within the block
                     check_finite(t, first, "target")
                 t = self.preparation.transform(x, t)[1]
             if not net.loss.classes and t.ndim == 1 and net.n_outputs == 1:
                 t = t[:, None]
             net.loss.check_targets(t, net.n_outputs, first)
 
-    def _host_blocks(self) -> Iterator[tuple[int, int]]:
-        rows = max(1, (1 << 20) // max(1, int(np.prod(self.x.shape[1:]))))
+    def _raw(self, first: int, last: int) -> tuple[Array, Array]:
+        """A block as it was given; of a memory map an array in memory."""
+        return _in_memory(self.x[first:last, ...]), _in_memory(self.t[first:last, ...])
+
+    def _checked_blocks(self) -> Iterator[tuple[int, int]]:
+        rows = max(1, CHECKED // max(1, int(np.prod(self.x.shape[1:]))))
         for first in range(0, len(self), rows):
             yield first, min(first + rows, len(self))
 
 
-def _runs(blocks: int) -> Iterator[tuple[int, int]]:
-    """Borders of at most RUNS runs of blocks, of nearly equal length; the same whatever the number of threads."""
-    count = min(blocks, RUNS)
-    for run in range(count):
-        yield blocks * run // count, blocks * (run + 1) // count
-
-
-def _too_large(failure: Exception, patterns: int, needed: int) -> str:
-    return (
-        f"the GPU's memory does not suffice ({failure}): a block of {patterns} patterns takes about {needed} bytes. Try "
-        f"batch_size={max(1, patterns // 2)}, or pwl.Patterns(x, t, block_bytes={max(1, needed // 2)})"
-    )
-
-
-def host_or_device(a: Any) -> Any:
-    """A slice as a plain array: a memory map's block becomes an array in memory."""
+def _in_memory(a: Any) -> Any:
     return np.asarray(a) if isinstance(a, np.ndarray) else a
 
 
+def _stored(a: Any) -> Any:
+    """The array behind rows of it."""
+    return a.array if isinstance(a, Rows) else a
+
+
+def _near(a: Array, net: Network) -> Array:
+    """`a` where it is, if the network is there, too; else in host memory."""
+    return a if is_numpy_array(a) or type(a) is type(net.theta) else host(a)
+
+
 def _checked_bytes(block_bytes: Any) -> int:
-    if not isinstance(block_bytes, (int, float, np.number)) or not 1 <= block_bytes < float("inf"):
-        raise InputError(f"block_bytes must be a number of bytes, 1 or more, not {block_bytes!r}")
-    return int(block_bytes)
+    if isinstance(block_bytes, float) and block_bytes.is_integer():  # such as 1e9
+        block_bytes = int(block_bytes)
+    return whole("block_bytes", block_bytes, unit=" of bytes")
 
 
 def _checked_weights(weights: Any, n: int) -> np.ndarray:
     w = host(as_array(weights, "weights"))
     if w.shape != (n,):
-        raise InputError(f"weights of shape ({n},), one a pattern, were wanted, but {w.shape} came")
+        raise InputError(f"weights of shape ({n},), one per pattern, were wanted, but {w.shape} came")
     if w.dtype.kind not in "fiub" or not np.all(np.isfinite(w)) or np.any(w < 0) or not np.any(w > 0):
         raise InputError("pattern weights must be finite, not negative, and not all zero")
     return w.astype(np.float64)

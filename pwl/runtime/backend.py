@@ -27,6 +27,7 @@ __all__ = [
     "namespace_named",
     "on_cores",
     "product",
+    "read_only",
     "transposed",
 ]
 
@@ -50,6 +51,15 @@ def host(a: Array) -> np.ndarray:
     if hasattr(a, "get"):  # CuPy
         return a.get()
     return np.asarray(a)
+
+
+def read_only(a: Array) -> Array:
+    """A view of `a` that can't be written to, if the library has such views; else `a`."""
+    if not is_numpy_array(a) or not a.flags.writeable:
+        return a
+    view = a.view()
+    view.flags.writeable = False
+    return view
 
 
 def like(a: Array, reference: Array) -> Array:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from pwl.errors import InputError
-from pwl.solvers.levenberg_marquardt import Damping, Normal, Triangular, check_choice, search, triangular
+from pwl.solvers.levenberg_marquardt import SOLVERS, Damping, Normal, Triangular, search, triangular
+from pwl.validate import one_of
 
 REASONS = {
     "converged": "the residuals are orthogonal to every column of the Jacobian, as far as rounding lets them",
@@ -60,24 +61,43 @@ def least_squares(
     solver: str = "qr",
     damping: Damping = Damping(schedule="gain"),
 ) -> Fit:
-    """Weights w (P,) that minimise the sum of the squared residuals, by Eq. (41).
+    """Weights that minimise the sum of the squared residuals, by Levenberg-Marquardt, Eq. (41).
 
-    residual(w) -> (n,); jacobian(w) -> (n, P), its derivatives. w: where to start.
-    tolerance: it has converged where the cosine between the residuals and every column of J, or the relative decrease
-        that the model predicts, is no larger (and where a step changes no weight by more than some roundings).
-    solver: "qr", accurate; or "cholesky" of J'J, faster. damping: how steps are held back.
+    Parameters
+    ----------
+    residual : function of w (P,)
+        The residuals (n,). A trial point where they overflow counts as a failure.
+    jacobian : function of w (P,)
+        Their derivatives (n, P).
+    w : array (P,)
+        Where to start.
+    iterations : int
+        At most so many steps.
+    tolerance : float
+        The fit has converged if the cosine between the residuals and every column of J is no larger, or if a step changes no
+        weight by more than some roundings.
+    solver : {"qr", "cholesky"}
+        "qr" is accurate; "cholesky" of J'J is faster.
+    damping : pwl.Damping
+        How steps are held back.
 
-    A trial point where residuals overflow counts as a failure. Raises InputError where shapes do not fit or residuals
-    or Jacobian are not finite at the start.
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit, or residuals or Jacobian are not finite at the start.
     """
-    check_choice("solver", solver)
+    one_of("solver", solver, SOLVERS)
     w = np.array(w, dtype=np.float64)
     if w.ndim != 1 or not np.all(np.isfinite(w)):
         raise InputError(f"w must be a vector of finite numbers to start from, not {w!r}")
     r, J = _residual(residual, w), _jacobian(jacobian, w)
     if not (np.all(np.isfinite(r)) and np.all(np.isfinite(J))):
         raise InputError("residuals or Jacobian are not finite at the starting weights: start elsewhere or rescale")
-    state, E, evaluations, code = damping.start(len(w)), float(r @ r), 1, "iterations"
+    damped, E, evaluations, code = damping.start(len(w)), float(r @ r), 1, "iterations"
 
     def trial(e: np.ndarray) -> tuple[float, Any]:
         there = _residual(residual, w + e)
@@ -89,8 +109,8 @@ def least_squares(
         if _orthogonal(system, E, tolerance):
             code = "converged"
             break
-        found = search(system, damping, state, trial, E)
-        evaluations, state = evaluations + found.trials, found.state
+        found = search(system, damping, damped, trial, E)
+        evaluations, damped = evaluations + found.trials, found.damped
         if found.value is None:
             code = "mu_max"
             break

@@ -10,8 +10,11 @@ import numpy as np
 
 from pwl.errors import InputError
 from pwl.runtime.threads import single_threaded_blas
+from pwl.validate import one_of, positive
 
-CHOICES = {"scaling": ("identity", "diagonal"), "solver": ("qr", "cholesky"), "schedule": ("fixed", "gain")}
+SCALINGS = ("identity", "diagonal")
+SOLVERS = ("qr", "cholesky")
+SCHEDULES = ("fixed", "gain")
 SMALLEST_MU = 1e-20  # a damping of exactly 0 could never grow again
 
 
@@ -82,15 +85,36 @@ class Triangular(NamedTuple):
         return Triangular(F[:n, :n], F[:n, n])
 
 
+class Damped(NamedTuple):
+    """How far the damping has come: mu, its growth nu after the next failure, and Q (n,) of Eq. (41)."""
+
+    mu: float
+    nu: float
+    Q: np.ndarray
+
+
 @dataclass(frozen=True)
 class Damping:
-    """How the damping mu starts and changes.
+    """How the damping mu starts and changes, Eq. (41).
 
-    mu: at the start. mu_increase, mu_decrease: factors after a failure and after a success. mu_max: the search ends there.
-    scaling: Q of Eq. (41): "identity", or "diagonal", the largest squared column norms of J so far (steps then do not
-        depend on the units of the weights).
-    schedule: "fixed", the factors as given; or "gain", by the ratio of the real to the predicted decrease: mu becomes
-        mu max(1/3, 1 - (2 ratio - 1)^3) after a success and grows twofold, fourfold, ... after failures (Nielsen 1999).
+    Parameters
+    ----------
+    mu : float
+        At the start.
+    mu_increase, mu_decrease : float
+        Factors after a failure and after a success.
+    mu_max : float
+        The search for a step ends there.
+    scaling : {"identity", "diagonal"}
+        Q. "diagonal" is the largest squared column norms of J so far: steps then do not depend on the units of the weights.
+    schedule : {"fixed", "gain"}
+        "fixed" takes the factors as given. "gain" goes by the ratio of the real to the predicted decrease: mu becomes
+        mu max(1/3, 1 - (2 ratio - 1)^3) after a success, and grows twofold, fourfold, ... after failures (Nielsen 1999).
+
+    Raises
+    ------
+    InputError
+        Unless 0 < mu <= mu_max, mu_increase > 1 and 0 < mu_decrease <= 1, and for other words.
     """
 
     mu: float = 1e-3
@@ -101,63 +125,65 @@ class Damping:
     schedule: str = "fixed"
 
     def __post_init__(self) -> None:
-        if not 0 < self.mu < float("inf") or not self.mu <= self.mu_max < float("inf"):
-            raise InputError(f"0 < mu <= mu_max was wanted, both finite, not mu={self.mu!r} and mu_max={self.mu_max!r}")
-        if not 1 < self.mu_increase < float("inf") or not 0 < self.mu_decrease <= 1:
+        for name in ("mu", "mu_max", "mu_increase", "mu_decrease"):
+            positive(name, getattr(self, name))
+        if self.mu > self.mu_max:
+            raise InputError(f"mu <= mu_max was wanted, not mu={self.mu!r} and mu_max={self.mu_max!r}")
+        if self.mu_increase <= 1 or self.mu_decrease > 1:
             raise InputError(
-                f"mu_increase > 1 and 0 < mu_decrease <= 1 were wanted, not {self.mu_increase!r} and {self.mu_decrease!r}"
+                f"mu_increase > 1 and mu_decrease <= 1 were wanted, not {self.mu_increase!r} and {self.mu_decrease!r}"
             )
-        for name in ("scaling", "schedule"):
-            check_choice(name, getattr(self, name))
+        one_of("scaling", self.scaling, SCALINGS)
+        one_of("schedule", self.schedule, SCHEDULES)
 
-    def start(self, n: int) -> dict[str, Any]:
-        """The damping's state for n weights: mu, nu (growth after a failure) and Q."""
-        return {"mu": self.mu, "nu": 2.0, "Q": np.ones(n) if self.scaling == "identity" else np.zeros(n)}
+    def start(self, n: int) -> Damped:
+        """Before the first step, for n weights."""
+        return Damped(self.mu, 2.0, np.ones(n) if self.scaling == "identity" else np.zeros(n))
 
-    def scaled(self, state: dict[str, Any], system: Normal | Triangular) -> np.ndarray:
+    def scaled(self, damped: Damped, system: Normal | Triangular) -> np.ndarray:
         """Q for a system."""
         if self.scaling == "identity":
-            return state["Q"]
-        largest = np.maximum(state["Q"], system.norms())
+            return damped.Q
+        largest = np.maximum(damped.Q, system.norms())
         return np.where(largest > 0, largest, 1.0)  # a weight without effect: any positive number keeps it in place
 
-    def after(self, state: dict[str, Any], ratio: float) -> dict[str, Any]:
-        """mu and nu after a trial; ratio: real over predicted decrease, negative or NaN where it failed."""
-        mu, nu = state["mu"], state["nu"]
+    def after(self, damped: Damped, ratio: float) -> Damped:
+        """After a trial. ratio: real over predicted decrease, negative or NaN if it failed."""
+        mu, nu = damped.mu, damped.nu
         if not ratio > 0:
             if self.schedule == "fixed":
-                return state | {"mu": mu * self.mu_increase}
-            return state | {"mu": mu * nu, "nu": nu * 2}
+                return damped._replace(mu=mu * self.mu_increase)
+            return damped._replace(mu=mu * nu, nu=nu * 2)
         factor = self.mu_decrease if self.schedule == "fixed" else max(1 / 3, 1 - (2 * ratio - 1) ** 3)
-        return state | {"mu": max(mu * factor, SMALLEST_MU), "nu": 2.0}
+        return damped._replace(mu=max(mu * factor, SMALLEST_MU), nu=2.0)
 
 
 class Found(NamedTuple):
-    """What a search for a step found. value: what `trial` gave for the step taken, None where no mu served."""
+    """What a search for a step found. value: what `trial` gave for the step taken; None if no mu served."""
 
     value: Any
     objective: float
-    state: dict[str, Any]
+    damped: Damped
     trials: int
 
 
 def search(
     system: Normal | Triangular,
     damping: Damping,
-    state: dict[str, Any],
+    damped: Damped,
     trial: Callable[[np.ndarray], tuple[float, Any]],
     J: float,
 ) -> Found:
     """Raises mu until a step lowers the objective below J, or mu is above mu_max.
 
-    trial(e) -> (objective there, whatever the caller keeps of it). The objective's scale is that of the system: it falls by
-    g'e + mu e'Qe as predicted.
+    trial(e) gives the objective there, and anything that the caller wants to keep of it. The objective's scale is that of the
+    system: the prediction is a fall by g'e + mu e'Qe.
     """
-    Q = damping.scaled(state, system)
-    state = state | {"Q": Q}
+    Q = damping.scaled(damped, system)
+    damped = damped._replace(Q=Q)
     trials, g = 0, system.gradient()
-    while state["mu"] <= damping.mu_max:
-        d = state["mu"] * Q
+    while damped.mu <= damping.mu_max:
+        d = damped.mu * Q
         with single_threaded_blas():
             e = system.damped(d)
         ratio = -1.0
@@ -168,13 +194,7 @@ def search(
             predicted = float(g @ e + e @ (d * e))
             if objective < J:
                 ratio = (J - objective) / predicted if predicted > 0 else 1.0
-        state = damping.after(state, ratio)
+        damped = damping.after(damped, ratio)
         if ratio > 0:
-            return Found(value, objective, state, trials)
-    return Found(None, J, state, trials)
-
-
-def check_choice(name: str, value: Any) -> None:
-    if value not in CHOICES[name]:
-        wanted = " or ".join(f'"{choice}"' for choice in CHOICES[name])
-        raise InputError(f"{name} must be {wanted}, not {value!r}")
+            return Found(value, objective, damped, trials)
+    return Found(None, J, damped, trials)

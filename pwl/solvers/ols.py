@@ -69,7 +69,7 @@ class OLS:
             return _no_numbers
         linalg = _scipy()  # imported before the limit is set, so that the limit is on SciPy's BLAS, too
         with _suited_threads(A):
-            L, kept = factor(A, self.thresholds(host(R)))
+            L, kept = cholesky_of_independent(A, self.thresholds(host(R)))
         dependent = tuple(np.setdiff1d(np.arange(len(A)), kept).tolist())
 
         def solution(C: Array) -> Solution:
@@ -102,7 +102,7 @@ def schmidt(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, list[int
     """Schmidt's procedure as published, row by row: lower-triangular Q (n, n) with Q R Q' = I on the independent
     functions and zero rows for the dependent ones, and the list of the dependent, Eq. (13). W_o = (C'Q')Q, Eq. (14).
 
-    The readable form for study; `factor` gives the same answer with matrix products.
+    The readable form for study; `cholesky_of_independent` gives the same answer with matrix products.
     """
     n = len(R)
     Q, dependent = np.zeros((n, n)), []
@@ -117,7 +117,7 @@ def schmidt(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, list[int
     return Q, dependent
 
 
-def factor(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def cholesky_of_independent(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cholesky factor L of R over the functions kept, and their indices: the inverse of Schmidt's Q, Eq. (14).
 
     LAPACK's factorisation serves while every g = L[m, m]^2 stays above its threshold, that is nearly always.
@@ -125,13 +125,13 @@ def factor(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarra
     try:
         L = _scipy().cholesky(R, lower=True, check_finite=False)
     except np.linalg.LinAlgError:
-        return _factor_dropping(R, thresholds)
+        return _cholesky_dropping(R, thresholds)
     if np.all(np.diagonal(L) ** 2 > thresholds):
         return L, np.arange(len(R))
-    return _factor_dropping(R, thresholds)
+    return _cholesky_dropping(R, thresholds)
 
 
-def _factor_dropping(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _cholesky_dropping(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Blocked Cholesky in the given order that leaves out dependent functions as it meets them."""
     n = len(R)
     S = R.copy()  # S[i, j] holds what is left of R after the functions before the current panel

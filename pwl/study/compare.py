@@ -22,7 +22,7 @@ from pwl.data import folds as make_folds
 from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
 from pwl.errors import InputError
-from pwl.learners.named import CONTENDERS, Shape, network, pick, rescale
+from pwl.learners.named import LEARNERS, Shape, network, pick, rescale
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.threads import workers
@@ -32,7 +32,7 @@ from pwl.training.train import train
 
 @dataclass(frozen=True)
 class Settings(Shape):
-    """What all contenders share: the shape of their networks, and
+    """What all learners share: the shape of their networks, and
 
     iterations: of each run. k: folds. seed: of the folds and of the starting networks.
     max_fail: iterations without a new lowest validation error that end a run; None runs all iterations.
@@ -47,7 +47,7 @@ class Settings(Shape):
 
 
 class Outcome:
-    """One contender on one fold: the best network and the record, errors in raw units of the targets."""
+    """One learner on one fold: the best network and the record, errors in raw units of the targets."""
 
     def __init__(self, name: str, fold: int, net: Network, record: Record) -> None:
         self.name, self.fold, self.net, self.record = name, fold, net, record
@@ -69,7 +69,7 @@ def compare(
     watch: Watch | None = None,
     done: Mapping[tuple[str, int], Outcome] | None = None,
 ) -> Iterator[Outcome]:
-    """Runs every contender on every fold, all from the same starting weights, and yields the outcomes in order.
+    """Runs every learner on every fold, all from the same starting weights, and yields the outcomes in order.
 
     x: (Nv, N), or images where the settings' network takes them; t: (Nv, M) targets, or (Nv,) class numbers, named by
     `classes`. Inputs are standardised (images channel by channel) and targets centred and scaled by one common factor,
@@ -115,20 +115,20 @@ def data_folds(t: np.ndarray, settings: Settings) -> list[Fold]:
 
 
 def run(problem: Problem, name: str, number: int, watch: Watch | None = None) -> Outcome:
-    """One contender on one fold."""
+    """One learner on one fold."""
     x, t, classes, settings, folds = problem
     fold = folds[number]
     if t.ndim == 1 and classes is None:
         classes = [str(label) for label in range(int(t.max()) + 1)]
     preparation = Preparation.fit(Rows(x, fold.train), Rows(t, fold.train), targets="common", classes=classes)
-    contender = CONTENDERS[name]
+    learner = LEARNERS[name]
     parts = {part: Patterns.prepared(x, t, preparation, rows) for part, rows in fold._asdict().items()}
     net, record = train(
-        network(contender, settings, x.shape[1:], preparation, settings.seed + number).to(settings.device),
+        network(learner, settings, x.shape[1:], preparation, settings.seed + number).to(settings.device),
         parts["train"],
-        settings.algorithm(contender, parts["train"], settings.iterations),
+        settings.algorithm(learner, parts["train"], settings.iterations),
         iterations=settings.iterations,
-        batch_size=settings.batch(contender, parts["train"]),
+        batch_size=settings.batch(learner, parts["train"]),
         augment=settings.augment,
         validation=parts["validation"],
         test=parts["test"],
@@ -152,9 +152,9 @@ def warm(device: str = "cpu") -> None:
     """Trains tiny networks, so that loading libraries and compiled curves does not count as the first algorithm's time."""
     x = np.linspace(-1, 1, 16)[:, None]
     preparation = Preparation.fit(x, x, targets="common")
-    for contender in CONTENDERS.values():
-        net = network(contender, Shape(hidden=(2,), hinges=3), (1,), preparation, 0).to(device)
-        _finished(train(net, (x, x**2), contender.algorithm, iterations=1, batch_size=contender.batch(x))[1])
+    for learner in LEARNERS.values():
+        net = network(learner, Shape(hidden=(2,), hinges=3), (1,), preparation, 0).to(device)
+        _finished(train(net, (x, x**2), learner.algorithm, iterations=1, batch_size=learner.batch(x))[1])
 
 
 def _finished(record: Record) -> None:

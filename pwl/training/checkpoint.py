@@ -6,30 +6,27 @@ import dataclasses
 import json
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from pwl.errors import InputError
+from pwl.files.tensors import read_tensors, write_tensors
 from pwl.network.network import Network
-from pwl.network.save import read_tensors, rebuild, structure, tensors, write_tensors
-from pwl.runtime.backend import host, is_numpy_array, like
+from pwl.network.structure import own_layers, rebuild, structure, tensors
+from pwl.reductions.gradients import error
+from pwl.reductions.reduce import reduce
+from pwl.runtime.backend import array_namespace, host, is_numpy_array, like
 from pwl.training.record import Record
+from pwl.training.run import Job, Run
+from pwl.training.settings import differing
 
 FORMAT = "pwl checkpoint"
 FORMAT_VERSION = 1
-
-
-class Run(NamedTuple):
-    """A run between two iterations. spent: multiplies by the literature's and by our own count."""
-
-    net: Network
-    best: Network
-    state: dict[str, Any]
-    record: Record
-    spent: np.ndarray
+ROUNDING = 1e5  # units in the last place by which E may differ between versions, devices and numbers of threads
 
 
 @dataclass
@@ -37,6 +34,17 @@ class Checkpoint:
     """Where and how often `train` writes its run down: every `seconds`, and when it ends.
 
     The file is replaced whole: a kill at any instant loses at most the time since the last one.
+
+    Parameters
+    ----------
+    path : str or path
+    seconds : float
+        0: after every iteration.
+
+    Raises
+    ------
+    InputError
+        For negative seconds.
     """
 
     path: str | os.PathLike[str]
@@ -53,14 +61,16 @@ class Checkpoint:
             self.write(run)
 
     def write(self, run: Run) -> None:
+        """Writes the run down."""
         arrays = {f"net.{key}": a for key, a in tensors(run.net).items()}
-        arrays |= {f"best.{key}": a for key, a in tensors(run.best).items()} | {"spent": run.spent}
+        arrays |= {f"best.{key}": a for key, a in tensors(run.best).items()}
+        arrays["spent"] = np.asarray(run.spent if run.spent is not None else ())
         numbers = {}
-        for key, value in run.state.items():
+        for key, value in flattened(run.state):
             if hasattr(value, "shape"):
                 where = "state" if type(value) is type(run.net.theta) else "host"
                 arrays[f"{where}.{key}"] = host(value)
-            else:
+            elif value is not None:
                 numbers[key] = value
         # Python's JSON writes infinities and NaN, and gives every float back exactly; the record is kept bit by bit.
         header = {
@@ -72,15 +82,29 @@ class Checkpoint:
         self._last = time.monotonic()
 
 
-def read(path: str | os.PathLike[str], net: Network, settings: dict[str, Any]) -> Run:
-    """The run in a checkpoint, as arrays of `net`'s kind; what its algorithm keeps on the host stays there.
+def resumed(path: str | os.PathLike[str], net: Network, job: Job) -> tuple[Job, Run]:
+    """The run in a checkpoint, its arrays of `net`'s kind, and the job whose clock and passes go on from there.
 
-    Raises InputError where the file is no checkpoint, or is one of another network, algorithm, data size or seed.
+    Raises InputError if the file is no checkpoint, or is one of another network, algorithm, seed or data.
     """
+    run = _read(path, net, job)
+    E = float(reduce(error(), run.net, job.patterns)[0])
+    rounding = ROUNDING * float(array_namespace(net.theta).finfo(net.theta.dtype).eps)
+    recorded = run.record["error"][-1]
+    if not abs(E - recorded) <= rounding * abs(recorded):
+        raise InputError(
+            f"{path} is a checkpoint of a run on other data: its last error is {recorded!r}, on these data it would be {E!r}"
+        )
+    record = run.record
+    passes = record["passes"][-1] - job.patterns.passes
+    return dataclasses.replace(job, begin=job.begin - record["seconds"][-1], passes=passes), run
+
+
+def _read(path: str | os.PathLike[str], net: Network, job: Job) -> Run:
     arrays, header = read_tensors(Path(path), FORMAT, FORMAT_VERSION)
     record = Record.from_dict(json.loads(header["record"]))
-    for name, value in settings.items():
-        if record.settings.get(name) != value:
+    for name, value in job.settings(net).items():
+        if differing(record.settings.get(name), value):
             raise InputError(
                 f"{path} is a checkpoint of another run: its {name} is {record.settings.get(name)!r}, this run's {value!r}"
             )
@@ -90,11 +114,39 @@ def read(path: str | os.PathLike[str], net: Network, settings: dict[str, Any]) -
 
     def network(which: str) -> Network:
         own = {key.removeprefix(which): a for key, a in arrays.items() if key.startswith(which)}
-        found = rebuild(header["structure"], own)
+        found = rebuild(header["structure"], own, own_layers(net))
         buffers = {key: native(host(b)) for key, b in found.buffers.items()}
         return dataclasses.replace(found, theta=native(host(found.theta)), buffers=buffers, preparation=net.preparation)
 
     state = json.loads(header["state"])
     state |= {key.removeprefix("state."): native(a) for key, a in arrays.items() if key.startswith("state.")}
     state |= {key.removeprefix("host."): a for key, a in arrays.items() if key.startswith("host.")}
-    return Run(network("net."), network("best."), state, record, arrays["spent"])
+    spent = tuple(map(float, arrays["spent"])) or None
+    return Run(
+        network("net."), network("best."), record.best_iteration, restored(job.algorithm.State, state), record, len(record), spent
+    )  # fmt: skip
+
+
+def flattened(state: Any) -> Iterator[tuple[str, Any]]:
+    """Fields of a state by name, "<field>.<key>" for what is in a dictionary; `lambda_` is written without its underscore."""
+    for field, value in state._asdict().items():
+        name = field.rstrip("_")
+        if isinstance(value, dict):
+            yield from ((f"{name}.{key}", a) for key, a in value.items())
+        else:
+            yield name, value
+
+
+def restored(kind: Any, values: dict[str, Any]) -> Any:
+    """The state of a class from its fields as `flattened` names them; a field that is missing has its default."""
+    found = {}
+    for field in kind._fields:
+        name = field.rstrip("_")
+        nested = {key.removeprefix(f"{name}."): a for key, a in values.items() if key.startswith(f"{name}.")}
+        if name in values:
+            found[field] = values[name]
+        elif nested:
+            found[field] = nested
+    return kind(**found)
+
+

@@ -11,11 +11,13 @@ import numpy as np
 from pwl.algorithms.owo import owo_step
 from pwl.algorithms.penalties import Penalties
 from pwl.errors import InputError
+from pwl.network.layout import address
 from pwl.network.network import Network
 from pwl.reductions.batch_moments import normalising, with_moments
+from pwl.reductions.correlations import nets_mean, nets_moments, nets_range
 from pwl.reductions.patterns import Patterns
-from pwl.reductions.statistics import net_range, nets
-from pwl.runtime.backend import Array, host, like
+from pwl.reductions.reduce import reduce
+from pwl.runtime.backend import host, like
 from pwl.solvers.ols import OLS
 
 NET_MEAN, NET_STD = 0.5, 1.0
@@ -23,11 +25,29 @@ START = (0, 0)  # key of the patterns whose moments batch normalisation starts w
 
 
 def initialise(net: Network, data: Any, *, ridge: float = 0.0, ols: OLS | None = None) -> Network:
-    """Network ready to train on `data`: net control, Eq. (8), spans taken from the nets, one output step, Eqs. (10), (12).
+    """Starts a network on its training data: net control, Eq. (8), spans taken from the nets, one output step, Eqs. (10), (12).
 
-    Networks with batch normalisation take its moments, Eq. (60), and keep the output weights that were drawn.
-    data: (x, t), (x, t, weights) or pwl.Patterns. `train` calls this for a net that is not initialised yet.
-    Raises InputError where data and network do not fit, naming what came and what was wanted.
+    Networks with batch normalisation take its moments, Eq. (60), and keep the output weights that were drawn. `train` calls
+    this for a net that is not initialised yet.
+
+    Parameters
+    ----------
+    net : Network
+    data : (x, t), (x, t, weights) or pwl.Patterns
+    ridge : float
+        Penalty of the output step, Eq. (11).
+    ols : pwl.OLS, optional
+        The dependence test of the output step.
+
+    Returns
+    -------
+    Network
+        Ready to train.
+
+    Raises
+    ------
+    InputError
+        If data and network do not fit, naming what came and what was wanted.
     """
     patterns = Patterns.of(data)
     patterns.check(net)
@@ -48,7 +68,7 @@ def start(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> N
     for index, layer in enumerate(net.layers):
         if layer.kind == "map" and net.net_control:
             net = net_control(net, patterns, index)
-        if getattr(layer, "span", None) == "nets":  # layers above see other nets then
+        if layer.span == "nets":  # layers above see other nets then
             net = with_moments(span_nets(net, patterns, index), patterns, START)
     if not normalising(net):  # such deep nets begin with the output weights that were drawn, as without normalisation
         net, _ = owo_step(net, patterns, penalties, ols)
@@ -60,22 +80,22 @@ def net_control(net: Network, patterns: Patterns, index: int) -> Network:
 
     A net that is constant over the patterns keeps its weights and only gets the mean.
     """
-    (mean,) = patterns.reduce(nets(index, None), net)
-    offset, second = map(host, patterns.reduce(nets(index, mean), net))  # offset: the mean's own rounding
+    mean = reduce(nets_mean(index), net, patterns)
+    offset, second = map(host, reduce(nets_moments(index, mean), net, patterns))  # offset: the mean's own rounding
     m, std = host(mean) + offset, np.sqrt(np.maximum(second - offset**2, 0))
-    varies = std > 64 * np.finfo(std.dtype).eps * np.abs(m)  # what rounding alone gives a constant net is below
+    varies = std > 64 * np.finfo(std.dtype).eps * np.abs(m)  # rounding alone gives a constant net less than that
     scale = np.where(varies, NET_STD / np.where(varies, std, 1), 1)
-    key = f"{index}.W"
-    W = scale[:, None] * host(net.parts[key])
+    (slot,) = net.layout.of_layer(index)
+    W = scale[:, None] * host(net.parts[slot.key])
     W[:, 0] += NET_MEAN - scale * m
-    return net.with_parts({key: like(W, net.theta)})
+    return net.with_parts({slot.key: like(W, net.theta)})
 
 
 def span_nets(net: Network, patterns: Patterns, index: int) -> Network:
     """Hinges of one layer's curves spread over each unit's nets, and the curves sampled there again."""
-    low, high = net_range(index - 1)
-    (a,), (b,) = patterns.reduce(low, net), patterns.reduce(high, net)
-    curves = net.layers[index]
-    ns = curves.spread(host(a).astype(np.float64), host(b).astype(np.float64))
-    buffers: dict[str, Array] = {**net.buffers, f"{index}.ns": like(ns, net.theta)}
-    return dataclasses.replace(net, buffers=buffers).with_parts({f"{index}.A": like(curves.sample(ns), net.theta)})
+    lowest, highest = nets_range(index - 1)
+    low, high = reduce(lowest, net, patterns), reduce(highest, net, patterns)
+    curves, (slot,) = net.layers[index], net.layout.of_layer(index)
+    ns = curves.spread(host(low).astype(np.float64), host(high).astype(np.float64))
+    buffers = {**net.buffers, address(index, "ns"): like(ns, net.theta)}
+    return dataclasses.replace(net, buffers=buffers).with_parts({slot.key: like(curves.sample(ns), net.theta)})

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
+from pwl.files.plain import plain
 from pwl.runtime.backend import host
-
-STOP_REASONS = {
-    "iterations": "all iterations asked for were run",
-    "max_fail": "the validation error rose too many times in a row",
-    "min_grad": "the gradient is as small as asked for",
-    "goal": "the training error reached the goal",
-    "max_seconds": "the time asked for is over",
-    "callback": "the callback asked to stop",
-    "no_descent": "no step along the direction lowers the error",
-    "mu_max": "no damping up to mu_max lowers the error",
-    "interrupted": "interrupted from the keyboard",
-    "non_finite": "a number became infinite or NaN; the best network before that was kept",
-}
 
 
 class Record:
@@ -28,13 +15,22 @@ class Record:
     record["error"] and the series beside it hold iterations + 1 values, from the initialised network on. Series that an
     algorithm adds ("z", "dependent", ...) have None for the initialised network.
 
-    best_iteration: iteration of the network returned. stop_code: a word; stop_reason: a sentence.
-    settings: what was run, in words.
+    Attributes
+    ----------
+    series : dict of str to list
+    settings : dict
+        What was run, in words.
+    best_iteration : int
+        Iteration of the network returned.
+    stop_code : str
+        Why the run stopped, a word for programs.
+    stop_reason : str
+        Why the run stopped, a sentence.
     """
 
-    def __init__(self, settings: dict[str, Any] | None = None) -> None:
+    def __init__(self, settings: Mapping[str, Any] | None = None) -> None:
         self.series: dict[str, list[Any]] = {}
-        self.settings = settings or {}
+        self.settings: dict[str, Any] = dict(settings or {})
         self.best_iteration = 0
         self.stop_code = ""
         self.stop_reason = ""
@@ -61,7 +57,7 @@ class Record:
         """Iterations run."""
         return max(len(self) - 1, 0)
 
-    def append(self, row: dict[str, Any]) -> None:
+    def append(self, row: Mapping[str, Any]) -> None:
         """One more iteration. A series that first appears now has None for the iterations before."""
         length = len(self)
         for name, value in row.items():
@@ -71,15 +67,14 @@ class Record:
         for values in self.series.values():
             values.extend([None] * (length + 1 - len(values)))
 
-    def trim(self) -> None:
-        """Drops a row that was only half written when the run was interrupted."""
-        whole = min((len(values) for values in self.series.values()), default=0)
+    def cut(self, rows: int) -> None:
+        """Drops all rows from number `rows` on, a row that is only half written included."""
         for values in self.series.values():
-            del values[whole:]
+            del values[rows:]
 
-    def stop(self, code: str, detail: str = "") -> None:
-        self.stop_code = code
-        self.stop_reason = STOP_REASONS[code] + (f" ({detail})" if detail else "")
+    def stop(self, code: str, reason: str) -> None:
+        """Notes why the run stopped."""
+        self.stop_code, self.stop_reason = code, reason
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and words, for JSON."""
@@ -92,29 +87,10 @@ class Record:
         }
 
     @classmethod
-    def from_dict(cls, d: dict[str, Any]) -> Record:
+    def from_dict(cls, d: Mapping[str, Any]) -> Record:
+        """The record that `to_dict` wrote."""
         record = cls(d["settings"])
         record.series = d["series"]
-        record.best_iteration, record.stop_code, record.stop_reason = (
-            d["best_iteration"],
-            d["stop_code"],
-            d["stop_reason"],
-        )
+        record.best_iteration = d["best_iteration"]
+        record.stop(d["stop_code"], d["stop_reason"])
         return record
-
-
-def plain(value: Any) -> Any:
-    """`value` in terms that JSON knows; NaN and infinities become None, since JSON has no word for them."""
-    if isinstance(value, dict):
-        return {str(key): plain(v) for key, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
-    if isinstance(value, (bool, str, int)) or value is None:
-        return value
-    if isinstance(value, (float, np.floating)):
-        return float(value) if np.isfinite(value) else None
-    if isinstance(value, (np.integer, np.bool_)):
-        return value.item()
-    if hasattr(value, "shape"):
-        return plain(host(value).tolist())
-    return str(value)

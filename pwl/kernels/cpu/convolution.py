@@ -1,7 +1,7 @@
 """Convolution on the CPU without the matrix of patches: tiles of places by filters that stay in registers (`register_tile`).
 
 Images are copied into a frame of zeros, one or a few at a time, so that they stay in the cache and no window meets a border.
-The loops are serial and release the interpreter's lock: `patterns.reduce` runs blocks of patterns on all cores.
+The loops are serial and release the interpreter's lock: `reduce` runs blocks of patterns on all cores.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pwl.kernels.cpu.curves import compiled
+from pwl.kernels.cpu.compiled import compiled
 from pwl.kernels.cpu.register_tile import ROWS, VECTOR_BYTES, tile_product, wide
 from pwl.kernels.window import Window
 
@@ -162,7 +162,7 @@ def bands(W: np.ndarray) -> np.ndarray:
     if missing:
         W = np.concatenate([W, np.zeros((missing, *W.shape[1:]), W.dtype)])
     by_bands = np.moveaxis(W.reshape(-1, side, *W.shape[1:]), 1, -1)
-    return np.ascontiguousarray(by_bands).reshape(len(by_bands), -1, side)
+    return np.array(by_bands, order="C").reshape(len(by_bands), -1, side)
 
 
 def convolve(x: np.ndarray, W: np.ndarray, window: Window, threshold: np.ndarray | None = None) -> np.ndarray:

@@ -4,32 +4,17 @@ A row of nets is worked in two loops. The first finds segment and position of ev
 compiler turns it into vector instructions. The second looks the ordinates up. In one loop nothing would be vectorised.
 Table indices are unsigned: signed ones cost a test for counting from the end at every look-up.
 
-The loops are serial and release the interpreter's lock: `patterns.reduce` already runs blocks of patterns on all
+The loops are serial and release the interpreter's lock: `reduce` already runs blocks of patterns on all
 cores, so one place decides how many threads there are. Arithmetic and index rule are the reference's, step by step.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-
 import numpy as np
-from numba import njit
 
-from pwl.kernels.grid import Grid
+from pwl.kernels.cpu.compiled import compiled
+from pwl.kernels.hinges import Hinges
 from pwl.runtime.backend import Array, product
-
-
-def compiled(f: Callable) -> Callable:
-    """`f` compiled, and kept on disk for the next process where there is a place for it."""
-    try:
-        return njit(cache=True, nogil=True, error_model="numpy")(f)
-    except RuntimeError:  # neither the package's folder nor the user's cache folder can be written
-        warnings.warn(
-            "compiled curves can't be kept on disk, so that each process takes seconds more; set NUMBA_CACHE_DIR"
-        )
-        return njit(nogil=True, error_model="numpy")(f)
-
 
 # The kernels call the two locating functions themselves: through a third the compiler no longer inlines them, and a call
 # a row costs a quarter of the whole time.
@@ -156,7 +141,7 @@ def _times_slope(n, ns, inverse, segments, uniform, linear, A, g):
             g[p, k] *= (A[at + np.uintp(1)] - A[at]) * factor[k]
 
 
-def _geometry(n: Array, grid: Grid) -> tuple[Array, Array, Array, bool, bool]:
+def _geometry(n: Array, grid: Hinges) -> tuple[Array, Array, Array, bool, bool]:
     """A grid as the loops want it."""
     ns = np.ascontiguousarray(grid.ns.T)
     segments = ns.shape[0] - 1
@@ -164,50 +149,50 @@ def _geometry(n: Array, grid: Grid) -> tuple[Array, Array, Array, bool, bool]:
     return ns, inverse, n.dtype.type(segments), grid.uniform, grid.linear
 
 
-def value(n: Array, grid: Grid, A: Array) -> Array:
+def value(n: Array, grid: Hinges, A: Array) -> Array:
     """Curves o (Nv, units) with ordinates A (units, K) at nets n (Nv, units), Eq. (3)."""
     return value_into(n, grid, A, np.empty(n.shape, n.dtype))
 
 
-def value_slope(n: Array, grid: Grid, A: Array) -> tuple[Array, Array]:
+def value_slope(n: Array, grid: Hinges, A: Array) -> tuple[Array, Array]:
     """Curves o and slopes do/dn, both (Nv, units), Eq. (3); at a hinge the right-hand slope."""
     return value_slope_into(n, grid, A, np.empty(n.shape, n.dtype), np.empty(n.shape, n.dtype))
 
 
-def value_into(n: Array, grid: Grid, A: Array, o: Array) -> Array:
+def value_into(n: Array, grid: Hinges, A: Array, o: Array) -> Array:
     """`value` into an array of n's shape and dtype."""
-    _value(n, *_geometry(n, grid), np.ravel(A), o)
+    _value(n, *_geometry(n, grid), A.flatten(), o)
     return o
 
 
-def value_slope_into(n: Array, grid: Grid, A: Array, o: Array, slope: Array) -> tuple[Array, Array]:
+def value_slope_into(n: Array, grid: Hinges, A: Array, o: Array, slope: Array) -> tuple[Array, Array]:
     """`value_slope` into arrays of n's shape and dtype."""
-    _value_slope(n, *_geometry(n, grid), np.ravel(A), o, slope)
+    _value_slope(n, *_geometry(n, grid), A.flatten(), o, slope)
     return o, slope
 
 
-def times_slope(n: Array, grid: Grid, A: Array, g: Array) -> Array:
+def times_slope(n: Array, grid: Hinges, A: Array, g: Array) -> Array:
     """g (Nv, units) times the slopes do/dn, in place."""
-    _times_slope(n, *_geometry(n, grid), np.ravel(A), g)
+    _times_slope(n, *_geometry(n, grid), A.flatten(), g)
     return g
 
 
-def mix(n: Array, grid: Grid, A: Array, W: Array) -> Array:
+def mix(n: Array, grid: Hinges, A: Array, W: Array) -> Array:
     """Curves summed with weights W (M, units) for each of M outputs, (Nv, M)."""
     return value(n, grid, A) @ W.T
 
 
-def back(n: Array, grid: Grid, A: Array, v: Array, W: Array) -> Array:
+def back(n: Array, grid: Hinges, A: Array, v: Array, W: Array) -> Array:
     """v (Nv, M) carried back from the sums of `mix` to the nets, (v W) do/dn (Nv, units), Eq. (18)."""
     return times_slope(n, grid, A, product(v, W))
 
 
-def back_scatter(n: Array, grid: Grid, v: Array, W: Array) -> Array:
+def back_scatter(n: Array, grid: Hinges, v: Array, W: Array) -> Array:
     """G_a (units, K) as `scatter` gives it for v (Nv, M) carried back from the sums of `mix` to the curves, c = v W."""
     return scatter(n, grid, product(v, W))
 
 
-def scatter(n: Array, grid: Grid, c: Array) -> Array:
+def scatter(n: Array, grid: Hinges, c: Array) -> Array:
     """G_a (units, K): sum over patterns of c[p, k] phi_m(n[p, k]), Eq. (17)."""
     G_a = np.zeros(grid.ns.shape, n.dtype)
     _scatter(n, *_geometry(n, grid), c, G_a.reshape(-1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pwl.kernels.cpu.curves import compiled
+from pwl.kernels.cpu.compiled import compiled
 from pwl.kernels.window import Window
 
 

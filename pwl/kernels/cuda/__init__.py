@@ -1,1 +1,15 @@
-"""Kernels for CuPy's arrays, in CUDA."""
+"""Kernels for CuPy's arrays: *.cu, compiled when they are first needed, and how their work is shared out among threads."""
+
+from pwl.kernels.cuda.convolution import convolve, input_gradient, weight_gradient
+from pwl.kernels.cuda.curves import back, back_scatter, mix, scatter, times_slope, value, value_slope
+from pwl.kernels.cuda.pooling import max_pool, max_unpool
+from pwl.kernels.cuda.softmax import cross_entropy
+from pwl.kernels.cuda.staging import staging
+from pwl.kernels.cuda.sums import column_products, column_sums, group_products, group_sums
+from pwl.kernels.cuda.updates import adam_step, momentum_step
+
+__all__ = [
+    "adam_step", "back", "back_scatter", "column_products", "column_sums", "convolve", "cross_entropy", "group_products",
+    "group_sums", "input_gradient", "max_pool", "max_unpool", "mix", "momentum_step", "scatter", "staging", "times_slope", "value",
+    "value_slope", "weight_gradient",
+]  # fmt: skip

@@ -14,7 +14,7 @@ import numpy as np
 from pwl.kernels.cuda.launch import SHARED_BYTES, at_once, covering, in_order, kernel, launch, named
 from pwl.kernels.cuda.lines import DEEP, LANES, Lines, lines_of
 from pwl.kernels.cuda.sums import column_sums
-from pwl.kernels.grid import Grid
+from pwl.kernels.hinges import Hinges
 from pwl.kernels.reference import curves as reference
 from pwl.runtime.backend import Array, product
 
@@ -37,25 +37,25 @@ INSTANCES = (
 )
 
 
-def value(n: Array, grid: Grid, A: Array) -> Array:
+def value(n: Array, grid: Hinges, A: Array) -> Array:
     """Curves o (Nv, units) with ordinates A (units, K) at nets n (Nv, units), Eq. (3)."""
     found = _curve(n, grid, A, with_slope=False)
     return reference.value(n, grid, A) if found is None else found[0]
 
 
-def value_slope(n: Array, grid: Grid, A: Array) -> tuple[Array, Array]:
+def value_slope(n: Array, grid: Hinges, A: Array) -> tuple[Array, Array]:
     """Curves o and slopes do/dn, both (Nv, units), Eq. (3); at a hinge the right-hand slope."""
     return _curve(n, grid, A, with_slope=True) or reference.value_slope(n, grid, A)
 
 
-def times_slope(n: Array, grid: Grid, A: Array, g: Array) -> Array:
+def times_slope(n: Array, grid: Hinges, A: Array, g: Array) -> Array:
     """g (Nv, units) times the slopes do/dn, in place."""
     n, g = in_order(n, n.dtype), in_order(g, n.dtype)
     found = _back(n, grid, A, g, None, g)
     return reference.times_slope(n, grid, A, g) if found is None else found
 
 
-def mix(n: Array, grid: Grid, A: Array, W: Array) -> Array:
+def mix(n: Array, grid: Hinges, A: Array, W: Array) -> Array:
     """Curves summed with weights W (M, units) for each of M outputs, (Nv, M)."""
     (Nv, units), K, each = n.shape, A.shape[1], A.shape[1] + (2 if grid.uniform else A.shape[1])
     most = SHARED_BYTES // (each * n.dtype.itemsize) // WARP * WARP
@@ -80,25 +80,25 @@ def mix(n: Array, grid: Grid, A: Array, W: Array) -> Array:
     return partial[0][:, None] if tiles == 1 else partial.sum(axis=0)[:, None]
 
 
-def back(n: Array, grid: Grid, A: Array, v: Array, W: Array) -> Array:
+def back(n: Array, grid: Hinges, A: Array, v: Array, W: Array) -> Array:
     """v (Nv, M) carried back from the sums of `mix` to the nets, (v W) do/dn (Nv, units), Eq. (18)."""
     found = _back(n, grid, A, v, W, cupy.empty(n.shape, n.dtype)) if len(W) == 1 else None
     return times_slope(n, grid, A, product(v, W)) if found is None else found
 
 
-def scatter(n: Array, grid: Grid, c: Array) -> Array:
+def scatter(n: Array, grid: Hinges, c: Array) -> Array:
     """G_a (units, K): sum over patterns of c[p, k] phi_m(n[p, k]), Eq. (17); the same bits in every run."""
     found = _scatter(n, grid, c, None)
     return reference.scatter(n, grid, c) if found is None else found
 
 
-def back_scatter(n: Array, grid: Grid, v: Array, W: Array) -> Array:
+def back_scatter(n: Array, grid: Hinges, v: Array, W: Array) -> Array:
     """G_a (units, K) as `scatter` gives it for v (Nv, M) carried back from the sums of `mix` to the curves, c = v W."""
     found = _scatter(n, grid, v, W) if len(W) == 1 else None
     return scatter(n, grid, product(v, W)) if found is None else found
 
 
-def _scatter(n: Array, grid: Grid, c: Array, w: Array | None) -> Array | None:
+def _scatter(n: Array, grid: Hinges, c: Array, w: Array | None) -> Array | None:
     """G_a of signals c like n, or of the products of c (Nv, 1) and w (1, units); None where the bins don't fit."""
     K, lines = grid.ns.shape[1], lines_of(n.shape[0], n.shape[1], 1)
     for high in (DEEP, DEEP // 2, DEEP // 4, 1):
@@ -122,7 +122,7 @@ def _scatter(n: Array, grid: Grid, c: Array, w: Array | None) -> Array | None:
     return partial[0] if blocks == 1 else column_sums(partial.reshape(blocks, -1)).reshape(grid.ns.shape)
 
 
-def _back(n: Array, grid: Grid, A: Array, g: Array, w: Array | None, out: Array) -> Array | None:
+def _back(n: Array, grid: Hinges, A: Array, g: Array, w: Array | None, out: Array) -> Array | None:
     """Signals g like n, or the products of g (Nv, 1) and w (1, units), times the slopes, in `out`; None where tables don't fit."""
     n = in_order(n, n.dtype)
     found = _lines(n, grid, min(at_once(n.size, a) for a in ((n, g, out) if w is None else (n, out))))
@@ -141,7 +141,7 @@ def _back(n: Array, grid: Grid, A: Array, g: Array, w: Array | None, out: Array)
     return out
 
 
-def _curve(n: Array, grid: Grid, A: Array, with_slope: bool) -> tuple[Array, Array] | None:
+def _curve(n: Array, grid: Hinges, A: Array, with_slope: bool) -> tuple[Array, Array] | None:
     """o and, where wanted, do/dn; None where the tables don't fit."""
     n = in_order(n, n.dtype)
     found = _lines(n, grid, at_once(n.size, n))
@@ -164,7 +164,7 @@ def _curve(n: Array, grid: Grid, A: Array, with_slope: bool) -> tuple[Array, Arr
     return o, slope
 
 
-def _lines(n: Array, grid: Grid, most: int) -> tuple[Lines, int] | None:
+def _lines(n: Array, grid: Hinges, most: int) -> tuple[Lines, int] | None:
     """How threads take the nets, `most` neighbours at once or one, and the bytes of the tables; None where these don't fit."""
     tables = 1 if grid.uniform else 2
     for vector in (most, 1):
@@ -175,7 +175,7 @@ def _lines(n: Array, grid: Grid, most: int) -> tuple[Lines, int] | None:
     return None
 
 
-def _sizes(n: Array, grid: Grid, lines: Lines) -> tuple[Any, ...]:
+def _sizes(n: Array, grid: Hinges, lines: Lines) -> tuple[Any, ...]:
     return np.int64(n.size), *grid.ns.shape, lines.width, int(grid.linear)
 
 

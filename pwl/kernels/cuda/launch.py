@@ -70,7 +70,7 @@ def at_once(count: int, *arrays: Array) -> int:
 
 
 def columns_by_rows(columns: int, rows: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Grid and block of threads that keep to a column and walk down rows."""
+    """Hinges and block of threads that keep to a column and walk down rows."""
     wide = min(THREADS, 1 << max(0, columns - 1).bit_length())
     across, high = covering(columns, wide), THREADS // wide
     return (across, max(1, min(covering(rows, high), BLOCKS // across))), (wide, high)

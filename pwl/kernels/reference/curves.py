@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pwl.kernels.grid import Grid
+from pwl.kernels.hinges import Hinges
 from pwl.runtime.backend import Array, array_namespace, product
 
 
-def locate(n: Array, grid: Grid) -> tuple[Array, Array, Array, Array]:
+def locate(n: Array, grid: Hinges) -> tuple[Array, Array, Array, Array]:
     """Segment m, position u in it, 1 / width and whether n counts as inside the hinges, each (Nv, units), Eqs. (5), (6).
 
     A net that is NaN is placed in segment 0 with u = NaN, so that it shows in every result.
@@ -43,14 +43,14 @@ def pick(table: Array, m: Array) -> Array:
     return xp.reshape(xp.take(xp.reshape(table, (-1,)), flat), m.shape)
 
 
-def value(n: Array, grid: Grid, A: Array) -> Array:
+def value(n: Array, grid: Hinges, A: Array) -> Array:
     """Curves o (Nv, units) with ordinates A (units, K) at nets n (Nv, units), Eq. (3)."""
     m, u, _, _ = locate(n, grid)
     left = pick(A, m)
     return left + u * (pick(A, m + 1) - left)
 
 
-def value_slope(n: Array, grid: Grid, A: Array) -> tuple[Array, Array]:
+def value_slope(n: Array, grid: Hinges, A: Array) -> tuple[Array, Array]:
     """Curves o and slopes do/dn, both (Nv, units), Eq. (3); at a hinge the right-hand slope."""
     xp = array_namespace(n)
     m, u, inverse, inside = locate(n, grid)
@@ -60,7 +60,7 @@ def value_slope(n: Array, grid: Grid, A: Array) -> tuple[Array, Array]:
     return left + u * rise, xp.where(xp.isnan(n), n, slope)
 
 
-def scatter(n: Array, grid: Grid, c: Array) -> Array:
+def scatter(n: Array, grid: Hinges, c: Array) -> Array:
     """G_a (units, K): sum over patterns of c[p, k] phi_m(n[p, k]), Eq. (17)."""
     xp = array_namespace(n)
     m, u, _, _ = locate(n, grid)
@@ -74,28 +74,28 @@ def scatter(n: Array, grid: Grid, c: Array) -> Array:
     return xp.stack(columns, axis=1)
 
 
-def times_slope(n: Array, grid: Grid, A: Array, g: Array) -> Array:
+def times_slope(n: Array, grid: Hinges, A: Array, g: Array) -> Array:
     """g (Nv, units) times the slopes do/dn, in place."""
     g *= value_slope(n, grid, A)[1]
     return g
 
 
-def mix(n: Array, grid: Grid, A: Array, W: Array) -> Array:
+def mix(n: Array, grid: Hinges, A: Array, W: Array) -> Array:
     """Curves summed with weights W (M, units) for each of M outputs, (Nv, M)."""
     return value(n, grid, A) @ W.T
 
 
-def back(n: Array, grid: Grid, A: Array, v: Array, W: Array) -> Array:
+def back(n: Array, grid: Hinges, A: Array, v: Array, W: Array) -> Array:
     """v (Nv, M) carried back from the sums of `mix` to the nets, (v W) do/dn (Nv, units), Eq. (18)."""
     return times_slope(n, grid, A, product(v, W))
 
 
-def back_scatter(n: Array, grid: Grid, v: Array, W: Array) -> Array:
+def back_scatter(n: Array, grid: Hinges, v: Array, W: Array) -> Array:
     """G_a (units, K) as `scatter` gives it for v (Nv, M) carried back from the sums of `mix` to the curves, c = v W."""
     return scatter(n, grid, product(v, W))
 
 
-def hats(n: Array, grid: Grid) -> Array:
+def hats(n: Array, grid: Hinges) -> Array:
     """phi_m(n[p, k]) as (units, K, Nv), Eq. (4): what the curves' Jacobian is made of, so far without a faster kernel."""
     xp = array_namespace(n)
     m, u, _, _ = locate(n, grid)

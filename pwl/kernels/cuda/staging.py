@@ -13,7 +13,7 @@ from typing import Any
 import cupy
 
 
-class Slot:
+class Staging:
     def __init__(self) -> None:
         self.device, self.stream = cupy.cuda.Device(), cupy.cuda.Stream(non_blocking=True)
         self.memory = cupy.cuda.MemoryPool()
@@ -39,16 +39,16 @@ class Slot:
 
 
 @contextlib.contextmanager
-def slots(count: int) -> Iterator[list[Slot]]:
+def staging(count: int) -> Iterator[list[Staging]]:
     """Slots that no one else uses. Those of a failure are not used again: copies may still be under way."""
     try:
         found = _idle(count).pop()
     except IndexError:
-        found = [Slot() for _ in range(count)]
+        found = [Staging() for _ in range(count)]
     yield found
     _idle(count).append(found)
 
 
 @cupy.memoize(for_each_device=True)
-def _idle(count: int) -> list[list[Slot]]:
+def _idle(count: int) -> list[list[Staging]]:
     return []

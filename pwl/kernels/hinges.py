@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pwl.runtime.backend import Array
 
 
-class Grid(NamedTuple):
+class Hinges(NamedTuple):
     """Hinges of a layer's curves.
 
     ns: (units, K) hinge positions, increasing along each row.

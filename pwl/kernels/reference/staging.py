@@ -1,6 +1,6 @@
 """Slots for blocks that are brought to where they are worked on: here they are there as soon as they are read.
 
-Every engine has `slots(count)`, a context with that many slots. A slot is emptied, then a block is brought into it, by any
+Every engine has `staging(count)`, a context with that many slots. A slot is emptied, then a block is brought into it, by any
 thread, and then worked on, by the thread that emptied it.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 
-class Slot:
+class Staging:
     def empty(self) -> None:
         """What was brought before may be overwritten by what is brought next, once all work asked for until now is done."""
 
@@ -25,5 +25,5 @@ class Slot:
 
 
 @contextlib.contextmanager
-def slots(count: int) -> Iterator[list[Slot]]:
-    yield [Slot() for _ in range(count)]
+def staging(count: int) -> Iterator[list[Staging]]:
+    yield [Staging() for _ in range(count)]

@@ -1,0 +1,60 @@
+"""Multiplies of one step of each algorithm on Nv patterns: by the literature's formula, and what this code spends.
+
+The literature has no formula for some algorithms; both numbers are then what this code spends.
+"""
+
+from __future__ import annotations
+
+from pwl.algorithms.multiplies import own, published
+from pwl.network.network import Network
+
+Pair = tuple[float, float]
+
+
+def molf(net: Network, Nv: int, hwo: bool) -> Pair:
+    return published.owo_molf(net, Nv, hwo), own.molf(net, Nv, hwo) + own.owo(net, Nv)
+
+
+def adact(net: Network, Nv: int, hwo: bool, per_unit: bool) -> Pair:
+    spent = own.molf(net, Nv, hwo) + own.adact(net, Nv, per_unit) + own.owo(net, Nv)
+    return published.owo_molf(net, Nv, hwo) + published.adact(net, Nv), spent
+
+
+def owo_bp(net: Network, Nv: int) -> Pair:
+    return published.owo_bp(net, Nv), own.gradient_step(net, Nv) + own.owo(net, Nv)
+
+
+def cg(net: Network, Nv: int) -> Pair:
+    """Of an iteration whose first trial is taken."""
+    return own.cg(net, Nv), own.cg(net, Nv)
+
+
+def scg(net: Network, Nv: int) -> Pair:
+    """Of an iteration that takes its step: by our own count two gradients."""
+    return published.scg(net, Nv), own.scg(net, Nv)
+
+
+def first_order(net: Network, Nv: int) -> Pair:
+    """Of SGD, Adam, and an iteration of L-BFGS whose first trial is taken."""
+    return own.whole_gradient(net, Nv), own.whole_gradient(net, Nv)
+
+
+def minibatch_adact(net: Network, Nv: int) -> Pair:
+    return own.minibatch_adact(net, Nv), own.minibatch_adact(net, Nv)
+
+
+def lm(net: Network, Nv: int, keys: tuple[str, ...], solver: str) -> Pair:
+    """Of a step with one trial."""
+    return published.lm(net, Nv), own.lm(net, Nv, keys, solver)
+
+
+def varpro(net: Network, Nv: int, keys: tuple[str, ...], solver: str) -> Pair:
+    """Of a step with one trial."""
+    return own.varpro(net, Nv, keys, solver), own.varpro(net, Nv, keys, solver)
+
+
+def bayesian_lm(net: Network, Nv: int, keys: tuple[str, ...]) -> Pair:
+    """Of a step with one trial, and of the eigenvalues that the evidence asks for, about 4 P^3 / 3."""
+    literature, spent = lm(net, Nv, keys, "cholesky")
+    eigenvalues = 4 * net.layout.size_of(keys) ** 3 / 3
+    return literature + eigenvalues, spent + eigenvalues

@@ -1,0 +1,187 @@
+"""Multiplies that this code spends in one iteration.
+
+Counted are those in matrix products, outer ones included, and in linear solves. A product A'A is charged half (pattern
+weights would make it a whole one), a solve by Eq. (31), a search as if its first trial were taken. Work element by
+element is left out: activations, curves, losses, and the lengths and sums of vectors of parameters.
+"""
+
+from __future__ import annotations
+
+import math
+
+from pwl.algorithms.multiplies.published import ols
+from pwl.network.layout import HEAD, Slot
+from pwl.network.network import Network
+
+# ---- multiplies of one pattern, then of the parts of a step
+
+
+def _products(net: Network) -> list[Slot]:
+    """The weights that mix inputs: those of batch normalisation act element by element."""
+    slots = (net.layout.by_key[key] for key in net.keys("map"))
+    return [s for s in slots if net.layers[s.layer].multiplies(s.shape, net.layout.shapes[s.layer + 1])]
+
+
+def _maps(net: Network) -> list[tuple[int, int]]:
+    """(units, inputs) of each layer of weights."""
+    return [(slot.shape[0], slot.shape[1] - 1) for slot in _products(net)]
+
+
+def _places(net: Network) -> list[int]:
+    """How often each layer's weights are used for one pattern: once, or at every place of an image."""
+    return [math.prod(net.layout.shapes[slot.layer + 1][:-1]) for slot in _products(net)]
+
+
+def _body(net: Network) -> int:
+    """Nets from inputs, or gradients of the weights from what came back to the nets: thresholds take part."""
+    return sum(places * units * (inputs + 1) for places, (units, inputs) in zip(_places(net), _maps(net), strict=True))
+
+
+def _between(net: Network) -> int:
+    """A change of the first layer's outputs carried on to the last layer's, or back."""
+    each = zip(_products(net), _places(net), _maps(net), strict=True)
+    return sum(places * units * inputs for slot, places, (units, inputs) in each if slot.key != net.keys("map")[0])
+
+
+def _features(net: Network) -> int:
+    """A change of the features carried on to the outputs, or back."""
+    return net.n_outputs * net.n_features
+
+
+def _head(net: Network) -> int:
+    """Outputs from features and inputs."""
+    return net.n_outputs * (net.n_basis - 1)
+
+
+def error(net: Network, Nv: int) -> float:
+    """E, as a trial needs it."""
+    return Nv * (_body(net) + _head(net))
+
+
+def gradient(net: Network, Nv: int) -> float:
+    """E and G of the hidden weights."""
+    return error(net, Nv) + Nv * (_features(net) + _between(net) + _body(net))
+
+
+def whole_gradient(net: Network, Nv: int) -> float:
+    """E and G of all weights; those of the curves' ordinates need no products."""
+    return gradient(net, Nv) + Nv * net.n_outputs * net.n_basis
+
+
+def line(net: Network, Nv: int) -> float:
+    """Curvature along one direction of the hidden weights: outputs, and a tangent pass."""
+    return error(net, Nv) + Nv * (_body(net) + _between(net) + _features(net))
+
+
+def block_factors(net: Network, Nv: int, blocks: int, map_directions: bool) -> float:
+    """H_b for one block per unit, and its solve."""
+    M, solve = net.n_outputs, ols(blocks, 1)
+    along = _body(net) if map_directions else 0
+    if _places(net) == [1] and len(net.keys("map")) == 1 and not net.joins:
+        y = 0 if net.loss.quadratic else _head(net)
+        per_block = M * blocks * (blocks + 1) / 2 if net.loss.quadratic else M * blocks**2
+        return Nv * (_body(net) + along + y + net.loss.curvature_multiplies(blocks, M)) + per_block + solve
+    back = _features(net) + _between(net)
+    return error(net, Nv) + Nv * (along + M * (back + blocks * (blocks + 1) / 2)) + solve
+
+
+def molf(net: Network, Nv: int, with_hwo: bool) -> float:
+    """A MOLF step."""
+    blocks = sum(net.parts[key].shape[0] for key in net.keys("map"))
+    directions = hwo(net, Nv) if with_hwo else 0
+    return gradient(net, Nv) + block_factors(net, Nv, blocks, True) + directions
+
+
+def hwo(net: Network, Nv: int) -> float:
+    """HWO directions of all layers. The first layer's R_i is constant and was there; those above are summed anew."""
+    maps, places = _maps(net), _places(net)
+    total = sum(ols(inputs + 1, units) for units, inputs in maps)
+    for layer, (_, inputs) in enumerate(maps[1:], 1):
+        below = sum(times * units * (n + 1) for times, (units, n) in zip(places, maps[:layer], strict=False))
+        total += Nv * (below + places[layer] * (inputs + 1) * (inputs + 2) / 2)
+    return total
+
+
+def adact(net: Network, Nv: int, per_unit: bool) -> float:
+    """An AdAct step; where its length is a search, with one trial."""
+    gradient = error(net, Nv) + Nv * (_features(net) + _between(net))
+    exact = net.loss.quadratic and len(_maps(net)) == 1 and not net.joins
+    trial = 0 if exact else error(net, Nv)
+    if per_unit:
+        units = sum(net.parts[key].shape[0] for key in net.keys("activation"))
+        return gradient + block_factors(net, Nv, units, False) + trial
+    forward = Nv * _body(net) if exact else error(net, Nv)
+    return gradient + forward + Nv * (_between(net) + _features(net)) + trial
+
+
+def gradient_step(net: Network, Nv: int) -> float:
+    """A gradient step with the optimal learning factor."""
+    return gradient(net, Nv) + line(net, Nv)
+
+
+def owo(net: Network, Nv: int) -> float:
+    """An output step; its system is factored once."""
+    Nu, M, steps = net.n_basis, net.n_outputs, net.loss.output_steps
+    if net.loss.quadratic:
+        return Nv * (_body(net) + Nu * (Nu + 1) / 2 + M * Nu) + ols(Nu, M)
+    return Nv * (_body(net) + Nu * (Nu + 1) / 2 + steps * (_body(net) + _head(net) + M * Nu)) + ols(Nu, steps * M)
+
+
+def minibatch_adact(net: Network, Nv: int) -> float:
+    """A step of AdAct on minibatches: a gradient, tangents of every layer by itself, another way back, H_b and its solve."""
+    blocks = sum(net.parts[key].shape[0] for kind in ("map", "activation") for key in net.keys(kind)) + net.n_outputs
+    tangents = _body(net) + net.n_outputs * net.n_basis
+    sampled = tangents + _features(net) + _between(net) + blocks * (blocks + 1) / 2
+    return whole_gradient(net, Nv) + Nv * sampled + ols(blocks, 1)
+
+
+def cg(net: Network, Nv: int) -> float:
+    """A step of conjugate gradients: curvature along all weights, and a trial with its gradient."""
+    return whole_gradient(net, Nv) + line(net, Nv) + Nv * _head(net)
+
+
+def scg(net: Network, Nv: int) -> float:
+    """A step of the scaled conjugate gradient: two gradients."""
+    return 2 * whole_gradient(net, Nv)
+
+
+# ---- Levenberg-Marquardt
+
+
+def lm(net: Network, Nv: int, keys: tuple[str, ...], solver: str) -> float:
+    """Products of the rows, their system, its solution, and the error at one trial point.
+
+    A product A'A is charged half, a triangle of m rows and n columns n^2 (m - n / 3), Cholesky's factorisation n^3 / 6.
+    """
+    n, n_body = net.layout.size_of(keys), _of_body(net, keys)
+    width = n_body + 1 + (net.n_basis if net.loss.quadratic else n - n_body)
+    sums, solution = _system(width, n + 1, n, solver)
+    return error(net, Nv) + Nv * (pattern_rows(net) + net.n_outputs * sums) + solution
+
+
+def varpro(net: Network, Nv: int, keys: tuple[str, ...], solver: str) -> float:
+    """The same with the output weights eliminated, and at the trial point their least squares solution and the error."""
+    n_body, Nu, M = _of_body(net, keys), net.n_basis, net.n_outputs
+    width = Nu + n_body + 1
+    sums, solution = _system(width, width, n_body, solver)
+    elimination = M * n_body * Nu * (Nu + n_body) / 2 if solver == "cholesky" else 0
+    trial = error(net, Nv) + Nv * (_body(net) + M * Nu)
+    output_step = Nu * (Nu + 1) / 2 + M * Nu if solver == "cholesky" else (Nu + M) ** 2
+    return trial + Nv * (pattern_rows(net) + M * sums + output_step) + elimination + solution
+
+
+def pattern_rows(net: Network) -> float:
+    """Outputs of one pattern, and each of M vectors carried back to the first layer's nets."""
+    return error(net, 1) + net.n_outputs * (_features(net) + _between(net))
+
+
+def _system(width: int, columns: int, n: int, solver: str) -> tuple[float, float]:
+    """Multiplies for a row of each pattern, and for the solution of n weights."""
+    if solver == "cholesky":
+        return width * (width + 1) / 2, n**3 / 6 + n**2
+    return columns**2, 5 * n**3 / 3
+
+
+def _of_body(net: Network, keys: tuple[str, ...]) -> int:
+    """Number of trained parameters of the body."""
+    return net.layout.size_of(key for key in keys if key != HEAD)

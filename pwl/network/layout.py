@@ -1,0 +1,111 @@
+"""Where every parameter lies in theta, and its address. Nothing else makes or takes apart a slot key."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from pwl.layers.layer import Layer
+from pwl.layers.skip import shape_after
+from pwl.runtime.backend import Array, array_namespace
+
+HEAD = "head.W"  # W_o (M, Nu) over the basis [1, x if bypass, o]
+
+
+class Slot(NamedTuple):
+    """Where a parameter lies in theta. key: "<layer>.<name>", such as "0.W", "1.A" or "head.W". kind: of its layer, or "head"."""
+
+    key: str
+    layer: int
+    name: str
+    start: int
+    stop: int
+    shape: tuple[int, ...]
+    kind: str
+
+
+class Layout(NamedTuple):
+    """What follows from the structure alone: shapes between the layers, and the parameters' places in theta."""
+
+    shapes: tuple[tuple[int, ...], ...]  # input of layer 0, of layer 1, ..., output of the last
+    slots: tuple[Slot, ...]
+    size: int
+    by_key: Mapping[str, Slot]
+
+    def keys(self, *kinds: str) -> tuple[str, ...]:
+        """Keys of the parameters of layers of these kinds, in the order of theta: "map", "activation", "head"."""
+        return tuple(slot.key for slot in self.slots if slot.kind in kinds)
+
+    def of_layer(self, index: int) -> tuple[Slot, ...]:
+        """The slots of one layer; those of the head have the index after the last layer's."""
+        return tuple(slot for slot in self.slots if slot.layer == index)
+
+    def layers(self, keys: Iterable[str]) -> list[int]:
+        """Indices of the layers of some parameters, without repeats, in their order."""
+        return sorted({self.by_key[key].layer for key in keys})
+
+    def size_of(self, keys: Iterable[str]) -> int:
+        """How many numbers some parameters have."""
+        return sum(self.by_key[key].stop - self.by_key[key].start for key in keys)
+
+    def keyed(self, index: int, of_layer: Mapping[str, Array]) -> dict[str, Array]:
+        """Arrays of a layer's parameters by name, by slot key."""
+        return {slot.key: of_layer[slot.name] for slot in self.of_layer(index) if slot.name in of_layer}
+
+    def named(self, index: int, parts: Mapping[str, Array]) -> dict[str, Array]:
+        """Of parts by slot key those of one layer, by the layer's own names."""
+        return {slot.name: parts[slot.key] for slot in self.of_layer(index) if slot.key in parts}
+
+    def split(self, theta: Array) -> dict[str, Array]:
+        """Views of a vector like theta, by slot key."""
+        xp = array_namespace(theta)
+        return {slot.key: xp.reshape(theta[slot.start : slot.stop], slot.shape) for slot in self.slots}
+
+    def cut(self, vector: Array, keys: Iterable[str]) -> dict[str, Array]:
+        """A vector that holds the parameters `keys`, one after another, cut into parts of their shapes."""
+        xp, parts, first = array_namespace(vector), {}, 0
+        for key in keys:
+            size = self.size_of((key,))
+            parts[key] = xp.reshape(vector[first : first + size], self.by_key[key].shape)
+            first += size
+        return parts
+
+
+@functools.lru_cache(maxsize=256)
+def lay_out(layers: tuple[Layer, ...], input_shape: tuple[int, ...], n_outputs: int, bypass: bool) -> Layout:
+    """The layout of a network. Raises InputError for layers that do not fit together."""
+    shapes, slots, start = [input_shape], [], 0
+    for index, layer in enumerate(layers):
+        for name, shape in layer.shapes(shapes[-1]).items():
+            stop = start + math.prod(shape)
+            slots.append(Slot(address(index, name), index, name, start, stop, shape, layer.kind))
+            start = stop
+        shapes.append(shape_after(layer, shapes))
+    n_basis = 1 + (math.prod(input_shape) if bypass else 0) + math.prod(shapes[-1])
+    stop = start + n_outputs * n_basis
+    slots.append(Slot(HEAD, len(layers), "W", start, stop, (n_outputs, n_basis), "head"))
+    return Layout(tuple(shapes), tuple(slots), stop, {slot.key: slot for slot in slots})
+
+
+def address(index: int, name: str) -> str:
+    """The key of a layer's parameter or buffer."""
+    return f"{index}.{name}"
+
+
+def buffers_by_layer(buffers: Mapping[str, Array], count: int) -> tuple[dict[str, Array], ...]:
+    """Buffers by key as one dictionary per layer, by the layer's own names."""
+    found: tuple[dict[str, Array], ...] = tuple({} for _ in range(count))
+    for key, b in buffers.items():
+        index, name = key.split(".")
+        found[int(index)][name] = b
+    return found
+
+
+def unit_rows(parts: Mapping[str, Array]) -> Iterator[tuple[str, slice]]:
+    """The rows that each part takes up if all parts are put under each other."""
+    first = 0
+    for key, part in parts.items():
+        yield key, slice(first, first + part.shape[0])
+        first += part.shape[0]

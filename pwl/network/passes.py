@@ -1,0 +1,245 @@
+"""Passes through a network for one block of patterns: forward, back, tangent.
+
+Signal i is what layer i gets; signal 0 is the block's inputs x. A layer may join its signal with an earlier one
+(`net.joins`). The outputs sum the units of the last layer with the weights W_oh, Eq. (9). They do it through the last
+layer's `sums...`, so that a layer that can sum as it evaluates need not store its units (curves do).
+
+Passes go no deeper than they must: `keys` names the parameters that gradients or tangents will be asked for, and
+nothing is saved below the lowest of their layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from pwl.layers.flatten import Flatten
+from pwl.layers.layer import Layer, signals
+from pwl.network.layout import HEAD
+from pwl.network.network import Network
+from pwl.runtime.backend import Array, array_namespace
+
+
+class Signals(NamedTuple):
+    """A forward pass over a block: inputs x, what each layer saved (None below the lowest), the features o (Nv, Nf) if the
+    head's gradient or tangent will be asked for, and the outputs y (Nv, M)."""
+
+    x: Array
+    saved: tuple[Any, ...]
+    o: Array | None
+    y: Array
+
+
+# ---- forward
+
+
+def outputs(net: Network, x: Array) -> Array:
+    """Outputs y (Nv, M) alone, Eq. (9)."""
+    last, layer, p, b = _last(net)
+    return _completed(net, layer.sums(p, b, input_of(net, last, x), net.W_oh), net.W_o, x)
+
+
+def features(net: Network, x: Array) -> Array:
+    """Features o (Nv, Nf) alone."""
+    o = input_of(net, len(net.layers), x)
+    return array_namespace(o).reshape(o, (o.shape[0], -1))
+
+
+def input_of(net: Network, index: int, x: Array) -> Array:
+    """What layer `index` gets; index = number of layers: the body's output."""
+    return _forward(net, x, index, index)[0]
+
+
+def forward(net: Network, x: Array, keys: Collection[str]) -> Signals:
+    """Forward pass that saves what gradients and tangents of the parameters `keys` need."""
+    last, layer, p, b = _last(net)
+    lowest = _lowest(net, keys)
+    n, saved = _forward(net, x, min(lowest, last), last)
+    if HEAD in keys:
+        o, kept = _own(layer, p, b, n) if lowest >= last else layer.forward(p, b, n)
+        o = array_namespace(o).reshape(o, (o.shape[0], -1))
+        return Signals(x, (*saved, kept), o, weighted_sum(net, net.W_o, x, o))
+    if lowest >= last:
+        y, kept = layer.sums(p, b, n, net.W_oh), layer.keep(p, b, n)
+    else:
+        y, kept = layer.sums_forward(p, b, n, net.W_oh)
+    return Signals(x, (*saved, kept), None, _completed(net, y, net.W_o, x))
+
+
+def kept(net: Network, x: Array, keys: Collection[str]) -> tuple[Any, ...]:
+    """What `forward` saves for the parameters `keys` of the body, without the outputs."""
+    last, layer, p, b = _last(net)
+    lowest = _lowest(net, keys)
+    n, saved = _forward(net, x, min(lowest, last), last)
+    return *saved, layer.keep(p, b, n) if lowest >= last else layer.through(p, b, n)
+
+
+def saved_from(net: Network, x: Array, lowest: int) -> tuple[Any, ...]:
+    """What each layer from `lowest` on saves, None below."""
+    return _forward(net, x, lowest, len(net.layers))[1]
+
+
+def basis(net: Network, x: Array, o: Array) -> Array:
+    """B = [1, x if bypass, o] (Nv, Nu)."""
+    return array_namespace(o).concat([direct(net, x), o], axis=1)
+
+
+def direct(net: Network, x: Array) -> Array:
+    """[1, x if bypass], the part of the basis that needs no layer."""
+    xp = array_namespace(x)
+    one = xp.ones((x.shape[0], 1), dtype=x.dtype)
+    return xp.concat([one, xp.reshape(x, (x.shape[0], -1))], axis=1) if net.bypass else one
+
+
+def weighted_sum(net: Network, W_o: Array, x: Array, o: Array) -> Array:
+    """B W_o' (Nv, M) without forming B, Eq. (9)."""
+    return _completed(net, o @ W_o[:, net.n_basis - net.n_features :].T, W_o, x)
+
+
+# ---- back
+
+
+def gradients(net: Network, at: Signals, v: Array, keys: Collection[str]) -> dict[str, Array]:
+    """v (Nv, M) at the outputs carried back to the parameters `keys` and summed over the block, Eqs. (16)-(18)."""
+    last, layer, p, b = _last(net)
+    G = {HEAD: v.T @ basis(net, at.x, at.o)} if HEAD in keys else {}
+    layers = net.layout.layers(key for key in keys if key != HEAD)
+    if layers == [last]:
+        G |= net.layout.keyed(last, layer.sums_gradient(p, b, at.saved[last], v, net.W_oh, net.layout.shapes[-1]))
+    elif layers:
+        for index, g in backpropagate(net, at.saved, v, layers):
+            layer, p, b = net.layer(index)
+            G |= net.layout.keyed(index, layer.gradient(p, b, at.saved[index], g))
+    return {key: G[key] for key in keys}
+
+
+def backpropagate(net: Network, saved: tuple[Any, ...], v: Array, wanted: Collection[int]) -> Iterator[tuple[int, Array]]:
+    """v (Nv, M) at the outputs carried back to the outputs of the layers wanted, Eq. (18).
+
+    Yields (layer, signals) from the last layer to the first. Use signals before you ask for the next ones: layers
+    overwrite what they are given.
+    """
+    last, layer, p, b = _last(net)
+    shape = net.layout.shapes[-1]
+    if min(wanted) >= last or last in wanted:  # signals that are wanted themselves are stored
+        yield from _back(net, signals(v, net.W_oh, shape), last + 1, saved, wanted)
+    else:
+        yield from _back(net, layer.sums_backward(p, b, saved[last], v, net.W_oh, shape), last, saved, wanted)
+
+
+# ---- tangent
+
+
+def tangent(net: Network, at: Signals, direction: Mapping[str, Array]) -> Array:
+    """dy (Nv, M), the change of the outputs along directions of parameters by slot key."""
+    if HEAD not in direction:
+        return body_tangent(net, at.saved, direction)
+    own = weighted_sum(net, direction[HEAD], at.x, at.o)
+    body = {key: D for key, D in direction.items() if key != HEAD}
+    return body_tangent(net, at.saved, body) + own if body else own
+
+
+def body_tangent(net: Network, saved: tuple[Any, ...], direction: Mapping[str, Array]) -> Array:
+    """The same for parameters of the body, from what the layers saved."""
+    last, layer, p, b = _last(net)
+    dn = _tangent(net, saved, direction, last)
+    return layer.sums_tangent(p, b, saved[last], net.layout.named(last, direction), dn, net.W_oh)
+
+
+def features_tangent(net: Network, saved: tuple[Any, ...], key: str, D: Array) -> Array:
+    """V (Nv, units): the change of the features along a parameter of the last layer of units, whose rows reach one feature each."""
+    change = _tangent(net, saved, {key: D}, len(net.layers))
+    assert change is not None
+    return change
+
+
+# ---- the walks, each once
+
+
+def _forward(net: Network, x: Array, lowest: int, end: int) -> tuple[Array, tuple[Any, ...]]:
+    """What layer `end` gets, and what each layer before it saved, None below `lowest`."""
+    read: dict[int, Array] = {}
+    saved: list[Any] = []
+    for index in range(end):
+        layer, p, b = net.layer(index)
+        if index in net.joins.values():
+            read[index] = x
+        if index in net.joins:
+            x, own = layer.joined(x, read[net.joins[index]]), None
+        elif index < lowest:
+            x, own = layer.apply(p, b, x), None
+        elif index == lowest:
+            x, own = _own(layer, p, b, x)
+        else:
+            x, own = layer.forward(p, b, x)
+        saved.append(own)
+    return x, tuple(saved)
+
+
+def _back(
+    net: Network, g: Array, end: int, saved: tuple[Any, ...], wanted: Collection[int]
+) -> Iterator[tuple[int, Array]]:
+    """Signals g at the input of layer `end` carried back to the outputs of the layers wanted."""
+    lowest = min(wanted)
+    waiting: dict[int, Array] = {}  # what joins bring back to earlier signals
+    for index in range(min(end, len(net.layers)) - 1, lowest - 1, -1):
+        if index + 1 in waiting:
+            other = waiting.pop(index + 1)
+            g = other if g is None else g + other
+        if index in wanted:
+            yield index, g
+        if index == lowest:
+            return
+        layer, p, b = net.layer(index)
+        if index not in net.joins:
+            g = layer.backward(p, b, saved[index], g)
+            continue
+        g, other = layer.shares(g)
+        source = net.joins[index]
+        if source > lowest:
+            waiting[source] = waiting[source] + other if source in waiting else other
+
+
+def _tangent(net: Network, saved: tuple[Any, ...], direction: Mapping[str, Array], end: int) -> Array | None:
+    """Change of the input of layer `end`; None where nothing changes it."""
+    dx: Array | None = None
+    read: dict[int, Any] = {}
+    for index in range(end):
+        layer, p, b = net.layer(index)
+        if index in net.joins.values():
+            read[index] = None if dx is None else +dx  # a copy: layers overwrite what they are given
+        if index in net.joins:
+            dx = layer.changed(dx, read[net.joins[index]])
+        else:
+            d = net.layout.named(index, direction)
+            if d or dx is not None:
+                dx = layer.tangent(p, b, saved[index], d, dx)
+    return dx
+
+
+def _own(layer: Layer, p: dict, b: dict, x: Array) -> tuple[Array, Any]:
+    """Output of the lowest layer and what it saves. Nothing will pass through it, so that an activation needs no slopes."""
+    return (layer.apply(p, b, x), layer.keep(p, b, x)) if layer.kind == "activation" else layer.forward(p, b, x)
+
+
+def _last(net: Network) -> tuple[int, Layer, dict[str, Array], dict[str, Array]]:
+    """The layer whose units the outputs sum: its index, itself, parameters, buffers. Joined signals, and inputs that meet no
+    layer, are summed as they are."""
+    last = len(net.layers) - 1
+    if last >= 0 and last not in net.joins:
+        return last, *net.layer(last)
+    return last + 1, Flatten(), {}, {}
+
+
+def _lowest(net: Network, keys: Collection[str]) -> int:
+    """The lowest layer of some parameters; the number of layers if there is none in the body."""
+    return min((net.layout.by_key[key].layer for key in keys), default=len(net.layers))
+
+
+def _completed(net: Network, y: Array, W_o: Array, x: Array) -> Array:
+    """y from the features, plus the share of the inputs and of the thresholds, in place."""
+    if net.bypass:
+        xp, first = array_namespace(y), net.n_basis - net.n_features
+        y += xp.reshape(x, (x.shape[0], -1)) @ W_o[:, 1:first].T
+    y += W_o[:, 0]
+    return y

@@ -1,0 +1,92 @@
+"""A network's structure in plain words and numbers, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pwl import activations, layers
+from pwl.activations import FIXED
+from pwl.activations.parameterless import Parameterless
+from pwl.errors import InputError
+from pwl.files.tensors import Tensors
+from pwl.layers.layer import Layer
+from pwl.losses import LOSSES
+from pwl.network.network import Network
+from pwl.runtime.backend import host
+
+BUFFER = "buffer."
+
+
+def tensors(net: Network) -> Tensors:
+    """The arrays of a network by name, in host memory."""
+    return {"theta": host(net.theta), **{BUFFER + key: host(b) for key, b in net.buffers.items()}}
+
+
+def structure(net: Network) -> dict[str, Any]:
+    """A network without its arrays."""
+    return {
+        "layers": [layer.to_dict() for layer in net.layers],
+        "input_shape": list(net.input_shape),
+        "n_outputs": net.n_outputs,
+        "bypass": net.bypass,
+        "loss": net.loss.name,
+        "initialised": net.initialised,
+        "net_control": net.net_control,
+    }
+
+
+def rebuild(d: Mapping[str, Any], arrays: Tensors, own: Iterable[Any] = ()) -> Network:
+    """The network of `structure` and `tensors`. own: layers that are not this package's, as `known` takes them."""
+    makers = known(own)
+    net = Network(
+        layers=tuple(layer_from_dict(layer, makers) for layer in d["layers"]),
+        input_shape=tuple(d["input_shape"]),
+        n_outputs=d["n_outputs"],
+        bypass=d["bypass"],
+        loss=LOSSES[d["loss"]],
+        theta=arrays["theta"],
+        buffers={key.removeprefix(BUFFER): b for key, b in arrays.items() if key.startswith(BUFFER)},
+        initialised=d["initialised"],
+        net_control=d["net_control"],
+    )
+    if net.theta.shape != (net.layout.size,):
+        raise ValueError(f"{net.layout.size} parameters were wanted, {net.theta.shape} came")
+    return net
+
+
+def known(own: Iterable[Any] = ()) -> dict[str, Any]:
+    """Layers by the name in their `to_dict`: classes, and fixed activations themselves. own: more of them."""
+    classes = (maker for module in (layers, activations) for maker in vars(module).values() if isinstance(maker, type))
+    found: dict[str, Any] = {made.__name__: made for made in classes if Layer in made.__mro__}
+    return found | FIXED | {named(layer): layer for layer in own}
+
+
+def named(layer: Any) -> str:
+    """The name in a layer's `to_dict`, from its class or, of a fixed activation, from itself."""
+    return layer.__name__ if isinstance(layer, type) else layer.to_dict()["name"]
+
+
+def own_layers(net: Network) -> list[Any]:
+    """A network's layers as `known` takes them."""
+    return [layer if isinstance(layer, Parameterless) else type(layer) for layer in net.layers]
+
+
+def layer_from_dict(d: Mapping[str, Any], makers: Mapping[str, Any]) -> Layer:
+    """The layer that its `to_dict` describes. Raises InputError for one that nobody named."""
+    if d["name"] not in makers:
+        raise InputError(
+            f"it has a layer {d['name']!r} that is not one of pwl's: if it is your own, name it, "
+            "pwl.Network.load(path, layers=[...])"
+        )
+    maker = makers[d["name"]]
+    if isinstance(maker, type):
+        return maker(**{name: _value(value, makers) for name, value in d.items() if name != "name"})
+    return maker
+
+
+def _value(value: Any, makers: Mapping[str, Any]) -> Any:
+    """An argument of a layer: JSON's lists are tuples, a dictionary is a layer itself."""
+    if isinstance(value, dict):
+        return layer_from_dict(value, makers)
+    return tuple(_value(v, makers) for v in value) if isinstance(value, list) else value

@@ -1,0 +1,48 @@
+"""Memory policy: how many patterns a block has, and which runs of blocks threads share out.
+
+Blocks follow from the network, the statistic and the memory bound alone, so that no result depends on the number of
+threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pwl.network.memory import floats_per_pattern
+from pwl.network.network import Network
+from pwl.runtime.backend import array_namespace, on_cores
+
+BLOCK_BYTES = 512 * 2**20  # work arrays of all blocks at once
+CACHE_BYTES = 16 * 2**20  # work arrays of one block: larger ones leave the cache, smaller ones cost more calls
+DEVICE_BYTES = 2 * 2**30  # work arrays of the one block that a GPU is at: large enough to fill it
+RUNS = 64  # runs of blocks that threads share out among themselves
+SHARES = 8  # of the bound, one per block: several are under way, whatever the number of threads
+LEAST = 128  # patterns of a block, if the bound allows
+
+
+def block_rows(net: Network, floats: int = 0, block_bytes: int | None = None) -> int:
+    """Patterns in a block: work arrays stay within the bound and, on the CPU, within the cache if they can.
+
+    floats: numbers per pattern beyond those of the passes. block_bytes: the bound; None for the default.
+    """
+    row_bytes = pattern_bytes(net, floats)
+    if on_cores(net.theta):
+        rows = min((block_bytes or BLOCK_BYTES) // SHARES // row_bytes, max(CACHE_BYTES // row_bytes, LEAST))
+    else:
+        rows = (block_bytes or DEVICE_BYTES) // row_bytes
+    return max(1, rows // net.group) * net.group
+
+
+def pattern_bytes(net: Network, floats: int) -> int:
+    """Bytes of work arrays per pattern."""
+    return array_namespace(net.theta).finfo(net.theta.dtype).bits // 8 * (floats_per_pattern(net) + floats)
+
+
+def runs(starts: range) -> Iterator[range]:
+    """The first patterns of blocks in at most RUNS runs of nearly equal length.
+
+    A thread takes runs of blocks, not single ones: handing over each block would cost as much as some take.
+    """
+    count = min(len(starts), RUNS)
+    for run in range(count):
+        yield starts[len(starts) * run // count : len(starts) * (run + 1) // count]

@@ -1,0 +1,120 @@
+"""Correlations of the basis and of layers' inputs, Eqs. (10), (23), and moments and ranges of nets, Eq. (8).
+
+Autocorrelations are summed in float64: thousands of functions differ by less than the rounding of float32 sums.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pwl.network import passes
+from pwl.network.network import Network
+from pwl.reductions.gradients import weighted
+from pwl.reductions.statistic import Statistic
+from pwl.runtime.backend import Array, array_namespace, gram
+
+
+class Correlations(NamedTuple):
+    """R = B'B (Nu, Nu), C = B'T (Nu, M), and the targets' energy E_t, Eq. (10)."""
+
+    R: Array
+    C: Array
+    E_t: Array
+
+
+class Moments(NamedTuple):
+    """First and second moments (units,) of nets about a centre."""
+
+    first: Array
+    second: Array
+
+
+def basis_correlations() -> Statistic:
+    """`Correlations` under squared error."""
+
+    def correlations_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Correlations:
+        a, o, t = in_double(passes.direct(net, x)), in_double(passes.features(net, x)), in_double(t)
+        xp, wt = array_namespace(t), weighted(t, w)
+        return Correlations(_gram_of_parts(a, o, w), xp.concat([a.T @ wt, o.T @ wt], axis=0), xp.sum(wt * t))
+
+    return Statistic(correlations_of_block)
+
+
+def basis_autocorrelation() -> Statistic:
+    """R = B'B (Nu, Nu), Eq. (10)."""
+
+    def autocorrelation_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
+        return _gram_of_parts(in_double(passes.direct(net, x)), in_double(passes.features(net, x)), w)
+
+    return Statistic(autocorrelation_of_block)
+
+
+def input_autocorrelation(layer: int) -> Statistic:
+    """R_i (n+1, n+1) of [1, what a unit of a layer sees], Eq. (23); of images summed over the places."""
+
+    def autocorrelation_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
+        a, rows = passes.input_of(net, layer, x), net.layers[layer].inputs
+        if a.ndim == 2:
+            return gram(in_double(rows(a)), w)
+        total = 0
+        for p in range(a.shape[0]):  # one image at a time: all patches of a block would take far more than the block
+            R = gram(in_double(rows(a[p : p + 1, ...])))
+            total = total + (R if w is None else R * w[p])
+        return total
+
+    return Statistic(autocorrelation_of_block)
+
+
+def nets_mean(layer: int) -> Statistic:
+    """Mean (units,) of the outputs of a layer."""
+
+    def mean_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
+        n = passes.input_of(net, layer + 1, x)
+        return array_namespace(n).sum(weighted(n, w), axis=0)
+
+    return Statistic(mean_of_block)
+
+
+def nets_moments(layer: int, centre: Array) -> Statistic:
+    """`Moments` of the outputs of a layer about a centre (units,): for net control, Eq. (8)."""
+
+    def moments_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Moments:
+        n = passes.input_of(net, layer + 1, x) - centre
+        xp = array_namespace(n)
+        return Moments(xp.sum(weighted(n, w), axis=0), xp.sum(weighted(n * n, w), axis=0))
+
+    return Statistic(moments_of_block)
+
+
+def nets_range(layer: int) -> tuple[Statistic, Statistic]:
+    """Two statistics: lowest and highest output (units,) of a layer, over pixels and over patterns that weigh something."""
+
+    def lowest_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
+        n = passes.input_of(net, layer + 1, x)
+        return array_namespace(n).min(_counted(n, w, float("inf")), axis=tuple(range(n.ndim - 1)))
+
+    def highest_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
+        n = passes.input_of(net, layer + 1, x)
+        return array_namespace(n).max(_counted(n, w, -float("inf")), axis=tuple(range(n.ndim - 1)))
+
+    return Statistic(lowest_of_block, combine="min"), Statistic(highest_of_block, combine="max")
+
+
+def in_double(a: Array) -> Array:
+    """`a` in float64."""
+    xp = array_namespace(a)
+    return xp.astype(a, xp.float64, copy=False)
+
+
+def _gram_of_parts(a: Array, o: Array, w: Array | None) -> Array:
+    """B'B of B = [a, o], which is not put together: that would move o twice more."""
+    xp, across = array_namespace(o), a.T @ weighted(o, w)
+    return xp.concat([xp.concat([gram(a, w), across], axis=1), xp.concat([across.T, gram(o, w)], axis=1)], axis=0)
+
+
+def _counted(n: Array, w: Array | None, other: float) -> Array:
+    """n (Nv, ..., units) with `other` for patterns that weigh nothing."""
+    if w is None:
+        return n
+    xp = array_namespace(n)
+    return xp.where(xp.reshape(w, (-1,) + (1,) * (n.ndim - 1)) > 0, n, xp.full_like(n, other))

@@ -1,0 +1,91 @@
+"""Second derivatives of E along directions: along one line, and block by block, Eqs. (19)-(22), (24), (25), (28)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pwl.network import passes
+from pwl.network.network import Network
+from pwl.reductions.gradients import weighted
+from pwl.reductions.statistic import Statistic
+from pwl.runtime.backend import Array, array_namespace, gram
+
+
+def line_curvature(direction: Mapping[str, Array]) -> Statistic:
+    """h, the sum of dy' S dy along a direction of some or all parameters: the E'' of Eqs. (20), (24), (39)."""
+
+    def h_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
+        if net.loss.quadratic and net.layout.layers(direction) == [len(net.layers) - 1]:
+            y = dy = passes.body_tangent(net, passes.kept(net, x, direction), direction)  # S needs no outputs
+        else:
+            signals = passes.forward(net, x, direction)
+            y, dy = signals.y, passes.tangent(net, signals, direction)
+        return array_namespace(x).sum(weighted(net.loss.quadratic_form(y, dy), w))
+
+    return Statistic(h_of_block)
+
+
+def block_curvature(net: Network, direction: Mapping[str, Array]) -> Statistic:
+    """H_b of a network with a block per unit of each key of the direction, in the order of its keys, Eqs. (21), (22), (28)."""
+    floats = 3 * sum(D.shape[0] for D in direction.values())
+
+    def closed_form_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
+        """Blocks that change one feature each, dy/dz_b = V[:, b] w_b: the loss sums J'SJ, Eqs. (21), (22), (25)."""
+        if net.loss.quadratic:
+            saved, y = passes.kept(net, x, direction), None  # S needs no outputs
+        else:
+            signals = passes.forward(net, x, direction)
+            saved, y = signals.saved, signals.y
+        V = [passes.features_tangent(net, saved, key, D) for key, D in direction.items()]
+        W_b = [net.W_oh] * len(V)
+        return net.loss.curvature(_side_by_side(V), _side_by_side(W_b), y, w)
+
+    def many_layers_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
+        """Blocks anywhere: r_p = J_p'v by a backward pass for each root v of S_p, Eq. (28)."""
+        signals = passes.forward(net, x, direction)
+        own = own_tangents(net, signals.saved, direction)
+        H = 0
+        for v in net.loss.roots(signals.y):
+            r = responses(net, signals.saved, v, own)
+            H = H + gram(_side_by_side([r[key] for key in direction]), w)
+        return H
+
+    return Statistic(closed_form_of_block if one_feature_each(net, direction) else many_layers_of_block, floats=floats)
+
+
+def one_feature_each(net: Network, keys: Mapping[str, Array]) -> bool:
+    """Whether each unit's parameters change a feature of its own and no other: vectors, and activations alone follow."""
+    lowest = min(net.layout.layers(keys))
+    return len(net.layout.shapes[lowest + 1]) == 1 and all(
+        layer.kind == "activation" for layer in net.layers[lowest + 1 :]
+    )
+
+
+def own_tangents(net: Network, saved: tuple, direction: Mapping[str, Array]) -> dict[str, Array]:
+    """By slot key, the change U of the layer's own output along a direction of one parameter, its input held fixed."""
+    found = {}
+    for key, D in direction.items():
+        slot = net.layout.by_key[key]
+        layer, p, b = net.layer(slot.layer)
+        found[key] = layer.tangent(p, b, saved[slot.layer], {slot.name: D}, None)
+    return found
+
+
+def responses(net: Network, saved: tuple, v: Array, own: Mapping[str, Array]) -> dict[str, Array]:
+    """By slot key, each block's share (Nv, units) of J_p'v: what comes back to the layer times its own change, Eq. (28)."""
+    r = {}
+    for index, g in passes.backpropagate(net, saved, v, net.layout.layers(own)):
+        r |= {slot.key: over_pixels(g * own[slot.key]) for slot in net.layout.of_layer(index) if slot.key in own}
+    return r
+
+
+def over_pixels(a: Array) -> Array:
+    """Sum over the pixels of each pattern: (Nv, ..., units) -> (Nv, units)."""
+    if a.ndim == 2:
+        return a
+    xp = array_namespace(a)
+    return xp.sum(xp.reshape(a, (a.shape[0], -1, a.shape[-1])), axis=1)
+
+
+def _side_by_side(parts: list[Array]) -> Array:
+    return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts, axis=1)

@@ -1,0 +1,65 @@
+"""E, the scores, and negative gradients of E by slot key, Eqs. (1), (2), (15)-(18)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pwl.network import passes
+from pwl.network.network import Network
+from pwl.reductions.statistic import Statistic
+from pwl.runtime.backend import Array, array_namespace
+
+
+class Gradients(NamedTuple):
+    """scores: [E], or [E, share of patterns whose largest output is wrong] for classes. G: -dE/dW by slot key."""
+
+    scores: Array
+    G: dict[str, Array]
+
+
+def error() -> Statistic:
+    """The scores."""
+
+    def scores_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
+        return scores(net, passes.outputs(net, x), t, w)
+
+    return Statistic(scores_of_block)
+
+
+def gradients(keys: tuple[str, ...]) -> Statistic:
+    """`Gradients` of the parameters `keys`."""
+
+    def gradients_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Gradients:
+        signals = passes.forward(net, x, keys)
+        sums, d = scores_and_d(net, signals.y, t, w)
+        return Gradients(sums, passes.gradients(net, signals, d, keys))
+
+    return Statistic(gradients_of_block)
+
+
+def scores(net: Network, y: Array, t: Array, w: Array | None) -> Array:
+    """Sums over a block: [E], Eq. (1), or for classes [E, patterns whose largest output is wrong]."""
+    return _summed(net, net.loss.errors(y, t), y, t, w)
+
+
+def scores_and_d(net: Network, y: Array, t: Array, w: Array | None) -> tuple[Array, Array]:
+    """`scores`, and d (Nv, M) times the patterns' weights, Eq. (15)."""
+    errors, d = net.loss.errors_and_d(y, t)
+    return _summed(net, errors, y, t, w), weighted(d, w)
+
+
+def weighted(a: Array, w: Array | None) -> Array:
+    """Rows of `a` times their patterns' weights."""
+    if w is None:
+        return a
+    return a * (w if a.ndim == 1 else array_namespace(a).reshape(w, (-1,) + (1,) * (a.ndim - 1)))
+
+
+def _summed(net: Network, errors: Array, y: Array, t: Array, w: Array | None) -> Array:
+    """`scores` from the error of each pattern (Nv,)."""
+    xp = array_namespace(y)
+    E = xp.sum(weighted(errors, w))
+    if not net.loss.classes:
+        return xp.stack([E])
+    wrong = xp.astype(xp.argmax(y, axis=1) != xp.astype(t, xp.int64), y.dtype)
+    return xp.stack([E, xp.sum(weighted(wrong, w))])

@@ -1,0 +1,111 @@
+"""The only loop over data. Algorithms never loop over patterns: they name a statistic and reduce it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from pwl.errors import InputError
+from pwl.network.network import Network
+from pwl.reductions.blocks import block_rows, pattern_bytes, runs
+from pwl.reductions.patterns import Patterns
+from pwl.reductions.prefetch import prefetched
+from pwl.reductions.statistic import Statistic, Tree, grown
+from pwl.runtime.backend import Array, is_out_of_memory, on_cores
+from pwl.runtime.ranks import Serial
+from pwl.runtime.threads import keep_freed_memory, ordered_map, single_threaded_blas
+
+Part = tuple[Tree, list[Array]]  # the form of a result, its leaves left out, and the arrays that belong there
+
+
+def reduce(statistic: Statistic, net: Network, patterns: Patterns) -> Tree:
+    """The statistic over all patterns of all ranks: sums divided by the sum of the weights, least, largest, or R factors.
+
+    The result has the form of what the statistic gives for one block: an array, or a NamedTuple.
+    """
+    patterns.reads.count(len(patterns))
+    rows = block_rows(net, statistic.floats, patterns.block_bytes)
+    if not on_cores(net.theta):
+        outline, total = _on_device(statistic, net, patterns, rows)
+    elif len(patterns) > rows:
+        outline, total = _on_cores(statistic, net, patterns, rows)
+    else:
+        keep_freed_memory()
+        with single_threaded_blas():
+            outline = statistic.of_block(net, *_block(statistic, net, patterns, 0, len(patterns)))
+            total = statistic.start(outline)
+    return grown(outline, iter(statistic.mean(*_over_ranks(statistic, patterns, total))))
+
+
+def _block(statistic: Statistic, net: Network, patterns: Patterns, first: int, last: int) -> tuple[Any, ...]:
+    """The arguments of `of_block` for patterns first..last-1."""
+    beside = () if statistic.beside is None else (statistic.beside[first:last],)
+    return (*patterns.block(net, first, last), *beside)
+
+
+def _read(statistic: Statistic, net: Network, patterns: Patterns, rows: int, first: int) -> tuple[int, tuple[Any, ...]]:
+    """The block that begins at a pattern, and that pattern."""
+    return first, _block(statistic, net, patterns, first, min(first + rows, len(patterns)))
+
+
+def _computed(statistic: Statistic, net: Network, first: int, block: tuple[Any, ...]) -> Part:
+    """The statistic of one block."""
+    tree = statistic.of_block(net.at_pattern(first), *block)
+    return grown(tree, itertools.repeat(None)), statistic.start(tree)
+
+
+def _folded(statistic: Statistic, parts: Iterable[Part]) -> Part:
+    """The total of parts, in their order."""
+    outline, total = None, []
+    for part in parts:
+        outline, values = part
+        total = statistic.fold(total, values)
+    return outline, total
+
+
+def _run(statistic: Statistic, net: Network, patterns: Patterns, rows: int, starts: range) -> Part:
+    """The total of a run of blocks, by one thread."""
+    blocks = (_read(statistic, net, patterns, rows, first) for first in starts)
+    return _folded(statistic, (_computed(statistic, net, *block) for block in blocks))
+
+
+def _on_cores(statistic: Statistic, net: Network, patterns: Patterns, rows: int) -> Part:
+    """The total by all cores: runs of blocks side by side, folded in their order."""
+    shares = list(runs(range(0, len(patterns), rows)))
+    return _folded(statistic, ordered_map(partial(_run, statistic, net, patterns, rows), shares, len(shares)))
+
+
+def _on_device(statistic: Statistic, net: Network, patterns: Patterns, rows: int) -> Part:
+    """The total by a device, block after block. Blocks of host data are read, prepared and copied ahead of it."""
+    starts = range(0, len(patterns), rows)
+    try:
+        if len(starts) == 1 or patterns.are_beside(net):
+            return _run(statistic, net, patterns, rows, starts)
+        reading, computing = partial(_read, statistic, net, patterns, rows), partial(_computed, statistic, net)
+        return _folded(statistic, prefetched(reading, computing, starts, net.theta))
+    except Exception as failure:
+        if not is_out_of_memory(failure):
+            raise
+        count = min(rows, len(patterns))
+        needed = count * pattern_bytes(net, statistic.floats)
+        raise InputError(
+            f"the GPU's memory does not suffice ({failure}): a block of {count} patterns takes about {needed} bytes. Try "
+            f"batch_size={max(1, count // 2)}, or pwl.Patterns(x, t, block_bytes={max(1, needed // 2)})"
+        ) from None
+
+
+def _over_ranks(statistic: Statistic, patterns: Patterns, total: list[Array]) -> tuple[list[Array], float]:
+    """The total of all ranks, and the sum of their weights."""
+    own = patterns.own_weight()
+    if isinstance(patterns.comm, Serial):
+        return total, own
+    ranks = patterns.comm.allgather([np.asarray(own), *total])
+    everywhere: list[Array] = []
+    for _, *values in ranks:
+        everywhere = statistic.fold(everywhere, values)
+    return everywhere, sum(float(rank[0]) for rank in ranks)
+

@@ -1,0 +1,95 @@
+"""What is summed over patterns, and how the sums of blocks become one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pwl.runtime.backend import Array, array_namespace, is_numpy_array
+
+Tree = Any  # an array, or a tuple or dictionary of arrays, tuples and dictionaries
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A quantity of each block of patterns, and how those of two blocks combine.
+
+    of_block(net, x, t, w): an array, or a NamedTuple of arrays and of dictionaries of arrays, for one block: inputs x
+        (b, ...), targets t (b, M) or labels (b,), and the weights w (b,) of the patterns, or None if all weigh 1. The
+        weights must be multiplied in.
+    combine: "sum" (the total is divided by the sum of the weights), "min", "max", or "qr" (blocks of rows are folded into
+        one triangular factor R, so that R'R is the sum of the blocks' products, divided likewise; Eq. (42)).
+    floats: numbers of work space per pattern beyond those of a forward and a backward pass.
+    beside: an array with a row per pattern, if any; `of_block` gets a block's rows of it as its last argument.
+    """
+
+    of_block: Callable[..., Tree]
+    combine: str = "sum"
+    floats: int = 0
+    beside: Array | None = None
+
+    def start(self, values: Tree) -> list[Array]:
+        """A block's arrays as they go into a total."""
+        found = list(leaves(values))
+        return [triangle(a) for a in found] if self.combine == "qr" else found
+
+    def fold(self, total: list[Array], values: list[Array]) -> list[Array]:
+        """The total with one more block's arrays; an empty list is the total of nothing."""
+        fold = COMBINE[self.combine]
+        return [fold(a, b) for a, b in zip(total, values, strict=True)] if total else values
+
+    def mean(self, total: list[Array], weight: float) -> list[Array]:
+        """The total over patterns whose weights sum to `weight`, divided as `combine` says."""
+        if self.combine == "sum":
+            return [a / weight for a in total]
+        return [a / weight**0.5 for a in total] if self.combine == "qr" else total
+
+
+def leaves(tree: Tree) -> Iterator[Array]:
+    """The arrays of a tree, in their order."""
+    if isinstance(tree, dict):
+        tree = tuple(tree.values())
+    if isinstance(tree, tuple):
+        for branch in tree:
+            yield from leaves(branch)
+    else:
+        yield tree
+
+
+def grown(tree: Tree, arrays: Iterator[Array]) -> Tree:
+    """A tree like another one, with other arrays."""
+    if isinstance(tree, dict):
+        return {key: grown(branch, arrays) for key, branch in tree.items()}
+    if isinstance(tree, tuple):
+        branches = [grown(branch, arrays) for branch in tree]
+        return type(tree)(*branches) if hasattr(tree, "_fields") else tuple(branches)
+    return next(arrays)
+
+
+def triangle(rows: Array) -> Array:
+    """The triangular factor R of rows (m, n): (min(m, n), n) with R'R = rows' rows."""
+    if is_numpy_array(rows):  # the standard always makes Q, too, which takes as long again
+        return np.linalg.qr(rows, mode="r")
+    return array_namespace(rows).linalg.qr(rows, mode="reduced")[1]
+
+
+def _sum(a: Array, b: Array) -> Array:
+    return a + b
+
+
+def _min(a: Array, b: Array) -> Array:
+    return array_namespace(a).minimum(a, b)
+
+
+def _max(a: Array, b: Array) -> Array:
+    return array_namespace(a).maximum(a, b)
+
+
+def _fold(a: Array, b: Array) -> Array:
+    return triangle(array_namespace(a).concat([a, b], axis=0))
+
+
+COMBINE = {"sum": _sum, "min": _min, "max": _max, "qr": _fold}

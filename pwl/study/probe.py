@@ -1,0 +1,126 @@
+"""Where a network is checked: in float64, on some patterns, along directions of a sensible length."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pwl.errors import InputError
+from pwl.layers import BatchNorm2d
+from pwl.layers.layer import Layer
+from pwl.network.layout import HEAD
+from pwl.network.network import Network
+from pwl.network.passes import basis, features, input_of, outputs
+from pwl.reductions.patterns import Patterns
+from pwl.study.quotients import EPS, STEP, Direction, moved
+
+PATTERNS = 200  # at most, drawn without replacement
+ENTRIES = 16  # of a parameter, checked one by one
+AWAY = 0.1  # share of the outputs by which the output weights move first: at a minimum, gradients of 0 say nothing
+STEEPEST = 100.0  # change of an output along a direction, under cross-entropy
+
+
+class Probe(NamedTuple):
+    """Where it is checked: a float64 network, some patterns in memory, each parameter's unit of length, and chance; `there`
+    is the network on the device that is checked."""
+
+    net: Network
+    there: Network
+    patterns: Patterns
+    units: dict[str, np.ndarray]
+    rng: np.random.Generator
+
+
+def in_double(net: Network) -> Network:
+    """The network in float64 on the CPU."""
+    net = net.to("cpu")
+    buffers = {key: b.astype(np.float64) for key, b in net.buffers.items()}
+    return dataclasses.replace(net, theta=net.theta.astype(np.float64), buffers=buffers)
+
+
+def draw(net: Network, patterns: Patterns, rng: np.random.Generator) -> Patterns:
+    """Some of the patterns that weigh something, prepared and in memory."""
+    counted = np.arange(len(patterns)) if patterns.weights is None else np.flatnonzero(patterns.weights)
+    rows = np.sort(rng.permutation(counted)[:PATTERNS])
+    return Patterns(*patterns.take(rows).block(net, 0, len(rows)))
+
+
+def away(net: Network, x: np.ndarray, rng: np.random.Generator) -> Network:
+    """The network with output weights moved so that the outputs change by about a tenth."""
+    unit = size(outputs(net, x)) / size(basis(net, x, features(net, x)))
+    return net.moved({HEAD: AWAY * random_part(unit, net.W_o.shape, rng)})
+
+
+def units(net: Network, x: np.ndarray) -> dict[str, np.ndarray]:
+    """By slot key, the length of each entry that changes its unit's outputs by about their own size."""
+    found: dict[str, np.ndarray] = {}
+    for index, layer in enumerate(net.layers):
+        a, out = input_of(net, index, x), input_of(net, index + 1, x)
+        if layer.kind == "map" or layer.linear:
+            inputs = input_sizes(layer, a) if layer.kind == "map" else np.ones(1)
+            found |= {slot.key: sizes(out)[:, None] / inputs for slot in net.layout.of_layer(index)}
+        elif net.layout.of_layer(index):
+            found |= net.layout.keyed(index, shape_units(*net.layer(index), a))
+    return found | {HEAD: size(outputs(net, x)) / sizes(basis(net, x, features(net, x)))}
+
+
+def shape_units(layer: Layer, p: dict, b: dict, n: np.ndarray) -> dict[str, np.ndarray]:
+    """Lengths for parameters in which an activation is not linear: none is much longer than the parameter itself."""
+    out, saved = layer.forward(p, b, n)
+    found = {}
+    for name, each in layer.columns(p, b, saved, np.ones_like(out)).items():
+        change = np.sqrt(np.mean(each**2, axis=2))
+        found[name] = np.minimum(np.maximum(1, np.abs(p[name])), sizes(out)[:, None] / np.maximum(change, EPS))
+    return found
+
+
+def input_sizes(layer: Layer, a: np.ndarray) -> np.ndarray:
+    """Size of each input that a unit sees, the threshold's too; one for all if units see different inputs."""
+    if isinstance(layer, BatchNorm2d):  # of channels that were normalised
+        return np.ones(1)
+    try:
+        return sizes(layer.inputs(a))
+    except InputError:
+        return np.full(1, size(a))
+
+
+def shortened(
+    net: Network, x: np.ndarray, lengths: dict[str, np.ndarray], rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Lengths that change no output by much more than STEEPEST: the curvature of cross-entropy is of order 1."""
+    if net.loss.quadratic:  # its quotients are exact whatever the step
+        return lengths
+    found, y = {}, outputs(net, x)
+    for key, unit in lengths.items():
+        change = {key: random_part(unit, net.parts[key].shape, rng)}
+        found[key] = unit / max(1.0, float(np.max(np.abs(outputs(moved(net, 1, change), x) - y))) / (STEEPEST * STEP))
+    return found
+
+
+def size(a: np.ndarray) -> float:
+    """Root of the mean square, 1 where all are 0."""
+    return float(np.sqrt(np.mean(a * a))) or 1.0
+
+
+def sizes(a: np.ndarray) -> np.ndarray:
+    """The same of each column, or channel."""
+    return np.array([size(column) for column in a.reshape(-1, a.shape[-1]).T])
+
+
+def random_part(unit: Any, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Random change (rows, columns) of a parameter that changes each unit's output by about its own size."""
+    return unit * rng.standard_normal(shape) / shape[1] ** 0.5
+
+
+def part_directions(at: Probe, key: str) -> list[Direction]:
+    """A random direction of one parameter, and some or all of its entries alone."""
+    shape = at.net.parts[key].shape
+    unit = np.broadcast_to(at.units[key], shape)
+    found: list[Direction] = [{key: random_part(unit, shape, at.rng)}]
+    for entry in at.rng.permutation(unit.size)[:ENTRIES]:
+        alone = np.zeros(shape)
+        alone.flat[entry] = unit.flat[entry]
+        found.append({key: alone})
+    return found

@@ -1,0 +1,173 @@
+"""A run of an algorithm on patterns: one value per iteration, and the step from each to the next."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pwl.algorithms.algorithm import Algorithm, State, Step, Stop
+from pwl.errors import InputError
+from pwl.network.network import Network
+from pwl.reductions.batch_moments import with_moments
+from pwl.reductions.gradients import error
+from pwl.reductions.patterns import Patterns
+from pwl.reductions.reduce import reduce
+from pwl.runtime.backend import Array
+from pwl.training.initialise import start
+from pwl.training.limits import NON_FINITE
+from pwl.training.record import Record
+
+Spent = tuple[float, float]  # multiplies by the literature's and by our own count
+
+
+class Run(NamedTuple):
+    """A run between two iterations. All of it changes by one assignment; the record, a log, is cut back to its rows.
+
+    net, state: after the last iteration. best, best_iteration: the network to return, and its iteration. record: the log,
+    of which `rows` rows are this run's. spent: multiplies so far, None if the algorithm does not count them. stop: why it ended.
+    """
+
+    net: Network
+    best: Network
+    best_iteration: int
+    state: State
+    record: Record
+    rows: int
+    spent: Spent | None
+    stop: Stop | None = None
+
+    def settled(self) -> Run:
+        """The run, whose record says what the run does, and no more."""
+        self.record.cut(self.rows)
+        self.record.best_iteration = self.best_iteration
+        self.record.stop(*(self.stop or ("", "")))
+        return self
+
+    def ended(self, stop: Stop | None) -> Run:
+        """The run that ended so, if it did."""
+        return self if stop is None else self._replace(stop=stop)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What stays the same during a run.
+
+    others: validation and test patterns by name. begin: the clock at the start. passes: made before.
+    """
+
+    patterns: Patterns
+    others: Mapping[str, Patterns]
+    algorithm: Algorithm
+    batch_size: int | None
+    seed: int
+    begin: float
+    passes: float
+
+    @property
+    def watched(self) -> str:
+        """The series whose lowest value names the best network."""
+        return "validation_error" if "validation" in self.others else self.algorithm.watched
+
+    @property
+    def shares_pass(self) -> bool:
+        """Whether a record and the next step share a pass: the step then begins at this very network, moments and all."""
+        return self.batch_size is None and self.algorithm.shares_pass
+
+    def first(self, net: Network) -> Run:
+        """The run before its first iteration: network initialised, row 0 of the record."""
+        record = Record(self.settings(net))
+        if not net.initialised:
+            net = start(net, self.patterns, self.algorithm.penalties, self.algorithm.ols)
+        state = self.algorithm.init(net, self.patterns, self.seed)
+        spent = None if self.algorithm.multiplies(net, len(self.patterns)) is None else (0.0, 0.0)
+        row, state = self.row(net, state, spent)
+        record.append(row)
+        if not math.isfinite(row["error"]):
+            raise InputError(
+                f"the error of the initialised network is {row['error']}: scale inputs and targets (pwl.Preparation)"
+            )
+        return Run(net, net, 0, state, record, 1, spent)
+
+    def next(self, run: Run) -> Run:
+        """The run after one more pass over the patterns; the same run, stopped, if a number is no longer finite."""
+        number, norms, step = run.rows, [], Step(run.net, run.state, {})
+        spent = run.spent
+        with np.errstate(over="ignore", invalid="ignore"):  # steps that diverge: the record says so below
+            for batch in _batches(self.patterns, self.batch_size, self.seed, number):
+                step = self.algorithm.step(step.net, batch, step.state)
+                spent = _added(spent, self.algorithm.multiplies(step.net, len(batch)))
+                norms.append(step.series.get("gradient_norm"))
+            net = step.net
+            if not self.shares_pass:  # else steps are on the network itself: other moments would move it
+                net = with_moments(net, self.patterns, (self.seed, number))
+            row, state = self.row(net, step.state, spent)
+        row |= step.series
+        if "gradient_norm" in step.series:
+            row["gradient_norm"] = float(max(norms))  # one batch that fits is no reason to stop
+        if not (math.isfinite(row["error"]) and math.isfinite(row["objective"])):
+            return run.ended(Stop("non_finite", f"{NON_FINITE} (in iteration {number})"))
+        run.record.append(row)
+        watched = run.record[self.watched]
+        lowest = watched[run.best_iteration]
+        better = lowest is None or watched[-1] < lowest
+        best, best_iteration = (net, number) if better else (run.best, run.best_iteration)
+        return Run(net, best, best_iteration, state, run.record, number + 1, spent, step.stop)
+
+    def row(self, net: Network, state: State, spent: Spent | None) -> tuple[dict[str, Any], State]:
+        """What is recorded of a network, and the state with what the next step can use of the pass over the data."""
+        if self.shares_pass:
+            scores, state = self.algorithm.measure(net, self.patterns, state)
+        else:
+            scores = reduce(error(), net, self.patterns)
+        objective = float(scores[0]) + self.algorithm.penalties.value(net)
+        row: dict[str, Any] = {"error": float(scores[0]), "objective": objective} | _classification("", scores)
+        for name, other in self.others.items():
+            scores = reduce(error(), net, other)
+            row |= {f"{name}_error": float(scores[0])} | _classification(f"{name}_", scores)
+        row["seconds"] = time.perf_counter() - self.begin
+        if spent is not None:
+            row["multiplies"], row["own_multiplies"] = spent
+        row["passes"] = self.passes + self.patterns.passes
+        return row, state
+
+    def settings(self, net: Network) -> dict[str, Any]:
+        """What a record says was run, and what a checkpoint must agree with."""
+        return {
+            "algorithm": repr(self.algorithm),
+            "network": describe(net),
+            "patterns": len(self.patterns),
+            "batch_size": self.batch_size,
+            "augment": None if self.patterns.augmentation is None else repr(self.patterns.augmentation),
+            "seed": self.seed,
+        }
+
+
+def describe(net: Network) -> str:
+    """The network's structure in one line: sizes and activations."""
+    layers = " - ".join(repr(layer) for layer in net.layers)
+    return f"{'x'.join(map(str, net.input_shape))} - {layers} - {net.n_outputs}, {'bypass, ' if net.bypass else ''}{net.loss.name}"
+
+
+def _classification(prefix: str, scores: Array) -> dict[str, float]:
+    return {f"{prefix}classification_error": float(scores[1])} if scores.shape[0] > 1 else {}
+
+
+def _added(spent: Spent | None, more: Spent | None) -> Spent | None:
+    return None if spent is None or more is None else (spent[0] + more[0], spent[1] + more[1])
+
+
+def _batches(patterns: Patterns, batch_size: int | None, seed: int, iteration: int) -> Iterator[Patterns]:
+    """Slices of one pass over the patterns, shuffled by (seed, iteration); the whole if no batch size is given."""
+    if batch_size is None:
+        yield patterns
+        return
+    order = np.random.default_rng([seed, iteration]).permutation(len(patterns))
+    for first in range(0, len(patterns), batch_size):
+        rows = order[first : first + batch_size]  # not sorted: neighbours share moments in batch normalisation
+        if patterns.weights is None or np.any(patterns.weights[rows]):  # patterns that weigh nothing make no step
+            yield patterns.batch(rows, (seed, iteration), first)

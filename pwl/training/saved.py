@@ -1,0 +1,21 @@
+"""Networks in files together with the record of their training."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from pwl.errors import InputError
+from pwl.network import save
+from pwl.network.save import Saved
+from pwl.training.record import Record
+
+
+def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> Saved:
+    """What `Network.save` wrote, its record as a `Record` or None. Raises InputError as `pwl.network.save.load` does."""
+    saved = save.load(path, layers)
+    try:
+        return saved._replace(record=None if saved.record is None else Record.from_dict(saved.record))
+    except (KeyError, TypeError, ValueError, AttributeError) as wrong:
+        raise InputError(f"{path} is damaged: its record can't be read ({wrong}); use another copy") from None

@@ -1,0 +1,52 @@
+"""Settings of two runs compared: values written down as text, field by field, whatever version wrote them."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+import pwl.algorithms
+from pwl.algorithms.options import FLAT
+
+
+def differing(written: Any, now: Any) -> bool:
+    """Whether a setting of a checkpoint is another one than this run's.
+
+    Texts such as "LM(mu=0.001, solver='qr')" are compared field by field. A field that only one of them has must have its
+    default: versions add fields.
+    """
+    if written == now:
+        return False
+    old, new = _fields(written), _fields(now)
+    if old is None or new is None or old.pop("") != new.pop(""):
+        return True
+    return any(old.get(name, default) != new.get(name, default) for name, default in _defaults(old, new, now).items())
+
+
+def _fields(text: Any) -> dict[str, str] | None:
+    """Names and values, as text, of all arguments in the text of a call, values inside values included; the call's name as "".
+
+    None if the text is no call.
+    """
+    try:
+        call = ast.parse(text, mode="eval").body
+    except (SyntaxError, TypeError, ValueError):
+        return None
+    if not isinstance(call, ast.Call):
+        return None
+    found = {"": ast.unparse(call.func)}
+    for argument in call.keywords:
+        name = str(argument.arg)
+        if name in FLAT and isinstance(argument.value, ast.Call):
+            outside = {inside: flat for flat, inside in FLAT[name].items()}
+            found |= {outside[str(inner.arg)]: ast.unparse(inner.value) for inner in argument.value.keywords}
+        else:
+            found[name] = ast.unparse(argument.value)
+    return found
+
+
+def _defaults(old: dict[str, str], new: dict[str, str], now: str) -> dict[str, str]:
+    """Defaults, as text, of the fields of either; those of the class in this version if it is an algorithm."""
+    made = getattr(pwl.algorithms, ast.unparse(ast.parse(now, mode="eval").body.func), None)  # type: ignore[attr-defined]
+    known = _fields(repr(made())) if isinstance(made, type) else {}
+    return {name: (known or {}).get(name, "") for name in old.keys() | new.keys()}
