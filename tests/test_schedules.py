@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import warnings
 
@@ -83,7 +84,7 @@ def after_warmup(kind, optimizer, warmup, then):
         (Exponential(0.1, 0.9), lambda k, o: k.ExponentialLR(o, 0.9), 30),
         (Exponential(0.1, 0.5, every=4), lambda k, o: k.ExponentialLR(o, 0.5**0.25), 30),
     ],
-    ids=str,
+    ids=lambda value: None if inspect.isfunction(value) else str(value),
 )
 def test_pytorch_has_the_same_rates(schedule, make, count):
     np.testing.assert_allclose(rates(schedule, count), torch_rates(make, count), rtol=1e-9, atol=1e-15)
