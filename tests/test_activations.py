@@ -5,8 +5,21 @@ from __future__ import annotations
 import array_api_strict
 import numpy as np
 import pytest
-from helpers import LOSSES, E_of, quotient, random_direction
-from toys import spirals, waves
+from oracles import quotient, random_direction, slope
+from toys import (
+    LOSSES,
+    E_of,
+    gradients_of,
+    input_of,
+    layer_of,
+    outputs,
+    passes_back,
+    problem,
+    random_layers,
+    spirals,
+    tangent,
+    waves,
+)
 
 import pwl
 from pwl import activations
@@ -17,7 +30,6 @@ from pwl.layers import AvgPool2d, Conv2d, Dense, Flatten
 from pwl.network.network import HEAD, Network
 from pwl.network.save import layer_from_dict
 from pwl.reductions.patterns import Patterns
-from pwl.reductions.statistics import gradient
 from pwl.runtime.backend import host
 from pwl.study.check import check, segments
 
@@ -33,27 +45,22 @@ NETS = ("mlp", "cnn")
 TOLERANCE = 2e-8  # of central quotients at step 1e-5, see tests/test_gradients.py
 
 
-def network(activation, kind, loss="squared_error", dtype=np.float64, seed=0):
-    """A net whose parameters are all random."""
+def network(activation, kind, loss="squared_error", dtype=np.float64):
+    """A random net of two layers with the activation."""
     if kind == "mlp":
-        layers, shape = [Dense(4), activation, Dense(3), activation, Dense(3)], (3,)
-    else:
-        layers = [Conv2d(2, 3), activation, AvgPool2d(2), Flatten(), Dense(3), activation, Dense(3)]
-        shape = (6, 6, 2)
-    net = Network.from_layers(layers, shape, loss=loss, dtype=dtype)
-    theta = 0.6 * np.random.default_rng([seed, 1]).standard_normal(net.n_parameters)
-    return net.with_theta(theta.astype(dtype))
+        return random_layers([Dense(4), activation, Dense(3), activation], (3,), loss=loss, dtype=dtype)
+    layers = [Conv2d(2, 3), activation, AvgPool2d(2), Flatten(), Dense(3), activation]
+    return random_layers(layers, (6, 6, 2), loss=loss, dtype=dtype)
 
 
-def problem(net, directions=(), Nv=60, step=1e-4):
+def off_kinks(net, directions, Nv=60, step=1e-4):
     """Random patterns, less those that change a piece of any curve a little way along the directions."""
-    rng = np.random.default_rng(2)
-    x = rng.standard_normal((Nv, *net.input_shape))
-    t = rng.integers(0, 3, Nv) if net.loss.classes else rng.standard_normal((Nv, 3))
+    patterns = problem(net, Nv)
     ends = [net.moved({key: far * d for key, d in v.items()}) for v in directions for far in (-step, step)]
-    here = segments(net, x)
-    keep = np.all([np.all(segments(end, x) == here, axis=1) for end in ends], axis=0) if ends else np.ones(Nv, bool)
-    return Patterns(x[keep], t[keep])
+    here = segments(net, patterns.x)
+    keep = np.all([np.all(segments(end, patterns.x) == here, axis=1) for end in ends], axis=0)
+    assert np.sum(keep) >= 20
+    return Patterns(patterns.x[keep], patterns.t[keep])
 
 
 def own(net):
@@ -164,13 +171,11 @@ def test_gradients(name, kind, loss):
     rng = np.random.default_rng(0)
     keys = tuple(net.parts)
     directions = [random_direction(net, (key,), rng) for key in keys for _ in range(2)]
-    patterns = problem(net, directions)
-    assert len(patterns) >= 20
-    _, *values = patterns.reduce(gradient(keys), net)
-    G = dict(zip(keys, values, strict=True))
+    patterns = off_kinks(net, directions)
+    G = gradients_of(net, patterns)
     for v in directions:
         ((key, d),) = v.items()
-        wanted = -quotient(lambda at: E_of(at, patterns), net, v)
+        wanted = -slope(net, patterns, v)
         assert np.sum(G[key] * d) == pytest.approx(wanted, rel=0, abs=TOLERANCE * (1 + np.linalg.norm(G[key])))
 
 
@@ -180,11 +185,10 @@ def test_tangents(name, kind):
     net = network(NEW[name], kind)
     rng = np.random.default_rng(1)
     directions = [random_direction(net, (key,), rng) for key in net.parts if key != HEAD]
-    x = problem(net, directions).x
-    assert len(x) >= 20
+    x = off_kinks(net, directions).x
     for v in directions:
-        wanted = quotient(lambda at: at.outputs(x), net, v)
-        found = net.tangent(net.body(x)[0], v)
+        wanted = quotient(lambda at: outputs(at, x), net, v)
+        found = tangent(net, x, v)
         np.testing.assert_allclose(found, wanted, rtol=0, atol=3e-8 * max(1.0, np.abs(found).max()))
 
 
@@ -195,18 +199,16 @@ def test_forward_and_backward_are_adjoint(name, kind):
     net = network(NEW[name], kind)
     rng = np.random.default_rng(3)
     x = problem(net).x
-    signals = net.forward(x)
     v = random_direction(net, tuple(key for key in net.parts if key != HEAD), rng)
-    u = rng.standard_normal(signals.y.shape)
-    forth = np.sum(u * net.tangent(signals.saved, v), axis=1)
-    back = np.zeros(len(x))
-    whole = 0.0
-    for index, g in net.backpropagate(signals.saved, u, range(len(net.layers))):
-        layer, p, b = net.layers[index], net.layer_parameters[index], net.layer_buffers[index]
-        for part, each in layer.columns(p, b, signals.saved[index], +g).items():
+    dy = tangent(net, x, v)
+    u = rng.standard_normal(dy.shape)
+    forth, back, whole = np.sum(u * dy, axis=1), np.zeros(len(x)), 0.0
+    for index, saved, g in passes_back(net, x, u):
+        layer, p, b = layer_of(net, index)
+        for part, each in layer.columns(p, b, saved, +g).items():
             assert each.shape == (*p[part].shape, len(x))
             back += np.sum(each * v[f"{index}.{part}"][..., None], axis=(0, 1))
-        for part, all_ in layer.gradient(p, b, signals.saved[index], g).items():
+        for part, all_ in layer.gradient(p, b, saved, g).items():
             whole += np.sum(all_ * v[f"{index}.{part}"])
     np.testing.assert_allclose(back, forth, rtol=0, atol=1e-12)
     assert whole == pytest.approx(np.sum(forth), abs=1e-11)
@@ -286,29 +288,30 @@ def test_against_autograd(name, shape):
 def test_strict_arrays(name, kind, dtype):
     net = network(NEW[name], kind, dtype=dtype)
     strict = net.to(array_api_strict)
-    patterns, rng = problem(net, Nv=20), np.random.default_rng(7)
+    patterns, rng = problem(net, 20), np.random.default_rng(7)
     keys = tuple(net.parts)
     rounding = 1e-5 if dtype == np.float32 else 1e-13
 
     def same(other, mine):
         np.testing.assert_allclose(host(other), mine, rtol=0, atol=rounding * max(1, np.max(np.abs(mine))))
 
-    for mine, other in zip(patterns.reduce(gradient(keys), net), patterns.reduce(gradient(keys), strict), strict=True):
-        assert other.dtype == strict.theta.dtype and mine.dtype == dtype
-        same(other, mine)
+    G, there = gradients_of(net, patterns), gradients_of(strict, patterns)
+    for key in keys:
+        assert there[key].dtype == strict.theta.dtype and G[key].dtype == dtype
+        same(there[key], G[key])
     v = {key: rng.standard_normal(net.parts[key].shape).astype(dtype) for key in keys if key != HEAD}
     x = patterns.x.astype(dtype)
-    dy = net.tangent(net.body(x)[0], v)
-    xs = array_api_strict.asarray(x)
-    other = strict.tangent(strict.body(xs)[0], {key: array_api_strict.asarray(d) for key, d in v.items()})
+    dy = tangent(net, x, v)
+    other = tangent(strict, array_api_strict.asarray(x), {key: array_api_strict.asarray(d) for key, d in v.items()})
     assert dy.dtype == dtype
     same(other, dy)
-    for index, layer in enumerate(net.layers):
-        if net.layer_parameters[index] and layer.kind == "activation":
-            n = net.input_of(index, x)
-            mine = layer.columns(net.layer_parameters[index], net.layer_buffers[index],
-                                 layer.forward(net.layer_parameters[index], net.layer_buffers[index], n)[1], n)  # fmt: skip
-            p, b, n = strict.layer_parameters[index], strict.layer_buffers[index], array_api_strict.asarray(n)
+    for index in range(len(net.layers)):
+        layer, p, b = layer_of(net, index)
+        if p and layer.kind == "activation":
+            n = input_of(net, index, x)
+            mine = layer.columns(p, b, layer.forward(p, b, n)[1], n)
+            _, p, b = layer_of(strict, index)
+            n = array_api_strict.asarray(n)
             for key, value in layer.columns(p, b, layer.forward(p, b, n)[1], n).items():
                 same(value, mine[key])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import array_api_strict
 import numpy as np
 import pytest
-from helpers import LOSSES, curve, problem, random_network
+from toys import LOSSES, curve, problem, random_network
 
 from pwl import MOLF, OWOBP, AdAct, PiecewiseLinear
 from pwl.kernels import engine

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from toys import curves, short, spirals, waves
+from toys import curve_network, short, spirals, waves
 
 import pwl
 from pwl.data.preparation import Preparation
@@ -17,12 +17,12 @@ NAN, INF = float("nan"), float("inf")
 
 
 def train(x=X, t=T, net=None, algorithm=None, **settings):
-    net = net or curves(3, 4, 2)
+    net = net or curve_network(3, 4, 2)
     return pwl.train(net, (x, t), algorithm or pwl.AdAct(), **{"iterations": 2, **settings})
 
 
 def classify(t, x=X, M=3):
-    return train(x, t, curves(3, 4, M, loss="cross_entropy"))
+    return train(x, t, curve_network(3, 4, M, loss="cross_entropy"))
 
 
 def with_value(a, row, column, value):
@@ -47,10 +47,10 @@ def refuses(f, *words):
 def test_row_and_column_of_what_is_not_finite_are_named(value):
     refuses(lambda: train(x=with_value(X, 17, 2, value)), "input in row 17, column 2", str(value))
     refuses(lambda: train(t=with_value(T, 31, 1, value)), "target in row 31, column 1", str(value))
-    started = pwl.initialise(curves(3, 4, 2), (X, T))
+    started = pwl.initialise(curve_network(3, 4, 2), (X, T))
     refuses(lambda: started.predict(with_value(X, 17, 2, value)), "row 17, column 2", str(value))
     refuses(lambda: pwl.evaluate(started, (with_value(X, 17, 2, value), T)), "row 17, column 2")
-    refuses(lambda: pwl.initialise(curves(3, 4, 2), (X, with_value(T, 31, 1, value))), "row 31, column 1")
+    refuses(lambda: pwl.initialise(curve_network(3, 4, 2), (X, with_value(T, 31, 1, value))), "row 31, column 1")
     bad = (X, with_value(T, 31, 1, value))
     refuses(lambda: train(validation=bad), "validation data", "row 31, column 1")
     refuses(lambda: train(test=bad), "test data", "row 31, column 1")
@@ -63,7 +63,7 @@ def test_rows_are_counted_over_the_blocks(tmp_path, mapped):
     if mapped:
         np.save(tmp_path / "x.npy", x)
         x = np.load(tmp_path / "x.npy", mmap_mode="r")
-    refuses(lambda: train(x, np.zeros((300, 1)), curves(4096, 1, 1)), "row 290, column 4000")
+    refuses(lambda: train(x, np.zeros((300, 1)), curve_network(4096, 1, 1)), "row 290, column 4000")
 
 
 def test_rows_are_counted_over_the_blocks_of_raw_targets_too():
@@ -72,13 +72,13 @@ def test_rows_are_counted_over_the_blocks_of_raw_targets_too():
     preparation = Preparation.fit(x, t)
     t[290, 0] = NAN
     refuses(
-        lambda: pwl.train(curves(4096, 1, 1), pwl.Patterns(x, t, preparation=preparation), pwl.AdAct()),
+        lambda: pwl.train(curve_network(4096, 1, 1), pwl.Patterns(x, t, preparation=preparation), pwl.AdAct()),
         "row 290, column 0",
     )
 
 
 def test_predict_counts_rows_over_its_blocks():
-    net = pwl.initialise(curves(3, 4, 2), (X, T))
+    net = pwl.initialise(curve_network(3, 4, 2), (X, T))
     x = np.tile(X, (2000, 1))
     assert len(x) > (1 << 22) // net.floats_per_pattern  # more than a block
     x[-3, 1] = NAN
@@ -88,7 +88,7 @@ def test_predict_counts_rows_over_its_blocks():
 @pytest.mark.parametrize("kind", [object, complex, str, "datetime64[s]"])
 def test_arrays_that_hold_no_real_numbers(kind):
     other = np.ones((40, 3)).astype(int).astype(kind)
-    started = pwl.initialise(curves(3, 4, 2), (X, T))
+    started = pwl.initialise(curve_network(3, 4, 2), (X, T))
     for use in (lambda: train(x=other), lambda: train(t=other[:, :2]), lambda: started.predict(other)):
         refuses(use, "real numbers", str(other.dtype))
 
@@ -128,8 +128,8 @@ def test_data_of_another_shape(x, t, words):
 
 @pytest.mark.parametrize("data", [X, "concrete", None, (X,), (X, T, None, None), {"x": X, "t": T}])
 def test_data_that_are_no_pair(data):
-    refuses(lambda: pwl.train(curves(3, 4, 2), data, pwl.AdAct()), "(x, t)", type(data).__name__)
-    refuses(lambda: train(validation=data) if data is not None else pwl.initialise(curves(), data), "(x, t)")
+    refuses(lambda: pwl.train(curve_network(3, 4, 2), data, pwl.AdAct()), "(x, t)", type(data).__name__)
+    refuses(lambda: train(validation=data) if data is not None else pwl.initialise(curve_network(), data), "(x, t)")
 
 
 def test_validation_and_test_data_that_do_not_fit_are_named():
@@ -143,17 +143,17 @@ def test_validation_and_test_data_that_do_not_fit_are_named():
     "x", [X[:, :2], X[0], X[0, 0], [[1.0, 2.0, 3.0], [4.0]], [], [["a", "b", "c"]], None, X[:, :, None]]
 )
 def test_predict_on_what_does_not_fit(x):
-    net = pwl.initialise(curves(3, 4, 2), (X, T))
+    net = pwl.initialise(curve_network(3, 4, 2), (X, T))
     refuses(lambda: net.predict(x), "inputs")
 
 
 def test_predict_before_anything_was_trained():
-    refuses(lambda: curves(3, 4, 2).predict(X), "not been initialised", "pwl.train")
-    refuses(lambda: pwl.initialise(curves(3, 4, 2), (X, T)).predict_proba(X), "cross_entropy", "predict")
+    refuses(lambda: curve_network(3, 4, 2).predict(X), "not been initialised", "pwl.train")
+    refuses(lambda: pwl.initialise(curve_network(3, 4, 2), (X, T)).predict_proba(X), "cross_entropy", "predict")
 
 
 def test_no_rows_predict_no_rows():
-    assert pwl.initialise(curves(3, 4, 2), (X, T)).predict(X[:0]).shape == (0, 2)
+    assert pwl.initialise(curve_network(3, 4, 2), (X, T)).predict(X[:0]).shape == (0, 2)
 
 
 # ---- labels
@@ -232,14 +232,14 @@ def test_poor_data_give_finite_results(name, algorithm, dtype):
     scale = {"tiny inputs": 1e14, "large offsets": 1e8}.get(name, 1e4)  # there large weights are right
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        net, record = train(x, t, curves(3, 4, 2, dtype=dtype), algorithm, iterations=3)
+        net, record = train(x, t, curve_network(3, 4, 2, dtype=dtype), algorithm, iterations=3)
     sane(net, record, x, t, scale)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_nets_that_do_not_vary_keep_their_weights(dtype):
     for x in (CONSTANT, np.tile(CONSTANT, (250, 1))):
-        net = curves(3, 4, 2, dtype=dtype)
+        net = curve_network(3, 4, 2, dtype=dtype)
         started = pwl.initialise(net, (x, np.tile(T, (len(x) // 40, 1))))
         assert np.array_equal(started.W[:, 1:], net.W[:, 1:])
         assert np.allclose(x @ started.W[:, 1:].T + started.W[:, 0], 0.5, atol=1e-5)
@@ -483,7 +483,7 @@ def test_settings_that_cannot_be(settings, words):
 
 
 def test_a_hinge_that_cannot_be_inserted():
-    net = curves(3, 4, 2)
+    net = curve_network(3, 4, 2)
     refuses(lambda: pwl.insert_hinge(net, -2.5), "-2.5", "already")
     refuses(lambda: pwl.insert_hinge(net, NAN), "finite", "nan")
     refuses(lambda: pwl.insert_hinge(net, 0.1, layer=0), "layer 0", "[1]")
@@ -493,7 +493,7 @@ def test_a_hinge_that_cannot_be_inserted():
 def test_cross_entropy_on_poor_data_is_finite():
     x, t = spirals(60)
     for poor in (0 * x, x[:, [0, 0]], np.sign(x), x * 1e-9):
-        net, record = pwl.train(curves(2, 4, 3, loss="cross_entropy"), (poor, t), pwl.AdAct(), iterations=3)
+        net, record = pwl.train(curve_network(2, 4, 3, loss="cross_entropy"), (poor, t), pwl.AdAct(), iterations=3)
         assert np.all(np.isfinite(net.theta)) and np.all(np.isfinite(net.predict_proba(poor)))
         assert min(record["error"]) <= np.log(3) + 1e-9
 

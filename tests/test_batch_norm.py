@@ -7,10 +7,10 @@ import dataclasses
 import array_api_strict
 import numpy as np
 import pytest
-from helpers import E_of, curve, quotient, random_direction
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_factors import gradients
+from oracles import central, random_direction, slope
+from toys import E_of, block_rows, curve, gradients_of, layer_of, random_layers, reduce
 
 import pwl
 from pwl.algorithms import multiplies as costs
@@ -42,11 +42,9 @@ def both_forms(layer):
 
 
 def net_of(layers=None, seed=1, loss="cross_entropy", shape=SHAPE):
-    """Float64 network with random parameters; its moments are 0 and 1 still."""
+    """Random network; its moments are 0 and 1 still."""
     layers = layers or [Conv2d(3, 2), BatchNorm2d(group=4), curve("linear"), Conv2d(2, 2), BatchNorm2d(group=4), "tanh"]
-    net = Network.from_layers([*layers, Flatten(), Dense(3)], shape, loss=loss, dtype=np.float64)
-    theta = 0.6 * np.random.default_rng(seed).standard_normal(net.n_parameters)
-    return dataclasses.replace(net, theta=theta, initialised=True)
+    return random_layers([*layers, Flatten()], shape, loss=loss, seed=seed)
 
 
 def images(Nv=30, loss="cross_entropy", shape=SHAPE, seed=2, weights=False, **options):
@@ -103,7 +101,7 @@ def test_a_net_with_its_loss_is_pytorchs():
     loss.backward()
     trained = net.training(0, 0)
     assert E_of(trained, patterns) == pytest.approx(loss.item(), rel=1e-12)
-    for key, g in gradients(trained, patterns, tuple(net.parts)).items():
+    for key, g in gradients_of(trained, patterns).items():
         np.testing.assert_allclose(-g, parts[key].grad.numpy(), rtol=0, atol=1e-12)
 
 
@@ -146,11 +144,11 @@ def test_tangent_and_backward_are_adjoint(case):
 @given(cases())
 def test_tangents_are_quotients(case):
     layer, p, b, x, rng = case
-    dx, d, h = rng.standard_normal(x.shape), {"W": rng.standard_normal(p["W"].shape)}, 1e-5
+    dx, d = rng.standard_normal(x.shape), {"W": rng.standard_normal(p["W"].shape)}
     for at in both_forms(layer):
-        up, down = (at.apply({"W": p["W"] + s * h * d["W"]}, b, x + s * h * dx) for s in (1, -1))
+        wanted = central(lambda z, at=at: at.apply({"W": p["W"] + z * d["W"]}, b, x + z * dx))
         found = at.tangent(p, b, at.forward(p, b, x)[1], d, dx.copy())
-        np.testing.assert_allclose(found, (up - down) / (2 * h), rtol=0, atol=1e-5 * max(1.0, np.abs(found).max()))
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * max(1.0, np.abs(found).max()))
 
 
 @settings(max_examples=40, deadline=None)
@@ -199,21 +197,21 @@ def test_the_gradient_of_the_training_form_is_the_quotient(loss, weights):
     layers = [Conv2d(3, 2), BatchNorm2d(group=4), "tanh", Conv2d(2, 2), BatchNorm2d(group=4), "sigmoid"]
     net = net_of(layers, loss=loss).training(0, 0)
     patterns = images(14, loss, weights=weights)
-    G = gradients(net, patterns, tuple(net.parts))
+    G = gradients_of(net, patterns)
     rng = np.random.default_rng(3)
     for key in net.parts:
         D = random_direction(net, (key,), rng)
-        slope = quotient(lambda at: E_of(at, patterns), net, D)
-        assert slope == pytest.approx(-np.sum(G[key] * D[key]), rel=1e-6, abs=1e-8)
+        found = slope(net, patterns, D)
+        assert found == pytest.approx(-np.sum(G[key] * D[key]), rel=1e-6, abs=1e-8)
 
 
 def test_sgd_steps_along_the_gradient_of_the_training_form():
     net, patterns = net_of(), images(14)
     algorithm = pwl.SGD(0.1, momentum=0)
     after, _, _ = algorithm.step(net, patterns, algorithm.init(net, patterns, 5))
-    G = net.join(gradients(net.training(5, 0), patterns, tuple(net.parts)))
+    G = net.join(gradients_of(net.training(5, 0), patterns))
     np.testing.assert_array_equal(after.theta, net.theta + 0.1 * G)
-    frozen = net.join(gradients(net, patterns, tuple(net.parts)))
+    frozen = net.join(gradients_of(net, patterns))
     assert np.abs(G - frozen).max() > 0.01
     assert after.layers == net.layers
 
@@ -223,8 +221,8 @@ def test_blocks_are_whole_groups_in_training_form_only():
     assert (net.group, net.training(0).group) == (1, 12)
     for block_bytes in (1, 60_000, 200_000, 300_000):
         patterns = images(100, block_bytes=block_bytes)
-        plain = patterns.block_rows(net)
-        assert patterns.block_rows(net.training(0)) == max(1, plain // 12) * 12
+        plain = block_rows(patterns, net)
+        assert block_rows(patterns, net.training(0)) == max(1, plain // 12) * 12
     assert images(100, block_bytes=200_000).block_rows(net) % 12
 
 
@@ -232,13 +230,13 @@ def test_blocks_are_whole_groups_in_training_form_only():
 def test_results_do_not_depend_on_blocks_or_threads(threads, monkeypatch):
     net = net_of()
     keys = tuple(net.parts)
-    wanted = gradients(net.training(0), images(50), keys)
+    wanted = gradients_of(net.training(0), images(50), keys)
     moments = with_moments(net, images(50), (1,)).buffers
     monkeypatch.setenv("OMP_NUM_THREADS", threads)
     for block_bytes in (1, 150_000):
         patterns = images(50, block_bytes=block_bytes)
-        assert patterns.block_rows(net.training(0)) < 50
-        for key, g in gradients(net.training(0), patterns, keys).items():
+        assert block_rows(patterns, net.training(0)) < 50
+        for key, g in gradients_of(net.training(0), patterns, keys).items():
             np.testing.assert_allclose(g, wanted[key], rtol=0, atol=1e-13)
         for key, found in with_moments(net, patterns, (1,)).buffers.items():
             np.testing.assert_allclose(found, moments[key], rtol=1e-12, atol=1e-14)
@@ -248,7 +246,7 @@ def test_strict_arrays_give_the_same_numbers():
     net, patterns = net_of(), images(14)
     strict = net.to(array_api_strict)
     for at, there in ((net, strict), (net.training(0), strict.training(0))):
-        wanted, found = (gradients(n, patterns, tuple(net.parts)) for n in (at, there))
+        wanted, found = (gradients_of(n, patterns) for n in (at, there))
         for key in wanted:
             np.testing.assert_allclose(host(found[key]), wanted[key], rtol=0, atol=1e-13)
     for algorithm in (pwl.SGD(0.1), pwl.Adam(0.01), pwl.AdAct(), pwl.LM(solver="cholesky")):
@@ -281,7 +279,7 @@ def brute_force_moments(net, x):
     found, rest = {}, len(x) % 4
     weights = np.array([4] * (len(x) // 4) + ([rest] if rest else []), dtype=float)
     for index, layer in enumerate(net.layers):
-        p, b = net.layer_parameters[index], net.layer_buffers[index]
+        _, p, b = layer_of(net, index)
         if not isinstance(layer, BatchNorm2d):
             x = layer.apply(p, b, x)
             continue
@@ -361,7 +359,7 @@ def test_spans_are_taken_of_normalised_nets_and_moments_above_see_them():
     patterns = pwl.Patterns(20 + 10 * patterns.x, patterns.t)
     net = pwl.initialise(Network.from_layers([*first, *second], SHAPE, dtype=np.float64), patterns)
     for curves in (2, 5):
-        low, high = (patterns.reduce(each, net)[0] for each in net_range(curves - 1))
+        low, high = (reduce(patterns, each, net)[0] for each in net_range(curves - 1))
         ns = net.buffers[f"{curves}.ns"]
         assert np.all(ns[:, 0] <= low) and np.all(ns[:, -1] >= high * (1 - 1e-12))
         assert np.all(np.abs(ns) < 8)

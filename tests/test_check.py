@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from helpers import problem, random_network
-from toys import spirals, waves
+from toys import problem, random_network, spirals, waves
 
 import pwl
 from pwl import kernels, losses

@@ -5,8 +5,7 @@ from __future__ import annotations
 import array_api_strict
 import numpy as np
 import pytest
-from helpers import curve, problem, random_network
-from toys import short
+from toys import curve, problem, random_network, short
 
 from pwl import CG, LM, MOLF, OWOBP, SCG, AdAct, VarPro
 from pwl.algorithms import multiplies as costs

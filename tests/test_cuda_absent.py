@@ -8,7 +8,7 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import random_network
+from toys import random_network
 
 from pwl.errors import InputError
 

@@ -10,8 +10,8 @@ import contextlib
 import numpy as np
 import pytest
 from cuda_shim import device
-from helpers import LOSSES, activations, problem, random_network
-from test_devices import BODIES, assert_near, gradients, image_net
+from test_devices import BODIES, assert_near, image_net, scores_and_gradients
+from toys import LOSSES, activations, problem, random_network
 
 import pwl
 from pwl import kernels
@@ -48,9 +48,9 @@ def gpu(engines, monkeypatch):
 
 
 def assert_same_gradients(gpu, net, patterns):
-    wanted = gradients(net, patterns)
+    wanted = scores_and_gradients(net, patterns)
     with gpu():
-        found = gradients(net, patterns)
+        found = scores_and_gradients(net, patterns)
     for key in wanted:
         assert_near(np.asarray(found[key]), wanted[key], 500 * np.finfo(net.theta.dtype).eps)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import array_api_strict
 import numpy as np
 import pytest
-from helpers import LOSSES, curve, problem, random_network
-from toys import curves, short, spirals, waves
+from toys import LOSSES, curve, curve_network, problem, random_network, short, spirals, waves
 
 import pwl
 from pwl.algorithms import multiplies as costs
@@ -98,20 +97,20 @@ def test_every_step_lowers_the_objective_by_the_wolfe_conditions(algorithm, loss
 
 
 def test_an_evaluation_is_a_pass():
-    _, record = pwl.train(curves(), waves(), pwl.LBFGS(), iterations=15)
+    _, record = pwl.train(curve_network(), waves(), pwl.LBFGS(), iterations=15)
     assert np.array_equal(np.diff(record["passes"]), record["evaluations"][1:])
     assert max(record["evaluations"][1:]) > 1 and np.median(record["evaluations"][1:]) == 1
 
 
 def test_the_objective_never_rises():
-    _, record = pwl.train(curves(), waves(), pwl.LBFGS(ridge=1e-3), iterations=100)
+    _, record = pwl.train(curve_network(), waves(), pwl.LBFGS(ridge=1e-3), iterations=100)
     assert np.all(np.diff(record["objective"]) < 0)
     assert record["error"][-1] < 0.8 * record["error"][0]
 
 
 def test_batches_are_refused():
     with pytest.raises(pwl.InputError, match="LBFGS needs all patterns in every step"):
-        pwl.train(curves(), waves(), pwl.LBFGS(), batch_size=20)
+        pwl.train(curve_network(), waves(), pwl.LBFGS(), batch_size=20)
 
 
 @pytest.mark.parametrize("memory", [0, -1, 2.5, True, "all"])
@@ -121,7 +120,7 @@ def test_a_memory_that_cannot_be(memory):
 
 
 def test_multiplies_are_those_of_one_gradient():
-    net = curves()
+    net = curve_network()
     assert pwl.LBFGS().multiplies(net, 50) == (costs.own_whole_gradient(net, 50),) * 2
 
 
@@ -243,7 +242,7 @@ def test_strict_arrays_take_the_same_steps(algorithm, loss, hidden):
 
 def test_float32_networks_stay_so_and_end_where_float64_does():
     data = waves(200)
-    nets = [pwl.initialise(curves(dtype=dtype), data) for dtype in (np.float32, np.float64)]
+    nets = [pwl.initialise(curve_network(dtype=dtype), data) for dtype in (np.float32, np.float64)]
     single, double = (pwl.train(net, data, pwl.LBFGS(), iterations=40) for net in nets)
     assert single[0].theta.dtype == np.float32
     assert np.isclose(single[1]["error"][-1], double[1]["error"][-1], rtol=0.2)
@@ -252,7 +251,7 @@ def test_float32_networks_stay_so_and_end_where_float64_does():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("at", [0, 1, 9])
 def test_resumed_runs_give_the_same_bits(tmp_path, at, dtype):
-    net, data, path = curves(dtype=dtype), waves(), tmp_path / "run"
+    net, data, path = curve_network(dtype=dtype), waves(), tmp_path / "run"
     whole, record = pwl.train(net, data, pwl.LBFGS(memory=4), iterations=14)
     pwl.train(net, data, pwl.LBFGS(memory=4), iterations=at, checkpoint=path)
     resumed, again = pwl.train(net, data, pwl.LBFGS(memory=4), iterations=14, resume=path)

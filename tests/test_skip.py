@@ -7,10 +7,28 @@ import dataclasses
 import array_api_strict
 import numpy as np
 import pytest
-from helpers import LOSSES, E_of, curve, quotient, random_direction, unit_blocks
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from test_factors import assert_close, brute_force, gradients
+from oracles import assert_close, block_gauss_newton, gauss_newton, quotient, random_direction, slope, unit_blocks
+from toys import (
+    LOSSES,
+    E_of,
+    away_from_kinks,
+    block_rows,
+    curve,
+    features,
+    gradients_of,
+    input_of,
+    layer_of,
+    outputs,
+    outputs_keeping,
+    problem,
+    pulled_back,
+    random_layers,
+    reduce,
+    tangent,
+    tangents,
+)
 
 import pwl
 from pwl.algorithms import multiplies as costs
@@ -24,22 +42,21 @@ from pwl.reductions.batch_moments import with_moments
 from pwl.reductions.jacobian import system
 from pwl.reductions.statistics import input_autocorrelation, line_curvature, one_feature_each
 from pwl.runtime.backend import host
-from pwl.study.check import check, without_kinks
+from pwl.study.check import check
 
 SHAPE = (5, 4, 2)
 WIDTH = 3
 
 
 def from_layers(body, shape, loss="squared_error", seed=1, bypass=False):
-    """Float64 network with random parameters and, where it normalises, random moments."""
-    net = Network.from_layers([*body, Dense(3)], shape, loss=loss, dtype=np.float64, bypass=bypass)
+    """Random network that has random moments where it normalises."""
+    net = random_layers(body, shape, loss=loss, seed=seed, bypass=bypass)
     rng = np.random.default_rng(seed)
-    theta = 0.6 * rng.standard_normal(net.n_parameters)
     buffers = {
         key: b if key.endswith("ns") else rng.uniform(0.3, 1.5, b.shape) if key.endswith("variance") else b + 0.2
         for key, b in net.buffers.items()
     }
-    return dataclasses.replace(net, theta=theta, buffers=buffers, initialised=True)
+    return dataclasses.replace(net, buffers=buffers)
 
 
 def resnet(activation=None, loss="squared_error", dropout=0.0, group=4):
@@ -51,20 +68,7 @@ def resnet(activation=None, loss="squared_error", dropout=0.0, group=4):
         Conv2d(4, 3, 2, padding=1), BatchNorm2d(group=group), a, Conv2d(4, 3, padding="same"), BatchNorm2d(group=group),
         From(5), Conv2d(4, 1, 2, bias=False), BatchNorm2d(group=group), Add(3), a, Dropout(dropout), GlobalAvgPool2d(),
     ]  # fmt: skip
-    return from_layers(body, SHAPE, loss)
-
-
-def images(net, Nv=30, weights=False, seed=2, **options):
-    rng = np.random.default_rng(seed)
-    x = rng.standard_normal((Nv, *net.input_shape))
-    t = rng.integers(0, 3, Nv) if net.loss.classes else rng.standard_normal((Nv, 3))
-    return pwl.Patterns(x, t, rng.uniform(0.2, 2.0, Nv) if weights else None, **options)
-
-
-def away_from_kinks(net, patterns, directions):
-    found = without_kinks(net, patterns, directions)
-    assert found is not None and len(found) >= 10
-    return found
+    return from_layers(body, SHAPE, loss, seed=3)  # whose outputs are of order 1
 
 
 @st.composite
@@ -86,7 +90,7 @@ def signals(net, x):
     """What every layer gets, and what comes out, written out."""
     found = [x]
     for index, layer in enumerate(net.layers):
-        p, b = net.layer_parameters[index], net.layer_buffers[index]
+        _, p, b = layer_of(net, index)
         if isinstance(layer, Add):
             found.append(found[index] + found[index - layer.back])
         elif isinstance(layer, From):
@@ -103,15 +107,15 @@ def signals(net, x):
 @given(bodies(), st.integers(0, 99))
 def test_signals_are_those_written_out(body, seed):
     net = from_layers(body, (WIDTH,), seed=seed, bypass=True)
-    x = images(net, 4).x
+    x = problem(net, 4).x
     before = x.copy()
     wanted = signals(net, x)
     for index, signal in enumerate(wanted):
-        np.testing.assert_array_equal(net.input_of(index, x), signal)
+        np.testing.assert_array_equal(input_of(net, index, x), signal)
     y = net.head(net.W_o, x, wanted[-1])
-    np.testing.assert_array_equal(net.outputs(x), y)
+    np.testing.assert_array_equal(outputs(net, x), y)
     for down_to in range(len(net.layers) + 1):
-        np.testing.assert_array_equal(net.forward(x, down_to).y, y)
+        np.testing.assert_array_equal(outputs_keeping(net, x, down_to), y)
     np.testing.assert_array_equal(x, before)
 
 
@@ -123,15 +127,12 @@ def test_tangent_and_backward_are_adjoint(body, seed, data):
     keys = net.keys("map")
     keys = tuple(data.draw(st.lists(st.sampled_from(keys), min_size=1, unique=True)))
     rng = np.random.default_rng(seed)
-    x, u, D = images(net, 6).x, rng.standard_normal((6, 3)), random_direction(net, keys, rng)
+    x, u, D = problem(net, 6).x, rng.standard_normal((6, 3)), random_direction(net, keys, rng)
     layers = sorted({int(key.split(".")[0]) for key in keys})
-    saved = net.forward(x, layers[0]).saved
-    dy = net.tangent(saved, D)
-    np.testing.assert_allclose(dy, quotient(lambda at: at.outputs(x), net, D), rtol=0, atol=1e-7)
-    back = 0.0
-    for index, g in net.backpropagate(saved, u, layers):
-        p, b = net.layer_parameters[index], net.layer_buffers[index]
-        back += np.sum(net.layers[index].gradient(p, b, saved[index], g)["W"] * D[f"{index}.W"])
+    dy = tangent(net, x, D, layers[0])
+    np.testing.assert_allclose(dy, quotient(lambda at: outputs(at, x), net, D), rtol=0, atol=1e-7)
+    G = pulled_back(net, x, u.copy(), layers)
+    back = sum(np.sum(G[key] * d) for key, d in D.items())
     assert back == pytest.approx(np.sum(u * dy), rel=1e-9, abs=1e-10)
 
 
@@ -139,10 +140,10 @@ def test_tangent_and_backward_are_adjoint(body, seed, data):
 @given(bodies(), st.integers(0, 99), st.sampled_from(LOSSES))
 def test_blocks_are_the_brute_force_ones_whatever_the_joins(body, seed, loss):
     net = from_layers(body, (WIDTH,), loss, seed)
-    patterns, keys = images(net, 12, weights=True), net.keys("map")
+    patterns, keys = problem(net, 12, weights=True), net.keys("map")
     D = random_direction(net, keys, np.random.default_rng(5))
-    H, g = block_system(net, patterns, gradients(net, patterns, keys), D, Penalties())
-    wanted_H, wanted_g = brute_force(net, patterns, D)
+    H, g = block_system(net, patterns, gradients_of(net, patterns, keys), D, Penalties())
+    wanted_H, wanted_g = block_gauss_newton(net, patterns, D)
     assert_close(H, wanted_H, 1e-6)
     np.testing.assert_allclose(g, wanted_g, rtol=0, atol=1e-7)
 
@@ -151,17 +152,16 @@ def test_two_joins_of_one_signal_and_a_layer_on_it_do_not_share_arrays():
     """Three ways lead from signal 1, and each of its readers overwrites what it is given: slopes multiply in place."""
     body = [Dense(WIDTH), "tanh", Add(1), From(2), "sigmoid", Add(4), Add(3), "tanh"]
     net = from_layers(body, (WIDTH,))
-    patterns = images(net, 8)
-    G = gradients(net, patterns, ("0.W", HEAD))
+    patterns = problem(net, 8)
+    G = gradients_of(net, patterns, ("0.W", HEAD))
     for key, g in G.items():
         D = random_direction(net, (key,), np.random.default_rng(0))
-        slope = quotient(lambda at: E_of(at, patterns), net, D)
-        assert slope == pytest.approx(-np.sum(g * D[key]), rel=1e-7)
+        found = slope(net, patterns, D)
+        assert found == pytest.approx(-np.sum(g * D[key]), rel=1e-7)
         if key != HEAD:
-            saved = net.forward(patterns.x).saved
-            found = net.tangent(saved, D)
-            np.testing.assert_allclose(found, quotient(lambda at: at.outputs(patterns.x), net, D), rtol=0, atol=1e-8)
-            np.testing.assert_array_equal(net.tangent(saved, D), found)  # nothing that was saved is overwritten
+            found, again = tangents(net, patterns.x, [D, D])
+            np.testing.assert_allclose(found, quotient(lambda at: outputs(at, patterns.x), net, D), rtol=0, atol=1e-8)
+            np.testing.assert_array_equal(again, found)  # nothing that was kept is overwritten
 
 
 # ---- a small residual net
@@ -177,12 +177,16 @@ def test_gradients_of_every_parameter(training, loss, weights):
         net = resnet("tanh", loss, 0.3).training(0, 7)  # patterns are coupled: none could be taken out
     D = random_direction(net, tuple(net.parts), np.random.default_rng(3))
     alone = [{key: d} for key, d in D.items()]
-    patterns = images(net, weights=weights) if training else away_from_kinks(net, images(net, weights=weights), alone)
-    G = gradients(net, patterns, tuple(net.parts))
+    patterns = (
+        problem(net, 30, weights=weights)
+        if training
+        else away_from_kinks(net, problem(net, 30, weights=weights), alone)
+    )
+    G = gradients_of(net, patterns)
     for direction in [*alone, D]:
-        slope = quotient(lambda at: E_of(at, patterns), net, direction)
+        found = slope(net, patterns, direction)
         wanted = -sum(np.sum(G[key] * d) for key, d in direction.items())
-        assert slope == pytest.approx(wanted, rel=2e-6, abs=1e-8)
+        assert found == pytest.approx(wanted, rel=2e-6, abs=1e-8)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -193,15 +197,15 @@ def test_blocks_are_the_brute_force_ones(activation, loss):
     maps, curves = net.keys("map"), net.keys("activation")
     for keys in [maps, ("0.W",), ("13.W", "14.W"), *([curves, (*maps, *curves)] if curves else [])]:
         D = random_direction(net, keys, np.random.default_rng(5))
-        patterns = away_from_kinks(net, images(net, 40, weights=True), unit_blocks(D))
-        H, g = block_system(net, patterns, gradients(net, patterns, keys), D, Penalties())
-        wanted_H, wanted_g = brute_force(net, patterns, D)
+        patterns = away_from_kinks(net, problem(net, 40, weights=True), unit_blocks(D))
+        H, g = block_system(net, patterns, gradients_of(net, patterns, keys), D, Penalties())
+        wanted_H, wanted_g = block_gauss_newton(net, patterns, D)
         assert_close(H, wanted_H, 1e-6)
         assert_close(g, wanted_g, 1e-6)
-        G = gradients(net, patterns, keys)
+        G = gradients_of(net, patterns, keys)
         H, g = block_system(net, patterns, G, G, Penalties())
         np.testing.assert_allclose(one_factor(net, patterns, G, G, Penalties()).z, [g.sum() / H.sum()], rtol=1e-9)
-        np.testing.assert_allclose(patterns.reduce(line_curvature(G), net)[0], H.sum(), rtol=1e-10)
+        np.testing.assert_allclose(reduce(patterns, line_curvature(G), net)[0], H.sum(), rtol=1e-10)
 
 
 @pytest.mark.parametrize("solver", ["cholesky", "qr"])
@@ -212,19 +216,17 @@ def test_the_jacobians_products_are_the_brute_force_ones(loss, solver):
     keys = tuple(net.parts)
     rng = np.random.default_rng(0)
     D = [random_direction(net, keys, rng) for _ in range(3)]
-    patterns = away_from_kinks(net, images(net, 80, weights=True), D)
+    patterns = away_from_kinks(net, problem(net, 80, weights=True), D)
     equations = system(net, patterns, keys, solver)
     J = np.stack([np.concatenate([d[key].reshape(-1) for key in keys]) for d in D])
-    G = gradients(net, patterns, keys)
+    G = gradients_of(net, patterns, keys)
     for d, v in zip(D, J, strict=True):
-        wanted = patterns.reduce(line_curvature(d), net)[0]
+        wanted = reduce(patterns, line_curvature(d), net)[0]
         A = equations.A if solver == "cholesky" else equations.R.T @ equations.R
         assert 2 * v @ A @ v == pytest.approx(float(wanted), rel=1e-9)
         assert 2 * v @ equations.gradient() == pytest.approx(sum(np.sum(G[k] * d[k]) for k in keys), rel=1e-8)
-        up, down = (net.moved({k: s * 1e-5 * d[k] for k in keys}).outputs(patterns.x) for s in (1, -1))
-        dy = (up - down) / 2e-5
-        S_dy = net.loss.quadratic_form(net.outputs(patterns.x), dy)
-        assert float(np.average(S_dy, weights=patterns.weights)) == pytest.approx(float(wanted), rel=1e-6)
+        H, _ = gauss_newton(net, patterns, [d])
+        assert H[0, 0] == pytest.approx(float(wanted), rel=1e-6)
 
 
 def test_the_closed_form_does_not_serve_below_a_join():
@@ -240,7 +242,7 @@ def test_pytorch_finds_the_same_error_and_gradients():
     torch = pytest.importorskip("torch")
     F = torch.nn.functional
     net = resnet("relu", "cross_entropy", group=64)
-    patterns = images(net, 20)
+    patterns = problem(net, 20)
     parts = {key: torch.tensor(part, requires_grad=True) for key, part in net.parts.items()}
 
     def conv(index, x):
@@ -268,22 +270,22 @@ def test_pytorch_finds_the_same_error_and_gradients():
         loss.backward()
         at = net.training(0, 0) if train else net
         assert E_of(at, patterns) == pytest.approx(loss.item(), rel=1e-11)
-        for key, g in gradients(at, patterns, tuple(net.parts)).items():
+        for key, g in gradients_of(at, patterns).items():
             np.testing.assert_allclose(-g, parts[key].grad.numpy(), rtol=0, atol=1e-11)
 
 
 def test_autocorrelations_and_the_output_step_see_joined_signals():
     net = from_layers([Dense(4), "tanh", Dense(4), "tanh", Add(2), Dense(2), "sigmoid"], (WIDTH,), bypass=True)
-    patterns = images(net, 60, weights=True)
+    patterns = problem(net, 60, weights=True)
     w, inputs = patterns.weights / patterns.weights.sum(), signals(net, patterns.x)
     for index in (0, 2, 5):
         xa = np.concatenate([np.ones((60, 1)), inputs[index]], axis=1)
         wanted = xa.T @ (xa * w[:, None])
-        np.testing.assert_allclose(patterns.reduce(input_autocorrelation(index), net)[0], wanted, rtol=0, atol=1e-13)
-    G = gradients(net, patterns, net.keys("map"))
+        np.testing.assert_allclose(reduce(patterns, input_autocorrelation(index), net)[0], wanted, rtol=0, atol=1e-13)
+    G = gradients_of(net, patterns, net.keys("map"))
     D = hwo_direction(net, patterns, G, pwl.OLS(), {})
     for key, d in D.items():
-        (R,) = patterns.reduce(input_autocorrelation(int(key[0])), net)
+        (R,) = reduce(patterns, input_autocorrelation(int(key[0])), net)
         np.testing.assert_allclose(d @ R, G[key], rtol=0, atol=1e-9 * np.abs(G[key]).max())
     after, _ = pwl.owo_step(net, patterns)
     B = net.basis(patterns.x, inputs[-1]) * np.sqrt(w)[:, None]
@@ -293,7 +295,7 @@ def test_autocorrelations_and_the_output_step_see_joined_signals():
 
 def test_net_control_acts_on_joined_signals():
     net = from_layers([Dense(4), "tanh", Dense(4), "tanh", Add(2), Dense(2), "sigmoid"], (WIDTH,))
-    patterns = images(net, 60)
+    patterns = problem(net, 60)
     net = pwl.initialise(dataclasses.replace(net, net_control=True), patterns)
     for index in (0, 2, 5):
         n = signals(net, patterns.x)[index + 1]
@@ -303,7 +305,7 @@ def test_net_control_acts_on_joined_signals():
 
 def test_moments_see_joined_signals():
     net = resnet("tanh", group=64)
-    patterns = images(net, 30)
+    patterns = problem(net, 30)
     settled = with_moments(net, patterns, (0,))
     at, p = settled, settled.layer_parameters
     found = signals(at, patterns.x)
@@ -319,13 +321,13 @@ def test_moments_see_joined_signals():
 @pytest.mark.parametrize(("activation", "loss"), [(curve(), "squared_error"), ("tanh", "cross_entropy")])
 def test_check_passes(activation, loss):
     net = resnet(activation, loss)
-    rows = check(net, images(net, 100))
+    rows = check(net, problem(net, 100))
     assert not [row for row in rows if not row.passed], rows
 
 
 def test_check_sees_a_join_that_brings_too_little_back(monkeypatch):
     monkeypatch.setattr(Add, "shares", lambda self, g: (g, 0.999 * g))
-    failed = {row.where for row in check(resnet("tanh"), images(resnet("tanh"), 100)) if not row.passed}
+    failed = {row.where for row in check(resnet("tanh"), problem(resnet("tanh"), 100)) if not row.passed}
     assert failed >= {"0.W", "10.W", "11.W"} and not failed & {
         "13.W",
         "14.W",
@@ -337,7 +339,7 @@ def test_check_sees_a_join_that_brings_too_little_back(monkeypatch):
 
 def learnable(net, Nv=60):
     """Targets from how bright the channels are."""
-    x = images(net, Nv).x
+    x = problem(net, Nv).x
     low = x.mean(axis=(1, 2))
     if net.loss.classes:
         return pwl.Patterns(x, np.digitize(low[:, 0] - low[:, 1], [-0.15, 0.15]))
@@ -376,13 +378,13 @@ def test_runs_lower_the_error_and_resume_to_the_same_bits(algorithm, loss, tmp_p
     whole.save(tmp_path / "net.safetensors")
     loaded = Network.load(tmp_path / "net.safetensors")
     assert loaded.layers == whole.layers and hash(loaded.layers) == hash(whole.layers)
-    np.testing.assert_array_equal(loaded.outputs(patterns.x), whole.outputs(patterns.x))
+    np.testing.assert_array_equal(outputs(loaded, patterns.x), outputs(whole, patterns.x))
 
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_strict_arrays_take_the_same_steps(loss):
     net = resnet(loss=loss, dropout=0.2)
-    patterns = images(net, 20)
+    patterns = problem(net, 20)
     strict = net.to(array_api_strict)
     for algorithm in (pwl.SGD(0.1), pwl.Adam(0.01), pwl.AdAct(), pwl.LM(solver="cholesky"), pwl.CG()):
         found = []
@@ -396,11 +398,11 @@ def test_strict_arrays_take_the_same_steps(loss):
 
 def test_results_do_not_depend_on_blocks():
     net = resnet("tanh", dropout=0.2).training(0, 0)
-    wanted = gradients(net, images(net, 50), tuple(net.parts))
+    wanted = gradients_of(net, problem(net, 50))
     for block_bytes in (1, 300_000):
-        patterns = images(net, 50, block_bytes=block_bytes)
-        assert patterns.block_rows(net) < 50
-        for key, g in gradients(net, patterns, tuple(net.parts)).items():
+        patterns = problem(net, 50, block_bytes=block_bytes)
+        assert block_rows(patterns, net) < 50
+        for key, g in gradients_of(net, patterns).items():
             np.testing.assert_allclose(g, wanted[key], rtol=0, atol=1e-12)
 
 
@@ -452,6 +454,6 @@ def test_joins_that_can_not_be(body, words):
 def test_flattened_signals_may_be_joined():
     body = [Flatten(), Dense(6), "tanh", From(3), Conv2d(1, 3), Flatten(), Add(3)]
     net = from_layers(body, (5, 4, 1))
-    x = images(net, 4).x
-    np.testing.assert_array_equal(net.features(x), signals(net, x)[-1])
+    x = problem(net, 4).x
+    np.testing.assert_array_equal(features(net, x), signals(net, x)[-1])
     assert net.layout.shapes[4] == (5, 4, 1) and net.n_features == 6

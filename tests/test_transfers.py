@@ -11,7 +11,7 @@ import array_api_strict
 import numpy as np
 import pytest
 from fake_device import DEVICE, HOST, Crossings, install, there
-from helpers import curve, problem, random_network
+from toys import block_rows, curve, problem, random_network, reduce
 
 import pwl
 from pwl import LM, MOLF, OWOBP, SGD, AdAct, Adam, BayesianLM, MinibatchAdAct, Patterns, VarPro
@@ -77,7 +77,7 @@ def test_steps_on_patterns_that_are_there(algorithm, weights, crossings):
         moved, found[times] = steps(algorithm, on_device, several, crossings)
         assert moved.theta.device == DEVICE
         assert np.linalg.norm(host(moved.theta) - wanted.theta) < 1e-7 * np.linalg.norm(wanted.theta)
-    assert several.block_rows(on_device) < 120  # several blocks
+    assert block_rows(several, on_device) < 120  # several blocks
     (to_1, from_1), (to_3, from_3) = found[1], found[3]
     assert (len(to_1), from_1) == (len(to_3), from_3)
     assert sum(to_3) - sum(to_1) == 80 * GROWS.get(type(algorithm), 0)
@@ -179,8 +179,8 @@ def test_the_next_blocks_are_read_while_one_is_worked_on(crossings):
 
     x = np.ones((50, 3)).view(Watched)
     patterns = Patterns(x, np.zeros((50, 3)), block_bytes=1)
-    assert patterns.block_rows(net) == 1
-    (total,) = patterns.reduce(Statistic(compute), net)
+    assert block_rows(patterns, net) == 1
+    (total,) = reduce(patterns, Statistic(compute), net)
     np.testing.assert_array_equal(host(total), np.ones(3))
     assert 2 <= at_the_first[0] < 25  # some ahead, not all
 
@@ -199,7 +199,7 @@ def test_too_little_memory_names_bytes_and_a_batch_size(crossings):
     needed = 64 * 8 * net.floats_per_pattern
     message = f"4,096 bytes.*64 patterns takes about {needed} bytes.*batch_size=32.*block_bytes={needed // 2}"
     with pytest.raises(pwl.InputError, match=message):
-        patterns.reduce(Statistic(compute), net)
+        reduce(patterns, Statistic(compute), net)
     assert Patterns(patterns.x, patterns.t, block_bytes=needed // 2).block_rows(net) == 32
 
 
