@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from fake_device import DEVICE, install, there
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -11,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 import pwl.data.scratch as scratch
 from pwl.data.preparation import Preparation
 from pwl.errors import InputError
+from pwl.runtime.backend import host
 
 X = np.array([[1.0, 10.0, 5.0], [2.0, 10.0, 7.0], [3.0, 10.0, 9.0], [6.0, 10.0, 7.0]])
 T = np.array([[0.0, 2.0], [4.0, 2.0], [0.0, 6.0], [4.0, 6.0]])
@@ -155,6 +157,74 @@ def test_other_array_library_gives_its_own_arrays():
     assert type(x) is type(xp.asarray(X))
     np.testing.assert_array_equal(np.asarray(x), Preparation.fit(X, T).transform(X))
     np.testing.assert_allclose(np.asarray(prep.inverse_targets(t)), T)
+
+
+METHODS = ["standardise", "common", "centre", "minmax", "none"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.int64, np.uint8])
+def test_arrays_on_a_device_are_prepared_there_to_the_same_bits(monkeypatch, method, kind):
+    prep = Preparation.fit(X, T, inputs=method, targets=method)
+    crossings, x, t = install(monkeypatch), there(X.astype(kind)), there(T.astype(kind))
+    wanted = prep.transform(X.astype(kind), T.astype(kind))
+    del crossings.there[:]
+    found = prep.transform(x, t)
+    assert crossings.there == [24, 24, 16, 16]  # offset and scale of 3 inputs and 2 targets
+    assert all(size == 8 for size in crossings.back) and len(crossings.back) <= 2
+    raw = prep.inverse_targets(found[1])
+    assert len(crossings.back) <= 2
+    for a, b in zip((*found, raw), (*wanted, prep.inverse_targets(wanted[1])), strict=True):
+        assert a.device == DEVICE
+        np.testing.assert_array_equal(host(a), b, strict=True)
+
+
+def test_labels_on_a_device_are_numbered_there(monkeypatch):
+    crossings, labels = install(monkeypatch), np.array([2, 0, 1, 2], np.int32)
+    prep, named = Preparation.fit(X, labels), Preparation.fit(X, labels, classes=["no", "maybe", "yes"])
+    t = there(labels)
+    for preparation in (prep, named):
+        del crossings.back[:]
+        numbers = preparation.transform_targets(t)
+        assert crossings.back == [8]
+        assert numbers.device == DEVICE
+        np.testing.assert_array_equal(host(numbers), labels.astype(np.int64), strict=True)
+    assert prep.inverse_targets(numbers).device == DEVICE
+    np.testing.assert_array_equal(host(prep.inverse_targets(numbers)), labels)
+    assert named.inverse_targets(numbers).tolist() == ["yes", "no", "maybe", "yes"]
+
+
+@pytest.mark.parametrize("labels", [[30, -5, 30, 7], [True, False, True, False]])
+def test_other_labels_on_a_device_get_their_numbers(monkeypatch, labels):
+    install(monkeypatch)
+    prep = Preparation.fit(X, labels)
+    numbers = prep.transform_targets(there(labels))
+    assert numbers.device == DEVICE
+    np.testing.assert_array_equal(host(numbers), prep.transform_targets(labels), strict=True)
+    np.testing.assert_array_equal(host(prep.inverse_targets(numbers)), labels, strict=True)
+
+
+def test_what_is_wrong_on_a_device_is_said(monkeypatch):
+    install(monkeypatch)
+    prep, classes = Preparation.fit(X, T), Preparation.fit(X, [0, 1, 0, 1])
+    for x, t, words in (
+        (np.where(X == 9, np.nan, X), T, "x holds nan in row 2, column 2"),
+        (X, np.where(T == 6, -np.inf, T), "t holds -inf in row 2, column 1"),
+        (X[:, :2], T, r"shape \(4, 2\), wanted \(patterns, 3\)"),
+        (X + 0j, T, "wanted real numbers"),
+    ):
+        with pytest.raises(InputError, match=words):
+            prep.transform(there(x), there(t))
+    for t, words in (([0, 1, 9, 1], "label 9"), ([0, -1, 0, 1], "label -1"), (T, "labels")):
+        with pytest.raises(InputError, match=words):
+            classes.transform_targets(there(t))
+
+
+def test_finite_numbers_whose_sum_overflows_are_prepared(monkeypatch):
+    x = np.array([[1e308], [1.7e308]])
+    prep = Preparation.fit(x, x / 1e300)
+    install(monkeypatch)
+    np.testing.assert_array_equal(host(prep.transform(there(x))), prep.transform(x))
 
 
 def test_class_numbers_pass_through():

@@ -1,25 +1,34 @@
-"""Preparation: shift and scale inputs and targets, number the classes; fitted on training data only."""
+"""Preparation: shift and scale inputs and targets, number the classes. It is fitted to training data only."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from pwl.data.scaling import Scaling, to_host
+from pwl.data.scaling import Scaling
 from pwl.errors import InputError
+from pwl.runtime.backend import Array, array_namespace, as_array, beside, host
 
 Class = int | str | bool
 
 
 @dataclass(frozen=True, eq=False)
 class Preparation:
-    """How raw data become what a network trains on, and back.
+    """The way from raw data to the data that a network trains on, and back. `Preparation.fit` makes one.
 
-    inputs: a Scaling of N columns. targets: a Scaling of M columns, or None for classification.
-    classes: the labels in the order of their numbers 0..M-1, or None for regression.
+    Arrays of any library (NumPy, CuPy) are prepared on the device that they are on.
+
+    Parameters
+    ----------
+    inputs : Scaling
+        Of the N input columns, or of the channels of images.
+    targets : Scaling or None
+        Of the M target columns; None for classification.
+    classes : tuple of int, str or bool, or None
+        The labels in the order of their numbers 0..M-1; None for regression.
     """
 
     inputs: Scaling
@@ -36,18 +45,35 @@ class Preparation:
         targets: str = "standardise",
         classes: Sequence[Class] | None = None,
     ) -> Preparation:
-        """Fit to training data: x (Nv, N), or (Nv, height, width, channels); t (Nv, M) numbers, or (Nv,) labels.
+        """Fit a preparation to training data.
 
-        inputs, targets: "standardise" (mean 0, standard deviation 1), "centre" (mean 0), "minmax" (to [-1, 1]), "none",
-        "common" (mean 0 and one scale for all columns: errors summed over targets keep their raw proportions).
-        Labels are whole numbers or texts; one-dimensional t of floats counts as one column of numbers. `classes` gives
-        the labels' order, or names the classes 0..M-1; without it they are the labels found, sorted.
         Memory-mapped arrays are read block by block. Constant columns are kept and prepare to 0.
 
-        Raises InputError for shapes that do not fit, no data, NaN, Inf, targets so large or small that errors in their
-        units would be no numbers, and labels of several kinds or not in `classes`.
+        Parameters
+        ----------
+        x : array (Nv, N) or (Nv, height, width, channels)
+            Raw inputs.
+        t : array (Nv, M) or (Nv,)
+            Raw targets (Nv, M), or labels (Nv,), which are whole numbers or texts. A one-dimensional t of floats is one
+            column of targets.
+        inputs, targets : str
+            "standardise" (mean 0, standard deviation 1), "centre" (mean 0), "minmax" (to [-1, 1]), "common" (mean 0 and
+            one scale for all columns, so that errors summed over targets keep their raw proportions), or "none".
+        classes : sequence, optional
+            The labels in the order of their numbers, or the names of the classes 0..M-1. Without it, the classes are
+            the labels found, sorted.
+
+        Returns
+        -------
+        Preparation
+
+        Raises
+        ------
+        InputError
+            For shapes that do not fit, no data, NaN, Inf, targets so large or small that their squared errors overflow
+            or underflow, labels of several kinds, and labels that are not in `classes`.
         """
-        x, t = _as_array(x), _as_array(t)
+        x, t = as_array(x, "inputs x"), as_array(t, "targets t")
         _check_lengths(x, t)
         x_scaling = Scaling.fit(x, inputs, "x")
         if not _are_labels(t):
@@ -56,7 +82,7 @@ class Preparation:
                     f"classes came with targets of shape {t.shape}, wanted one-dimensional integer labels or texts"
                 )
             return cls(x_scaling, Scaling.fit(_as_columns(t), targets, "t", squares=True))
-        labels = np.asarray(to_host(t))
+        labels = host(t[:])
         found = tuple(_distinct(labels)[0].tolist()) if classes is None else tuple(_plain(c) for c in classes)
         if len(found) < 2 or len(set(found)) < len(found):
             raise InputError(f"the classes came as {list(found)}, wanted two or more, each of them once")
@@ -65,30 +91,45 @@ class Preparation:
 
     @property
     def target_scale(self) -> np.ndarray:
-        """(M,) raw units in one prepared unit: raw squared error of output i is target_scale[i]**2 times the prepared.
+        """(M,) raw units in one prepared unit; ones for classification.
 
-        Ones for classification.
+        The raw squared error of output i is target_scale[i]**2 times the prepared one.
         """
         return np.ones(len(self.classes or ())) if self.targets is None else self.targets.scale
 
     def transform(self, x: Any, t: Any = None) -> Any:
-        """Prepared inputs, or, with targets, the pair (inputs, targets): targets (Nv, M), or (Nv,) int64 class numbers.
+        """Prepare inputs, or inputs and targets.
 
-        Raises InputError for another number of columns or patterns, NaN, Inf, or an unknown label.
+        Parameters
+        ----------
+        x : array (Nv, N) or (Nv, height, width, channels)
+            Raw inputs.
+        t : array (Nv, M) or (Nv,), optional
+            Raw targets or labels.
+
+        Returns
+        -------
+        array or (array, array)
+            Inputs of the shape of x; with t also the targets (Nv, M), or int64 class numbers (Nv,).
+
+        Raises
+        ------
+        InputError
+            For another number of columns or patterns, NaN, Inf, or an unknown label.
         """
         if t is None:
             return self.transform_inputs(x)
-        x, t = _as_array(x), _as_array(t)
+        x, t = as_array(x, "inputs x"), as_array(t, "targets t")
         _check_lengths(x, t)
         return self.transform_inputs(x), self.transform_targets(t)
 
-    def transform_inputs(self, x: Any) -> Any:
-        """Prepared inputs, of the shape of x; floats keep their precision, integers become float64."""
-        return self.inputs.apply(_as_array(x), "x")
+    def transform_inputs(self, x: Any) -> Array:
+        """Prepared inputs of the shape of x. Floats keep their precision, and integers become float64."""
+        return self.inputs.apply(as_array(x, "inputs x"), "x")
 
-    def transform_targets(self, t: Any) -> Any:
-        """Prepared targets (Nv, M), or the (Nv,) int64 class numbers of labels."""
-        t = _as_array(t)
+    def transform_targets(self, t: Any) -> Array:
+        """Prepared targets (Nv, M), or the int64 numbers (Nv,) of labels."""
+        t = as_array(t, "targets t")
         if self.targets is not None:
             return self.targets.apply(_as_columns(t), "t")
         assert self.classes is not None
@@ -96,19 +137,36 @@ class Preparation:
             raise InputError(
                 f"t came as {t.dtype} of shape {tuple(t.shape)}, wanted (Nv,) labels, as the preparation was fitted to"
             )
-        if _pass_through(t, self.classes) and not isinstance(t, np.ndarray):
-            return t
-        return _numbers(np.asarray(t), self.classes)
+        if isinstance(t, np.ndarray):
+            return _numbers(np.asarray(t), self.classes)
+        return _numbers_on_device(t, self.classes)
 
-    def inverse_targets(self, y: Any) -> Any:
-        """Outputs (Nv, M) in raw units. For classification: (Nv,) class numbers to labels; (Nv, M) outputs stay."""
+    def inverse_targets(self, y: Any) -> Array:
+        """Outputs in raw units.
+
+        Parameters
+        ----------
+        y : array (Nv, M) or (Nv,)
+            Outputs (Nv, M), or class numbers (Nv,).
+
+        Returns
+        -------
+        array
+            For regression the outputs (Nv, M) in the targets' units. For classification the labels (Nv,) of class
+            numbers, while outputs (Nv, M) stay as they are. Labels that are texts are a NumPy array.
+        """
         if self.targets is not None:
             return self.targets.invert(y)
-        y = _as_array(y)
-        return np.asarray(self.classes)[np.asarray(to_host(y))] if y.ndim == 1 else y
+        y = as_array(y, "outputs y")
+        if y.ndim != 1:
+            return y
+        labels = np.asarray(self.classes)
+        if isinstance(y, np.ndarray) or labels.dtype.kind == "U":
+            return labels[host(y)]
+        return array_namespace(y).take(beside(labels, y), y)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists, numbers and words, to be saved with a network; JSON gives every float back exactly."""
+        """Plain lists, numbers and words, to be saved with a network. JSON gives every float back exactly."""
         return {
             "inputs": self.inputs.to_dict(),
             "targets": None if self.targets is None else self.targets.to_dict(),
@@ -116,15 +174,15 @@ class Preparation:
         }
 
     @classmethod
-    def from_dict(cls, d: dict[str, Any]) -> Preparation:
+    def from_dict(cls, d: Mapping[str, Any]) -> Preparation:
         """The Preparation that `to_dict` wrote."""
         targets = None if d["targets"] is None else Scaling.from_dict(d["targets"])
         return cls(Scaling.from_dict(d["inputs"]), targets, None if d["classes"] is None else tuple(d["classes"]))
 
 
 def _numbers(labels: np.ndarray, classes: tuple[Class, ...]) -> np.ndarray:
-    """(Nv,) labels to their int64 numbers in `classes`; class numbers that came as such pass through."""
-    if _pass_through(labels, classes):
+    """Labels (Nv,) to their int64 numbers in `classes`. Labels that are class numbers already stay as they are."""
+    if labels.dtype.kind in "iu" and _numbered(classes):
         bad = labels[(labels < 0) | (labels >= len(classes))]
         numbers = labels.astype(np.int64)
     else:
@@ -141,8 +199,19 @@ def _numbers(labels: np.ndarray, classes: tuple[Class, ...]) -> np.ndarray:
     return numbers
 
 
+def _numbers_on_device(labels: Array, classes: tuple[Class, ...]) -> Array:
+    """The same for labels (Nv,) of another library. Class numbers are checked on their device, with one number read."""
+    xp = array_namespace(labels)
+    if not xp.isdtype(labels.dtype, "integral") or not _numbered(classes):
+        return beside(_numbers(host(labels), classes), labels)
+    numbers = xp.astype(labels, xp.int64, copy=False)
+    if bool(xp.any((numbers < 0) | (numbers >= len(classes)))):
+        _numbers(host(labels), classes)  # names the label
+    return numbers
+
+
 def _distinct(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The labels found, sorted, and the place among them of each."""
+    """The labels found, sorted, and the place of each label among them."""
     try:
         return np.unique(labels, return_inverse=True)
     except TypeError:
@@ -152,25 +221,19 @@ def _distinct(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         ) from None
 
 
-def _pass_through(labels: Any, classes: tuple[Class, ...]) -> bool:
-    """True where labels are class numbers already: whole numbers, and the classes are 0..M-1 or named by texts."""
-    if not isinstance(labels, np.ndarray):
-        return True
-    return labels.dtype.kind in "iu" and (isinstance(classes[0], str) or classes == tuple(range(len(classes))))
+def _numbered(classes: tuple[Class, ...]) -> bool:
+    """True if whole numbers are class numbers already: the classes are 0..M-1, or have texts as names."""
+    return isinstance(classes[0], str) or classes == tuple(range(len(classes)))
 
 
-def _are_labels(t: Any) -> bool:
-    if not isinstance(t, np.ndarray):
-        return t.ndim == 1 and "int" in str(t.dtype)
-    return t.ndim == 1 and t.dtype.kind in "iubUSO"
+def _are_labels(t: Array) -> bool:
+    """True for whole numbers, truth values and texts (Nv,). `t` may be rows of a file or lie on a device."""
+    if isinstance(t.dtype, np.dtype):
+        return t.ndim == 1 and t.dtype.kind in "iubUSO"
+    return t.ndim == 1 and any(word in str(t.dtype) for word in ("int", "bool"))
 
 
-def _as_array(a: Any) -> Any:
-    """`a` itself where it is an array of any library, memory-mapped ones included, else NumPy's array of it."""
-    return a if hasattr(a, "dtype") and hasattr(a, "ndim") else np.asarray(a)
-
-
-def _as_columns(t: Any) -> Any:
+def _as_columns(t: Array) -> Array:
     return t[:, None] if t.ndim == 1 else t
 
 
@@ -178,7 +241,7 @@ def _plain(label: Any) -> Class:
     return label.item() if isinstance(label, np.generic) else label
 
 
-def _check_lengths(x: Any, t: Any) -> None:
+def _check_lengths(x: Array, t: Array) -> None:
     if x.ndim < 2 or t.ndim == 0 or x.shape[0] != t.shape[0]:
         raise InputError(
             f"x came with shape {tuple(x.shape)} and t with {tuple(t.shape)}, wanted (Nv, N) and (Nv, M) or (Nv,): "

@@ -1,1 +1,1 @@
-"""Files written whole or not at all, and tables for the eye."""
+"""Files written whole or not at all, and text tables for people to read."""

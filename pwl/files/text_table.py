@@ -1,4 +1,4 @@
-"""Tables for the eye: columns of text under each other."""
+"""Text tables for people to read, with aligned columns."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 
 def aligned(lines: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
-    """Lines of cells as text, columns two blanks apart; those numbered in `right` are aligned at their right."""
+    """Lines of cells as text, with two blanks between the columns. Columns whose numbers are in `right` align right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(

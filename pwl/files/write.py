@@ -1,4 +1,4 @@
-"""Files are written whole or not at all: a new file beside the old one, then moved into its place."""
+"""Files written whole or not at all: the new file is written beside the old one, then moved into its place."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from pwl.errors import InputError
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Writes a file, its folders made as needed. An earlier file stays as it was if anything fails.
+    """Write a file, and make its folders if they are missing. If anything fails, an earlier file stays as it was.
 
-    A link is followed: what it points to is written. Raises InputError where the place can't be written, with the reason.
+    A link is followed, and the file that it points to is written. Raises InputError, with the reason, if the file can't
+    be written. An interrupt leaves the earlier file or the new one, whole, and goes on as an interrupt.
     """
     data = content.encode() if isinstance(content, str) else content
     with _place(path) as place:
@@ -27,18 +28,19 @@ def write_atomic(path: Path, content: str | bytes) -> None:
             os.chmod(name, 0o666 & ~_umask())
             os.replace(name, place)
         except BaseException:
-            os.unlink(name)
+            with contextlib.suppress(OSError):  # an interrupt may come when the new file is already in its place
+                os.unlink(name)
             raise
 
 
 def check_writable(path: Path) -> None:
-    """InputError now rather than after hours of work, where `write_atomic` could not write `path`."""
+    """Raise InputError now, not after hours of work, if `write_atomic` could not write `path`."""
     with _place(path) as place, tempfile.TemporaryFile(prefix=f".{place.name}.", dir=place.parent):
         pass
 
 
 def check_apart(out: Path, inputs: Iterable[str | Path]) -> None:
-    """InputError where writing `out` would destroy one of the files that are read."""
+    """Raise InputError if writing `out` would destroy one of the files that are read."""
     for path in map(Path, inputs):
         if out.exists() and path.exists() and out.samefile(path):
             raise InputError(f"{out} is read as well as written, and would be lost: write to another file")
@@ -46,7 +48,7 @@ def check_apart(out: Path, inputs: Iterable[str | Path]) -> None:
 
 @contextlib.contextmanager
 def _place(path: Path) -> Iterator[Path]:
-    """Where `path` leads once links are followed, its folders made; InputError for whatever goes wrong there."""
+    """The file that `path` leads to when links are followed, in a folder that exists. Any OSError becomes an InputError."""
     try:
         if path.is_dir():
             raise InputError(f"{path} is a folder, a file was wanted")
