@@ -178,7 +178,7 @@ def test_compare_takes_rates_and_augmentation(capsys, tmp_path):
 
 def cut_after(monkeypatch, count):
     """Ctrl-C in the run after so many."""
-    run, made = pwl.compare.run, []
+    run, made = pwl.study.compare.run, []
 
     def counted(problem, name, number, watch=None):
         if len(made) == count:
@@ -186,7 +186,7 @@ def cut_after(monkeypatch, count):
         made.append((name, number))
         return run(problem, name, number, watch)
 
-    monkeypatch.setattr("pwl.compare.run", counted)
+    monkeypatch.setattr("pwl.study.compare.run", counted)
     return made
 
 
@@ -240,5 +240,7 @@ def test_a_new_comparison_forgets_the_one_cut_short_and_leaves_other_files(monke
 def test_the_contenders_of_a_comparison_keep_their_own_rates_otherwise():
     settings = Settings(hidden=(2,), iterations=2, k=3, learning_rate=0.02)
     x, t = np.random.default_rng(0).normal(size=(2, 30, 3))
-    found = {o.name: o.record.settings["algorithm"] for o in pwl.compare.compare(x, t, ["adam", "molf"], settings)}
+    found = {
+        o.name: o.record.settings["algorithm"] for o in pwl.study.compare.compare(x, t, ["adam", "molf"], settings)
+    }
     assert "learning_rate=0.02" in found["adam"] and found["molf"] == repr(pwl.MOLF())

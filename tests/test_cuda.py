@@ -53,8 +53,8 @@ def on_shim(folder: Path) -> SimpleNamespace:
 
 
 @pytest.fixture(scope="session", params=["shim", pytest.param("device", marks=pytest.mark.gpu)])
-def gpu(request, tmp_path_factory):
-    return on_cupy() if request.param == "device" else on_shim(tmp_path_factory.mktemp("cuda"))
+def gpu(request, compiled):
+    return on_cupy() if request.param == "device" else on_shim(compiled)
 
 
 @pytest.fixture(autouse=True)
@@ -197,7 +197,8 @@ SHAPES = [
     (1, 1),
     (7, 1),
     (128, 1),
-    (3000, 1),
+    (900, 1),
+    pytest.param((3000, 1), marks=pytest.mark.slow),
     (5, 3),
     (8, 3),
     (9, 10),
@@ -387,7 +388,11 @@ def test_sums_down_the_columns(gpu, shape, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(1, 5, 3), (3, 1, 4), (7, 5, 1), (4, 700, 8), (2, 9, 130), (600, 16, 2)], ids=str)
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 5, 3), (3, 1, 4), (7, 5, 1), (4, 700, 8), (2, 9, 130), MANY],
+    ids=str,
+)
 def test_sums_of_groups(gpu, shape, dtype):
     """One group, small ones, more groups than blocks; also of arrays that begin at any address."""
     rng = np.random.default_rng(9)

@@ -22,8 +22,8 @@ ENGINES = ("curves", "pooling", "convolution", "sums", "softmax", "updates")
 
 
 @pytest.fixture(scope="module")
-def engines(tmp_path_factory):
-    return device.engines(tmp_path_factory.mktemp("cuda"))
+def engines(compiled):
+    return device.engines(compiled)
 
 
 @pytest.fixture

@@ -210,7 +210,13 @@ def lowest_of_ours(net, patterns, evaluations):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("activation", ["tanh", pwl.PiecewiseLinear("relu", 9)], ids=["fixed", "curves"])
+@pytest.mark.parametrize(
+    "activation",
+    [
+        pytest.param("tanh", id="fixed"),
+        pytest.param(pwl.PiecewiseLinear("relu", 9), id="curves", marks=pytest.mark.slow),
+    ],
+)
 def test_it_does_as_well_as_scipy_at_equal_evaluations(activation, loss):
     """Medians over starts: single runs end in different minima."""
     data = spirals(300) if loss == "cross_entropy" else waves(200)

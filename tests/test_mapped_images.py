@@ -35,6 +35,7 @@ def train(patterns, **settings):
     return pwl.train(net, patterns, pwl.Adam(0.01), batch_size=64, iterations=1, **settings)
 
 
+@pytest.mark.slow
 def test_training_never_holds_the_whole(files):
     x, t = mapped(files)
     few = np.array(x[:100]), np.array(t[:100])

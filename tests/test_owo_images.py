@@ -52,7 +52,9 @@ def test_vgg(blocks):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize(("filters", "patterns", "steps"), [(16, 900, 2), (42, 2100, 1)])
+@pytest.mark.parametrize(
+    ("filters", "patterns", "steps"), [(16, 900, 2), pytest.param(42, 2100, 1, marks=pytest.mark.slow)]
+)
 def test_thousands_of_functions(filters, patterns, steps, loss):
     net = flat(filters, loss)
     assert net.n_basis == 49 * filters + 1

@@ -32,12 +32,6 @@ def two_blas_threads():
         assert max(blas_threads()) == 2, "a test left BLAS limited"
 
 
-@pytest.fixture
-def two_cores(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-
-
 # ---- BLAS
 
 

@@ -163,7 +163,7 @@ def test_narrow_numbers_cross_as_they_are(dtype, size, crossings):
     np.testing.assert_array_equal(host(found), x.astype(np.float64))
 
 
-def test_the_next_blocks_are_read_while_one_is_worked_on(crossings):
+def test_the_next_blocks_are_read_while_one_is_worked_on(crossings, two_cores):
     net = random_network("tanh", 2).to(array_api_strict)
     read, at_the_first = [], []
 
