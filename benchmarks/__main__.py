@@ -9,30 +9,30 @@ import argparse
 import importlib
 from pathlib import Path
 
-NAMES = (
-    "auto",
-    "cnn",
-    "conv",
-    "curves",
-    "fashion",
-    "gpu",
-    "iteration",
-    "kernels",
-    "mlp",
-    "nist",
-    "peers",
-    "precision",
-    "readme",
-    "scale",
-    "sinc",
-    "table1",
-    "threads",
-)
+MODULES = {
+    "auto": "auto",
+    "cnn": "cnn",
+    "conv": "conv",
+    "curves": "curves",
+    "fashion": "fashion.command",
+    "gpu": "gpu.command",
+    "iteration": "speed.iteration",
+    "kernels": "speed.kernels",
+    "mlp": "mlp.command",
+    "nist": "nist",
+    "peers": "peers.command",
+    "precision": "speed.precision",
+    "readme": "readme",
+    "scale": "speed.scale",
+    "sinc": "peers.sinc",
+    "table1": "table1.command",
+    "threads": "speed.threads",
+}
 RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
-    modules = {name: importlib.import_module(f"benchmarks.{name}") for name in NAMES}
+    modules = {name: importlib.import_module(f"benchmarks.{place}") for name, place in MODULES.items()}
     lines = [f"  {name:<12} {(module.__doc__ or '').splitlines()[0]}" for name, module in modules.items()]
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",

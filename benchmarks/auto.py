@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import pwl
-from benchmarks.cells import cell
+from benchmarks.shared.cells import Cells
 from pwl.files.write import write_atomic
 
 SETS = (
@@ -54,6 +54,7 @@ FORMS: dict[str, Callable[[], Form]] = {
 
 def run(out: Path, quick: bool) -> None:
     sets, folds, names = (SETS[:2], 2, [BASE, "LM", "auto", "9 hinges"]) if quick else (SETS, FOLDS, list(FORMS))
+    cells = Cells(out / "auto.jsonl")
     results: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for data in sets:
         try:
@@ -62,9 +63,10 @@ def run(out: Path, quick: bool) -> None:
             print(f"{data}: not run ({missing})")
             continue
         for name in names:
-            path = out / "auto" / f"{data}-{name.replace(', ', '-').replace(' ', '-')}"
+            word = name.replace(", ", "-").replace(" ", "-")
             results[data, name] = [
-                cell(path / f"{fold}.json", lambda d=data, n=name, f=fold: train_one(d, n, f)) for fold in range(folds)
+                cells.cell(f"{data}-{word}/{fold}", lambda d=data, n=name, f=fold: train_one(d, n, f))
+                for fold in range(folds)
             ]
     text = table(results, [data for data in sets if (data, BASE) in results], names)
     write_atomic(out / "auto.md", text)

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 import pwl
-from benchmarks.cells import cell
-from benchmarks.iteration import Peak, private
-from benchmarks.timing import in_turns
+from benchmarks.shared.cells import Cells
+from benchmarks.shared.memory import Peak, private
+from benchmarks.shared.timing import in_turns
 from pwl.files.write import write_atomic
 from pwl.models.vgg import FILTERS, UNITS
 from pwl.runtime.threads import workers
@@ -33,10 +33,10 @@ RATE, MOMENTUM = 0.001, 0.9
 
 def run(out: Path, quick: bool) -> None:
     Nv = 32 if quick else 128
-    rows = []
+    cells, rows = Cells(out / "cnn.jsonl"), []
     for blocks in (1,) if quick else (1, 2, 3):
-        path = out / "cnn" / f"vgg{blocks}-{Nv}.json"
-        rows.append(cell(path, lambda b=blocks: measure(b, Nv, repeats=1 if quick else 15)))
+        repeats = 1 if quick else 15
+        rows.append(cells.cell(f"vgg{blocks}-{Nv}", lambda b=blocks, r=repeats: measure(b, Nv, r)))
     text = table(rows)
     write_atomic(out / "cnn.md", text)
     print(text)

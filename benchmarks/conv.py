@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 import pwl
-from benchmarks.cells import cell
-from benchmarks.timing import in_turns
+from benchmarks.shared.cells import Cells
+from benchmarks.shared.timing import in_turns
 from pwl.files.write import write_atomic
 from pwl.kernels.cpu import convolution as convolution_cpu
 from pwl.layers import Conv2d
@@ -30,10 +30,10 @@ Jobs = dict[str, Callable[[], object]]
 
 def run(out: Path, quick: bool) -> None:
     Nv = 32 if quick else 128
-    rows = []
+    cells, rows = Cells(out / "conv.jsonl"), []
     for layer in LAYERS:
         name = "-".join(map(str, (Nv, *layer)))
-        rows.append(cell(out / "conv" / f"{name}.json", lambda a=(Nv, *layer): measure(*a, repeats=1 if quick else 7)))
+        rows.append(cells.cell(name, lambda a=(Nv, *layer): measure(*a, repeats=1 if quick else 7)))
     text = table(rows)
     write_atomic(out / "conv.md", text)
     print(text)

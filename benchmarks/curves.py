@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import pwl
-from benchmarks.cells import cell
+from benchmarks.shared.cells import Cells
 from pwl.files.write import write_atomic
 
 SETS = ("concrete", "twod", "white-wine", "airfoil", "california")
@@ -25,7 +25,7 @@ SEEDS = range(5)
 
 def run(out: Path, quick: bool) -> None:
     sets, seeds = (SETS[:1], range(2)) if quick else (SETS, SEEDS)
-    results = {}
+    cells, results = Cells(out / "curves.jsonl"), {}
     for name in sets:
         try:
             pwl.data.load(name)
@@ -34,12 +34,11 @@ def run(out: Path, quick: bool) -> None:
             continue
         for pair in PAIRS:
             for hinges in (0, *HINGES):
-                path = out / "curves" / f"{name}-{pair}-{hinges}"
-                cells = [
-                    cell(path / f"{seed}.json", lambda n=name, p=pair, h=hinges, s=seed: train_one(n, p, h, s))
+                case = name, pair, hinges
+                results[case] = [
+                    cells.cell(f"{name}-{pair}-{hinges}/{seed}", lambda c=case, s=seed: train_one(*c, s))
                     for seed in seeds
                 ]
-                results[name, pair, hinges] = cells
     text = table(results, [name for name in sets if (name, "gradient-relu", 0) in results])
     write_atomic(out / "curves.md", text)
     print(text)

@@ -13,8 +13,8 @@ import numpy as np
 import scipy.optimize
 
 import pwl
-from benchmarks.cells import cell
 from benchmarks.nist_problems import MODELS, Problem, read
+from benchmarks.shared.cells import Cells
 from pwl.data.cache import data_home
 from pwl.files.write import write_atomic
 from pwl.plots.figure import panels, png
@@ -24,12 +24,12 @@ SOLVED = 4
 
 
 def run(out: Path, quick: bool) -> None:
-    rows = []
+    cells, rows = Cells(out / "nist.jsonl"), []
     for path in files()[: 5 if quick else None]:
         for start in (1, 2):
             for name, solve in SOLVERS.items():
-                place = out / "nist" / f"{path.stem}-{start}-{name.replace(' ', '-')}.json"
-                rows.append(cell(place, lambda p=path, s=start, f=solve, n=name: {"solver": n} | f(read(p), s)))
+                key = f"{path.stem}-{start}-{name.replace(' ', '-')}"
+                rows.append(cells.cell(key, lambda p=path, s=start, f=solve, n=name: {"solver": n} | f(read(p), s)))
     write_atomic(out / "nist.md", table(rows))
     write_atomic(out / "nist_totals.md", totals(rows))
     write_atomic(out / "nist.png", picture(rows))

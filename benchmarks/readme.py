@@ -1,6 +1,6 @@
-"""Puts the committed results into README.md, between <!-- NAME --> and <!-- /NAME -->.
+"""Puts the committed results into README.md and docs/results.md, between <!-- NAME --> and <!-- /NAME -->.
 
-Other benchmarks write results/NAME.md; this one copies each into its place, so that no figure is typed by hand.
+Other benchmarks write results/NAME.md; this one copies each file into its place, so that no figure is typed by hand.
 """
 
 from __future__ import annotations
@@ -10,14 +10,23 @@ from pathlib import Path
 
 from pwl.files.write import write_atomic
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")
+BLOCK = re.compile(r"<!-- (\w+) -->\n(.*?)<!-- /\1 -->", re.DOTALL)
 
 
 def run(out: Path, quick: bool) -> None:
-    text = README.read_text()
-    for name in re.findall(r"<!-- (\w+) -->", text):
-        results = (out / f"{name}.md").read_text().strip()
-        text = re.sub(
-            rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", lambda m, r=results: f"{m[1]}{r}\n{m[2]}", text, flags=re.S
-        )
-    write_atomic(README, text)
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        write_atomic(page, filled(text, out))
+
+
+def filled(page: str, results: Path) -> str:
+    """A page's text with every block replaced by the file of its name in the folder of results."""
+
+    def block(found: re.Match[str]) -> str:
+        name = found[1]
+        table = (results / f"{name}.md").read_text(encoding="utf-8").strip()
+        return f"<!-- {name} -->\n{table}\n<!-- /{name} -->"
+
+    return BLOCK.sub(block, page)

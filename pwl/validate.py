@@ -82,7 +82,7 @@ def nearest(wrong: str, names: Iterable[str]) -> str:
 
 def shown(value: Any) -> str:
     """A value in an error message: arrays by their shape, everything else by its repr, cut short."""
-    if hasattr(value, "shape") and hasattr(value, "dtype") and getattr(value, "ndim", 0):
+    if hasattr(value, "shape") and hasattr(value, "dtype") and getattr(value, "ndim", 0) > 0:
         return f"an array of shape {tuple(value.shape)}"
     text = repr(value)
     return text if len(text) <= 200 else f"{text[:200]}..."

@@ -1,4 +1,4 @@
-"""The benchmarks' own code on tiny sizes: cells that resume, tables of made-up cells, published figures, rivals on a toy."""
+"""The benchmarks' own code on tiny sizes: tables of made-up cells, published figures, rivals on a toy."""
 
 from __future__ import annotations
 
@@ -14,9 +14,17 @@ import pytest
 
 import pwl
 
-pytest.importorskip("benchmarks.cells", reason="the benchmarks are not part of the installed package")
-from benchmarks import cells, cnn, mlp, mlp_tables, peers, peers_lm, peers_tables, published, ranks, rivals, sinc
-from benchmarks.rivals.problem import OutOfTime, Watch, drawn, started, thinned
+pytest.importorskip("benchmarks.shared.cells", reason="the benchmarks are not part of the installed package")
+from benchmarks import cnn
+from benchmarks.mlp import command as mlp
+from benchmarks.mlp import published, ranks
+from benchmarks.mlp import tables as mlp_tables
+from benchmarks.peers import command as peers
+from benchmarks.peers import lm as peers_lm
+from benchmarks.peers import measure, process, rivals, sinc, traces
+from benchmarks.peers import tables as peers_tables
+from benchmarks.peers.rivals.problem import OutOfTime, Watch, drawn, started, thinned
+from benchmarks.shared.cells import Cells
 
 SERIES = mlp.SERIES
 
@@ -32,22 +40,6 @@ def classes():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((90, 2))
     return started(x, np.digitize(x[:, 0] + 0.3 * x[:, 1], [-0.5, 0.5]), 4, "sigmoid", 0)
-
-
-# ---- cells
-
-
-def test_a_cell_is_computed_once(tmp_path, capsys):
-    calls = []
-
-    def compute():
-        calls.append(1)
-        return {"value": float("nan"), "array": np.arange(2)}
-
-    first = cells.cell(tmp_path / "deep" / "one.json", compute)
-    second = cells.cell(tmp_path / "deep" / "one.json", compute)
-    assert first == second and len(calls) == 1
-    assert first["value"] is None and first["array"] == [0, 1] and "numpy" in first["machine"]
 
 
 # ---- ranks
@@ -158,14 +150,18 @@ def test_mlp_cells(tmp_path, name, capsys):
     arguments = {"sets": ["fm"], "names": [name, "no-such"], "folds": [0, 3], "iterations": 2}
     mlp.run(tmp_path, False, **arguments)
     assert "no-such" in capsys.readouterr().out
-    path = tmp_path / "mlp" / f"fm-{name}-2-3.json"
-    found = json.loads(path.read_text())
+    path = tmp_path / "mlp.jsonl"
+    assert [json.loads(line)["key"] for line in path.read_text().splitlines()] == [
+        f"fm-{name}-2-{fold}" for fold in (0, 3)
+    ]
+    found = Cells(path).all()[f"fm-{name}-2-3"]
     assert found["settings"]["seed"] == 3 and found["searched"] == len(mlp.RATES.get(name, [0]))
     assert len(found["series"]["error"]) == 3 and found["final"]["own_multiplies"] > 0
     assert path.stat().st_size < 10_000
-    path.write_text(path.read_text().replace('"searched"', '"kept"'))
+    written = path.read_text().replace('"searched"', '"kept"')
+    path.write_text(written)
     mlp.run(tmp_path, False, **arguments)
-    assert "kept" in path.read_text()
+    assert path.read_text() == written
     assert (tmp_path / "mlp_2.md").exists() and (tmp_path / "mlp_2" / "fm.png").exists()  # not of 100 iterations
 
 
@@ -254,13 +250,15 @@ def test_pyrenn_runs_as_a_program_of_its_own(tmp_path, data_home):
         offered = peers.offers("pyrenn_lm", "concrete-tanh")
     except rivals.NotHere as reason:
         pytest.skip(str(reason))
-    found = peers.one(tmp_path, "concrete-tanh", "pyrenn_lm", "lm", "0", offered["lm"][0], 0, 0.5)
+    found = peers.one(
+        Cells(tmp_path / "peers.jsonl"), "concrete-tanh", "pyrenn_lm", "lm", "0", offered["lm"][0], 0, 0.5
+    )
     assert found["lowest"] < found["trace"][0][1] and found["weights"] == 201
 
 
 def test_a_rival_that_is_not_installed_says_so(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_levenberg_marquardt", None)
-    monkeypatch.delitem(sys.modules, "benchmarks.rivals.torch_lm", raising=False)
+    monkeypatch.delitem(sys.modules, "benchmarks.peers.rivals.torch_lm", raising=False)
     with pytest.raises(rivals.NotHere, match="torch-levenberg-marquardt is not installed"):
         rivals.load("torch_lm")
     names, missing = sinc.there(["varpro", "torch-lm-qr-float64-1"])
@@ -268,9 +266,9 @@ def test_a_rival_that_is_not_installed_says_so(monkeypatch):
 
 
 def test_what_a_rival_cannot_do_is_refused():
-    assert peers.offered("scipy_least_squares", "wine-classes") == dict.fromkeys(("lm", "trf"), "squared error only")
-    assert peers.offered("own", "wine-classes").get("varpro", "squared error only") == "squared error only"
-    assert isinstance(peers.offered("own", "concrete-sigmoid")["molf"], list)
+    assert measure.offered("scipy_least_squares", "wine-classes") == dict.fromkeys(("lm", "trf"), "squared error only")
+    assert measure.offered("own", "wine-classes").get("varpro", "squared error only") == "squared error only"
+    assert isinstance(measure.offered("own", "concrete-sigmoid")["molf"], list)
 
 
 # ---- peers and sinc
@@ -281,7 +279,7 @@ def peer(file, seconds, errors, seed=0):
     return {
         "rival": file, "program": f"{file} 1.0", "setting": {"method": "m", "lr": 0.1, "options": {"maxiter": 5}}, "seed": seed,
         "weights": 7, "budget": 2.0, "iterations": 4, "seconds": 2.0, "lowest": errors[-1],
-        "to_level": {"0.5": peers.seconds_to(trace, 0.5)}, "at_time": {"1.0": peers.error_at(trace, 1.0)},
+        "to_level": {"0.5": traces.seconds_to(trace, 0.5)}, "at_time": {"1.0": traces.error_at(trace, 1.0)},
         "peak_mib": 100.0, "imported_mib": 60.0, "trace": trace,
     }  # fmt: skip
 
@@ -301,7 +299,7 @@ def test_medians_of_traces_are_steps():
 
 
 def test_the_lowest_error_so_far_skips_what_is_not_finite():
-    assert peers.lowest_so_far([(0.0, 2.0), (1.0, math.nan), (2.0, 3.0), (3.0, 1.0)]) == [
+    assert traces.lowest_so_far([(0.0, 2.0), (1.0, math.nan), (2.0, 3.0), (3.0, 1.0)]) == [
         (0, 2),
         (1, 2),
         (2, 2),
@@ -312,18 +310,18 @@ def test_the_lowest_error_so_far_skips_what_is_not_finite():
 def test_the_best_setting_runs_from_all_starts(tmp_path, monkeypatch):
     asked = []
 
-    def one(out, name, file, method, label, setting, seed, budget):
+    def one(cells, name, file, method, label, setting, seed, budget):
         asked.append((label, seed))
         return {"lowest": {"0": 3.0, "1": 2.0, "1d": 1.0, "1dt": 1.5}[label], "label": label, "seed": seed}
 
     monkeypatch.setattr(peers, "one", one)
-    found = peers.best(tmp_path, "concrete-tanh", "torch_lm", "lm", [{"a": 1}, {"a": 2}], 3, 1.0)
+    found = peers.best(Cells(tmp_path / "peers.jsonl"), "concrete-tanh", "torch_lm", "lm", [{"a": 1}, {"a": 2}], 3, 1.0)
     assert [(c["label"], c["seed"]) for c in found] == [("1d", 0), ("1d", 1), ("1d", 2)] and len(asked) == 6
 
 
 def test_a_process_that_fails_gives_its_last_words():
     with pytest.raises(rivals.NotHere, match="No module named"):
-        peers.apart("benchmarks.no_such_module", [])
+        process.apart("benchmarks.no_such_module", [])
 
 
 @pytest.mark.parametrize("name", ["pwl LM, QR", "pwl LM, Cholesky", "scipy trf", "scipy lm", "plain NumPy J'J"])

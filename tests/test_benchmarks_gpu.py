@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import inspect
-import json
-from pathlib import Path
 
 import array_api_strict
 import numpy as np
 import pytest
 from fake_device import install
 
-pytest.importorskip("benchmarks.cells", reason="the benchmarks are not part of the installed package")
-from benchmarks import gpu, gpu_agreement, gpu_cnn, gpu_conv, gpu_iteration, gpu_kernels, gpu_tables
-from benchmarks.gpu_device import Device, version_text
+pytest.importorskip("benchmarks.shared.cells", reason="the benchmarks are not part of the installed package")
+from benchmarks.__main__ import RESULTS
+from benchmarks.gpu import agreement as gpu_agreement
+from benchmarks.gpu import cnn as gpu_cnn
+from benchmarks.gpu import command as gpu
+from benchmarks.gpu import conv as gpu_conv
+from benchmarks.gpu import iteration as gpu_iteration
+from benchmarks.gpu import kernels as gpu_kernels
+from benchmarks.gpu import tables as gpu_tables
+from benchmarks.gpu.device import Device, version_text
+from benchmarks.shared.cells import Cells
 from pwl.errors import InputError
 from pwl.kernels.reference import curves as reference
 from pwl.learners.named import CONTENDERS
@@ -59,7 +65,9 @@ def test_cells_are_measured_once_and_name_the_device(tmp_path, monkeypatch, caps
     for _ in range(2):
         gpu.run(tmp_path, True, ["tests"], 1)
     assert [call for call in calls if call != "free"] == ["a", "b"] and calls.count("free") == 4
-    cell = json.loads((tmp_path / "gpu" / "made-up-9000-tests-a.json").read_text())
+    cells = Cells(tmp_path / "gpu.jsonl").all()
+    assert list(cells) == ["made-up-9000-tests-a", "made-up-9000-tests-b"]
+    cell = cells["made-up-9000-tests-a"]
     assert cell["device"] == FACTS and cell["part"] == "tests" and "numpy" in cell["machine"]
     text = (tmp_path / "gpu.md").read_text()
     assert text.startswith("## Made-up 9000, memory 80 GiB, driver 1.2, CUDA 12.4, CuPy 14.0\n")
@@ -71,7 +79,7 @@ def calls_of_table1(folder):
 
 
 def test_folds_of_table1_are_those_of_its_own_benchmark(tmp_path, monkeypatch):
-    table1, calls = pytest.importorskip("benchmarks.table1"), []
+    table1, calls = pytest.importorskip("benchmarks.table1.command"), []
     monkeypatch.setattr(gpu, "gpu", lambda: Device(None, lambda: None, lambda: None, FACTS))
     inspect.signature(table1.run).bind(*calls_of_table1(tmp_path))
     monkeypatch.setattr(table1, "run", lambda *arguments: calls.append(arguments))
@@ -223,7 +231,7 @@ def test_versions_in_words():
 
 def test_no_figures_without_a_run():
     """The README says that the GPU path has not run as long as there are no results of one."""
-    root = Path(gpu.__file__).parent
+    root = RESULTS.parent
     said = "has not been run on a GPU" in (root.parent / "README.md").read_text()
     assert said == (not (root / "results" / "gpu.md").exists())
 

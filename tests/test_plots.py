@@ -88,6 +88,61 @@ def test_errors_of_several_algorithms_training_solid_above_validation_dashed(reg
         assert len(ax.collections) == 2  # bands
 
 
+def test_a_list_of_one_record_is_drawn_as_the_record():
+    record = record_of([9.0, 4.0, 2.0], validation_error=[9.5, 5.0, 3.0])
+    record.best_iteration = 1
+    alone = plots.errors(record)
+    for records in ([record], (record,)):
+        figure = plots.errors(records)
+        assert figure.get_suptitle() == alone.get_suptitle()
+        for a, b in zip(figure.axes, alone.axes, strict=True):
+            for label in ("training", "validation", "best"):
+                np.testing.assert_array_equal(line(a, label).get_xydata(), line(b, label).get_xydata())
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_several_records_of_one_algorithm_share_their_median(regression, kind):
+    records = kind(o.record for o in regression[0] if o.name == "adact")
+    figure = plots.errors(records)
+    assert len(figure.axes) == 3
+    assert figure.get_suptitle() == "AdAct: median of 3 runs, band: quartiles"
+    wanted = np.median([r["error"][1:] for r in records], axis=0)
+    np.testing.assert_allclose(line(figure.axes[0], "training").get_ydata(), wanted, rtol=1e-12)
+
+
+def test_records_of_several_algorithms_have_a_line_each(regression, classification):
+    first = {o.name: o.record for o in regression[0] if o.fold == 0}
+    figure = plots.errors([first["adact"], first["molf"]])
+    assert len(figure.axes) == 6
+    np.testing.assert_allclose(line(figure.axes[0], "AdAct").get_ydata(), first["adact"]["error"][1:], rtol=1e-12)
+    np.testing.assert_allclose(line(figure.axes[0], "MOLF").get_ydata(), first["molf"]["error"][1:], rtol=1e-12)
+    (record, *_), other = [o.record for o in classification[0]], Record({"algorithm": "AdAct(direction='hwo')"})
+    other.series = record.series
+    for figure in (plots.errors([record, other]), plots.classification_errors((record, other))):
+        np.testing.assert_array_equal(
+            line(figure.axes[0], "AdAct 1").get_ydata(), line(figure.axes[0], "AdAct 2").get_ydata()
+        )
+
+
+@pytest.mark.parametrize("draw", [plots.errors, plots.classification_errors])
+@pytest.mark.parametrize(
+    ("records", "words"),
+    [
+        (3, "records must be a pwl.Record, .* but an object of type int came"),
+        ("a", "with an object of type str in it"),
+        ((object(), Record()), "a tuple with an object of type object in it"),
+        ([[Record()], [Record()]], "a list with an object of type list in it"),
+        ({"a": 3}, r"records\['a'\] must be a pwl.Record or a list of them, but an object of type int came"),
+        ({"a": [Record(), None]}, "a list with an object of type NoneType in it"),
+        ([], "no iteration"),
+        ({}, "no iteration"),
+    ],
+)
+def test_errors_want_records(draw, records, words):
+    with pytest.raises(InputError, match=words):
+        draw(records)
+
+
 def test_quartiles_over_runs_of_different_length():
     records = [record_of([8.0, 1.0, 1.0, 1.0]), record_of([8.0, 2.0]), record_of([8.0, 3.0, 3.0])]
     x, low, middle, high = quartiles(records, "error", "iterations")

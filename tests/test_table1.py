@@ -15,8 +15,13 @@ import pytest
 
 import pwl
 
-pytest.importorskip("benchmarks.cells", reason="the benchmarks are not part of the installed package")
-from benchmarks import fashion, fashion_tables, images, paired, table1, table1_tables
+pytest.importorskip("benchmarks.shared.cells", reason="the benchmarks are not part of the installed package")
+from benchmarks.fashion import command as fashion
+from benchmarks.fashion import tables as fashion_tables
+from benchmarks.shared import images, paired
+from benchmarks.shared.cells import Cells
+from benchmarks.table1 import command as table1
+from benchmarks.table1 import tables as table1_tables
 
 # ---- means and verdicts
 
@@ -178,16 +183,16 @@ TINY = {"quick": True, "depths": [1], "folds": [0, 4], "device": "cpu", "pattern
 
 def test_table1_runs_once_and_keeps_protocols_apart(tmp_path, few_images, capsys):
     table1.run(tmp_path, **TINY)
-    cells = sorted((tmp_path / "table1").iterdir())
-    assert [path.name for path in cells] == [
-        f"vgg1-{a}-adam-0.002-one_cycle-64-2-{fold}.json" for a in ("adact", "leaky-relu", "relu") for fold in (0, 4)
+    path = tmp_path / "table1.jsonl"
+    cells = Cells(path).all()
+    assert list(cells) == [
+        f"vgg1-{a}-adam-0.002-one_cycle-64-2-{fold}" for a in ("adact", "leaky-relu", "relu") for fold in (0, 4)
     ]
-    found = json.loads(cells[0].read_text())
+    found = cells["vgg1-adact-adam-0.002-one_cycle-64-2-0"]
     assert len(found["test_accuracy"]) == len(found["accuracy"]) == 3 and found["error"][2] < found["error"][0]
     assert found["settings"]["patterns"] == 64 and found["test_patterns"] == 70 and found["stop"] == "iterations"
-    for path in cells:
-        kept = json.loads(path.read_text()) | {"test_accuracy": [0.0, 12.0]}
-        path.write_text(json.dumps(kept))
+    kept = [{"key": key} | cell | {"test_accuracy": [0.0, 12.0]} for key, cell in cells.items()]
+    path.write_text("".join(json.dumps(line) + "\n" for line in kept))
     table1.run(tmp_path, **TINY)
     assert "| 1 | 12.00 ± 0.00 | 67.8 | 12.00 ± 0.00 |" in capsys.readouterr().out  # of the cells that were there
     table1.run(tmp_path, **TINY | {"epochs": 1, "folds": [0]})
@@ -201,11 +206,14 @@ def test_a_run_cut_off_goes_on_to_the_same_bits(tmp_path, few_images, monkeypatc
     x, t = pwl.data.load("cifar-10")
     protocol = table1.Protocol(64, 3)
 
-    def one(name):
-        path = tmp_path / name
-        return images.run_cell(path, lambda: table1.measure(path, x, t, protocol, 1, "adact", 0, "cpu"))
+    def one(key):
+        cells = Cells(tmp_path / "table1.jsonl")
+        return images.run_cell(cells, key, lambda to: table1.measure(to, x, t, protocol, 1, "adact", 0, "cpu"))
 
-    whole, train = one("whole.json"), pwl.train
+    def checkpoints():
+        return [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.checkpoint")]
+
+    whole, train = one("whole"), pwl.train
     seen = []
 
     def interrupted(*arguments, **options):
@@ -218,10 +226,11 @@ def test_a_run_cut_off_goes_on_to_the_same_bits(tmp_path, few_images, monkeypatc
 
     monkeypatch.setattr(pwl, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        one("cut.json")
-    assert seen == [1, 2] and [p.name for p in tmp_path.glob("cut*")] == ["cut.json.checkpoint"]
-    again = one("cut.json")
-    assert seen == [1, 2, 3] and [p.name for p in tmp_path.glob("*.checkpoint")] == []
+        one("part/cut")
+    assert seen == [1, 2] and checkpoints() == ["table1/part/cut.checkpoint"]
+    assert "part/cut" not in Cells(tmp_path / "table1.jsonl")
+    again = one("part/cut")
+    assert seen == [1, 2, 3] and checkpoints() == []
     assert again["error"] == whole["error"] and again["test_accuracy"] == whole["test_accuracy"]
 
 
@@ -229,10 +238,8 @@ def test_a_run_where_the_arrays_are_not_numpys(tmp_path, few_images):
     x, t = pwl.data.load("cifar-10")
     protocol, found = table1.Protocol(64, 1), []
     for device in ("cpu", array_api_strict):
-        path = tmp_path / f"{len(found)}.json"
-        found.append(
-            images.run_cell(path, lambda p=path, d=device: table1.measure(p, x, t, protocol, 1, "adact", 0, d))
-        )
+        checkpoint = tmp_path / f"{len(found)}.checkpoint"
+        found.append(table1.measure(checkpoint, x, t, protocol, 1, "adact", 0, device))
     assert found[1]["error"] == pytest.approx(found[0]["error"], rel=1e-4)
 
 
@@ -329,16 +336,16 @@ def test_fashion_runs_tune_with_one_seed_and_resume(tmp_path, few_images, monkey
     monkeypatch.setattr(fashion, "GRIDS", {"sgd": (0.01, 0.1), "adam": (0.001, 0.01)})
     options = {"quick": True, "network": "small", "patterns": 256, "epochs": 2, "seeds": 2, "device": "cpu"}
     fashion.run(tmp_path, **options)
-    folder = tmp_path / "fashion" / "small-256-2"
-    cells = [json.loads(path.read_text()) for path in folder.iterdir()]
-    assert sorted(c["method"] for c in cells) == ["adact"] * 2 + ["adam"] * 3 + ["sgd"] * 3
-    for c in cells:
+    cells = Cells(tmp_path / "fashion.jsonl").all()
+    assert sorted(c["method"] for c in cells.values()) == ["adact"] * 2 + ["adam"] * 3 + ["sgd"] * 3
+    assert {"small-256-2/adact-1", "small-256-2/sgd-0.1-0"} < cells.keys()
+    for c in cells.values():
         assert c["validation_accuracy"] == c["accuracies"][c["best_epoch"]]
         assert c["validation_error"][c["best_epoch"]] == min(c["validation_error"])
     first = capsys.readouterr().out
     monkeypatch.setattr(fashion, "measure", None)
     fashion.run(tmp_path, **options)
-    assert capsys.readouterr().out == "\n".join(line for line in first.splitlines() if ".json" not in line) + "\n"
+    assert capsys.readouterr().out == "\n".join(line for line in first.splitlines() if not line.startswith("  ")) + "\n"
     assert (tmp_path / "fashion_small-256-2.md").exists()
 
 
@@ -348,5 +355,6 @@ def test_fashion_runs_tune_with_one_seed_and_resume(tmp_path, few_images, monkey
 @pytest.mark.slow
 def test_real_images(tmp_path, data_home):
     table1.run(tmp_path, True, [1], [0], "cpu", patterns=128, epochs=1)
-    cell = json.loads(next((tmp_path / "table1").glob("*adact*")).read_text())
+    cells = Cells(tmp_path / "table1.jsonl").all()
+    cell = next(cell for key, cell in cells.items() if "adact" in key)
     assert cell["test_patterns"] == 5000 and 5 < cell["test_accuracy"][-1] < 60

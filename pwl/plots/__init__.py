@@ -1,9 +1,9 @@
-"""Pictures of training and of trained networks, one call a picture: each gives a matplotlib Figure.
+"""Pictures of training and of trained networks. Each function gives a matplotlib Figure.
 
-`errors(records)`, `classification_errors(records)`; `curves(net, x)`, `predicted(net, x, t)`, `residuals(net, x, t)`,
-`confusion(net, x, t)`;
-`predicted_of(t, y)` and the like take predictions; `draw` writes the pictures of a whole comparison to a folder.
-matplotlib is loaded with the first picture.
+Training: `errors(records)` and `classification_errors(records)`.
+Networks: `curves(net, x)`, `predicted(net, x, t)`, `residuals(net, x, t)` and `confusion(net, x, t)`.
+Predictions that exist already: `predicted_of(t, y)`, `residuals_of(t, y)` and `confusion_of(t, y)`.
+`draw` writes the pictures of a whole comparison to a folder. matplotlib is loaded with the first picture.
 """
 
 from pwl.plots.classes import confusion, confusion_of

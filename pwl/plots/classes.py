@@ -1,48 +1,89 @@
-"""Classification: the confusion matrix."""
+"""Pictures of classification: the confusion matrix."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pwl.errors import InputError
 from pwl.network.network import Network
 from pwl.plots.figure import INK, blank
-from pwl.runtime.backend import host
+from pwl.runtime.backend import Array, host
 
-MOST_WRITTEN = 20  # classes up to which the counts are written into the cells
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_WRITTEN = 20  # the counts are written into the cells for up to so many classes
 
 
-def confusion(net: Network, x: Any, t: Any, *, names: Sequence[str] | None = None) -> Any:
-    """Figure of the confusion matrix of a net: inputs x (Nv, N), labels t (Nv,); see `confusion_of`."""
+def confusion(net: Network, x: Array, t: Array, *, names: Sequence[str] | None = None) -> Figure:
+    """Draw the confusion matrix of a net: see `confusion_of`.
+
+    Parameters
+    ----------
+    net : Network
+        For classes.
+    x : array (Nv, N) or (Nv, height, width, channels)
+        Inputs as `net.predict` takes them.
+    t : array (Nv,)
+        Labels.
+    names : sequence of str, optional
+        Of the classes. By default these are the net's own labels, or the numbers of its classes.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        If the labels do not fit the net, or matplotlib is missing.
+    """
     true, found = numbers(net, x, t)
     return confusion_of(true, found, names=names or class_names(net))
 
 
-def numbers(net: Network, x: Any, t: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Class numbers of the labels t, and those that the net predicts for x."""
-    true = host(t) if net.preparation is None else net.preparation.transform_targets(t)
-    return true, host(net.predict_proba(x)).argmax(axis=1)
+def numbers(net: Network, x: Array, t: Array) -> tuple[np.ndarray, np.ndarray]:
+    """Class numbers (Nv,) of the labels t, and the class numbers (Nv,) that the net predicts for x."""
+    true = t if net.preparation is None else net.preparation.transform_targets(t)
+    return host(true), host(net.predict_proba(x)).argmax(axis=1)
 
 
 def class_names(net: Network) -> list[str]:
-    """What the net's preparation calls the classes, or their numbers."""
+    """The classes as the net's preparation calls them; without a preparation their numbers."""
     classes = range(net.n_outputs) if net.preparation is None else net.preparation.classes
     return [str(label) for label in classes]
 
 
 def counts(t: np.ndarray, y: np.ndarray, n: int) -> np.ndarray:
-    """(n, n) patterns of class t (row) that were taken for class y (column)."""
+    """(n, n) numbers of patterns of class t (row) that were taken for class y (column)."""
     return np.bincount(n * t.astype(np.int64) + y, minlength=n * n).reshape(n, n)
 
 
-def confusion_of(t: Any, y: Any, *, names: Sequence[str] | None = None) -> Any:
-    """Figure of the confusion matrix of class numbers t and predicted class numbers y, both (Nv,): rows are the true
-    classes, shades the share of the row; beside and above, how much of each row and column is right.
+def confusion_of(t: Array, y: Array, *, names: Sequence[str] | None = None) -> Figure:
+    """Draw the confusion matrix of class numbers t and predicted class numbers y.
 
-    names: of the classes. Raises InputError where numbers and names do not fit, or matplotlib is missing.
+    Rows are the true classes, and the shade of a cell is its share of the row. The percentages after the rows and above
+    the columns tell how much of each is right.
+
+    Parameters
+    ----------
+    t, y : int arrays (Nv,)
+        True and predicted class numbers, from 0.
+    names : sequence of str, optional
+        Of the classes, in the order of their numbers. By default these are the numbers.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        If t or y are no class numbers, if there are more classes than names, or if matplotlib is missing.
     """
     t, y = host(t), host(y)
     if t.shape != y.shape or t.ndim != 1 or not len(t) or t.dtype.kind not in "iu" or y.dtype.kind not in "iu":
@@ -71,8 +112,8 @@ def confusion_of(t: Any, y: Any, *, names: Sequence[str] | None = None) -> Any:
     return figure
 
 
-def write_counts(ax: Any, table: np.ndarray, share: np.ndarray) -> None:
-    """Counts in the cells; right share of the true after each row, of the predicted above each column."""
+def write_counts(ax: Axes, table: np.ndarray, share: np.ndarray) -> None:
+    """Write the counts into the cells, and the right share of each row after it and of each column above it."""
     n = len(table)
     for i in range(n):
         for j in range(n):
@@ -86,4 +127,5 @@ def write_counts(ax: Any, table: np.ndarray, share: np.ndarray) -> None:
 
 
 def percent(part: int, whole: int) -> str:
+    """The share of a part in per cent, or "none" of nothing."""
     return f"{100 * part / whole:.1f} %" if whole else "none"

@@ -1,28 +1,32 @@
-"""What all pictures share: a blank figure, its panels, their look, its bytes."""
+"""What all pictures share: a blank figure, its panels and their look, and its bytes as a PNG file."""
 
 from __future__ import annotations
 
 import functools
 import io
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 from pwl.errors import InputError
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 DPI = 110
-INK, START, PALE = "0.15", "0.6", "0.87"  # greys: frames and text, what came before, what lies behind
+INK, START, PALE = "0.15", "0.6", "0.87"  # greys: frames and text, starts of curves, backgrounds
 
 
 def require_matplotlib() -> None:
-    """InputError where matplotlib is missing: commands ask before they work for long."""
+    """Raise InputError if matplotlib is missing. Commands ask before they work for long."""
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError:
         raise InputError("pictures need matplotlib: pip install matplotlib") from None
 
 
-def blank(width: float, height: float) -> Any:
-    """Figure of so many inches, outside pyplot; notebooks show it."""
+def blank(width: float, height: float) -> Figure:
+    """An empty figure, `width` x `height` inches, that pyplot does not manage. Notebooks show it."""
     require_matplotlib()
     from matplotlib.figure import Figure
 
@@ -31,8 +35,8 @@ def blank(width: float, height: float) -> Any:
     return figure
 
 
-def panels(count: int, columns: int, width: float, height: float) -> tuple[Any, list[Any]]:
-    """Figure of `count` panels, each `width` x `height` inches, at most `columns` side by side; and its axes."""
+def panels(count: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` panels, each `width` x `height` inches, at most `columns` side by side, and their axes."""
     columns = min(columns, count)
     rows = math.ceil(count / columns)
     figure = blank(columns * width, rows * height + 0.6)
@@ -44,21 +48,32 @@ def panels(count: int, columns: int, width: float, height: float) -> tuple[Any, 
     return figure, axes[:count]
 
 
-def plain_look(ax: Any) -> None:
+def plain_look(ax: Axes) -> None:
     """Two spines, small grey ticks."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(INK)
     ax.tick_params(labelsize=8, colors=INK)
 
 
-def nothing_finite(ax: Any, axis: str = "both") -> None:
-    """A panel that has nothing to show says so, without ticks at its axes, or at one of them."""
+def nothing_finite(ax: Axes, axis: Literal["both", "x", "y"] = "both") -> None:
+    """Write "no finite values" into a panel that has nothing to show, and remove the ticks of one axis or both."""
     ax.tick_params(axis=axis, which="both", length=0, labelleft=False, labelbottom=axis == "y")
     ax.text(0.5, 0.5, "no finite values", fontsize=9, color=INK, ha="center", va="center", transform=ax.transAxes)
 
 
-def png(figure: Any, dpi: int = DPI) -> bytes:
-    """A figure as the bytes of a PNG file."""
+def png(figure: Figure, dpi: int = DPI) -> bytes:
+    """The bytes of a PNG file of a figure.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    dpi : int
+        Pixels per inch.
+
+    Returns
+    -------
+    bytes
+    """
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=dpi)
     return stream.getvalue()

@@ -1,9 +1,9 @@
-"""Error against iterations, multiplies and seconds: one line an algorithm, the median of its runs."""
+"""Error against iterations, multiplies and seconds. Each algorithm has one line, the median of its runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,17 +13,21 @@ from pwl.plots.labels import label_ends
 from pwl.plots.ticks import plain_ticks
 from pwl.training.record import Record
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 SERIES = {"error": "training", "validation_error": "validation", "test_error": "test"}
 WRONG = {f"{series.removesuffix('error')}classification_error": name for series, name in SERIES.items()}
 DASHES = {"training": "-", "validation": "--", "test": ":"}
-LARGEST = 1e200  # error that is drawn; beyond, and below its inverse, ticks of logarithmic axes overflow
+LARGEST = 1e200  # errors from 1 / LARGEST to LARGEST are drawn: beyond, ticks of logarithmic axes overflow
 AGAINST = {"iterations": "iterations", "multiplies": "multiplies so far", "seconds": "seconds"}
 COLOURS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#aa4499", "#8c6d1f", "#56b4e9", "#777777")
 MARKERS = "os^DvPX<"
 
 
 class Line(NamedTuple):
-    """A line of a panel: its label, the series it shows of the records; its number gives marker and colour."""
+    """A line of a panel: its label, the records and the series it shows, and a number for its marker and colour."""
 
     label: str
     series: str
@@ -31,20 +35,33 @@ class Line(NamedTuple):
     number: int
 
 
+Given = Record | Sequence[Record] | Mapping[str, Record | Sequence[Record]]
 Runs = dict[str, list[Record]]
 
 
-def errors(records: Record | Mapping[str, Record | Sequence[Record]]) -> Any:
-    """Figure of the error against iterations, multiplies and seconds, on logarithmic axes.
+def errors(records: Given) -> Figure:
+    """Draw the error against iterations, multiplies and seconds, on logarithmic axes.
 
-    records: of one run; or {name: a record, or those of several folds}. Each line is the median over the folds, its
-    band reaches from the lower to the upper quartile; a run that ended keeps its last error. One algorithm: training,
-    validation and test share a panel; the best iteration of a single record is marked. Several: training above (solid),
-    validation below (dashed).
+    Each line is the median over the runs of one algorithm, and its band reaches from the lower to the upper quartile. A
+    run that ended keeps its last error. For one algorithm, training, validation and test share a panel. Several have
+    training above (solid) and validation below (dashed).
 
-    Raises InputError where no run has an iteration, or matplotlib is missing.
+    Parameters
+    ----------
+    records : Record, sequence of Record, or dict
+        One run, whose best iteration is marked. Or several runs, of which those of the same algorithm with the same
+        settings share a line. Or {name: a record or several}, with a line for each name.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        If something other than records came, if no run has an iteration, or if matplotlib is missing.
     """
-    runs = runs_of(records)
+    runs, single = runs_of(records), only_record(records)
     rows = lines_of(runs)
     figure = blank(11, 0.5 + 3.1 * len(rows))
     grid = figure.subplots(len(rows), len(AGAINST), sharey="row", sharex="col", squeeze=False)
@@ -61,23 +78,35 @@ def errors(records: Record | Mapping[str, Record | Sequence[Record]]) -> Any:
         axes[0].set_ylim(around([ax.dataLim.intervaly for ax in axes]))
         axes[0].set_yscale("log")
     ticks_and_labels(grid, rows)
-    if isinstance(records, Record):
-        mark_best(grid[0], records)
+    if single is not None:
+        mark_best(grid[0], single)
     figure.align_xlabels()
-    figure.suptitle(heading(records, runs), fontsize=10, color=INK)
+    figure.suptitle(runs_in_words(runs) if single is None else best_in_words(single), fontsize=10, color=INK)
     return figure
 
 
-def classification_errors(records: Record | Mapping[str, Record | Sequence[Record]]) -> Any:
-    """Figure of the share of patterns in a wrong class against iterations, in per cent: training, and validation beside
-    it. records and lines: as for `errors`.
+def classification_errors(records: Given) -> Figure:
+    """Draw the share of patterns in a wrong class against iterations, in per cent, with validation beside training.
 
-    Raises InputError where no run has an iteration, for records of regression, or where matplotlib is missing.
+    Parameters
+    ----------
+    records : Record, sequence of Record, or dict
+        As for `errors`, of networks for classes.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        If something other than records came, if no run has an iteration, if the records are of regression, or if
+        matplotlib is missing.
     """
     runs = runs_of(records)
     columns = lines_of(runs, WRONG)
     if not any(columns):
-        raise InputError("the records hold no classification error: they are of a regression")
+        raise InputError("the records hold no classification error, as they are of a regression: use pwl.plots.errors")
     figure = blank(5.5 * len(columns), 3.6)
     grid = figure.subplots(1, len(columns), sharey=True, squeeze=False)
     for lines, ax in zip(columns, grid[0], strict=True):
@@ -90,22 +119,61 @@ def classification_errors(records: Record | Mapping[str, Record | Sequence[Recor
     tops = [ax.dataLim.intervaly[1] for ax in grid.flat]
     grid[0, 0].set_ylim(0, 1.05 * max([top for top in tops if np.isfinite(top)], default=1) or 1)
     ticks_and_labels(grid, columns)
-    figure.suptitle(folds_in_words(runs), fontsize=10, color=INK)
+    figure.suptitle(runs_in_words(runs), fontsize=10, color=INK)
     return figure
 
 
-def runs_of(records: Record | Mapping[str, Record | Sequence[Record]]) -> Runs:
-    """The records by name that have an iteration or more. Raises InputError where there are none."""
-    named = {"": records} if isinstance(records, Record) else records
-    every = {name: [own] if isinstance(own, Record) else list(own) for name, own in named.items()}
+def only_record(records: Given) -> Record | None:
+    """The record of a single run without a name, if that is what came."""
+    if isinstance(records, Record):
+        return records
+    return records[0] if not isinstance(records, Mapping) and len(records) == 1 else None
+
+
+def runs_of(records: Given) -> Runs:
+    """The records by name, without those that have no iteration.
+
+    Raises InputError if something other than records came, and if none has an iteration.
+    """
+    if isinstance(records, Mapping):
+        wanted = "a pwl.Record or a list of them"
+        every = {str(name): listed(own, f"records[{name!r}]", wanted) for name, own in records.items()}
+    else:
+        every = by_algorithm(
+            listed(records, "records", "a pwl.Record, a list of them or a dictionary of either by name")
+        )
     runs = {name: [record for record in own if record.iterations] for name, own in every.items()}
     if not any(runs.values()):
         raise InputError("the records hold no iteration, so there is no error to draw: train for one iteration or more")
     return {name: own for name, own in runs.items() if own}
 
 
+def listed(records: Any, name: str, wanted: str) -> list[Record]:
+    """A record, or several, as a list. Raises InputError, which says what was wanted, for anything else."""
+    own = [records] if isinstance(records, Record) else records
+    came = f"an object of type {type(own).__name__}"
+    if isinstance(own, Sequence):
+        others = [type(one).__name__ for one in own if not isinstance(one, Record)]
+        if not others:
+            return list(own)
+        came = f"a {type(own).__name__} with an object of type {others[0]} in it"
+    raise InputError(f"{name} must be {wanted}, but {came} came")
+
+
+def by_algorithm(records: Sequence[Record]) -> Runs:
+    """Several runs sorted by algorithm and settings, under the algorithm's short name, numbered if it is not alone."""
+    if len(records) == 1:
+        return {"": list(records)}
+    found: Runs = {}
+    for record in records:
+        found.setdefault(str(record.settings.get("algorithm", "")), []).append(record)
+    short = [text.partition("(")[0] for text in found]
+    names = [f"{name} {short[:i].count(name) + 1}" if short.count(name) > 1 else name for i, name in enumerate(short)]
+    return dict(zip(names, found.values(), strict=True))
+
+
 def lines_of(runs: Runs, named: Mapping[str, str] = SERIES) -> list[list[Line]]:
-    """The lines of each row of panels; named: the series, of training, validation and test, and what each is called."""
+    """The lines of each row of panels. named: the series of training, validation and test, with the name of each."""
     if len(runs) == 1:
         (own,) = runs.values()
         return [lines] if (lines := [Line(named[s], s, own, i) for i, s in enumerate(named) if s in own[0]]) else []
@@ -116,8 +184,8 @@ def lines_of(runs: Runs, named: Mapping[str, str] = SERIES) -> list[list[Line]]:
     return rows
 
 
-def draw_lines(ax: Any, lines: Sequence[Line], against: str) -> None:
-    """Median lines with their bands; markers lie at other places on every line."""
+def draw_lines(ax: Axes, lines: Sequence[Line], against: str) -> None:
+    """Draw medians with their bands. Each line has its markers at places of its own."""
     for line in lines:
         x, low, middle, high = quartiles(line.records, line.series, against)
         if not x.size:
@@ -133,11 +201,12 @@ def draw_lines(ax: Any, lines: Sequence[Line], against: str) -> None:
 
 
 def quartiles(records: Sequence[Record], series: str, against: str) -> tuple[np.ndarray, ...]:
-    """x, and the lower quartile, median and upper quartile over the records of the error at x.
+    """Places x, and the lower quartile, median and upper quartile of the records' errors there.
 
-    x: all places where a record has a value, from where half of them have begun. Between its iterations an error
-    follows the straight line of the picture, linear in the logarithms; before its first and after its last it stays.
-    Classification errors are per cent, and linear. Values that can't be drawn, such as NaN, are left out.
+    x holds all places at which a record has a value, from the place at which half of the records have begun. Between
+    iterations an error follows the straight line of the picture, linear in the logarithms. Before its first and after
+    its last iteration it stays as it is. Classification errors are in per cent, and linear. Values that can't be drawn,
+    such as NaN, are left out.
     """
     percent = series in WRONG
     runs = []
@@ -158,14 +227,14 @@ def quartiles(records: Sequence[Record], series: str, against: str) -> tuple[np.
 
 
 def log_iterations(grid: Any) -> None:
-    """The x axis of each column logarithmic, its limits close to the lines."""
+    """Make the x axis of each column logarithmic, with limits close to the lines."""
     for column in grid.T:
         column[0].set_xlim(around([ax.dataLim.intervalx for ax in column]))
         column[0].set_xscale("log")
 
 
 def ticks_and_labels(grid: Any, rows: Sequence[Sequence[Line]]) -> None:
-    """When the limits are final: ticks that can be read, a grid, names beside the ends of the lines."""
+    """Set readable ticks, a grid, and names beside the ends of the lines. Call it when the limits are final."""
     for lines, ax in zip([lines for lines in rows for _ in range(grid.size // len(rows))], grid.flat, strict=True):
         for axis in (ax.xaxis, ax.yaxis):
             if axis.get_scale() == "log":
@@ -179,7 +248,7 @@ def ticks_and_labels(grid: Any, rows: Sequence[Sequence[Line]]) -> None:
 
 
 def around(intervals: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Limits of a logarithmic axis with a little room around the intervals; 1 to 10 where none is finite."""
+    """Limits of a logarithmic axis with a little room around the intervals; 1 to 10 if none is finite."""
     drawn = [interval for interval in intervals if np.isfinite(interval).all()]
     if not drawn:
         return 1.0, 10.0
@@ -188,25 +257,24 @@ def around(intervals: Sequence[np.ndarray]) -> tuple[float, float]:
     return float(np.exp(low - room)), float(np.exp(high + room))
 
 
-def mark_best(axes: Any, record: Record) -> None:
-    """A vertical line where the network was best; none at iteration 0, which lies outside logarithmic axes."""
+def mark_best(axes: Sequence[Axes], record: Record) -> None:
+    """Draw a vertical line at the best iteration, unless that is 0, which lies outside logarithmic axes."""
     if record.best_iteration:
         for ax, against in zip(axes, AGAINST, strict=True):
             x = record.best_iteration if against == "iterations" else record[against][record.best_iteration]
             ax.axvline(x, color="0.5", linewidth=0.8, linestyle=(0, (1, 2)), zorder=0, label="best")
 
 
-def heading(records: Any, runs: Runs) -> str:
-    if isinstance(records, Record):
-        series = next(name for name in ("validation_error", "error") if name in records)
-        best = records.best_iteration
-        return f"best in iteration {best} (dotted): {SERIES[series]} error {records[series][best]:.4g}"
-    return folds_in_words(runs)
+def best_in_words(record: Record) -> str:
+    """The best iteration and its error."""
+    series = next(name for name in ("validation_error", "error") if name in record)
+    best = record.best_iteration
+    return f"best in iteration {best} (dotted): {SERIES[series]} error {record[series][best]:.4g}"
 
 
-def folds_in_words(runs: Runs) -> str:
-    """The name of one algorithm, and what line and band are of several folds."""
-    folds = max(len(own) for own in runs.values())
+def runs_in_words(runs: Runs) -> str:
+    """The name of a single algorithm, and the meaning of line and band if there are several runs of one."""
+    most = max(len(own) for own in runs.values())
     name = next(iter(runs)) if len(runs) == 1 else ""
-    how = f"median of {folds} folds, band: quartiles" if folds > 1 else ""
+    how = f"median of {most} runs, band: quartiles" if most > 1 else ""
     return ": ".join(part for part in (name, how) if part)

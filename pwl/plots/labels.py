@@ -11,9 +11,9 @@ FONT = 8.5
 
 
 def label_ends(ax: Any, labels: Sequence[str]) -> None:
-    """Beside the panel, the name and marker of each line that has one of the labels, joined to the line's end.
+    """Write the label and the marker of each line beside the panel, and join them to the line's end.
 
-    Call it when the limits are final.
+    Lines with other labels are left out. Call it when the limits are final.
     """
     lines = [line for line in ax.get_lines() if line.get_label() in labels and len(line.get_xdata())]
     if not lines or not any(labels):
@@ -32,8 +32,11 @@ def label_ends(ax: Any, labels: Sequence[str]) -> None:
 
 
 def spread(heights: np.ndarray, gap: float) -> np.ndarray:
-    """Heights in [0, 1] at least `gap` apart, in the same order, as near as can be to those given (least squares)."""
-    from scipy.optimize import isotonic_regression  # here, since it would double the time to import pwl
+    """Heights in [0, 1] that are at least `gap` apart, in the same order and as near as possible to those given.
+
+    Nearness is the sum of squares.
+    """
+    from scipy.optimize import isotonic_regression  # here, because it would double the time to import pwl
 
     order = np.argsort(heights, kind="stable")
     steps = gap * np.arange(len(heights))

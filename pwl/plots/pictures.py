@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,19 +16,21 @@ from pwl.plots.figure import DPI, png, require_matplotlib
 from pwl.plots.history import classification_errors, errors
 from pwl.plots.targets import predicted_of, residuals_of, values
 from pwl.plots.units import curves
+from pwl.runtime.backend import Array
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from pwl.data import Fold
     from pwl.study.compare import Outcome
 
-
-Drawn = tuple[str, Any, str]  # a picture before it is written: name of its file, figure, caption
+Drawn = tuple[str, "Figure", str]  # a picture before it is written: name of its file, figure, caption
 Names = Mapping[str, Sequence[str] | None]
-Pair = Callable[[Network, Any, Any], tuple[np.ndarray, np.ndarray]]
+Pair = Callable[[Network, Array, Array], tuple[np.ndarray, np.ndarray]]
 
 
 class Picture(NamedTuple):
-    """A PNG file and what it shows."""
+    """The path of a PNG file, and a caption that says what it shows."""
 
     path: Path
     caption: str
@@ -36,21 +38,45 @@ class Picture(NamedTuple):
 
 def draw(
     outcomes: Sequence[Outcome],
-    x: Any,
-    t: Any,
+    x: Array,
+    t: Array,
     folds: Sequence[Fold],
     folder: Path,
     *,
     names: Names | None = None,
     dpi: int = DPI,
 ) -> list[Picture]:
-    """Writes the pictures of a comparison to a folder as PNG files, each whole or not at all, and lists them.
+    """Write the pictures of a comparison to a folder as PNG files, each whole or not at all.
 
-    x, t, folds: what the comparison ran on. names: {"targets": names of the targets, "classes": of the classes}.
-    First the errors of all algorithms, for classes the patterns in a wrong class, too; then for each its curves (of its
-    first fold), and its predictions for the test patterns of all folds together.
+    The first picture shows the errors of all algorithms, and for classes the second shows the patterns in a wrong
+    class. Then come the curves of each algorithm, on its first fold, and its predictions for the test patterns of all
+    folds together.
 
-    Raises InputError where matplotlib is missing or the folder can't be written.
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+        The runs of `pwl.study.compare.compare`.
+    x : array (Nv, N) or (Nv, height, width, channels)
+        Inputs of the comparison.
+    t : array (Nv, M) or (Nv,)
+        Its targets or class numbers.
+    folds : sequence of Fold
+        Its folds.
+    folder : Path
+    names : dict, optional
+        {"targets": names of the targets, "classes": names of the classes}.
+    dpi : int
+        Pixels per inch.
+
+    Returns
+    -------
+    list of Picture
+        In the order above.
+
+    Raises
+    ------
+    InputError
+        If matplotlib is missing or the folder can't be written.
     """
     require_matplotlib()
     names = names or {}
@@ -68,7 +94,7 @@ def draw(
 
 
 def of_errors(by_name: Mapping[str, Sequence[Outcome]]) -> Iterator[Drawn]:
-    """The errors of all algorithms, where there was an iteration."""
+    """The errors of all algorithms, if any run had an iteration."""
     records = {name: [outcome.record for outcome in own] for name, own in by_name.items()}
     ran = [record for own in records.values() for record in own if record.iterations]
     if ran:
@@ -77,7 +103,7 @@ def of_errors(by_name: Mapping[str, Sequence[Outcome]]) -> Iterator[Drawn]:
         yield "classification-errors", classification_errors(records), "Patterns in a wrong class against iterations."
 
 
-def of_curves(name: str, first: Outcome, x: Any, folds: Sequence[Fold]) -> Iterator[Drawn]:
+def of_curves(name: str, first: Outcome, x: Array, folds: Sequence[Fold]) -> Iterator[Drawn]:
     """The curves of an algorithm's first fold, if it has any."""
     if first.net.keys("activation"):
         figure = curves(first.net, x[folds[first.fold].train])
@@ -85,7 +111,7 @@ def of_curves(name: str, first: Outcome, x: Any, folds: Sequence[Fold]) -> Itera
 
 
 def of_predictions(
-    name: str, own: Sequence[Outcome], x: Any, t: Any, folds: Sequence[Fold], names: Names
+    name: str, own: Sequence[Outcome], x: Array, t: Array, folds: Sequence[Fold], names: Names
 ) -> Iterator[Drawn]:
     """An algorithm's predictions for the test patterns of all folds."""
     net, of_all = own[0].net, "test patterns of all folds" if len(own) > 1 else "test patterns"
@@ -100,8 +126,8 @@ def of_predictions(
     yield f"residuals-{name}", residuals_of(true, found, names=targets), f"{name}: residuals, {of_all}."
 
 
-def on_test(outcomes: Sequence[Outcome], x: Any, t: Any, folds: Sequence[Fold], pair: Pair) -> list[np.ndarray]:
-    """True and predicted, as pair(net, x, t) gives them, of the outcomes' test patterns, one fold after the other."""
+def on_test(outcomes: Sequence[Outcome], x: Array, t: Array, folds: Sequence[Fold], pair: Pair) -> list[np.ndarray]:
+    """True and predicted values of the outcomes' test patterns, fold after fold. pair(net, x, t) gives those of a fold."""
     rows = [folds[outcome.fold].test for outcome in outcomes]
     found = [pair(outcome.net, x[own], t[own]) for outcome, own in zip(outcomes, rows, strict=True)]
     return [np.concatenate(parts) for parts in zip(*found, strict=True)]

@@ -1,44 +1,98 @@
-"""Regression: predicted against true values, and the histogram of what is left, one panel a target."""
+"""Pictures of regression, with a panel per target: predicted against true values, and histograms of the residuals."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pwl.errors import InputError
 from pwl.network.network import Network
 from pwl.plots.figure import INK, nothing_finite, panels
-from pwl.runtime.backend import host
+from pwl.runtime.backend import Array, host
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MOST_TARGETS = 6
 MOST_POINTS = 20_000
-LARGEST = 1e300  # number that is drawn; beyond, the coordinates of a picture overflow
+LARGEST = 1e300  # larger numbers are not drawn, because the coordinates of a picture overflow
 TITLE: dict[str, Any] = {"fontsize": 9, "color": INK}
 
 
-def predicted(net: Network, x: Any, t: Any, *, names: Sequence[str] | None = None) -> Any:
-    """Figure of the net's predictions for x (Nv, N) against the targets t (Nv, M): see `predicted_of`."""
+def predicted(net: Network, x: Array, t: Array, *, names: Sequence[str] | None = None) -> Figure:
+    """Draw a net's predictions against the targets: see `predicted_of`.
+
+    Parameters
+    ----------
+    net : Network
+        Of a regression.
+    x : array (Nv, N) or (Nv, height, width, channels)
+        Inputs as `net.predict` takes them.
+    t : array (Nv, M) or (Nv,)
+        Targets in the units of the predictions.
+    names : sequence of str, optional
+        Of the targets.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        If the inputs do not fit the net, the targets do not fit the predictions, or matplotlib is missing.
+    """
     return predicted_of(t, net.predict(x), names=names)
 
 
-def residuals(net: Network, x: Any, t: Any, *, names: Sequence[str] | None = None) -> Any:
-    """Figure of the histogram of the targets t (Nv, M) less the net's predictions for x (Nv, N): see `residuals_of`."""
+def residuals(net: Network, x: Array, t: Array, *, names: Sequence[str] | None = None) -> Figure:
+    """Draw histograms of the targets minus a net's predictions: see `residuals_of`.
+
+    Parameters
+    ----------
+    net, x, t, names
+        As for `predicted`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        As for `predicted`.
+    """
     return residuals_of(t, net.predict(x), names=names)
 
 
-def values(net: Network, x: Any, t: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The targets t, and what the net predicts for x."""
+def values(net: Network, x: Array, t: Array) -> tuple[np.ndarray, np.ndarray]:
+    """The targets t and the net's predictions for x, on the host."""
     return host(t), host(net.predict(x))
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def predicted_of(t: Any, y: Any, *, names: Sequence[str] | None = None) -> Any:
-    """Figure of predictions y against targets t, both (Nv, M) or (Nv,), one panel a target (the first six) with the
-    diagonal, the correlation R and the mean squared error E. names: of the targets.
+def predicted_of(t: Array, y: Array, *, names: Sequence[str] | None = None) -> Figure:
+    """Draw predictions against targets, with the diagonal, the correlation R and the mean squared error E.
 
-    Raises InputError where the shapes differ, or matplotlib is missing.
+    There is a panel per target, for the first six.
+
+    Parameters
+    ----------
+    t, y : arrays (Nv, M) or (Nv,)
+        Targets and predictions in the same units.
+    names : sequence of str, optional
+        Of the targets.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        If the shapes differ, if there are more or fewer names than targets, or if matplotlib is missing.
     """
     t, y, names = columns(t, y, names)
     figure, axes = panels(min(t.shape[1], MOST_TARGETS), 3, 3.4, 3.4)
@@ -62,11 +116,25 @@ def predicted_of(t: Any, y: Any, *, names: Sequence[str] | None = None) -> Any:
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def residuals_of(t: Any, y: Any, *, names: Sequence[str] | None = None) -> Any:
-    """Figure of the histogram of t - y, both (Nv, M) or (Nv,), one panel a target (the first six), with mean and
-    standard deviation. Where a few residuals lie far out, their number is given instead of a wide empty panel.
+def residuals_of(t: Array, y: Array, *, names: Sequence[str] | None = None) -> Figure:
+    """Draw histograms of the residuals t - y, with their mean and standard deviation.
 
-    Raises InputError where the shapes differ, or matplotlib is missing.
+    There is a panel per target, for the first six. If a few residuals lie far out, the panel gives their number and does
+    not stretch to show them.
+
+    Parameters
+    ----------
+    t, y, names
+        As for `predicted_of`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        As for `predicted_of`.
     """
     t, y, names = columns(t, y, names)
     figure, axes = panels(min(t.shape[1], MOST_TARGETS), 3, 3.4, 2.7)
@@ -92,7 +160,7 @@ def residuals_of(t: Any, y: Any, *, names: Sequence[str] | None = None) -> Any:
     return figure
 
 
-def columns(t: Any, y: Any, names: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray, Sequence[str]]:
+def columns(t: Array, y: Array, names: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray, Sequence[str]]:
     """Targets and predictions as (Nv, M) host arrays, and a name for each target."""
     t, y = np.asarray(host(t), dtype=float), np.asarray(host(y), dtype=float)
     t, y = (a[:, None] if a.ndim == 1 else a for a in (t, y))
@@ -103,12 +171,12 @@ def columns(t: Any, y: Any, names: Sequence[str] | None) -> tuple[np.ndarray, np
     if names is None:
         names = [f"target {j + 1}" for j in range(t.shape[1])] if t.shape[1] > 1 else ["target"]
     if len(names) != t.shape[1]:
-        raise InputError(f"{len(names)} names came for {t.shape[1]} targets: give one name a target")
+        raise InputError(f"{len(names)} names came for {t.shape[1]} targets: give one name per target")
     return t, y, names
 
 
 def both_range(t: np.ndarray, y: np.ndarray) -> tuple[float, float] | None:
-    """Limits around all pairs that can be drawn; None where there are none."""
+    """Limits around all pairs that can be drawn; None if there are none."""
     both = np.concatenate([t, y])[np.tile((np.abs(t) < LARGEST) & (np.abs(y) < LARGEST), 2)]
     if not both.size:
         return None
@@ -118,23 +186,23 @@ def both_range(t: np.ndarray, y: np.ndarray) -> tuple[float, float] | None:
 
 
 def mean_square(a: np.ndarray) -> float:
-    """Infinite where squares overflow, NaN where there are NaN."""
+    """Infinite if squares overflow, NaN if there are NaN."""
     return float(np.mean(a**2))
 
 
 def correlation(t: np.ndarray, y: np.ndarray) -> float:
-    """Pearson's R; NaN where either is constant or not finite."""
+    """Pearson's R; NaN if either array is constant or not finite."""
     if not np.isfinite([t, y]).all() or np.ptp(t) == 0 or np.ptp(y) == 0:
         return float("nan")
     return float(np.corrcoef(t / np.abs(t).max(), y / np.abs(y).max())[0, 1])
 
 
-def head(figure: Any, t: np.ndarray, y: np.ndarray) -> None:
-    """The heading above all panels: patterns, error over all targets, how many are shown."""
+def head(figure: Figure, t: np.ndarray, y: np.ndarray) -> None:
+    """Write the heading above all panels: patterns, error over all targets, and the number of targets shown."""
     M = t.shape[1]
     heading = f"{len(t)} patterns"
     if M > 1:
         heading += f", E = {M * mean_square(t - y):.4g} over all {M} targets"
     if M > MOST_TARGETS:
-        heading += f", the first {MOST_TARGETS} of them shown"
+        heading += f", the first {MOST_TARGETS} are shown"
     figure.suptitle(heading, fontsize=10, color=INK)

@@ -1,28 +1,49 @@
-"""The curves of hidden units, small multiples: what each learned, where it started, and the nets it sees."""
+"""The curves of hidden units in small panels: the learned curve, its start, and the histogram of its nets."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pwl.errors import InputError
 from pwl.network.network import Network
 from pwl.plots.figure import INK, PALE, START, panels
-from pwl.runtime.backend import host, like
+from pwl.runtime.backend import Array, host, like
+from pwl.validate import whole
 
-MOST_PATTERNS = 20_000  # of the histograms: more change nothing to see
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_PATTERNS = 20_000  # in the histograms: more would change nothing that can be seen
 
 
-def curves(net: Network, x: Any, *, layer: int = 0, most: int = 20) -> Any:
-    """Figure of the curves of one layer, a panel a unit: the curve, its hinges, its start, the histogram of its nets.
+def curves(net: Network, x: Array, *, layer: int = 0, most: int = 20) -> Figure:
+    """Draw the curves of one layer: in a panel per unit the curve, its hinges, its start, and a histogram of its nets.
 
-    x: (Nv, N) inputs as `net.predict` takes them, usually the training inputs. layer: 0 for the first layer of curves.
-    most: how many units at most; the first are shown.
+    Parameters
+    ----------
+    net : Network
+        With a layer of `pwl.PiecewiseLinear`.
+    x : array (Nv, N) or (Nv, height, width, channels)
+        Inputs as `net.predict` takes them, usually those of training.
+    layer : int
+        0 for the first layer of curves.
+    most : int
+        Number of units shown at most, from the first on.
 
-    Raises InputError where the net has no such curves, or matplotlib is missing.
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        If the net has no such curves, for numbers that are too small, or if matplotlib is missing.
     """
+    whole("layer", layer, 0)
+    whole("most", most)
     index = curve_layer(net, layer)
     n = nets(net, x, index)
     ns, A = host(net.layer_buffers[index]["ns"]), host(net.layer_parameters[index]["A"])
@@ -37,7 +58,8 @@ def curves(net: Network, x: Any, *, layer: int = 0, most: int = 20) -> Any:
         ax.stairs(0.9 * counts / max(counts.max(), 1), edges, fill=True, color=PALE, transform=ax.get_xaxis_transform())
         ax.plot(points[k], learned[k], color="black", linewidth=1.6, label="learned")
         ax.plot(ns[k], A[k], "o", color="black", markersize=3.2, label="hinges")
-        ax.plot(points[k], before[k], "--", color=START, linewidth=1.2, label="start")  # above: curves may have stayed
+        # The start is drawn on top, since it would be hidden by a curve that has not moved.
+        ax.plot(points[k], before[k], "--", color=START, linewidth=1.2, label="start")
         ax.set_title(f"unit {k + 1}", fontsize=8, color=INK, pad=3)
         ax.set(xlim=(low[k], high[k]), ylim=padded(np.concatenate([learned[k], before[k]])))
         ax.locator_params(nbins=4)
@@ -48,19 +70,19 @@ def curves(net: Network, x: Any, *, layer: int = 0, most: int = 20) -> Any:
 
 
 def curve_layer(net: Network, layer: int) -> int:
-    """Place among net.layers of the layer-th layer of curves."""
+    """Place of the layer-th layer of curves among net.layers."""
     keys = net.keys("activation")
-    if not 0 <= layer < len(keys):
+    if layer >= len(keys):
         had = f"{len(keys)} layers of curves, counted from 0" if keys else "fixed activations, no curves"
-        raise InputError(f"layer {layer} of curves was asked for, but this network has {had}")
+        raise InputError(f"layer {layer} of curves was wanted, but this network has {had}")
     index = int(keys[layer].split(".")[0])
     if f"{index}.A" not in net.parts:
         raise InputError(f"pictures of curves are for pwl.PiecewiseLinear, and layer {index} is {net.layers[index]!r}")
     return index
 
 
-def nets(net: Network, x: Any, index: int) -> np.ndarray:
-    """Nets (patterns, units) that come to layer `index`; pixels of filters count as patterns."""
+def nets(net: Network, x: Array, index: int) -> np.ndarray:
+    """Nets (patterns, units) that layer `index` gets. The pixels of filters count as patterns."""
     pixels = math.prod(net.layout.shapes[index][:-1])
     x = host(x)[:: max(1, len(x) * pixels // MOST_PATTERNS)]
     n = net.input_of(index, like(x if net.preparation is None else net.preparation.transform_inputs(x), net.theta))
@@ -68,7 +90,7 @@ def nets(net: Network, x: Any, index: int) -> np.ndarray:
 
 
 def limits(ns: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where each unit's panel begins and ends: the hinges and all but the outermost of its nets, and a little room."""
+    """Limits of each unit's panel: around its hinges and all but the outermost of its nets, with a little room."""
     low = np.minimum(ns[:, 0], np.quantile(n, 0.005, axis=0))
     high = np.maximum(ns[:, -1], np.quantile(n, 0.995, axis=0))
     room = 0.06 * (high - low)
@@ -76,7 +98,7 @@ def limits(ns: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def values(net: Network, index: int, A: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Curves with ordinates A at points (units, P) of their own: (units, P)."""
+    """Values (units, P) of curves with ordinates A, each at its own row of points (units, P)."""
     layer, b = net.layers[index], net.layer_buffers[index]
     return host(layer.apply({"A": like(A, net.theta)}, b, like(np.ascontiguousarray(points.T), net.theta))).T
 
@@ -87,12 +109,12 @@ def padded(values: np.ndarray) -> tuple[float, float]:
     return low - room, high + room
 
 
-def key_and_head(figure: Any, what: str) -> None:
-    """The key below all panels, the heading above."""
+def key_and_head(figure: Figure, what: str) -> None:
+    """Write the key below all panels and the heading above them."""
     from matplotlib.patches import Patch
 
     lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
-    handles = [(lines["learned"], lines["hinges"]), lines["start"], Patch(color=PALE)]
+    handles: list[Any] = [(lines["learned"], lines["hinges"]), lines["start"], Patch(color=PALE)]
     figure.legend(
         handles, ["learned curve, hinges", "its start", "histogram of the nets"], loc="outside lower center", ncols=3,
         frameon=False, fontsize=8.5,

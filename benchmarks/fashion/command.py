@@ -1,0 +1,153 @@
+"""AdAct without a learning rate against SGD and Adam with their best: one CNN on Fashion-MNIST, equal epochs.
+
+5,000 of the 60,000 training images validate, the others train for 3 epochs in batches of 128; the 10,000 test images test.
+--quick: 2,000 images, 2 epochs. The net: 3x3 convolutions of 16 and 32 filters, each with a pooling, then a dense layer of 64,
+float32, from Glorot's start; --network takes a VGG net in its place. Curves of 13 hinges, one a filter or unit, begin as ReLU in
+all runs, end segments continued, and are trained together with the weights.
+
+`pwl.MinibatchAdAct()` runs as it is. SGD (momentum 0.9) and Adam run at each of four learning rates from the first seed's
+weights, at a constant rate, as AdAct has no schedule either, and again with the one-cycle schedule; the rate of the highest
+validation accuracy then runs from the other seeds' weights, too. Of every run the network of the epoch with the lowest
+validation error counts. The test images choose nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import pwl
+from benchmarks.fashion import tables
+from benchmarks.shared import images
+from benchmarks.shared.cells import Cells
+from pwl.data.rows import Rows
+from pwl.files.write import write_atomic
+from pwl.layers import Conv2d, Dense, Flatten, MaxPool2d
+from pwl.training.schedules import named
+
+ADACT = "adact"
+RATES = {pwl.SGD: (0.003, 0.01, 0.03, 0.1), pwl.Adam: (0.0003, 0.001, 0.003, 0.01)}
+TUNED = {
+    "sgd": (pwl.SGD, "constant"), "adam": (pwl.Adam, "constant"),
+    "sgd-one-cycle": (pwl.SGD, "one_cycle"), "adam-one-cycle": (pwl.Adam, "one_cycle"),
+}  # fmt: skip
+GRIDS = {method: RATES[kind] for method, (kind, _) in TUNED.items()}
+NETWORKS = ("small", "vgg1", "vgg2")
+VALIDATION, SEEDS, BATCH = 5_000, 3, 128
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What all cells of a table share. network: of NETWORKS. patterns: training images."""
+
+    network: str = "small"
+    patterns: int = 55_000
+    epochs: int = 3
+
+    def __str__(self) -> str:
+        """All of it in a word, for names of files."""
+        return f"{self.network}-{self.patterns}-{self.epochs}"
+
+
+FULL = Protocol()
+QUICK = Protocol(patterns=2_000, epochs=2)
+TITLES = {FULL: "fashion", QUICK: "fashion_quick"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="starts of each final row (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
+    protocol = parser.add_argument_group("another protocol than the full, or quick, one")
+    protocol.add_argument("--network", choices=NETWORKS)
+    protocol.add_argument("--patterns", type=int, help="training images")
+    protocol.add_argument("--epochs", type=int)
+
+
+def run(out: Path, quick: bool, seeds: int, device: str, **changes: Any) -> None:
+    """Builds the cells that are missing, then the tables."""
+    given = {name: value for name, value in changes.items() if value is not None}
+    protocol = dataclasses.replace(QUICK if quick else FULL, **given)
+    try:
+        data = {part: pwl.data.load("fashion-mnist", part) for part in ("train", "test")}
+    except pwl.InputError as missing:
+        print(f"fashion: not run ({missing})")
+        return
+
+    cells = Cells(out / "fashion.jsonl")
+
+    def one(method: str, rate: float | None, seed: int) -> dict[str, Any]:
+        key = f"{protocol}/{method}{'' if rate is None else f'-{rate:g}'}-{seed}"
+        return images.run_cell(cells, key, lambda to: measure(to, data, protocol, method, rate, seed, device))
+
+    tried = {method: {rate: one(method, rate, 0) for rate in grid} for method, grid in GRIDS.items()}
+    chosen = {ADACT: None} | {method: best_rate(grid) for method, grid in tried.items()}
+    rows = {method: [one(method, rate, seed) for seed in range(seeds)] for method, rate in chosen.items()}
+    text = tables.table(rows, tried)
+    write_atomic(out / f"{TITLES.get(protocol, f'fashion_{protocol}')}.md", text)
+    print(text)
+
+
+def best_rate(cells: dict[float, dict[str, Any]]) -> float:
+    """The learning rate of the highest validation accuracy; of equal ones the lowest rate."""
+    return max(sorted(cells), key=lambda rate: cells[rate]["validation_accuracy"])
+
+
+def measure(
+    checkpoint: Path, data: dict[str, Any], protocol: Protocol, method: str, rate: float | None, seed: int, device: str
+) -> dict[str, Any]:
+    """One run: accuracies in percent of the network with the lowest validation error, seconds of the whole run."""
+    (x, t), test = data["train"], data["test"]
+    rows = split(len(x), protocol.patterns)
+    net = network(protocol.network, seed, x.shape[1:]).to(device)
+    preparation = pwl.Preparation.fit(
+        Rows(x, rows["train"]), Rows(t, rows["train"]), classes=pwl.data.describe("fashion-mnist").classes
+    )
+    parts = {part: images.patterns(x[own], t[own], preparation, net) for part, own in rows.items()}
+    algorithm = optimiser(method, rate, protocol)
+    best, record = images.trained(checkpoint, net, parts, algorithm, protocol.epochs, BATCH, seed)
+    wrong = pwl.evaluate(best, images.patterns(*test, preparation, net)).classification_error
+    validation = images.accuracies(record, "validation_")
+    return {
+        "method": method, "rate": rate, "seed": seed, "network": protocol.network, "patterns": protocol.patterns,
+        "epochs": protocol.epochs, "batch_size": BATCH, "parameters": net.n_parameters, "device": device,
+        "settings": record.settings, "stop": record.stop_code, "best_epoch": record.best_iteration,
+        "seconds": record["seconds"][-1], "error": record["error"], "validation_error": record["validation_error"],
+        "accuracies": validation, "validation_accuracy": validation[record.best_iteration],
+        "test_accuracy": round(100 * (1 - (wrong or 0.0)), 4),
+    }  # fmt: skip
+
+
+def optimiser(method: str, rate: float | None, protocol: Protocol) -> Any:
+    if method == ADACT:
+        return pwl.MinibatchAdAct()
+    kind, schedule = TUNED[method]
+    assert rate is not None
+    return kind(named(schedule, rate, protocol.epochs * math.ceil(protocol.patterns / BATCH)))
+
+
+def split(n: int, patterns: int) -> dict[str, np.ndarray]:
+    """Sorted rows that validate and that train, drawn once for all runs."""
+    if not BATCH <= patterns <= n - VALIDATION:
+        raise pwl.InputError(
+            f"there are {n - VALIDATION} training images: take {BATCH} to so many of them, not {patterns}"
+        )
+    order = np.random.default_rng(0).permutation(n)
+    return {"validation": np.sort(order[:VALIDATION]), "train": np.sort(order[VALIDATION : VALIDATION + patterns])}
+
+
+def network(name: str, seed: int, input_shape: tuple[int, ...] = (28, 28, 1)) -> pwl.Network:
+    """The net of a name with its curves; weights are drawn by the seed."""
+    curves = pwl.PiecewiseLinear("relu", 13, outside="linear")
+    if name != "small":
+        return pwl.models.vgg(int(name[-1]), curves, input_shape=input_shape, seed=seed)
+    layers = [
+        *(Conv2d(16, 3, padding="same"), curves, MaxPool2d(2)), *(Conv2d(32, 3, padding="same"), curves, MaxPool2d(2)),
+        *(Flatten(), Dense(64), curves, Dense(10)),
+    ]  # fmt: skip
+    return pwl.Network.from_layers(layers, input_shape, seed=seed)

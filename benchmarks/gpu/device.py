@@ -1,0 +1,66 @@
+"""The GPU that `benchmarks gpu` measures: its arrays, its clock, and what is said of it beside every figure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from benchmarks.shared.timing import in_turns
+from pwl.runtime.backend import namespace_named
+
+
+class Device(NamedTuple):
+    """xp: its arrays' namespace. wait(): returns when all work given to it is done. free(): gives memory back that its
+    arrays no longer take. facts: name, memory, driver and versions, in words."""
+
+    xp: Any
+    wait: Callable[[], object]
+    free: Callable[[], object]
+    facts: dict[str, str]
+
+    def seconds(self, jobs: dict[str, Callable[[], object]], repeats: int = 7, calls: int = 1) -> dict[str, float]:
+        """Median seconds of each job: warmed up, in turns, each timing of so many calls that begin and end with an idle device."""
+
+        def all_of(job: Callable[[], object]) -> Callable[[], object]:
+            def work() -> None:
+                for _ in range(calls):
+                    job()
+                self.wait()
+
+            return work
+
+        self.wait()
+        found = in_turns({name: all_of(job) for name, job in jobs.items()}, repeats)
+        return {name: value / calls for name, value in found.items()}
+
+
+def gpu() -> Device:
+    """This machine's first GPU; InputError says why it can't be used."""
+    cupy = namespace_named("cuda")
+    runtime = cupy.cuda.runtime
+    properties = runtime.getDeviceProperties(0)
+    facts = {
+        "name": properties["name"].decode(),
+        "memory": f"{properties['totalGlobalMem'] / 2**30:.0f} GiB",
+        "driver": driver() or version_text(runtime.driverGetVersion()),
+        "CUDA": version_text(runtime.runtimeGetVersion()),
+        "CuPy": cupy.__version__,
+        "TF32": "on" if int(os.environ.get("CUPY_TF32", "0")) > 0 else "off",
+    }
+    return Device(cupy, cupy.cuda.Device(0).synchronize, cupy.get_default_memory_pool().free_all_blocks, facts)
+
+
+def driver() -> str:
+    """The driver's own version, where the system says it."""
+    try:
+        with open("/proc/driver/nvidia/version") as file:
+            words = file.readline().split()
+    except OSError:
+        return ""
+    return next((word for word in words if word[0].isdigit() and "." in word), "")
+
+
+def version_text(number: int) -> str:
+    """12040 as 12.4."""
+    return f"{number // 1000}.{number % 1000 // 10}"

@@ -1,0 +1,1 @@
+"""Every algorithm for MLPs on ten data sets."""

@@ -1,0 +1,1 @@
+"""Other programs beside pwl, on the same nets, data and starting weights."""

@@ -1,0 +1,145 @@
+"""Result cells: a benchmark keeps all its cells in one file of JSON lines, so that a long table can be built over several runs."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from pwl.errors import InputError
+from pwl.training.record import plain
+
+BEGINNING = b'{"key":'  # of every line that is written here
+
+
+class Cells:
+    """The cells in a file: one JSON object per line, with the key of the cell under "key" and its content beside it.
+
+    If several lines have the same key, the last one counts. A line that was cut off by a kill is no cell, and goes when the
+    next line is written. Several processes may use one file at the same time. Raises InputError if the file holds anything
+    else, and leaves that file alone.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._found: dict[str, dict[str, Any]] = {}
+        self._bytes = self._lines = 0  # that have been read
+        self._read()
+
+    def cell(self, key: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The content of a cell. If the file has no such cell, it is computed and appended first."""
+        if key not in self:
+            print(f"  {key}", flush=True)
+            self._append(key, plain(compute()) | {"machine": machine()})
+        return self._found[key]
+
+    def __contains__(self, key: str) -> bool:
+        if key not in self._found:
+            self._read()
+        return key in self._found
+
+    def all(self) -> dict[str, dict[str, Any]]:
+        """All cells by their keys, in alphabetical order."""
+        self._read()
+        return dict(sorted(self._found.items()))
+
+    def _read(self) -> None:
+        """Takes in the lines that have been added since the last call."""
+        if not self.path.exists():
+            return
+        with open(self.path, "rb") as file:
+            if os.fstat(file.fileno()).st_size < self._bytes:  # another file has taken its place
+                self._found, self._bytes, self._lines = {}, 0, 0
+            file.seek(self._bytes)
+            *whole, last = file.read().split(b"\n")
+        for line in whole:
+            self._take(line)
+            self._bytes += len(line) + 1
+            self._lines += 1
+        if not cut_off(last):
+            self._take(last)
+
+    def _take(self, line: bytes) -> None:
+        if not line.strip():
+            return
+        found = parsed(line)
+        if found is None:
+            raise InputError(
+                f"line {self._lines + 1} of {self.path} is not a result cell, which is a JSON object with a key: "
+                "mend or remove it"
+            )
+        self._found[found.pop("key")] = found
+
+    def _append(self, key: str, content: dict[str, Any]) -> None:
+        line = json.dumps({"key": key} | content, separators=(",", ":")) + "\n"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.path, "ab+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            end_with_a_whole_line(file)
+            file.write(line.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        self._read()
+
+
+def parsed(line: bytes) -> dict[str, Any] | None:
+    """The object in a line, or None if the line does not hold a cell."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("key"), str) else None
+
+
+def cut_off(last: bytes) -> bool:
+    """Whether the last line of a file, which has no line break, is the beginning of a cell rather than a whole one."""
+    return parsed(last) is None and (last.startswith(BEGINNING) or BEGINNING.startswith(last))
+
+
+def end_with_a_whole_line(file: BinaryIO) -> None:
+    """Removes a last line that was cut off, and ends a whole one that lacks its line break.
+
+    The file is locked: nobody is in the middle of a line.
+    """
+    file.seek(0)
+    content = file.read()
+    start = content.rfind(b"\n") + 1
+    last = content[start:]
+    if cut_off(last):
+        file.truncate(start)
+    elif last:
+        file.write(b"\n")
+
+
+def machine() -> dict[str, str]:
+    """Processor, cores and versions, to be kept beside a figure."""
+    found = {"processor": processor(), "cores": str(len(os.sched_getaffinity(0))), "python": platform.python_version()}
+    found["vectors"] = vectors()
+    for package in ("pwl", "numpy", "scipy", "numba", "torch", "cupy-cuda12x", "cupy-cuda13x"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def vectors() -> str:
+    """The widest vector instructions that NumPy found: X86_V3 is AVX2, X86_V4 is AVX-512. They decide the speed of exp and tanh."""
+    return (np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found") or ["none"])[-1]
+
+
+def processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )

@@ -1,0 +1,1 @@
+"""What one iteration costs: time, memory and threads."""

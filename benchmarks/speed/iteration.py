@@ -1,0 +1,158 @@
+"""One iteration of AdAct, MOLF, HWO-MOLF and OWO-BP beside its bare matrix products, and its peak memory.
+
+The bare products are the matrix products that the iteration's passes make, block by block on all cores, into arrays that are
+there already: a product A'A as the engine makes it. Time over that of the bare products is what everything else costs. Memory is
+the most private memory (without mapped files) above that after the imports, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import pwl
+from benchmarks.shared.cells import Cells
+from benchmarks.shared.memory import Peak, private
+from benchmarks.shared.timing import in_turns
+from pwl.files.write import write_atomic
+from pwl.runtime.threads import ordered_map
+
+ALGORITHMS = {
+    "AdAct": (pwl.AdAct(), True),
+    "HWO-AdAct": (pwl.AdAct(direction="hwo"), True),
+    "MOLF": (pwl.MOLF(), False),
+    "HWO-MOLF": (pwl.MOLF(direction="hwo"), False),
+    "OWO-BP": (pwl.OWOBP(), False),
+}
+N, NH, M, HINGES = 20, 100, 1, 25
+FULL = [
+    (Nv, name, source) for Nv in (1_000, 10_000, 100_000, 1_000_000) for name in ALGORITHMS for source in ("memory",)
+]
+FULL += [(1_000_000, "AdAct", "file"), (10_000_000, "AdAct", "file")]
+QUICK = [(10_000, name, "memory") for name in ALGORITHMS]
+
+
+def run(out: Path, quick: bool) -> None:
+    cells, rows = Cells(out / "iteration.jsonl"), []
+    for Nv, name, source in QUICK if quick else FULL:
+        rows.append(cells.cell(f"{name}-{Nv}-{source}", lambda a=(Nv, name, source): apart(*a)))
+    text = table(rows)
+    write_atomic(out / "iteration.md", text)
+    print(text)
+
+
+def apart(Nv: int, name: str, source: str) -> dict[str, Any]:
+    """`measure` in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.speed.iteration", str(Nv), name, source]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+
+
+def measure(Nv: int, name: str, source: str) -> dict[str, Any]:
+    algorithm, curves = ALGORITHMS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        start = private()
+        x, t = data(Nv, Path(folder), source)
+        net = pwl.Network.mlp(N, NH, M, pwl.PiecewiseLinear("sigmoid", HINGES) if curves else "sigmoid")
+        patterns = pwl.Patterns(x, t)
+        peak = Peak(start)
+        net = pwl.initialise(net, patterns)
+        state = algorithm.init(net, patterns, 0)
+        _, state = algorithm.measure(net, patterns, state)
+
+        def iteration() -> None:
+            after, _, _ = algorithm.step(net, patterns, state)
+            algorithm.measure(after, patterns, {})
+
+        patterns.passes = 0.0
+        iteration()
+        passes = patterns.passes
+        repeats = 3 if Nv >= 1_000_000 else 7
+        memory = peak.stop()
+        jobs = {"iteration": iteration, "bare products": bare(x, patterns.block_rows(net), name)}
+        seconds = in_turns(jobs, repeats)
+    return {
+        "algorithm": name, "patterns": Nv, "inputs": N, "hidden": NH, "outputs": M, "hinges": HINGES,
+        "source": source, "passes": passes,
+        "seconds": seconds, "ratio": seconds["iteration"] / seconds["bare products"],
+        "peak_mib": memory, "data_mib": 0 if source == "file" else (x.nbytes + t.nbytes) / 2**20,
+    }  # fmt: skip
+
+
+def data(Nv: int, folder: Path, source: str) -> tuple[np.ndarray, np.ndarray]:
+    """Random inputs and a smooth target, in memory or in memory-mapped files."""
+    shapes = {"x": (Nv, N), "t": (Nv, M)}
+    if source == "file":
+        found = {k: np.lib.format.open_memmap(folder / f"{k}.npy", "w+", np.float64, s) for k, s in shapes.items()}
+    else:
+        found = {k: np.empty(s) for k, s in shapes.items()}
+    x, t = found["x"], found["t"]
+    for first in range(0, Nv, 100_000):
+        rows = slice(first, min(first + 100_000, Nv))
+        x[rows] = np.random.default_rng(first).standard_normal(x[rows].shape)
+        t[rows] = np.sin(x[rows, :1]) + x[rows, 1:2] * x[rows, 2:3]
+    return x, t
+
+
+def bare(x: np.ndarray, rows: int, name: str) -> Callable[[], None]:
+    """The matrix products of one iteration, on arrays of the right shapes that are there already, for each block.
+
+    Nets X W' in every pass; in MOLF steps X D' and V'V; the gradient delta'X; outputs O w; OWO's B'B and B'T.
+    """
+    rng = np.random.default_rng(0)
+    nets = {"AdAct": 5, "HWO-AdAct": 5, "MOLF": 3, "HWO-MOLF": 3, "OWO-BP": 3}[name]
+    outputs = {"AdAct": 3, "HWO-AdAct": 3, "MOLF": 1, "HWO-MOLF": 1, "OWO-BP": 2}[name]
+    W, w_o = rng.standard_normal((NH, N + 1)), rng.standard_normal((M, N + NH + 1))
+
+    def block(first: int) -> None:
+        X = work.X[: len(x[first : first + rows])]
+        size = len(X)
+        for _ in range(nets + 1):  # along the direction, too
+            np.matmul(X, W.T, out=work.n[:size])
+        np.matmul(work.V[:size].T, X, out=work.G)
+        for _ in range(outputs):
+            np.matmul(work.B[:size], w_o.T, out=work.y[:size])
+        if name != "OWO-BP":
+            np.matmul(work.V[:size].T, work.V[:size], out=work.H)
+        np.matmul(work.B[:size].T, work.B[:size], out=work.R)
+        np.matmul(work.B[:size].T, work.y[:size], out=work.C)
+
+    class Work(threading.local):
+        def __init__(self) -> None:
+            self.X, self.V = rng.standard_normal((rows, N + 1)), rng.standard_normal((rows, NH))
+            self.B, self.n = rng.standard_normal((rows, N + NH + 1)), np.empty((rows, NH))
+            self.y, self.G, self.H = np.empty((rows, M)), np.empty((NH, N + 1)), np.empty((NH, NH))
+            self.R, self.C = np.empty((N + NH + 1,) * 2), np.empty((N + NH + 1, M))
+
+    work = Work()
+    starts = range(0, len(x), rows)
+
+    def products() -> None:
+        for _ in ordered_map(block, starts, len(starts)):
+            pass
+
+    return products
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    heads = ["algorithm", "patterns", "data", "passes", "seconds", "bare products", "ratio", "peak MiB", "of them data"]
+    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    for row in rows:
+        seconds = row["seconds"]
+        cells = [
+            row["algorithm"], str(row["patterns"]), row["source"], f"{row['passes']:.0f}", f"{seconds['iteration']:.4f}",
+            f"{seconds['bare products']:.4f}", f"{row['ratio']:.2f}", f"{row['peak_mib']:.0f}", f"{row['data_mib']:.0f}",
+        ]  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(int(sys.argv[1]), sys.argv[2], sys.argv[3])))
