@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -35,3 +38,56 @@ def compiled(request: pytest.FixtureRequest) -> Path:
     cache = request.config.cache
     assert cache is not None
     return cache.mkdir("cuda_shim")
+
+
+@pytest.fixture
+def write(tmp_path):
+    def _write(content, name="data.csv"):
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return _write
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty cache folder."""
+    monkeypatch.setenv("PWL_DATA_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A folder and the address under which a local server gives its files."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    folder = tmp_path / "served"
+    folder.mkdir()
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield folder, f"http://127.0.0.1:{httpd.server_port}/"
+        httpd.shutdown()
+
+
+@pytest.fixture(scope="session", params=["shim", pytest.param("device", marks=pytest.mark.gpu)])
+def gpu(request, compiled):
+    """The GPU engine, on the shim and where there is a GPU on it."""
+    from cuda_engine import on_cupy, on_shim
+
+    return on_cupy() if request.param == "device" else on_shim(compiled)
+
+
+@pytest.fixture
+def aligned(capfd):
+    """No kernel moves a vector from or to an address that isn't a multiple of its size: the compiler's checks say so."""
+    import numpy as np
+
+    with np.errstate(invalid="ignore", over="ignore"):
+        yield
+    assert "runtime error" not in capfd.readouterr().err

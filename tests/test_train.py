@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from itertools import pairwise
 
 import numpy as np
 import pytest
 from toys import NotFinite, Stub, Watching, Worse, curve_network, short, spirals, waves
 
 import pwl
-from pwl.algorithms import multiplies as costs
 from pwl.reductions.patterns import Patterns
 from pwl.training.record import STOP_REASONS, Record
 
@@ -374,106 +372,3 @@ def test_algorithm_1_is_three_calls(direction, loss):
     assert not np.array_equal(by_hand.W_o, net.W_o)
     assert np.array_equal(by_hand.theta, whole.theta)
     assert set(info) == set(molf | adact | owo)
-
-
-# ---- net control
-
-
-def nets_of(net, x):
-    """Nets of every hidden layer of a net with sigmoid units, by hand."""
-    found, o = [], x
-    for key in net.keys("map"):
-        W = net.parts[key]
-        found.append(W[:, 0] + o @ W[:, 1:].T)
-        o = 1 / (1 + np.exp(-found[-1]))
-    return found
-
-
-@pytest.mark.parametrize("weights", [None, "given"])
-@pytest.mark.parametrize("n_hidden", [5, (5, 4), (5, 4, 3)])
-def test_every_net_starts_with_mean_one_half_and_deviation_one(n_hidden, weights):
-    (x, t), rng = waves(200), np.random.default_rng(0)
-    widths = (3, n_hidden) if isinstance(n_hidden, int) else (3, *n_hidden)
-    W = [7 * rng.normal(size=(b, a + 1)) + 1 for a, b in pairwise(widths)] if weights else None
-    given = W[0] if W is not None and isinstance(n_hidden, int) else W
-    net = pwl.initialise(pwl.Network.mlp(3, n_hidden, 2, "sigmoid", W=given), (x, t))
-    layers = nets_of(net, x)
-    assert len(layers) == len(widths) - 1
-    for n in layers:
-        assert np.allclose(n.mean(axis=0), 0.5, atol=1e-12)
-        assert np.allclose(n.std(axis=0), 1, rtol=1e-12)
-
-
-def test_net_control_scales_the_weights_and_sets_the_threshold():
-    (x, t), W = waves(200), np.random.default_rng(1).normal(size=(4, 4))
-    net = pwl.initialise(pwl.Network.mlp(3, 4, 2, W=W), (x, t))
-    scaled = W[:, 1:] / (x @ W[:, 1:].T).std(axis=0)[:, None]
-    assert np.allclose(net.W[:, 1:], scaled, rtol=1e-12)
-    assert np.allclose(net.W[:, 0], 0.5 - (x @ scaled.T).mean(axis=0), rtol=1e-12)
-
-
-def test_net_control_counts_pattern_weights():
-    (x, t), weights = waves(50), np.arange(50) % 3
-    net = pwl.initialise(pwl.Network.mlp(3, 4, 2), (x, t, weights))
-    n = np.repeat(nets_of(net, x)[0], weights, axis=0)
-    assert np.allclose(n.mean(axis=0), 0.5) and np.allclose(n.std(axis=0), 1)
-
-
-@pytest.mark.parametrize("n_hidden", [4, (4, 3)])
-def test_without_net_control_the_weights_stay_to_the_bit(n_hidden):
-    net = pwl.Network.mlp(3, n_hidden, 2, net_control=False)
-    started = pwl.initialise(net, waves())
-    for key in net.keys("map"):
-        assert np.array_equal(started.parts[key], net.parts[key])
-    W = np.random.default_rng(2).normal(size=(4, 4))
-    started = pwl.initialise(pwl.Network.mlp(3, 4, 2, W=W, net_control=False), waves())
-    assert np.array_equal(started.W, W)
-
-
-def test_a_network_that_was_not_started_does_not_predict():
-    x, t = waves()
-    for use in (curve_network().predict, lambda x: pwl.evaluate(curve_network(), (x, t))):
-        with pytest.raises(pwl.InputError, match=r"pwl\.initialise"):
-            use(x)
-
-
-# ---- multiplies
-
-
-def small():
-    """N = 2, Nh = 3, M = 1, Nu = 6, K = 4, Nv = 10: the numbers of the worked case below."""
-    return pwl.Network.mlp(2, 3, 1, pwl.PiecewiseLinear(hinges=4)), waves(10, N=2, M=1)
-
-
-def test_the_literature_s_formulas_in_one_worked_case():
-    net, _ = small()
-    assert costs.ols(6, 1) == pytest.approx(42 * (1 + 13 / 6 + 1.5))  # 196, Eq. (31)
-    assert costs.owo(net, 10) == pytest.approx(10 * (9 + 13) + 42 * (1 + 5 + 13 / 6 + 1.5))  # 626, Eq. (32)
-    assert costs.owo_bp(net, 10) == pytest.approx(406 + 10 * (3 * 8 + 13))  # 776, Eq. (33)
-    assert costs.molf(net, 10) == pytest.approx(12 * (7 / 6 + 2.5) + 30 * (2 + 2 + 2 + 2))  # 284, Eq. (34)
-    assert costs.hwo(net, 10) == pytest.approx(12 * (3 + 7 / 6 + 5 + 1.5))  # 128, Eq. (35)
-    assert costs.adact(net, 10) == pytest.approx(10 * (3 * 11 + 2) + 24)  # 374, Eq. (36)
-
-
-@pytest.mark.parametrize(
-    ("algorithm", "a_step"),
-    [
-        (pwl.OWOBP(), 776),
-        (pwl.MOLF(), 776 + 284 + 9),
-        (pwl.MOLF("hwo"), 776 + 284 + 9 + 128),
-        (pwl.AdAct(), 776 + 284 + 9 + 374),
-        (pwl.AdAct("hwo"), 776 + 284 + 9 + 128 + 374),
-    ],
-    ids=short,
-)
-def test_multiplies_add_up(algorithm, a_step):
-    net, data = small()
-    _, record = run(algorithm, net=net, data=data, iterations=3)
-    assert record["multiplies"] == pytest.approx([0, a_step, 2 * a_step, 3 * a_step])
-    own = np.diff(record["own_multiplies"])
-    assert record["own_multiplies"][0] == 0 and own[0] > 0 and np.allclose(own, own[0])
-
-
-def test_sparing_the_literature_s_sums_shows_in_our_own_count():
-    _, record = run(pwl.AdAct(), data=waves(500), iterations=1)
-    assert 0 < record["own_multiplies"][1] < record["multiplies"][1]
