@@ -24,7 +24,7 @@ def is_number(value: Any) -> bool:
 
 
 def whole(name: str, value: Any, least: int = 1, unit: str = "", also: str = "") -> int:
-    """A whole number, `least` or more. unit: what is counted, such as " of units". also: what else is allowed."""
+    """A whole number, `least` or more. unit: what is counted, such as " of units". also: what else is allowed, or why."""
     if not is_whole(value) or value < least:
         raise InputError(f"{name} must be a whole number{unit}, {least} or more{also}, not {shown(value)}")
     return int(value)

@@ -13,6 +13,8 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:  # each process has a core of its own; set before NumPy loads its BLAS
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import numpy as np
+
 
 @pytest.fixture(scope="session")
 def data_home() -> Path:
@@ -91,3 +93,33 @@ def aligned(capfd):
     with np.errstate(invalid="ignore", over="ignore"):
         yield
     assert "runtime error" not in capfd.readouterr().err
+
+
+@pytest.fixture
+def empty_folder(tmp_path, monkeypatch):
+    """The test runs in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def houses(tmp_path):
+    """A small table: two numbers, a letter, a target."""
+    rng = np.random.default_rng(0)
+    lines = ["size,age,town,price"]
+    for _ in range(60):
+        size, age, town = rng.uniform(50, 200), rng.integers(0, 40), rng.choice(["A", "B"])
+        lines.append(f"{size:.1f},{age},{town},{1000 * size - 500 * age + (20000 if town == 'A' else 0):.0f}")
+    (tmp_path / "houses.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path / "houses.csv"
+
+
+@pytest.fixture
+def flowers(tmp_path):
+    """A small table of two numbers and a class."""
+    rng = np.random.default_rng(0)
+    lines = ["length;width;species"]
+    for _ in range(90):
+        length, width = rng.normal(size=2)
+        lines.append(f"{length:.3f};{width:.3f};{'rose' if length * width > 0 else 'tulip'}")
+    (tmp_path / "flowers.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path / "flowers.csv"

@@ -57,7 +57,7 @@ def test_npz_and_integer_arrays(tmp_path):
         (np.save, A.astype(object), ["numpy.save"]),
         (np.save, np.where(A[3, 1] == A, np.nan, A), ["pattern 4, column 'c2'", "counted from 1", "nan"]),
         (np.save, np.ones((5, 2)), ["target 'c2'", "one value"]),
-        (np.savez, {"x": A, "t": A[:3]}, ["5 rows in x and 3 in t"]),
+        (np.savez, {"x": A, "t": A[:3]}, ["5 rows in x and 3 rows in t"]),
         (np.savez, {"x": A, "y": A}, ["arrays x, y", "wanted x and t"]),
         (np.savez, {"x": A, "t": A[None]}, ["shape (1, 5, 4)"]),
     ],

@@ -14,7 +14,7 @@ BROKEN = [
     ("empty", "", {}, ["is empty"]),
     ("blank", "\n \n", {}, ["is empty"]),
     ("header only", "a,b\n", {}, ["column names only", "at least 3"]),
-    ("one line", "1,2,3\n", {}, ["1 rows", "at least 3"]),
+    ("one line", "1,2,3\n", {}, ["1 row of data", "at least 3"]),
     ("two rows", "a,b\n1,2\n3,4\n", {}, ["2 rows", "at least 3"]),
     ("one column", "a\n1\n2\n3\n", {}, ["one column between ';'", "--delimiter"]),
     ("other delimiter", "a|b\n1|2\n2|3\n3|4\n", {}, ["one column between ';'", "--delimiter"]),
@@ -102,7 +102,7 @@ def test_inputs_of_headerless_files(write):
     schema = read_table(write("1,2,3\n4,5,6\n7,8,10\n"), targets=1).schema
     np.testing.assert_array_equal(read_inputs(write("2,3\n", "two.csv"), schema), [[2, 3]])
     np.testing.assert_array_equal(read_inputs(write("1,2,3\n", "three.csv"), schema), [[2, 3]])
-    with pytest.raises(InputError, match="4 columns, wanted the 2 inputs, or all 3"):
+    with pytest.raises(InputError, match="4 columns, wanted the 2 inputs or all 3 columns of the table"):
         read_inputs(write("1,2,3,4\n", "four.csv"), schema)
 
 

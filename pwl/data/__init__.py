@@ -1,4 +1,4 @@
-"""Data: named data sets, the user's own tables, cross-validation folds."""
+"""Data: named data sets, tables of your own, folds for cross-validation."""
 
 from pwl.data.cache import data_home
 from pwl.data.crossvalidation import Fold, folds

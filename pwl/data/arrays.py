@@ -1,4 +1,4 @@
-"""Tables that are NumPy files already: .npy, memory-mapped and not copied, and .npz."""
+"""Tables in NumPy's own files: .npy, memory-mapped and not copied, and .npz."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def is_array_file(path: Path) -> bool:
 def read_array_table(
     path: Path, targets: Sequence[Target] | Target | None, drop: Sequence[Target]
 ) -> tuple[np.ndarray, np.ndarray, Schema]:
-    """Inputs, targets (Nv, M), and columns named c1, c2, ...; views of the file where those chosen lie together."""
+    """Inputs (Nv, N), targets (Nv, M), and columns named c1, c2, ... Neighbouring columns are views of the file."""
     loaded = _load(path)
     if isinstance(loaded, tuple):
         if targets or drop:
-            raise InputError(f"{path} holds x and t apart, so no columns can be chosen: leave out the targets and drop")
+            raise InputError(f"{path} holds x and t apart, so no columns can be chosen: leave out targets and drop")
         x, t = loaded
         names = _names(x.shape[1] + t.shape[1])
         inputs, chosen = list(range(x.shape[1])), list(range(x.shape[1], len(names)))
@@ -42,7 +42,7 @@ def read_array_table(
 
 
 def read_array_inputs(path: Path, schema: Schema) -> np.ndarray:
-    """Inputs from an array of the inputs alone, in their order, or of all columns of the file the schema is from."""
+    """Inputs (Nv, N) from an array of the inputs alone, in their order, or of all columns of the schema's file."""
     texts = [column.name for column in schema.inputs if column.categories is not None]
     if texts:
         raise InputError(f"{path} holds numbers only, but the input {texts[0]!r} is text: give a text file")
@@ -53,7 +53,7 @@ def read_array_inputs(path: Path, schema: Schema) -> np.ndarray:
         names = tuple(column.name for column in schema.inputs)
         a = _take(a, [int(name[1:]) - 1 for name in names])
     elif a.shape[1] != len(schema.inputs):
-        raise InputError(f"{path} has {a.shape[1]} columns, wanted the {len(schema.inputs)} inputs")
+        raise InputError(f"{path} has {a.shape[1]} columns, wanted the {len(schema.inputs)} inputs of the network")
     _check(path, a, names)
     return a
 
@@ -69,9 +69,9 @@ def _load(path: Path) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
                 arrays = dict(loaded)
     except (ValueError, OSError, EOFError, KeyError) as error:
         raise InputError(
-            f"{path} cannot be read as a NumPy file of numbers ({error}): write it again with numpy.save"
+            f"{path} can't be read as a NumPy file of numbers ({error}): write it again with numpy.save"
         ) from None
-    except Exception as error:  # zipfile raises its own kinds
+    except Exception as error:  # zipfile raises kinds of its own
         raise InputError(f"{path} is damaged ({error}): write it again with numpy.savez") from None
     if {"x", "t"} <= set(arrays):
         x, t = arrays["x"], arrays["t"]
@@ -79,10 +79,11 @@ def _load(path: Path) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         _check_shape(path, x)
         _check_shape(path, t)
         if len(x) != len(t):
-            raise InputError(f"{path} holds {len(x)} rows in x and {len(t)} in t, wanted as many in both")
+            raise InputError(f"{path} holds {len(x)} rows in x and {len(t)} rows in t: give the same number in both")
         return x, t
     if len(arrays) != 1:
-        raise InputError(f"{path} holds the arrays {', '.join(arrays) or 'none'}, wanted x and t, or one array alone")
+        held = f"the arrays {', '.join(arrays)}" if arrays else "no array"
+        raise InputError(f"{path} holds {held}, wanted x and t, or one array alone")
     (array,) = arrays.values()
     _check_shape(path, array)
     return array
@@ -96,20 +97,20 @@ def _check_shape(path: Path, a: np.ndarray) -> None:
 
 
 def _check(path: Path, a: np.ndarray, names: Sequence[str]) -> None:
-    """Raise InputError at NaN or Inf, naming pattern, from 1, and column; the file may be larger than memory."""
+    """Raise InputError at the first NaN or Inf, with its pattern and column. The file may be larger than memory."""
     rows = rows_a_block(a.shape[1])
     for start in range(0, len(a), rows):
         block = np.asarray(a[start : start + rows])
         if not np.isfinite(block).all():
             row, column = np.argwhere(~np.isfinite(block))[0]
             raise InputError(
-                f"{path}, pattern {start + row + 1}, column {names[column]!r} (both counted from 1): "
-                f"{block[row, column]} is not a finite number; correct it or drop the row"
+                f"{path}, pattern {start + row + 1}, column {names[column]!r} (counted from 1): "
+                f"{block[row, column]} is not a finite number, so correct it or drop the row"
             )
 
 
 def _take(a: np.ndarray, places: list[int]) -> np.ndarray:
-    """Some columns: a view where they lie together, else a copy, on disk if the array is."""
+    """Some columns: a view of neighbouring ones, else a copy, on disk if the array is there."""
     first = places[0]
     if places == list(range(first, first + len(places))):
         return a[:, first : first + len(places)]

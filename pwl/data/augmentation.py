@@ -1,4 +1,4 @@
-"""Images of a batch moved and mirrored at random, each by numbers of its own that do not depend on blocks or threads."""
+"""Images of a batch, moved and mirrored at random. Each has random numbers of its own, whatever the blocks and threads."""
 
 from __future__ import annotations
 
@@ -8,38 +8,46 @@ from dataclasses import dataclass
 import numpy as np
 
 from pwl.errors import InputError
+from pwl.validate import whole
 
 Key = tuple[int, int]  # the seed and the iteration
-STREAM = 1  # keeps these random numbers apart from those that shuffle the patterns
+STREAM = 1  # keeps these random numbers apart from the ones that shuffle the patterns
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How the images of batches are changed while a network trains on them: `train(..., augment=pwl.Augmentation())`.
+    """Random changes of the images of batches in training: `train(..., augment=pwl.Augmentation())`.
 
-    shift: each image moves by up to so many pixels, vertically and horizontally, all amounts equally likely. What comes in
-        from outside is 0, in prepared units the mean. flip: half of the images are mirrored, left to right.
+    Parameters
+    ----------
+    shift : int
+        Each image moves by up to so many pixels vertically and horizontally, all amounts equally likely. Pixels that
+        come in from outside are 0, which is the mean in prepared units.
+    flip : bool
+        Whether half of the images are mirrored, left to right.
 
-    Raises InputError for a shift that is not a whole number, 0 or more, or a flip that is neither True nor False.
+    Raises
+    ------
+    InputError
+        If shift is not a whole number, 0 or more, or flip is neither True nor False.
     """
 
     shift: int = 4
     flip: bool = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.shift, (int, np.integer)) or isinstance(self.shift, bool) or self.shift < 0:
-            raise InputError(f"shift must be a whole number of pixels, 0 or more, not {self.shift!r}")
+        shift = whole("shift", self.shift, 0, unit=" of pixels")
         if not isinstance(self.flip, (bool, np.bool_)):
             raise InputError(f"flip must be True or False, not {self.flip!r}")
-        object.__setattr__(self, "shift", int(self.shift))  # so that equal ones have the same repr
+        object.__setattr__(self, "shift", shift)  # Python's own types, so that equal values have the same repr
         object.__setattr__(self, "flip", bool(self.flip))
 
     def check(self, input_shape: tuple[int, ...], batch_size: int | None) -> None:
-        """InputError where a network's inputs are no images, or too small, or where steps take all patterns."""
+        """Raise InputError if a network's inputs are no images or too small, or if each step takes all patterns."""
         if len(input_shape) != 3:
             raise InputError(
-                f"augment changes images (height, width, channels), but this network's inputs have shape {input_shape}: "
-                "leave augment out"
+                "augment is for images (height, width, channels), but this network's inputs have shape "
+                f"{input_shape}: leave augment out"
             )
         if self.shift >= min(input_shape[:2]):
             raise InputError(
@@ -48,16 +56,19 @@ class Augmentation:
             )
         if batch_size is None:
             raise InputError(
-                "augment needs a batch_size: steps on all patterns share their pass with the error recorded, which is that "
-                "of the images as they are"
+                "augment needs a batch_size. Steps on all patterns share their pass over the data with the recorded error, "
+                "which is measured on unchanged images"
             )
 
     def of(self, key: Key, place: int) -> Callable[[np.ndarray, int], np.ndarray]:
-        """What changes images of a batch that begins at a place of the pass, given the first's row in the batch."""
+        """A function that changes images of a batch, given the row of the first one in the batch.
+
+        place: of the batch's first image in the pass over the data.
+        """
         return lambda x, row: self.apply(x, key, place + row)
 
     def apply(self, x: np.ndarray, key: Key, first: int) -> np.ndarray:
-        """The images x (b, height, width, channels) mirrored, then moved. They are numbers first, first + 1, ... of the pass."""
+        """The images x (b, height, width, channels), mirrored and then moved. first: number of the first in the pass."""
         down, right, mirrored = self.draw(key, first, len(x))
         (b, height, width, channels), s = x.shape, self.shift
         framed = np.zeros((b, height + 2 * s, width + 2 * s, channels), x.dtype)
@@ -65,15 +76,15 @@ class Augmentation:
         rows = np.arange(s, s + height) - down[:, None]
         columns = np.arange(s, s + width) - right[:, None]
         columns = np.where(mirrored[:, None], framed.shape[2] - 1 - columns, columns)
-        starts = np.arange(b)[:, None] * framed.shape[1] + rows  # of each row in a list of all rows
+        starts = np.arange(b)[:, None] * framed.shape[1] + rows  # numbers of the rows in a list of all rows
         places = starts[:, :, None] * framed.shape[2] + columns[:, None, :]
         pixels = framed.reshape(-1, channels)
-        return np.take(pixels, places, axis=0, mode="wrap")  # all lie within; "raise" would be slower
+        return np.take(pixels, places, axis=0, mode="wrap")  # no place lies outside; "raise" would be slower
 
     def draw(self, key: Key, first: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Pixels down and to the right, and whether mirrored, (count,) each, of the patterns first, first + 1, ...
+        """Pixels down and to the right, and whether to mirror, (count,) each, for the patterns from `first` on.
 
-        Philox makes four words from a counter: each pattern has its own, so that any block can draw its own part.
+        Philox makes four words from a counter. Each pattern has its own counter, so any block can draw its own part.
         """
         stream = np.random.SeedSequence([*key, STREAM]).generate_state(2, np.uint64)
         words = np.random.Philox(key=stream, counter=first).random_raw(4 * count).reshape(count, 4)

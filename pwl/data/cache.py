@@ -1,4 +1,4 @@
-"""The cache folder: a data set's files, found, fetched where they can be, checked; else where to get them."""
+"""The cache folder. A data set's files are found there and checked, or downloaded; errors say where to get them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from pwl.errors import InputError
 
 
 def data_home() -> Path:
-    """The folder of downloaded data: the environment variable PWL_DATA_HOME, else the user's cache folder for pwl."""
+    """The folder of downloaded data: PWL_DATA_HOME if that environment variable is set, else the user's cache folder.
+
+    Returns
+    -------
+    pathlib.Path
+    """
     home = os.environ.get("PWL_DATA_HOME")
     if home:
         return Path(home).expanduser()
@@ -23,9 +28,9 @@ def data_home() -> Path:
 
 
 def find(file: File) -> Path:
-    """The path of a file in the cache folder, downloaded when it is not there, of the right size and checksum.
+    """The path of a file in the cache folder, checked for its size and checksum. A missing file is downloaded.
 
-    Raises InputError that names the file, what was expected, where to get it and where to put it.
+    Raises InputError, which names the file, its place, its source and the fault.
     """
     path = data_home() / file.path
     if not path.exists():
@@ -40,17 +45,18 @@ def find(file: File) -> Path:
 
 def damaged(file: File, path: Path, reason: str) -> InputError:
     """The error for a file whose content is not what it should be."""
-    return InputError(f"{path} is damaged: {reason}; delete it and get it anew from {file.source}")
+    return InputError(f"{path} is damaged: {reason}; delete it and get it again from {file.source}")
 
 
 def _fetch(file: File, path: Path) -> None:
     if file.url is None:
         raise InputError(
-            f"{path} is missing: get it from {file.source} and put it there (PWL_DATA_HOME names the folder)"
+            f"{path} is missing: get it from {file.source} and put it there "
+            "(the environment variable PWL_DATA_HOME names the folder)"
         )
     import pooch
 
-    # Archives stay, so that a second file of theirs costs no second download.
+    # Archives are kept, so that a second file in one costs no second download.
     folder, name = (
         (path.parent, path.name) if file.archived is None else (data_home() / "downloads", Path(file.source).name)
     )
@@ -59,15 +65,15 @@ def _fetch(file: File, path: Path) -> None:
         fetched = pooch.retrieve(file.url, known_hash=file.known_hash, fname=name, path=folder)
         if file.archived is not None:
             _unpack(Path(fetched), file.archived, path)
-    except Exception as error:  # whatever the network, the disk or the archive may raise
-        # A failed connection says nothing short; a wrong checksum (ValueError) names both sums.
+    except Exception as error:  # the network, the disk and the archive raise many kinds
+        # The message of a failed connection is long. That of a wrong checksum (ValueError) names both sums.
         reason = (
             " ".join(str(error).split())[:400] if isinstance(error, ValueError | KeyError) else type(error).__name__
         )
         inside = f", which holds it as {file.archived}," if file.archived else ""
         raise InputError(
             f"{path} is missing and could not be downloaded ({reason}): get {file.url}{inside} and put the file there "
-            "(PWL_DATA_HOME names the folder)"
+            "(the environment variable PWL_DATA_HOME names the folder)"
         ) from None
 
 
@@ -79,7 +85,7 @@ def _unpack(archive: Path, member: str, path: Path) -> None:
             raise KeyError(f"{member} is not a file of the archive")
         with source, part.open("wb") as target:
             shutil.copyfileobj(source, target)
-    part.replace(path)  # at once, so that a broken run leaves no half file under the right name
+    part.replace(path)  # in one step, so that an interrupt leaves no half file under the right name
 
 
 def _md5(path: Path) -> str:

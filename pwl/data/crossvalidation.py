@@ -1,4 +1,4 @@
-"""k-fold cross-validation: which patterns train, which stop the training, which test."""
+"""k-fold cross-validation: which patterns train, which validate and which test."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pwl.errors import InputError
+from pwl.validate import seed as checked_seed
+from pwl.validate import whole
 
 
 class Fold(NamedTuple):
-    """Pattern numbers of one fold: three sorted int64 arrays that share no pattern and hold all of them together."""
+    """Pattern numbers of one fold, as three sorted int64 arrays. Every pattern is in exactly one of them."""
 
     train: np.ndarray
     validation: np.ndarray
@@ -19,33 +21,45 @@ class Fold(NamedTuple):
 
 
 def folds(n: int, k: int = 10, seed: int = 0, labels: Sequence[Any] | np.ndarray | None = None) -> list[Fold]:
-    """Divide n patterns into k parts and give the k folds: part i tests, part i + 1 validates, the others train.
+    """Divide n patterns into k parts, and make k folds of them: part i tests, part i + 1 validates, the others train.
 
-    With k = 10 that is 8 parts of training, 1 of validation, 1 of test. Every pattern is tested exactly once and
-    validates exactly once. Part sizes differ by one pattern at most. With `labels`, one a pattern, each class is spread
-    over the parts just as evenly.
+    With k = 10, 8 parts train, 1 validates and 1 tests. Over the folds, every pattern tests exactly once and validates
+    exactly once. Part sizes differ by one pattern at most.
 
-    Raises InputError when k < 3, k > n, there is not one label a pattern, or labels can't be sorted.
+    Parameters
+    ----------
+    n : int
+        Number of patterns.
+    k : int
+        Number of parts and folds, 3 or more.
+    seed : int
+        Of the shuffle.
+    labels : array (n,), optional
+        A label per pattern. The patterns of each class are then spread over the parts just as evenly.
+
+    Returns
+    -------
+    list of Fold
+
+    Raises
+    ------
+    InputError
+        If k < 3, k > n, there is not one label per pattern, or labels can't be sorted.
     """
-    for name, value in (("n", n), ("k", k), ("seed", seed)):
-        if not isinstance(value, int | np.integer) or value < 0:
-            raise InputError(f"folds came with {name}={value!r}, wanted a whole number, 0 or more")
-    if k < 3:
-        raise InputError(
-            f"folds came with k={k}, but each fold needs a training, a validation and a test part: take k >= 3"
-        )
+    n, seed = whole("n", n), checked_seed(seed)
+    k = whole("k", k, 3, also=" (a fold needs a training, a validation and a test part)")
     if k > n:
-        raise InputError(f"folds came with k={k} for {n} patterns, but each part needs a pattern: take k <= {n}")
+        raise InputError(f"{k} parts are too many for {n} patterns, as each part needs a pattern: take k <= {n}")
     order = np.random.default_rng(seed).permutation(n)
     if labels is not None:
         classes = np.asarray(labels)
         if classes.shape != (n,):
-            raise InputError(f"folds came with labels of shape {classes.shape}, wanted one label a pattern: ({n},)")
+            raise InputError(f"labels came with shape {classes.shape}, wanted one label per pattern: ({n},)")
         try:
             order = order[np.argsort(classes[order], kind="stable")]
         except TypeError:
-            raise InputError("folds came with labels of several kinds, wanted numbers or texts throughout") from None
-    # Dealing the shuffled patterns out like cards, class after class, spreads each class evenly.
+            raise InputError("the labels are of several kinds, wanted whole numbers or texts throughout") from None
+    # The shuffled patterns are dealt out like cards, class after class, which spreads each class evenly.
     part = np.empty(n, dtype=np.int64)
     part[order] = np.arange(n) % k
     return [_fold(part, i, (i + 1) % k) for i in range(k)]

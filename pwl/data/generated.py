@@ -1,4 +1,4 @@
-"""Data sets that a formula makes, with a fixed seed: no file, the same numbers everywhere."""
+"""Data sets made by a formula with a fixed seed. They need no file and are the same everywhere."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 
 
 def matrix_inverses(patterns: int = 2000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Mattrn: 2 x 2 matrices (Nv, 4), entries uniform on [0, 1), determinants in [0.3, 2], and their inverses (Nv, 4).
+    """Mattrn: 2 x 2 matrices (Nv, 4) with entries uniform on [0, 1), and their inverses (Nv, 4).
 
-    Row after row: a11, a12, a21, a22. Matrices with another determinant are drawn again.
+    The order is a11, a12, a21, a22. Matrices whose determinant is not in [0.3, 2] are drawn again.
     """
     rng = np.random.default_rng(seed)
     kept: list[np.ndarray] = []
@@ -21,7 +21,7 @@ def matrix_inverses(patterns: int = 2000, seed: int = 0) -> tuple[np.ndarray, np
 
 
 def fm_demodulation(patterns: int = 1024) -> tuple[np.ndarray, np.ndarray]:
-    """FM: five neighbouring samples (Nv, 5) of a modulated cosine, and its message (Nv, 1), for n = 1, ..., Nv."""
+    """FM: five neighbouring samples (Nv, 5) of a modulated cosine and its message (Nv, 1), at times n = 1, ..., Nv."""
     n = np.arange(1, patterns + 1)[:, None]
     samples = n + np.arange(-2, 3)
     phase = 2 * np.pi * samples * 0.1012878 + 5 * np.sin(2 * np.pi * samples * 0.01106328)

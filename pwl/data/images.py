@@ -1,4 +1,4 @@
-"""Image files as published: idx (MNIST and its kin), and the batches of CIFAR-10, binary and Python versions."""
+"""Image files as they are published: idx files (MNIST and similar sets), and CIFAR-10's binary and Python batches."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ BATCH = 10_000  # images in a CIFAR-10 batch
 
 
 def read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """The uint8 array of a .gz file in idx format. `shape` is the one wanted; its first number may be -1, for any.
+    """The uint8 array of a .gz file in idx format. `shape` is the shape wanted, and its first number may be -1, for any.
 
-    Raises ValueError that says what is wrong: not gzip, cut short, another magic number, shape or length.
+    Raises ValueError for a file that is not gzip, is cut short, or has another magic number, shape or length.
     """
     try:
         content = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"it is not a whole gzip file ({error})") from None
-    magic = bytes([0, 0, 8, len(shape)])  # 8: unsigned bytes; then the number of dimensions
+    magic = bytes([0, 0, 8, len(shape)])  # 8 for unsigned bytes, then the number of dimensions
     if content[:4] != magic:
         raise ValueError(f"it begins with the bytes {content[:4].hex()}, wanted {magic.hex()}")
     start = 4 + 4 * len(shape)
     if len(content) < start:
-        raise ValueError("it ends before its shape is told")
+        raise ValueError("it ends before its shape is complete")
     found = tuple(np.frombuffer(content[4:start], dtype=">u4").tolist())
     if any(want not in (-1, got) for want, got in zip(shape, found, strict=True)):
         raise ValueError(f"it announces the shape {found}, wanted {shape}")
@@ -51,7 +51,7 @@ def read_cifar_binary(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_cifar_pickle(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The same from a batch of the Python version. Only arrays are unpickled: a file cannot run code.
+    """The same from a batch of the Python version. Only arrays are unpickled, so a file can't run code.
 
     Raises ValueError for a file that is not such a batch.
     """
@@ -59,7 +59,7 @@ def read_cifar_pickle(path: Path) -> tuple[np.ndarray, np.ndarray]:
         with path.open("rb") as file:
             batch = _ArrayUnpickler(file, encoding="bytes").load()
         data, labels = batch[b"data"], np.asarray(batch[b"labels"])
-    except Exception as error:  # a damaged pickle may raise anything
+    except Exception as error:  # a damaged pickle may raise any kind
         raise ValueError(f"it is not a batch of CIFAR-10's Python version ({error})") from None
     if (
         not isinstance(data, np.ndarray)
@@ -80,7 +80,7 @@ class _ArrayUnpickler(pickle.Unpickler):
             "encode",
         ):
             return super().find_class(module.replace("numpy.core", "numpy._core"), name)
-        raise pickle.UnpicklingError(f"{module}.{name} has no place in it")
+        raise pickle.UnpicklingError(f"{module}.{name} is not allowed in it")
 
 
 def _channels_last(planes: np.ndarray) -> np.ndarray:

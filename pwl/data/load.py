@@ -1,4 +1,4 @@
-"""Named data sets to arrays, and the list of them."""
+"""Named data sets as arrays, and the list of them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,31 @@ from pwl.data.images import read_cifar_binary, read_cifar_pickle, read_idx
 from pwl.data.sets import DATA_SETS, DataSet, File
 from pwl.data.table import read_table
 from pwl.errors import InputError
-from pwl.validate import nearest
+from pwl.validate import nearest, one_of
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
 
 class CatalogueRow(NamedTuple):
-    """One line of the list of data sets. inputs: of one pattern, such as 8 or 28x28x1. outputs: targets, or classes."""
+    """One line of the list of data sets.
+
+    Parameters
+    ----------
+    name : str
+    patterns : int
+        In the training part.
+    inputs : str
+        Of one pattern, such as "8" or "28x28x1".
+    outputs : str
+        Number of targets, or of classes.
+    present : bool
+        Whether the files of the training part are in the cache folder.
+    can_fetch : bool
+        Whether the files can be downloaded.
+    megabytes : float
+        Size of the files, approximately.
+    licence, description : str
+    """
 
     name: str
     patterns: int
@@ -34,19 +52,36 @@ class CatalogueRow(NamedTuple):
 
 
 def load(name: str, part: str = "train") -> Arrays:
-    """The inputs and targets of a named data set; `catalogue()` lists the names.
+    """Load the inputs and targets of a named data set.
 
-    part: "train", or "test" where the data set has a test part; sets of one file are all "train".
-    Returns x (Nv, N) float64, or images (Nv, height, width, channels) uint8; and t (Nv, M) float64 in the units that
-    the description names, or (Nv,) int64 labels.
-    Files lie in the folder that PWL_DATA_HOME names, else in the user's cache folder; those that can be are downloaded.
+    Files are kept in the folder that the environment variable PWL_DATA_HOME names, or else in the user's cache folder.
+    Missing ones are downloaded if that is possible.
 
-    Raises InputError for an unknown name or part, and for a file that is missing or damaged, with the place to get it.
+    Parameters
+    ----------
+    name : str
+        A name from `catalogue()`.
+    part : str
+        "train", or "test" if the data set has a test part.
+
+    Returns
+    -------
+    x : float64 array (Nv, N) or uint8 array (Nv, height, width, channels)
+        Inputs or images.
+    t : float64 array (Nv, M) or int64 array (Nv,)
+        Targets in the units that the description names, or labels.
+
+    Raises
+    ------
+    InputError
+        For an unknown name or part. For a file that is missing or damaged, the message says where to get it.
     """
     data_set = describe(name)
-    if part not in ("train", "test") or (part == "test" and not data_set.test):
-        parts = "'train' or 'test'" if data_set.test else "'train': this data set has one part, see pwl.data.folds"
-        raise InputError(f"the part {part!r} of {name} came, wanted {parts}")
+    if not data_set.test and part != "train":
+        raise InputError(
+            f"{name} has no part {part!r}, only the part 'train': pwl.data.folds divides it into training and test"
+        )
+    one_of(f"the part of {name}", part, ("train", "test"))
     if name == "mattrn":
         return matrix_inverses()
     if name == "fm":
@@ -64,7 +99,22 @@ def load(name: str, part: str = "train") -> Arrays:
 
 
 def describe(name: str) -> DataSet:
-    """What is known of a named data set: columns, classes, units, licence. Raises InputError for an unknown name."""
+    """Columns, classes, units and licence of a named data set.
+
+    Parameters
+    ----------
+    name : str
+        A name from `catalogue()`.
+
+    Returns
+    -------
+    DataSet
+
+    Raises
+    ------
+    InputError
+        For an unknown name.
+    """
     if name not in DATA_SETS:
         raise InputError(
             f"there is no data set {name!r}{nearest(str(name), DATA_SETS)}: there are {', '.join(DATA_SETS)}"
@@ -73,7 +123,13 @@ def describe(name: str) -> DataSet:
 
 
 def catalogue() -> list[CatalogueRow]:
-    """The data sets, one row each; `present` tells whether the files of the training part are in the cache folder."""
+    """List the named data sets.
+
+    Returns
+    -------
+    list of CatalogueRow
+        One row per data set.
+    """
     return [
         CatalogueRow(
             s.name,
@@ -91,9 +147,9 @@ def catalogue() -> list[CatalogueRow]:
 
 
 def _table(file: File, data_set: DataSet) -> Arrays:
-    """A data set of one delimited file, with or without a header; targets last, but for parkinsons."""
+    """A data set of one delimited file, with or without a header. Targets come last, except in parkinsons."""
     path = find(file)
-    # UPDRS scores stand in columns 5 and 6, after the subject's number, which tells who it is and not how ill.
+    # UPDRS scores are in columns 5 and 6. Column 1 is the subject's number, which tells nothing about the illness.
     targets, drop = ([5, 6], [1]) if data_set.name == "parkinsons" else (None, [])
     try:
         table = read_table(path, targets, drop=drop)
@@ -104,14 +160,14 @@ def _table(file: File, data_set: DataSet) -> Arrays:
 
 
 def _numbers(file: File, data_set: DataSet) -> Arrays:
-    """A stream of numbers without meaning in its line ends: so many a pattern, the inputs first."""
+    """A data set of a stream of numbers, as many per pattern as there are columns, inputs first. Line ends don't count."""
     path = find(file)
     n_inputs, n_targets = data_set.shape[0], len(data_set.targets or ())
     try:
         numbers = np.array(path.read_text(encoding="ascii").split(), dtype=np.float64)
         rows = numbers.reshape(-1, n_inputs + n_targets)
     except ValueError as error:
-        raise damaged(file, path, f"wanted numbers, {n_inputs + n_targets} a pattern ({error})") from None
+        raise damaged(file, path, f"wanted numbers, {n_inputs + n_targets} per pattern ({error})") from None
     x, t = rows[:, :n_inputs].copy(), rows[:, n_inputs:].copy()
     if file in data_set.train:
         _check_shape(file, path, (x, t), data_set)
@@ -122,7 +178,7 @@ def _idx_pair(wanted: tuple[File, ...], data_set: DataSet) -> Arrays:
     images, labels = (_idx(file, shape) for file, shape in zip(wanted, ((-1, 28, 28), (-1,)), strict=True))
     if len(images) != len(labels):
         raise InputError(
-            f"{wanted[0].path} holds {len(images)} images, {wanted[1].path} {len(labels)} labels: get both anew"
+            f"{wanted[0].path} holds {len(images)} images, but {wanted[1].path} {len(labels)} labels: get both again"
         )
     return images[..., None], labels.astype(np.int64)
 
@@ -141,7 +197,7 @@ def _cifar(wanted: tuple[File, ...]) -> Arrays:
 
 
 def _cifar_batch(file: File) -> Arrays:
-    """A batch of the binary version, or of the Python version where only that is there."""
+    """A batch of the binary version, or of the Python version if only that is there."""
     python = _python_batch(file)
     use_python = python.exists() and not (data_home() / file.path).exists()
     path = python if use_python else find(file)

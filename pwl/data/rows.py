@@ -1,4 +1,4 @@
-"""Some rows of an array, read when they are asked for: parts of a memory-mapped array without a copy."""
+"""Some rows of an array, read only when they are needed, so that parts of a memory-mapped array need no copy."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from pwl.runtime.backend import at_rows
+from pwl.runtime.backend import Array, at_rows
 
 
 class Rows:
-    """The given rows of `array`; slices of it are copied, to where the array is, the whole never is.
+    """The given rows of an array. A slice of them is copied, on the device of the array; the whole is never copied.
 
-    rows: indices (n,) into `array`, or into another Rows.
+    array: an array, or another Rows. rows: indices (n,) into it, or a slice.
     """
 
-    def __init__(self, array: Any, rows: Any) -> None:
+    def __init__(self, array: Array | Rows, rows: Any) -> None:
         indices = np.arange(array.shape[0])[rows] if isinstance(rows, slice) else np.asarray(rows)
         nested = isinstance(array, Rows)
-        self.array: Any = array.array if nested else array
+        self.array: Array = array.array if nested else array
         self.rows: np.ndarray = array.rows[indices] if nested else indices
 
     @property
@@ -36,7 +36,7 @@ class Rows:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Any) -> Array:
         first, *rest = key if isinstance(key, tuple) else (key,)
         found = at_rows(self.array, self.rows[first])
         return found[(slice(None), *rest)] if rest else found

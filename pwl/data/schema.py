@@ -1,30 +1,44 @@
-"""What a table's columns are: enough to read another file of the same kind later."""
+"""The columns of a table: enough to read another file of the same kind later."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a file: numbers, or text where `categories` lists what may stand in it."""
+    """One column of a file, of numbers or of text.
+
+    Parameters
+    ----------
+    name : str
+    categories : tuple of str, optional
+        The texts that the column may hold; None for numbers.
+    """
 
     name: str
     categories: tuple[str, ...] | None = None
 
     @property
     def expanded(self) -> tuple[str, ...]:
-        """Names of the inputs that the column becomes: one for numbers, one for each category."""
+        """Names of the inputs that the column becomes: one for numbers, one per category for text."""
         return (self.name,) if self.categories is None else tuple(f"{self.name}={c}" for c in self.categories)
 
 
 @dataclass(frozen=True)
 class Schema:
-    """Columns of a table: the inputs in the order of x, the targets in the order of t.
+    """The columns of a table.
 
-    A text target's categories are the classes, and so are the values of an integer target read as classes.
-    header: whether the columns have names of their own. width: columns in the file, those that were dropped too.
+    Parameters
+    ----------
+    inputs, targets : tuple of Column
+        In the order of x and of t. The categories of a target are the classes, also if the file holds whole numbers.
+    header : bool
+        Whether the file names its columns.
+    width : int
+        Number of columns in the file, with those that were dropped.
     """
 
     inputs: tuple[Column, ...]
@@ -34,7 +48,7 @@ class Schema:
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        """A name for each column of x: the column's, or column=category."""
+        """A name per column of x: the column's own, or column=category."""
         return tuple(name for column in self.inputs for name in column.expanded)
 
     def to_dict(self) -> dict[str, Any]:
@@ -42,10 +56,10 @@ class Schema:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, d: dict[str, Any]) -> Schema:
+    def from_dict(cls, d: Mapping[str, Any]) -> Schema:
         """The Schema that `to_dict` wrote."""
         return cls(_columns(d["inputs"]), _columns(d["targets"]), d["header"], d["width"])
 
 
-def _columns(dicts: list[dict[str, Any]]) -> tuple[Column, ...]:
+def _columns(dicts: Sequence[Mapping[str, Any]]) -> tuple[Column, ...]:
     return tuple(Column(d["name"], None if d["categories"] is None else tuple(d["categories"])) for d in dicts)

@@ -1,4 +1,4 @@
-"""The table of named data sets: what each is, where its files lie in the cache, where they come from."""
+"""The table of named data sets: their columns, the places of their files in the cache, and where the files come from."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ UCI = "https://archive.ics.uci.edu/dataset/"
 
 @dataclass(frozen=True)
 class File:
-    """One file of a data set. path: in the cache folder. source: the address of the page or file, for people.
+    """One file of a data set.
 
-    url: fetched from there if given, checked by known_hash ("md5:..."). archived: its name inside a tar file at url.
-    md5: of the file itself, where its publisher's bytes are known. bytes: its size, where that is fixed.
+    path: in the cache folder. source: address of the page or file, for people. url: address for the download, if there
+    is one, checked by known_hash ("md5:..."). archived: the file's name in a tar file at url. md5, bytes: checksum and
+    size of the file itself, if they are known.
     """
 
     path: str
@@ -29,10 +30,26 @@ class File:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A named data set. patterns: in the training part. inputs: names of the columns of x. shape: of one input.
+    """A named data set.
 
-    targets: names of the target columns, units in the description. classes: names of the classes, or None.
-    megabytes: of its files, about. train, test: the files of each part, none for generated sets and shipped ones.
+    Parameters
+    ----------
+    name, description : str
+    patterns : int
+        In the training part.
+    shape : tuple of int
+        Of the inputs of one pattern.
+    inputs : tuple of str or None
+        Names of the columns of x; None for images.
+    targets : tuple of str or None
+        Names of the columns of t, in the units that the description gives; None for classes.
+    classes : tuple of str or None
+        Names of the classes; None for regression.
+    licence : str
+    megabytes : float
+        Size of the files, approximately.
+    train, test : tuple of File
+        The files of each part. Sets that are generated or come with pwl have none.
     """
 
     name: str
@@ -49,7 +66,7 @@ class DataSet:
 
     @property
     def can_fetch(self) -> bool:
-        """True where all files can be downloaded, or none is needed."""
+        """True if all files can be downloaded, or none is needed."""
         return all(file.url for file in self.train + self.test)
 
 

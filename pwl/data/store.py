@@ -1,4 +1,4 @@
-"""Blocks of rows, kept until their number is known: in memory, or in a temporary file that becomes a mapped array."""
+"""Blocks of rows, kept until all have come: in memory, or in a temporary file that becomes a memory-mapped array."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pwl.data.scratch import hold, scratch_folder
 
 
 class Store:
-    """Append float64 blocks (rows, width); `array` then gives all rows, memory-mapped and read-only if `on_disk`."""
+    """Collects float64 blocks (rows, width). `array` gives all rows, memory-mapped and read-only if `on_disk`."""
 
     def __init__(self, width: int, on_disk: bool):
         self.rows, self.width = 0, width
@@ -18,7 +18,7 @@ class Store:
         self._folder = scratch_folder() if on_disk else None
 
     def append(self, block: np.ndarray) -> None:
-        """Add rows; a block is written out, or copied, at once."""
+        """Add a block of rows, which is copied or written at once."""
         self.rows += len(block)
         if self._folder is None:
             self._blocks.append(np.array(block, dtype=np.float64))

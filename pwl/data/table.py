@@ -1,4 +1,4 @@
-"""The user's own table: a text file, .npy or .npz, to inputs and targets; and later to inputs alone."""
+"""Tables of the user's own, as text, .npy or .npz: read into inputs and targets, and later into inputs alone."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from pwl.data.schema import Column, Schema
 from pwl.data.scratch import rows_a_block
 from pwl.data.store import Store
 from pwl.errors import InputError
+from pwl.validate import one_of
 
-STREAM_BYTES = 64 * 2**20  # a larger text file is read into a temporary memory-mapped array
-MAX_CATEGORIES = 100  # of a text input: each becomes an input of the network
+STREAM_BYTES = 64 * 2**20  # larger text files are read into a temporary memory-mapped array
+MAX_CATEGORIES = 100  # of a column of text: each becomes an input of the network
 MAX_CLASSES = 1000
 MIN_ROWS = 3
 
@@ -27,7 +28,17 @@ Task = Literal["auto", "regression", "classification"]
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """x: (Nv, N) inputs. t: (Nv, M) numbers, or (Nv,) int64 class numbers 0..M-1. schema: what the columns are."""
+    """Inputs and targets of a table.
+
+    Parameters
+    ----------
+    x : float array (Nv, N)
+        Inputs.
+    t : float array (Nv, M) or int64 array (Nv,)
+        Targets, or class numbers from 0.
+    schema : Schema
+        The table's columns.
+    """
 
     x: np.ndarray
     t: np.ndarray
@@ -35,12 +46,12 @@ class Table:
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        """A name for each column of x."""
+        """A name per column of x."""
         return self.schema.input_names
 
     @property
     def target_names(self) -> tuple[str, ...]:
-        """A name for each target column."""
+        """A name per target column."""
         return tuple(column.name for column in self.schema.targets)
 
     @property
@@ -58,40 +69,79 @@ def read_table(
     header: bool | None = None,
     delimiter: str | None = None,
 ) -> Table:
-    """Read a table of patterns: delimited text, .npy (memory-mapped, not copied), or .npz that holds x and t.
+    """Read a table of patterns.
 
-    targets: column names, or numbers counted from 1; None takes the last column. drop: columns to leave out.
-    task: "auto" takes a text target for classes, numbers for regression; "classification" makes whole numbers classes.
-    header, delimiter: given where sniffing (first row without a number; one of ; tab , blanks) would go wrong.
-    Columns of text become one input for each category. A text file over 64 MiB is streamed into a temporary
-    memory-mapped array, in the folder that TMPDIR names.
+    A column of text becomes one input per category. A text file over 64 MiB is streamed into a temporary memory-mapped
+    array, in the folder that TMPDIR names.
 
-    Raises InputError, naming line and column where there is one, for anything that does not make a full table of
-    finite numbers and categories with at least 3 rows and no constant target.
+    Parameters
+    ----------
+    path : str or Path
+        Delimited text, .npy (memory-mapped, not copied), or .npz with arrays x and t, or with one array.
+    targets : str, int or sequence of them, optional
+        Names of columns, or their numbers counted from 1. By default the last column is the target.
+    task : str
+        "auto": a target of text is classes, a target of numbers is regression. "classification": whole numbers are
+        classes, too. "regression": text is refused.
+    drop : sequence of str or int
+        Columns to leave out.
+    header : bool, optional
+        Whether the first line names the columns. By default it does if it holds no number.
+    delimiter : str, optional
+        The character between columns. By default it is guessed from semicolon, tab, comma and blank.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    InputError
+        If the file is not a full table of finite numbers and categories, has less than 3 rows, or has a constant
+        target. The message names line and column if it can.
     """
     path = check_path(path)
-    if task not in ("auto", "regression", "classification"):
-        raise InputError(f"task came as {task!r}, wanted 'auto', 'regression' or 'classification'")
+    one_of("task", task, ("auto", "regression", "classification"))
     if is_array_file(path):
         x, t, schema = read_array_table(path, targets, drop)
     else:
         x, t, schema = _read_text(path, sniff(path, delimiter=delimiter, header=header), targets, drop)
     if len(x) < MIN_ROWS:
-        raise InputError(f"{path} has {len(x)} rows of data, wanted at least {MIN_ROWS}: add patterns")
+        rows = "1 row" if len(x) == 1 else f"{len(x)} rows"
+        raise InputError(f"{path} has {rows} of data, wanted at least {MIN_ROWS}: add patterns")
     t, columns = _as_task(path, t, schema.targets, task)
     for column, low, high in zip(columns, np.atleast_1d(t.min(axis=0)), np.atleast_1d(t.max(axis=0)), strict=True):
         if low == high:
             raise InputError(
-                f"{path}: the target {column.name!r} has one value in all rows, so there is nothing to learn"
+                f"{path}: the target {column.name!r} has one value in all rows, so there is nothing to learn: "
+                "choose another target"
             )
     return Table(x, t, replace(schema, targets=columns))
 
 
 def read_inputs(path: str | Path, schema: Schema, *, delimiter: str | None = None) -> np.ndarray:
-    """Inputs (Nv, N) from a file of the kind that `schema` describes; columns are found by name, others are ignored.
+    """Read inputs from a file of the kind that a schema describes.
 
-    A file without column names has all columns of the first file, or its inputs alone, in their order.
-    Raises InputError for a missing column (with the nearest name), an unknown category, and all that `read_table` does.
+    Columns are found by their names, and others are ignored. A file without names must have all columns of the schema's
+    file, or its inputs alone, in their order.
+
+    Parameters
+    ----------
+    path : str or Path
+        Delimited text, .npy or .npz.
+    schema : Schema
+        Of the table that the network was trained on.
+    delimiter : str, optional
+        The character between columns; by default it is guessed.
+
+    Returns
+    -------
+    float array (Nv, N)
+
+    Raises
+    ------
+    InputError
+        For a missing column (with the nearest name), an unknown category, and the faults that `read_table` refuses.
     """
     path = check_path(path)
     if is_array_file(path):
@@ -102,7 +152,7 @@ def read_inputs(path: str | Path, schema: Schema, *, delimiter: str | None = Non
     elif not schema.header and len(layout.names) != schema.width:
         raise InputError(
             f"{path} has {len(layout.names)} columns, "
-            f"wanted the {len(schema.inputs)} inputs, or all {schema.width} columns"
+            f"wanted the {len(schema.inputs)} inputs or all {schema.width} columns of the table that was trained on"
         )
     places = [find_column(path, layout.names, column.name) for column in schema.inputs]
     parsers: list[Parser | None] = [_ignore] * len(layout.names)
@@ -112,20 +162,20 @@ def read_inputs(path: str | Path, schema: Schema, *, delimiter: str | None = Non
     for block in read_blocks(layout, parsers):
         store.append(block[:, places])
     if store.rows == 0:
-        raise InputError(f"{path} has no rows of data, wanted at least one")
+        raise InputError(f"{path} has no rows of data, wanted one or more")
     return _expand(store.array(), schema.inputs)
 
 
 def _read_text(
     path: Path, layout: Layout, targets: Sequence[str | int] | str | int | None, drop: Sequence[str | int]
 ) -> tuple[np.ndarray, np.ndarray, Schema]:
-    """Inputs, targets (Nv, M) with classes as sorted numbers, and what the columns are."""
+    """Inputs, targets (Nv, M) with classes as sorted numbers, and the schema."""
     if not layout.sample:
         only = "a line of column names only" if layout.header else "one line only"
-        raise InputError(f"{path} has {only}, wanted at least {MIN_ROWS} rows of data")
+        raise InputError(f"{path} has {only}, wanted at least {MIN_ROWS} rows of data: add patterns")
     if len(layout.names) == 1:
         raise InputError(
-            f"{path} has one column between {layout.delimiter!r}, wanted an input and a target or more: "
+            f"{path} has one column between {layout.delimiter!r}, wanted one input and one target or more: "
             "--delimiter names another delimiter"
         )
     inputs, chosen = choose_columns(path, layout.names, targets, drop)
@@ -159,7 +209,7 @@ def _sorted(column: Column) -> Column:
 
 
 def _expand(raw: np.ndarray, columns: Sequence[Column]) -> np.ndarray:
-    """Category numbers to one column of 0 and 1 for each category, sorted by name; block by block."""
+    """Category numbers as columns of 0 and 1, one per category, sorted by name; block by block."""
     if all(column.categories is None for column in columns):
         return raw
     width = sum(len(column.expanded) for column in columns)
@@ -182,7 +232,7 @@ def _one_hot(block: np.ndarray, columns: Sequence[Column]) -> np.ndarray:
 
 
 def _sort_classes(t: np.ndarray, columns: Sequence[Column]) -> np.ndarray:
-    """Classes numbered in the order of their names instead of the order met."""
+    """Class numbers in the order of the classes' names, from numbers in the order in which the classes came."""
     if columns[0].categories is None or len(columns) > 1:
         return t
     rank = np.argsort(np.argsort(np.array(columns[0].categories)))
@@ -192,12 +242,14 @@ def _sort_classes(t: np.ndarray, columns: Sequence[Column]) -> np.ndarray:
 def _as_task(
     path: Path, t: np.ndarray, columns: tuple[Column, ...], task: Task
 ) -> tuple[np.ndarray, tuple[Column, ...]]:
-    """Targets (Nv, M) to regression or class numbers (Nv,), and the target columns with their classes."""
+    """Targets (Nv, M), or class numbers (Nv,), as the task has them, and the target columns with their classes."""
     texts = [column.name for column in columns if column.categories is not None]
     if task == "regression" and texts:
-        raise InputError(f"{path}: the target {texts[0]!r} is text, but regression needs numbers: take another column")
+        raise InputError(
+            f"{path}: the target {texts[0]!r} is text, but regression needs numbers: choose another column"
+        )
     if len(columns) > 1 and (texts or task == "classification"):
-        raise InputError(f"{path}: {len(columns)} targets came, but a target of classes must stand alone: choose one")
+        raise InputError(f"{path}: {len(columns)} targets came, but a target of classes must be alone: choose one")
     if texts:
         return t.reshape(len(t)).astype(np.int64), columns
     if task != "classification":
@@ -207,12 +259,12 @@ def _as_task(
     if fractions.size:
         raise InputError(
             f"{path}: the target {columns[0].name!r} holds {fractions[0]}, but classes are whole numbers or texts: "
-            "take regression"
+            "choose regression"
         )
     if len(values) > MAX_CLASSES:
         raise InputError(
             f"{path}: the target {columns[0].name!r} has {len(values)} different numbers, but classes are at most "
-            f"{MAX_CLASSES}: take regression"
+            f"{MAX_CLASSES}: choose regression"
         )
     classes = tuple(str(int(value)) for value in values)
     return numbers.reshape(len(t)).astype(np.int64), (replace(columns[0], categories=classes),)
