@@ -15,6 +15,20 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # each process has a core of its own; s
 
 import numpy as np
 
+CORE = (
+    "test_auto", "test_batch_norm", "test_cg", "test_costs_counter", "test_curves", "test_dropout", "test_factors",
+    "test_first_order", "test_golden", "test_gradients", "test_layers", "test_lm", "test_net_control", "test_ols", "test_owo",
+    "test_patterns", "test_save", "test_threads", "test_train", "test_varpro",
+)  # fmt: skip
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what is in the core: the files above, except what is slow, and tests that carry the mark themselves."""
+    for item in items:
+        if item.path.stem in CORE and item.get_closest_marker("slow") is None:
+            item.add_marker(pytest.mark.core)
+
 
 @pytest.fixture(scope="session")
 def data_home() -> Path:
@@ -123,3 +137,19 @@ def flowers(tmp_path):
         lines.append(f"{length:.3f};{width:.3f};{'rose' if length * width > 0 else 'tulip'}")
     (tmp_path / "flowers.csv").write_text("\n".join(lines) + "\n")
     return tmp_path / "flowers.csv"
+
+
+@pytest.fixture(scope="session")
+def regression():
+    """What a comparison of two algorithms found, and its folds."""
+    import comparisons
+
+    return comparisons.regression()
+
+
+@pytest.fixture(scope="session")
+def classification():
+    """What a comparison on classes found, and its folds."""
+    import comparisons
+
+    return comparisons.classification()

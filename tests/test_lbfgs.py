@@ -221,7 +221,7 @@ def test_it_does_as_well_as_scipy_at_equal_evaluations(activation, loss):
     """Medians over starts: single runs end in different minima."""
     data = spirals(300) if loss == "cross_entropy" else waves(200)
     ratios = []
-    for seed in range(15):
+    for seed in range(9):
         net = pwl.Network.mlp(
             data[0].shape[1], 6, 3 if loss == "cross_entropy" else 2, activation, loss=loss, seed=seed
         )

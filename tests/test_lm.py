@@ -172,6 +172,7 @@ def test_too_large_a_problem_names_the_bytes_and_what_to_try():
         assert "max_bytes = 0.10 GB" in words and "pwl.SCG" in words
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_patterns():
     peaks = []
     for Nv in (20_000, 80_000):

@@ -68,6 +68,7 @@ class Counting(np.ndarray):
         return found
 
 
+@pytest.mark.slow
 def test_only_blocks_of_rows_are_read(files):
     x, t = mapped(files)
     preparation = pwl.Preparation.fit(x, t)

@@ -81,6 +81,7 @@ def test_the_hwo_direction_of_a_wide_layer():
     assert np.linalg.norm(D @ (rows.T @ rows / 700) - G["3.W"]) < 0.05 * np.linalg.norm(G["3.W"])
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_patterns():
     """Three times as many blocks, of which a few are under way at once, each with an R of its own."""
     net, peaks = flat(4, "cross_entropy"), []

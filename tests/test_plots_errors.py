@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from test_plots import line, record_of
+from comparisons import line, record_of
 
 from pwl import plots
 from pwl.errors import InputError

@@ -112,11 +112,12 @@ def random_layers(
     *,
     outputs: int = 3,
     seed: int = 1,
+    size: float = 0.6,
     dtype: Any = np.float64,
     **options: Any,
 ) -> Network:
     """The layers and an output layer on inputs of that shape, all parameters random, moments of 0 and 1."""
-    return randomised(Network.from_layers([*layers, Dense(outputs)], shape, dtype=dtype, **options), seed, 0.6)
+    return randomised(Network.from_layers([*layers, Dense(outputs)], shape, dtype=dtype, **options), seed, size)
 
 
 def randomised(net: Network, seed: int = 0, size: float = 0.7) -> Network:
