@@ -1,7 +1,8 @@
-"""Networks as scikit-learn estimators: `PWLRegressor`, `PWLClassifier`. Needs the extra `pwl[sklearn]`."""
+"""Networks as scikit-learn estimators: `PWLRegressor` and `PWLClassifier`. They need the extra `pwl[sklearn]`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,15 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 from pwl.activations import PiecewiseLinear
 from pwl.algorithms import AdAct
 from pwl.data.preparation import Preparation
+from pwl.errors import InputError
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
 from pwl.training.train import train
+from pwl.validate import share, whole
 
 
 class _PWL(BaseEstimator):
-    """What regressor and classifier share: the constructor's settings and the fit."""
+    """The settings and the fit that regressor and classifier share."""
 
     def __init__(
         self,
@@ -40,14 +43,15 @@ class _PWL(BaseEstimator):
         self.bypass = bypass
         self.random_state = random_state
 
-    def _fit(self, X: np.ndarray, t: np.ndarray, sample_weight: Any, classes: Any) -> None:
-        """X (Nv, N); t (Nv, M) targets or (Nv,) labels. Sets net_, record_, n_iter_."""
+    def _fit(self, X: np.ndarray, t: np.ndarray, sample_weight: Any, classes: Sequence[int] | None) -> None:
+        """Fit to inputs X (Nv, N) and targets t (Nv, M) or labels t (Nv,), and set net_, record_ and n_iter_."""
+        random_state = whole("random_state", self.random_state, 0)
+        held_out = round(share("validation_fraction", self.validation_fraction) * len(X))
         preparation = Preparation.fit(X, t, targets="common", classes=classes)
         x, prepared = preparation.transform(X, t)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, X)
         patterns = Patterns(x, prepared, weights)
-        order = np.random.default_rng(self.random_state).permutation(len(X))
-        held_out = round(self.validation_fraction * len(X))
+        order = np.random.default_rng(random_state).permutation(len(X))
         net = Network.mlp(
             X.shape[1],
             self.hidden,
@@ -55,7 +59,7 @@ class _PWL(BaseEstimator):
             PiecewiseLinear() if self.activation is None else self.activation,
             bypass=self.bypass,
             loss="squared_error" if classes is None else "cross_entropy",
-            seed=self.random_state,
+            seed=random_state,
         )
         net, self.record_ = train(
             net,
@@ -77,12 +81,33 @@ class _PWL(BaseEstimator):
 class PWLRegressor(RegressorMixin, _PWL):
     """Regression by a network with one or several hidden layers and, by default, trained curves.
 
-    hidden: units of the hidden layer, or of several. activation: a name or an activation object; None: curves,
-    PiecewiseLinear(). algorithm: None: AdAct(direction="hwo"). iterations: at most. validation_fraction: of the patterns held out;
-    the best network on them is kept, and training stops max_fail iterations after it. bypass: outputs see the inputs
-    directly, too. random_state: a whole number, of starting weights and held-out patterns.
+    Parameters
+    ----------
+    hidden : int or tuple of int
+        Units of the hidden layer, or of several.
+    activation : str or object, optional
+        A name or an activation object. By default `pwl.PiecewiseLinear()`, trained curves.
+    algorithm : object, optional
+        By default `pwl.AdAct(direction="hwo")`.
+    iterations : int
+        Number of iterations at most.
+    validation_fraction : float
+        Share of the patterns that is held out, 0 or more and less than 1. If patterns are held out, the network that is
+        best on them is kept.
+    max_fail : int
+        Training stops so many iterations after the best network.
+    bypass : bool
+        Whether the outputs see the inputs directly as well.
+    random_state : int
+        Seed of the starting weights and of the patterns held out.
 
-    Fitted: net_ (with its preparation: raw units), record_, n_iter_, n_features_in_.
+    Attributes
+    ----------
+    net_ : Network
+        With its preparation, so that it takes and gives raw units.
+    record_ : Record
+    n_iter_ : int
+    n_features_in_ : int
     """
 
     def __sklearn_tags__(self) -> Any:
@@ -91,7 +116,27 @@ class PWLRegressor(RegressorMixin, _PWL):
         return tags
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> PWLRegressor:
-        """X (Nv, N), y (Nv,) or (Nv, M), sample_weight (Nv,) or None."""
+        """Train a network.
+
+        Parameters
+        ----------
+        X : array (Nv, N)
+            Inputs.
+        y : array (Nv,) or (Nv, M)
+            Targets.
+        sample_weight : array (Nv,), optional
+            A weight per pattern.
+
+        Returns
+        -------
+        PWLRegressor
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            For data and settings that can't be used.
+        """
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2)
         self._one_column = y.ndim == 1
         y = np.asarray(y, dtype=np.float64)
@@ -99,30 +144,92 @@ class PWLRegressor(RegressorMixin, _PWL):
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """(Nv,) or (Nv, M), as y was."""
+        """Predict targets.
+
+        Parameters
+        ----------
+        X : array (Nv, N)
+
+        Returns
+        -------
+        array (Nv,) or (Nv, M)
+            With as many dimensions as y had in the fit, in its units.
+        """
         y = self._outputs("predict", X)
         return y[:, 0] if self._one_column else y
 
 
 class PWLClassifier(ClassifierMixin, _PWL):
-    """Classification by a network trained on cross-entropy; settings and attributes as PWLRegressor's, and classes_."""
+    """Classification by a network that is trained on cross-entropy.
+
+    Parameters
+    ----------
+    hidden, activation, algorithm, iterations, validation_fraction, max_fail, bypass, random_state
+        As for `PWLRegressor`.
+
+    Attributes
+    ----------
+    classes_ : array (M,)
+        The labels, sorted.
+    net_, record_, n_iter_, n_features_in_
+        As for `PWLRegressor`.
+    """
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> PWLClassifier:
-        """X (Nv, N), y (Nv,) labels of any kind, sample_weight (Nv,) or None."""
+        """Train a network.
+
+        Parameters
+        ----------
+        X : array (Nv, N)
+            Inputs.
+        y : array (Nv,)
+            Labels of any kind.
+        sample_weight : array (Nv,), optional
+            A weight per pattern.
+
+        Returns
+        -------
+        PWLClassifier
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            For data and settings that can't be used.
+        """
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         self.classes_, numbers = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y has one class, {self.classes_[0]!r}: two or more were wanted")
+            raise InputError(f"y has one class, {self.classes_[0]!r}, wanted two or more")
         self._fit(X, numbers.reshape(-1).astype(np.int64), sample_weight, range(len(self.classes_)))
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """(Nv,) labels."""
+        """Predict labels.
+
+        Parameters
+        ----------
+        X : array (Nv, N)
+
+        Returns
+        -------
+        array (Nv,)
+        """
         numbers = self._outputs("predict", X)
         return self.classes_[numbers]
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """(Nv, M) probabilities, columns as classes_."""
+        """Predict the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array (Nv, N)
+
+        Returns
+        -------
+        array (Nv, M)
+            A column per class, in the order of classes_.
+        """
         return self._outputs("predict_proba", X)

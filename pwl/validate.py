@@ -23,10 +23,13 @@ def is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
 
 
-def whole(name: str, value: Any, least: int = 1, unit: str = "", also: str = "") -> int:
+def whole(
+    name: str, value: Any, least: int = 1, unit: str = "", also: str = "", *, most: int | float = math.inf
+) -> int:
     """A whole number, `least` or more. unit: what is counted, such as " of units". also: what else is allowed, or why."""
-    if not is_whole(value) or value < least:
-        raise InputError(f"{name} must be a whole number{unit}, {least} or more{also}, not {shown(value)}")
+    if not is_whole(value) or not least <= value <= most:
+        wanted = f", {least} or more" if most == math.inf else f" from {least} to {most}"
+        raise InputError(f"{name} must be a whole number{unit}{wanted}{also}, not {shown(value)}")
     return int(value)
 
 

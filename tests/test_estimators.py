@@ -47,3 +47,18 @@ def test_search_over_settings():
     grid = {"hidden": [2, 6], "algorithm": [pwl.MOLF(), pwl.AdAct()], "activation": [pwl.PiecewiseLinear(hinges=5)]}
     search = GridSearchCV(PWLRegressor(iterations=10), grid, cv=3, error_score="raise").fit(X, y)
     assert search.best_params_["hidden"] == 6
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"validation_fraction": -0.2}, "validation_fraction must be 0 or more and less than 1, not -0.2"),
+        ({"validation_fraction": 1.5}, "validation_fraction must be .* not 1.5"),
+        ({"validation_fraction": None}, "validation_fraction must be .* not None"),
+        ({"random_state": -1}, "random_state must be a whole number, 0 or more, not -1"),
+    ],
+)
+def test_settings_that_can_not_be(settings, words):
+    X = np.random.default_rng(0).random((20, 2))
+    with pytest.raises(pwl.InputError, match=words):
+        PWLRegressor(iterations=1, **settings).fit(X, X[:, 0])

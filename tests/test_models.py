@@ -75,7 +75,7 @@ def test_it_learns_where_the_bright_half_is(activation):
 
 @pytest.mark.parametrize("blocks", [0, 4, True, 1.5, "2"])
 def test_other_numbers_of_blocks_are_refused(blocks):
-    with pytest.raises(pwl.InputError, match="blocks must be 1 to 3"):
+    with pytest.raises(pwl.InputError, match="blocks must be a whole number from 1 to 3"):
         vgg(blocks)
 
 

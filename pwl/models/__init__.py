@@ -1,4 +1,4 @@
-"""Networks that are known by name."""
+"""Networks known by name."""
 
 from pwl.models.vgg import vgg
 

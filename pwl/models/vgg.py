@@ -1,4 +1,4 @@
-"""Small VGG nets for images: blocks of two convolutions and a pooling, as in Simonyan & Zisserman 2015."""
+"""Small VGG nets for images: blocks of two convolutions and a pooling, as in Simonyan and Zisserman 2015."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from pwl.errors import InputError
 from pwl.layers import Conv2d, Dense, Flatten, MaxPool2d
 from pwl.network.network import Network
+from pwl.validate import whole
 
-FILTERS = (32, 64, 128)  # of each block
-UNITS = 128
+FILTERS = (32, 64, 128)  # of the convolutions, block by block
+UNITS = 128  # of the dense layer
 
 
 def vgg(
@@ -25,16 +25,34 @@ def vgg(
     seed: int = 0,
     dtype: Any = np.float32,
 ) -> Network:
-    """Network of 1 to 3 blocks of two 3x3 convolutions with padding and a 2x2 max pooling, a dense layer of 128, the classes.
+    """Build a small VGG net for classes of images, with cross-entropy as its loss.
 
-    The blocks have 32, 64 and 128 filters. activation: a name or an object such as pwl.PiecewiseLinear(), after every
-    convolution and the dense layer. input_shape: (height, width, channels). start, seed, dtype: as in
-    `Network.from_layers`; the loss is cross-entropy.
+    A block is two 3x3 convolutions with padding and a 2x2 max pooling, of 32, 64 and 128 filters in the first, second and
+    third block. A dense layer of 128 units and the output layer follow.
 
-    Raises InputError for another number of blocks, and images too small for them.
+    Parameters
+    ----------
+    blocks : int
+        1 to 3.
+    activation : str or object
+        A name or an object such as `pwl.PiecewiseLinear()`. It follows every convolution and the dense layer.
+    input_shape : tuple of int
+        (height, width, channels).
+    n_classes : int
+        Number of outputs.
+    start, seed, dtype
+        As in `Network.from_layers`.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    InputError
+        For another number of blocks, and for images that are too small for them.
     """
-    if isinstance(blocks, bool) or blocks not in range(1, len(FILTERS) + 1):
-        raise InputError(f"blocks must be 1 to {len(FILTERS)}, not {blocks!r}")
+    whole("blocks", blocks, most=len(FILTERS))
     layers: list[Any] = []
     for filters in FILTERS[:blocks]:
         layers += [Conv2d(filters, 3, padding="same"), activation, Conv2d(filters, 3, padding="same"), activation]
