@@ -5,11 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from test_activations import NETS, NEW, TRAINED, network, own
-from toys import (
-    E_of,
-    problem,
-    waves,
-)
+from toys import E_of, problem, waves
 
 import pwl
 from pwl import activations

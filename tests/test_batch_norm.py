@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import central, random_direction, slope
-from toys import E_of, block_rows, curve, gradients_of, layer_of, random_layers
+from toys import E_of, block_rows, curve, gradients_of, layer_of, random_layers, take_step
 
 import pwl
 from pwl.layers import BatchNorm2d, Conv2d, Dropout, Flatten
@@ -205,7 +205,7 @@ def test_the_gradient_of_the_training_form_is_the_quotient(loss, weights):
 def test_sgd_steps_along_the_gradient_of_the_training_form():
     net, patterns = net_of(), images(14)
     algorithm = pwl.SGD(0.1, momentum=0)
-    after, _, _ = algorithm.step(net, patterns, algorithm.init(net, patterns, 5))
+    after, _, _ = take_step(algorithm, net, patterns, algorithm.init(net, patterns, 5))
     G = net.join(gradients_of(net.training(5, 0), patterns))
     np.testing.assert_array_equal(after.theta, net.theta + 0.1 * G)
     frozen = net.join(gradients_of(net, patterns))
@@ -220,7 +220,7 @@ def test_blocks_are_whole_groups_in_training_form_only():
         patterns = images(100, block_bytes=block_bytes)
         plain = block_rows(patterns, net)
         assert block_rows(patterns, net.training(0)) == max(1, plain // 12) * 12
-    assert images(100, block_bytes=200_000).block_rows(net) % 12
+    assert block_rows(images(100, block_bytes=200_000), net) % 12
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
@@ -247,7 +247,7 @@ def test_strict_arrays_give_the_same_numbers():
         for key in wanted:
             np.testing.assert_allclose(host(found[key]), wanted[key], rtol=0, atol=1e-13)
     for algorithm in (pwl.SGD(0.1), pwl.Adam(0.01), pwl.AdAct(), pwl.LM(solver="cholesky")):
-        wanted, found = (algorithm.step(at, patterns, algorithm.init(at, patterns, 0))[0].theta for at in (net, strict))
+        wanted, found = (take_step(algorithm, at, patterns)[0].theta for at in (net, strict))
         assert type(found) is type(strict.theta)
         assert np.linalg.norm(host(found) - wanted) < 1e-7 * np.linalg.norm(wanted)
     moments = with_moments(net, patterns, (0,)).buffers

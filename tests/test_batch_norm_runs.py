@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from test_batch_norm import SHAPE, images, net_of
-from toys import curve, reduce
+from toys import curve, input_of, reduce
 
 import pwl
 from pwl.algorithms import multiplies as costs
@@ -32,7 +32,7 @@ def test_a_new_network_has_scale_1_shift_0_and_wants_its_moments():
     assert ready.initialised and np.array_equal(ready.theta, net.theta)  # drawn weights stay
     for key, value in with_moments(net, patterns, START).buffers.items():
         np.testing.assert_array_equal(ready.buffers[key], value)
-    n = ready.input_of(2, patterns.x.astype(np.float32))
+    n = input_of(ready, 2, patterns.x.astype(np.float32))
     np.testing.assert_allclose(n.mean(axis=(0, 1, 2)), 0, atol=1e-5)
     np.testing.assert_allclose(n.std(axis=(0, 1, 2)), 1, atol=1e-4)
 

@@ -7,7 +7,19 @@ import numpy as np
 import pytest
 from oracles import central, output_hessians, second_difference
 from test_array_api import assert_same
-from toys import LOSSES, E_of, curve, curve_network, outputs, problem, random_network, spirals, waves
+from toys import (
+    LOSSES,
+    E_of,
+    curve,
+    curve_network,
+    iterate,
+    outputs,
+    problem,
+    random_network,
+    spirals,
+    take_step,
+    waves,
+)
 
 import pwl
 from pwl.algorithms.all_weights import measured, trained
@@ -29,16 +41,6 @@ def quadratic(n=6, scale=3.0):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((50, n - 1)) * scale ** np.linspace(0, 1, n - 1) + 0.5
     return net, pwl.Patterns(x, rng.standard_normal((50, 1)))
-
-
-def iterate(algorithm, net, patterns, steps):
-    """The networks from the first on, and what each step said."""
-    state, nets, infos = algorithm.init(net, patterns, 0), [net], []
-    for _ in range(steps):
-        net, state, info = algorithm.step(net, patterns, state)
-        nets.append(net)
-        infos.append(info)
-    return nets, infos
 
 
 def slope(net, patterns, algorithm):
@@ -233,9 +235,9 @@ def test_where_nothing_lowers_the_objective_the_gradient_is_tried_and_then_the_r
     net = iterate(pwl.CG(), net, patterns, 4)[0][-1]
     state = measured(net, patterns, trained(net, False), Penalties(), {})
     state |= {"J": 0.0, "P": state["G"], "G_old": state["G"], "steps": 1}  # no step reaches 0
-    same, state, info = pwl.CG().step(net, patterns, state)
+    same, state, info = take_step(pwl.CG(), net, patterns, state)
     assert same is net and info["share"] == 0 and "stop" not in info and "P" not in state
-    same, state, info = pwl.CG().step(net, patterns, state)
+    same, state, info = take_step(pwl.CG(), net, patterns, state)
     assert same is net and info["stop"][0] == "no_descent"
 
 

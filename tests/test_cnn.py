@@ -6,7 +6,19 @@ import array_api_strict
 import numpy as np
 import pytest
 from oracles import assert_close, block_gauss_newton, quotient, random_direction, slope, unit_blocks
-from toys import LOSSES, E_of, away_from_kinks, curve, gradients_of, input_of, problem, random_layers, reduce
+from toys import (
+    LOSSES,
+    E_of,
+    away_from_kinks,
+    basis,
+    curve,
+    gradients_of,
+    input_of,
+    problem,
+    random_layers,
+    reduce,
+    take_step,
+)
 
 import pwl
 from pwl.algorithms.learning_factors import block_system, one_factor
@@ -135,7 +147,7 @@ def test_whole_weights_count_patterns_so_often():
     weighted = pwl.Patterns(plain.x, plain.t, counts)
     repeated = pwl.Patterns(np.repeat(plain.x, counts, axis=0), np.repeat(plain.t, counts))
     for algorithm in (pwl.MOLF("hwo"), pwl.AdAct()):
-        after = [algorithm.step(net, data, algorithm.init(net, data, 0))[0].theta for data in (weighted, repeated)]
+        after = [take_step(algorithm, net, data)[0].theta for data in (weighted, repeated)]
         assert np.linalg.norm(after[1] - after[0]) < 1e-7 * np.linalg.norm(after[0])
 
 
@@ -197,7 +209,7 @@ def test_strict_arrays_take_the_same_step(name, loss):
     for algorithm in (pwl.AdAct(), pwl.OWOBP(), pwl.LM(solver="cholesky")):
         found = []
         for at in (net, net.to(array_api_strict)):
-            after, _, _ = algorithm.step(at, patterns, algorithm.init(at, patterns, 0))
+            after, _, _ = take_step(algorithm, at, patterns)
             assert type(after.theta) is type(at.theta)
             found.append(host(after.theta))
         assert np.linalg.norm(found[0] - net.theta) > 1e-6
@@ -274,7 +286,7 @@ def test_head_weights_are_found_by_least_squares():
     net = cnn("ends in a convolution", bypass=True)
     patterns = problem(net, 200)
     after, _ = pwl.owo_step(net, patterns)
-    B = after.basis(patterns.x, after.features(patterns.x))
+    B = basis(after, patterns.x)
     wanted = np.linalg.lstsq(B, patterns.t, rcond=None)[0].T
     np.testing.assert_allclose(after.parts[HEAD], wanted, rtol=0, atol=1e-9 * np.abs(wanted).max())
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from cuda_shim import device
 from test_devices import BODIES, assert_near, image_net, scores_and_gradients
-from toys import LOSSES, activations, problem, random_network
+from toys import LOSSES, activations, problem, random_network, take_step
 
 import pwl
 from pwl import kernels
@@ -105,7 +105,7 @@ def test_runs_in_batches(gpu, algorithm):
 def test_second_order_steps(gpu, algorithm, outputs):
     net = random_network(activations()["curves, linear"], 4, outputs=outputs)
     patterns = problem(net, 40)
-    wanted, _, _ = algorithm.step(net, patterns, algorithm.init(net, patterns, 0))
+    wanted, _, _ = take_step(algorithm, net, patterns)
     with gpu():
-        found, _, _ = algorithm.step(net, patterns, algorithm.init(net, patterns, 0))
+        found, _, _ = take_step(algorithm, net, patterns)
     assert_near(np.asarray(found.theta), wanted.theta, 1e-9)

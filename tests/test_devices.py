@@ -26,6 +26,7 @@ from toys import (
     random_network,
     reduce,
     short,
+    take_step,
 )
 
 import pwl
@@ -234,7 +235,7 @@ def one_step(algorithm, net, patterns):
     for _ in range(2 if isinstance(algorithm, MinibatchAdAct) else 1):
         if hasattr(algorithm, "measure"):
             _, state = algorithm.measure(net, patterns, state)
-        net, state, info = algorithm.step(net, patterns, state)
+        net, state, info = take_step(algorithm, net, patterns, state)
     return net, info
 
 

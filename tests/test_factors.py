@@ -263,8 +263,8 @@ def test_hwo_direction_solves_the_inputs_autocorrelation():
     turned = net.with_parts({"0.W": W, HEAD: W_o})
     other = type(patterns)(patterns.x @ T.T, patterns.t)
     np.testing.assert_allclose(outputs(turned, other.x), outputs(net, patterns.x), atol=1e-13)
-    hwo = [molf_step(at, data, "hwo")[0].outputs(data.x) for at, data in ((net, patterns), (turned, other))]
-    plain = [molf_step(at, data)[0].outputs(data.x) for at, data in ((net, patterns), (turned, other))]
+    hwo = [outputs(molf_step(at, data, "hwo")[0], data.x) for at, data in ((net, patterns), (turned, other))]
+    plain = [outputs(molf_step(at, data)[0], data.x) for at, data in ((net, patterns), (turned, other))]
     np.testing.assert_allclose(hwo[1], hwo[0], rtol=0, atol=1e-9)
     assert np.abs(plain[1] - plain[0]).max() > 1e-3
 

@@ -8,7 +8,7 @@ import math
 import array_api_strict
 import numpy as np
 import pytest
-from toys import LOSSES, curve, curve_network, problem, random_network, short, spirals, waves
+from toys import LOSSES, curve, curve_network, problem, random_network, short, spirals, take_step, waves
 
 import pwl
 from pwl.algorithms import multiplies as costs
@@ -29,7 +29,7 @@ def steps(algorithm, net, batches):
     """The networks after each batch."""
     state, nets = algorithm.init(net, batches[0], 0), []
     for batch in batches:
-        net, state, _ = algorithm.step(net, batch, state)
+        net, state, _ = take_step(algorithm, net, batch, state)
         nets.append(net)
     return nets
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import array_api_strict
 import numpy as np
 import pytest
-from toys import LOSSES, curve, curve_network, problem, random_network, short, spirals, waves
+from toys import LOSSES, curve, curve_network, problem, random_network, short, spirals, take_step, waves
 
 import pwl
 from pwl.algorithms import multiplies as costs
@@ -20,7 +20,7 @@ def steps(algorithm, net, patterns, count):
     """The network, state and infos after so many steps, or where they end."""
     state, infos = algorithm.init(net, patterns, 0), []
     for _ in range(count):
-        net, state, info = algorithm.step(net, patterns, state)
+        net, state, info = take_step(algorithm, net, patterns, state)
         infos.append(info)
         if "stop" in info:
             break
@@ -84,7 +84,7 @@ def test_every_step_lowers_the_objective_by_the_wolfe_conditions(algorithm, loss
     state = algorithm.init(net, patterns, 0)
     for count in range(12):
         before = measured(net, patterns, keys, algorithm.penalties, {})
-        moved, state, info = algorithm.step(net, patterns, state)
+        moved, state, info = take_step(algorithm, net, patterns, state)
         after = measured(moved, patterns, keys, algorithm.penalties, {})
         slope, end = (b["G"] @ (moved.theta - net.theta) for b in (before, after))
         assert slope > 0 and info["z"] > 0 and info["pairs"] == min(count, algorithm.memory)
@@ -139,7 +139,7 @@ def test_pairs_that_lead_nowhere_are_dropped_for_the_gradient():
     net = random_network("tanh")
     patterns = problem(net)
     far = np.full((2, net.n_parameters), 1e9)
-    moved, state, info = pwl.LBFGS().step(net, patterns, {"S": far, "Y": far / 1e30})
+    moved, state, info = take_step(pwl.LBFGS(), net, patterns, {"S": far, "Y": far / 1e30})
     assert info["pairs"] == 0 and info["z"] > 0
     G = measured(net, patterns, trained(net, True), pwl.Penalties(), {})["G"]
     change = moved.theta - net.theta
@@ -177,7 +177,7 @@ def test_steps_into_overflow_are_taken_back_in_silence():
     start = measured(net, patterns, trained(net, True), pwl.Penalties(), {})
     far = np.full((1, net.n_parameters), 1e120)
     state = {"S": far, "Y": far / 1e150}
-    after, state, info = pwl.LBFGS().step(net, patterns, state)
+    after, state, info = take_step(pwl.LBFGS(), net, patterns, state)
     assert info["pairs"] == 0 and info["z"] > 0
     assert np.all(np.isfinite(after.theta)) and state["J"] < start["J"]
 
@@ -204,7 +204,7 @@ def lowest_of_ours(net, patterns, evaluations):
     algorithm, used = pwl.LBFGS(), 1
     state = algorithm.init(net, patterns, 0)
     while used < evaluations:
-        net, state, info = algorithm.step(net, patterns, state)
+        net, state, info = take_step(algorithm, net, patterns, state)
         used += info["evaluations"]
     return state["J"]
 

@@ -20,6 +20,7 @@ from toys import (
     randomised,
     reduce,
     spirals,
+    take_step,
     tangent,
     waves,
 )
@@ -141,7 +142,7 @@ def test_blocks_of_patterns_see_their_own_draws():
 def stepped(net, patterns, count, method=METHOD):
     state, nets = method.init(net, patterns, 7), [net]
     for _ in range(count):
-        net, state, info = method.step(net, patterns, state)
+        net, state, info = take_step(method, net, patterns, state)
         nets.append(net)
     return nets, state, info
 
@@ -170,7 +171,7 @@ def test_the_network_is_an_average_of_those_stepped_on(averaging):
     patterns, method = problem(net), dataclasses.replace(METHOD, averaging=averaging)
     state, at, iterates, average = method.init(net, patterns, 7), net, [], 0
     for s in range(1, 7):
-        at, state, _ = method.step(at, patterns, state)
+        at, state, _ = take_step(method, at, patterns, state)
         share = (1 + averaging) / (s + averaging)
         average = (1 - share) * average + share * state["theta"]
         iterates.append(state["theta"])

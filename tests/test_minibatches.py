@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from toys import Stub, Watching, curve_network, short, spirals, waves
+from toys import Stub, Watching, curve_network, short, spirals, take_step, waves
 
 import pwl
 from pwl.learners.named import CONTENDERS, Contender
@@ -60,7 +60,7 @@ def test_a_step_sees_the_mean_of_its_own_batch():
     algorithm, stepped = pwl.SGD(0.005), net
     state = algorithm.init(net, Patterns(x, t), 0)
     for rows in (order[:80], order[80:]):
-        stepped, state, _ = algorithm.step(stepped, Patterns(x[rows], t[rows]), state)
+        stepped, state, _ = take_step(algorithm, stepped, Patterns(x[rows], t[rows]), state)
     seen = []
     pwl.train(net, (x, t), algorithm, batch_size=80, iterations=1, callback=lambda net, record: seen.append(net))
     assert np.array_equal(seen[0].theta, stepped.theta)
@@ -76,7 +76,7 @@ def test_weights_count_patterns_that_often_within_a_batch():
     algorithm, rows = pwl.SGD(0.005), np.arange(10, 35)
     often = np.repeat(rows, weights[rows])
     weighted, repeated = Patterns(x, t, weights).take(rows), Patterns(x[often], t[often])
-    a, b = (algorithm.step(net, part, algorithm.init(net, part, 0))[0].theta for part in (weighted, repeated))
+    a, b = (take_step(algorithm, net, part)[0].theta for part in (weighted, repeated))
     assert np.allclose(a, b, rtol=1e-12)
 
 
@@ -110,7 +110,7 @@ def test_a_batch_reads_its_own_rows_only():
     net = pwl.initialise(curve_network(), (x, t))
     spies = Spy(x), Spy(t)
     patterns, rows = Patterns(*spies), np.sort(np.random.default_rng(0).permutation(100)[:9])
-    pwl.SGD().step(net, patterns.take(rows), pwl.SGD().init(net, patterns, 0))
+    take_step(pwl.SGD(), net, patterns.take(rows), pwl.SGD().init(net, patterns, 0))
     for spy in spies:
         assert [asked.tolist() for asked in spy.asked] == [rows.tolist()]
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import scipy.optimize
 from test_array_api import assert_same
-from test_cg import PENALTIES, iterate, quadratic, slope
-from toys import LOSSES, curve, curve_network, outputs, problem, random_network, spirals, waves
+from test_cg import PENALTIES, quadratic, slope
+from toys import LOSSES, curve, curve_network, iterate, outputs, problem, random_network, spirals, take_step, waves
 
 import pwl
 from pwl.algorithms.all_weights import measured, trained
@@ -108,7 +108,7 @@ def side_by_side(schedule, hidden, loss, steps=30):
     wanted = written_out(f, net.theta, net.n_parameters, steps, schedule)
     state, found, at = algorithm.init(net, patterns, 0), [], net
     for _ in range(steps):
-        at, state, info = algorithm.step(at, patterns, state)
+        at, state, info = take_step(algorithm, at, patterns, state)
         found.append((state["J"], state["lambda"], info["success"]))
     return wanted, (at.theta, found)
 
@@ -186,7 +186,7 @@ def test_no_gradient_ends_the_run():
     net, patterns = quadratic(4)
     for E, G in ((1.0, 0 * net.theta), (1.0, np.nan * net.theta), (0.0, 0 * net.theta), (1.0, 1e-160 + 0 * net.theta)):
         state = pwl.SCG().init(net, patterns, 0) | {"scores": np.array([E]), "J": E, "G": G}
-        same, _, info = pwl.SCG().step(net, patterns, state)
+        same, _, info = take_step(pwl.SCG(), net, patterns, state)
         assert same is net and info["stop"] == ("no_descent", "the gradient is 0 or not finite")
 
 
@@ -196,10 +196,10 @@ def test_where_the_direction_is_worn_out_the_gradient_is_tried():
     across = np.zeros_like(net.theta)
     across[-4:-2] = state["G"][-3], -state["G"][-4]  # no descent but for a trace
     d = across + 1e-12 * state["G"]
-    same, state, info = pwl.SCG().step(net, patterns, state | {"lambda": 5.0, "successes": 2, "d": d})
+    same, state, info = take_step(pwl.SCG(), net, patterns, state | {"lambda": 5.0, "successes": 2, "d": d})
     assert same is net and not info["success"] and "stop" not in info
     assert "d" not in state and state["lambda"] == 1e-6
-    _, state, info = pwl.SCG().step(net, patterns, state)
+    _, state, info = take_step(pwl.SCG(), net, patterns, state)
     assert info["success"]
 
 
@@ -210,7 +210,7 @@ def test_a_step_into_infinity_is_taken_back():
     state = measured(net, patterns, trained(net, False), Penalties(), {})
     state |= {"lambda": 1e-15, "successes": 0, "curvature": 1e-250}
     for _ in range(200):
-        net, state, info = pwl.SCG().step(net, patterns, state)
+        net, state, info = take_step(pwl.SCG(), net, patterns, state)
         assert math.isfinite(state["lambda"]) and np.all(np.isfinite(net.theta))
         if info["success"]:
             break

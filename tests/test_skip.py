@@ -13,6 +13,7 @@ from toys import (
     LOSSES,
     E_of,
     away_from_kinks,
+    basis_of,
     curve,
     gradients_of,
     input_of,
@@ -248,7 +249,7 @@ def test_pytorch_finds_the_same_error_and_gradients():
         return F.conv2d(x, kernel, W[:, 0] if layer.bias else None, layer.stride, padding)
 
     def norm(index, x, train):
-        W, b = parts[f"{index}.W"].T.contiguous(), net.layer_buffers[index]
+        W, b = parts[f"{index}.W"].T.contiguous(), layer_of(net, index)[2]
         if train:
             return F.batch_norm(x, None, None, W[1], W[0], training=True)
         return F.batch_norm(x, *(torch.from_numpy(b[name]) for name in ("mean", "variance")), W[1], W[0])
@@ -283,7 +284,7 @@ def test_autocorrelations_and_the_output_step_see_joined_signals():
         (R,) = reduce(patterns, input_autocorrelation(int(key[0])), net)
         np.testing.assert_allclose(d @ R, G[key], rtol=0, atol=1e-9 * np.abs(G[key]).max())
     after, _ = pwl.owo_step(net, patterns)
-    B = net.basis(patterns.x, inputs[-1]) * np.sqrt(w)[:, None]
+    B = basis_of(net, patterns.x, inputs[-1]) * np.sqrt(w)[:, None]
     wanted = np.linalg.lstsq(B, patterns.t * np.sqrt(w)[:, None], rcond=None)[0].T
     np.testing.assert_allclose(after.W_o, wanted, rtol=0, atol=1e-9 * np.abs(wanted).max())
 
@@ -302,14 +303,14 @@ def test_moments_see_joined_signals():
     net = resnet("tanh", group=64)
     patterns = problem(net, 30)
     settled = with_moments(net, patterns, (0,))
-    at, p = settled, settled.layer_parameters
-    found = signals(at, patterns.x)
-    for index, layer in enumerate(at.layers):
+    at, found = settled, signals(settled, patterns.x)
+    for index in range(len(at.layers)):
+        layer, p, _ = layer_of(at, index)
         if isinstance(layer, BatchNorm2d):
             own = found[index]
             np.testing.assert_allclose(at.buffers[f"{index}.mean"], own.mean(axis=(0, 1, 2)), rtol=0, atol=1e-12)
             np.testing.assert_allclose(at.buffers[f"{index}.variance"], own.var(axis=(0, 1, 2)), rtol=0, atol=1e-12)
-            n = (found[index + 1] - p[index]["W"][:, 0]) / p[index]["W"][:, 1]
+            n = (found[index + 1] - p["W"][:, 0]) / p["W"][:, 1]
             np.testing.assert_allclose(n.mean(axis=(0, 1, 2)), 0, atol=1e-11)
 
 

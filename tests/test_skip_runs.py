@@ -8,15 +8,7 @@ import array_api_strict
 import numpy as np
 import pytest
 from test_skip import WIDTH, from_layers, resnet, signals
-from toys import (
-    LOSSES,
-    block_rows,
-    curve,
-    features,
-    gradients_of,
-    outputs,
-    problem,
-)
+from toys import LOSSES, block_rows, curve, features, gradients_of, outputs, problem, take_step
 
 import pwl
 from pwl.algorithms import multiplies as costs
@@ -79,7 +71,7 @@ def test_strict_arrays_take_the_same_steps(loss):
     for algorithm in (pwl.SGD(0.1), pwl.Adam(0.01), pwl.AdAct(), pwl.LM(solver="cholesky"), pwl.CG()):
         found = []
         for at in (net, strict):
-            after, _, _ = algorithm.step(at, patterns, algorithm.init(at, patterns, 0))
+            after, _, _ = take_step(algorithm, at, patterns)
             assert type(after.theta) is type(at.theta)
             found.append(host(after.theta))
         assert np.linalg.norm(found[0] - net.theta) > 1e-6

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from toys import NotFinite, Stub, Watching, Worse, curve_network, short, spirals, waves
+from toys import NotFinite, Stub, Watching, Worse, curve_network, short, spirals, take_step, waves
 
 import pwl
 from pwl.reductions.patterns import Patterns
@@ -362,7 +362,7 @@ def test_algorithm_1_is_three_calls(direction, loss):
     net = pwl.initialise(curve_network(data[0].shape[1], 5, 3 if loss == "cross_entropy" else 2, loss=loss), data)
     patterns, algorithm = Patterns.of(data), pwl.AdAct(direction)
     state = algorithm.init(net, patterns, 0)
-    whole, _, info = algorithm.step(net, patterns, state)
+    whole, _, info = take_step(algorithm, net, patterns, state)
     by_hand, molf = pwl.molf_step(net, patterns, direction)
     assert not np.array_equal(by_hand.W, net.W) and np.array_equal(by_hand.A, net.A)
     after_molf = by_hand

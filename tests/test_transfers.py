@@ -11,7 +11,7 @@ import array_api_strict
 import numpy as np
 import pytest
 from fake_device import DEVICE, HOST, Crossings, install, there
-from toys import block_rows, curve, problem, random_network, reduce
+from toys import block_rows, curve, problem, random_network, reduce, take_step
 
 import pwl
 from pwl import LM, MOLF, OWOBP, SGD, AdAct, Adam, BayesianLM, MinibatchAdAct, Patterns, VarPro
@@ -37,7 +37,7 @@ def steps(algorithm, net: Network, patterns: Patterns, crossings: Crossings, cou
     crossings.there.clear()
     crossings.back.clear()
     for _ in range(count):
-        net, state, _ = algorithm.step(net, patterns, state)
+        net, state, _ = take_step(algorithm, net, patterns, state)
     return net, (list(crossings.there), list(crossings.back))
 
 
@@ -115,7 +115,7 @@ def test_a_batch_costs_its_row_numbers(crossings):
         rows = np.random.default_rng(0).permutation(60)[:size]
         batch = Patterns(there(x), there(t)).batch(rows, (0, 1), 0)
         moved, found[size] = steps(SGD(0.01), on_device, batch, crossings, 1)
-        wanted, _, _ = SGD(0.01).step(net, Patterns(x[rows], t[rows]), SGD(0.01).init(net, Patterns(x, t), 0))
+        wanted, _, _ = take_step(SGD(0.01), net, Patterns(x[rows], t[rows]), SGD(0.01).init(net, Patterns(x, t), 0))
         assert np.max(np.abs(host(moved.theta) - wanted.theta)) < 1e-12
     assert sum(found[40][0]) - sum(found[10][0]) == 2 * 30 * 8  # of inputs and of targets
     assert found[40][1] == found[10][1]
@@ -200,7 +200,7 @@ def test_too_little_memory_names_bytes_and_a_batch_size(crossings):
     message = f"4,096 bytes.*64 patterns takes about {needed} bytes.*batch_size=32.*block_bytes={needed // 2}"
     with pytest.raises(pwl.InputError, match=message):
         reduce(patterns, Statistic(compute), net)
-    assert Patterns(patterns.x, patterns.t, block_bytes=needed // 2).block_rows(net) == 32
+    assert block_rows(Patterns(patterns.x, patterns.t, block_bytes=needed // 2), net) == 32
 
 
 def test_other_failures_stay_what_they_are(crossings):
@@ -210,7 +210,7 @@ def test_other_failures_stay_what_they_are(crossings):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        Patterns(np.ones((4, 3)), np.zeros((4, 3))).reduce(Statistic(compute), net)
+        reduce(Patterns(np.ones((4, 3)), np.zeros((4, 3))), Statistic(compute), net)
 
 
 def test_what_is_left_on_the_host_is_refused(crossings):

@@ -244,7 +244,12 @@ def features(net: Network, x: Any) -> Any:
 
 def basis(net: Network, x: Any) -> Any:
     """[1, x, o] or [1, o] (Nv, Nu)."""
-    return net.basis(x, net.features(x))
+    return basis_of(net, x, features(net, x))
+
+
+def basis_of(net: Network, x: Any, o: Any) -> Any:
+    """[1, x, o] or [1, o] (Nv, Nu), of features that are there."""
+    return net.basis(x, o)
 
 
 def input_of(net: Network, index: int, x: Any) -> Any:
@@ -309,3 +314,23 @@ def gradients_of(net: Network, patterns: pwl.Patterns, keys: Any = None) -> dict
     """Negative gradients of E by slot key; of all parameters unless keys are given."""
     keys = tuple(net.parts) if keys is None else tuple(keys)
     return dict(zip(keys, reduce(patterns, gradient(keys), net)[1:], strict=True))
+
+
+def take_step(
+    algorithm: Any, net: Network, patterns: pwl.Patterns, state: Any = None
+) -> tuple[Network, Any, dict[str, Any]]:
+    """(net, state, info) after a step; from a state made with seed 0 unless one is given."""
+    state = algorithm.init(net, patterns, 0) if state is None else state
+    return algorithm.step(net, patterns, state)
+
+
+def iterate(
+    algorithm: Any, net: Network, patterns: pwl.Patterns, steps: int
+) -> tuple[list[Network], list[dict[str, Any]]]:
+    """The networks from the first on, and what each step said."""
+    state, nets, infos = algorithm.init(net, patterns, 0), [net], []
+    for _ in range(steps):
+        net, state, info = take_step(algorithm, net, patterns, state)
+        nets.append(net)
+        infos.append(info)
+    return nets, infos
