@@ -1,11 +1,33 @@
-"""What the tests share: where the data are."""
+"""What the tests share: where the data are, two cores wherever they run, and kernels compiled once for all processes."""
 
 from __future__ import annotations
 
+import functools
+import http.server
 import os
+import threading
 from pathlib import Path
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # each process has a core of its own; set before NumPy loads its BLAS
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+
+CORE = (
+    "test_auto", "test_batch_norm", "test_cg", "test_costs_counter", "test_curves", "test_dropout", "test_factors",
+    "test_first_order", "test_golden", "test_gradients", "test_layers", "test_lm", "test_net_control", "test_ols", "test_owo",
+    "test_patterns", "test_save", "test_threads", "test_train", "test_varpro",
+)  # fmt: skip
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what is in the core: the files above, except what is slow, and tests that carry the mark themselves."""
+    for item in items:
+        if item.path.stem in CORE and item.get_closest_marker("slow") is None:
+            item.add_marker(pytest.mark.core)
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +39,117 @@ def data_home() -> Path:
     if not Path(home).is_dir():
         pytest.skip(f"PWL_DATA_HOME is {home}, which is not a folder")
     return Path(home)
+
+
+@pytest.fixture
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads for blocks of patterns, whatever the machine has and OMP_NUM_THREADS says."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+
+
+@pytest.fixture(scope="session")
+def compiled(request: pytest.FixtureRequest) -> Path:
+    """Folder of the CUDA kernels compiled as C++: pytest's cache, so that all processes and the next run share it."""
+    cache = request.config.cache
+    assert cache is not None
+    return cache.mkdir("cuda_shim")
+
+
+@pytest.fixture
+def write(tmp_path):
+    def _write(content, name="data.csv"):
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return _write
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty cache folder."""
+    monkeypatch.setenv("PWL_DATA_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A folder and the address under which a local server gives its files."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    folder = tmp_path / "served"
+    folder.mkdir()
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield folder, f"http://127.0.0.1:{httpd.server_port}/"
+        httpd.shutdown()
+
+
+@pytest.fixture(scope="session", params=["shim", pytest.param("device", marks=pytest.mark.gpu)])
+def gpu(request, compiled):
+    """The GPU engine, on the shim and where there is a GPU on it."""
+    from cuda_engine import on_cupy, on_shim
+
+    return on_cupy() if request.param == "device" else on_shim(compiled)
+
+
+@pytest.fixture
+def aligned(capfd):
+    """No kernel moves a vector from or to an address that isn't a multiple of its size: the compiler's checks say so."""
+    import numpy as np
+
+    with np.errstate(invalid="ignore", over="ignore"):
+        yield
+    assert "runtime error" not in capfd.readouterr().err
+
+
+@pytest.fixture
+def empty_folder(tmp_path, monkeypatch):
+    """The test runs in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def houses(tmp_path):
+    """A small table: two numbers, a letter, a target."""
+    rng = np.random.default_rng(0)
+    lines = ["size,age,town,price"]
+    for _ in range(60):
+        size, age, town = rng.uniform(50, 200), rng.integers(0, 40), rng.choice(["A", "B"])
+        lines.append(f"{size:.1f},{age},{town},{1000 * size - 500 * age + (20000 if town == 'A' else 0):.0f}")
+    (tmp_path / "houses.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path / "houses.csv"
+
+
+@pytest.fixture
+def flowers(tmp_path):
+    """A small table of two numbers and a class."""
+    rng = np.random.default_rng(0)
+    lines = ["length;width;species"]
+    for _ in range(90):
+        length, width = rng.normal(size=2)
+        lines.append(f"{length:.3f};{width:.3f};{'rose' if length * width > 0 else 'tulip'}")
+    (tmp_path / "flowers.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path / "flowers.csv"
+
+
+@pytest.fixture(scope="session")
+def regression():
+    """What a comparison of two algorithms found, and its folds."""
+    import comparisons
+
+    return comparisons.regression()
+
+
+@pytest.fixture(scope="session")
+def classification():
+    """What a comparison on classes found, and its folds."""
+    import comparisons
+
+    return comparisons.classification()

@@ -5,19 +5,27 @@ from __future__ import annotations
 import array_api_strict
 import numpy as np
 import pytest
-from helpers import LOSSES, E_of, quotient, random_direction
-from toys import spirals, waves
+from oracles import quotient, random_direction, slope
+from toys import (
+    LOSSES,
+    gradients_of,
+    input_of,
+    layer_of,
+    outputs,
+    passes_back,
+    problem,
+    random_layers,
+    spirals,
+    take_step,
+    tangent,
+    waves,
+)
 
 import pwl
 from pwl import activations
-from pwl.algorithms.adact import adact_step, exact
-from pwl.algorithms.learning_factors import objective
-from pwl.algorithms.penalties import Penalties
 from pwl.layers import AvgPool2d, Conv2d, Dense, Flatten
 from pwl.network.network import HEAD, Network
-from pwl.network.save import layer_from_dict
 from pwl.reductions.patterns import Patterns
-from pwl.reductions.statistics import gradient
 from pwl.runtime.backend import host
 from pwl.study.check import check, segments
 
@@ -33,27 +41,22 @@ NETS = ("mlp", "cnn")
 TOLERANCE = 2e-8  # of central quotients at step 1e-5, see tests/test_gradients.py
 
 
-def network(activation, kind, loss="squared_error", dtype=np.float64, seed=0):
-    """A net whose parameters are all random."""
+def network(activation, kind, loss="squared_error", dtype=np.float64):
+    """A random net of two layers with the activation."""
     if kind == "mlp":
-        layers, shape = [Dense(4), activation, Dense(3), activation, Dense(3)], (3,)
-    else:
-        layers = [Conv2d(2, 3), activation, AvgPool2d(2), Flatten(), Dense(3), activation, Dense(3)]
-        shape = (6, 6, 2)
-    net = Network.from_layers(layers, shape, loss=loss, dtype=dtype)
-    theta = 0.6 * np.random.default_rng([seed, 1]).standard_normal(net.n_parameters)
-    return net.with_theta(theta.astype(dtype))
+        return random_layers([Dense(4), activation, Dense(3), activation], (3,), loss=loss, dtype=dtype)
+    layers = [Conv2d(2, 3), activation, AvgPool2d(2), Flatten(), Dense(3), activation]
+    return random_layers(layers, (6, 6, 2), loss=loss, dtype=dtype)
 
 
-def problem(net, directions=(), Nv=60, step=1e-4):
+def off_kinks(net, directions, Nv=60, step=1e-4):
     """Random patterns, less those that change a piece of any curve a little way along the directions."""
-    rng = np.random.default_rng(2)
-    x = rng.standard_normal((Nv, *net.input_shape))
-    t = rng.integers(0, 3, Nv) if net.loss.classes else rng.standard_normal((Nv, 3))
+    patterns = problem(net, Nv)
     ends = [net.moved({key: far * d for key, d in v.items()}) for v in directions for far in (-step, step)]
-    here = segments(net, x)
-    keep = np.all([np.all(segments(end, x) == here, axis=1) for end in ends], axis=0) if ends else np.ones(Nv, bool)
-    return Patterns(x[keep], t[keep])
+    here = segments(net, patterns.x)
+    keep = np.all([np.all(segments(end, patterns.x) == here, axis=1) for end in ends], axis=0)
+    assert np.sum(keep) >= 20
+    return Patterns(patterns.x[keep], patterns.t[keep])
 
 
 def own(net):
@@ -164,13 +167,11 @@ def test_gradients(name, kind, loss):
     rng = np.random.default_rng(0)
     keys = tuple(net.parts)
     directions = [random_direction(net, (key,), rng) for key in keys for _ in range(2)]
-    patterns = problem(net, directions)
-    assert len(patterns) >= 20
-    _, *values = patterns.reduce(gradient(keys), net)
-    G = dict(zip(keys, values, strict=True))
+    patterns = off_kinks(net, directions)
+    G = gradients_of(net, patterns)
     for v in directions:
         ((key, d),) = v.items()
-        wanted = -quotient(lambda at: E_of(at, patterns), net, v)
+        wanted = -slope(net, patterns, v)
         assert np.sum(G[key] * d) == pytest.approx(wanted, rel=0, abs=TOLERANCE * (1 + np.linalg.norm(G[key])))
 
 
@@ -180,11 +181,10 @@ def test_tangents(name, kind):
     net = network(NEW[name], kind)
     rng = np.random.default_rng(1)
     directions = [random_direction(net, (key,), rng) for key in net.parts if key != HEAD]
-    x = problem(net, directions).x
-    assert len(x) >= 20
+    x = off_kinks(net, directions).x
     for v in directions:
-        wanted = quotient(lambda at: at.outputs(x), net, v)
-        found = net.tangent(net.body(x)[0], v)
+        wanted = quotient(lambda at: outputs(at, x), net, v)
+        found = tangent(net, x, v)
         np.testing.assert_allclose(found, wanted, rtol=0, atol=3e-8 * max(1.0, np.abs(found).max()))
 
 
@@ -195,18 +195,16 @@ def test_forward_and_backward_are_adjoint(name, kind):
     net = network(NEW[name], kind)
     rng = np.random.default_rng(3)
     x = problem(net).x
-    signals = net.forward(x)
     v = random_direction(net, tuple(key for key in net.parts if key != HEAD), rng)
-    u = rng.standard_normal(signals.y.shape)
-    forth = np.sum(u * net.tangent(signals.saved, v), axis=1)
-    back = np.zeros(len(x))
-    whole = 0.0
-    for index, g in net.backpropagate(signals.saved, u, range(len(net.layers))):
-        layer, p, b = net.layers[index], net.layer_parameters[index], net.layer_buffers[index]
-        for part, each in layer.columns(p, b, signals.saved[index], +g).items():
+    dy = tangent(net, x, v)
+    u = rng.standard_normal(dy.shape)
+    forth, back, whole = np.sum(u * dy, axis=1), np.zeros(len(x)), 0.0
+    for index, saved, g in passes_back(net, x, u):
+        layer, p, b = layer_of(net, index)
+        for part, each in layer.columns(p, b, saved, +g).items():
             assert each.shape == (*p[part].shape, len(x))
             back += np.sum(each * v[f"{index}.{part}"][..., None], axis=(0, 1))
-        for part, all_ in layer.gradient(p, b, signals.saved[index], g).items():
+        for part, all_ in layer.gradient(p, b, saved, g).items():
             whole += np.sum(all_ * v[f"{index}.{part}"])
     np.testing.assert_allclose(back, forth, rtol=0, atol=1e-12)
     assert whole == pytest.approx(np.sum(forth), abs=1e-11)
@@ -286,29 +284,30 @@ def test_against_autograd(name, shape):
 def test_strict_arrays(name, kind, dtype):
     net = network(NEW[name], kind, dtype=dtype)
     strict = net.to(array_api_strict)
-    patterns, rng = problem(net, Nv=20), np.random.default_rng(7)
+    patterns, rng = problem(net, 20), np.random.default_rng(7)
     keys = tuple(net.parts)
     rounding = 1e-5 if dtype == np.float32 else 1e-13
 
     def same(other, mine):
         np.testing.assert_allclose(host(other), mine, rtol=0, atol=rounding * max(1, np.max(np.abs(mine))))
 
-    for mine, other in zip(patterns.reduce(gradient(keys), net), patterns.reduce(gradient(keys), strict), strict=True):
-        assert other.dtype == strict.theta.dtype and mine.dtype == dtype
-        same(other, mine)
+    G, there = gradients_of(net, patterns), gradients_of(strict, patterns)
+    for key in keys:
+        assert there[key].dtype == strict.theta.dtype and G[key].dtype == dtype
+        same(there[key], G[key])
     v = {key: rng.standard_normal(net.parts[key].shape).astype(dtype) for key in keys if key != HEAD}
     x = patterns.x.astype(dtype)
-    dy = net.tangent(net.body(x)[0], v)
-    xs = array_api_strict.asarray(x)
-    other = strict.tangent(strict.body(xs)[0], {key: array_api_strict.asarray(d) for key, d in v.items()})
+    dy = tangent(net, x, v)
+    other = tangent(strict, array_api_strict.asarray(x), {key: array_api_strict.asarray(d) for key, d in v.items()})
     assert dy.dtype == dtype
     same(other, dy)
-    for index, layer in enumerate(net.layers):
-        if net.layer_parameters[index] and layer.kind == "activation":
-            n = net.input_of(index, x)
-            mine = layer.columns(net.layer_parameters[index], net.layer_buffers[index],
-                                 layer.forward(net.layer_parameters[index], net.layer_buffers[index], n)[1], n)  # fmt: skip
-            p, b, n = strict.layer_parameters[index], strict.layer_buffers[index], array_api_strict.asarray(n)
+    for index in range(len(net.layers)):
+        layer, p, b = layer_of(net, index)
+        if p and layer.kind == "activation":
+            n = input_of(net, index, x)
+            mine = layer.columns(p, b, layer.forward(p, b, n)[1], n)
+            _, p, b = layer_of(strict, index)
+            n = array_api_strict.asarray(n)
             for key, value in layer.columns(p, b, layer.forward(p, b, n)[1], n).items():
                 same(value, mine[key])
 
@@ -317,175 +316,5 @@ def test_strict_arrays(name, kind, dtype):
 def test_adact_steps_are_the_same_in_strict_arrays(name):
     net = network(TRAINED[name], "mlp")
     patterns = problem(net)
-    wanted, found = (pwl.AdAct().step(at, patterns, {})[0] for at in (net, net.to(array_api_strict)))
+    wanted, found = (take_step(pwl.AdAct(), at, patterns, {})[0] for at in (net, net.to(array_api_strict)))
     np.testing.assert_allclose(host(found.theta), wanted.theta, rtol=0, atol=1e-8 * np.abs(wanted.theta).max())
-
-
-# ---- files
-
-
-@pytest.mark.parametrize("name", NEW)
-def test_layers_come_back_from_their_description(name):
-    assert layer_from_dict(NEW[name].to_dict()) == NEW[name]
-
-
-@pytest.mark.parametrize("kind", NETS)
-@pytest.mark.parametrize("name", NEW)
-def test_save_and_load(name, kind, tmp_path):
-    net = network(NEW[name], kind)
-    x = problem(net).x
-    net.save(tmp_path / "net")
-    again = Network.load(tmp_path / "net")
-    np.testing.assert_array_equal(again.predict(x), net.predict(x))
-    assert again.layers == net.layers
-
-
-def test_a_spline_from_a_function_has_no_name_to_save(tmp_path):
-    with pytest.raises(pwl.InputError, match="function"):
-        network(pwl.Spline(np.sin), "mlp").save(tmp_path / "net")
-
-
-# ---- penalties
-
-
-def test_penalties_by_kind():
-    """Curvature is for ordinates; APL brings a penalty of its own on both its parameters."""
-    spline, apl, scaled = (network(made, "mlp") for made in (pwl.Spline(), pwl.APL(l2=0.3), pwl.ScaledActivation()))
-    Q = [spline.parts[key] for key in own(spline)]
-    assert Penalties(curves=0.7).value(spline) == pytest.approx(
-        0.7 * sum(np.sum(np.diff(q, 2, axis=1) ** 2) for q in Q), rel=1e-12
-    )
-    ab = sum(np.sum(apl.parts[key] ** 2) for key in own(apl))
-    assert len(own(apl)) == 4
-    assert Penalties(curves=0.7).value(apl) == pytest.approx(0.3 * ab, rel=1e-12)
-    assert Penalties(curves=0.7).value(scaled) == 0
-    zero = {key: np.zeros_like(part) for key, part in apl.parts.items()}
-    G = Penalties().add_gradient(apl, zero)
-    for key in own(apl):
-        np.testing.assert_allclose(G[key], -0.6 * apl.parts[key], rtol=1e-14)
-        np.testing.assert_allclose(
-            Penalties().curvature(apl, key, apl.parts[key]), 0.6 * np.sum(apl.parts[key] ** 2, axis=1), rtol=1e-14
-        )
-    _, residuals = Penalties().rows(apl, own(apl))
-    assert np.sum(residuals**2) == pytest.approx(0.3 * ab, rel=1e-12)
-    assert Penalties(curves=1.0).rows(scaled, own(scaled))[0].shape[0] == 0
-
-
-# ---- training
-
-
-@pytest.mark.parametrize("factor", ["scalar", "unit"])
-@pytest.mark.parametrize("hidden", [6, (5, 4)])
-@pytest.mark.parametrize("name", TRAINED)
-def test_adact_steps_never_raise_the_objective(name, hidden, factor):
-    """Also where the outputs are not linear in the parameters: the step is then halved."""
-    data = Patterns(*waves())
-    net = pwl.initialise(Network.mlp(3, hidden, 2, TRAINED[name]), data)
-    assert exact(net) == (name == "spline" and hidden == 6)
-    before = objective(net, data, Penalties())
-    for _ in range(6):
-        net, info = adact_step(net, data, factor)
-        after = objective(net, data, Penalties())
-        assert after <= before * (1 + 1e-12)
-        before = after
-        assert info["curve_share"] == 1 or not exact(net)
-
-
-def test_the_spline_step_is_the_minimum_along_the_gradient():
-    data = Patterns(*waves())
-    net = pwl.initialise(Network.mlp(3, 6, 2, pwl.Spline()), data)
-    moved, _ = adact_step(net, data)
-    change = moved.parts["1.Q"] - net.parts["1.Q"]
-    E = [E_of(net.moved({"1.Q": far * change}), data) for far in (0.5, 1.0, 1.5)]
-    assert E[0] == pytest.approx(E[2], rel=1e-10) and E[1] < E[0]
-
-
-@pytest.mark.parametrize(
-    "algorithm",
-    [
-        pwl.AdAct("hwo"),
-        pwl.AdAct("hwo", "unit", curve_penalty=1e-4, safeguard=True),
-        pwl.MOLF("hwo"),
-        pwl.CG(train_curves=True),
-        pwl.LM(train_curves=True),
-        pwl.VarPro(train_curves=True),
-        pwl.SCG(train_curves=True),
-        pwl.LBFGS(),
-        pwl.SGD(0.01),
-        pwl.Adam(0.01),
-    ],
-    ids=lambda algorithm: type(algorithm).__name__,
-)
-@pytest.mark.parametrize("name", NEW)
-def test_every_algorithm_lowers_the_error(name, algorithm):
-    if name == "plu" and isinstance(algorithm, pwl.AdAct):
-        pytest.skip("nothing to train")
-    x, t = waves()
-    x = (x - x.mean(axis=0)) / x.std(axis=0)
-    net = pwl.initialise(Network.mlp(3, 6, 2, NEW[name]), (x, t))
-    before = E_of(net, Patterns(x, t))
-    trained, _ = pwl.train(net, (x, t), algorithm, iterations=15)
-    assert E_of(trained, Patterns(x, t)) < (0.99 if isinstance(algorithm, (pwl.SGD, pwl.Adam)) else 0.9) * before
-    if own(net) and not isinstance(algorithm, pwl.MOLF):
-        assert all(np.any(trained.parts[key] != net.parts[key]) for key in own(net))
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", NEW)
-def test_a_convolutional_net_learns(name, dtype):
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((90, 6, 6, 2))
-    t = np.arange(90) % 3
-    x[np.arange(90), :, t, 0] += 1.5  # a bright column whose place is the class
-    layers = [Conv2d(3, 3), NEW[name], AvgPool2d(2), Flatten(), Dense(5), NEW[name], Dense(3)]
-    net = Network.from_layers(layers, (6, 6, 2), dtype=dtype)
-    trained, record = pwl.train(net, (x, t), pwl.Adam(0.02), iterations=25)
-    assert record["error"][-1] < 0.8 * record["error"][0]
-    assert trained.theta.dtype == dtype
-    assert all(np.any(trained.parts[key] != net.parts[key]) for key in own(net))
-
-
-# ---- names and bad input
-
-
-def test_names():
-    for name, made in [("plu", pwl.PLU()), ("apl", pwl.APL()), ("spline", pwl.Spline())]:
-        assert activations.resolve(name) == made
-        assert Network.mlp(2, 3, 1, name).layers[1] == made
-    assert pwl.PiecewiseLinear("plu", 25).start_parameters((1,), None)["A"][0, 0] == pytest.approx(-1.15)
-
-
-def test_hinges_are_inserted_into_piecewise_linear_curves_only():
-    with pytest.raises(pwl.InputError, match="no curves"):
-        pwl.insert_hinge(network(pwl.Spline(), "mlp"), 0.123)
-
-
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        (lambda: pwl.PLU(alpha=-0.1), "alpha"),
-        (lambda: pwl.PLU(alpha=2), "alpha"),
-        (lambda: pwl.PLU(c=0), "positive"),
-        (lambda: pwl.APL(S=0), "whole number"),
-        (lambda: pwl.APL(S=True), "whole number"),
-        (lambda: pwl.APL(l2=-1), "l2"),
-        (lambda: pwl.Spline(hinges=3), "4 or more"),
-        (lambda: pwl.Spline(hinges=(0.0, 1.0, 2.0, 3.0)), "4 or more"),
-        (lambda: pwl.Spline(span="nets"), "span"),
-        (lambda: pwl.Spline(span=(1, 0)), "span"),
-        (lambda: pwl.Spline("rely"), "start"),
-        (lambda: pwl.ScaledActivation("rely"), "relu"),
-        (lambda: pwl.ScaledActivation(pwl.APL()), "fixed"),
-        (lambda: pwl.ScaledActivation("tanh", 0.5), "1 or more"),
-    ],
-)
-def test_bad_input(make, words):
-    with pytest.raises(pwl.InputError, match=words):
-        make()
-
-
-def test_pictures_are_for_piecewise_linear_curves():
-    x, t = waves()
-    net = pwl.initialise(pwl.Network.mlp(3, 4, 2, pwl.Spline("tanh", 7)), (x, t))
-    with pytest.raises(pwl.InputError, match="pictures of curves are for pwl.PiecewiseLinear"):
-        pwl.plots.curves(net, x)

@@ -69,7 +69,7 @@ def jobs(device, found: list):
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_each_block_is_worked_on_when_it_is_there_and_not_overwritten(on, order):
+def test_each_block_is_worked_on_when_it_is_there_and_not_overwritten(on, order, two_cores):
     found: list = []
     there = on(ORDERS[order](None))
     read, compute = jobs(there.device, found)
@@ -80,7 +80,7 @@ def test_each_block_is_worked_on_when_it_is_there_and_not_overwritten(on, order)
     assert len(there.device.streams) == 1 + ahead.READERS + 1
 
 
-def test_memory_is_that_of_three_blocks(on, monkeypatch):
+def test_memory_is_that_of_three_blocks(on, monkeypatch, two_cores):
     made = []
     for _ in range(4):  # a reader that the system stops at the wrong moment holds a block for longer
         pools: list = []
@@ -92,7 +92,7 @@ def test_memory_is_that_of_three_blocks(on, monkeypatch):
     assert min(made) == [1, 1, 1]
 
 
-def test_copies_do_not_wait_for_the_work(on, monkeypatch):
+def test_copies_do_not_wait_for_the_work(on, monkeypatch, two_cores):
     """The work of the first block is never done: the next blocks are there all the same, as many as there are slots."""
     there = on(lambda able: able[-1])
     copied = []
@@ -109,7 +109,7 @@ def test_copies_do_not_wait_for_the_work(on, monkeypatch):
     computing.close()
 
 
-def test_readers_do_not_run_away_from_the_device(on):
+def test_readers_do_not_run_away_from_the_device(on, two_cores):
     """Of what was read, three blocks at most still wait to be copied: more would fill page-locked memory."""
     there = on(lambda able: able[0])
     waiting = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import array_api_strict
 import numpy as np
 import pytest
-from helpers import LOSSES, curve, problem, random_network
+from toys import LOSSES, curve, iterate, problem, random_network, take_step
 
 from pwl import MOLF, OWOBP, AdAct, PiecewiseLinear
 from pwl.kernels import engine
@@ -25,19 +25,11 @@ ADACTS = [
 OWOBPS = [OWOBP(), OWOBP(safeguard=True, ridge=0.01, l2=0.01), OWOBP("heuristic"), OWOBP("heuristic", z=5.0)]
 
 
-def run(algorithm, net, patterns, steps):
-    state, infos = algorithm.init(net, patterns, 0), []
-    for _ in range(steps):
-        net, state, info = algorithm.step(net, patterns, state)
-        infos.append(info)
-    return net, infos
-
-
 def assert_same(algorithm, net, patterns, steps=1):
     """theta to 1e-9 of its length: sums run in another order, and solves enlarge the rounding by their condition."""
     strict = net.to(array_api_strict)
-    wanted, infos = run(algorithm, net, patterns, steps)
-    found, strict_infos = run(algorithm, strict, patterns, steps)
+    (*_, wanted), infos = iterate(algorithm, net, patterns, steps)
+    (*_, found), strict_infos = iterate(algorithm, strict, patterns, steps)
     assert type(found.theta) is type(strict.theta)
     assert np.linalg.norm(wanted.theta - net.theta) > 1e-6
     assert np.linalg.norm(host(found.theta) - wanted.theta) < 1e-9 * np.linalg.norm(wanted.theta)
@@ -82,7 +74,7 @@ def test_arrays_keep_their_kind_and_type(dtype):
     net = random_network(curve(), 4, dtype=dtype)
     net = net.with_theta(net.theta.astype(dtype))
     for at in (net, net.to(array_api_strict)):
-        after, _ = run(AdAct(), at, problem(net), 1)
+        after, _, _ = take_step(AdAct(), at, problem(net))
         assert type(after.theta) is type(at.theta)
         assert after.theta.dtype == at.theta.dtype
 

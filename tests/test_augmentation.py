@@ -7,7 +7,7 @@ import dataclasses
 import array_api_strict
 import numpy as np
 import pytest
-from toys import curves, waves
+from toys import block_rows, curve_network, waves
 
 import pwl
 from pwl.data.augmentation import Augmentation
@@ -58,7 +58,7 @@ class Seeing:
         return {}
 
     def step(self, net, patterns, state):
-        rows = patterns.block_rows(net)
+        rows = block_rows(patterns, net)
         blocks = [patterns.block(net, i, min(i + rows, len(patterns)))[0] for i in range(0, len(patterns), rows)]
         self.seen.append(np.concatenate([host(block) for block in blocks]))
         return net, state, {}
@@ -148,7 +148,7 @@ def test_blocks_do_not_matter(block_bytes):
     net = small_net()
     wanted = seen(prepared(), net)
     patterns = prepared(block_bytes=block_bytes)
-    assert (patterns.block_rows(net) < 16) == (block_bytes < 10**6)
+    assert (block_rows(patterns, net) < 16) == (block_bytes < 10**6)
     for found, batch in zip(seen(patterns, net), wanted, strict=True):
         assert np.array_equal(found, batch)
 
@@ -292,7 +292,7 @@ def test_it_wants_batches_and_images_larger_than_the_shift():
     with pytest.raises(pwl.InputError, match="augment needs a batch_size"):
         seen(prepared(), batch_size=None)
     with pytest.raises(pwl.InputError, match=r"inputs have shape \(3,\): leave augment out"):
-        pwl.train(curves(), waves(), pwl.Adam(), batch_size=20, augment=Augmentation())
+        pwl.train(curve_network(), waves(), pwl.Adam(), batch_size=20, augment=Augmentation())
     with pytest.raises(
         pwl.InputError, match="a shift of 8 pixels moves images of 8 x 8 out of sight: choose one below 8"
     ):

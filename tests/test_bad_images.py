@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from toys import curves, waves
+from toys import curve_network, waves
 
 import pwl
 from pwl.layers import Conv2d, Dense, Flatten, MaxPool2d
@@ -82,7 +82,7 @@ def test_images_as_rows_of_numbers_and_the_other_way_round():
 
 def test_one_image_alone():
     refuses(lambda: net().predict(X[0]), "(patterns, 8, 8, 3) were wanted", "(8, 8, 3) came: x[None]")
-    started = pwl.initialise(curves(), waves())
+    started = pwl.initialise(curve_network(), waves())
     refuses(lambda: started.predict(waves()[0][0]), "(patterns, 3) were wanted", "(3,) came: x[None]")
 
 
@@ -123,7 +123,7 @@ def test_what_is_said_to_do_serves():
 
 def test_tables_of_whole_numbers_serve_as_before():
     x, t = waves()
-    started, _ = pwl.train(curves(), ((10 * x).astype(np.uint8), t), pwl.SGD(1e-6), iterations=1, batch_size=30)
+    started, _ = pwl.train(curve_network(), ((10 * x).astype(np.uint8), t), pwl.SGD(1e-6), iterations=1, batch_size=30)
     assert started.predict((10 * x).astype(np.int64)).shape == (120, 2)
 
 

@@ -7,19 +7,16 @@ import dataclasses
 import array_api_strict
 import numpy as np
 import pytest
-from helpers import E_of, curve, quotient, random_direction
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_factors import gradients
+from oracles import central, random_direction, slope
+from toys import E_of, block_rows, curve, gradients_of, layer_of, random_layers, take_step
 
 import pwl
-from pwl.algorithms import multiplies as costs
-from pwl.layers import BatchNorm2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool2d
-from pwl.network.network import HEAD, Network
+from pwl.layers import BatchNorm2d, Conv2d, Dropout, Flatten
+from pwl.network.network import HEAD
 from pwl.reductions.batch_moments import PATTERNS, with_moments
-from pwl.reductions.statistics import net_range
 from pwl.runtime.backend import host
-from pwl.training.initialise import START
 
 SHAPE = (4, 3, 2)
 
@@ -42,11 +39,9 @@ def both_forms(layer):
 
 
 def net_of(layers=None, seed=1, loss="cross_entropy", shape=SHAPE):
-    """Float64 network with random parameters; its moments are 0 and 1 still."""
+    """Random network; its moments are 0 and 1 still."""
     layers = layers or [Conv2d(3, 2), BatchNorm2d(group=4), curve("linear"), Conv2d(2, 2), BatchNorm2d(group=4), "tanh"]
-    net = Network.from_layers([*layers, Flatten(), Dense(3)], shape, loss=loss, dtype=np.float64)
-    theta = 0.6 * np.random.default_rng(seed).standard_normal(net.n_parameters)
-    return dataclasses.replace(net, theta=theta, initialised=True)
+    return random_layers([*layers, Flatten()], shape, loss=loss, seed=seed)
 
 
 def images(Nv=30, loss="cross_entropy", shape=SHAPE, seed=2, weights=False, **options):
@@ -103,7 +98,7 @@ def test_a_net_with_its_loss_is_pytorchs():
     loss.backward()
     trained = net.training(0, 0)
     assert E_of(trained, patterns) == pytest.approx(loss.item(), rel=1e-12)
-    for key, g in gradients(trained, patterns, tuple(net.parts)).items():
+    for key, g in gradients_of(trained, patterns).items():
         np.testing.assert_allclose(-g, parts[key].grad.numpy(), rtol=0, atol=1e-12)
 
 
@@ -146,11 +141,11 @@ def test_tangent_and_backward_are_adjoint(case):
 @given(cases())
 def test_tangents_are_quotients(case):
     layer, p, b, x, rng = case
-    dx, d, h = rng.standard_normal(x.shape), {"W": rng.standard_normal(p["W"].shape)}, 1e-5
+    dx, d = rng.standard_normal(x.shape), {"W": rng.standard_normal(p["W"].shape)}
     for at in both_forms(layer):
-        up, down = (at.apply({"W": p["W"] + s * h * d["W"]}, b, x + s * h * dx) for s in (1, -1))
+        wanted = central(lambda z, at=at: at.apply({"W": p["W"] + z * d["W"]}, b, x + z * dx))
         found = at.tangent(p, b, at.forward(p, b, x)[1], d, dx.copy())
-        np.testing.assert_allclose(found, (up - down) / (2 * h), rtol=0, atol=1e-5 * max(1.0, np.abs(found).max()))
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * max(1.0, np.abs(found).max()))
 
 
 @settings(max_examples=40, deadline=None)
@@ -199,21 +194,21 @@ def test_the_gradient_of_the_training_form_is_the_quotient(loss, weights):
     layers = [Conv2d(3, 2), BatchNorm2d(group=4), "tanh", Conv2d(2, 2), BatchNorm2d(group=4), "sigmoid"]
     net = net_of(layers, loss=loss).training(0, 0)
     patterns = images(14, loss, weights=weights)
-    G = gradients(net, patterns, tuple(net.parts))
+    G = gradients_of(net, patterns)
     rng = np.random.default_rng(3)
     for key in net.parts:
         D = random_direction(net, (key,), rng)
-        slope = quotient(lambda at: E_of(at, patterns), net, D)
-        assert slope == pytest.approx(-np.sum(G[key] * D[key]), rel=1e-6, abs=1e-8)
+        found = slope(net, patterns, D)
+        assert found == pytest.approx(-np.sum(G[key] * D[key]), rel=1e-6, abs=1e-8)
 
 
 def test_sgd_steps_along_the_gradient_of_the_training_form():
     net, patterns = net_of(), images(14)
     algorithm = pwl.SGD(0.1, momentum=0)
-    after, _, _ = algorithm.step(net, patterns, algorithm.init(net, patterns, 5))
-    G = net.join(gradients(net.training(5, 0), patterns, tuple(net.parts)))
+    after, _, _ = take_step(algorithm, net, patterns, algorithm.init(net, patterns, 5))
+    G = net.join(gradients_of(net.training(5, 0), patterns))
     np.testing.assert_array_equal(after.theta, net.theta + 0.1 * G)
-    frozen = net.join(gradients(net, patterns, tuple(net.parts)))
+    frozen = net.join(gradients_of(net, patterns))
     assert np.abs(G - frozen).max() > 0.01
     assert after.layers == net.layers
 
@@ -223,22 +218,22 @@ def test_blocks_are_whole_groups_in_training_form_only():
     assert (net.group, net.training(0).group) == (1, 12)
     for block_bytes in (1, 60_000, 200_000, 300_000):
         patterns = images(100, block_bytes=block_bytes)
-        plain = patterns.block_rows(net)
-        assert patterns.block_rows(net.training(0)) == max(1, plain // 12) * 12
-    assert images(100, block_bytes=200_000).block_rows(net) % 12
+        plain = block_rows(patterns, net)
+        assert block_rows(patterns, net.training(0)) == max(1, plain // 12) * 12
+    assert block_rows(images(100, block_bytes=200_000), net) % 12
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_results_do_not_depend_on_blocks_or_threads(threads, monkeypatch):
     net = net_of()
     keys = tuple(net.parts)
-    wanted = gradients(net.training(0), images(50), keys)
+    wanted = gradients_of(net.training(0), images(50), keys)
     moments = with_moments(net, images(50), (1,)).buffers
     monkeypatch.setenv("OMP_NUM_THREADS", threads)
     for block_bytes in (1, 150_000):
         patterns = images(50, block_bytes=block_bytes)
-        assert patterns.block_rows(net.training(0)) < 50
-        for key, g in gradients(net.training(0), patterns, keys).items():
+        assert block_rows(patterns, net.training(0)) < 50
+        for key, g in gradients_of(net.training(0), patterns, keys).items():
             np.testing.assert_allclose(g, wanted[key], rtol=0, atol=1e-13)
         for key, found in with_moments(net, patterns, (1,)).buffers.items():
             np.testing.assert_allclose(found, moments[key], rtol=1e-12, atol=1e-14)
@@ -248,11 +243,11 @@ def test_strict_arrays_give_the_same_numbers():
     net, patterns = net_of(), images(14)
     strict = net.to(array_api_strict)
     for at, there in ((net, strict), (net.training(0), strict.training(0))):
-        wanted, found = (gradients(n, patterns, tuple(net.parts)) for n in (at, there))
+        wanted, found = (gradients_of(n, patterns) for n in (at, there))
         for key in wanted:
             np.testing.assert_allclose(host(found[key]), wanted[key], rtol=0, atol=1e-13)
     for algorithm in (pwl.SGD(0.1), pwl.Adam(0.01), pwl.AdAct(), pwl.LM(solver="cholesky")):
-        wanted, found = (algorithm.step(at, patterns, algorithm.init(at, patterns, 0))[0].theta for at in (net, strict))
+        wanted, found = (take_step(algorithm, at, patterns)[0].theta for at in (net, strict))
         assert type(found) is type(strict.theta)
         assert np.linalg.norm(host(found) - wanted) < 1e-7 * np.linalg.norm(wanted)
     moments = with_moments(net, patterns, (0,)).buffers
@@ -281,7 +276,7 @@ def brute_force_moments(net, x):
     found, rest = {}, len(x) % 4
     weights = np.array([4] * (len(x) // 4) + ([rest] if rest else []), dtype=float)
     for index, layer in enumerate(net.layers):
-        p, b = net.layer_parameters[index], net.layer_buffers[index]
+        _, p, b = layer_of(net, index)
         if not isinstance(layer, BatchNorm2d):
             x = layer.apply(p, b, x)
             continue
@@ -330,153 +325,3 @@ def test_networks_that_normalise_nothing_stay_the_same_value():
     patterns = images()
     assert with_moments(net, patterns, (0,)) is net and patterns.passes == 0
     assert net.training(0, 1) is net and net.at_pattern(8) is net and net.group == 1
-
-
-# ---- the start
-
-LAYERS = [Conv2d(3, 2), BatchNorm2d(), pwl.PiecewiseLinear("relu", 9, span="nets"), GlobalAvgPool2d(), Dense(3)]
-
-
-def test_a_new_network_has_scale_1_shift_0_and_wants_its_moments():
-    for start in ("glorot", "he"):
-        net = Network.from_layers([Conv2d(3, 2), BatchNorm2d(), "relu", Flatten(), Dense(3)], SHAPE, start=start)
-        np.testing.assert_array_equal(net.parts["1.W"], np.tile([0.0, 1.0], (3, 1)))
-        np.testing.assert_array_equal([net.buffers["1.mean"], net.buffers["1.variance"]], [np.zeros(3), np.ones(3)])
-        with pytest.raises(pwl.InputError, match="has not been initialised"):
-            net.predict(images().x)
-    patterns = images()
-    ready = pwl.initialise(net, patterns)
-    assert ready.initialised and np.array_equal(ready.theta, net.theta)  # drawn weights stay
-    for key, value in with_moments(net, patterns, START).buffers.items():
-        np.testing.assert_array_equal(ready.buffers[key], value)
-    n = ready.input_of(2, patterns.x.astype(np.float32))
-    np.testing.assert_allclose(n.mean(axis=(0, 1, 2)), 0, atol=1e-5)
-    np.testing.assert_allclose(n.std(axis=(0, 1, 2)), 1, atol=1e-4)
-
-
-def test_spans_are_taken_of_normalised_nets_and_moments_above_see_them():
-    first = [Conv2d(3, 2), BatchNorm2d(), pwl.PiecewiseLinear("relu", 9, span="nets")]
-    second = [Conv2d(3, 2), BatchNorm2d(), pwl.PiecewiseLinear("relu", 9, span="nets"), GlobalAvgPool2d(), Dense(3)]
-    patterns = images(60)
-    patterns = pwl.Patterns(20 + 10 * patterns.x, patterns.t)
-    net = pwl.initialise(Network.from_layers([*first, *second], SHAPE, dtype=np.float64), patterns)
-    for curves in (2, 5):
-        low, high = (patterns.reduce(each, net)[0] for each in net_range(curves - 1))
-        ns = net.buffers[f"{curves}.ns"]
-        assert np.all(ns[:, 0] <= low) and np.all(ns[:, -1] >= high * (1 - 1e-12))
-        assert np.all(np.abs(ns) < 8)
-    for key, value in with_moments(net, patterns, START).buffers.items():
-        np.testing.assert_array_equal(net.buffers[key], value)
-
-
-# ---- runs
-
-
-def small(**options):
-    layers = [Conv2d(3, 2), BatchNorm2d(group=4), curve("linear"), GlobalAvgPool2d(), Dense(3)]
-    return Network.from_layers(layers, SHAPE, dtype=np.float64, seed=1, **options)
-
-
-def separable(Nv=60):
-    """Images whose class is the brighter channel, or neither."""
-    patterns = images(Nv)
-    difference = patterns.x[..., 0].mean(axis=(1, 2)) - patterns.x[..., 1].mean(axis=(1, 2))
-    return pwl.Patterns(patterns.x, np.digitize(difference, [-0.4, 0.4]))
-
-
-@pytest.mark.parametrize("batch_size", [16, None])
-@pytest.mark.parametrize("algorithm", [pwl.SGD(0.1), pwl.Adam(0.02)], ids=["SGD", "Adam"])
-def test_first_order_methods_learn_and_moments_follow_the_weights(algorithm, batch_size):
-    patterns, seen = separable(), []
-    net, record = pwl.train(
-        small(), patterns, algorithm, iterations=15, batch_size=batch_size, seed=3,
-        callback=lambda net, record: seen.append((net, pwl.evaluate(net, patterns).error)),
-    )  # fmt: skip
-    assert record["error"][1:] == [error for _, error in seen]
-    assert record["error"][-1] < 0.8 * record["error"][0]
-    for number, (at, _) in enumerate(seen, 1):
-        for key, value in with_moments(at, patterns, (3, number)).buffers.items():
-            np.testing.assert_array_equal(at.buffers[key], value)
-    for key, value in seen[record.best_iteration - 1][0].buffers.items():
-        np.testing.assert_array_equal(net.buffers[key], value)
-
-
-@pytest.mark.parametrize("algorithm", [pwl.AdAct(safeguard=True), pwl.LM(), pwl.LBFGS(), pwl.CG()], ids=repr)
-def test_second_order_methods_lower_the_error_of_the_network_itself(algorithm):
-    net, patterns = pwl.initialise(small(), separable()), separable()
-    after, record = pwl.train(net, patterns, algorithm, iterations=6)
-    assert record["error"][-1] < 0.95 * record["error"][0]
-    if not isinstance(algorithm, pwl.AdAct):  # never rises, by construction; AdAct's bound steps may by a little
-        assert np.all(np.diff(record["error"]) <= 0)
-    for key, value in net.buffers.items():
-        np.testing.assert_array_equal(after.buffers[key], value)
-
-
-@pytest.mark.parametrize("batch_size", [16, None])
-@pytest.mark.parametrize("algorithm", [pwl.SGD(0.1), pwl.Adam(0.02), pwl.AdAct()], ids=["SGD", "Adam", "AdAct"])
-def test_resumed_runs_give_the_same_bits(algorithm, batch_size, tmp_path):
-    """Of the weights and of the moments."""
-    patterns, path = separable(), tmp_path / "run"
-    options = {"batch_size": None if isinstance(algorithm, pwl.AdAct) else batch_size, "seed": 2}
-    whole, record = pwl.train(small(), patterns, algorithm, iterations=7, **options)
-    pwl.train(small(), patterns, algorithm, iterations=4, checkpoint=path, **options)
-    resumed, again = pwl.train(small(), patterns, algorithm, iterations=7, resume=path, **options)
-    assert again["error"] == record["error"]
-    for found, wanted in ((resumed.theta, whole.theta), *((resumed.buffers[k], b) for k, b in whole.buffers.items())):
-        np.testing.assert_array_equal(found, wanted)
-
-
-def test_a_checkpoint_holds_the_best_networks_own_moments(tmp_path):
-    """The best is found early, and what is written later must not give it the moments of a later network."""
-    patterns, path, algorithm = separable(), tmp_path / "run", pwl.SGD(3.0)
-    options = {"batch_size": 16, "seed": 2, "max_fail": 99}
-    best, record = pwl.train(small(), patterns, algorithm, iterations=8, checkpoint=path, **options)
-    assert record.best_iteration < 8
-    again, _ = pwl.train(small(), patterns, algorithm, iterations=8, resume=path, **options)
-    for key, value in best.buffers.items():
-        np.testing.assert_array_equal(again.buffers[key], value)
-
-
-def test_saved_nets_predict_the_same_bits(tmp_path):
-    net, _ = pwl.train(small(), separable(), pwl.Adam(0.02), iterations=2, batch_size=16)
-    net.save(tmp_path / "net.safetensors")
-    again = Network.load(tmp_path / "net.safetensors")
-    assert again.layers == net.layers and again.initialised
-    np.testing.assert_array_equal(again.predict_proba(images().x), net.predict_proba(images().x))
-
-
-# ---- what it costs, and what can not be
-
-
-def test_its_weights_are_blocks_but_no_products():
-    net, plain = net_of([Conv2d(3, 2), BatchNorm2d(), "tanh"]), net_of([Conv2d(3, 2), "tanh"])
-    assert costs.own_error(net, 10) == costs.own_error(plain, 10)
-    assert costs.own_whole_gradient(net, 10) == costs.own_whole_gradient(plain, 10)
-    assert costs.own_molf(net, 10, False) > costs.own_molf(plain, 10, False)
-    line = next(line for line in net.summary().splitlines() if "BatchNorm2d" in line)
-    assert line.split() == ["BatchNorm2d()", "3", "x", "2", "x", "3", "6"]
-
-
-def test_the_hwo_direction_is_refused():
-    with pytest.raises(pwl.InputError, match="HWO direction.*BatchNorm2d"):
-        pwl.molf_step(net_of(), images(), "hwo")
-
-
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        (lambda: BatchNorm2d(0), "epsilon must be a positive number, not 0"),
-        (lambda: BatchNorm2d("small"), "epsilon"),
-        (lambda: BatchNorm2d(float("nan")), "epsilon"),
-        (lambda: BatchNorm2d(group=0), "group must be a whole number of patterns, 1 or more, not 0"),
-        (lambda: BatchNorm2d(group=2.5), "group"),
-        (lambda: BatchNorm2d(group=True), "group"),
-        (
-            lambda: Network.from_layers([Dense(3), BatchNorm2d(), Dense(2)], (4,)),
-            r"layer 1, BatchNorm2d.*images.*\(3,\)",
-        ),
-    ],
-)
-def test_bad_settings(make, words):
-    with pytest.raises(pwl.InputError, match=words):
-        make()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import fcntl
 import importlib
 import json
 import multiprocessing
@@ -157,6 +158,22 @@ def test_processes_append_to_one_file(path):
     for process in both:
         process.join()
     assert len(values(path)) == 60 and path.read_text().count("\n") == 60
+
+
+def test_a_line_waits_until_another_process_has_written_its_own(path):
+    """That process holds the file; without the wait, the half of its line would be taken for that of a killed one."""
+    filled(path, a=1)
+    with open(path, "ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(b'{"key":"b",')
+        file.flush()
+        waiting = multiprocessing.get_context("fork").Process(target=filled, args=(path,), kwargs={"c": 3})
+        waiting.start()
+        waiting.join(0.5)
+        assert waiting.is_alive()
+        file.write(b'"value":2}\n')
+    waiting.join()
+    assert values(path) == {"a": 1, "b": 2, "c": 3}
 
 
 def test_cells_of_another_process_are_seen(path):

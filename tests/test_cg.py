@@ -5,9 +5,21 @@ from __future__ import annotations
 import array_api_strict
 import numpy as np
 import pytest
-from helpers import LOSSES, E_of, curve, problem, random_network
+from oracles import central, output_hessians, second_difference
 from test_array_api import assert_same
-from toys import curves, spirals, waves
+from toys import (
+    LOSSES,
+    E_of,
+    curve,
+    curve_network,
+    iterate,
+    outputs,
+    problem,
+    random_network,
+    spirals,
+    take_step,
+    waves,
+)
 
 import pwl
 from pwl.algorithms.all_weights import measured, trained
@@ -29,16 +41,6 @@ def quadratic(n=6, scale=3.0):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((50, n - 1)) * scale ** np.linspace(0, 1, n - 1) + 0.5
     return net, pwl.Patterns(x, rng.standard_normal((50, 1)))
-
-
-def iterate(algorithm, net, patterns, steps):
-    """The networks from the first on, and what each step said."""
-    state, nets, infos = algorithm.init(net, patterns, 0), [net], []
-    for _ in range(steps):
-        net, state, info = algorithm.step(net, patterns, state)
-        nets.append(net)
-        infos.append(info)
-    return nets, infos
 
 
 def slope(net, patterns, algorithm):
@@ -80,10 +82,10 @@ def test_length_is_the_slope_over_the_curvature_of_the_model(hidden, loss):
     keys, penalties = trained(net, True), Penalties(0.02, 0.01, 0.03)
     G = measured(net, patterns, keys, penalties, {})["G"]
     P = np.random.default_rng(3).standard_normal(G.shape)
-    y, ahead, back = (net.with_theta(net.theta + z * P).outputs(patterns.x) for z in (0, 1e-6, -1e-6))
-    dy = (ahead - back) / 2e-6
-    values = [penalties.value(net.with_theta(net.theta + z * P)) for z in (-1, 0, 1)]
-    h = np.average(net.loss.quadratic_form(y, dy), weights=patterns.weights) + values[0] - 2 * values[1] + values[2]
+    dy = central(lambda z: outputs(net.with_theta(net.theta + z * P), patterns.x), 1e-6)
+    S = output_hessians(net.loss, outputs(net, patterns.x))
+    h = np.average(np.einsum("pi,pij,pj->p", dy, S, dy), weights=patterns.weights)
+    h += second_difference(lambda z: penalties.value(net.with_theta(net.theta + z * P)))
     assert along(net, patterns, keys, penalties, G, P) == pytest.approx(G @ P / h, rel=1e-6)
 
 
@@ -173,14 +175,14 @@ def test_the_objective_falls_in_every_iteration():
     data = waves(200)
     for algorithm in (pwl.CG(), pwl.CG("polak-ribiere", train_curves=True, **PENALTIES)):
         for hidden in (6, (5, 4)):
-            _, record = pwl.train(curves(Nh=hidden), data, algorithm, iterations=40)
+            _, record = pwl.train(curve_network(Nh=hidden), data, algorithm, iterations=40)
             assert record.iterations == 40 and np.all(np.diff(record["objective"]) < 0)
             assert record["error"][-1] < 0.8 * record["error"][0]
 
 
 def test_cross_entropy():
     data = spirals(300)
-    _, record = pwl.train(curves(2, 8, 3, loss="cross_entropy"), data, pwl.CG(train_curves=True), iterations=60)
+    _, record = pwl.train(curve_network(2, 8, 3, loss="cross_entropy"), data, pwl.CG(train_curves=True), iterations=60)
     assert np.all(np.diff(record["error"]) < 0)
     assert record["classification_error"][-1] < 0.6 * record["classification_error"][0]
 
@@ -233,16 +235,16 @@ def test_where_nothing_lowers_the_objective_the_gradient_is_tried_and_then_the_r
     net = iterate(pwl.CG(), net, patterns, 4)[0][-1]
     state = measured(net, patterns, trained(net, False), Penalties(), {})
     state |= {"J": 0.0, "P": state["G"], "G_old": state["G"], "steps": 1}  # no step reaches 0
-    same, state, info = pwl.CG().step(net, patterns, state)
+    same, state, info = take_step(pwl.CG(), net, patterns, state)
     assert same is net and info["share"] == 0 and "stop" not in info and "P" not in state
-    same, state, info = pwl.CG().step(net, patterns, state)
+    same, state, info = take_step(pwl.CG(), net, patterns, state)
     assert same is net and info["stop"][0] == "no_descent"
 
 
 def test_a_network_without_a_gradient_stays():
     net = random_network("tanh", 3)
     x = np.random.default_rng(0).standard_normal((20, 3))
-    trained_net, record = pwl.train(net, (x, net.outputs(x)), pwl.CG(), iterations=5)
+    trained_net, record = pwl.train(net, (x, outputs(net, x)), pwl.CG(), iterations=5)
     assert np.array_equal(trained_net.theta, net.theta)
     assert record.stop_code == "no_descent" and record.iterations == 1
 
@@ -251,7 +253,7 @@ def test_a_network_without_a_gradient_stays():
 
 
 def test_two_passes_an_iteration():
-    _, record = pwl.train(curves(), waves(), pwl.CG("polak-ribiere", train_curves=True), iterations=20)
+    _, record = pwl.train(curve_network(), waves(), pwl.CG("polak-ribiere", train_curves=True), iterations=20)
     assert record["share"][1:] == [1.0] * 20
     assert np.all(np.diff(record["passes"]) == 2)
 
@@ -259,9 +261,9 @@ def test_two_passes_an_iteration():
 @pytest.mark.parametrize("rule", RULES)
 def test_a_resumed_run_gives_the_same_bits(tmp_path, rule):
     data, algorithm = waves(), pwl.CG(rule, restart=5, train_curves=True, **PENALTIES)
-    whole, record = pwl.train(curves(), data, algorithm, iterations=14)
-    pwl.train(curves(), data, algorithm, iterations=8, checkpoint=tmp_path / "c")
-    resumed, again = pwl.train(curves(), data, algorithm, iterations=14, resume=tmp_path / "c")
+    whole, record = pwl.train(curve_network(), data, algorithm, iterations=14)
+    pwl.train(curve_network(), data, algorithm, iterations=8, checkpoint=tmp_path / "c")
+    resumed, again = pwl.train(curve_network(), data, algorithm, iterations=14, resume=tmp_path / "c")
     assert np.array_equal(resumed.theta, whole.theta)
     for name in ("objective", "z", "beta", "passes", "multiplies"):
         assert again[name] == record[name], name
@@ -290,8 +292,8 @@ def test_strict_arrays(hidden, loss):
 
 
 def test_float32():
-    _, record = pwl.train(curves(dtype=np.float32), waves(200), pwl.CG(train_curves=True), iterations=30)
-    _, double = pwl.train(curves(), waves(200), pwl.CG(train_curves=True), iterations=30)
+    _, record = pwl.train(curve_network(dtype=np.float32), waves(200), pwl.CG(train_curves=True), iterations=30)
+    _, double = pwl.train(curve_network(), waves(200), pwl.CG(train_curves=True), iterations=30)
     assert record["error"][-1] == pytest.approx(double["error"][-1], rel=0.1)
 
 
@@ -311,4 +313,4 @@ def test_settings_that_cannot_be(options, words):
 
 def test_batches_are_refused():
     with pytest.raises(pwl.InputError, match="CG needs all patterns"):
-        pwl.train(curves(), waves(), pwl.CG(), batch_size=20)
+        pwl.train(curve_network(), waves(), pwl.CG(), batch_size=20)

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import warnings
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from helpers import problem, random_network
-from toys import spirals, waves
+from toys import problem, random_network, spirals, waves
 
 import pwl
 from pwl import kernels, losses
-from pwl.cli import check as command
-from pwl.cli import source
-from pwl.data import read_table
-from pwl.data.preparation import Preparation
 from pwl.kernels.reference import softmax
-from pwl.network import save
 from pwl.reductions import statistics
 from pwl.solvers.ols import Solution
-from pwl.study.check import ALL_CROSS, PATTERNS, TOLERANCE, Row, check, nothing
+from pwl.study.check import ALL_CROSS, PATTERNS, TOLERANCE, check
 
 CURVE = pwl.PiecewiseLinear("sigmoid", 13)
 
@@ -276,6 +269,7 @@ def test_forgotten_weights_are_seen(monkeypatch):
     data = (*data_for(), np.random.default_rng(0).uniform(0.2, 2, 150))
     monkeypatch.setattr("pwl.reductions.statistics.weighted", lambda a, w: a)
     assert failing(check(net, data)) == G | {("G_o", "head.W"), ("OWO", "head.W")} | g | z
+<<<<<<< HEAD
 
 
 # ---- the command
@@ -400,3 +394,5 @@ def test_command_numbers_classes_as_the_net_does(tmp_path, capsys, monkeypatch):
 def test_command_says_what_is_wrong(words, message):
     with pytest.raises(pwl.InputError, match=message):
         command.run(options(*words))
+=======
+>>>>>>> tests-work

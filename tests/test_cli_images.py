@@ -215,6 +215,7 @@ def test_a_comparison_goes_on_where_it_was_cut_short(capsys, tmp_path, monkeypat
     assert json.loads(again)["settings"] == whole["settings"]
 
 
+@pytest.mark.slow
 def test_processes_go_on_as_well(capsys, monkeypatch, tmp_path):
     run = ["compare", "concrete", "--hidden", "2", "--iterations", "2", "--folds", "3", "--algorithms", "molf,owo-bp"]
     with monkeypatch.context() as patch:

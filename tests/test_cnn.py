@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import array_api_strict
 import numpy as np
 import pytest
-from helpers import LOSSES, E_of, curve, quotient, random_direction, unit_blocks
-from test_factors import assert_close, brute_force, gradients
+from oracles import assert_close, block_gauss_newton, quotient, random_direction, slope, unit_blocks
+from toys import (
+    LOSSES,
+    E_of,
+    away_from_kinks,
+    basis,
+    curve,
+    gradients_of,
+    input_of,
+    problem,
+    random_layers,
+    reduce,
+    take_step,
+)
 
 import pwl
 from pwl.algorithms.learning_factors import block_system, one_factor
@@ -18,7 +28,7 @@ from pwl.layers import AvgPool2d, Conv2d, Dense, Flatten, GlobalAvgPool2d, MaxPo
 from pwl.network.network import HEAD, Network
 from pwl.reductions.statistics import input_autocorrelation, line_curvature, net_range, one_feature_each
 from pwl.runtime.backend import host
-from pwl.study.check import check, without_kinks
+from pwl.study.check import check
 
 SHAPE = (5, 4, 2)
 
@@ -38,24 +48,8 @@ NAMES = tuple(bodies(None))
 
 
 def cnn(name="deep", activation=None, loss="squared_error", **options):
-    """Network whose parameters are all random."""
-    layers = bodies(activation or curve("linear"))[name]
-    net = Network.from_layers([*layers, Dense(3)], SHAPE, loss=loss, dtype=np.float64, **options)
-    theta = 0.6 * np.random.default_rng(1).standard_normal(net.n_parameters)
-    return dataclasses.replace(net, theta=theta, initialised=True)
-
-
-def images(net, Nv=30, weights=False, seed=2):
-    rng = np.random.default_rng(seed)
-    x = rng.standard_normal((Nv, *net.input_shape))
-    t = rng.integers(0, 3, Nv) if net.loss.classes else rng.standard_normal((Nv, 3))
-    return pwl.Patterns(x, t, rng.uniform(0.2, 2.0, Nv) if weights else None)
-
-
-def away_from_kinks(net, patterns, directions):
-    found = without_kinks(net, patterns, directions)
-    assert found is not None and len(found) >= 10
-    return found
+    """One of the bodies with its output layer, all parameters random."""
+    return random_layers(bodies(activation or curve("linear"))[name], SHAPE, loss=loss, seed=2, **options)
 
 
 # ---- derivatives
@@ -69,12 +63,12 @@ def test_gradients_of_every_parameter(name, bypass, loss, weights):
     net = cnn(name, loss=loss, bypass=bypass)
     D = random_direction(net, tuple(net.parts), np.random.default_rng(3))
     alone = [{key: d} for key, d in D.items()]
-    patterns = away_from_kinks(net, images(net, weights=weights), alone)
-    G = gradients(net, patterns, tuple(net.parts))
+    patterns = away_from_kinks(net, problem(net, 30, weights=weights), alone)
+    G = gradients_of(net, patterns)
     for direction in alone:
         ((key, d),) = direction.items()
-        slope = quotient(lambda at: E_of(at, patterns), net, direction)
-        assert slope == pytest.approx(-np.sum(G[key] * d), rel=1e-6, abs=1e-8)
+        found = slope(net, patterns, direction)
+        assert found == pytest.approx(-np.sum(G[key] * d), rel=1e-6, abs=1e-8)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -86,9 +80,9 @@ def test_blocks_are_the_brute_force_ones(name, activation, loss):
     maps, curves = net.keys("map"), net.keys("activation")
     for keys in [maps, maps[-1:], *([curves, (*maps, *curves), curves[-1:]] if curves else [])]:
         D = random_direction(net, keys, np.random.default_rng(5))
-        patterns = away_from_kinks(net, images(net, weights=True), unit_blocks(D))
-        H, g = block_system(net, patterns, gradients(net, patterns, keys), D, Penalties())
-        wanted_H, wanted_g = brute_force(net, patterns, D)
+        patterns = away_from_kinks(net, problem(net, weights=True), unit_blocks(D))
+        H, g = block_system(net, patterns, gradients_of(net, patterns, keys), D, Penalties())
+        wanted_H, wanted_g = block_gauss_newton(net, patterns, D)
         assert_close(H, wanted_H, 1e-6)
         assert_close(g, wanted_g, 1e-6)
 
@@ -104,11 +98,11 @@ def test_the_closed_form_serves_where_each_block_changes_one_feature():
 @pytest.mark.parametrize("name", NAMES)
 def test_one_factor_is_the_sum_of_the_blocks(name, loss):
     net = cnn(name, loss=loss)
-    patterns, keys = images(net, weights=True), (*net.keys("map"), *net.keys("activation"))
-    G = gradients(net, patterns, keys)
+    patterns, keys = problem(net, weights=True), (*net.keys("map"), *net.keys("activation"))
+    G = gradients_of(net, patterns, keys)
     H, g = block_system(net, patterns, G, G, Penalties())
     np.testing.assert_allclose(one_factor(net, patterns, G, G, Penalties()).z, [g.sum() / H.sum()], rtol=1e-10)
-    np.testing.assert_allclose(patterns.reduce(line_curvature(G), net)[0], H.sum(), rtol=1e-11)
+    np.testing.assert_allclose(reduce(patterns, line_curvature(G), net)[0], H.sum(), rtol=1e-11)
 
 
 # ---- sums over places are divided by patterns
@@ -117,43 +111,43 @@ def test_one_factor_is_the_sum_of_the_blocks(name, loss):
 def test_an_image_counts_once_in_the_autocorrelation():
     """R of [1, patch], of [patch] without thresholds, and of [1, x] of a dense layer on top."""
     net = cnn("deep")
-    patterns = images(net, weights=True)
+    patterns = problem(net, weights=True)
     for index in (0, 3, 6):
-        (R,) = patterns.reduce(input_autocorrelation(index), net)
-        a, wanted = net.input_of(index, patterns.x), 0
+        (R,) = reduce(patterns, input_autocorrelation(index), net)
+        a, wanted = input_of(net, index, patterns.x), 0
         for p, w in enumerate(patterns.weights):
             rows = net.layers[index].inputs(a[p : p + 1])
             wanted = wanted + w * rows.T @ rows
         np.testing.assert_allclose(R, wanted / patterns.weights.sum(), rtol=1e-12, atol=1e-13)
     pixels = np.prod(net.layout.shapes[1][:-1])
-    assert patterns.reduce(input_autocorrelation(0), net)[0][0, 0] == pytest.approx(pixels)
+    assert reduce(patterns, input_autocorrelation(0), net)[0][0, 0] == pytest.approx(pixels)
 
 
 @pytest.mark.parametrize("name", ["deep", "ends in a convolution"])
 def test_hwo_direction_solves_each_layers_autocorrelation(name):
     net = cnn(name)
-    patterns, keys = images(net, 60), net.keys("map")
-    G = gradients(net, patterns, keys)
+    patterns, keys = problem(net, 60), net.keys("map")
+    G = gradients_of(net, patterns, keys)
     D = hwo_direction(net, patterns, G, pwl.OLS(), {})
     for key, d in D.items():
-        (R,) = patterns.reduce(input_autocorrelation(int(key.split(".")[0])), net)
+        (R,) = reduce(patterns, input_autocorrelation(int(key.split(".")[0])), net)
         np.testing.assert_allclose(d @ R, G[key], rtol=0, atol=1e-9 * np.abs(G[key]).max())
 
 
 def test_groups_have_no_hwo_direction_and_say_so():
     net = cnn("ends in pooling")
     with pytest.raises(pwl.InputError, match="groups"):
-        pwl.molf_step(net, images(net), "hwo")
-    assert E_of(pwl.owo_step(pwl.molf_step(net, images(net))[0], images(net))[0], images(net)) < np.inf
+        pwl.molf_step(net, problem(net), "hwo")
+    assert E_of(pwl.owo_step(pwl.molf_step(net, problem(net))[0], problem(net))[0], problem(net)) < np.inf
 
 
 def test_whole_weights_count_patterns_so_often():
     net = cnn(loss="cross_entropy")
-    plain, counts = images(net, 60), np.arange(60) % 3
+    plain, counts = problem(net, 60), np.arange(60) % 3
     weighted = pwl.Patterns(plain.x, plain.t, counts)
     repeated = pwl.Patterns(np.repeat(plain.x, counts, axis=0), np.repeat(plain.t, counts))
     for algorithm in (pwl.MOLF("hwo"), pwl.AdAct()):
-        after = [algorithm.step(net, data, algorithm.init(net, data, 0))[0].theta for data in (weighted, repeated)]
+        after = [take_step(algorithm, net, data)[0].theta for data in (weighted, repeated)]
         assert np.linalg.norm(after[1] - after[0]) < 1e-7 * np.linalg.norm(after[0])
 
 
@@ -175,9 +169,9 @@ def test_spans_are_taken_over_pixels_and_patterns():
     layers = [Conv2d(3, 3), pwl.PiecewiseLinear("relu", 9, span="nets"), Flatten(), Dense(3)]
     net = Network.from_layers(layers, SHAPE, dtype=np.float64)
     assert not net.initialised
-    patterns = images(net, weights=True)
-    n = net.input_of(1, patterns.x).reshape(-1, 3)
-    low, high = (patterns.reduce(each, net)[0] for each in net_range(0))
+    patterns = problem(net, weights=True)
+    n = input_of(net, 1, patterns.x).reshape(-1, 3)
+    low, high = (reduce(patterns, each, net)[0] for each in net_range(0))
     np.testing.assert_array_equal([low, high], [n.min(axis=0), n.max(axis=0)])
     ns = pwl.initialise(net, patterns).buffers["1.ns"]
     assert np.all(ns[:, 0] <= low) and np.all(ns[:, -1] >= high * (1 - 1e-12))
@@ -199,7 +193,7 @@ def test_every_algorithm_takes_steps_that_lower_the_error(algorithm, loss):
     if only_squares and loss == "cross_entropy":
         pytest.skip("for squared error only")
     net = cnn(loss=loss)
-    patterns = images(net, 60)
+    patterns = problem(net, 60)
     after, record = pwl.train(net, patterns, algorithm, iterations=6, batch_size=20 if algorithm in BATCHED else None)
     assert record.iterations == 6, record.stop_reason
     assert min(record["error"]) < 0.999 * record["error"][0]
@@ -211,11 +205,11 @@ def test_every_algorithm_takes_steps_that_lower_the_error(algorithm, loss):
 @pytest.mark.parametrize("name", NAMES)
 def test_strict_arrays_take_the_same_step(name, loss):
     net = cnn(name, loss=loss)
-    patterns = images(net)
+    patterns = problem(net)
     for algorithm in (pwl.AdAct(), pwl.OWOBP(), pwl.LM(solver="cholesky")):
         found = []
         for at in (net, net.to(array_api_strict)):
-            after, _, _ = algorithm.step(at, patterns, algorithm.init(at, patterns, 0))
+            after, _, _ = take_step(algorithm, at, patterns)
             assert type(after.theta) is type(at.theta)
             found.append(host(after.theta))
         assert np.linalg.norm(found[0] - net.theta) > 1e-6
@@ -249,7 +243,7 @@ def test_results_do_not_depend_on_threads_or_type_of_images(monkeypatch):
 @pytest.mark.parametrize("name", NAMES)
 def test_check_passes(name, activation, loss):
     net = cnn(name, activation, loss)
-    rows = check(net, images(net, 150))
+    rows = check(net, problem(net, 150))
     assert not [row for row in rows if not row.passed], rows
 
 
@@ -258,7 +252,7 @@ def test_check_sees_a_backward_pass_wrong_by_a_thousandth(layer, monkeypatch):
     right = layer.backward
     monkeypatch.setattr(layer, "backward", lambda self, *given: 1.001 * right(self, *given))
     net = cnn("deep", "tanh")
-    failed = {row.where for row in check(net, images(net, 100)) if not row.passed}
+    failed = {row.where for row in check(net, problem(net, 100)) if not row.passed}
     assert "0.W" in failed
 
 
@@ -268,7 +262,7 @@ def test_check_sees_a_backward_pass_wrong_by_a_thousandth(layer, monkeypatch):
 @pytest.mark.parametrize("name", NAMES)
 def test_saved_nets_predict_the_same_bits(name, tmp_path):
     net = cnn(name, loss="cross_entropy")
-    patterns = images(net)
+    patterns = problem(net)
     net = net.with_preparation(pwl.Preparation.fit(patterns.x, patterns.t))
     net.save(tmp_path / "net.safetensors")
     again = Network.load(tmp_path / "net.safetensors")
@@ -279,7 +273,7 @@ def test_saved_nets_predict_the_same_bits(name, tmp_path):
 @pytest.mark.parametrize("algorithm", [pwl.AdAct(), pwl.Adam(0.01), pwl.LBFGS()], ids=repr)
 def test_resumed_runs_give_the_same_bits(algorithm, tmp_path):
     net = cnn(loss="cross_entropy")
-    patterns, path = images(net, 60), tmp_path / "run"
+    patterns, path = problem(net, 60), tmp_path / "run"
     options = {"batch_size": 20 if isinstance(algorithm, pwl.Adam) else None}
     whole, record = pwl.train(net, patterns, algorithm, iterations=6, **options)
     pwl.train(net, patterns, algorithm, iterations=3, checkpoint=path, **options)
@@ -290,9 +284,9 @@ def test_resumed_runs_give_the_same_bits(algorithm, tmp_path):
 
 def test_head_weights_are_found_by_least_squares():
     net = cnn("ends in a convolution", bypass=True)
-    patterns = images(net, 200)
+    patterns = problem(net, 200)
     after, _ = pwl.owo_step(net, patterns)
-    B = after.basis(patterns.x, after.features(patterns.x))
+    B = basis(after, patterns.x)
     wanted = np.linalg.lstsq(B, patterns.t, rcond=None)[0].T
     np.testing.assert_allclose(after.parts[HEAD], wanted, rtol=0, atol=1e-9 * np.abs(wanted).max())
 
@@ -311,7 +305,7 @@ def test_memory_mapped_bytes_train_to_the_same_bits(tmp_path):
 
 def test_curves_of_their_own_number_of_knots_train_on_images():
     net = Network.from_layers([Conv2d(3, 3), pwl.PiecewiseLinear("relu"), MaxPool2d(2), Dense(3)], SHAPE)
-    patterns = images(net, 80)
+    patterns = problem(net, 80)
     _, record = pwl.train(net, patterns, pwl.AdAct(), iterations=4)
     assert record["error"][-1] < record["error"][0]
 
@@ -337,7 +331,7 @@ def test_vgg_and_its_gradient_are_pytorchs(activation):
     loss.backward()
     patterns, keys = pwl.Patterns(x, t), tuple(net.parts)
     assert E_of(net, patterns) == pytest.approx(loss.item(), rel=1e-12)
-    G = by_torch_name(net, model, gradients(net, patterns, keys))
+    G = by_torch_name(net, model, gradients_of(net, patterns, keys))
     assert len(G) == len(list(model.parameters()))
     for name, parameter in model.named_parameters():
         np.testing.assert_allclose(-G[name], parameter.grad.numpy(), rtol=0, atol=1e-12)

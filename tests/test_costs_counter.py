@@ -5,8 +5,7 @@ from __future__ import annotations
 import array_api_strict
 import numpy as np
 import pytest
-from helpers import curve, problem, random_network
-from toys import short
+from toys import curve, problem, random_network, short, take_step
 
 from pwl import CG, LM, MOLF, OWOBP, SCG, AdAct, VarPro
 from pwl.algorithms import multiplies as costs
@@ -89,7 +88,7 @@ def spent(counter, algorithm, net, Nv):
     patterns = problem(net, Nv)
     _, state = algorithm.measure(net, patterns, algorithm.init(net, patterns, 0))
     counter.spent = 0.0
-    after, state, info = algorithm.step(net, patterns, state)
+    after, state, info = take_step(algorithm, net, patterns, state)
     algorithm.measure(after, patterns, state)
     a_trial = costs.own_whole_gradient(net, Nv) if isinstance(algorithm, CG) else costs.own_error(net, Nv)
     return counter.spent + np.log2(info.get("share", 1) * info.get("curve_share", 1)) * a_trial
@@ -125,7 +124,7 @@ def spent_on_system(counter, algorithm, net, Nv):
     patterns = problem(net, Nv)
     _, state = algorithm.measure(net, patterns, algorithm.init(net, patterns, 0))
     counter.spent = 0.0
-    _, _, info = algorithm.step(net, patterns, state)
+    _, _, info = take_step(algorithm, net, patterns, state)
     return counter.spent, info["trials"]
 
 

@@ -8,7 +8,7 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import random_network
+from toys import random_network
 
 from pwl.errors import InputError
 
@@ -50,10 +50,18 @@ def test_one_sentence_says_what_is_missing(what, monkeypatch):
 
 
 def test_a_working_device_is_taken(monkeypatch):
+    moved = []
+
+    def asarray(a, *given, **more):
+        moved.append(a)
+        return np.asarray(a)
+
     cupy = cupy_with(lambda: 1)
-    cupy.asarray = np.asarray
+    cupy.asarray = asarray
     monkeypatch.setitem(sys.modules, "cupy", cupy)
-    random_network("tanh").to("cuda")
+    net = random_network("tanh")
+    np.testing.assert_array_equal(net.to("cuda").theta, net.theta)
+    assert any(a is net.theta for a in moved)
 
 
 def test_an_unknown_device_is_named():

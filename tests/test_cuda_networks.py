@@ -10,8 +10,8 @@ import contextlib
 import numpy as np
 import pytest
 from cuda_shim import device
-from helpers import LOSSES, activations, problem, random_network
-from test_devices import BODIES, assert_near, gradients, image_net
+from test_devices import BODIES, assert_near, image_net, scores_and_gradients
+from toys import LOSSES, activations, problem, random_network, take_step
 
 import pwl
 from pwl import kernels
@@ -22,8 +22,8 @@ ENGINES = ("curves", "pooling", "convolution", "sums", "softmax", "updates")
 
 
 @pytest.fixture(scope="module")
-def engines(tmp_path_factory):
-    return device.engines(tmp_path_factory.mktemp("cuda"))
+def engines(compiled):
+    return device.engines(compiled)
 
 
 @pytest.fixture
@@ -48,9 +48,9 @@ def gpu(engines, monkeypatch):
 
 
 def assert_same_gradients(gpu, net, patterns):
-    wanted = gradients(net, patterns)
+    wanted = scores_and_gradients(net, patterns)
     with gpu():
-        found = gradients(net, patterns)
+        found = scores_and_gradients(net, patterns)
     for key in wanted:
         assert_near(np.asarray(found[key]), wanted[key], 500 * np.finfo(net.theta.dtype).eps)
 
@@ -105,7 +105,7 @@ def test_runs_in_batches(gpu, algorithm):
 def test_second_order_steps(gpu, algorithm, outputs):
     net = random_network(activations()["curves, linear"], 4, outputs=outputs)
     patterns = problem(net, 40)
-    wanted, _, _ = algorithm.step(net, patterns, algorithm.init(net, patterns, 0))
+    wanted, _, _ = take_step(algorithm, net, patterns)
     with gpu():
-        found, _, _ = algorithm.step(net, patterns, algorithm.init(net, patterns, 0))
+        found, _, _ = take_step(algorithm, net, patterns)
     assert_near(np.asarray(found.theta), wanted.theta, 1e-9)

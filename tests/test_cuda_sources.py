@@ -14,13 +14,13 @@ from cuda_shim import device
 import pwl.kernels
 
 SOURCES = ("curves", "pooling", "convolution", "sums", "softmax", "updates")
-ARCHITECTURES = (pytest.param("sm_80", marks=pytest.mark.slow), "sm_90")
+ARCHITECTURES = ("sm_80", "sm_90")
 NVCC = shutil.which("nvcc")
 
 
 @pytest.fixture(scope="module")
-def gpu(tmp_path_factory):
-    return device.engines(tmp_path_factory.mktemp("cuda"))
+def gpu(compiled):
+    return device.engines(compiled)
 
 
 def code(source: str) -> str:
@@ -40,9 +40,10 @@ def nvrtc_libraries() -> list[str]:
 
 
 def test_every_source_has_an_engine():
-    assert {f.stem for f in (Path(pwl.kernels.__file__).parent / "cuda").iterdir()} == set(SOURCES)
+    assert {f.stem for f in (Path(pwl.kernels.__file__).parent / "cuda").glob("*.cu")} == set(SOURCES)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(NVCC is None, reason="nvcc was not found")
 @pytest.mark.skipif(bool(nvrtc_libraries()), reason="NVRTC compiles them")
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -57,6 +58,7 @@ def test_nvcc_compiles(gpu, source, architecture, tmp_path):
     assert (tmp_path / "source.cubin").stat().st_size > 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not nvrtc_libraries(), reason="NVRTC's wheel (nvidia-cuda-nvrtc) is not installed")
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("source", SOURCES)

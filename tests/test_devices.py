@@ -7,15 +7,27 @@ what is compared.
 
 from __future__ import annotations
 
-import dataclasses
 from types import SimpleNamespace
 
 import array_api_strict
 import numpy as np
 import pytest
 from fake_device import install
-from helpers import LOSSES, E_of, activations, curve, problem, quotient, random_direction, random_network
-from toys import short
+from oracles import quotient, random_direction
+from toys import (
+    LOSSES,
+    E_of,
+    activations,
+    block_rows,
+    curve,
+    outputs,
+    problem,
+    random_layers,
+    random_network,
+    reduce,
+    short,
+    take_step,
+)
 
 import pwl
 from pwl import (
@@ -73,11 +85,9 @@ def assert_near(found, wanted, tolerance):
     assert np.linalg.norm(found - wanted) <= tolerance * np.linalg.norm(wanted)
 
 
-def image_net(*layers, seed=0, shape=(7, 6, 2), dtype=np.float64, loss="cross_entropy") -> Network:
-    """Layers for images and an output layer; all parameters random."""
-    net = Network.from_layers([*layers, Dense(3)], shape, dtype=dtype, loss=loss)
-    theta = 0.5 * np.random.default_rng([seed, 1]).standard_normal(net.n_parameters).astype(dtype)
-    return dataclasses.replace(net, theta=theta, initialised=True)
+def image_net(*layers, dtype=np.float64, loss="cross_entropy") -> Network:
+    """Random network for images."""
+    return random_layers(layers, (7, 6, 2), seed=0, size=0.5, dtype=dtype, loss=loss)
 
 
 def conv_net(activation=None) -> Network:
@@ -107,9 +117,10 @@ BODIES = {
 }  # fmt: skip
 
 
-def gradients(net, patterns):
-    keys = trained(net, True)
-    return dict(zip(("scores", *keys), patterns.reduce(gradient(keys), net), strict=True))
+def scores_and_gradients(net, patterns, keys=None):
+    """What one pass finds, by name; of all parameters unless keys are given."""
+    keys = trained(net, True) if keys is None else keys
+    return dict(zip(("scores", *keys), reduce(patterns, gradient(keys), net), strict=True))
 
 
 @pytest.mark.parametrize("form", ["as it is", "as it trains"])
@@ -119,9 +130,9 @@ def test_layers_for_images(device, body, form):
     if form == "as it trains":
         net = net.training(7, 0)
     patterns = problem(net, 13, weights=True)
-    wanted, there = gradients(net, patterns), device.net(net)
+    wanted, there = scores_and_gradients(net, patterns), device.net(net)
     for data in (patterns, on(device, patterns), on(device, patterns, block_bytes=1)):
-        found = gradients(there, data)
+        found = scores_and_gradients(there, data)
         for key in wanted:
             assert_near(found[key], wanted[key], 1e-12)
 
@@ -131,7 +142,7 @@ def test_activations(device, name):
     given = {"plu": pwl.activations.PLU()}
     net = random_network(given.get(name, activations().get(name, name)), (4, 3))
     patterns = problem(net, 30, weights=True)
-    wanted, found = gradients(net, patterns), gradients(device.net(net), on(device, patterns))
+    wanted, found = scores_and_gradients(net, patterns), scores_and_gradients(device.net(net), on(device, patterns))
     for key in wanted:
         assert_near(found[key], wanted[key], 1e-12)
 
@@ -140,7 +151,7 @@ def test_activations(device, name):
 def test_single_precision_stays_what_it_is(device, dtype):
     net = image_net(Conv2d(3, 3), BatchNorm2d(group=4), curve(), MaxPool2d(2), Flatten(), dtype=dtype).training(0, 0)
     patterns = problem(net, 13)
-    wanted, found = gradients(net, patterns), gradients(device.net(net), patterns)
+    wanted, found = scores_and_gradients(net, patterns), scores_and_gradients(device.net(net), patterns)
     for key in wanted:
         assert host(found[key]).dtype == dtype
         assert_near(found[key], wanted[key], 200 * np.finfo(dtype).eps)
@@ -156,19 +167,19 @@ def test_curves_below_the_outputs(device, kind, hidden, outputs):
     there, data = device.net(net), on(device, patterns)
     rng = np.random.default_rng(0)
     D = {key: rng.standard_normal(net.parts[key].shape) for key in keys}
-    wanted = gradients(net, patterns)
-    wanted_H = patterns.reduce(block_curvature(D), net)[0]
+    wanted = scores_and_gradients(net, patterns)
+    wanted_H = reduce(patterns, block_curvature(D), net)[0]
     for chosen in (keys, keys[:1], keys[-1:], keys[-2:]):
-        found = dict(zip(("scores", *chosen), data.reduce(gradient(chosen), there), strict=True))
+        found = scores_and_gradients(there, data, chosen)
         for key in found:
             assert_near(found[key], wanted[key], 1e-12)
         d = {key: device.array(D[key]) for key in chosen}
-        H = patterns.reduce(block_curvature({key: D[key] for key in chosen}), net)[0]
-        assert_near(data.reduce(block_curvature(d), there)[0], H, 1e-12)
-        (along,) = data.reduce(line_curvature(d), there)
+        H = reduce(patterns, block_curvature({key: D[key] for key in chosen}), net)[0]
+        assert_near(reduce(data, block_curvature(d), there)[0], H, 1e-12)
+        (along,) = reduce(data, line_curvature(d), there)
         assert_near(along, np.sum(H), 1e-11)  # all blocks by the same factor are that line
-    assert_near(data.reduce(block_curvature({key: device.array(D[key]) for key in keys}), there)[0], wanted_H, 1e-12)
-    assert_near(data.reduce(error(), there)[0], wanted["scores"], 1e-12)
+    assert_near(reduce(data, block_curvature({key: device.array(D[key]) for key in keys}), there)[0], wanted_H, 1e-12)
+    assert_near(reduce(data, error(), there)[0], wanted["scores"], 1e-12)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -181,7 +192,7 @@ def test_gradients_are_difference_quotients(device, form, loss):
         net = image_net(Conv2d(3, 3), BatchNorm2d(group=4), "tanh", AvgPool2d(2), Flatten(), loss=loss).training(0, 0)
     there, keys = device.net(net), trained(net, True)
     patterns = on(device, problem(net, 24, margin=0.02 if form == "mlp" else 0.0))
-    found, rng = gradients(there, patterns), np.random.default_rng(0)
+    found, rng = scores_and_gradients(there, patterns), np.random.default_rng(0)
     for key in keys:
         direction = random_direction(net, (key,), rng)
         slope = quotient(lambda net: E_of(net, patterns), there, {key: device.array(direction[key])})
@@ -224,7 +235,7 @@ def one_step(algorithm, net, patterns):
     for _ in range(2 if isinstance(algorithm, MinibatchAdAct) else 1):
         if hasattr(algorithm, "measure"):
             _, state = algorithm.measure(net, patterns, state)
-        net, state, info = algorithm.step(net, patterns, state)
+        net, state, info = take_step(algorithm, net, patterns, state)
     return net, info
 
 
@@ -260,11 +271,11 @@ def smooth_problem(Nv=80):
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS, ids=short)
-def test_twenty_iterations(device, algorithm):
+def test_a_short_run(device, algorithm):
     """From the start on: net control, spans and output weights are found on the device, too."""
     x, t = smooth_problem()
     net = Network.mlp(3, 4, 2, PiecewiseLinear("tanh", 9))
-    options = {"iterations": 20, "validation": (x[60:], t[60:]), "max_fail": 100}
+    options = {"iterations": 8, "validation": (x[60:], t[60:]), "max_fail": 100}
     options["batch_size"] = 40 if isinstance(algorithm, BATCHED) else None
     wanted, record = train(net, (x[:60], t[:60]), algorithm, **options)
     blocks = Patterns(x[:60], t[:60], block_bytes=100_000)  # several for LM: sums in another order, on the stand-in too
@@ -314,7 +325,7 @@ def test_weights_and_several_blocks(device):
     w = np.random.default_rng(1).uniform(0.2, 2, len(x))
     net = Network.mlp(3, 4, 2, PiecewiseLinear("tanh", 9))
     for data in (Patterns(x, t, w, block_bytes=10_000), on(device, Patterns(x, t, w), block_bytes=10_000)):
-        assert data.block_rows(device.net(net)) < len(x)
+        assert block_rows(data, device.net(net)) < len(x)
         wanted, _ = train(net, (x, t, w), AdAct(), iterations=3)
         found, _ = train(device.net(net), data, AdAct(), iterations=3)
         assert_near(found.theta, wanted.theta, 1e-9)
@@ -357,7 +368,7 @@ def test_files_hold_the_same(device, net, tmp_path):
     for a, b in zip((found.theta, *found.buffers.values()), (wanted.theta, *wanted.buffers.values()), strict=True):
         assert isinstance(a, np.ndarray)
         np.testing.assert_array_equal(a, b)
-    assert_near(device.net(found).outputs(device.array(problem(net, 5).x)), net.outputs(problem(net, 5).x), 1e-12)
+    assert_near(outputs(device.net(found), device.array(problem(net, 5).x)), outputs(net, problem(net, 5).x), 1e-12)
 
 
 @pytest.mark.parametrize("algorithm", [AdAct(), Adam(), LM(), MinibatchAdAct()], ids=short)

@@ -7,11 +7,10 @@ import dataclasses
 import array_api_strict
 import numpy as np
 import pytest
-from helpers import E_of, curve, quotient, random_direction
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_factors import gradients
-from toys import waves
+from oracles import random_direction, slope
+from toys import block_rows, curve, gradients_of, kept_by_layers, random_layers, reduce, take_step, waves
 
 import pwl
 from pwl.layers import Conv2d, Dense, Dropout, Flatten
@@ -31,11 +30,9 @@ def mask_of(layer, key, shape, first=0):
 
 
 def net_of(rate=0.4, loss="squared_error"):
-    """Float64 network on vectors with two layers of dropout and random parameters."""
-    layers = [Dense(5), curve("linear"), Dropout(rate), Dense(4), "tanh", Dropout(rate), Dense(2)]
-    net = Network.from_layers(layers, (3,), loss=loss, dtype=np.float64)
-    theta = 0.7 * np.random.default_rng(1).standard_normal(net.n_parameters)
-    return dataclasses.replace(net, theta=theta, initialised=True)
+    """Random network on vectors with two layers of dropout."""
+    layers = [Dense(5), curve("linear"), Dropout(rate), Dense(4), "tanh", Dropout(rate)]
+    return random_layers(layers, (3,), outputs=2, loss=loss)
 
 
 def patterns_of(Nv=40, **options):
@@ -114,18 +111,18 @@ def test_the_network_itself_is_as_if_there_were_none():
     plain = dataclasses.replace(plain, theta=net.theta, initialised=True)
     np.testing.assert_array_equal(net.predict(patterns.x), plain.predict(patterns.x))
     for algorithm in (pwl.AdAct(), pwl.MOLF("hwo"), pwl.LM(), pwl.LBFGS(), pwl.VarPro()):
-        after, wanted = (algorithm.step(at, patterns, algorithm.init(at, patterns, 0))[0] for at in (net, plain))
+        after, wanted = (take_step(algorithm, at, patterns)[0] for at in (net, plain))
         np.testing.assert_allclose(after.theta, wanted.theta, rtol=0, atol=1e-10 * np.abs(wanted.theta).max())
     assert all(row.passed for row in check(net, patterns_of(150)))
 
 
 def test_the_gradient_of_the_training_form_is_the_quotient():
     net, patterns = net_of().training(3, 5), patterns_of()
-    G, rng = gradients(net, patterns, tuple(net.parts)), np.random.default_rng(0)
+    G, rng = gradients_of(net, patterns), np.random.default_rng(0)
     for key in net.parts:
         D = random_direction(net, (key,), rng)
-        slope = quotient(lambda at: E_of(at, patterns), net, D, 1e-6)
-        assert slope == pytest.approx(-np.sum(G[key] * D[key]), rel=1e-5, abs=1e-7)
+        found = slope(net, patterns, D, 1e-6)
+        assert found == pytest.approx(-np.sum(G[key] * D[key]), rel=1e-5, abs=1e-7)
 
 
 # ---- networks
@@ -137,10 +134,10 @@ def masks_by_reduction(net, patterns):
 
     def compute(net, x, t, w):
         first = int(np.flatnonzero(patterns.x[:, 0] == x[0, 0])[0])
-        rows[first : first + len(x)] = net.body(x)[0][2]
+        rows[first : first + len(x)] = kept_by_layers(net, x)[2]
         return (np.zeros(1),)
 
-    patterns.reduce(Statistic(compute), net)
+    reduce(patterns, Statistic(compute), net)
     return rows
 
 
@@ -150,11 +147,11 @@ def test_masks_do_not_depend_on_blocks_or_threads(block_bytes, threads, monkeypa
     monkeypatch.setenv("OMP_NUM_THREADS", threads)
     patterns = patterns_of(block_bytes=block_bytes)
     net = net_of().training(3, 5)
-    assert (patterns.block_rows(net) >= 40) == (block_bytes == 10**8)
+    assert (block_rows(patterns, net) >= 40) == (block_bytes == 10**8)
     wanted = mask_of(Dropout(0.4), (3, 5, 2), (40, 5))
     np.testing.assert_array_equal(masks_by_reduction(net, patterns), wanted)
-    for key, g in gradients(net, patterns, tuple(net.parts)).items():
-        np.testing.assert_allclose(g, gradients(net, patterns_of(), (key,))[key], rtol=0, atol=1e-13)
+    for key, g in gradients_of(net, patterns).items():
+        np.testing.assert_allclose(g, gradients_of(net, patterns_of(), (key,))[key], rtol=0, atol=1e-13)
 
 
 def test_every_step_has_masks_of_its_own():
@@ -162,10 +159,10 @@ def test_every_step_has_masks_of_its_own():
     for algorithm in (pwl.SGD(0.1, momentum=0), pwl.Adam()):
         state = algorithm.init(net, patterns, 9)
         for step in (0, 1):
-            wanted = net.join(gradients(net.training(9, step), patterns, tuple(net.parts)))
-            _, state, info = algorithm.step(net, patterns, state)
+            wanted = net.join(gradients_of(net.training(9, step), patterns))
+            _, state, info = take_step(algorithm, net, patterns, state)
             assert info["gradient_norm"] == pytest.approx(np.linalg.norm(wanted), rel=1e-14)
-        other = algorithm.step(net, patterns, algorithm.init(net, patterns, 8))[2]
+        other = take_step(algorithm, net, patterns, algorithm.init(net, patterns, 8))[2]
         assert other["gradient_norm"] != info["gradient_norm"]
     assert net.training(9, 0).layout is net.training(9, 1).at_pattern(7).layout  # keys and places are no structure
 
@@ -204,7 +201,7 @@ def test_it_learns_on_images():
 def test_strict_arrays_take_the_same_steps(algorithm):
     net, patterns = net_of(), patterns_of(block_bytes=20_000)
     strict = net.to(array_api_strict)
-    wanted, found = (algorithm.step(at, patterns, algorithm.init(at, patterns, 0))[0].theta for at in (net, strict))
+    wanted, found = (take_step(algorithm, at, patterns)[0].theta for at in (net, strict))
     assert type(found) is type(strict.theta)
     np.testing.assert_allclose(host(found), wanted, rtol=0, atol=1e-12)
 

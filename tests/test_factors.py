@@ -5,9 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.special
-from helpers import LOSSES, E_of, activations, curve, problem, quotient, random_direction, random_network, unit_blocks
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles import (
+    along,
+    assert_close,
+    block_gauss_newton,
+    central,
+    output_hessians,
+    quotient,
+    random_direction,
+    second_difference,
+    unit_blocks,
+)
+from toys import LOSSES, E_of, activations, curve, gradients_of, outputs, problem, random_network, reduce
 
 from pwl.algorithms import adact_step, molf_step, owo_bp_step, owo_step
 from pwl.algorithms.learning_factors import block_system, objective, one_factor
@@ -15,38 +26,12 @@ from pwl.algorithms.penalties import Penalties
 from pwl.losses import LOSSES as LOSS_OBJECTS
 from pwl.losses import CrossEntropy, softmax
 from pwl.network.network import HEAD
-from pwl.reductions.statistics import block_curvature, closed_form, gradient, line_curvature, many_layers
+from pwl.reductions.statistics import block_curvature, closed_form, line_curvature, many_layers
 from pwl.solvers.ols import OLS
 
 ACTIVATIONS = activations()
 MARGIN = 2e-4  # of the nets to any kink, ten times what a step of 1e-5 moves them
 SEEDS = st.integers(0, 10_000)
-
-
-def hessian_of_pattern(net, y):
-    """S_p as full matrices (Nv, M, M), written out."""
-    if net.loss.name == "squared_error":
-        return np.broadcast_to(2 * np.eye(y.shape[1]), (len(y), y.shape[1], y.shape[1]))
-    pi = np.exp(y - scipy.special.logsumexp(y, axis=1, keepdims=True))
-    return pi[:, :, None] * np.eye(y.shape[1]) - pi[:, :, None] * pi[:, None, :]
-
-
-def brute_force(net, patterns, direction):
-    """(H_b, g_b) of Eq. (19), J_p from difference quotients of the outputs, everything else written out."""
-    x, w = patterns.x, np.ones(len(patterns)) if patterns.weights is None else patterns.weights
-    J = np.stack([quotient(lambda at: at.outputs(x), net, block) for block in unit_blocks(direction)], axis=2)
-    y = net.outputs(x)
-    H = np.einsum("p,pib,pij,pjc->bc", w, J, hessian_of_pattern(net, y), J) / w.sum()
-    g = np.einsum("p,pib,pi->b", w, J, net.loss.d(y, patterns.t)) / w.sum()
-    return H, g
-
-
-def gradients(net, patterns, keys):
-    return dict(zip(keys, patterns.reduce(gradient(keys), net)[1:], strict=True))
-
-
-def assert_close(found, wanted, tolerance):
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance * np.abs(wanted).max())
 
 
 # ---- the blocks. J comes from quotients that are right to about 1e-9; 1e-7 leaves room for three layers of curvature
@@ -68,8 +53,8 @@ def test_blocks_of_curve_nets_are_the_brute_force_ones(hidden, keys, outside, lo
     net = random_network(curve(outside), hidden, loss=loss)
     patterns = problem(net, weights=weights, margin=MARGIN)
     D = random_direction(net, keys, np.random.default_rng(5))
-    H, g = block_system(net, patterns, gradients(net, patterns, keys), D, Penalties())
-    wanted_H, wanted_g = brute_force(net, patterns, D)
+    H, g = block_system(net, patterns, gradients_of(net, patterns, keys), D, Penalties())
+    wanted_H, wanted_g = block_gauss_newton(net, patterns, D)
     assert_close(H, wanted_H, 1e-7)
     assert_close(g, wanted_g, 1e-7)
 
@@ -81,8 +66,8 @@ def test_blocks_of_the_weights_with_every_activation(name, hidden, loss):
     net = random_network(ACTIVATIONS[name], hidden, loss=loss, bypass=False)
     patterns = problem(net, weights=True, margin=MARGIN)
     D = random_direction(net, net.keys("map"), np.random.default_rng(6))
-    (H,) = patterns.reduce(block_curvature(D), net)
-    assert_close(H, brute_force(net, patterns, D)[0], 1e-7)
+    (H,) = reduce(patterns, block_curvature(D), net)
+    assert_close(H, block_gauss_newton(net, patterns, D)[0], 1e-7)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -90,9 +75,9 @@ def test_the_brute_force_check_sees_a_thousandth(loss):
     net = random_network(curve(), (4, 3), loss=loss)
     patterns = problem(net, weights=True, margin=MARGIN)
     D = random_direction(net, ("0.W", "2.W"), np.random.default_rng(5))
-    (H,) = patterns.reduce(block_curvature(D), net)
+    (H,) = reduce(patterns, block_curvature(D), net)
     with pytest.raises(AssertionError):
-        assert_close(1.001 * H, brute_force(net, patterns, D)[0], 1e-7)
+        assert_close(1.001 * H, block_gauss_newton(net, patterns, D)[0], 1e-7)
 
 
 @pytest.mark.parametrize("weights", [False, True])
@@ -114,14 +99,13 @@ def test_penalties_enter_the_blocks(hidden, loss):
     net, penalties = random_network(curve(), hidden, loss=loss), Penalties(l2=0.3, curves=0.2)
     patterns, keys = problem(net), (*net.keys("map"), *net.keys("activation"))
     D = random_direction(net, keys, np.random.default_rng(8))
-    G = gradients(net, patterns, keys)
+    G = gradients_of(net, patterns, keys)
     H, g = block_system(net, patterns, G, D, Penalties())
     H_with, g_with = block_system(net, patterns, penalties.add_gradient(net, G), D, penalties)
     slopes, curvatures = [], []
     for block in unit_blocks(D):
-        down, at, up = (penalties.value(net.moved({k: z * b for k, b in block.items()})) for z in (-1, 0, 1))
-        slopes.append((up - down) / 2)
-        curvatures.append(up - 2 * at + down)
+        slopes.append(quotient(penalties.value, net, block, step=1.0))
+        curvatures.append(second_difference(along(penalties.value, net, block)))
     np.testing.assert_allclose(g_with - g, -np.array(slopes), rtol=0, atol=1e-12)
     np.testing.assert_allclose(H_with - H, np.diag(curvatures), rtol=0, atol=1e-12)
 
@@ -132,10 +116,10 @@ def test_along_the_gradient_g_is_its_squared_length(hidden, loss):
     """For D = G, g_k = |G_k|^2 of row k, Eq. (21); the reduction's J'd says the same."""
     net = random_network("tanh", hidden, loss=loss)
     patterns, keys = problem(net, weights=True), net.keys("map")
-    G = gradients(net, patterns, keys)
+    G = gradients_of(net, patterns, keys)
     _, g = block_system(net, patterns, G, G, Penalties())
     np.testing.assert_allclose(g, np.concatenate([np.sum(G[key] ** 2, axis=1) for key in keys]), rtol=1e-14)
-    assert_close(g, brute_force(net, patterns, G)[1], 1e-7)
+    assert_close(g, block_gauss_newton(net, patterns, G)[1], 1e-7)
 
 
 # ---- one factor
@@ -148,7 +132,7 @@ def test_one_factor_is_the_sum_of_the_blocks(hidden, loss, penalties):
     """With all z_b equal, z = 1'g / 1'H 1."""
     net = random_network(curve(), hidden, loss=loss)
     patterns, keys = problem(net, weights=True), (*net.keys("map"), *net.keys("activation"))
-    G = penalties.add_gradient(net, gradients(net, patterns, keys))
+    G = penalties.add_gradient(net, gradients_of(net, patterns, keys))
     D = random_direction(net, keys, np.random.default_rng(9))
     H, g = block_system(net, patterns, G, D, penalties)
     factors = one_factor(net, patterns, G, D, penalties)
@@ -156,7 +140,7 @@ def test_one_factor_is_the_sum_of_the_blocks(hidden, loss, penalties):
     for key in keys:
         np.testing.assert_allclose(factors.change[key], factors.z * D[key], rtol=1e-15)
     if penalties == Penalties():
-        np.testing.assert_allclose(patterns.reduce(line_curvature(D), net)[0], H.sum(), rtol=1e-12)
+        np.testing.assert_allclose(reduce(patterns, line_curvature(D), net)[0], H.sum(), rtol=1e-12)
 
 
 def test_a_direction_without_effect_has_factor_zero():
@@ -164,7 +148,7 @@ def test_a_direction_without_effect_has_factor_zero():
     net = net.with_parts({"0.W": net.W * [0, 1, 1, 1] - [100, 0, 0, 0]})  # every unit dead
     patterns = problem(net)
     D = random_direction(net, ("0.W",), np.random.default_rng(0))
-    factors = one_factor(net, patterns, gradients(net, patterns, ("0.W",)), D, Penalties())
+    factors = one_factor(net, patterns, gradients_of(net, patterns, ("0.W",)), D, Penalties())
     assert factors.z.tolist() == [0]
 
 
@@ -175,9 +159,9 @@ def test_adact_step_ends_where_the_line_is_flat(outside, bypass, penalties):
     """Squared error is quadratic in A: after the step J has no slope left along G_a, Eq. (24)."""
     net = random_network(curve(outside), 5, bypass=bypass)
     patterns = problem(net, weights=True)
-    G_a = penalties.add_gradient(net, gradients(net, patterns, ("1.A",)))["1.A"]
+    G_a = penalties.add_gradient(net, gradients_of(net, patterns, ("1.A",)))["1.A"]
     after, info = adact_step(net, patterns, penalties=penalties)
-    left = penalties.add_gradient(after, gradients(after, patterns, ("1.A",)))["1.A"]
+    left = penalties.add_gradient(after, gradients_of(after, patterns, ("1.A",)))["1.A"]
     assert abs(np.sum(left * G_a)) < 1e-13 * np.sum(G_a * G_a)
     np.testing.assert_allclose(after.A, net.A + info["z_curve"] * G_a, rtol=1e-14, atol=1e-15)
 
@@ -188,9 +172,9 @@ def test_a_factor_per_unit_ends_where_all_its_lines_are_flat(outside, penalties)
     """After the step J has no slope left along any unit's row of G_a, Eq. (25)."""
     net = random_network(curve(outside), 5)
     patterns = problem(net, weights=True)
-    G_a = penalties.add_gradient(net, gradients(net, patterns, ("1.A",)))["1.A"]
+    G_a = penalties.add_gradient(net, gradients_of(net, patterns, ("1.A",)))["1.A"]
     after, info = adact_step(net, patterns, "unit", penalties)
-    left = penalties.add_gradient(after, gradients(after, patterns, ("1.A",)))["1.A"]
+    left = penalties.add_gradient(after, gradients_of(after, patterns, ("1.A",)))["1.A"]
     assert np.max(np.abs(np.sum(left * G_a, axis=1))) < 1e-11 * np.max(np.sum(G_a * G_a, axis=1))
     assert info["z_curve"].shape == (5,)
 
@@ -261,7 +245,7 @@ def test_some_steps_need_the_safeguard():
 def test_molf_step_solves_its_system():
     net = random_network("tanh", 4)
     patterns = problem(net)
-    G = gradients(net, patterns, ("0.W",))
+    G = gradients_of(net, patterns, ("0.W",))
     H, g = block_system(net, patterns, G, G, Penalties())
     after, info = molf_step(net, patterns)
     np.testing.assert_allclose(H @ info["z"], g, rtol=1e-10)
@@ -278,9 +262,9 @@ def test_hwo_direction_solves_the_inputs_autocorrelation():
     W_o[:, 1:4] = net.W_o[:, 1:4] @ np.linalg.inv(T)
     turned = net.with_parts({"0.W": W, HEAD: W_o})
     other = type(patterns)(patterns.x @ T.T, patterns.t)
-    np.testing.assert_allclose(turned.outputs(other.x), net.outputs(patterns.x), atol=1e-13)
-    hwo = [molf_step(at, data, "hwo")[0].outputs(data.x) for at, data in ((net, patterns), (turned, other))]
-    plain = [molf_step(at, data)[0].outputs(data.x) for at, data in ((net, patterns), (turned, other))]
+    np.testing.assert_allclose(outputs(turned, other.x), outputs(net, patterns.x), atol=1e-13)
+    hwo = [outputs(molf_step(at, data, "hwo")[0], data.x) for at, data in ((net, patterns), (turned, other))]
+    plain = [outputs(molf_step(at, data)[0], data.x) for at, data in ((net, patterns), (turned, other))]
     np.testing.assert_allclose(hwo[1], hwo[0], rtol=0, atol=1e-9)
     assert np.abs(plain[1] - plain[0]).max() > 1e-3
 
@@ -333,14 +317,14 @@ def test_roots_sum_to_the_hessian(loss, scale):
     net = random_network("tanh", loss=loss)
     y = scale * np.random.default_rng(1).standard_normal((7, 3))
     S = sum(v[:, :, None] * v[:, None, :] for v in net.loss.roots(y))
-    np.testing.assert_allclose(S, hessian_of_pattern(net, y), rtol=0, atol=1e-15)
+    np.testing.assert_allclose(S, output_hessians(net.loss, y), rtol=0, atol=1e-15)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_quadratic_form_is_the_hessians(loss):
     net = random_network("tanh", loss=loss)
     y, dy = np.random.default_rng(2).standard_normal((2, 7, 3))
-    wanted = np.einsum("pi,pij,pj->p", dy, hessian_of_pattern(net, y), dy)
+    wanted = np.einsum("pi,pij,pj->p", dy, output_hessians(net.loss, y), dy)
     np.testing.assert_allclose(net.loss.quadratic_form(y, dy), wanted, rtol=1e-13, atol=1e-15)
 
 
@@ -350,10 +334,9 @@ def test_output_signal_and_hessian_are_the_errors_derivatives(loss):
     rng = np.random.default_rng(3)
     y, u = rng.standard_normal((2, 7, 3))
     t = rng.integers(0, 3, 7) if found.classes else rng.standard_normal((7, 3))
-    step = 1e-5
-    slope = (found.errors(y + step * u, t) - found.errors(y - step * u, t)) / (2 * step)
+    slope = central(lambda z: found.errors(y + z * u, t))
     np.testing.assert_allclose(-np.sum(found.d(y, t) * u, axis=1), slope, rtol=0, atol=1e-8)
-    bend = np.sum((found.d(y - step * u, t) - found.d(y + step * u, t)) * u, axis=1) / (2 * step)
+    bend = -np.sum(central(lambda z: found.d(y + z * u, t)) * u, axis=1)
     np.testing.assert_allclose(found.quadratic_form(y, u), bend, rtol=0, atol=1e-8)
 
 
@@ -390,7 +373,7 @@ def test_one_output_step_falls_by_what_the_bound_promises(scale, ridge, monkeypa
     net = net.with_parts({HEAD: scale * net.W_o})
     patterns = problem(net, weights=True)
     after, _ = owo_step(net, patterns, penalties)
-    G_o = penalties.add_gradient(net, gradients(net, patterns, (HEAD,)))[HEAD]
+    G_o = penalties.add_gradient(net, gradients_of(net, patterns, (HEAD,)))[HEAD]
     promised = np.sum(G_o * (after.W_o - net.W_o)) / 2
     assert promised > 0
     J = [objective(at, patterns, penalties) for at in (net, after)]
@@ -402,6 +385,6 @@ def test_output_steps_lead_to_the_lowest_cross_entropy():
     net = random_network("tanh", 2, inputs=2, loss="cross_entropy")
     patterns, lengths = problem(net), []
     for _ in range(60):
-        lengths.append(np.linalg.norm(gradients(net, patterns, (HEAD,))[HEAD]))
+        lengths.append(np.linalg.norm(gradients_of(net, patterns, (HEAD,))[HEAD]))
         net, _ = owo_step(net, patterns)
     assert lengths[-1] < 1e-4 * lengths[0]

@@ -8,8 +8,7 @@ import math
 import array_api_strict
 import numpy as np
 import pytest
-from helpers import LOSSES, curve, problem, random_network
-from toys import curves, short, spirals, waves
+from toys import LOSSES, curve, curve_network, problem, random_network, short, spirals, take_step, waves
 
 import pwl
 from pwl.algorithms import multiplies as costs
@@ -30,7 +29,7 @@ def steps(algorithm, net, batches):
     """The networks after each batch."""
     state, nets = algorithm.init(net, batches[0], 0), []
     for batch in batches:
-        net, state, _ = algorithm.step(net, batch, state)
+        net, state, _ = take_step(algorithm, net, batch, state)
         nets.append(net)
     return nets
 
@@ -180,13 +179,13 @@ def test_a_rate_may_be_a_function_of_the_steps_made(kind):
 def test_a_run_with_a_function_resumes_where_its_repr_says_what_it_is(tmp_path):
     algorithm = pwl.SGD(Halving(0.01, 7))
     settings = {"batch_size": 40, "checkpoint": tmp_path / "run"}
-    whole, _ = pwl.train(curves(), waves(), algorithm, iterations=6, batch_size=40)
-    pwl.train(curves(), waves(), algorithm, iterations=3, **settings)
+    whole, _ = pwl.train(curve_network(), waves(), algorithm, iterations=6, batch_size=40)
+    pwl.train(curve_network(), waves(), algorithm, iterations=3, **settings)
     again = pwl.SGD(Halving(0.01, 7))
-    resumed, _ = pwl.train(curves(), waves(), again, iterations=6, resume=tmp_path / "run", **settings)
+    resumed, _ = pwl.train(curve_network(), waves(), again, iterations=6, resume=tmp_path / "run", **settings)
     assert np.array_equal(resumed.theta, whole.theta)
     with pytest.raises(pwl.InputError, match="another run: its algorithm is"):
-        pwl.train(curves(), waves(), pwl.SGD(Halving(0.01, 8)), batch_size=40, resume=tmp_path / "run")
+        pwl.train(curve_network(), waves(), pwl.SGD(Halving(0.01, 8)), batch_size=40, resume=tmp_path / "run")
 
 
 @pytest.mark.parametrize("rate", [-0.1, math.nan, math.inf, "fast", None, True, np.ones(2)])
@@ -242,7 +241,7 @@ def test_float32_networks_stay_so(algorithm):
 @pytest.mark.parametrize("algorithm", [pwl.SGD(0.005), pwl.Adam(0.01)], ids=short)
 def test_they_learn(algorithm, loss, batch_size):
     x, t = spirals() if loss == "cross_entropy" else waves()
-    net = curves(x.shape[1], 8, 3 if loss == "cross_entropy" else 2, loss=loss)
+    net = curve_network(x.shape[1], 8, 3 if loss == "cross_entropy" else 2, loss=loss)
     _, record = pwl.train(net, ((x - x.mean(0)) / x.std(0), t), algorithm, iterations=60, batch_size=batch_size)
     assert min(record["error"]) < 0.9 * record["error"][0]
     assert record["gradient_norm"][1] > 0
@@ -251,12 +250,12 @@ def test_they_learn(algorithm, loss, batch_size):
 @pytest.mark.parametrize("algorithm", [pwl.SGD(0.001), pwl.Adam()], ids=short)
 def test_a_full_step_takes_a_pass_and_its_record_another(algorithm):
     """The gradient is that of the network as it trains, the error recorded that of the network itself."""
-    _, record = pwl.train(curves(), waves(), algorithm, iterations=3)
+    _, record = pwl.train(curve_network(), waves(), algorithm, iterations=3)
     assert np.array_equal(np.diff(record["passes"]), [2, 2, 2])
 
 
 def test_multiplies_of_a_pass_do_not_depend_on_the_batches():
-    net = curves()
+    net = curve_network()
     for algorithm in (pwl.SGD(0.001), pwl.Adam()):
         for batch_size in (None, 50):
             _, record = pwl.train(net, waves(120), algorithm, iterations=2, batch_size=batch_size)

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import LOSSES, E_of, activations, curve, problem, quotient, random_direction, random_network
+from oracles import along, quotient, random_direction, second_difference, slope
+from toys import (
+    LOSSES,
+    E_of,
+    activations,
+    curve,
+    gradients_of,
+    outputs,
+    problem,
+    pulled_back,
+    random_network,
+    reduce,
+    tangent,
+)
 
 from pwl.algorithms.penalties import Penalties
 from pwl.network.network import HEAD
@@ -18,12 +31,6 @@ TOLERANCE = 2e-8
 MARGIN = 2e-4
 
 
-def all_gradients(net, patterns):
-    keys = tuple(net.parts)
-    _, *values = patterns.reduce(gradient(keys), net)
-    return dict(zip(keys, values, strict=True))
-
-
 def mismatch(net, patterns, key, G, seed=0):
     """|quotient of E + <G, D>| relative to |G|, the largest over three random directions D of length 1 in one key."""
     rng = np.random.default_rng(seed)
@@ -31,7 +38,7 @@ def mismatch(net, patterns, key, G, seed=0):
     found = []
     for _ in range(3):
         D = random_direction(net, (key,), rng)
-        found.append(abs(quotient(lambda at: E_of(at, patterns), net, D) + np.sum(G * D[key])) / scale)
+        found.append(abs(slope(net, patterns, D) + np.sum(G * D[key])) / scale)
     return max(found)
 
 
@@ -44,7 +51,7 @@ def test_gradients_of_every_parameter(name, hidden, loss, bypass, weights):
     net = random_network(ACTIVATIONS[name], hidden, loss=loss, bypass=bypass)
     patterns = problem(net, weights=weights, margin=MARGIN)
     assert len(patterns) >= 30
-    G = all_gradients(net, patterns)
+    G = gradients_of(net, patterns)
     assert set(G) == set(net.parts)
     wrong = {key: mismatch(net, patterns, key, g) for key, g in G.items()}
     assert max(wrong.values()) < TOLERANCE, wrong
@@ -55,7 +62,7 @@ def test_gradients_of_every_parameter(name, hidden, loss, bypass, weights):
 def test_the_check_sees_a_gradient_wrong_by_a_thousandth(name, loss):
     net = random_network(ACTIVATIONS[name], (4, 3), loss=loss)
     patterns = problem(net, margin=MARGIN)
-    for key, G in all_gradients(net, patterns).items():
+    for key, G in gradients_of(net, patterns).items():
         assert mismatch(net, patterns, key, 1.001 * G) > 100 * TOLERANCE
 
 
@@ -63,23 +70,23 @@ def test_the_check_sees_a_gradient_wrong_by_a_thousandth(name, loss):
 def test_the_check_sees_missing_weights(loss):
     net = random_network("tanh", 4, loss=loss)
     weighted, plain = problem(net, weights=True), problem(net)
-    G = all_gradients(net, plain)
+    G = gradients_of(net, plain)
     assert min(mismatch(net, weighted, key, g) for key, g in G.items()) > 1e4 * TOLERANCE
 
 
 def test_error_beside_the_gradient_is_E():
     net = random_network("tanh", (4, 3))
     patterns = problem(net, weights=True)
-    assert float(patterns.reduce(gradient(("0.W",)), net)[0][0]) == pytest.approx(E_of(net, patterns), rel=1e-14)
+    assert float(reduce(patterns, gradient(("0.W",)), net)[0][0]) == pytest.approx(E_of(net, patterns), rel=1e-14)
 
 
 def test_gradients_of_some_parameters_are_those_of_all():
     """Asked for a part, the backward pass stops early and the order is the asker's."""
     net = random_network(curve(), (4, 3))
     patterns = problem(net)
-    G = all_gradients(net, patterns)
+    G = gradients_of(net, patterns)
     for keys in [("2.W",), ("3.A", "0.W"), (HEAD, "1.A"), (HEAD,)]:
-        _, *values = patterns.reduce(gradient(keys), net)
+        _, *values = reduce(patterns, gradient(keys), net)
         for key, value in zip(keys, values, strict=True):
             np.testing.assert_allclose(value, G[key], rtol=0, atol=1e-15 * np.abs(G[key]).max())
 
@@ -98,8 +105,8 @@ def test_gradients_of_the_penalties(penalties, hinges):
     G = penalties.add_gradient(net, zero)
     for key, g in G.items():
         D = random_direction(net, (key,), rng)
-        slope = quotient(penalties.value, net, D, step=1.0)
-        assert slope == pytest.approx(-np.sum(g * D[key]), rel=1e-12, abs=1e-12)
+        found = quotient(penalties.value, net, D, step=1.0)
+        assert found == pytest.approx(-np.sum(g * D[key]), rel=1e-12, abs=1e-12)
     assert penalties.value(net) > 0 or hinges == 2  # two hinges have no second difference
 
 
@@ -114,8 +121,8 @@ def test_curvature_of_the_penalties(hinges):
         for k in range(len(D)):
             row = np.zeros_like(D)
             row[k] = D[k]
-            at = [penalties.value(net.moved({key: z * row})) for z in (-1, 0, 1)]
-            assert found[k] == pytest.approx(at[0] - 2 * at[1] + at[2], rel=1e-11, abs=1e-12)
+            wanted = second_difference(along(penalties.value, net, {key: row}))
+            assert found[k] == pytest.approx(wanted, rel=1e-11, abs=1e-12)
 
 
 def test_penalties_spare_thresholds_and_straight_curves():
@@ -127,7 +134,7 @@ def test_penalties_spare_thresholds_and_straight_curves():
 
 def test_no_penalty_leaves_the_gradient_alone():
     net = random_network(curve(), 3)
-    G = all_gradients(net, problem(net))
+    G = gradients_of(net, problem(net))
     assert Penalties().add_gradient(net, G) == G
     assert Penalties().value(net) == 0
 
@@ -143,16 +150,10 @@ def test_tangent_and_backward_pass_are_adjoint(name, hidden, bypass):
     net = random_network(ACTIVATIONS[name], hidden, bypass=bypass)
     x = problem(net).x
     rng = np.random.default_rng(3)
-    signals = net.forward(x)
     v = random_direction(net, (*net.keys("map"), *net.keys("activation")), rng)
-    u = rng.standard_normal(signals.y.shape)
-    back = 0.0
-    for index, g in net.backpropagate(signals.saved, u, range(len(net.layers))):
-        found = net.layers[index].gradient(
-            net.layer_parameters[index], net.layer_buffers[index], signals.saved[index], g
-        )
-        back += sum(np.sum(value * v[f"{index}.{name}"]) for name, value in found.items())
-    forth = net.tangent(signals.saved, v)
+    forth = tangent(net, x, v)
+    u = rng.standard_normal(forth.shape)
+    back = sum(np.sum(value * v[key]) for key, value in pulled_back(net, x, u.copy()).items())
     assert np.sum(u * forth) == pytest.approx(back, rel=0, abs=1e-13 * np.linalg.norm(u) * np.linalg.norm(forth))
 
 
@@ -164,6 +165,6 @@ def test_tangent_is_the_change_of_the_outputs(name, hidden):
     rng = np.random.default_rng(4)
     for key in (*net.keys("map"), *net.keys("activation")):
         v = random_direction(net, (key,), rng)
-        wanted = quotient(lambda at: at.outputs(x), net, v)
-        found = net.tangent(net.body(x)[0], v)
+        wanted = quotient(lambda at: outputs(at, x), net, v)
+        found = tangent(net, x, v)
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-7 * max(1.0, np.abs(found).max()))

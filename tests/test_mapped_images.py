@@ -35,10 +35,13 @@ def train(patterns, **settings):
     return pwl.train(net, patterns, pwl.Adam(0.01), batch_size=64, iterations=1, **settings)
 
 
+@pytest.mark.slow
 def test_training_never_holds_the_whole(files):
     x, t = mapped(files)
     few = np.array(x[:100]), np.array(t[:100])
-    train(pwl.Patterns(*few, preparation=pwl.Preparation.fit(*few)), augment=pwl.Augmentation(2))  # kernels stay in memory
+    train(
+        pwl.Patterns(*few, preparation=pwl.Preparation.fit(*few)), augment=pwl.Augmentation(2)
+    )  # kernels stay in memory
     tracemalloc.start()
     try:
         preparation = pwl.Preparation.fit(x, t)
@@ -65,6 +68,7 @@ class Counting(np.ndarray):
         return found
 
 
+@pytest.mark.slow
 def test_only_blocks_of_rows_are_read(files):
     x, t = mapped(files)
     preparation = pwl.Preparation.fit(x, t)

@@ -7,16 +7,29 @@ import dataclasses
 import array_api_strict
 import numpy as np
 import pytest
-from helpers import LOSSES, curve, problem, random_direction, random_network
-from test_factors import brute_force
-from toys import curves, spirals, waves
+from oracles import block_gauss_newton, random_direction
+from toys import (
+    LOSSES,
+    basis,
+    block_rows,
+    curve,
+    curve_network,
+    gradients_of,
+    problem,
+    random_network,
+    randomised,
+    reduce,
+    spirals,
+    take_step,
+    tangent,
+    waves,
+)
 
 import pwl
 from pwl.algorithms.all_weights import trained
 from pwl.algorithms.minibatch_adact import along_rows, times_rows
 from pwl.layers import BatchNorm2d, Conv2d, Dense, Dropout, Flatten, MaxPool2d
 from pwl.losses import LOSSES as LOSS_OBJECTS
-from pwl.losses import softmax
 from pwl.network.network import HEAD
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.sampled_blocks import gradient_and_blocks
@@ -74,34 +87,19 @@ def test_a_number_that_rounds_up_to_one_draws_the_last():
 # ---- the blocks
 
 
-def exact(net, x, D):
-    """H_b with M products a pattern: J from tangents block by block, S_p written out."""
-    signals = net.forward(x)
-    columns = []
-    for key, d in D.items():
-        for row in range(d.shape[0]):
-            only = np.zeros_like(d)
-            only[row] = d[row]
-            body = {} if key == HEAD else {key: only}
-            dy = net.tangent(signals.saved, body) if body else net.basis(x, signals.o) @ only.T
-            columns.append(dy)
-    J, pi = np.stack(columns, axis=2), softmax(signals.y)
-    S = pi[:, :, None] * np.eye(pi.shape[1]) - pi[:, :, None] * pi[:, None, :]
-    return np.einsum("pib,pij,pjc->bc", J, S, J) / len(x)
-
-
 def test_sampled_blocks_of_a_small_cnn_are_unbiased_within_three_standard_errors():
-    net, (x, t), rng = small_cnn(), images(), np.random.default_rng(3)
+    net = randomised(small_cnn(), size=0.5)  # no equal numbers below the pooling: the outputs have derivatives
+    (x, t), rng = images(), np.random.default_rng(3)
     keys, patterns = trained(net, True), Patterns(x, t)
     D = random_direction(net, keys, rng)
-    draws = np.stack([patterns.reduce(gradient_and_blocks(keys, D, rng.random(60)), net)[-1] for _ in range(400)])
-    wanted = exact(net, x, D)
+    draws = np.stack([reduce(patterns, gradient_and_blocks(keys, D, rng.random(60)), net)[-1] for _ in range(400)])
+    wanted, _ = block_gauss_newton(net, patterns, D)
     tests = [np.ones(len(wanted)), *rng.standard_normal((4, len(wanted)))]
     for z in tests:  # curvatures along five directions of the factors
         found = np.einsum("b,kbc,c->k", z, draws, z)
         assert abs(found.mean() - z @ wanted @ z) <= 3 * found.std(ddof=1) / 20
         assert found.std() > 0.01 * found.mean()
-    off = np.abs(draws.mean(axis=0) - wanted) / (draws.std(axis=0, ddof=1) / 20 + 1e-15)
+    off = np.abs(draws.mean(axis=0) - wanted) / (draws.std(axis=0, ddof=1) / 20 + 1e-7 * np.abs(wanted).max())
     assert np.mean(off > 3) < 0.02  # of all elements: 0.3 % are expected there
 
 
@@ -111,8 +109,8 @@ def test_with_one_output_the_sampled_blocks_are_the_brute_force_ones(weights):
     patterns = problem(net, weights=weights, margin=2e-4)
     D = random_direction(net, ("0.W", "1.A", "2.W", "3.A"), np.random.default_rng(5))
     u = np.random.default_rng(0).random(len(patterns))
-    H = patterns.reduce(gradient_and_blocks((*D, HEAD), D | {HEAD: np.zeros_like(net.W_o)}, u), net)[-1]
-    wanted, _ = brute_force(net, patterns, D)
+    H = reduce(patterns, gradient_and_blocks((*D, HEAD), D | {HEAD: np.zeros_like(net.W_o)}, u), net)[-1]
+    wanted, _ = block_gauss_newton(net, patterns, D)
     np.testing.assert_allclose(H[:-1, :-1], wanted, atol=1e-7 * np.abs(wanted).max())
     assert not H[-1].any()
 
@@ -123,7 +121,7 @@ def test_the_gradient_of_the_same_pass_is_the_gradient(loss):
     patterns, keys = problem(net, weights=True), trained(net, True)
     D = random_direction(net, keys, np.random.default_rng(5))
     statistic = gradient_and_blocks(keys, D, np.random.default_rng(0).random(len(patterns)))
-    found, wanted = patterns.reduce(statistic, net), patterns.reduce(gradient(keys), net)
+    found, wanted = reduce(patterns, statistic, net), reduce(patterns, gradient(keys), net)
     for a, b in zip(found[:-1], wanted, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
 
@@ -133,8 +131,8 @@ def test_blocks_of_patterns_see_their_own_draws():
     keys, u = trained(net, True), rng.random(60)
     D = random_direction(net, keys, rng)
     whole, few = (Patterns(x, t, block_bytes=size) for size in (2**30, 2**17))
-    assert few.block_rows(net) < 60 <= whole.block_rows(net)
-    a, b = (patterns.reduce(gradient_and_blocks(keys, D, u), net)[-1] for patterns in (whole, few))
+    assert block_rows(few, net) < 60 <= block_rows(whole, net)
+    a, b = (reduce(patterns, gradient_and_blocks(keys, D, u), net)[-1] for patterns in (whole, few))
     np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-14)
 
 
@@ -144,7 +142,7 @@ def test_blocks_of_patterns_see_their_own_draws():
 def stepped(net, patterns, count, method=METHOD):
     state, nets = method.init(net, patterns, 7), [net]
     for _ in range(count):
-        net, state, info = method.step(net, patterns, state)
+        net, state, info = take_step(method, net, patterns, state)
         nets.append(net)
     return nets, state, info
 
@@ -156,11 +154,10 @@ def test_the_first_step_moves_nothing_and_the_second_goes_by_the_best_common_fac
     method = dataclasses.replace(METHOD, damping=1e12, beta1=0.0, averaging=1e12)
     (start, first, second), _, info = stepped(net, patterns, 2, method)
     assert np.array_equal(first.theta, start.theta)
-    G = dict(zip(keys, patterns.reduce(gradient(keys), net)[1:], strict=True))
+    G = gradients_of(net, patterns, keys)
     D = {key: g / (np.abs(g) + 1e-8) for key, g in G.items()}  # of one gradient: its signs
-    signals = net.forward(patterns.x)
-    dy = net.tangent(signals.saved, {key: d for key, d in D.items() if key != HEAD})
-    dy = dy + net.basis(patterns.x, signals.o) @ D[HEAD].T
+    dy = tangent(net, patterns.x, {key: d for key, d in D.items() if key != HEAD})
+    dy = dy + basis(net, patterns.x) @ D[HEAD].T
     z = sum(np.sum(G[key] * D[key]) for key in keys) / (2 * np.sum(dy**2) / len(patterns))
     assert info["z_common"] == pytest.approx(z, rel=1e-9)
     moved = net.join({key: z * d for key, d in D.items()})
@@ -174,7 +171,7 @@ def test_the_network_is_an_average_of_those_stepped_on(averaging):
     patterns, method = problem(net), dataclasses.replace(METHOD, averaging=averaging)
     state, at, iterates, average = method.init(net, patterns, 7), net, [], 0
     for s in range(1, 7):
-        at, state, _ = method.step(at, patterns, state)
+        at, state, _ = take_step(method, at, patterns, state)
         share = (1 + averaging) / (s + averaging)
         average = (1 - share) * average + share * state["theta"]
         iterates.append(state["theta"])
@@ -196,14 +193,14 @@ def test_what_the_last_step_took_from_the_gradient_is_put_back():
     net = random_network("tanh", 4, outputs=1)
     patterns, rng = problem(net), np.random.default_rng(1)
     D, u = {HEAD: rng.standard_normal(net.W_o.shape)}, rng.random(len(patterns))
-    before, _ = (along_rows({HEAD: patterns.reduce(gradient((HEAD,)), net)[1]}, D), None)
+    before = along_rows(gradients_of(net, patterns, (HEAD,)), D)
     z = np.array([0.3])
     after = net.moved(times_rows(z, D))
-    B = net.basis(patterns.x, net.forward(patterns.x).o)
+    B = basis(net, patterns.x)
     v = net.loss.drawn_root(B @ net.W_o.T, u)
     r = v * (B @ D[HEAD].T)
     H = r.T @ r / len(patterns)
-    found = along_rows({HEAD: patterns.reduce(gradient((HEAD,)), after)[1]}, D) + H @ z
+    found = along_rows(gradients_of(after, patterns, (HEAD,)), D) + H @ z
     np.testing.assert_allclose(found, before, rtol=1e-10)
 
 
@@ -228,7 +225,7 @@ def test_a_row_of_hardly_any_curvature_does_not_go_astray():
     state = {"steps": 2, "g": 0.02 * np.array([1.0, 1e-3]), "H": 0.05 * np.diag([1.0, 1e-9])}
     z, common = METHOD.factors(state)
     assert common == pytest.approx(1.001) and z[1] == pytest.approx((1e-3 + 50 * 1.001) / 50, rel=1e-6)
-    net, (x, t) = pwl.initialise(curves(), waves(60)), waves(60)
+    net, (x, t) = pwl.initialise(curve_network(), waves(60)), waves(60)
     nets, _, _ = stepped(net, Patterns(x, t), 40)
     errors = [pwl.evaluate(at, (x, t)).error for at in nets]
     assert max(errors) < 2 * errors[0] and errors[-1] < 0.5 * errors[0]  # it went to ten million times
@@ -293,7 +290,7 @@ def test_float32_stays_float32():
 
 
 def test_a_heavy_penalty_goes_down_with_the_error():
-    patterns, net = Patterns(*waves(60)), pwl.initialise(curves(), waves(60))
+    patterns, net = Patterns(*waves(60)), pwl.initialise(curve_network(), waves(60))
     method = dataclasses.replace(METHOD, l2=100.0)
     norms = [float(np.linalg.norm(at.parts["0.W"][:, 1:])) for at in stepped(net, patterns, 200, method)[0]]
     assert norms[100] < 0.1 * norms[0] and norms[200] < 0.1 * norms[0]

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from toys import Stub, Watching, curves, short, spirals, waves
+from toys import Stub, Watching, curve_network, short, spirals, take_step, waves
 
 import pwl
 from pwl.learners.named import CONTENDERS, Contender
@@ -26,7 +26,7 @@ def numbered(Nv=20):
 def batches(data=None, **settings):
     """First inputs of the patterns of each batch."""
     watching = Watching()
-    pwl.train(curves(), data or numbered(), watching, **{"batch_size": 6, "iterations": 3, **settings})
+    pwl.train(curve_network(), data or numbered(), watching, **{"batch_size": 6, "iterations": 3, **settings})
     return watching.batches
 
 
@@ -55,12 +55,12 @@ def test_a_batch_larger_than_the_data_is_refused_before_anything_is_done():
 def test_a_step_sees_the_mean_of_its_own_batch():
     """One step of SGD on a batch is one on these patterns alone."""
     x, t = waves()
-    net = pwl.initialise(curves(), (x, t))
+    net = pwl.initialise(curve_network(), (x, t))
     order = np.random.default_rng([0, 1]).permutation(120)
     algorithm, stepped = pwl.SGD(0.005), net
     state = algorithm.init(net, Patterns(x, t), 0)
     for rows in (order[:80], order[80:]):
-        stepped, state, _ = algorithm.step(stepped, Patterns(x[rows], t[rows]), state)
+        stepped, state, _ = take_step(algorithm, stepped, Patterns(x[rows], t[rows]), state)
     seen = []
     pwl.train(net, (x, t), algorithm, batch_size=80, iterations=1, callback=lambda net, record: seen.append(net))
     assert np.array_equal(seen[0].theta, stepped.theta)
@@ -72,18 +72,18 @@ def test_a_step_sees_the_mean_of_its_own_batch():
 def test_weights_count_patterns_that_often_within_a_batch():
     x, t = waves(60)
     weights = np.arange(60) % 4
-    net = pwl.initialise(curves(), (x, t))
+    net = pwl.initialise(curve_network(), (x, t))
     algorithm, rows = pwl.SGD(0.005), np.arange(10, 35)
     often = np.repeat(rows, weights[rows])
     weighted, repeated = Patterns(x, t, weights).take(rows), Patterns(x[often], t[often])
-    a, b = (algorithm.step(net, part, algorithm.init(net, part, 0))[0].theta for part in (weighted, repeated))
+    a, b = (take_step(algorithm, net, part)[0].theta for part in (weighted, repeated))
     assert np.allclose(a, b, rtol=1e-12)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS, ids=short)
 def test_batches_that_weigh_nothing_make_no_step(algorithm):
     weights = np.arange(60) % 5 == 0
-    net, record = pwl.train(curves(), (*waves(60), weights), algorithm, batch_size=2, iterations=3)
+    net, record = pwl.train(curve_network(), (*waves(60), weights), algorithm, batch_size=2, iterations=3)
     assert np.all(np.isfinite(net.theta)) and record.iterations == 3
     found = batches((*numbered(60), weights), batch_size=2, iterations=1)
     assert 6 <= len(found) <= 12 and all(any(row % 5 == 0 for row in batch) for batch in found)
@@ -107,10 +107,10 @@ class Spy:
 
 def test_a_batch_reads_its_own_rows_only():
     x, t = waves(100)
-    net = pwl.initialise(curves(), (x, t))
+    net = pwl.initialise(curve_network(), (x, t))
     spies = Spy(x), Spy(t)
     patterns, rows = Patterns(*spies), np.sort(np.random.default_rng(0).permutation(100)[:9])
-    pwl.SGD().step(net, patterns.take(rows), pwl.SGD().init(net, patterns, 0))
+    take_step(pwl.SGD(), net, patterns.take(rows), pwl.SGD().init(net, patterns, 0))
     for spy in spies:
         assert [asked.tolist() for asked in spy.asked] == [rows.tolist()]
 
@@ -123,7 +123,9 @@ def test_mapped_files_give_the_same_bits_as_memory(tmp_path, prepared):
     mapped = [np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in "xt"]
     preparation = pwl.Preparation.fit(x, t) if prepared else None
     here, there = (
-        pwl.train(curves(), Patterns(*data, preparation=preparation), pwl.SGD(0.005), batch_size=32, iterations=3)
+        pwl.train(
+            curve_network(), Patterns(*data, preparation=preparation), pwl.SGD(0.005), batch_size=32, iterations=3
+        )
         for data in ((x, t), mapped)
     )
     assert np.array_equal(here[0].theta, there[0].theta) and here[1]["error"] == there[1]["error"]
@@ -136,7 +138,7 @@ def test_mapped_files_give_the_same_bits_as_memory(tmp_path, prepared):
 def test_a_row_is_a_pass(algorithm):
     data, other, seen = waves(), waves(seed=1), []
     _, record = pwl.train(
-        curves(), data, algorithm, batch_size=50, iterations=4, validation=other, max_fail=9,
+        curve_network(), data, algorithm, batch_size=50, iterations=4, validation=other, max_fail=9,
         callback=lambda net, record: seen.append((evaluate(net, data).error, evaluate(net, other).error, len(record))),
     )  # fmt: skip
     assert record["error"][1:] == [error for error, _, _ in seen]
@@ -152,10 +154,10 @@ def test_the_gradient_recorded_is_the_largest_of_a_pass():
         def step(self, net, patterns, state):
             return net, state, {"gradient_norm": 3.0 if len(patterns) == 6 else 0.0}
 
-    _, record = pwl.train(curves(), numbered(), Fitting(), batch_size=6, iterations=2)
+    _, record = pwl.train(curve_network(), numbered(), Fitting(), batch_size=6, iterations=2)
     assert record["gradient_norm"] == [None, 3.0, 3.0]
     assert record.stop_code == "iterations"
-    _, record = pwl.train(curves(), numbered(), Fitting(), batch_size=6, iterations=2, min_grad=3.0)
+    _, record = pwl.train(curve_network(), numbered(), Fitting(), batch_size=6, iterations=2, min_grad=3.0)
     assert (record.stop_code, record.iterations) == ("min_grad", 1)
 
 
@@ -170,7 +172,7 @@ def test_the_gradient_recorded_is_the_largest_of_a_pass():
 def test_a_rate_too_large_ends_in_words_with_the_best_network(algorithm, batch_size, activation, loss):
     data = spirals() if loss == "cross_entropy" else waves()
     shape = data[0].shape[1], 5, 3 if loss == "cross_entropy" else 2
-    net = curves(*shape, loss=loss) if activation == "curves" else pwl.Network.mlp(*shape, activation, loss=loss)
+    net = curve_network(*shape, loss=loss) if activation == "curves" else pwl.Network.mlp(*shape, activation, loss=loss)
     net, record = pwl.train(net, data, algorithm, batch_size=batch_size, iterations=300)
     assert record.stop_code in ("non_finite", "iterations", "min_grad")
     if loss == "squared_error":
@@ -185,7 +187,9 @@ def test_the_best_network_on_validation_data_is_kept(algorithm):
     rng = np.random.default_rng(0)
     data, other = ((rng.normal(size=(40, 3)), rng.normal(size=(40, 2))) for _ in range(2))
     algorithm = dataclasses.replace(algorithm, learning_rate=4 * algorithm.learning_rate)
-    net, record = pwl.train(curves(Nh=8), data, algorithm, validation=other, batch_size=9, iterations=60, max_fail=60)
+    net, record = pwl.train(
+        curve_network(Nh=8), data, algorithm, validation=other, batch_size=9, iterations=60, max_fail=60
+    )
     assert record.best_iteration == int(np.argmin(record["validation_error"])) < record.iterations
     assert evaluate(net, other).error == min(record["validation_error"])
 
@@ -207,7 +211,7 @@ def interrupted_in_batch(algorithm, number):
 @pytest.mark.parametrize("loss", ["squared_error", "cross_entropy"])
 def test_ctrl_c_within_a_pass_resumes_to_the_same_bits(tmp_path, algorithm, loss):
     x, t = spirals(90) if loss == "cross_entropy" else waves(90)
-    net, path = curves(x.shape[1], 4, 3 if loss == "cross_entropy" else 2, loss=loss), tmp_path / "run"
+    net, path = curve_network(x.shape[1], 4, 3 if loss == "cross_entropy" else 2, loss=loss), tmp_path / "run"
     settings = {"batch_size": 20, "seed": 3, "iterations": 8, "validation": (x[:30], t[:30]), "max_fail": 9}
     whole, record = pwl.train(net, (x, t), algorithm, **settings)
     at = 5 * 3 + 2  # the third batch of the fourth pass
@@ -223,13 +227,13 @@ def test_ctrl_c_within_a_pass_resumes_to_the_same_bits(tmp_path, algorithm, loss
 @pytest.mark.parametrize("algorithm", ALGORITHMS, ids=short)
 def test_resumed_runs_give_the_same_bits(tmp_path, algorithm, batch_size):
     settings = {"batch_size": batch_size, "checkpoint": tmp_path / "run", "seed": 1}
-    whole, record = pwl.train(curves(), waves(), algorithm, iterations=9, batch_size=batch_size, seed=1)
-    pwl.train(curves(), waves(), algorithm, iterations=4, **settings)
-    resumed, again = pwl.train(curves(), waves(), algorithm, iterations=9, resume=tmp_path / "run", **settings)
+    whole, record = pwl.train(curve_network(), waves(), algorithm, iterations=9, batch_size=batch_size, seed=1)
+    pwl.train(curve_network(), waves(), algorithm, iterations=4, **settings)
+    resumed, again = pwl.train(curve_network(), waves(), algorithm, iterations=9, resume=tmp_path / "run", **settings)
     assert np.array_equal(resumed.theta, whole.theta) and again["error"] == record["error"]
     if batch_size:
         with pytest.raises(pwl.InputError, match="its batch_size is 40"):
-            pwl.train(curves(), waves(), algorithm, batch_size=30, seed=1, resume=tmp_path / "run")
+            pwl.train(curve_network(), waves(), algorithm, batch_size=30, seed=1, resume=tmp_path / "run")
 
 
 # ---- contenders

@@ -134,6 +134,7 @@ def test_a_missing_test_part_is_said(mnist, capsys):
     assert "test accuracy: not measured, mnist/t10k-images-idx3-ubyte.gz is not in" in printed
 
 
+@pytest.mark.slow
 def test_compare_on_images(mnist, capsys):
     options = ["--algorithms", "adam,curved-adam", "--folds", "3", "--iterations", "1"]
     assert main(["compare", *QUICK, *options]) == 0

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import E_of, curve, problem, random_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from toys import E_of, basis, curve, gradients_of, outputs, problem, random_network
 
 import pwl
 from pwl.algorithms import owo_step
 from pwl.algorithms.learning_factors import objective
 from pwl.algorithms.penalties import Penalties
 from pwl.network.network import HEAD
-from pwl.reductions.statistics import gradient
 
 SEEDS = st.integers(0, 10_000)
 
 
 def G_o(net, patterns, penalties=None):
-    G = {HEAD: patterns.reduce(gradient((HEAD,)), net)[1]}
-    return (penalties or Penalties()).add_gradient(net, G)[HEAD]
+    return (penalties or Penalties()).add_gradient(net, gradients_of(net, patterns, (HEAD,)))[HEAD]
 
 
 def least_squares_error(net, patterns):
     """E of the best output weights, from the basis written out and solved without correlations."""
     root = np.sqrt(np.ones(len(patterns)) if patterns.weights is None else patterns.weights)[:, None]
-    B, T = root * net.basis(patterns.x, net.features(patterns.x)), root * patterns.t
+    B, T = root * basis(net, patterns.x), root * patterns.t
     W_o = np.linalg.lstsq(B, T, rcond=1e-9)[0].T
     return np.sum((T - B @ W_o.T) ** 2) / np.sum(root**2), W_o
 
@@ -77,7 +75,7 @@ def test_objective_of_the_step_is_E_and_the_penalty(ridge, weights):
     patterns = problem(net, weights=weights)
     after, info = owo_step(net, patterns, Penalties(ridge=ridge))
     w = np.ones(len(patterns)) if patterns.weights is None else patterns.weights
-    residuals = np.sum((patterns.t - after.outputs(patterns.x)) ** 2, axis=1)
+    residuals = np.sum((patterns.t - outputs(after, patterns.x)) ** 2, axis=1)
     J = np.sum(w * residuals) / np.sum(w) + ridge * np.sum(after.W_o[:, 1:] ** 2)
     assert info["owo_objective"] == pytest.approx(J, rel=1e-12)
     assert objective(after, patterns, Penalties(ridge=ridge)) == pytest.approx(J, rel=1e-12)

@@ -6,12 +6,11 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from helpers import LOSSES, E_of
+from toys import LOSSES, E_of, gradients_of, input_of
 
 import pwl
 from pwl.algorithms.molf import hwo_direction
 from pwl.layers import Conv2d, Dense, Flatten
-from pwl.reductions.statistics import gradient
 
 CURVES = pwl.PiecewiseLinear("relu", 13)
 
@@ -53,7 +52,9 @@ def test_vgg(blocks):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize(("filters", "patterns", "steps"), [(16, 900, 2), (42, 2100, 1)])
+@pytest.mark.parametrize(
+    ("filters", "patterns", "steps"), [(16, 900, 2), pytest.param(42, 2100, 1, marks=pytest.mark.slow)]
+)
 def test_thousands_of_functions(filters, patterns, steps, loss):
     net = flat(filters, loss)
     assert net.n_basis == 49 * filters + 1
@@ -74,12 +75,13 @@ def test_the_hwo_direction_of_a_wide_layer():
     layers = [Conv2d(42, 3, 4, padding=1), CURVES, Flatten(), Dense(5), "tanh", Dense(4)]
     net = pwl.Network.from_layers(layers, (28, 28, 1))
     patterns = smooth_images(net, 700)
-    G = dict(zip(["3.W"], patterns.reduce(gradient(("3.W",)), net)[1:], strict=True))
+    G = gradients_of(net, patterns, ("3.W",))
     D = hwo_direction(net, patterns, G, pwl.OLS(), {})["3.W"]
-    rows = net.layers[3].inputs(net.input_of(3, patterns.x)).astype(np.float64)
+    rows = net.layers[3].inputs(input_of(net, 3, patterns.x)).astype(np.float64)
     assert np.linalg.norm(D @ (rows.T @ rows / 700) - G["3.W"]) < 0.05 * np.linalg.norm(G["3.W"])
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_patterns():
     """Three times as many blocks, of which a few are under way at once, each with an R of its own."""
     net, peaks = flat(4, "cross_entropy"), []

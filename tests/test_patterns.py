@@ -8,7 +8,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from toys import curves, on_ranks, spirals, waves
+from toys import basis, block_rows, curve_network, on_ranks, reduce, spirals, waves
 
 import pwl
 from pwl.data.preparation import Preparation
@@ -25,7 +25,7 @@ def problem(kind, weights=None):
     """An initialised net and (x, t) or (x, t, weights)."""
     x, t = spirals(97) if kind == "classes" else waves(97)
     loss = "cross_entropy" if kind == "classes" else "squared_error"
-    net = curves(x.shape[1], (4, 3) if kind == "two layers" else 5, 3 if kind == "classes" else 2, loss=loss)
+    net = curve_network(x.shape[1], (4, 3) if kind == "two layers" else 5, 3 if kind == "classes" else 2, loss=loss)
     data = (x, t) if weights is None else (x, t, weights)
     net = pwl.initialise(net, data)
     shift = np.random.default_rng(3).normal(size=net.W_o.shape)  # where OWO ends the gradient of W_o is rounding alone
@@ -42,7 +42,7 @@ def rows_factor():
     """R of the rows [B, 1]: a statistic that folds, as Levenberg-Marquardt's does, Eq. (42)."""
 
     def compute(net, x, t, w):
-        rows = np.concatenate([net.basis(x, net.features(x)), np.ones((len(x), 1))], axis=1)
+        rows = np.concatenate([basis(net, x), np.ones((len(x), 1))], axis=1)
         return (rows if w is None else rows * np.sqrt(w)[:, None],)
 
     return Statistic(compute, combine="qr")
@@ -100,13 +100,13 @@ def test_blocks_give_the_whole(kind, weighted):
     weights = np.arange(97) % 4 if weighted else None
     net, data = problem(kind, weights)
     whole, bytes_of_7 = pwl.Patterns(*data), 7 * SHARES * 8
-    assert whole.block_rows(net) >= 97
+    assert block_rows(whole, net) >= 97
     for name, statistic in all_statistics(net).items():
         row = net.floats_per_pattern + statistic.floats
         for block_bytes, rows in ((1, 1), (bytes_of_7 * row, 7)):
             parts = pwl.Patterns(*data, block_bytes=block_bytes)
-            assert parts.block_rows(net, statistic.floats) == rows, name
-            assert_same(statistic, parts.reduce(statistic, net), whole.reduce(statistic, net))
+            assert block_rows(parts, net, statistic.floats) == rows, name
+            assert_same(statistic, reduce(parts, statistic, net), reduce(whole, statistic, net))
 
 
 @pytest.mark.parametrize("kind", NETS)
@@ -116,9 +116,9 @@ def test_ranks_give_the_whole(kind, weighted):
     cuts = [slice(0, 10), slice(10, 11), slice(11, 97)]  # unlike lengths: their shares are not the same
     parts = [tuple(a[cut] for a in data) for cut in cuts]
     found = all_statistics(net)
-    per_rank = on_ranks(lambda patterns: {name: patterns.reduce(s, net) for name, s in found.items()}, parts)
+    per_rank = on_ranks(lambda patterns: {name: reduce(patterns, s, net) for name, s in found.items()}, parts)
     for name, statistic in found.items():
-        assert_same(statistic, per_rank[0][name], pwl.Patterns(*data).reduce(statistic, net))
+        assert_same(statistic, per_rank[0][name], reduce(pwl.Patterns(*data), statistic, net))
         for other in per_rank[1:]:
             for a, b in zip(other[name], per_rank[0][name], strict=True):
                 assert np.array_equal(a, b), f"{name} differs between ranks"
@@ -127,16 +127,16 @@ def test_ranks_give_the_whole(kind, weighted):
 @pytest.mark.parametrize("block_bytes", [1, 2**28])
 def test_a_folded_factor_is_triangular(block_bytes):
     net, data = problem("regression")
-    (R,) = pwl.Patterns(*data, block_bytes=block_bytes).reduce(rows_factor(), net)
+    (R,) = reduce(pwl.Patterns(*data, block_bytes=block_bytes), rows_factor(), net)
     assert R.shape == (net.n_basis + 1, net.n_basis + 1)
     assert np.array_equal(R, np.triu(R))
 
 
 def test_ranks_train_the_serial_net():
     x, t = waves(90)
-    serial, record = pwl.train(curves(), (x, t), pwl.AdAct(), iterations=3)
+    serial, record = pwl.train(curve_network(), (x, t), pwl.AdAct(), iterations=3)
     parts = [(x[:20], t[:20]), (x[20:], t[20:])]
-    runs = on_ranks(lambda patterns: pwl.train(curves(), patterns, pwl.AdAct(), iterations=3), parts)
+    runs = on_ranks(lambda patterns: pwl.train(curve_network(), patterns, pwl.AdAct(), iterations=3), parts)
     assert np.array_equal(runs[0][0].theta, runs[1][0].theta)
     assert np.allclose(runs[0][1]["error"], record["error"], rtol=1e-9)
     assert np.linalg.norm(runs[0][0].theta - serial.theta) <= 1e-7 * np.linalg.norm(serial.theta)
@@ -151,7 +151,7 @@ def test_integer_weights_are_repeated_rows(kind):
     net, (x, t, _) = problem(kind, weights)
     repeated = pwl.Patterns(np.repeat(x, weights, axis=0), np.repeat(t, weights, axis=0))
     for statistic in all_statistics(net).values():
-        assert_same(statistic, pwl.Patterns(x, t, weights).reduce(statistic, net), repeated.reduce(statistic, net))
+        assert_same(statistic, reduce(pwl.Patterns(x, t, weights), statistic, net), reduce(repeated, statistic, net))
 
 
 @pytest.mark.parametrize("kind", NETS)
@@ -162,8 +162,8 @@ def test_patterns_of_weight_zero_are_absent(kind):
     x[weights == 0] *= 50  # extreme, so that a lowest or highest net would show them
     there = weights > 0
     for statistic in all_statistics(net).values():
-        counted = pwl.Patterns(x, t, weights, block_bytes=1).reduce(statistic, net)
-        assert_same(statistic, counted, pwl.Patterns(x[there], t[there]).reduce(statistic, net))
+        counted = reduce(pwl.Patterns(x, t, weights, block_bytes=1), statistic, net)
+        assert_same(statistic, counted, reduce(pwl.Patterns(x[there], t[there]), statistic, net))
 
 
 @pytest.mark.parametrize("span", [None, "nets"])
@@ -185,7 +185,7 @@ def test_a_batch_of_weight_zero_makes_no_step():
     weights = np.zeros(60)
     weights[:20] = 1  # with batches of 2 most hold nothing that counts
     _, record = pwl.train(
-        curves(Nh=2), (x, t, weights), pwl.OWOBP(safeguard=True, ridge=0.1), iterations=2, batch_size=2
+        curve_network(Nh=2), (x, t, weights), pwl.OWOBP(safeguard=True, ridge=0.1), iterations=2, batch_size=2
     )
     assert np.all(np.isfinite(record["error"]))
 
@@ -221,8 +221,8 @@ def test_bits_do_not_depend_on_the_number_of_threads(kind, monkeypatch):
     for threads in ("1", "2"):
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
         patterns = pwl.Patterns(*data, block_bytes=60_000)
-        assert patterns.block_rows(net) < 30  # several blocks, else nothing is tested
-        found.append({name: patterns.reduce(s, net) for name, s in all_statistics(net).items()})
+        assert block_rows(patterns, net) < 30  # several blocks, else nothing is tested
+        found.append({name: reduce(patterns, s, net) for name, s in all_statistics(net).items()})
     for name, values in found[0].items():
         for a, b in zip(values, found[1][name], strict=True):
             assert np.array_equal(a, b), name
@@ -234,7 +234,7 @@ def test_a_run_has_the_same_bits_on_one_and_two_threads(monkeypatch):
     for threads in ("1", "2"):
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
         patterns = pwl.Patterns(*waves(200), block_bytes=100_000)
-        thetas.append(pwl.train(curves(), patterns, pwl.AdAct(), iterations=4)[0].theta)
+        thetas.append(pwl.train(curve_network(), patterns, pwl.AdAct(), iterations=4)[0].theta)
     assert np.array_equal(*thetas)
 
 
@@ -261,7 +261,7 @@ def test_data_are_read_in_slices_only():
     x, t = waves(40_000, N=60, M=1)
     x_disk, t_disk = Disk(x), Disk(t)
     patterns = pwl.Patterns(x_disk, t_disk, block_bytes=2**22)
-    net, _ = pwl.train(curves(60, 3, 1), patterns, pwl.AdAct("hwo"), iterations=1, validation=patterns)
+    net, _ = pwl.train(curve_network(60, 3, 1), patterns, pwl.AdAct("hwo"), iterations=1, validation=patterns)
     assert 0 < x_disk.largest <= x.size / 2
     assert 0 < t_disk.largest <= t.size / 2
     assert np.array_equal(net.predict(Disk(x)), net.predict(x))
@@ -273,7 +273,7 @@ def test_a_memory_map_larger_than_the_bound_is_never_in_memory(tmp_path):
     t_file = np.memmap(tmp_path / "t", np.float64, "w+", shape=(Nv, 1))
     x_file[:], t_file[:] = waves(Nv, N=12, M=1)
     x, t = (np.memmap(f.filename, np.float64, "r", shape=f.shape) for f in (x_file, t_file))
-    net = curves(12, 4, 1)
+    net = curve_network(12, 4, 1)
     pwl.train(net, waves(50, N=12, M=1), pwl.AdAct(), iterations=1)  # what is loaded once is not what is measured
     tracemalloc.start()
     try:
@@ -287,13 +287,13 @@ def test_a_memory_map_larger_than_the_bound_is_never_in_memory(tmp_path):
 @pytest.mark.parametrize("block_bytes", [2**20, 2**23])
 def test_work_arrays_stay_within_the_bound(block_bytes):
     x, t = waves(40_000, N=4)
-    net = pwl.initialise(curves(4, 20), (x, t))
+    net = pwl.initialise(curve_network(4, 20), (x, t))
     D = directions(net)
     patterns = pwl.Patterns(x, t, block_bytes=block_bytes)
     for statistic in (statistics.gradient(tuple(D)), statistics.basis_correlations(), statistics.block_curvature(D)):
         tracemalloc.start()
         try:
-            patterns.reduce(statistic, net)
+            reduce(patterns, statistic, net)
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -302,11 +302,11 @@ def test_work_arrays_stay_within_the_bound(block_bytes):
 
 def test_block_bytes_set_the_rows_until_a_block_fills_the_cache():
     x, t = waves(10)
-    net = curves()
+    net = curve_network()
     row = 8 * net.floats_per_pattern
 
     def rows(block_bytes):
-        return pwl.Patterns(x, t, block_bytes=block_bytes).block_rows(net)
+        return block_rows(pwl.Patterns(x, t, block_bytes=block_bytes), net)
 
     assert rows(1) == 1
     assert rows(10 * SHARES * row) == 10
@@ -327,10 +327,10 @@ def test_raw_numbers_with_a_preparation_are_the_prepared_arrays():
     preparation = Preparation.fit(x, t)
     raw = pwl.Patterns(x, t, preparation=preparation, block_bytes=50_000)
     prepared = pwl.Patterns(*preparation.transform(x, t), block_bytes=50_000)
-    a, b = (pwl.train(curves(), patterns, pwl.AdAct(), iterations=2) for patterns in (raw, prepared))
+    a, b = (pwl.train(curve_network(), patterns, pwl.AdAct(), iterations=2) for patterns in (raw, prepared))
     assert np.array_equal(a[0].theta, b[0].theta)
     assert a[1]["error"] == b[1]["error"]
-    other = pwl.train(curves(), (x, t), pwl.AdAct(), iterations=2)[1]["error"]
+    other = pwl.train(curve_network(), (x, t), pwl.AdAct(), iterations=2)[1]["error"]
     assert not np.allclose(other, b[1]["error"], rtol=1e-3)  # preparing does make a difference here
 
 
@@ -339,7 +339,7 @@ def test_raw_labels_with_a_preparation_are_the_prepared_labels():
     t = np.array(["cat", "dog", "eel"])[numbers]
     preparation = Preparation.fit(x, t)
     raw = pwl.Patterns(x, t, preparation=preparation, block_bytes=50_000)
-    net = curves(2, 4, 3, loss="cross_entropy")
+    net = curve_network(2, 4, 3, loss="cross_entropy")
     a, b = (pwl.train(net, data, pwl.AdAct(), iterations=2)[0] for data in (raw, preparation.transform(x, t)))
     assert np.linalg.norm(a.theta - b.theta) <= 1e-9 * np.linalg.norm(b.theta)
 
@@ -350,6 +350,6 @@ def test_batches_keep_the_preparation_and_the_weights():
     batch = pwl.Patterns(x, t, weights, preparation=preparation, block_bytes=1234).take([3, 5])
     assert len(batch) == 2 and batch.block_bytes == 1234
     assert batch.weights.tolist() == [3, 5]
-    block = batch.block(curves(), 0, 2)
+    block = batch.block(curve_network(), 0, 2)
     assert np.array_equal(block[0], preparation.transform(x, t)[0][[3, 5]])
     assert np.array_equal(block[1], preparation.transform(x, t)[1][[3, 5]])

@@ -28,7 +28,11 @@ def compiled(rows, vector_bytes):
 @pytest.mark.parametrize("size", SIZES)
 def test_a_tile_is_the_sum_of_its_products(size, dtype):
     rows, vector_bytes = SIZES[size]
-    run, side, rng = compiled(rows, vector_bytes), wide(np.dtype(dtype).itemsize, vector_bytes), np.random.default_rng(0)
+    run, side, rng = (
+        compiled(rows, vector_bytes),
+        wide(np.dtype(dtype).itemsize, vector_bytes),
+        np.random.default_rng(0),
+    )
     x = rng.standard_normal(200).astype(dtype)
     places, starts = rng.integers(0, 100, rows), np.array([0, 30, 7])
     for count, step in ((1, 1), (5, 2), (11, 6)):
@@ -39,7 +43,9 @@ def test_a_tile_is_the_sum_of_its_products(size, dtype):
         np.testing.assert_allclose(out[:, :side], before + seen @ w[:, :side], rtol=0, atol=200 * np.finfo(dtype).eps)
         assert np.all(out[:, side:] == 9)  # nothing is written beyond
         run(before[0], 0, places, x, starts, count, step, w, out)  # the same row before each
-        np.testing.assert_allclose(out[:, :side], before[0] + seen @ w[:, :side], rtol=0, atol=200 * np.finfo(dtype).eps)
+        np.testing.assert_allclose(
+            out[:, :side], before[0] + seen @ w[:, :side], rtol=0, atol=200 * np.finfo(dtype).eps
+        )
 
 
 def test_sums_may_go_on_where_they_are():

@@ -8,10 +8,9 @@ import array_api_strict
 import numpy as np
 import pytest
 import scipy.optimize
-from helpers import LOSSES, curve, problem, random_network
 from test_array_api import assert_same
-from test_cg import PENALTIES, iterate, quadratic, slope
-from toys import curves, spirals, waves
+from test_cg import PENALTIES, quadratic, slope
+from toys import LOSSES, curve, curve_network, iterate, outputs, problem, random_network, spirals, take_step, waves
 
 import pwl
 from pwl.algorithms.all_weights import measured, trained
@@ -109,7 +108,7 @@ def side_by_side(schedule, hidden, loss, steps=30):
     wanted = written_out(f, net.theta, net.n_parameters, steps, schedule)
     state, found, at = algorithm.init(net, patterns, 0), [], net
     for _ in range(steps):
-        at, state, info = algorithm.step(at, patterns, state)
+        at, state, info = take_step(algorithm, at, patterns, state)
         found.append((state["J"], state["lambda"], info["success"]))
     return wanted, (at.theta, found)
 
@@ -177,7 +176,7 @@ def test_an_exact_fit_ends_in_words(dtype):
     net = random_network("tanh", 2, outputs=1, seed=5, dtype=dtype)
     shift = 1e-2 * np.random.default_rng(1).standard_normal(net.n_parameters)
     net = net.with_theta((net.theta + shift).astype(dtype))
-    net, record = pwl.train(net, (x, teacher.outputs(x)), pwl.SCG(), iterations=3000)
+    net, record = pwl.train(net, (x, outputs(teacher, x)), pwl.SCG(), iterations=3000)
     assert record.stop_code == "no_descent" and "less than rounding" in record.stop_reason
     assert record["error"][-1] < (1e-8 if dtype == np.float32 else 1e-20)
     assert np.all(np.isfinite(net.theta)) and np.all(np.diff(record["error"]) <= 0)
@@ -187,7 +186,7 @@ def test_no_gradient_ends_the_run():
     net, patterns = quadratic(4)
     for E, G in ((1.0, 0 * net.theta), (1.0, np.nan * net.theta), (0.0, 0 * net.theta), (1.0, 1e-160 + 0 * net.theta)):
         state = pwl.SCG().init(net, patterns, 0) | {"scores": np.array([E]), "J": E, "G": G}
-        same, _, info = pwl.SCG().step(net, patterns, state)
+        same, _, info = take_step(pwl.SCG(), net, patterns, state)
         assert same is net and info["stop"] == ("no_descent", "the gradient is 0 or not finite")
 
 
@@ -197,10 +196,10 @@ def test_where_the_direction_is_worn_out_the_gradient_is_tried():
     across = np.zeros_like(net.theta)
     across[-4:-2] = state["G"][-3], -state["G"][-4]  # no descent but for a trace
     d = across + 1e-12 * state["G"]
-    same, state, info = pwl.SCG().step(net, patterns, state | {"lambda": 5.0, "successes": 2, "d": d})
+    same, state, info = take_step(pwl.SCG(), net, patterns, state | {"lambda": 5.0, "successes": 2, "d": d})
     assert same is net and not info["success"] and "stop" not in info
     assert "d" not in state and state["lambda"] == 1e-6
-    _, state, info = pwl.SCG().step(net, patterns, state)
+    _, state, info = take_step(pwl.SCG(), net, patterns, state)
     assert info["success"]
 
 
@@ -211,7 +210,7 @@ def test_a_step_into_infinity_is_taken_back():
     state = measured(net, patterns, trained(net, False), Penalties(), {})
     state |= {"lambda": 1e-15, "successes": 0, "curvature": 1e-250}
     for _ in range(200):
-        net, state, info = pwl.SCG().step(net, patterns, state)
+        net, state, info = take_step(pwl.SCG(), net, patterns, state)
         assert math.isfinite(state["lambda"]) and np.all(np.isfinite(net.theta))
         if info["success"]:
             break
@@ -225,7 +224,7 @@ def test_the_objective_never_rises():
     data = waves(200)
     for algorithm in (pwl.SCG(), pwl.SCG.matlab(), pwl.SCG(schedule="netlab", train_curves=True, **PENALTIES)):
         for hidden in (6, (5, 4)):
-            _, record = pwl.train(curves(Nh=hidden), data, algorithm, iterations=40)
+            _, record = pwl.train(curve_network(Nh=hidden), data, algorithm, iterations=40)
             rise = np.diff(record["objective"])
             assert np.all(rise <= 0)
             assert [step < 0 for step in rise] == record["success"][1:]
@@ -234,7 +233,9 @@ def test_the_objective_never_rises():
 
 def test_cross_entropy():
     data = spirals(300)
-    _, record = pwl.train(curves(2, 8, 3, loss="cross_entropy"), data, pwl.SCG(train_curves=True), iterations=100)
+    _, record = pwl.train(
+        curve_network(2, 8, 3, loss="cross_entropy"), data, pwl.SCG(train_curves=True), iterations=100
+    )
     assert np.all(np.diff(record["error"]) <= 0)
     assert record["classification_error"][-1] < 0.6 * record["classification_error"][0]
 
@@ -260,7 +261,7 @@ def test_pattern_weights_count_patterns():
 
 
 def test_two_passes_an_iteration_and_one_after_a_failure():
-    _, record = pwl.train(curves(), waves(), pwl.SCG(train_curves=True), iterations=60)
+    _, record = pwl.train(curve_network(), waves(), pwl.SCG(train_curves=True), iterations=60)
     success = record["success"][1:]
     assert False in success and True in success
     passes = np.diff(record["passes"])
@@ -272,9 +273,9 @@ def test_two_passes_an_iteration_and_one_after_a_failure():
 @pytest.mark.parametrize("stop", [7, 8, 9, 10, 11])
 def test_a_resumed_run_gives_the_same_bits(tmp_path, schedule, stop):
     data, algorithm = waves(), pwl.SCG(schedule=schedule, train_curves=True, **PENALTIES)
-    whole, record = pwl.train(curves(), data, algorithm, iterations=18)
-    pwl.train(curves(), data, algorithm, iterations=stop, checkpoint=tmp_path / "c")
-    resumed, again = pwl.train(curves(), data, algorithm, iterations=18, resume=tmp_path / "c")
+    whole, record = pwl.train(curve_network(), data, algorithm, iterations=18)
+    pwl.train(curve_network(), data, algorithm, iterations=stop, checkpoint=tmp_path / "c")
+    resumed, again = pwl.train(curve_network(), data, algorithm, iterations=18, resume=tmp_path / "c")
     assert np.array_equal(resumed.theta, whole.theta)
     for name in ("objective", "alpha", "lambda", "success", "passes", "multiplies"):
         assert again[name] == record[name], name
@@ -313,8 +314,8 @@ def test_strict_arrays(hidden, loss):
 
 def test_float32():
     """Steps agree until rounding decides one of them, which kinks make sooner or later; the run goes down as well."""
-    _, record = pwl.train(curves(dtype=np.float32), waves(200), pwl.SCG(train_curves=True), iterations=40)
-    _, double = pwl.train(curves(), waves(200), pwl.SCG(train_curves=True), iterations=40)
+    _, record = pwl.train(curve_network(dtype=np.float32), waves(200), pwl.SCG(train_curves=True), iterations=40)
+    _, double = pwl.train(curve_network(), waves(200), pwl.SCG(train_curves=True), iterations=40)
     assert record["error"][:6] == pytest.approx(double["error"][:6], rel=1e-4)
     assert record["error"][-1] < 0.7 * record["error"][0]
 
@@ -330,4 +331,4 @@ def test_settings_that_cannot_be(options, words):
 
 def test_batches_are_refused():
     with pytest.raises(pwl.InputError, match="SCG needs all patterns"):
-        pwl.train(curves(), waves(), pwl.SCG(), batch_size=20)
+        pwl.train(curve_network(), waves(), pwl.SCG(), batch_size=20)

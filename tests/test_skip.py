@@ -4,42 +4,55 @@ from __future__ import annotations
 
 import dataclasses
 
-import array_api_strict
 import numpy as np
 import pytest
-from helpers import LOSSES, E_of, curve, quotient, random_direction, unit_blocks
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from test_factors import assert_close, brute_force, gradients
+from oracles import assert_close, block_gauss_newton, gauss_newton, quotient, random_direction, slope, unit_blocks
+from toys import (
+    LOSSES,
+    E_of,
+    away_from_kinks,
+    basis_of,
+    curve,
+    gradients_of,
+    input_of,
+    layer_of,
+    outputs,
+    outputs_keeping,
+    problem,
+    pulled_back,
+    random_layers,
+    reduce,
+    tangent,
+    tangents,
+)
 
 import pwl
-from pwl.algorithms import multiplies as costs
 from pwl.algorithms.learning_factors import block_system, one_factor
 from pwl.algorithms.molf import hwo_direction
 from pwl.algorithms.penalties import Penalties
-from pwl.layers import Add, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, From, GlobalAvgPool2d
+from pwl.layers import Add, BatchNorm2d, Conv2d, Dense, Dropout, From, GlobalAvgPool2d
 from pwl.layers.skip import check_nothing_lost
-from pwl.network.network import HEAD, Network
+from pwl.network.network import HEAD
 from pwl.reductions.batch_moments import with_moments
 from pwl.reductions.jacobian import system
 from pwl.reductions.statistics import input_autocorrelation, line_curvature, one_feature_each
-from pwl.runtime.backend import host
-from pwl.study.check import check, without_kinks
+from pwl.study.check import check
 
 SHAPE = (5, 4, 2)
 WIDTH = 3
 
 
 def from_layers(body, shape, loss="squared_error", seed=1, bypass=False):
-    """Float64 network with random parameters and, where it normalises, random moments."""
-    net = Network.from_layers([*body, Dense(3)], shape, loss=loss, dtype=np.float64, bypass=bypass)
+    """Random network that has random moments where it normalises."""
+    net = random_layers(body, shape, loss=loss, seed=seed, bypass=bypass)
     rng = np.random.default_rng(seed)
-    theta = 0.6 * rng.standard_normal(net.n_parameters)
     buffers = {
         key: b if key.endswith("ns") else rng.uniform(0.3, 1.5, b.shape) if key.endswith("variance") else b + 0.2
         for key, b in net.buffers.items()
     }
-    return dataclasses.replace(net, theta=theta, buffers=buffers, initialised=True)
+    return dataclasses.replace(net, buffers=buffers)
 
 
 def resnet(activation=None, loss="squared_error", dropout=0.0, group=4):
@@ -51,20 +64,7 @@ def resnet(activation=None, loss="squared_error", dropout=0.0, group=4):
         Conv2d(4, 3, 2, padding=1), BatchNorm2d(group=group), a, Conv2d(4, 3, padding="same"), BatchNorm2d(group=group),
         From(5), Conv2d(4, 1, 2, bias=False), BatchNorm2d(group=group), Add(3), a, Dropout(dropout), GlobalAvgPool2d(),
     ]  # fmt: skip
-    return from_layers(body, SHAPE, loss)
-
-
-def images(net, Nv=30, weights=False, seed=2, **options):
-    rng = np.random.default_rng(seed)
-    x = rng.standard_normal((Nv, *net.input_shape))
-    t = rng.integers(0, 3, Nv) if net.loss.classes else rng.standard_normal((Nv, 3))
-    return pwl.Patterns(x, t, rng.uniform(0.2, 2.0, Nv) if weights else None, **options)
-
-
-def away_from_kinks(net, patterns, directions):
-    found = without_kinks(net, patterns, directions)
-    assert found is not None and len(found) >= 10
-    return found
+    return from_layers(body, SHAPE, loss, seed=3)  # whose outputs are of order 1
 
 
 @st.composite
@@ -86,7 +86,7 @@ def signals(net, x):
     """What every layer gets, and what comes out, written out."""
     found = [x]
     for index, layer in enumerate(net.layers):
-        p, b = net.layer_parameters[index], net.layer_buffers[index]
+        _, p, b = layer_of(net, index)
         if isinstance(layer, Add):
             found.append(found[index] + found[index - layer.back])
         elif isinstance(layer, From):
@@ -103,15 +103,15 @@ def signals(net, x):
 @given(bodies(), st.integers(0, 99))
 def test_signals_are_those_written_out(body, seed):
     net = from_layers(body, (WIDTH,), seed=seed, bypass=True)
-    x = images(net, 4).x
+    x = problem(net, 4).x
     before = x.copy()
     wanted = signals(net, x)
     for index, signal in enumerate(wanted):
-        np.testing.assert_array_equal(net.input_of(index, x), signal)
+        np.testing.assert_array_equal(input_of(net, index, x), signal)
     y = net.head(net.W_o, x, wanted[-1])
-    np.testing.assert_array_equal(net.outputs(x), y)
+    np.testing.assert_array_equal(outputs(net, x), y)
     for down_to in range(len(net.layers) + 1):
-        np.testing.assert_array_equal(net.forward(x, down_to).y, y)
+        np.testing.assert_array_equal(outputs_keeping(net, x, down_to), y)
     np.testing.assert_array_equal(x, before)
 
 
@@ -123,15 +123,12 @@ def test_tangent_and_backward_are_adjoint(body, seed, data):
     keys = net.keys("map")
     keys = tuple(data.draw(st.lists(st.sampled_from(keys), min_size=1, unique=True)))
     rng = np.random.default_rng(seed)
-    x, u, D = images(net, 6).x, rng.standard_normal((6, 3)), random_direction(net, keys, rng)
+    x, u, D = problem(net, 6).x, rng.standard_normal((6, 3)), random_direction(net, keys, rng)
     layers = sorted({int(key.split(".")[0]) for key in keys})
-    saved = net.forward(x, layers[0]).saved
-    dy = net.tangent(saved, D)
-    np.testing.assert_allclose(dy, quotient(lambda at: at.outputs(x), net, D), rtol=0, atol=1e-7)
-    back = 0.0
-    for index, g in net.backpropagate(saved, u, layers):
-        p, b = net.layer_parameters[index], net.layer_buffers[index]
-        back += np.sum(net.layers[index].gradient(p, b, saved[index], g)["W"] * D[f"{index}.W"])
+    dy = tangent(net, x, D, layers[0])
+    np.testing.assert_allclose(dy, quotient(lambda at: outputs(at, x), net, D), rtol=0, atol=1e-7)
+    G = pulled_back(net, x, u.copy(), layers)
+    back = sum(np.sum(G[key] * d) for key, d in D.items())
     assert back == pytest.approx(np.sum(u * dy), rel=1e-9, abs=1e-10)
 
 
@@ -139,10 +136,10 @@ def test_tangent_and_backward_are_adjoint(body, seed, data):
 @given(bodies(), st.integers(0, 99), st.sampled_from(LOSSES))
 def test_blocks_are_the_brute_force_ones_whatever_the_joins(body, seed, loss):
     net = from_layers(body, (WIDTH,), loss, seed)
-    patterns, keys = images(net, 12, weights=True), net.keys("map")
+    patterns, keys = problem(net, 12, weights=True), net.keys("map")
     D = random_direction(net, keys, np.random.default_rng(5))
-    H, g = block_system(net, patterns, gradients(net, patterns, keys), D, Penalties())
-    wanted_H, wanted_g = brute_force(net, patterns, D)
+    H, g = block_system(net, patterns, gradients_of(net, patterns, keys), D, Penalties())
+    wanted_H, wanted_g = block_gauss_newton(net, patterns, D)
     assert_close(H, wanted_H, 1e-6)
     np.testing.assert_allclose(g, wanted_g, rtol=0, atol=1e-7)
 
@@ -151,17 +148,16 @@ def test_two_joins_of_one_signal_and_a_layer_on_it_do_not_share_arrays():
     """Three ways lead from signal 1, and each of its readers overwrites what it is given: slopes multiply in place."""
     body = [Dense(WIDTH), "tanh", Add(1), From(2), "sigmoid", Add(4), Add(3), "tanh"]
     net = from_layers(body, (WIDTH,))
-    patterns = images(net, 8)
-    G = gradients(net, patterns, ("0.W", HEAD))
+    patterns = problem(net, 8)
+    G = gradients_of(net, patterns, ("0.W", HEAD))
     for key, g in G.items():
         D = random_direction(net, (key,), np.random.default_rng(0))
-        slope = quotient(lambda at: E_of(at, patterns), net, D)
-        assert slope == pytest.approx(-np.sum(g * D[key]), rel=1e-7)
+        found = slope(net, patterns, D)
+        assert found == pytest.approx(-np.sum(g * D[key]), rel=1e-7)
         if key != HEAD:
-            saved = net.forward(patterns.x).saved
-            found = net.tangent(saved, D)
-            np.testing.assert_allclose(found, quotient(lambda at: at.outputs(patterns.x), net, D), rtol=0, atol=1e-8)
-            np.testing.assert_array_equal(net.tangent(saved, D), found)  # nothing that was saved is overwritten
+            found, again = tangents(net, patterns.x, [D, D])
+            np.testing.assert_allclose(found, quotient(lambda at: outputs(at, patterns.x), net, D), rtol=0, atol=1e-8)
+            np.testing.assert_array_equal(again, found)  # nothing that was kept is overwritten
 
 
 # ---- a small residual net
@@ -177,12 +173,16 @@ def test_gradients_of_every_parameter(training, loss, weights):
         net = resnet("tanh", loss, 0.3).training(0, 7)  # patterns are coupled: none could be taken out
     D = random_direction(net, tuple(net.parts), np.random.default_rng(3))
     alone = [{key: d} for key, d in D.items()]
-    patterns = images(net, weights=weights) if training else away_from_kinks(net, images(net, weights=weights), alone)
-    G = gradients(net, patterns, tuple(net.parts))
+    patterns = (
+        problem(net, 30, weights=weights)
+        if training
+        else away_from_kinks(net, problem(net, 30, weights=weights), alone)
+    )
+    G = gradients_of(net, patterns)
     for direction in [*alone, D]:
-        slope = quotient(lambda at: E_of(at, patterns), net, direction)
+        found = slope(net, patterns, direction)
         wanted = -sum(np.sum(G[key] * d) for key, d in direction.items())
-        assert slope == pytest.approx(wanted, rel=2e-6, abs=1e-8)
+        assert found == pytest.approx(wanted, rel=2e-6, abs=1e-8)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -193,15 +193,15 @@ def test_blocks_are_the_brute_force_ones(activation, loss):
     maps, curves = net.keys("map"), net.keys("activation")
     for keys in [maps, ("0.W",), ("13.W", "14.W"), *([curves, (*maps, *curves)] if curves else [])]:
         D = random_direction(net, keys, np.random.default_rng(5))
-        patterns = away_from_kinks(net, images(net, 40, weights=True), unit_blocks(D))
-        H, g = block_system(net, patterns, gradients(net, patterns, keys), D, Penalties())
-        wanted_H, wanted_g = brute_force(net, patterns, D)
+        patterns = away_from_kinks(net, problem(net, 40, weights=True), unit_blocks(D))
+        H, g = block_system(net, patterns, gradients_of(net, patterns, keys), D, Penalties())
+        wanted_H, wanted_g = block_gauss_newton(net, patterns, D)
         assert_close(H, wanted_H, 1e-6)
         assert_close(g, wanted_g, 1e-6)
-        G = gradients(net, patterns, keys)
+        G = gradients_of(net, patterns, keys)
         H, g = block_system(net, patterns, G, G, Penalties())
         np.testing.assert_allclose(one_factor(net, patterns, G, G, Penalties()).z, [g.sum() / H.sum()], rtol=1e-9)
-        np.testing.assert_allclose(patterns.reduce(line_curvature(G), net)[0], H.sum(), rtol=1e-10)
+        np.testing.assert_allclose(reduce(patterns, line_curvature(G), net)[0], H.sum(), rtol=1e-10)
 
 
 @pytest.mark.parametrize("solver", ["cholesky", "qr"])
@@ -212,19 +212,17 @@ def test_the_jacobians_products_are_the_brute_force_ones(loss, solver):
     keys = tuple(net.parts)
     rng = np.random.default_rng(0)
     D = [random_direction(net, keys, rng) for _ in range(3)]
-    patterns = away_from_kinks(net, images(net, 80, weights=True), D)
+    patterns = away_from_kinks(net, problem(net, 80, weights=True), D)
     equations = system(net, patterns, keys, solver)
     J = np.stack([np.concatenate([d[key].reshape(-1) for key in keys]) for d in D])
-    G = gradients(net, patterns, keys)
+    G = gradients_of(net, patterns, keys)
     for d, v in zip(D, J, strict=True):
-        wanted = patterns.reduce(line_curvature(d), net)[0]
+        wanted = reduce(patterns, line_curvature(d), net)[0]
         A = equations.A if solver == "cholesky" else equations.R.T @ equations.R
         assert 2 * v @ A @ v == pytest.approx(float(wanted), rel=1e-9)
         assert 2 * v @ equations.gradient() == pytest.approx(sum(np.sum(G[k] * d[k]) for k in keys), rel=1e-8)
-        up, down = (net.moved({k: s * 1e-5 * d[k] for k in keys}).outputs(patterns.x) for s in (1, -1))
-        dy = (up - down) / 2e-5
-        S_dy = net.loss.quadratic_form(net.outputs(patterns.x), dy)
-        assert float(np.average(S_dy, weights=patterns.weights)) == pytest.approx(float(wanted), rel=1e-6)
+        H, _ = gauss_newton(net, patterns, [d])
+        assert H[0, 0] == pytest.approx(float(wanted), rel=1e-6)
 
 
 def test_the_closed_form_does_not_serve_below_a_join():
@@ -240,7 +238,7 @@ def test_pytorch_finds_the_same_error_and_gradients():
     torch = pytest.importorskip("torch")
     F = torch.nn.functional
     net = resnet("relu", "cross_entropy", group=64)
-    patterns = images(net, 20)
+    patterns = problem(net, 20)
     parts = {key: torch.tensor(part, requires_grad=True) for key, part in net.parts.items()}
 
     def conv(index, x):
@@ -251,7 +249,7 @@ def test_pytorch_finds_the_same_error_and_gradients():
         return F.conv2d(x, kernel, W[:, 0] if layer.bias else None, layer.stride, padding)
 
     def norm(index, x, train):
-        W, b = parts[f"{index}.W"].T.contiguous(), net.layer_buffers[index]
+        W, b = parts[f"{index}.W"].T.contiguous(), layer_of(net, index)[2]
         if train:
             return F.batch_norm(x, None, None, W[1], W[0], training=True)
         return F.batch_norm(x, *(torch.from_numpy(b[name]) for name in ("mean", "variance")), W[1], W[0])
@@ -268,32 +266,32 @@ def test_pytorch_finds_the_same_error_and_gradients():
         loss.backward()
         at = net.training(0, 0) if train else net
         assert E_of(at, patterns) == pytest.approx(loss.item(), rel=1e-11)
-        for key, g in gradients(at, patterns, tuple(net.parts)).items():
+        for key, g in gradients_of(at, patterns).items():
             np.testing.assert_allclose(-g, parts[key].grad.numpy(), rtol=0, atol=1e-11)
 
 
 def test_autocorrelations_and_the_output_step_see_joined_signals():
     net = from_layers([Dense(4), "tanh", Dense(4), "tanh", Add(2), Dense(2), "sigmoid"], (WIDTH,), bypass=True)
-    patterns = images(net, 60, weights=True)
+    patterns = problem(net, 60, weights=True)
     w, inputs = patterns.weights / patterns.weights.sum(), signals(net, patterns.x)
     for index in (0, 2, 5):
         xa = np.concatenate([np.ones((60, 1)), inputs[index]], axis=1)
         wanted = xa.T @ (xa * w[:, None])
-        np.testing.assert_allclose(patterns.reduce(input_autocorrelation(index), net)[0], wanted, rtol=0, atol=1e-13)
-    G = gradients(net, patterns, net.keys("map"))
+        np.testing.assert_allclose(reduce(patterns, input_autocorrelation(index), net)[0], wanted, rtol=0, atol=1e-13)
+    G = gradients_of(net, patterns, net.keys("map"))
     D = hwo_direction(net, patterns, G, pwl.OLS(), {})
     for key, d in D.items():
-        (R,) = patterns.reduce(input_autocorrelation(int(key[0])), net)
+        (R,) = reduce(patterns, input_autocorrelation(int(key[0])), net)
         np.testing.assert_allclose(d @ R, G[key], rtol=0, atol=1e-9 * np.abs(G[key]).max())
     after, _ = pwl.owo_step(net, patterns)
-    B = net.basis(patterns.x, inputs[-1]) * np.sqrt(w)[:, None]
+    B = basis_of(net, patterns.x, inputs[-1]) * np.sqrt(w)[:, None]
     wanted = np.linalg.lstsq(B, patterns.t * np.sqrt(w)[:, None], rcond=None)[0].T
     np.testing.assert_allclose(after.W_o, wanted, rtol=0, atol=1e-9 * np.abs(wanted).max())
 
 
 def test_net_control_acts_on_joined_signals():
     net = from_layers([Dense(4), "tanh", Dense(4), "tanh", Add(2), Dense(2), "sigmoid"], (WIDTH,))
-    patterns = images(net, 60)
+    patterns = problem(net, 60)
     net = pwl.initialise(dataclasses.replace(net, net_control=True), patterns)
     for index in (0, 2, 5):
         n = signals(net, patterns.x)[index + 1]
@@ -303,155 +301,30 @@ def test_net_control_acts_on_joined_signals():
 
 def test_moments_see_joined_signals():
     net = resnet("tanh", group=64)
-    patterns = images(net, 30)
+    patterns = problem(net, 30)
     settled = with_moments(net, patterns, (0,))
-    at, p = settled, settled.layer_parameters
-    found = signals(at, patterns.x)
-    for index, layer in enumerate(at.layers):
+    at, found = settled, signals(settled, patterns.x)
+    for index in range(len(at.layers)):
+        layer, p, _ = layer_of(at, index)
         if isinstance(layer, BatchNorm2d):
             own = found[index]
             np.testing.assert_allclose(at.buffers[f"{index}.mean"], own.mean(axis=(0, 1, 2)), rtol=0, atol=1e-12)
             np.testing.assert_allclose(at.buffers[f"{index}.variance"], own.var(axis=(0, 1, 2)), rtol=0, atol=1e-12)
-            n = (found[index + 1] - p[index]["W"][:, 0]) / p[index]["W"][:, 1]
+            n = (found[index + 1] - p["W"][:, 0]) / p["W"][:, 1]
             np.testing.assert_allclose(n.mean(axis=(0, 1, 2)), 0, atol=1e-11)
 
 
 @pytest.mark.parametrize(("activation", "loss"), [(curve(), "squared_error"), ("tanh", "cross_entropy")])
 def test_check_passes(activation, loss):
     net = resnet(activation, loss)
-    rows = check(net, images(net, 100))
+    rows = check(net, problem(net, 100))
     assert not [row for row in rows if not row.passed], rows
 
 
 def test_check_sees_a_join_that_brings_too_little_back(monkeypatch):
     monkeypatch.setattr(Add, "shares", lambda self, g: (g, 0.999 * g))
-    failed = {row.where for row in check(resnet("tanh"), images(resnet("tanh"), 100)) if not row.passed}
+    failed = {row.where for row in check(resnet("tanh"), problem(resnet("tanh"), 100)) if not row.passed}
     assert failed >= {"0.W", "10.W", "11.W"} and not failed & {
         "13.W",
         "14.W",
     }  # the shortcut is the signal that goes on
-
-
-# ---- runs
-
-
-def learnable(net, Nv=60):
-    """Targets from how bright the channels are."""
-    x = images(net, Nv).x
-    low = x.mean(axis=(1, 2))
-    if net.loss.classes:
-        return pwl.Patterns(x, np.digitize(low[:, 0] - low[:, 1], [-0.15, 0.15]))
-    return pwl.Patterns(x, np.stack([low[:, 0], low[:, 1], low[:, 0] - low[:, 1]], axis=1) * 4)
-
-
-ALGORITHMS = [
-    pwl.SGD(0.01),
-    pwl.Adam(0.01),
-    pwl.AdAct(safeguard=True),
-    pwl.LM(solver="cholesky"),
-    pwl.LBFGS(),
-    pwl.VarPro(),
-]
-
-
-def start(net):
-    return dataclasses.replace(net, initialised=False)
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda a: type(a).__name__)
-def test_runs_lower_the_error_and_resume_to_the_same_bits(algorithm, loss, tmp_path):
-    if isinstance(algorithm, pwl.VarPro) and loss == "cross_entropy":
-        pytest.skip("VarPro is for squared error")
-    net = start(resnet(curve("linear"), loss, dropout=0.1))
-    patterns, path = learnable(net), tmp_path / "run"
-    options = {"batch_size": 20 if isinstance(algorithm, (pwl.SGD, pwl.Adam)) else None, "seed": 1}
-    whole, record = pwl.train(net, patterns, algorithm, iterations=6, **options)
-    assert record.iterations == 6 and min(record["error"]) < 0.98 * record["error"][0]
-    assert record["own_multiplies"][-1] > 0
-    pwl.train(net, patterns, algorithm, iterations=3, checkpoint=path, **options)
-    resumed, again = pwl.train(net, patterns, algorithm, iterations=6, resume=path, **options)
-    np.testing.assert_array_equal(resumed.theta, whole.theta)
-    assert again["error"] == record["error"]
-    whole.save(tmp_path / "net.safetensors")
-    loaded = Network.load(tmp_path / "net.safetensors")
-    assert loaded.layers == whole.layers and hash(loaded.layers) == hash(whole.layers)
-    np.testing.assert_array_equal(loaded.outputs(patterns.x), whole.outputs(patterns.x))
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_strict_arrays_take_the_same_steps(loss):
-    net = resnet(loss=loss, dropout=0.2)
-    patterns = images(net, 20)
-    strict = net.to(array_api_strict)
-    for algorithm in (pwl.SGD(0.1), pwl.Adam(0.01), pwl.AdAct(), pwl.LM(solver="cholesky"), pwl.CG()):
-        found = []
-        for at in (net, strict):
-            after, _, _ = algorithm.step(at, patterns, algorithm.init(at, patterns, 0))
-            assert type(after.theta) is type(at.theta)
-            found.append(host(after.theta))
-        assert np.linalg.norm(found[0] - net.theta) > 1e-6
-        assert np.linalg.norm(found[1] - found[0]) < 1e-7 * np.linalg.norm(found[0])
-
-
-def test_results_do_not_depend_on_blocks():
-    net = resnet("tanh", dropout=0.2).training(0, 0)
-    wanted = gradients(net, images(net, 50), tuple(net.parts))
-    for block_bytes in (1, 300_000):
-        patterns = images(net, 50, block_bytes=block_bytes)
-        assert patterns.block_rows(net) < 50
-        for key, g in gradients(net, patterns, tuple(net.parts)).items():
-            np.testing.assert_allclose(g, wanted[key], rtol=0, atol=1e-12)
-
-
-# ---- costs, tables, bad input
-
-
-def test_joins_cost_no_products_but_the_closed_form_is_not_charged():
-    body = [Dense(WIDTH), "tanh"]
-    plain, joined = from_layers(body, (WIDTH,)), from_layers([*body, Add(2)], (WIDTH,))
-    assert costs.own_whole_gradient(joined, 10) == costs.own_whole_gradient(plain, 10)
-    # a backward pass for each of 3 outputs, and products of blocks one root at a time
-    assert costs.own_molf(joined, 10, False) > costs.own_molf(plain, 10, False)
-
-
-def test_summary_shows_joins():
-    lines = resnet().summary().splitlines()
-    assert [line.split() for line in lines if line.startswith(("Add", "From"))] == [
-        ["Add(3)", "5", "x", "4", "x", "3"],
-        ["From(5)", "5", "x", "4", "x", "3"],
-        ["Add(3)", "3", "x", "2", "x", "4"],
-    ]
-
-
-@pytest.mark.parametrize("back", [0, -1, 1.5, True, None, "all"])
-@pytest.mark.parametrize("layer", [Add, From])
-def test_how_far_back(layer, back):
-    with pytest.raises(pwl.InputError, match=f"{layer.__name__} goes back a whole number of layers, 1 or more"):
-        layer(back)
-
-
-@pytest.mark.parametrize(
-    ("body", "words"),
-    [
-        ([Dense(3), Add(2)], r"layer 1, Add\(back=2\): there are 1 layers before it: it can't go back 2"),
-        ([Dense(3), "tanh", From(3), Add(1)], r"layer 2, From\(back=3\): there are 2 layers"),
-        (
-            [Dense(5), "tanh", Add(2)],
-            r"layer 2, Add.*shape \(4,\) went into the last 2 layers, but \(5,\) came out.*From",
-        ),
-        ([Dense(3), "tanh", From(2), Dense(3)], r"layer 2, From.*nothing reads what came before.*Add"),
-        ([Dense(3), "tanh", From(2), Dense(2), Add(2)], r"layer 4, Add.*shape \(3,\).*but \(2,\)"),
-    ],
-)
-def test_joins_that_can_not_be(body, words):
-    with pytest.raises(pwl.InputError, match=words):
-        Network.from_layers([*body, Dense(2)], (4,))
-
-
-def test_flattened_signals_may_be_joined():
-    body = [Flatten(), Dense(6), "tanh", From(3), Conv2d(1, 3), Flatten(), Add(3)]
-    net = from_layers(body, (5, 4, 1))
-    x = images(net, 4).x
-    np.testing.assert_array_equal(net.features(x), signals(net, x)[-1])
-    assert net.layout.shapes[4] == (5, 4, 1) and net.n_features == 6

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 import threadpoolctl
-from toys import curves, waves
+from toys import curve_network, reduce, waves
 
 import pwl
 from pwl.reductions.patterns import Statistic
@@ -32,12 +32,6 @@ def two_blas_threads():
         assert max(blas_threads()) == 2, "a test left BLAS limited"
 
 
-@pytest.fixture
-def two_cores(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-
-
 # ---- BLAS
 
 
@@ -58,8 +52,8 @@ def test_blas_is_limited_inside_a_reduction(block_bytes):
         seen.extend(blas_threads())
         return (np.sum(x),)
 
-    net = pwl.initialise(curves(), data)
-    pwl.Patterns(*data, block_bytes=block_bytes).reduce(Statistic(compute), net)
+    net = pwl.initialise(curve_network(), data)
+    reduce(pwl.Patterns(*data, block_bytes=block_bytes), Statistic(compute), net)
     assert set(seen) == {1}
     assert max(blas_threads()) == 2
 
@@ -102,11 +96,11 @@ def test_overlapping_limits_do_not_outlive_each_other():
 
 def test_runs_side_by_side_give_the_bits_of_one_alone():
     data = waves(100)
-    alone, _ = pwl.train(curves(), data, pwl.AdAct(), iterations=3)
+    alone, _ = pwl.train(curve_network(), data, pwl.AdAct(), iterations=3)
     found = [None] * 4
 
     def run(number):
-        found[number] = pwl.train(curves(), pwl.Patterns(*data), pwl.AdAct(), iterations=3)[0].theta
+        found[number] = pwl.train(curve_network(), pwl.Patterns(*data), pwl.AdAct(), iterations=3)[0].theta
 
     runs = [threading.Thread(target=run, args=(number,)) for number in range(4)]
     for thread in runs:

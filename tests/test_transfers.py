@@ -11,7 +11,7 @@ import array_api_strict
 import numpy as np
 import pytest
 from fake_device import DEVICE, HOST, Crossings, install, there
-from helpers import curve, problem, random_network
+from toys import block_rows, curve, problem, random_network, reduce, take_step
 
 import pwl
 from pwl import LM, MOLF, OWOBP, SGD, AdAct, Adam, BayesianLM, MinibatchAdAct, Patterns, VarPro
@@ -37,7 +37,7 @@ def steps(algorithm, net: Network, patterns: Patterns, crossings: Crossings, cou
     crossings.there.clear()
     crossings.back.clear()
     for _ in range(count):
-        net, state, _ = algorithm.step(net, patterns, state)
+        net, state, _ = take_step(algorithm, net, patterns, state)
     return net, (list(crossings.there), list(crossings.back))
 
 
@@ -77,7 +77,7 @@ def test_steps_on_patterns_that_are_there(algorithm, weights, crossings):
         moved, found[times] = steps(algorithm, on_device, several, crossings)
         assert moved.theta.device == DEVICE
         assert np.linalg.norm(host(moved.theta) - wanted.theta) < 1e-7 * np.linalg.norm(wanted.theta)
-    assert several.block_rows(on_device) < 120  # several blocks
+    assert block_rows(several, on_device) < 120  # several blocks
     (to_1, from_1), (to_3, from_3) = found[1], found[3]
     assert (len(to_1), from_1) == (len(to_3), from_3)
     assert sum(to_3) - sum(to_1) == 80 * GROWS.get(type(algorithm), 0)
@@ -115,7 +115,7 @@ def test_a_batch_costs_its_row_numbers(crossings):
         rows = np.random.default_rng(0).permutation(60)[:size]
         batch = Patterns(there(x), there(t)).batch(rows, (0, 1), 0)
         moved, found[size] = steps(SGD(0.01), on_device, batch, crossings, 1)
-        wanted, _, _ = SGD(0.01).step(net, Patterns(x[rows], t[rows]), SGD(0.01).init(net, Patterns(x, t), 0))
+        wanted, _, _ = take_step(SGD(0.01), net, Patterns(x[rows], t[rows]), SGD(0.01).init(net, Patterns(x, t), 0))
         assert np.max(np.abs(host(moved.theta) - wanted.theta)) < 1e-12
     assert sum(found[40][0]) - sum(found[10][0]) == 2 * 30 * 8  # of inputs and of targets
     assert found[40][1] == found[10][1]
@@ -163,7 +163,7 @@ def test_narrow_numbers_cross_as_they_are(dtype, size, crossings):
     np.testing.assert_array_equal(host(found), x.astype(np.float64))
 
 
-def test_the_next_blocks_are_read_while_one_is_worked_on(crossings):
+def test_the_next_blocks_are_read_while_one_is_worked_on(crossings, two_cores):
     net = random_network("tanh", 2).to(array_api_strict)
     read, at_the_first = [], []
 
@@ -179,8 +179,8 @@ def test_the_next_blocks_are_read_while_one_is_worked_on(crossings):
 
     x = np.ones((50, 3)).view(Watched)
     patterns = Patterns(x, np.zeros((50, 3)), block_bytes=1)
-    assert patterns.block_rows(net) == 1
-    (total,) = patterns.reduce(Statistic(compute), net)
+    assert block_rows(patterns, net) == 1
+    (total,) = reduce(patterns, Statistic(compute), net)
     np.testing.assert_array_equal(host(total), np.ones(3))
     assert 2 <= at_the_first[0] < 25  # some ahead, not all
 
@@ -199,8 +199,8 @@ def test_too_little_memory_names_bytes_and_a_batch_size(crossings):
     needed = 64 * 8 * net.floats_per_pattern
     message = f"4,096 bytes.*64 patterns takes about {needed} bytes.*batch_size=32.*block_bytes={needed // 2}"
     with pytest.raises(pwl.InputError, match=message):
-        patterns.reduce(Statistic(compute), net)
-    assert Patterns(patterns.x, patterns.t, block_bytes=needed // 2).block_rows(net) == 32
+        reduce(patterns, Statistic(compute), net)
+    assert block_rows(Patterns(patterns.x, patterns.t, block_bytes=needed // 2), net) == 32
 
 
 def test_other_failures_stay_what_they_are(crossings):
@@ -210,7 +210,7 @@ def test_other_failures_stay_what_they_are(crossings):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        Patterns(np.ones((4, 3)), np.zeros((4, 3))).reduce(Statistic(compute), net)
+        reduce(Patterns(np.ones((4, 3)), np.zeros((4, 3))), Statistic(compute), net)
 
 
 def test_what_is_left_on_the_host_is_refused(crossings):

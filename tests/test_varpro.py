@@ -5,8 +5,7 @@ from __future__ import annotations
 import array_api_strict
 import numpy as np
 import pytest
-from helpers import problem, random_network
-from toys import curves, spirals, waves
+from toys import basis, curve_network, problem, random_network, spirals, take_step, waves
 
 import pwl
 from pwl.algorithms.all_weights import trained
@@ -38,7 +37,7 @@ def test_elimination_leaves_the_full_solution_with_undamped_output_weights(outpu
 def test_output_weights_end_at_their_least_squares_solution(solver, ridge):
     net = random_network("tanh", 4)
     patterns = problem(net, 80, weights=True)
-    B, w = net.basis(patterns.x, net.features(patterns.x)), patterns.weights
+    B, w = basis(net, patterns.x), patterns.weights
     I_1 = np.diag(np.r_[0, np.ones(net.n_basis - 1)])
     R, C = (B.T * w) @ B / w.sum(), (B.T * w) @ patterns.t / w.sum()
     found = output_correction(net, patterns, solver, ridge)
@@ -60,7 +59,7 @@ def test_dependent_basis_functions_do_no_harm(solver):
 @pytest.mark.parametrize("train_curves", [False, True])
 def test_it_falls_faster_than_lm(solver, train_curves):
     x, t = waves(300)
-    net = curves() if train_curves else pwl.Network.mlp(3, 5, 2, "tanh")
+    net = curve_network() if train_curves else pwl.Network.mlp(3, 5, 2, "tanh")
     E = {}
     for algorithm in (
         pwl.VarPro(solver=solver, train_curves=train_curves),
@@ -86,9 +85,7 @@ def test_strict_arrays_give_the_same_step():
     patterns = problem(net, weights=True)
     for solver in SOLVERS:
         algorithm = pwl.VarPro(mu=0.1, solver=solver)
-        wanted, found = (
-            algorithm.step(n, patterns, algorithm.init(n, patterns, 0))[0] for n in (net, net.to(array_api_strict))
-        )
+        wanted, found = (take_step(algorithm, n, patterns)[0] for n in (net, net.to(array_api_strict)))
         assert type(found.theta) is not np.ndarray
         np.testing.assert_allclose(host(found.theta), wanted.theta, rtol=1e-6, atol=1e-8)
 

@@ -1,15 +1,29 @@
-"""Small problems, stub algorithms and a cluster of threads: what the tests of the loop and of the reduction share."""
+"""What the tests work on: data, networks, stub algorithms, ranks, each kind under one name; and the doors to the engine.
+
+The functions of the last section are the only ones that call the passes and the reductions of the package, so that a change
+of these is a change of one place.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import threading
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
 import pwl
-from pwl.network.network import HEAD
+from pwl.layers import Dense
+from pwl.network.network import HEAD, Network
+from pwl.reductions.statistics import error, gradient
+from pwl.study.check import without_kinks
+
+LOSSES = ("squared_error", "cross_entropy")
+
+
+# ---- data
 
 
 def waves(Nv=120, N=3, M=2, seed=0):
@@ -29,9 +43,90 @@ def spirals(Nv=150, M=3, seed=0):
     return np.stack([r * np.cos(angle), r * np.sin(angle)], axis=1), t
 
 
-def curves(N=3, Nh=5, M=2, seed=0, **options):
-    """Network with trainable curves."""
-    return pwl.Network.mlp(N, Nh, M, pwl.PiecewiseLinear("relu", hinges=13), seed=seed, **options)
+def problem(
+    net: Network, Nv: int = 40, *, weights: bool = False, seed: int = 0, margin: float = 0.0, **options: Any
+) -> pwl.Patterns:
+    """Random patterns that fit a network; with a margin, only those whose nets all lie farther than that from any kink."""
+    rng = np.random.default_rng([seed, 2])
+    x = rng.standard_normal((Nv, *net.input_shape))
+    t = rng.integers(0, net.n_outputs, Nv) if net.loss.classes else rng.standard_normal((Nv, net.n_outputs))
+    w = rng.uniform(0.2, 2.0, Nv) if weights else None
+    if margin:
+        far = kink_distance(net, x) > margin
+        x, t, w = x[far], t[far], None if w is None else w[far]
+    return pwl.Patterns(x, t, w, **options)
+
+
+def kink_distance(net: Network, x: np.ndarray) -> np.ndarray:
+    """Distance of each pattern's nets to the nearest kink of any activation (Nv,)."""
+    found = np.full(len(x), np.inf)
+    for index, kept in enumerate(kept_by_layers(net, x)):
+        layer = net.layers[index]
+        if f"{index}.ns" in net.buffers:
+            kinks = net.buffers[f"{index}.ns"]
+        elif getattr(layer, "kinks", ()):
+            kinks = np.broadcast_to(layer.kinks, (kept.n.shape[1], len(layer.kinks)))
+        else:
+            continue
+        found = np.minimum(found, np.abs(kept.n[:, :, None] - kinks).min(axis=(1, 2)))
+    return found
+
+
+def away_from_kinks(net: Network, patterns: pwl.Patterns, directions: list[dict[str, np.ndarray]]) -> pwl.Patterns:
+    """Those patterns, ten at least, that meet no kink a little way along any of the directions."""
+    found = without_kinks(net, patterns, directions)
+    assert found is not None and len(found) >= 10
+    return found
+
+
+# ---- activations and networks
+
+
+def activations() -> dict[str, Any]:
+    """Every fixed activation, and curves of both kinds: short spans, so that many nets lie outside the hinges."""
+    fixed = {name: name for name in pwl.activations.FIXED}
+    curves = {f"curves, {outside}": curve(outside) for outside in ("constant", "linear")}
+    return fixed | curves | {"curves, general hinges": pwl.PiecewiseLinear("tanh", (-1.4, -1.0, 0.1, 0.4, 1.7))}
+
+
+def curve(outside: str = "constant", hinges: int = 7) -> pwl.PiecewiseLinear:
+    """A trained activation whose span is short."""
+    return pwl.PiecewiseLinear("tanh", hinges, span=(-1.5, 1.5), outside=outside)
+
+
+def curve_network(N=3, Nh=5, M=2, seed=0, **options):
+    """Multilayer network with curves, not initialised."""
+    return Network.mlp(N, Nh, M, pwl.PiecewiseLinear("relu", hinges=13), seed=seed, **options)
+
+
+def random_network(
+    activation: Any, hidden: Any = 4, *, inputs: int = 3, outputs: int = 3, seed: int = 0, **options: Any
+) -> Network:
+    """Multilayer network whose parameters, ordinates included, are all random; steps may begin from it as it is."""
+    return randomised(Network.mlp(inputs, hidden, outputs, activation, **options), seed, 0.7)
+
+
+def random_layers(
+    layers: list[Any],
+    shape: tuple[int, ...],
+    *,
+    outputs: int = 3,
+    seed: int = 1,
+    size: float = 0.6,
+    dtype: Any = np.float64,
+    **options: Any,
+) -> Network:
+    """The layers and an output layer on inputs of that shape, all parameters random, moments of 0 and 1."""
+    return randomised(Network.from_layers([*layers, Dense(outputs)], shape, dtype=dtype, **options), seed, size)
+
+
+def randomised(net: Network, seed: int = 0, size: float = 0.7) -> Network:
+    """The network with random numbers of that size in the place of all its parameters."""
+    theta = size * np.random.default_rng([seed, 1]).standard_normal(net.n_parameters)
+    return dataclasses.replace(net, theta=theta.astype(net.theta.dtype), initialised=True)
+
+
+# ---- algorithms
 
 
 def short(algorithm):
@@ -88,6 +183,9 @@ class Watching(Stub):
         return net, state, {}
 
 
+# ---- ranks
+
+
 class Cluster:
     """Ranks that are threads of this process and meet at a barrier."""
 
@@ -124,3 +222,115 @@ def on_ranks(f, parts):
 
     with ThreadPoolExecutor(len(parts)) as pool:
         return list(pool.map(run, range(len(parts))))
+
+
+# ---- the doors to the engine
+
+
+def outputs(net: Network, x: Any) -> Any:
+    """y (Nv, M)."""
+    return net.outputs(x)
+
+
+def outputs_keeping(net: Network, x: Any, down_to: int) -> Any:
+    """y (Nv, M) of the pass that keeps what a backward pass down to that layer needs."""
+    return net.forward(x, down_to).y
+
+
+def features(net: Network, x: Any) -> Any:
+    """o (Nv, Nh), what the output layer gets from the body."""
+    return net.features(x)
+
+
+def basis(net: Network, x: Any) -> Any:
+    """[1, x, o] or [1, o] (Nv, Nu)."""
+    return basis_of(net, x, features(net, x))
+
+
+def basis_of(net: Network, x: Any, o: Any) -> Any:
+    """[1, x, o] or [1, o] (Nv, Nu), of features that are there."""
+    return net.basis(x, o)
+
+
+def input_of(net: Network, index: int, x: Any) -> Any:
+    """What a layer gets."""
+    return net.input_of(index, x)
+
+
+def kept_by_layers(net: Network, x: Any) -> Any:
+    """What each layer of the body keeps for the passes back."""
+    return net.body(x)[0]
+
+
+def layer_of(net: Network, index: int) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """(layer, its parameters, its buffers)."""
+    return net.layers[index], net.layer_parameters[index], net.layer_buffers[index]
+
+
+def tangents(net: Network, x: Any, directions: list[Mapping[str, Any]], down_to: int = 0) -> list[Any]:
+    """The change of the outputs along each of several directions in the body, from one pass forward."""
+    saved = net.forward(x, down_to).saved
+    return [net.tangent(saved, v) for v in directions]
+
+
+def tangent(net: Network, x: Any, direction: Mapping[str, Any], down_to: int = 0) -> Any:
+    """The change of the outputs along a direction in the body."""
+    return tangents(net, x, [direction], down_to)[0]
+
+
+def passes_back(net: Network, x: Any, u: Any, layers: Any = None) -> Iterator[tuple[int, Any, Any]]:
+    """(index, what the layer kept, the signal at its output) for signals u at the outputs; a signal lasts for one turn."""
+    layers = range(len(net.layers)) if layers is None else layers
+    saved = net.forward(x, min(layers)).saved
+    for index, g in net.backpropagate(saved, u, layers):
+        yield index, saved[index], g
+
+
+def pulled_back(net: Network, x: Any, u: Any, layers: Any = None) -> dict[str, Any]:
+    """J'u by slot key, for signals u at the outputs."""
+    found = {}
+    for index, saved, g in passes_back(net, x, u, layers):
+        layer, p, b = layer_of(net, index)
+        found |= {f"{index}.{name}": value for name, value in layer.gradient(p, b, saved, g).items()}
+    return found
+
+
+def reduce(patterns: pwl.Patterns, statistic: Any, net: Network) -> tuple[Any, ...]:
+    """The means over patterns of a statistic."""
+    return patterns.reduce(statistic, net)
+
+
+def block_rows(patterns: pwl.Patterns, net: Network, floats: int = 0) -> int:
+    """Patterns per block of a reduction."""
+    return patterns.block_rows(net, floats)
+
+
+def E_of(net: Network, patterns: pwl.Patterns) -> float:
+    """E as the package sums it."""
+    return float(reduce(patterns, error(), net)[0][0])
+
+
+def gradients_of(net: Network, patterns: pwl.Patterns, keys: Any = None) -> dict[str, Any]:
+    """Negative gradients of E by slot key; of all parameters unless keys are given."""
+    keys = tuple(net.parts) if keys is None else tuple(keys)
+    return dict(zip(keys, reduce(patterns, gradient(keys), net)[1:], strict=True))
+
+
+def take_step(
+    algorithm: Any, net: Network, patterns: pwl.Patterns, state: Any = None
+) -> tuple[Network, Any, dict[str, Any]]:
+    """(net, state, info) after a step; from a state made with seed 0 unless one is given."""
+    state = algorithm.init(net, patterns, 0) if state is None else state
+    return algorithm.step(net, patterns, state)
+
+
+def iterate(
+    algorithm: Any, net: Network, patterns: pwl.Patterns, steps: int
+) -> tuple[list[Network], list[dict[str, Any]]]:
+    """The networks from the first on, and what each step said."""
+    state, nets, infos = algorithm.init(net, patterns, 0), [net], []
+    for _ in range(steps):
+        net, state, info = take_step(algorithm, net, patterns, state)
+        nets.append(net)
+        infos.append(info)
+    return nets, infos

@@ -6,11 +6,16 @@ writes beyond the end, barriers that only some threads reach, and results for th
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import functools
+import hashlib
 import importlib
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -84,6 +89,51 @@ def ascontiguousarray(a: Any, dtype: Any) -> Array:
     )
 
 
+def compiled(folder: Path, text: str) -> Path:
+    """The library of a source; it is compiled once, whatever the number of processes that ask for it."""
+    header = Path(__file__).with_name("cuda.h")
+    name = hashlib.sha256("\n".join((*compiler(), *OPTIONS, header.read_text(), text)).encode()).hexdigest()[:24]
+    target, source = folder / f"{name}.so", folder / f"{name}-{os.getpid()}.cpp"
+    with locked(folder / f"{name}.lock"):
+        if not target.exists():
+            source.write_text(text, encoding="ascii")
+            made = source.with_suffix(".so")
+            command = [
+                COMPILER or "",
+                *OPTIONS,
+                "-Wno-unknown-pragmas",
+                f"-I{header.parent}",
+                str(source),
+                "-o",
+                str(made),
+            ]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            made.replace(target)
+            source.unlink()
+    return target
+
+
+@functools.cache
+def compiler() -> tuple[str, str]:
+    """The compiler's path and version."""
+    version = subprocess.run([COMPILER or "", "--version"], capture_output=True, text=True, check=True).stdout
+    return COMPILER or "", version
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """One process at a time; where the system has no such locks, several may compile the same."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 class RawModule:
     def __init__(self, folder: Path, code: str, options: tuple[str, ...], name_expressions: tuple[str, ...]) -> None:
         assert "--fmad=false" in options  # what the C++ compiler is told as well
@@ -91,29 +141,12 @@ class RawModule:
         kernels = "\n".join(
             f"        case {i}: return shim::run({name}, *launch);" for i, name in enumerate(self.names)
         )
-        source = folder / f"{abs(hash((code, name_expressions)))}.cpp"
-        source.write_text(
+        text = (
             f'#include "cuda.h"\n#line 1 "source.cu"\n{code}\n'
             'extern "C" int run(int kernel, const shim::Launch* launch) {\n'
-            f"    switch (kernel) {{\n{kernels}\n    }}\n    return -1;\n}}\n",
-            encoding="ascii",
+            f"    switch (kernel) {{\n{kernels}\n    }}\n    return -1;\n}}\n"
         )
-        target = source.with_suffix(".so")
-        done = subprocess.run(
-            [
-                COMPILER or "",
-                *OPTIONS,
-                "-Wno-unknown-pragmas",
-                f"-I{Path(__file__).parent}",
-                str(source),
-                "-o",
-                str(target),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        target = compiled(folder, text)
         self.library = ctypes.CDLL(str(target))
 
     def get_function(self, name: str) -> Any:
@@ -167,7 +200,7 @@ class Launch(ctypes.Structure):
 
 def memoize(for_each_device: bool) -> Any:
     assert for_each_device
-    return lambda f: importlib.import_module("functools").cache(f)
+    return functools.cache
 
 
 def shim_of_cupy(folder: Path) -> ModuleType:

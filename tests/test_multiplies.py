@@ -1,0 +1,52 @@
+"""Multiplies: the formulas of the literature, and our own count."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from test_train import run
+from toys import short, waves
+
+import pwl
+from pwl.algorithms import multiplies as costs
+
+# ---- multiplies
+
+
+def small():
+    """N = 2, Nh = 3, M = 1, Nu = 6, K = 4, Nv = 10: the numbers of the worked case below."""
+    return pwl.Network.mlp(2, 3, 1, pwl.PiecewiseLinear(hinges=4)), waves(10, N=2, M=1)
+
+
+def test_the_literature_s_formulas_in_one_worked_case():
+    net, _ = small()
+    assert costs.ols(6, 1) == pytest.approx(42 * (1 + 13 / 6 + 1.5))  # 196, Eq. (31)
+    assert costs.owo(net, 10) == pytest.approx(10 * (9 + 13) + 42 * (1 + 5 + 13 / 6 + 1.5))  # 626, Eq. (32)
+    assert costs.owo_bp(net, 10) == pytest.approx(406 + 10 * (3 * 8 + 13))  # 776, Eq. (33)
+    assert costs.molf(net, 10) == pytest.approx(12 * (7 / 6 + 2.5) + 30 * (2 + 2 + 2 + 2))  # 284, Eq. (34)
+    assert costs.hwo(net, 10) == pytest.approx(12 * (3 + 7 / 6 + 5 + 1.5))  # 128, Eq. (35)
+    assert costs.adact(net, 10) == pytest.approx(10 * (3 * 11 + 2) + 24)  # 374, Eq. (36)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "a_step"),
+    [
+        (pwl.OWOBP(), 776),
+        (pwl.MOLF(), 776 + 284 + 9),
+        (pwl.MOLF("hwo"), 776 + 284 + 9 + 128),
+        (pwl.AdAct(), 776 + 284 + 9 + 374),
+        (pwl.AdAct("hwo"), 776 + 284 + 9 + 128 + 374),
+    ],
+    ids=short,
+)
+def test_multiplies_add_up(algorithm, a_step):
+    net, data = small()
+    _, record = run(algorithm, net=net, data=data, iterations=3)
+    assert record["multiplies"] == pytest.approx([0, a_step, 2 * a_step, 3 * a_step])
+    own = np.diff(record["own_multiplies"])
+    assert record["own_multiplies"][0] == 0 and own[0] > 0 and np.allclose(own, own[0])
+
+
+def test_sparing_the_literature_s_sums_shows_in_our_own_count():
+    _, record = run(pwl.AdAct(), data=waves(500), iterations=1)
+    assert 0 < record["own_multiplies"][1] < record["multiplies"][1]
