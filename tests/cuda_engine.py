@@ -11,7 +11,7 @@ from cuda_shim import device
 
 from pwl import kernels
 from pwl.errors import InputError
-from pwl.kernels import Grid
+from pwl.kernels import Hinges
 from pwl.runtime.backend import namespace_named
 
 DTYPES = [np.float32, np.float64]
@@ -43,11 +43,11 @@ def on_cupy() -> SimpleNamespace:
     zero = cupy.zeros((1, 1, 1, 1))
     return SimpleNamespace(
         curves=kernels.engine(zero),
-        pooling=kernels.pooling_engine(zero),
-        convolution=kernels.convolution_engine(zero),
-        sums=kernels.sums_engine(zero),
-        softmax=kernels.softmax_engine(zero),
-        updates=kernels.updates_engine(zero),
+        pooling=kernels.engine(zero),
+        convolution=kernels.engine(zero),
+        sums=kernels.engine(zero),
+        softmax=kernels.engine(zero),
+        updates=kernels.engine(zero),
         array=cupy.asarray,
         host=cupy.asnumpy,
     )
@@ -67,5 +67,5 @@ def same(gpu, found, wanted):
     np.testing.assert_array_equal(found, wanted)
 
 
-def on_device(gpu, grid: Grid) -> Grid:
+def on_device(gpu, grid: Hinges) -> Hinges:
     return grid._replace(ns=gpu.array(grid.ns))

@@ -24,10 +24,12 @@ from toys import (
 import pwl
 from pwl import activations
 from pwl.layers import AvgPool2d, Conv2d, Dense, Flatten
-from pwl.network.network import HEAD, Network
+from pwl.network.layout import HEAD
+from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import host
-from pwl.study.check import check, segments
+from pwl.study.check import check
+from pwl.study.quotients import segments
 
 NEW = {
     "plu": pwl.PLU(0.2, 0.8),

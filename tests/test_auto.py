@@ -10,7 +10,7 @@ from toys import reduce
 
 import pwl
 from pwl.activations.knots import KNOTS, knots_at, natural_spline, smoother
-from pwl.reductions.statistics import gradient
+from pwl.reductions.gradients import gradients
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_auto_is_the_default():
 def test_the_step_is_a_descent_along_the_ordinates_at_the_knots(data, factor):
     net = network(data, pwl.PiecewiseLinear("sigmoid"))
     moved, _ = pwl.adact_step(net, data, factor, knots=9)
-    _, G_a = reduce(pwl.Patterns(*data), gradient(("1.A",)), net)
+    _, G_a = reduce(pwl.Patterns(*data), gradients(("1.A",)), net)
     D = G_a @ smoother(25, 9)
     share = (moved.A - net.A) / D
     np.testing.assert_allclose(share, np.broadcast_to(share[:, :1], share.shape), rtol=1e-6)
@@ -76,7 +76,7 @@ def test_the_step_is_a_descent_along_the_ordinates_at_the_knots(data, factor):
 def test_a_number_of_hinges_moves_each_by_itself(data):
     net = network(data, pwl.PiecewiseLinear("sigmoid", 25))
     moved, _ = pwl.adact_step(net, data)
-    _, G_a = reduce(pwl.Patterns(*data), gradient(("1.A",)), net)
+    _, G_a = reduce(pwl.Patterns(*data), gradients(("1.A",)), net)
     share = (moved.A - net.A) / np.where(G_a == 0, 1, G_a)
     np.testing.assert_allclose(share[G_a != 0], share[G_a != 0][0], rtol=1e-6)
 

@@ -14,7 +14,7 @@ from toys import E_of, block_rows, curve, gradients_of, layer_of, random_layers,
 
 import pwl
 from pwl.layers import BatchNorm2d, Conv2d, Dropout, Flatten
-from pwl.network.network import HEAD
+from pwl.network.layout import HEAD
 from pwl.reductions.batch_moments import PATTERNS, with_moments
 from pwl.runtime.backend import host
 

@@ -12,7 +12,7 @@ from pwl.algorithms import multiplies as costs
 from pwl.layers import BatchNorm2d, Conv2d, Dense, Flatten, GlobalAvgPool2d
 from pwl.network.network import Network
 from pwl.reductions.batch_moments import with_moments
-from pwl.reductions.statistics import net_range
+from pwl.reductions.correlations import nets_range
 from pwl.training.initialise import START
 
 # ---- the start
@@ -44,7 +44,7 @@ def test_spans_are_taken_of_normalised_nets_and_moments_above_see_them():
     patterns = pwl.Patterns(20 + 10 * patterns.x, patterns.t)
     net = pwl.initialise(Network.from_layers([*first, *second], SHAPE, dtype=np.float64), patterns)
     for curves in (2, 5):
-        low, high = (reduce(patterns, each, net)[0] for each in net_range(curves - 1))
+        low, high = (reduce(patterns, each, net)[0] for each in nets_range(curves - 1))
         ns = net.buffers[f"{curves}.ns"]
         assert np.all(ns[:, 0] <= low) and np.all(ns[:, -1] >= high * (1 - 1e-12))
         assert np.all(np.abs(ns) < 8)

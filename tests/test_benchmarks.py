@@ -168,7 +168,7 @@ def test_mlp_cells(tmp_path, name, capsys):
 def test_all_algorithms_start_from_the_same_hidden_weights():
     starts = []
     for name in ("molf", "adact"):
-        contender = pwl.learners.named.CONTENDERS[name]
+        contender = pwl.learners.named.LEARNERS[name]
         preparation = pwl.Preparation.fit(np.arange(6.0).reshape(3, 2), np.arange(3.0)[:, None])
         starts.append(pwl.learners.named.network(contender, pwl.learners.named.Shape(), (2,), preparation, 5).W)
     assert np.array_equal(*starts)

@@ -22,7 +22,7 @@ from benchmarks.gpu.device import Device, version_text
 from benchmarks.shared.cells import Cells
 from pwl.errors import InputError
 from pwl.kernels.reference import curves as reference
-from pwl.learners.named import CONTENDERS
+from pwl.learners.named import LEARNERS
 from pwl.network.network import Network
 
 FACTS = {"name": "Made-up 9000", "memory": "80 GiB", "driver": "1.2", "CUDA": "12.4", "CuPy": "14.0"}
@@ -237,4 +237,4 @@ def test_no_figures_without_a_run():
 
 
 def test_every_contender_is_compared():
-    assert len(list(gpu.PARTS["agreement"](None, True))) == len(CONTENDERS)
+    assert len(list(gpu.PARTS["agreement"](None, True))) == len(LEARNERS)

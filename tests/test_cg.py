@@ -26,7 +26,7 @@ from pwl.algorithms.all_weights import measured, trained
 from pwl.algorithms.cg import along, fletcher_reeves, halved, polak_ribiere
 from pwl.algorithms.learning_factors import objective
 from pwl.algorithms.penalties import Penalties
-from pwl.network.network import HEAD
+from pwl.network.layout import HEAD
 
 PENALTIES = {"ridge": 1e-3, "l2": 1e-4, "curve_penalty": 1e-4}
 RULES = ("fletcher-reeves", "polak-ribiere")

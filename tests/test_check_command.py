@@ -77,7 +77,7 @@ def test_command_wants_the_table_of_a_saved_net(table, tmp_path, capsys):
     mine = saved(tmp_path / "mine.safetensors", net, (read.x, read.t), read.schema)
     nameless = saved(tmp_path / "nameless.safetensors", net, (read.x, read.t), None)
     for name in (mine, nameless):
-        with pytest.raises(pwl.InputError, match="does not fit concrete: give the table this network was trained on"):
+        with pytest.raises(pwl.InputError, match="does not fit concrete: give the table that this network was trained on"):
             command.run(options(name))
     concrete = source.named("concrete")
     net = pwl.Network.mlp(8, 3, 1, CURVE)
@@ -132,7 +132,7 @@ def test_command_numbers_classes_as_the_net_does(tmp_path, capsys, monkeypatch):
         (["--activation", "rely"], "unknown activation"),
         (["--activation", "relu", "--hinges", "5"], "--hinges is for curves"),
         (["--hinges", "1"], "at least 2 hinges"),
-        (["--hidden", "x"], "--hidden wants whole numbers"),
+        (["--hidden", "x"], "--hidden must be whole numbers"),
         (["--seed", "-1"], "seed"),
     ],
 )

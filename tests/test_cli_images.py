@@ -15,7 +15,7 @@ import pwl.study.compare
 from pwl.cli import main, source
 from pwl.cli.kept import FOLDER
 from pwl.data.sets import DATA_SETS
-from pwl.learners.named import CONTENDERS, Shape
+from pwl.learners.named import LEARNERS, Shape
 from pwl.study.compare import Settings
 from pwl.training.schedules import Cosine
 
@@ -35,7 +35,7 @@ def fails(capsys, *arguments):
 def trained(*options):
     """Settings and network of `pwl train` on the tiny set."""
     assert main(["train", "--data", "mnist", *QUICK, "--iterations", "2", *options]) == 0
-    saved = pwl.network.save.load("net.safetensors")
+    saved = pwl.training.saved.load("net.safetensors")
     return saved.record.settings, saved.net
 
 
@@ -94,18 +94,18 @@ def test_rates_and_schedules_reach_the_algorithm():
 
 def test_a_schedule_counts_the_steps_of_all_iterations():
     shape = Shape(batch_size=7, learning_rate=0.5, curve_rate=0.25, schedule="linear")
-    algorithm = shape.algorithm(CONTENDERS["curved-sgd"], range(30), 4)
+    algorithm = shape.algorithm(LEARNERS["curved-sgd"], range(30), 4)
     assert algorithm.learning_rate == pwl.schedules.Linear(0.5, 20)
     assert algorithm.curve_rate == pwl.schedules.Linear(0.25, 20)
-    assert shape.algorithm(CONTENDERS["sgd"], range(30), 4).curve_rate is None
-    assert shape.algorithm(CONTENDERS["molf"], range(30), 4) is CONTENDERS["molf"].algorithm
-    assert Shape().algorithm(CONTENDERS["adam"], range(30), 4) == pwl.Adam()
+    assert shape.algorithm(LEARNERS["sgd"], range(30), 4).curve_rate is None
+    assert shape.algorithm(LEARNERS["molf"], range(30), 4) is LEARNERS["molf"].algorithm
+    assert Shape().algorithm(LEARNERS["adam"], range(30), 4) == pwl.Adam()
 
 
 def test_rates_of_tables(capsys):
     run = ["train", "concrete", "--hidden", "3", "--iterations", "2", "--algorithm", "adam"]
     assert main([*run, "--learning-rate", "0.01", "--schedule", "linear"]) == 0
-    assert "Linear(rate=0.01, steps=58" in pwl.network.save.load("net.safetensors").record.settings["algorithm"]
+    assert "Linear(rate=0.01, steps=58" in pwl.training.saved.load("net.safetensors").record.settings["algorithm"]
 
 
 @pytest.mark.parametrize(

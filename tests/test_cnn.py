@@ -25,8 +25,10 @@ from pwl.algorithms.learning_factors import block_system, one_factor
 from pwl.algorithms.molf import hwo_direction
 from pwl.algorithms.penalties import Penalties
 from pwl.layers import AvgPool2d, Conv2d, Dense, Flatten, GlobalAvgPool2d, MaxPool2d
-from pwl.network.network import HEAD, Network
-from pwl.reductions.statistics import input_autocorrelation, line_curvature, net_range, one_feature_each
+from pwl.network.layout import HEAD
+from pwl.network.network import Network
+from pwl.reductions.correlations import input_autocorrelation, nets_range
+from pwl.reductions.curvature import line_curvature, one_feature_each
 from pwl.runtime.backend import host
 from pwl.study.check import check
 
@@ -171,7 +173,7 @@ def test_spans_are_taken_over_pixels_and_patterns():
     assert not net.initialised
     patterns = problem(net, weights=True)
     n = input_of(net, 1, patterns.x).reshape(-1, 3)
-    low, high = (reduce(patterns, each, net)[0] for each in net_range(0))
+    low, high = (reduce(patterns, each, net)[0] for each in nets_range(0))
     np.testing.assert_array_equal([low, high], [n.min(axis=0), n.max(axis=0)])
     ns = pwl.initialise(net, patterns).buffers["1.ns"]
     assert np.all(ns[:, 0] <= low) and np.all(ns[:, -1] >= high * (1 - 1e-12))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_kernels import cases, random_grid, random_nets, scatter_rounding
 
-from pwl.kernels import Grid
+from pwl.kernels import Hinges
 from pwl.kernels.cuda.lines import lines_of
 from pwl.kernels.reference import curves as reference
 
@@ -138,7 +138,7 @@ def test_nets_at_any_address_and_in_any_order(gpu, dtype):
 
 def test_hinges_of_another_type_are_converted(gpu):
     n, grid, A, _ = random_case(2, 9, 4, 5, "general", False, np.float32)
-    double = Grid(grid.ns.astype(np.float64), False, False)
+    double = Hinges(grid.ns.astype(np.float64), False, False)
     found = gpu.curves.value(gpu.array(n), on_device(gpu, double), gpu.array(A.astype(np.float64)))
     same(gpu, found, reference.value(n, grid, A))
 

@@ -76,7 +76,7 @@ def test_train_and_predict(points, crossings, capsys):
     assert not used(crossings)
     assert main([*common, "--device", "cuda", "--out", "gpu.safetensors"]) == 0
     assert used(crossings)
-    cpu, gpu = pwl.network.save.load("cpu.safetensors"), pwl.network.save.load("gpu.safetensors")
+    cpu, gpu = pwl.training.saved.load("cpu.safetensors"), pwl.training.saved.load("gpu.safetensors")
     assert (cpu.record.settings["device"], gpu.record.settings["device"]) == ("cpu", "cuda")
     assert isinstance(gpu.net.theta, np.ndarray)
     np.testing.assert_allclose(gpu.net.theta, cpu.net.theta, rtol=1e-7, atol=1e-7)
@@ -123,9 +123,9 @@ def test_a_run_goes_on_where_it_was(points, crossings, capsys):
     common = ["train", points, *SMALL[:-1]]
     assert main([*common, "2", "--device", "cuda"]) == 0
     assert main([*common, "4", "--device", "cuda", "--resume"]) == 0
-    resumed = pwl.network.save.load("net.safetensors")
+    resumed = pwl.training.saved.load("net.safetensors")
     assert main([*common, "4", "--device", "cuda", "--out", "whole.safetensors"]) == 0
-    np.testing.assert_array_equal(pwl.network.save.load("whole.safetensors").net.theta, resumed.net.theta)
+    np.testing.assert_array_equal(pwl.training.saved.load("whole.safetensors").net.theta, resumed.net.theta)
     assert resumed.record.iterations == 4
 
 
@@ -147,7 +147,7 @@ def test_one_sentence_before_anything_is_read(command, no_gpu, capsys):
 
 def test_auto_stays_on_the_cpu_where_there_is_no_gpu(points, no_gpu):
     assert main(["train", points, *SMALL, "--device", "auto"]) == 0
-    assert pwl.network.save.load("net.safetensors").record.settings["device"] == "cpu"
+    assert pwl.training.saved.load("net.safetensors").record.settings["device"] == "cpu"
 
 
 def test_what_auto_stands_for(no_gpu, monkeypatch):

@@ -51,10 +51,11 @@ from pwl import (
 from pwl.algorithms.all_weights import trained
 from pwl.errors import InputError
 from pwl.layers import Add, AvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, From, GlobalAvgPool2d, MaxPool2d
-from pwl.network.save import load
-from pwl.reductions.statistics import block_curvature, error, gradient, line_curvature
+from pwl.reductions.curvature import block_curvature, line_curvature
+from pwl.reductions.gradients import error
 from pwl.runtime.backend import host, namespace_named
 from pwl.study.check import check
+from pwl.training.saved import load
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*patterns are fewer than")
 

@@ -16,7 +16,7 @@ import pwl
 from pwl.layers import Conv2d, Dense, Dropout, Flatten
 from pwl.layers.dropout import LEVELS, drawn
 from pwl.network.network import Network
-from pwl.reductions.patterns import Statistic
+from pwl.reductions.statistic import Statistic
 from pwl.runtime.backend import host
 from pwl.study.check import check
 

@@ -25,8 +25,8 @@ from pwl.algorithms.learning_factors import block_system, objective, one_factor
 from pwl.algorithms.penalties import Penalties
 from pwl.losses import LOSSES as LOSS_OBJECTS
 from pwl.losses import CrossEntropy, softmax
-from pwl.network.network import HEAD
-from pwl.reductions.statistics import block_curvature, closed_form, line_curvature, many_layers
+from pwl.network.layout import HEAD
+from pwl.reductions.curvature import block_curvature, closed_form, line_curvature, many_layers
 from pwl.solvers.ols import OLS
 
 ACTIVATIONS = activations()

@@ -12,7 +12,7 @@ from toys import LOSSES, curve, curve_network, problem, random_network, short, s
 
 import pwl
 from pwl.algorithms import multiplies as costs
-from pwl.network.network import HEAD
+from pwl.network.layout import HEAD
 from pwl.runtime.backend import host
 
 ALGORITHMS = (

@@ -20,8 +20,8 @@ from toys import (
 )
 
 from pwl.algorithms.penalties import Penalties
-from pwl.network.network import HEAD
-from pwl.reductions.statistics import gradient
+from pwl.network.layout import HEAD
+from pwl.reductions.gradients import gradients
 
 ACTIVATIONS = activations()
 DEPTHS = [4, (4, 3), (3, 4, 3)]
@@ -77,7 +77,7 @@ def test_the_check_sees_missing_weights(loss):
 def test_error_beside_the_gradient_is_E():
     net = random_network("tanh", (4, 3))
     patterns = problem(net, weights=True)
-    assert float(reduce(patterns, gradient(("0.W",)), net)[0][0]) == pytest.approx(E_of(net, patterns), rel=1e-14)
+    assert float(reduce(patterns, gradients(("0.W",)), net)[0][0]) == pytest.approx(E_of(net, patterns), rel=1e-14)
 
 
 def test_gradients_of_some_parameters_are_those_of_all():

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import central
 
-from pwl.kernels import Grid, engine
+from pwl.kernels import Hinges, engine
 from pwl.kernels.cpu import curves as cpu
 from pwl.kernels.reference import curves as reference
 from pwl.runtime.backend import product
@@ -20,7 +20,7 @@ FUNCTIONS = ("value", "value_slope", "times_slope", "mix", "back", "scatter", "b
 SPECIAL = np.array([np.nan, np.inf, -np.inf])
 
 
-def random_grid(rng: np.random.Generator, units: int, K: int, kind: str, linear: bool, dtype: type) -> Grid:
+def random_grid(rng: np.random.Generator, units: int, K: int, kind: str, linear: bool, dtype: type) -> Hinges:
     """Hinges of one layer: uniform or general, the same for all units or each unit's own."""
     rows = units if "per unit" in kind else 1
     first = rng.uniform(-3, 1, (rows, 1))
@@ -28,10 +28,10 @@ def random_grid(rng: np.random.Generator, units: int, K: int, kind: str, linear:
         ns = first + rng.uniform(0.1, 1, (rows, 1)) * np.arange(K)
     else:
         ns = first + np.cumsum(rng.uniform(0.1, 1, (rows, K)), axis=1)
-    return Grid(np.array(np.broadcast_to(ns, (units, K)), dtype=dtype), "uniform" in kind, linear)
+    return Hinges(np.array(np.broadcast_to(ns, (units, K)), dtype=dtype), "uniform" in kind, linear)
 
 
-def random_nets(rng: np.random.Generator, grid: Grid, Nv: int, special: bool) -> np.ndarray:
+def random_nets(rng: np.random.Generator, grid: Hinges, Nv: int, special: bool) -> np.ndarray:
     """Nets inside, outside and exactly on hinges; where wanted, some that are NaN or infinite."""
     units, K = grid.ns.shape
     low, high = grid.ns[:, 0], grid.ns[:, -1]
@@ -55,7 +55,7 @@ def cases(draw, special=True):
     return n, grid, rng.standard_normal((units, K)).astype(dtype), rng.standard_normal(n.shape).astype(dtype)
 
 
-def scatter_rounding(n: np.ndarray, grid: Grid, c: np.ndarray) -> float:
+def scatter_rounding(n: np.ndarray, grid: Hinges, c: np.ndarray) -> float:
     """Bound on the rounding of a sum of scattered terms, whose sizes are |c| (1 + 2 |u|)."""
     u = reference.locate(n, grid)[1].astype(np.float64)
     return float((n.size + 8) * np.finfo(n.dtype).eps * np.sum(np.abs(c) * (1 + 2 * np.abs(u))))
@@ -163,7 +163,7 @@ def test_memory_order_does_not_matter(kernels, dtype, uniform):
 @pytest.mark.parametrize("linear", [False, True])
 def test_three_hinges_by_hand(kernels, linear):
     """Hinges 0, 1, 3: slopes 1 and -1; at a hinge the right-hand slope, and at the last one that of the outside."""
-    grid, A = Grid(np.array([[0.0, 1.0, 3.0]]), False, linear), np.array([[1.0, 2.0, 0.0]])
+    grid, A = Hinges(np.array([[0.0, 1.0, 3.0]]), False, linear), np.array([[1.0, 2.0, 0.0]])
     n = np.array([[-1.0], [0.0], [0.5], [1.0], [2.0], [3.0], [4.0]])
     value = [0, 1, 1.5, 2, 1, 0, -1] if linear else [1, 1, 1.5, 2, 1, 0, 0]
     slope = [1, 1, 1, -1, -1, -1, -1] if linear else [0, 1, 1, -1, -1, 0, 0]
@@ -177,7 +177,7 @@ def test_three_hinges_by_hand(kernels, linear):
 @pytest.mark.parametrize("linear", [False, True])
 def test_three_uniform_hinges_by_hand(kernels, linear):
     """Hinges -1, 1, 3: slopes 1/2 and -1."""
-    grid, A = Grid(np.array([[-1.0, 1.0, 3.0]]), True, linear), np.array([[1.0, 2.0, 0.0]])
+    grid, A = Hinges(np.array([[-1.0, 1.0, 3.0]]), True, linear), np.array([[1.0, 2.0, 0.0]])
     n = np.array([[-3.0], [-1.0], [0.0], [1.0], [2.0], [3.0], [5.0]])
     value = [0, 1, 1.5, 2, 1, 0, -2] if linear else [1, 1, 1.5, 2, 1, 0, 0]
     slope = [0.5, 0.5, 0.5, -1, -1, -1, -1] if linear else [0, 0.5, 0.5, -1, -1, 0, 0]
@@ -191,7 +191,7 @@ def test_three_uniform_hinges_by_hand(kernels, linear):
 @pytest.mark.parametrize("uniform", [True, False])
 def test_scatter_by_hand(kernels, uniform):
     """Hinges 0, 2, 4; c = 1 at 3 gives half to each side, c = 8 at 0.5 gives 6 and 2, c = 3 at 9 all to the end."""
-    grid = Grid(np.array([[0.0, 2.0, 4.0]]), uniform, False)
+    grid = Hinges(np.array([[0.0, 2.0, 4.0]]), uniform, False)
     assert kernels.scatter(np.array([[3.0], [0.5], [9.0]]), grid, np.array([[1.0], [8.0], [3.0]])).tolist() == [
         [6, 2.5, 3.5]
     ]
@@ -206,7 +206,7 @@ def test_scatter_by_hand(kernels, uniform):
 @pytest.mark.parametrize("linear", [True, False])
 def test_nets_that_are_not_finite_by_hand(kernels, uniform, linear):
     """NaN shows in value and slope; an infinite net lies outside: at the end ordinates, or on the lines' far ends."""
-    grid, A = Grid(np.array([[0.0, 2.0, 4.0]]), uniform, linear), np.array([[1.0, 2.0, 0.0]])
+    grid, A = Hinges(np.array([[0.0, 2.0, 4.0]]), uniform, linear), np.array([[1.0, 2.0, 0.0]])
     o, slope = kernels.value_slope(np.array([[np.nan], [np.inf], [-np.inf]]), grid, A)
     assert np.isnan(o[0, 0])
     assert np.isnan(slope[0, 0])
@@ -288,8 +288,8 @@ def test_without_a_place_for_compiled_code_the_kernels_still_run(tmp_path):
         "import numba.core.caching as caching\n"
         "caching.CacheImpl._locator_classes = []\n"  # as if no folder could be written
         "import numpy as np, pwl.kernels.cpu.curves as cpu\n"
-        "from pwl.kernels import Grid\n"
-        "print(cpu.value(np.zeros((1, 1)), Grid(np.array([[-1.0, 1.0]]), True, False), np.array([[0.0, 2.0]]))[0, 0])\n"
+        "from pwl.kernels import Hinges\n"
+        "print(cpu.value(np.zeros((1, 1)), Hinges(np.array([[-1.0, 1.0]]), True, False), np.array([[0.0, 2.0]]))[0, 0])\n"
     )
     done = subprocess.run([sys.executable, "-c", script, str(place)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

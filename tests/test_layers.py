@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from oracles import central
 
 import pwl
-from pwl.kernels import convolution_engine, pooling_engine
+from pwl.kernels import engine
 from pwl.kernels.cpu import convolution as convolution_cpu
 from pwl.kernels.cpu import pooling as pooling_cpu
 from pwl.kernels.reference import convolution, pooling
@@ -170,9 +170,9 @@ def test_strict_arrays_give_the_same(case):
 
 def test_the_arrays_choose_the_engines():
     x = np.zeros((1, 2, 2, 1))
-    assert convolution_engine(x) is convolution_cpu and pooling_engine(x) is pooling_cpu
+    assert engine(x) is convolution_cpu and engine(x) is pooling_cpu
     strict = array_api_strict.asarray(x)
-    assert convolution_engine(strict) is convolution and pooling_engine(strict) is pooling
+    assert engine(strict) is convolution and engine(strict) is pooling
 
 
 @settings(max_examples=200, deadline=None)

@@ -27,8 +27,8 @@ import pwl
 from pwl.algorithms.all_weights import trained
 from pwl.algorithms.lm import along, penalised
 from pwl.algorithms.penalties import Penalties
+from pwl.reductions.gradients import error
 from pwl.reductions.jacobian import system
-from pwl.reductions.statistics import error
 from pwl.runtime.backend import host
 from pwl.runtime.threads import workers
 from pwl.solvers.levenberg_marquardt import Normal, Triangular

@@ -30,10 +30,9 @@ from pwl.algorithms.all_weights import trained
 from pwl.algorithms.minibatch_adact import along_rows, times_rows
 from pwl.layers import BatchNorm2d, Conv2d, Dense, Dropout, Flatten, MaxPool2d
 from pwl.losses import LOSSES as LOSS_OBJECTS
-from pwl.network.network import HEAD
+from pwl.network.layout import HEAD
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.sampled_blocks import gradient_and_blocks
-from pwl.reductions.statistics import gradient
 from pwl.runtime.backend import host
 
 METHOD = pwl.MinibatchAdAct()

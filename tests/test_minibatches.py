@@ -9,7 +9,7 @@ import pytest
 from toys import Stub, Watching, curve_network, short, spirals, take_step, waves
 
 import pwl
-from pwl.learners.named import CONTENDERS, Contender
+from pwl.learners.named import LEARNERS, Learner
 from pwl.reductions.patterns import Patterns
 from pwl.training.train import evaluate
 
@@ -240,10 +240,10 @@ def test_resumed_runs_give_the_same_bits(tmp_path, algorithm, batch_size):
 
 
 def test_contenders_take_their_batches_or_all_there_is():
-    assert Contender(pwl.SGD(), batch_size=32).batch(range(100)) == 32
-    assert Contender(pwl.SGD(), batch_size=32).batch(range(9)) == 9
-    assert Contender(pwl.MOLF()).batch(range(100)) is None
-    for name, contender in CONTENDERS.items():
+    assert Learner(pwl.SGD(), batch_size=32).batch(range(100)) == 32
+    assert Learner(pwl.SGD(), batch_size=32).batch(range(9)) == 9
+    assert Learner(pwl.MOLF()).batch(range(100)) is None
+    for name, contender in LEARNERS.items():
         in_batches = name.removeprefix("curved-") in ("adam", "sgd", "minibatch-adact")
         assert (contender.batch_size is not None) == in_batches
 

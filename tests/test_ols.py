@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pwl import OLS, InputError
-from pwl.solvers.ols import PANEL, _factor_dropping, factor, schmidt
+from pwl.solvers.ols import PANEL, _cholesky_dropping, cholesky_of_independent, schmidt
 
 SEEDS = st.integers(0, 10_000)
 
@@ -177,7 +177,7 @@ def test_panels_agree_with_schmidt(n, repeats):
     thresholds = OLS().thresholds(R)
     Q, dependent = schmidt(R, thresholds)
     assert dependent == repeats
-    for factored in (factor, _factor_dropping):
+    for factored in (cholesky_of_independent, _cholesky_dropping):
         L, kept = factored(R, thresholds)
         np.testing.assert_array_equal(kept, np.setdiff1d(np.arange(n), repeats))
         np.testing.assert_array_equal(L, np.tril(L))

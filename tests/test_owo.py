@@ -12,7 +12,7 @@ import pwl
 from pwl.algorithms import owo_step
 from pwl.algorithms.learning_factors import objective
 from pwl.algorithms.penalties import Penalties
-from pwl.network.network import HEAD
+from pwl.network.layout import HEAD
 
 SEEDS = st.integers(0, 10_000)
 

@@ -12,7 +12,7 @@ from toys import basis, block_rows, curve_network, on_ranks, reduce, spirals, wa
 
 import pwl
 from pwl.data.preparation import Preparation
-from pwl.network.network import HEAD
+from pwl.network.layout import HEAD
 from pwl.reductions import statistics
 from pwl.reductions.patterns import CACHE_BYTES, SHARES, Statistic
 

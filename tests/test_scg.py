@@ -16,7 +16,7 @@ import pwl
 from pwl.algorithms.all_weights import measured, trained
 from pwl.algorithms.penalties import Penalties
 from pwl.algorithms.scg import LOWEST, SMALLEST, compared, conjugacy, damped, moller, netlab
-from pwl.network.network import HEAD
+from pwl.network.layout import HEAD
 
 SCHEDULES = ("moller", "netlab")
 

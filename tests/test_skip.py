@@ -34,10 +34,11 @@ from pwl.algorithms.molf import hwo_direction
 from pwl.algorithms.penalties import Penalties
 from pwl.layers import Add, BatchNorm2d, Conv2d, Dense, Dropout, From, GlobalAvgPool2d
 from pwl.layers.skip import check_nothing_lost
-from pwl.network.network import HEAD
+from pwl.network.layout import HEAD
 from pwl.reductions.batch_moments import with_moments
+from pwl.reductions.correlations import input_autocorrelation
+from pwl.reductions.curvature import line_curvature, one_feature_each
 from pwl.reductions.jacobian import system
-from pwl.reductions.statistics import input_autocorrelation, line_curvature, one_feature_each
 from pwl.study.check import check
 
 SHAPE = (5, 4, 2)

@@ -12,7 +12,7 @@ import threadpoolctl
 from toys import curve_network, reduce, waves
 
 import pwl
-from pwl.reductions.patterns import Statistic
+from pwl.reductions.statistic import Statistic
 from pwl.runtime import threads
 
 pytestmark = pytest.mark.filterwarnings("error")

@@ -16,7 +16,7 @@ from toys import block_rows, curve, problem, random_network, reduce, take_step
 import pwl
 from pwl import LM, MOLF, OWOBP, SGD, AdAct, Adam, BayesianLM, MinibatchAdAct, Patterns, VarPro
 from pwl.network.network import Network
-from pwl.reductions.patterns import Statistic
+from pwl.reductions.statistic import Statistic
 from pwl.runtime.backend import host
 
 

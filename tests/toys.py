@@ -10,15 +10,20 @@ import dataclasses
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import pwl
+from pwl.algorithms import Algorithm, Step
 from pwl.layers import Dense
-from pwl.network.network import HEAD, Network
-from pwl.reductions.statistics import error, gradient
-from pwl.study.check import without_kinks
+from pwl.network import passes
+from pwl.network.layout import HEAD
+from pwl.network.network import Network
+from pwl.reductions import blocks
+from pwl.reductions.gradients import error, gradients
+from pwl.reductions.reduce import reduce as reduced
+from pwl.study.quotients import without_kinks
 
 LOSSES = ("squared_error", "cross_entropy")
 
@@ -138,15 +143,23 @@ def short(algorithm):
     return f"{type(algorithm).__name__}({','.join(changed)})"
 
 
-class Stub:
+class Steps(NamedTuple):
+    """A state that counts."""
+
+    steps: int = 0
+
+
+class Stub(Algorithm):
     """An algorithm that does nothing; the sub-classes say what it does instead."""
 
+    State = Steps
+
     def init(self, net, patterns, key):
-        return {"steps": 0}
+        return Steps()
 
     def step(self, net, patterns, state):
-        state = {"steps": state["steps"] + 1}
-        return self.changed(net, state["steps"]), state, {}
+        state = Steps(state.steps + 1)
+        return Step(self.changed(net, state.steps), state, {})
 
     def changed(self, net, step):
         return net
@@ -159,7 +172,7 @@ class Worse(Stub):
     """Every step takes the output weights farther from the least squares solution."""
 
     def changed(self, net, step):
-        return net.with_parts({HEAD: net.W_o + 1})
+        return net.with_head(net.W_o + 1)
 
 
 class NotFinite(Stub):
@@ -169,7 +182,7 @@ class NotFinite(Stub):
         self.at = at
 
     def changed(self, net, step):
-        return net.with_theta(net.theta * np.nan) if step >= self.at else net.with_parts({HEAD: 0.5 * net.W_o})
+        return net.with_theta(net.theta * np.nan) if step >= self.at else net.with_head(0.5 * net.W_o)
 
 
 class Watching(Stub):
@@ -180,7 +193,7 @@ class Watching(Stub):
 
     def step(self, net, patterns, state):
         self.batches.append(np.asarray(patterns.x[:, 0]).tolist())
-        return net, state, {}
+        return Step(net, state, {})
 
 
 # ---- ranks
@@ -229,17 +242,22 @@ def on_ranks(f, parts):
 
 def outputs(net: Network, x: Any) -> Any:
     """y (Nv, M)."""
-    return net.outputs(x)
+    return passes.outputs(net, x)
+
+
+def below(net: Network, down_to: int) -> tuple[str, ...]:
+    """Keys of the parameters of the body from a layer on; those of the head if there are none."""
+    return tuple(s.key for s in net.layout.slots if down_to <= s.layer < len(net.layers)) or (HEAD,)
 
 
 def outputs_keeping(net: Network, x: Any, down_to: int) -> Any:
     """y (Nv, M) of the pass that keeps what a backward pass down to that layer needs."""
-    return net.forward(x, down_to).y
+    return passes.forward(net, x, below(net, down_to)).y
 
 
 def features(net: Network, x: Any) -> Any:
     """o (Nv, Nh), what the output layer gets from the body."""
-    return net.features(x)
+    return passes.features(net, x)
 
 
 def basis(net: Network, x: Any) -> Any:
@@ -249,28 +267,28 @@ def basis(net: Network, x: Any) -> Any:
 
 def basis_of(net: Network, x: Any, o: Any) -> Any:
     """[1, x, o] or [1, o] (Nv, Nu), of features that are there."""
-    return net.basis(x, o)
+    return passes.basis(net, x, o)
 
 
 def input_of(net: Network, index: int, x: Any) -> Any:
     """What a layer gets."""
-    return net.input_of(index, x)
+    return passes.input_of(net, index, x)
 
 
 def kept_by_layers(net: Network, x: Any) -> Any:
     """What each layer of the body keeps for the passes back."""
-    return net.body(x)[0]
+    return passes.saved_from(net, x, 0)
 
 
 def layer_of(net: Network, index: int) -> tuple[Any, dict[str, Any], dict[str, Any]]:
     """(layer, its parameters, its buffers)."""
-    return net.layers[index], net.layer_parameters[index], net.layer_buffers[index]
+    return net.layer(index)
 
 
 def tangents(net: Network, x: Any, directions: list[Mapping[str, Any]], down_to: int = 0) -> list[Any]:
     """The change of the outputs along each of several directions in the body, from one pass forward."""
-    saved = net.forward(x, down_to).saved
-    return [net.tangent(saved, v) for v in directions]
+    signals = passes.forward(net, x, below(net, down_to))
+    return [passes.tangent(net, signals, v) for v in directions]
 
 
 def tangent(net: Network, x: Any, direction: Mapping[str, Any], down_to: int = 0) -> Any:
@@ -281,8 +299,9 @@ def tangent(net: Network, x: Any, direction: Mapping[str, Any], down_to: int = 0
 def passes_back(net: Network, x: Any, u: Any, layers: Any = None) -> Iterator[tuple[int, Any, Any]]:
     """(index, what the layer kept, the signal at its output) for signals u at the outputs; a signal lasts for one turn."""
     layers = range(len(net.layers)) if layers is None else layers
-    saved = net.forward(x, min(layers)).saved
-    for index, g in net.backpropagate(saved, u, layers):
+    saved = passes.saved_from(net, x, min(layers))
+    saved = (*saved, (x.shape[0], *net.layout.shapes[-1]))  # what outputs that sum joined signals keep
+    for index, g in passes.backpropagate(net, saved, u, layers):
         yield index, saved[index], g
 
 
@@ -291,46 +310,47 @@ def pulled_back(net: Network, x: Any, u: Any, layers: Any = None) -> dict[str, A
     found = {}
     for index, saved, g in passes_back(net, x, u, layers):
         layer, p, b = layer_of(net, index)
-        found |= {f"{index}.{name}": value for name, value in layer.gradient(p, b, saved, g).items()}
+        found |= net.layout.keyed(index, layer.gradient(p, b, saved, g))
     return found
 
 
-def reduce(patterns: pwl.Patterns, statistic: Any, net: Network) -> tuple[Any, ...]:
+def reduce(patterns: pwl.Patterns, statistic: Any, net: Network) -> Any:
     """The means over patterns of a statistic."""
-    return patterns.reduce(statistic, net)
+    return reduced(statistic, net, patterns)
 
 
 def block_rows(patterns: pwl.Patterns, net: Network, floats: int = 0) -> int:
     """Patterns per block of a reduction."""
-    return patterns.block_rows(net, floats)
+    return blocks.block_rows(net, floats, patterns.block_bytes)
 
 
 def E_of(net: Network, patterns: pwl.Patterns) -> float:
     """E as the package sums it."""
-    return float(reduce(patterns, error(), net)[0][0])
+    return float(reduce(patterns, error(), net)[0])
 
 
 def gradients_of(net: Network, patterns: pwl.Patterns, keys: Any = None) -> dict[str, Any]:
     """Negative gradients of E by slot key; of all parameters unless keys are given."""
-    keys = tuple(net.parts) if keys is None else tuple(keys)
-    return dict(zip(keys, reduce(patterns, gradient(keys), net)[1:], strict=True))
+    return reduce(patterns, gradients(tuple(net.parts) if keys is None else tuple(keys)), net).G
 
 
 def take_step(
     algorithm: Any, net: Network, patterns: pwl.Patterns, state: Any = None
 ) -> tuple[Network, Any, dict[str, Any]]:
-    """(net, state, info) after a step; from a state made with seed 0 unless one is given."""
+    """(net, state, series) after a step, and in the series "stop" if there was one; from a state made with seed 0 unless one
+    is given."""
     state = algorithm.init(net, patterns, 0) if state is None else state
-    return algorithm.step(net, patterns, state)
+    net, state, series, _, stop = algorithm.step(net, patterns, state)
+    return net, state, series if stop is None else series | {"stop": stop}
 
 
 def iterate(
     algorithm: Any, net: Network, patterns: pwl.Patterns, steps: int
 ) -> tuple[list[Network], list[dict[str, Any]]]:
     """The networks from the first on, and what each step said."""
-    state, nets, infos = algorithm.init(net, patterns, 0), [net], []
+    state, nets, said = algorithm.init(net, patterns, 0), [net], []
     for _ in range(steps):
-        net, state, info = take_step(algorithm, net, patterns, state)
+        net, state, series = take_step(algorithm, net, patterns, state)
         nets.append(net)
-        infos.append(info)
-    return nets, infos
+        said.append(series)
+    return nets, said
