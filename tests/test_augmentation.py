@@ -7,7 +7,7 @@ import dataclasses
 import array_api_strict
 import numpy as np
 import pytest
-from toys import block_rows, curve_network, waves
+from toys import Stub, block_rows, curve_network, waves
 
 import pwl
 from pwl.data.augmentation import Augmentation
@@ -48,23 +48,17 @@ def prepared(**options):
     return pwl.Patterns(x, t, preparation=pwl.Preparation.fit(x, t), **options)
 
 
-class Seeing:
+class Seeing(Stub):
     """An algorithm that keeps the images of every batch, as a net gets them, and changes nothing."""
 
     def __init__(self):
         self.seen = []
 
-    def init(self, net, patterns, key):
-        return {}
-
     def step(self, net, patterns, state):
         rows = block_rows(patterns, net)
         blocks = [patterns.block(net, i, min(i + rows, len(patterns)))[0] for i in range(0, len(patterns), rows)]
         self.seen.append(np.concatenate([host(block) for block in blocks]))
-        return net, state, {}
-
-    def multiplies(self, net, Nv):
-        return 0.0, 0.0
+        return super().step(net, patterns, state)
 
 
 def seen(data, net=None, **settings):

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 import pwl.data.scratch as scratch
 from pwl.data.preparation import Preparation
 from pwl.errors import InputError
-from pwl.runtime.backend import host
+from pwl.runtime.backend import host, namespace_named
 
 X = np.array([[1.0, 10.0, 5.0], [2.0, 10.0, 7.0], [3.0, 10.0, 9.0], [6.0, 10.0, 7.0]])
 T = np.array([[0.0, 2.0], [4.0, 2.0], [0.0, 6.0], [4.0, 6.0]])
@@ -218,6 +218,31 @@ def test_what_is_wrong_on_a_device_is_said(monkeypatch):
     for t, words in (([0, 1, 9, 1], "label 9"), ([0, -1, 0, 1], "label -1"), (T, "labels")):
         with pytest.raises(InputError, match=words):
             classes.transform_targets(there(t))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.uint8])
+def test_a_gpu_prepares_to_the_same_bits(kind):
+    try:
+        xp = namespace_named("cuda")
+    except InputError as reason:
+        pytest.skip(str(reason))
+    x, t, labels = X.astype(kind), T.astype(kind), np.array([2, 0, 1, 2])
+    prep, classes = Preparation.fit(X, T), Preparation.fit(X, labels)
+    found, wanted = prep.transform(xp.asarray(x), xp.asarray(t)), prep.transform(x, t)
+    numbers = classes.transform_targets(xp.asarray(labels))
+    for a, b in (
+        *zip(found, wanted, strict=True),
+        (prep.inverse_targets(found[1]), prep.inverse_targets(wanted[1])),
+        (numbers, labels),
+        (classes.inverse_targets(numbers), labels),
+    ):
+        assert isinstance(a, xp.ndarray)
+        np.testing.assert_array_equal(host(a), b, strict=True)
+    with pytest.raises(InputError, match="x holds nan in row 2, column 2"):
+        prep.transform(xp.asarray(np.where(X == 9, np.nan, X)))
+    with pytest.raises(InputError, match="label 9"):
+        classes.transform_targets(xp.asarray([0, 9]))
 
 
 def test_finite_numbers_whose_sum_overflows_are_prepared(monkeypatch):

@@ -10,7 +10,7 @@ from pwl.runtime.backend import host
 
 
 def plain(value: Any) -> Any:
-    """`value` as lists, numbers and words. NaN and infinities become None, since JSON has no word for them."""
+    """`value` as lists, numbers and words. NaN and infinities become None, because JSON has no word for them."""
     if isinstance(value, dict):
         return {str(key): plain(v) for key, v in value.items()}
     if isinstance(value, (list, tuple)):

@@ -17,7 +17,7 @@ Tensors = dict[str, np.ndarray]
 
 
 def write_tensors(path: Path, kind: str, version: int, arrays: Tensors, header: dict[str, Any]) -> None:
-    """Writes arrays and a header, with the file's kind and version, whole or not at all."""
+    """Write arrays and a header, with the file's kind and version, whole or not at all."""
     from safetensors.numpy import save as to_bytes
 
     metadata = {"format": kind, "format_version": str(version), "header": json.dumps(plain(header), allow_nan=False)}
@@ -25,7 +25,7 @@ def write_tensors(path: Path, kind: str, version: int, arrays: Tensors, header: 
 
 
 def read_tensors(path: Path, kind: str, version: int) -> tuple[Tensors, dict[str, Any]]:
-    """Arrays and header of a file that `write_tensors` wrote. InputError says what is wrong with another."""
+    """Arrays and header of a file that `write_tensors` wrote. Raises InputError, with the reason, for another file."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
@@ -38,10 +38,10 @@ def read_tensors(path: Path, kind: str, version: int) -> tuple[Tensors, dict[str
             found = int(metadata["format_version"])
             if found > version:
                 raise InputError(
-                    f"{path} has version {found} of the {kind} format, this pwl {VERSION} reads up to {version}: upgrade pwl"
+                    f"{path} has version {found} of the {kind} format, but pwl {VERSION} reads up to {version}: upgrade pwl"
                 )
             return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata["header"])  # noqa: SIM118
     except InputError:
         raise
     except (SafetensorError, OSError, ValueError, KeyError) as wrong:
-        raise InputError(f"{path} is not a {kind} file, or is damaged or cut short ({wrong})") from None
+        raise InputError(f"{path} is not a {kind} file, or it is damaged or cut short ({wrong})") from None
