@@ -33,6 +33,8 @@ from pwl.reductions.patterns import Patterns
 from pwl.solvers.least_squares import least_squares
 from pwl.solvers.levenberg_marquardt import Damping
 from pwl.solvers.ols import OLS
+from pwl.study.check import check
+from pwl.study.compare import compare
 from pwl.training import schedules
 from pwl.training.checkpoint import Checkpoint
 from pwl.training.initialise import initialise
@@ -73,6 +75,8 @@ __all__ = [
     "activations",
     "adact_step",
     "algorithms",
+    "check",
+    "compare",
     "data",
     "evaluate",
     "initialise",
@@ -90,7 +94,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The scikit-learn estimators, imported when they are asked for: scikit-learn is an extra."""
+    """The scikit-learn estimators, imported only when they are asked for: scikit-learn is an extra."""
     if name in ("PWLRegressor", "PWLClassifier"):
         try:
             estimators = importlib.import_module("pwl.estimators")

@@ -197,6 +197,7 @@ class CrossEntropy(Loss):
 
     def curvature(self, V: Array, W_b: Array, y: Array | None, w: Array | None) -> Array:
         """Eq. (22): H = sum_i ((V * pi_i)'V) * (w_i'w_i) - U'U with U = V * (pi W_b), Eq. (22)."""
+        assert y is not None
         pi = softmax(y)
         H = -gram(V * (pi @ W_b), w)
         for i in range(y.shape[1]):

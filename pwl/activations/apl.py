@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -94,9 +94,6 @@ class APL(Layer):
 
     def pieces(self, p: dict, b: dict, saved: Activated) -> tuple[Array, ...]:
         return (saved.n > 0, *(p["b"][:, s] > saved.n for s in range(self.S)))
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": "APL", "S": self.S, "l2": self.l2}
 
 
 def reach(p: dict, s: int, n: Array) -> Array:

@@ -12,10 +12,13 @@ class Parameterless(Layer):
     """A layer o = f(n) with slope do/dn = df(n, o) from each unit's own net; the slope jumps at the kinks."""
 
     kind: ClassVar[str] = "activation"
-    name: str
     f: Any
     df: Any
-    kinks: tuple[float, ...]
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        """Nets at which the slope jumps."""
+        return ()
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return input_shape

@@ -213,6 +213,10 @@ class PiecewiseLinear(Layer):
 
     # ---- what algorithms ask
 
+    def follow(self, low: np.ndarray, high: np.ndarray) -> tuple[dict, dict]:
+        ns = self.spread(low, high)
+        return {"ns": ns}, {"A": self.sample(ns)}
+
     def penalty(self, name: str, l2: float, curves: float) -> forms.Form:
         return forms.roughness(curves)
 
@@ -228,13 +232,7 @@ class PiecewiseLinear(Layer):
             raise InputError(
                 "a net whose curves start from a function can't be saved: only a starting function's name can be written down"
             )
-        return {
-            "name": "PiecewiseLinear",
-            "start": self.start,
-            "hinges": self.hinges,
-            "span": self.span,
-            "outside": self.outside,
-        }
+        return super().to_dict()
 
 
 def _check_count(hinges: int) -> None:

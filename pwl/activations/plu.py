@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pwl.activations.parameterless import Parameterless
 from pwl.errors import InputError
@@ -41,6 +41,3 @@ class PLU(Parameterless):
         """At a kink the right-hand slope."""
         xp = array_namespace(n)
         return xp.where((n >= -self.c) & (n < self.c), xp.ones_like(n), xp.full_like(n, self.alpha))
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": "PLU", "alpha": self.alpha, "c": self.c}

@@ -101,6 +101,3 @@ class ScaledActivation(Layer):
 
     def pieces(self, p: dict, b: dict, saved: Scaled) -> tuple[Array, ...]:
         return self.activation.sides(self.scale(p) * saved.n)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": "ScaledActivation", "activation": self.activation.to_dict(), "s": self.s}

@@ -141,8 +141,8 @@ class Spline(Layer):
         return shaped(at.segment, saved.n), shaped(at.inside, saved.n)
 
     def to_dict(self) -> dict[str, Any]:
-        started = self.sampled.to_dict()
-        return {"name": "Spline", **{name: started[name] for name in ("start", "hinges", "span")}}
+        self.sampled.to_dict()  # it may start from a function
+        return super().to_dict()
 
 
 def locate(n: Array, ns: Array) -> Place:

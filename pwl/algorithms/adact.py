@@ -29,9 +29,9 @@ RECORDED = ("z_curve", "curve_gradient_norm", "curve_share")
 class AdActState(NamedTuple):
     """R, scores, G: as in `MOLFState`. steps: made so far."""
 
-    R: dict[str, Array] = {}
+    R: dict[str, Array] | None = None
     scores: Array | None = None
-    G: dict[str, Array] = {}
+    G: dict[str, Array] | None = None
     steps: int = 0
 
 

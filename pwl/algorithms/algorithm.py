@@ -12,7 +12,7 @@ from pwl.reductions.reduce import reduce
 from pwl.runtime.backend import Array
 from pwl.solvers.ols import OLS
 
-State = Any  # a NamedTuple of arrays, numbers, and dictionaries of arrays: what a checkpoint can hold
+AnyState = Any  # a NamedTuple of arrays, numbers, and dictionaries of arrays: what a checkpoint can hold
 
 
 class Info(dict[str, Any]):
@@ -23,7 +23,7 @@ class Info(dict[str, Any]):
             return self[name]
         raise AttributeError(f"this step has no {name!r}; it has {', '.join(self)}")
 
-    def __or__(self, other: dict[str, Any]) -> Info:
+    def __or__(self, other: dict[str, Any]) -> Info:  # type: ignore[override] # dict's has overloads
         return Info({**self, **other})
 
     def only(self, names: tuple[str, ...]) -> dict[str, Any]:
@@ -46,7 +46,7 @@ class Step(NamedTuple):
     """
 
     net: Network
-    state: State
+    state: AnyState
     series: dict[str, Any]
     info: Info = Info()
     stop: Stop | None = None
@@ -74,15 +74,15 @@ class Algorithm(Protocol):
         """How linear systems are solved, the first output weights included."""
         return OLS()
 
-    def init(self, net: Network, patterns: Patterns, key: int) -> State:
+    def init(self, net: Network, patterns: Patterns, key: int) -> AnyState:
         """The state before the first step. key: a seed. Raises InputError if the network can't be trained so."""
         ...
 
-    def step(self, net: Network, patterns: Patterns, state: State) -> Step:
+    def step(self, net: Network, patterns: Patterns, state: AnyState) -> Step:
         """One update on the patterns given."""
         ...
 
-    def measure(self, net: Network, patterns: Patterns, state: State) -> tuple[Array, State]:
+    def measure(self, net: Network, patterns: Patterns, state: AnyState) -> tuple[Array, AnyState]:
         """The scores of a network, and the state with what the next step can use of that pass over the data."""
         return reduce(error(), net, patterns), state
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -32,10 +32,10 @@ class BayesianLMState(NamedTuple):
     mu: float
     nu: float
     Q: np.ndarray
-    scores: Array | None = None
+    scores: Array = None
     lambda_: float = 0.0
-    A: np.ndarray | None = None
-    g: np.ndarray | None = None
+    A: Any = None
+    g: Any = None
 
 
 @flat("damping")

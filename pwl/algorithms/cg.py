@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from pwl.algorithms import multiplies
 from pwl.algorithms.algorithm import Algorithm, Info, Step, Stop
@@ -117,8 +117,8 @@ class CG(Algorithm):
         return Problem(net, patterns, trained(net, self.train_curves), self.penalties)
 
 
-def point(problem: Problem, state: CGState) -> Point:
-    """The point at hand: as the state knows it, else by a pass."""
+def point(problem: Problem, state: Any) -> Point:
+    """The point at hand: as the state with its scores, J and G knows it, else by a pass."""
     return problem.here() if state.G is None else Point(state.scores, state.J, state.G)
 
 

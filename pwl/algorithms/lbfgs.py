@@ -27,8 +27,8 @@ class LBFGSState(NamedTuple):
     scores: Array | None = None
     J: float = 0.0
     G: Array | None = None
-    S: Array | None = None
-    Y: Array | None = None
+    S: Array = None
+    Y: Array = None
 
 
 @flat("penalties")

@@ -28,9 +28,9 @@ RECORDED = ("z", "dependent_factors", "gradient_norm", "share")
 class MOLFState(NamedTuple):
     """R: autocorrelations, by slot key, of layer inputs that never change. scores, G: of the network at hand, if known."""
 
-    R: dict[str, Array] = {}
+    R: dict[str, Array] | None = None
     scores: Array | None = None
-    G: dict[str, Array] = {}
+    G: dict[str, Array] | None = None
 
 
 @flat("penalties")
@@ -121,13 +121,14 @@ def molf_step(
     known = known or MOLFState()
     scores, G = (known.scores, known.G) if known.G else reduce(gradients(net.keys("map")), net, patterns)
     G = penalties.add_gradient(net, G)
-    D = hwo_direction(net, patterns, G, ols, known.R) if direction == "hwo" else G
+    D = hwo_direction(net, patterns, G, ols, known.R or {}) if direction == "hwo" else G
     H, g = block_system(net, patterns, G, D, penalties)
     z, dependent, _ = ols.solve(H, g)
     change = times_rows(z, D)
     info = Info(G=G, D=D, H_molf=H, g_molf=g, z=z, dependent_factors=dependent, gradient_norm=norm(G), share=1.0)
     if not safeguard:
         return net.moved(change), info
+    assert scores is not None
     net, share = guarded(net, change, patterns, penalties, float(scores[0]) + penalties.value(net))
     return net, info | {"share": share}
 
@@ -148,7 +149,7 @@ def measure_gradient(
 
 def spent(state: StateWithGradient) -> StateWithGradient:
     """The state without the measures of a network that has moved since."""
-    return state._replace(scores=None, G={})
+    return state._replace(scores=None, G=None)
 
 
 def hwo_direction(

@@ -21,7 +21,7 @@ def flat(*shared: str) -> Callable[[Class], Class]:
     """A decorator for dataclasses whose fields `shared`, of FLAT, may be given by their single options, too."""
 
     def decorated(cls: Class) -> Class:
-        made, defaults = cls.__init__, {field.name: field.default for field in dataclasses.fields(cls)}
+        made, defaults = vars(cls)["__init__"], {field.name: field.default for field in dataclasses.fields(cls)}
 
         @functools.wraps(made)
         def init(self: Any, *args: Any, **options: Any) -> None:
@@ -35,7 +35,7 @@ def flat(*shared: str) -> Callable[[Class], Class]:
                 if not isinstance(value, wanted):
                     raise InputError(f"{field} must be a pwl.{wanted.__name__}(...), not {value!r}")
 
-        cls.__init__ = init
+        setattr(cls, "__init__", init)  # noqa: B010 - mypy takes an assignment for one to an instance
         return cls
 
     return decorated

@@ -29,7 +29,7 @@ class OWOBPState(NamedTuple):
     z_1, and J, theta and the direction (like theta) where a step was last accepted."""
 
     scores: Array | None = None
-    G: dict[str, Array] = {}
+    G: dict[str, Array] | None = None
     z: float = 0.0
     z_1: float = 0.0
     J: float = float("inf")

@@ -120,11 +120,13 @@ class SCG(Algorithm):
         info = Info(G=at.G, d=d)
         if not VANISHED < energy < math.inf:
             return Step(net, state, series, info, _stop("the gradient is 0 or not finite"))
-        if state.curvature is None:
+        curvature = state.curvature
+        if curvature is None:
             sigma = self.sigma / energy**0.5
             _, there = problem.trial(sigma * d)
-            state = state._replace(curvature=dot(d, at.G - there.G) / sigma)
-        delta, lambda_ = damped(state.curvature, state.lambda_, energy)
+            curvature = dot(d, at.G - there.G) / sigma
+            state = state._replace(curvature=curvature)
+        delta, lambda_ = damped(curvature, state.lambda_, energy)
         alpha = mu / delta
         fall = alpha * mu / 2  # of the objective, as foreseen
         if not fall > array_namespace(at.G).finfo(at.G.dtype).eps * at.J:

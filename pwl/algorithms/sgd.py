@@ -34,8 +34,9 @@ class SGD(Algorithm):
     Parameters
     ----------
     learning_rate : float or function of the steps made so far
-        A run is known again by its algorithm's repr. To resume from a checkpoint in another process, a function needs a repr that
-        says what it is, such as that of a frozen dataclass with `__call__(self, step)`; the repr of a plain function is its address.
+        A run is known again by its algorithm's repr. To resume from a checkpoint in another process, a function needs a repr
+        that says what it is, such as that of a frozen dataclass with `__call__(self, step)`. The repr of a plain function
+        is its address.
     momentum : float
         Share of the last velocity that is kept.
     nesterov : bool

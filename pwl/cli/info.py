@@ -55,8 +55,8 @@ def columns(saved: Saved) -> list[str]:
         for name, offset, scale in zip(names, preparation.inputs.offset, preparation.inputs.scale, strict=True)
     ]
     shown = lines[:12] + ([f"... and {len(lines) - 12} more inputs"] if len(lines) > 12 else [])
-    if preparation.classes is not None:
-        return [*shown, f"classes: {', '.join(map(str, preparation.classes))}"]
+    if preparation.targets is None:
+        return [*shown, f"classes: {', '.join(map(str, preparation.classes or ()))}"]
     targets = (
         [column.name for column in schema.targets]
         if schema

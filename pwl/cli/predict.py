@@ -17,6 +17,7 @@ from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
 from pwl.files.write import check_apart, check_writable, write_atomic
 from pwl.network.save import Saved
+from pwl.plots.classes import class_names
 from pwl.runtime.backend import host
 from pwl.training.saved import load
 from pwl.validate import nearest
@@ -85,6 +86,6 @@ def predictions(saved: Saved, x: np.ndarray, probabilities: bool) -> tuple[list[
     names = [column.name for column in saved.schema.targets]
     if probabilities:
         p = host(saved.net.predict_proba(x))
-        return [f"{names[0]}={label}" for label in saved.net.preparation.classes], p
+        return [f"{names[0]}={label}" for label in class_names(saved.net)], p
     y = host(saved.net.predict(x))
     return names, y[:, None] if y.ndim == 1 else y

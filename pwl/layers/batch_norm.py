@@ -101,9 +101,6 @@ class BatchNorm2d(Layer):
     def penalty(self, name: str, l2: float, curves: float) -> forms.Form:
         return forms.without_threshold(l2)
 
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": "BatchNorm2d", "epsilon": self.epsilon, "group": self.group}
-
 
 @dataclass(frozen=True)
 class BatchNorm2dTraining(Layer):

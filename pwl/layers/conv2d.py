@@ -159,7 +159,3 @@ class Conv2d(Layer):
 
     def multiplies(self, W: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
         return output_shape[0] * output_shape[1] * W[0] * (W[1] - int(self.bias))
-
-    def to_dict(self) -> dict[str, Any]:
-        names = ("filters", "size", "stride", "padding", "dilation", "groups", "bias")
-        return {"name": "Conv2d", **{name: getattr(self, name) for name in names}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -77,9 +77,6 @@ class Dense(Layer):
 
     def multiplies(self, W: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
         return W[0] * (W[1] - 1)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": "Dense", "units": self.units}
 
 
 def augmented(x: Array) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -51,9 +51,6 @@ class Dropout(Layer):
 
     def tangent(self, p: dict, b: dict, saved: None, d: dict, dx: Array | None) -> Array | None:
         return dx
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": "Dropout", "rate": self.rate}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pwl.layers.layer import Layer
 from pwl.runtime.backend import Array, array_namespace
@@ -33,6 +33,3 @@ class Flatten(Layer):
 
     def tangent(self, p: dict, b: dict, saved: tuple[int, ...], d: dict, dx: Array | None) -> Array | None:
         return None if dx is None else self.apply(p, b, dx)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": "Flatten"}

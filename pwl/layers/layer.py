@@ -10,6 +10,7 @@ each unit by itself. A "shape" has no parameters: it pools, rearranges or joins 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
@@ -35,8 +36,8 @@ class Activated(NamedTuple):
 class Layer(Protocol):
     """A layer of a network. Derive from this class: what has a body here is optional.
 
-    Every layer has `kind`, `output_shape`, `apply`, `forward`, `keep`, `backward`, `tangent` and `to_dict`. One with
-    parameters has `shapes`, `start_parameters`, `gradient` and `columns`, too.
+    Every layer is a frozen dataclass, and has `kind`, `output_shape`, `apply`, `forward`, `keep`, `backward` and `tangent`. One
+    with parameters has `shapes`, `start_parameters`, `gradient` and `columns`, too.
     """
 
     kind: ClassVar[str]
@@ -78,7 +79,9 @@ class Layer(Protocol):
 
     def to_dict(self) -> dict[str, Any]:
         """The layer in plain words and numbers: "name" is its class, the rest are the arguments that make it again."""
-        ...
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        plain = {name: value.to_dict() if isinstance(value, Layer) else value for name, value in values.items()}
+        return {"name": type(self).__name__, **plain}
 
     # ---- passes
 
@@ -141,21 +144,25 @@ class Layer(Protocol):
 
     def joined_shape(self, shape: Shape, earlier: Shape) -> Shape:
         """Shape of the output for a signal and an earlier one."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} joins no signals")
 
     def joined(self, x: Array, earlier: Array) -> Array:
         """The output for a signal and an earlier one."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} joins no signals")
 
     def shares(self, g: Array) -> tuple[Array | None, Array]:
         """What comes back to the signal and to the earlier one, an array for each."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} joins no signals")
 
     def changed(self, dx: Array | None, earlier: Array | None) -> Array | None:
         """Change of the output, an array of its own, from the changes of the two signals (None: zero)."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} joins no signals")
 
     # ---- what algorithms ask
+
+    def follow(self, low: np.ndarray, high: np.ndarray) -> tuple[Arrays, Arrays]:
+        """Buffers and parameters for inputs that range from low to high (units,): of layers whose `span` is "nets"."""
+        raise TypeError(f"{type(self).__name__} has no span")
 
     def penalty(self, name: str, l2: float, curves: float) -> forms.Form:
         """The penalty on a parameter. l2: weight for hidden weights, Eq. (27). curves: for a curve's roughness, Eq. (26)."""

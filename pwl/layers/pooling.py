@@ -89,9 +89,6 @@ class MaxPool2d(Layer):
         """Where each maximum was found."""
         return (saved.place,)
 
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": "MaxPool2d", "size": self.size, "stride": self.stride}
-
 
 @dataclass(frozen=True)
 class AvgPool2d(Layer):
@@ -124,9 +121,6 @@ class AvgPool2d(Layer):
     def tangent(self, p: dict, b: dict, saved: Pooled, d: dict, dx: Array | None) -> Array | None:
         return None if dx is None else self.apply(p, b, dx)
 
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": "AvgPool2d", "size": self.size, "stride": self.stride}
-
 
 @dataclass(frozen=True)
 class GlobalAvgPool2d(Layer):
@@ -152,6 +146,3 @@ class GlobalAvgPool2d(Layer):
 
     def tangent(self, p: dict, b: dict, saved: Pooled, d: dict, dx: Array | None) -> Array | None:
         return None if dx is None else self.apply(p, b, dx)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": "GlobalAvgPool2d"}

@@ -54,9 +54,6 @@ class Add(Layer):
             return dx if earlier is None else +earlier
         return dx + earlier
 
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": "Add", "back": self.back}
-
 
 @dataclass(frozen=True)
 class From(Layer):
@@ -88,9 +85,6 @@ class From(Layer):
 
     def changed(self, dx: Array | None, earlier: Array | None) -> Array | None:
         return None if earlier is None else +earlier
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": "From", "back": self.back}
 
 
 def check_back(layer: Add | From) -> None:

@@ -29,6 +29,7 @@ from pwl.data.preparation import Preparation
 from pwl.errors import InputError
 from pwl.models import vgg
 from pwl.network.network import Network
+from pwl.solvers.levenberg_marquardt import Damping
 from pwl.training.record import Record
 from pwl.training.schedules import named
 from pwl.validate import nearest
@@ -41,7 +42,7 @@ class Learner:
     batch_size: patterns of a step; None: all.
     """
 
-    algorithm: Algorithm
+    algorithm: Any
     curves: bool = False
     batch_size: int | None = None
 
@@ -66,10 +67,10 @@ LEARNERS = {
     "owo-bp": Learner(OWOBP()),
     "cg": Learner(CG()),
     "scg": Learner(SCG()),
-    "lm": Learner(LM(solver="cholesky", schedule="gain")),
+    "lm": Learner(LM(solver="cholesky", damping=Damping(schedule="gain"))),
     "varpro": Learner(VarPro()),
     "curved-varpro": Learner(VarPro(train_curves=True), curves=True),
-    "bayesian-lm": Learner(BayesianLM(schedule="gain")),
+    "bayesian-lm": Learner(BayesianLM(damping=Damping(mu=5e-3, schedule="gain"))),
     "lbfgs": Learner(LBFGS()),
     "adam": Learner(Adam(), batch_size=32),
     "curved-adam": Learner(Adam(), curves=True, batch_size=32),

@@ -41,6 +41,7 @@ def insert_hinge(net: Network, position: float, layer: int | None = None) -> Net
         raise InputError(f"layer {index} of this network has no curves; layers with curves: {curves or 'none'}")
     finite("a hinge's position", position)
     activation, ns_key, A_key = net.layers[index], address(index, "ns"), address(index, "A")
+    assert isinstance(activation, PiecewiseLinear)
     ns, A = net.buffers[ns_key], net.parts[A_key]
     if np.any(host(ns) == position):
         raise InputError(f"there is a hinge at {position} already")

@@ -54,8 +54,8 @@ def numbers(net: Network, x: Array, t: Array) -> tuple[np.ndarray, np.ndarray]:
 
 def class_names(net: Network) -> list[str]:
     """Names of the classes from the net's preparation, or their numbers if it has none."""
-    classes = range(net.n_outputs) if net.preparation is None else net.preparation.classes
-    return [str(label) for label in classes]
+    known = None if net.preparation is None else net.preparation.classes
+    return [str(label) for label in known or range(net.n_outputs)]
 
 
 def counts(t: np.ndarray, y: np.ndarray, n: int) -> np.ndarray:

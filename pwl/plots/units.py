@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pwl.activations import PiecewiseLinear
 from pwl.errors import InputError
 from pwl.network.network import Network
 from pwl.network.passes import input_of
@@ -45,10 +46,10 @@ def curves(net: Network, x: Array, *, layer: int = 0, most: int = 20) -> Figure:
     """
     whole("layer", layer, 0)
     whole("most", most)
-    index = curve_layer(net, layer)
+    index, activation = curve_layer(net, layer)
     n = nets(net, x, index)
     ns, A = host(net.layer_buffers[index]["ns"]), host(net.layer_parameters[index]["A"])
-    start = net.layers[index].sample(ns)
+    start = activation.sample(ns)
     low, high = limits(ns, n)
     points = np.concatenate([low[:, None], ns, high[:, None]], axis=1)
     learned, before = (values(net, index, ordinates, points) for ordinates in (A, start))
@@ -66,20 +67,25 @@ def curves(net: Network, x: Array, *, layer: int = 0, most: int = 20) -> Figure:
         ax.locator_params(nbins=4)
         ax.tick_params(labelsize=7)
     count = f"{len(A)} hidden units" if shown == len(A) else f"the first {shown} of {len(A)} hidden units"
-    key_and_head(figure, count + (f", layer {layer + 1} of curves" if len(net.keys("activation")) > 1 else ""))
+    key_and_head(figure, count + (f", layer {layer + 1} of curves" if len(curve_places(net)) > 1 else ""))
     return figure
 
 
-def curve_layer(net: Network, layer: int) -> int:
-    """Place of the layer-th layer of curves among net.layers."""
-    keys = net.keys("activation")
-    if layer >= len(keys):
-        had = f"{len(keys)} layers of curves, counted from 0" if keys else "fixed activations, no curves"
+def curve_places(net: Network) -> list[int]:
+    """Places of the trained activations among net.layers."""
+    return net.layout.layers(net.keys("activation"))
+
+
+def curve_layer(net: Network, layer: int) -> tuple[int, PiecewiseLinear]:
+    """Place of the layer-th trained activation among net.layers, and the activation."""
+    places = curve_places(net)
+    if layer >= len(places):
+        had = f"{len(places)} layers of curves, counted from 0" if places else "fixed activations, no curves"
         raise InputError(f"layer {layer} of curves was wanted, but this network has {had}")
-    index = int(keys[layer].split(".")[0])
-    if f"{index}.A" not in net.parts:
-        raise InputError(f"pictures of curves are for pwl.PiecewiseLinear, and layer {index} is {net.layers[index]!r}")
-    return index
+    activation = net.layers[places[layer]]
+    if not isinstance(activation, PiecewiseLinear):
+        raise InputError(f"pictures of curves are for pwl.PiecewiseLinear, but layer {places[layer]} is {activation!r}")
+    return places[layer], activation
 
 
 def nets(net: Network, x: Array, index: int) -> np.ndarray:

@@ -58,10 +58,10 @@ def group_moments(layers: tuple[int, ...]) -> Statistic:
 
     def moments_of_block(net: Network, x: Array, t: Array, w: Array | None) -> GroupMoments:
         saved = passes.saved_from(net, x, layers[0])
-        count, totals = x.shape[0], {}
+        totals: dict[str, Array] = {}
         for index in layers:
             mean, variance = sums(saved[index], net.layers[index].together)
             totals |= {address(index, "mean"): mean, address(index, "variance"): variance}
-        return GroupMoments(array_namespace(x).asarray(float(count), dtype=x.dtype, device=x.device), totals)
+        return GroupMoments(array_namespace(x).asarray(float(x.shape[0]), dtype=x.dtype, device=x.device), totals)
 
     return Statistic(moments_of_block)

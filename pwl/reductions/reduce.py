@@ -60,7 +60,8 @@ def _computed(statistic: Statistic, net: Network, first: int, block: tuple[Any, 
 
 def _folded(statistic: Statistic, parts: Iterable[Part]) -> Part:
     """The total of parts, in their order."""
-    outline, total = None, []
+    outline: Tree = None
+    total: list[Array] = []
     for part in parts:
         outline, values = part
         total = statistic.fold(total, values)

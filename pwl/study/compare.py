@@ -12,19 +12,19 @@ import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from pwl.data import Fold
 from pwl.data import folds as make_folds
 from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
 from pwl.errors import InputError
-from pwl.learners.named import LEARNERS, Shape, network, pick, rescale
+from pwl.learners.named import COMPARED, LEARNERS, Shape, network, pick, rescale
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
+from pwl.runtime.backend import as_array
 from pwl.runtime.threads import workers
 from pwl.training.record import Record
 from pwl.training.train import train
@@ -60,34 +60,76 @@ Watch = Callable[[str, int, int], None]
 
 
 def compare(
-    x: np.ndarray,
-    t: np.ndarray,
-    names: Sequence[str],
-    settings: Settings,
+    x: Any,
+    t: Any,
+    names: Sequence[str] = COMPARED,
+    settings: Settings = Settings(),
     classes: Sequence[str] | None = None,
     jobs: int = 1,
     watch: Watch | None = None,
     done: Mapping[tuple[str, int], Outcome] | None = None,
+    **options: Any,
 ) -> Iterator[Outcome]:
-    """Runs every learner on every fold, all from the same starting weights, and yields the outcomes in order.
+    """Trains several algorithms on the same data, folds and starting weights.
 
-    x: (Nv, N), or images where the settings' network takes them; t: (Nv, M) targets, or (Nv,) class numbers, named by
-    `classes`. Inputs are standardised (images channel by channel) and targets centred and scaled by one common factor,
-    both fitted on the fold's training data; errors are given in raw units.
-    jobs: processes that share the runs. watch(name, fold, steps): called with the iterations done since it was last
-    called. done: outcomes by name and fold that are not run again, but yielded in their turn.
-    KeyboardInterrupt ends the comparison; the outcomes yielded before stand.
+    Inputs are standardised (images channel by channel), and targets centred and scaled by one common factor. Both are
+    fitted on the fold's training data. KeyboardInterrupt ends the comparison; the outcomes yielded before stand.
+
+    Parameters
+    ----------
+    x : array (Nv, N), or images for networks that take them
+    t : array (Nv, M) or (Nv,) of real targets, or (Nv,) of integer class numbers
+    names : sequence of str
+        Of pwl.learners.LEARNERS, such as "adact", "molf", "lm".
+    settings : Settings
+        What all learners share.
+    classes : sequence of str, optional
+        Names of the classes.
+    jobs : int
+        Processes that share the runs.
+    watch : function of (name, fold, steps), optional
+        Called with the iterations done since it was last called.
+    done : mapping of (name, fold) to Outcome, optional
+        Outcomes that are not run again, but yielded in their turn.
+    **options
+        Single settings, such as iterations=50, k=3, hidden=(10,).
+
+    Yields
+    ------
+    Outcome
+        In order, with errors in raw units.
+
+    Raises
+    ------
+    InputError
+        For an unknown name, and if data and settings do not fit.
     """
     pick(names)
+    settings = dataclasses.replace(settings, **options)
+    x, t = as_array(x, "inputs x"), as_array(t, "targets t")
+    if t.ndim == 1 and t.dtype.kind == "f":
+        t = t[:, None]
     done = done or {}
     tasks = [(name, number) for number in range(settings.k) for name in names]
     left = [task for task in tasks if task not in done]
     problem = Problem(x, t, classes, settings, data_folds(t, settings))
+    return _in_order(problem, tasks, left, jobs, watch, done)
+
+
+def _in_order(
+    problem: Problem,
+    tasks: list[tuple[str, int]],
+    left: list[tuple[str, int]],
+    jobs: int,
+    watch: Watch | None,
+    done: Mapping[tuple[str, int], Outcome],
+) -> Iterator[Outcome]:
+    """The outcomes of all tasks in their order; only those that are left are run."""
     started = _side_by_side(problem, left, jobs, watch) if jobs > 1 else _in_turn(problem, left, watch)
     with contextlib.closing(started) as runs:
         for task in tasks:
             if task in done and watch is not None:
-                watch(*task, settings.iterations)
+                watch(*task, problem.settings.iterations)
             yield done[task] if task in done else next(runs)
 
 
@@ -194,6 +236,8 @@ _shared: list[Problem] = []  # in a worker process: the problem its runs share, 
 
 def _share(problem: Problem) -> None:
     _shared[:] = [problem]
+    from tqdm import tqdm
+
     tqdm.set_lock(threading.RLock())  # its usual lock is one of the system's, and stays behind where a process is ended
     warm(problem.settings.device)
 

@@ -121,7 +121,7 @@ def _read(path: str | os.PathLike[str], net: Network, job: Job) -> Run:
     state = json.loads(header["state"])
     state |= {key.removeprefix("state."): native(a) for key, a in arrays.items() if key.startswith("state.")}
     state |= {key.removeprefix("host."): a for key, a in arrays.items() if key.startswith("host.")}
-    spent = tuple(map(float, arrays["spent"])) or None
+    spent = (float(arrays["spent"][0]), float(arrays["spent"][1])) if len(arrays["spent"]) else None
     return Run(
         network("net."), network("best."), record.best_iteration, restored(job.algorithm.State, state), record, len(record), spent
     )  # fmt: skip

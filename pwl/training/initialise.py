@@ -95,7 +95,7 @@ def span_nets(net: Network, patterns: Patterns, index: int) -> Network:
     """Hinges of one layer's curves spread over each unit's nets, and the curves sampled there again."""
     lowest, highest = nets_range(index - 1)
     low, high = reduce(lowest, net, patterns), reduce(highest, net, patterns)
-    curves, (slot,) = net.layers[index], net.layout.of_layer(index)
-    ns = curves.spread(host(low).astype(np.float64), host(high).astype(np.float64))
-    buffers = {**net.buffers, address(index, "ns"): like(ns, net.theta)}
-    return dataclasses.replace(net, buffers=buffers).with_parts({slot.key: like(curves.sample(ns), net.theta)})
+    own, p = net.layers[index].follow(host(low).astype(np.float64), host(high).astype(np.float64))
+    buffers = {**net.buffers, **{address(index, name): like(b, net.theta) for name, b in own.items()}}
+    parts = {key: like(part, net.theta) for key, part in net.layout.keyed(index, p).items()}
+    return dataclasses.replace(net, buffers=buffers).with_parts(parts)

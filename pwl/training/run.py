@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pwl.algorithms.algorithm import Algorithm, State, Step, Stop
+from pwl.algorithms.algorithm import Algorithm, AnyState, Step, Stop
 from pwl.errors import InputError
 from pwl.network.network import Network
 from pwl.reductions.batch_moments import with_moments
@@ -35,7 +35,7 @@ class Run(NamedTuple):
     net: Network
     best: Network
     best_iteration: int
-    state: State
+    state: AnyState
     record: Record
     rows: int
     spent: Spent | None
@@ -95,8 +95,8 @@ class Job:
 
     def next(self, run: Run) -> Run:
         """The run after one more pass over the patterns; the same run, stopped, if a number is no longer finite."""
-        number, norms, step = run.rows, [], Step(run.net, run.state, {})
-        spent = run.spent
+        number, spent, step = run.rows, run.spent, Step(run.net, run.state, {})
+        norms: list[Any] = []
         with np.errstate(over="ignore", invalid="ignore"):  # steps that diverge: the record says so below
             for batch in _batches(self.patterns, self.batch_size, self.seed, number):
                 step = self.algorithm.step(step.net, batch, step.state)
@@ -118,7 +118,7 @@ class Job:
         best, best_iteration = (net, number) if better else (run.best, run.best_iteration)
         return Run(net, best, best_iteration, state, run.record, number + 1, spent, step.stop)
 
-    def row(self, net: Network, state: State, spent: Spent | None) -> tuple[dict[str, Any], State]:
+    def row(self, net: Network, state: AnyState, spent: Spent | None) -> tuple[dict[str, Any], AnyState]:
         """What is recorded of a network, and the state with what the next step can use of the pass over the data."""
         if self.shares_pass:
             scores, state = self.algorithm.measure(net, self.patterns, state)
