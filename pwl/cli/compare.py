@@ -21,8 +21,9 @@ from pwl.cli.kept import FOLDER, Kept, identity
 from pwl.errors import InputError
 from pwl.files.write import check_apart, check_writable, write_atomic
 from pwl.learners.named import COMPARED, LEARNERS, pick
+from pwl.learners.outcome import Outcome
 from pwl.study import page
-from pwl.study.compare import Outcome, Settings, compare, data_folds
+from pwl.study.compare import Settings, compare, data_folds
 from pwl.study.report import ALWAYS, check_ours, earlier, renewed, summarise, table_text, targets_text, write_results
 from pwl.validate import whole
 from pwl.version import VERSION

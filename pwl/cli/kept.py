@@ -17,8 +17,9 @@ from pwl.errors import InputError
 from pwl.files.plain import plain
 from pwl.files.write import write_atomic
 from pwl.learners.named import LEARNERS
+from pwl.learners.outcome import Outcome
 from pwl.network.save import save
-from pwl.study.compare import Outcome, Settings
+from pwl.study.compare import Settings
 from pwl.training.saved import load
 from pwl.version import VERSION
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from pwl.data import Fold
-    from pwl.study.compare import Outcome
+    from pwl.learners.outcome import Outcome
 
 Drawn = tuple[str, "Figure", str]  # a picture before it is written: name of its file, figure, caption
 Names = Mapping[str, Sequence[str] | None]

@@ -22,7 +22,7 @@ from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
 from pwl.errors import InputError
 from pwl.learners.named import COMPARED, LEARNERS, Shape, network, pick, rescale
-from pwl.network.network import Network
+from pwl.learners.outcome import Outcome
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import as_array
 from pwl.runtime.threads import workers
@@ -44,16 +44,6 @@ class Settings(Shape):
     seed: int = 0
     max_fail: int | None = None
     device: str = "cpu"
-
-
-class Outcome:
-    """One learner on one fold: the best network and the record, errors in raw units of the targets."""
-
-    def __init__(self, name: str, fold: int, net: Network, record: Record) -> None:
-        self.name, self.fold, self.net, self.record = name, fold, net, record
-
-    def at_best(self, series: str) -> float:
-        return self.record[series][self.record.best_iteration]
 
 
 Watch = Callable[[str, int, int], None]

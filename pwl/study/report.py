@@ -20,7 +20,7 @@ from pwl.errors import InputError
 from pwl.files.plain import plain
 from pwl.files.text_table import aligned
 from pwl.files.write import write_atomic
-from pwl.study.compare import Outcome
+from pwl.learners.outcome import Outcome
 
 LIST = "settings.json"  # in a comparison's folder: its settings, and the files that it left there
 ALWAYS = (LIST, "table.csv", "table.txt", "report.html")
