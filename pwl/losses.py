@@ -11,7 +11,7 @@ import numpy as np
 from pwl.errors import InputError
 from pwl.kernels import engine
 from pwl.kernels.reference.softmax import one_hot, softmax
-from pwl.runtime.backend import Array, array_namespace, gram
+from pwl.runtime.backend import Array, array_namespace, gram, host
 
 
 class Loss(Protocol):
@@ -75,16 +75,17 @@ class SquaredError(Loss):
     classes: ClassVar[bool] = False
     output_steps: ClassVar[int] = 1  # least squares is exact
 
-    def check_targets(self, t: np.ndarray, n_outputs: int, first_row: int = 0) -> None:
+    def check_targets(self, t: Array, n_outputs: int, first_row: int = 0) -> None:
         if t.ndim != 2 or t.shape[1] != n_outputs:
             raise InputError(f"targets of shape (patterns, {n_outputs}) were wanted for this net, but {_shape(t)} came")
-        if t.dtype.kind not in "fiu":
+        xp = array_namespace(t)
+        if not xp.isdtype(t.dtype, ("integral", "real floating")):
             raise InputError(f"targets must be real numbers, but an array of {t.dtype} came")
-        bad = np.argwhere(~np.isfinite(t))
-        if len(bad):
-            row, column = bad[0]
+        if not bool(xp.all(xp.isfinite(t))):  # one number is read; the search runs on the host
+            there = host(t)
+            row, column = np.argwhere(~np.isfinite(there))[0]
             raise InputError(
-                f"target in row {first_row + row}, column {column} is {t[row, column]}: remove or fill such rows first"
+                f"target in row {first_row + row}, column {column} is {there[row, column]}: remove or fill such rows first"
             )
 
     def errors(self, y: Array, t: Array) -> Array:
@@ -138,20 +139,23 @@ class CrossEntropy(Loss):
     classes: ClassVar[bool] = True
     output_steps: ClassVar[int] = 5  # bound steps of an output step, Eq. (12): each lowers E and costs a pass
 
-    def check_targets(self, t: np.ndarray, n_outputs: int, first_row: int = 0) -> None:
+    def check_targets(self, t: Array, n_outputs: int, first_row: int = 0) -> None:
+        xp = array_namespace(t)
         if t.ndim != 1:
             raise InputError(
                 f"cross-entropy wants one integer label per pattern, shape (patterns,), but {_shape(t)} came"
             )
-        if t.dtype.kind not in "iu":
+        if not xp.isdtype(t.dtype, "integral"):
             raise InputError(
                 f"cross-entropy wants integer labels 0..{n_outputs - 1}, but an array of {t.dtype} came: "
                 "convert it with astype(int)"
             )
-        bad = np.flatnonzero((t < 0) | (t >= n_outputs))
-        if len(bad):
+        labels = xp.astype(t, xp.int64, copy=False)  # an 8-bit label can't be compared with more than 256 outputs
+        outside = (labels < 0) | (labels >= n_outputs)
+        if bool(xp.any(outside)):
+            row = int(np.flatnonzero(host(outside))[0])
             raise InputError(
-                f"label {t[bad[0]]} in row {first_row + bad[0]} is outside 0..{n_outputs - 1} for a net with {n_outputs} outputs"
+                f"label {host(t)[row]} in row {first_row + row} is outside 0..{n_outputs - 1} for a net with {n_outputs} outputs"
             )
 
     def errors(self, y: Array, t: Array) -> Array:
