@@ -11,11 +11,13 @@ import array_api_strict
 import numpy as np
 import pytest
 from fake_device import DEVICE, HOST, Crossings, install, there
-from toys import block_rows, curve, problem, random_network, reduce, take_step
+from toys import LOSSES, block_rows, curve, problem, random_network, reduce, take_step
 
 import pwl
 from pwl import LM, MOLF, OWOBP, SGD, AdAct, Adam, BayesianLM, MinibatchAdAct, Patterns, VarPro
+from pwl.network.memory import floats_per_pattern
 from pwl.network.network import Network
+from pwl.reductions.gradients import error
 from pwl.reductions.statistic import Statistic
 from pwl.runtime.backend import host
 
@@ -89,11 +91,11 @@ def test_patterns_of_the_host_cross_once_a_pass_and_never_come_back(algorithm, c
     data = repeated(problem(net, 30), 1)
     _, resident = steps(algorithm, net.to(array_api_strict), Patterns(*map(there, data)), crossings)
     patterns = Patterns(*data, block_bytes=40_000)
-    before = steps(algorithm, net.to(array_api_strict), patterns, crossings)[1]
-    assert before[1] == resident[1]
-    patterns.passes = 0.0
+    _, (_, back) = steps(algorithm, net.to(array_api_strict), patterns, crossings)
+    assert back == resident[1]
+    before = patterns.passes
     _, (to, _) = steps(algorithm, net.to(array_api_strict), patterns, crossings)
-    passes = patterns.passes
+    passes = patterns.passes - before
     assert passes >= 2 and passes == int(passes)
     assert sum(to) - sum(resident[0]) == passes * (data[0].nbytes + data[1].nbytes)
 
@@ -119,6 +121,124 @@ def test_a_batch_costs_its_row_numbers(crossings):
         assert np.max(np.abs(host(moved.theta) - wanted.theta)) < 1e-12
     assert sum(found[40][0]) - sum(found[10][0]) == 2 * 30 * 8  # of inputs and of targets
     assert found[40][1] == found[10][1]
+
+
+# ---- raw data with a preparation
+
+
+def raw_problem(loss: str, Nv: int) -> tuple[Network, np.ndarray, np.ndarray, pwl.Preparation]:
+    """A network that carries the preparation of raw data, and these: offsets and scales of their own, labels 0 and 1."""
+    rng = np.random.default_rng(3)
+    x = 50 + 9 * rng.standard_normal((Nv, 3))
+    t = rng.integers(0, 2, Nv) if loss == "cross_entropy" else 7 - 4 * rng.standard_normal((Nv, 2))
+    preparation = pwl.Preparation.fit(x, t, classes=(0, 1) if loss == "cross_entropy" else None)
+    return random_network(curve(), 4, outputs=2, loss=loss).with_preparation(preparation), x, t, preparation
+
+
+@pytest.fixture
+def no_prefetching(monkeypatch) -> None:
+    """Blocks that are brought by threads of their own would fail the test."""
+    monkeypatch.setattr("pwl.reductions.reduce.prefetched", None)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("algorithm", [AdAct(), SGD(0.01)], ids=repr)
+def test_raw_patterns_are_prepared_where_they_are(algorithm, loss, crossings, no_prefetching):
+    net, x, t, preparation = raw_problem(loss, 120)
+    on_device, found = net.to(array_api_strict), {}
+    for Nv in (40, 120):
+        raw = Patterns(there(x[:Nv]), there(t[:Nv]), preparation=preparation)
+        assert raw.are_beside(on_device)
+        moved, found[Nv] = steps(algorithm, on_device, raw, crossings)
+        wanted, _ = steps(algorithm, net, Patterns(*preparation.transform(x[:Nv], t[:Nv])), crossings)
+        assert moved.theta.device == DEVICE
+        assert np.linalg.norm(host(moved.theta) - wanted.theta) < 1e-9 * np.linalg.norm(wanted.theta)
+    assert found[40] == found[120]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_blocks_of_raw_patterns_cross_as_a_few_numbers_each(loss, crossings, no_prefetching):
+    """The offsets and scales go there, and one number says that inputs or targets are what they should be."""
+    net, x, t, preparation = raw_problem(loss, 120)
+    raw = Patterns(there(x), there(t), preparation=preparation, block_bytes=20_000)
+    on_device = net.to(array_api_strict)
+    blocks = -(-120 // block_rows(raw, on_device))
+    assert blocks > 2
+    crossings.there.clear()
+    crossings.back.clear()
+    reduce(raw, error(), on_device)
+    columns = 3 if loss == "cross_entropy" else 5
+    assert sum(crossings.there) == 2 * 8 * columns * blocks
+    assert crossings.back == [8] * (2 * blocks)
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_patterns_are_checked_where_they_are(loss, prepared, crossings):
+    net, x, t, preparation = raw_problem(loss, 120)
+    on_device, found = net.to(array_api_strict), {}
+    for Nv in (40, 120):
+        patterns = Patterns(there(x[:Nv]), there(t[:Nv]), preparation=preparation if prepared else None)
+        crossings.there.clear()
+        crossings.back.clear()
+        patterns.check(on_device)
+        found[Nv] = list(crossings.there), list(crossings.back)
+    assert found[40] == found[120]
+    assert set(found[40][1]) == {8}
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_what_is_wrong_on_the_device_is_said_with_its_row(loss, prepared, crossings):
+    net, x, t, preparation = raw_problem(loss, 20)
+    on_device, options = net.to(array_api_strict), {"preparation": preparation if prepared else None}
+    bad_x, bad_t = x.copy(), t.copy()
+    bad_x[7, 2] = np.nan
+    bad_t[5] = 9 if loss == "cross_entropy" else np.inf
+    with pytest.raises(pwl.InputError, match="input in row 7, column 2 is nan"):
+        Patterns(there(bad_x), there(t), **options).check(on_device)
+    words = "label 9" if loss == "cross_entropy" else "target in row 5, column 0 is inf"
+    with pytest.raises(pwl.InputError, match=words):
+        Patterns(there(x), there(bad_t), **options).check(on_device)
+
+
+@pytest.mark.parametrize("t", [np.ones(6), np.ones((6, 3)), np.ones((6, 2), complex)])
+def test_targets_on_the_device_that_do_not_fit(t, crossings):
+    net = random_network(curve(), 4, outputs=2)
+    with pytest.raises(pwl.InputError, match="target"):
+        Patterns(there(np.ones((6, 3))), there(t)).check(net.to(array_api_strict))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_run_on_raw_arrays_of_the_device(loss, crossings):
+    net, x, t, preparation = raw_problem(loss, 60)
+    options = {"iterations": 3}
+    wanted, record = pwl.train(net, Patterns(x, t, preparation=preparation), AdAct(), **options)
+    raw = Patterns(there(x), there(t), preparation=preparation)
+    found, also = pwl.train(net.to(array_api_strict), raw, AdAct(), **options)
+    np.testing.assert_allclose(also["error"], record["error"], rtol=1e-9)
+    assert np.linalg.norm(host(found.theta) - wanted.theta) < 1e-7 * np.linalg.norm(wanted.theta)
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_predictions_stay_on_the_device(loss, prepared, crossings):
+    net, x, _, _ = raw_problem(loss, 120)
+    net = net if prepared else dataclasses.replace(net, preparation=None)
+    on_device, found = net.to(array_api_strict), {}
+    for Nv in (40, 120):
+        inputs = there(x[:Nv])
+        crossings.there.clear()
+        crossings.back.clear()
+        y = on_device.predict(inputs)
+        found[Nv] = list(crossings.there), list(crossings.back)
+        assert y.device == DEVICE
+        np.testing.assert_allclose(host(y), net.predict(x[:Nv]), rtol=1e-12)
+    assert found[40] == found[120]
+    assert set(found[40][1]) == {8}
+
+
+# ---- images
 
 
 def image_net(*more) -> Network:
@@ -175,12 +295,12 @@ def test_the_next_blocks_are_read_while_one_is_worked_on(crossings, two_cores):
     def compute(net, x, t, w):
         if not at_the_first:
             at_the_first.append(len(read))
-        return (array_api_strict.sum(x, axis=0),)
+        return array_api_strict.sum(x, axis=0)
 
     x = np.ones((50, 3)).view(Watched)
     patterns = Patterns(x, np.zeros((50, 3)), block_bytes=1)
     assert block_rows(patterns, net) == 1
-    (total,) = reduce(patterns, Statistic(compute), net)
+    total = reduce(patterns, Statistic(compute), net)
     np.testing.assert_array_equal(host(total), np.ones(3))
     assert 2 <= at_the_first[0] < 25  # some ahead, not all
 
@@ -196,7 +316,7 @@ def test_too_little_memory_names_bytes_and_a_batch_size(crossings):
         raise OutOfMemoryError("Out of memory allocating 4,096 bytes")
 
     patterns = Patterns(np.ones((64, 3)), np.zeros((64, 3)))
-    needed = 64 * 8 * net.floats_per_pattern
+    needed = 64 * 8 * floats_per_pattern(net)
     message = f"4,096 bytes.*64 patterns takes about {needed} bytes.*batch_size=32.*block_bytes={needed // 2}"
     with pytest.raises(pwl.InputError, match=message):
         reduce(patterns, Statistic(compute), net)
