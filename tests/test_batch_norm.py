@@ -70,7 +70,7 @@ def by_torch(layer, p, b, x, u, train):
     return y.detach().numpy().transpose(last), at.grad.numpy().transpose(last), module.bias.grad, module.weight.grad
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(cases(), st.booleans())
 def test_values_and_gradients_are_pytorchs(case, train):
     layer, p, b, x, rng = case
@@ -105,7 +105,7 @@ def test_a_net_with_its_loss_is_pytorchs():
 # ---- both forms
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(cases(alone=True))
 def test_what_every_layer_promises(case):
     layer, p, b, x, rng = case
@@ -122,7 +122,7 @@ def test_what_every_layer_promises(case):
         np.testing.assert_array_equal(x, before)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(cases(alone=True))
 def test_tangent_and_backward_are_adjoint(case):
     """<u, J v> = <J'u, v>, v a change of inputs, of parameters, or of both."""
@@ -137,7 +137,7 @@ def test_tangent_and_backward_are_adjoint(case):
             assert float(np.sum(u * forth)) == pytest.approx(wanted, rel=1e-9, abs=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(cases())
 def test_tangents_are_quotients(case):
     layer, p, b, x, rng = case
@@ -161,7 +161,7 @@ def test_columns_sum_to_the_gradient(case):
     np.testing.assert_allclose(columns, np.stack(one, axis=2), rtol=0, atol=1e-13)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(cases(alone=True))
 def test_a_group_is_a_batch_of_its_own(case):
     """To the bit: what a group gives does not depend on what else is in the block."""

@@ -95,6 +95,7 @@ def test_compare_on_own_tables(houses, flowers, capsys):
     assert Path("pwl-compare/confusion-hwo-adact.png").exists()
 
 
+@pytest.mark.core
 def test_train_predict_info(houses, capsys, tmp_path):
     assert (
         main(["train", str(houses), "--target", "price", "--iterations", "30", "--hidden", "4", "--out", "h.net"]) == 0
@@ -145,6 +146,7 @@ def test_predict_classes_and_probabilities(flowers, capsys):
     np.testing.assert_allclose(np.array(p[1:], dtype=float).sum(1), 1)
 
 
+@pytest.mark.core
 def test_resume_equals_one_run(houses, capsys):
     base = ["train", str(houses), "--hidden", "3", "--max-fail", "100"]
     assert main([*base, "--iterations", "9", "--out", "a"]) == 0
@@ -172,6 +174,7 @@ def test_data_lists_what_is_there(capsys, monkeypatch, tmp_path):
     assert re.search(r"^twod .* missing ", printed, re.M)
 
 
+@pytest.mark.core
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -186,7 +189,10 @@ def test_data_lists_what_is_there(capsys, monkeypatch, tmp_path):
         ("compare --start rely", "did you mean 'relu'"),
         ("compare --hinges 1", "at least 2 hinges"),
         ("compare --hinges many", "a whole number was wanted, not 'many'"),
-        ("compare --folds 2", "--folds must be a whole number, 3 or more (one part tests, one validates, the others train), not 2"),
+        (
+            "compare --folds 2",
+            "--folds must be a whole number, 3 or more (one part tests, one validates, the others train), not 2",
+        ),
         ("compare --folds 2000", "--folds 2000 is more than the 1030 patterns"),
         ("compare --max-fail 0", "--max-fail must be a whole number, 1 or more, not 0"),
         ("train --max-fail -1", "--max-fail must be a whole number, 1 or more, not -1"),

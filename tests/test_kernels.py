@@ -76,6 +76,7 @@ def test_numpy_arrays_run_on_the_compiled_engine():
     assert engine(np.zeros((1, 1))) is cpu
 
 
+@pytest.mark.core
 @settings(max_examples=300, deadline=None)
 @given(cases())
 def test_value_and_slope_are_bitwise_equal(case):
@@ -105,6 +106,7 @@ def test_what_is_carried_back_is_bitwise_equal(case):
         np.testing.assert_array_equal(cpu.back(n, grid, A, v, W), cpu.times_slope(n, grid, A, product(v, W)))
 
 
+@pytest.mark.core
 @settings(max_examples=100, deadline=None)
 @given(cases(special=False))
 def test_curves_below_outputs(case):
@@ -120,6 +122,7 @@ def test_curves_below_outputs(case):
             np.testing.assert_allclose(np.sum(y * v), np.sum(G_a * A), rtol=0, atol=1e-9)
 
 
+@pytest.mark.core
 @settings(max_examples=200, deadline=None)
 @given(cases(special=False))
 def test_scatter_is_equal_to_rounding(case):
@@ -187,6 +190,7 @@ def test_three_uniform_hinges_by_hand(kernels, linear):
     assert kernels.value(n, grid, A)[:, 0].tolist() == value
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("kernels", ENGINES)
 @pytest.mark.parametrize("uniform", [True, False])
 def test_scatter_by_hand(kernels, uniform):
@@ -257,6 +261,7 @@ def test_ordinates_are_the_values_at_the_hinges(kernels, case):
     np.testing.assert_allclose(kernels.value(np.ascontiguousarray(grid.ns.T), grid, A).T, A, rtol=0, atol=scale)
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("kernels", ENGINES)
 @settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), kind=st.sampled_from(["uniform", "general per unit"]), linear=st.booleans())

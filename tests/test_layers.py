@@ -75,7 +75,7 @@ IN_DOUBLE = st.one_of(convolutions(st.just(np.float64)), poolings(st.just(np.flo
 # ---- what every layer promises
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(ANY)
 def test_shapes_types_and_the_three_ways_forward(case):
     layer, p, x, rng = case
@@ -94,7 +94,7 @@ def test_shapes_types_and_the_three_ways_forward(case):
     np.testing.assert_array_equal(x, before)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(ANY)
 def test_tangent_and_backward_are_adjoint(case):
     """<u, J v> = <J'u, v>, v a change of inputs, of parameters, or of both."""
@@ -111,7 +111,7 @@ def test_tangent_and_backward_are_adjoint(case):
             assert abs((0 if forth is None else float(np.sum(u * forth))) - wanted) <= limit
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(ANY)
 def test_columns_sum_to_the_gradient(case):
     layer, p, x, rng = case
@@ -126,7 +126,7 @@ def test_columns_sum_to_the_gradient(case):
         close(each[:, :, 0], alone, rounding(layer, p, x))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(IN_DOUBLE)
 def test_tangent_is_a_difference_quotient(case):
     """Linear in parameters and inputs alone, bilinear in both: a central quotient is exact but for rounding and ties."""
@@ -175,7 +175,7 @@ def test_the_arrays_choose_the_engines():
     assert engine(strict) is convolution and engine(strict) is pooling
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(convolutions(groups=False), st.booleans())
 def test_compiled_convolution_is_the_specification(case, few_at_a_time):
     layer, p, x, rng = case
@@ -196,7 +196,7 @@ def test_compiled_convolution_is_the_specification(case, few_at_a_time):
             close(found, wanted, tolerance * len(x))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(poolings(), st.booleans())
 def test_compiled_max_pooling_is_the_specification(case, special):
     """To the bit, at equal values and NaN, too; what comes back is summed in another order."""
@@ -250,7 +250,7 @@ def from_torch(a):
     return a.transpose(0, 2, 3, 1) if a.ndim == 4 else a
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(convolutions())
 def test_convolution_is_pytorchs(case):
     torch = pytest.importorskip("torch")
@@ -287,7 +287,7 @@ def test_same_padding_is_pytorchs(windows, seed):
     close(layer.apply(p, {}, x), from_torch(y), 1e-13)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(poolings())
 def test_pooling_is_pytorchs(case):
     torch = pytest.importorskip("torch")

@@ -279,6 +279,7 @@ def test_data_are_read_in_slices_only():
     assert np.array_equal(net.predict(Disk(x)), net.predict(x))
 
 
+@pytest.mark.slow
 def test_a_memory_map_larger_than_the_bound_is_never_in_memory(tmp_path):
     Nv = 300_000
     x_file = np.memmap(tmp_path / "x", np.float64, "w+", shape=(Nv, 12))

@@ -100,7 +100,8 @@ def signals(net, x):
 # ---- networks of any joins
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.core
+@settings(max_examples=50, deadline=None)
 @given(bodies(), st.integers(0, 99))
 def test_signals_are_those_written_out(body, seed):
     net = from_layers(body, (WIDTH,), seed=seed, bypass=True)
@@ -116,7 +117,8 @@ def test_signals_are_those_written_out(body, seed):
     np.testing.assert_array_equal(x, before)
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.core
+@settings(max_examples=50, deadline=None)
 @given(bodies(), st.integers(0, 99), st.data())
 def test_tangent_and_backward_are_adjoint(body, seed, data):
     """<u, J v> = <J'u, v> along any set of parameters of the body; and J v is the quotient of the outputs."""
