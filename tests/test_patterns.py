@@ -94,7 +94,9 @@ def assert_same(statistic, values, whole, tolerance=1e-12):
 
 
 def test_no_statistic_is_left_out():
-    modules = [importlib.import_module(f"{reductions.__name__}.{m.name}") for m in pkgutil.iter_modules(reductions.__path__)]
+    modules = [
+        importlib.import_module(f"{reductions.__name__}.{m.name}") for m in pkgutil.iter_modules(reductions.__path__)
+    ]
     public = {
         name
         for module in modules

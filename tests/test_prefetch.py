@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import random
 import sys
-from types import SimpleNamespace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from unittest import mock
 
+import array_api_strict
 import numpy as np
 import pytest
+from fake_device import install
 from fake_streams import FakeDevice
+from toys import problem, random_network, reduce
 
 import pwl.kernels
 from pwl.errors import InputError
-from pwl.kernels.reference import slots
-from pwl.reductions import prefetch as ahead
-from pwl.runtime.backend import namespace_named
+from pwl.kernels import reference
+from pwl.reductions import prefetch
+from pwl.reductions.gradients import error
+from pwl.reductions.prefetch import prefetched
+from pwl.runtime.backend import host, namespace_named
 
 ORDERS = {
     "copies first": lambda device: lambda able: able[-1],
@@ -26,18 +32,25 @@ ORDERS = {
 BLOCKS = 13
 
 
+def staging_alone() -> ModuleType:
+    """kernels/cuda/staging.py without the package around it, which needs all of CuPy."""
+    path = Path(pwl.kernels.__file__).parent / "cuda" / "staging.py"
+    spec = importlib.util.spec_from_file_location("staging", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture
 def on(monkeypatch):
-    """A function that puts slots_gpu.py on a fake device."""
+    """A function that puts kernels/cuda/staging.py on a fake device."""
 
     def made(choose) -> SimpleNamespace:
         device = FakeDevice(choose)
         with mock.patch.dict(sys.modules, {"cupy": device.as_cupy()}):
-            sys.modules.pop("pwl.kernels.cuda.slots", None)
-            engine = importlib.import_module("pwl.kernels.cuda.slots")
-        sys.modules.pop("pwl.kernels.cuda.slots", None)
-        vars(pwl.kernels.cuda).pop("slots", None)
-        monkeypatch.setattr(ahead, "slots_engine", lambda theta: engine)
+            engine = staging_alone()
+        monkeypatch.setattr(prefetch, "engine", lambda theta: engine)
         return SimpleNamespace(device=device, engine=engine)
 
     return made
@@ -74,10 +87,10 @@ def test_each_block_is_worked_on_when_it_is_there_and_not_overwritten(on, order,
     there = on(ORDERS[order](None))
     read, compute = jobs(there.device, found)
     for run in (1, 2):  # the second in the slots of the first
-        assert list(ahead.computed(read, compute, range(BLOCKS), None)) == [(i,) for i in range(BLOCKS)]
+        assert list(prefetched(read, compute, range(BLOCKS), None)) == [(i,) for i in range(BLOCKS)]
         there.device.work(until=lambda: not any(s.waiting for s in there.device.streams))
         assert found == [(i, i) for i in range(BLOCKS)] * run
-    assert len(there.device.streams) == 1 + ahead.READERS + 1
+    assert len(there.device.streams) == 1 + prefetch.READERS + 1
 
 
 def test_memory_is_that_of_three_blocks(on, monkeypatch, two_cores):
@@ -87,7 +100,7 @@ def test_memory_is_that_of_three_blocks(on, monkeypatch, two_cores):
         there = on(ORDERS["copies first"](None))
         pool = type(there.device.memory)
         monkeypatch.setattr(there.engine.cupy.cuda, "MemoryPool", lambda p=pools, new=pool: p.append(new()) or p[-1])
-        list(ahead.computed(*jobs(there.device, []), range(BLOCKS), None))
+        list(prefetched(*jobs(there.device, []), range(BLOCKS), None))
         made.append([memory.made for memory in pools])
     assert min(made) == [1, 1, 1]
 
@@ -97,7 +110,7 @@ def test_copies_do_not_wait_for_the_work(on, monkeypatch, two_cores):
     there = on(lambda able: able[-1])
     copied = []
     read, compute = jobs(there.device, [])
-    computing = ahead.computed(read, compute, range(BLOCKS), None)
+    computing = prefetched(read, compute, range(BLOCKS), None)
     next(computing)
     main = there.device.main
     monkeypatch.setattr(there.device, "choose", lambda able: [s for s in able if s is not main][-1])
@@ -121,7 +134,7 @@ def test_readers_do_not_run_away_from_the_device(on, two_cores):
             waiting.append(sum(job.__name__ == "copy" for s in there.device.streams for _, job in s.waiting))
         return block
 
-    list(ahead.computed(counted, compute, range(BLOCKS), None))
+    list(prefetched(counted, compute, range(BLOCKS), None))
     assert max(waiting) == 3
 
 
@@ -135,20 +148,25 @@ def test_slots_of_a_failure_are_not_used_again(on):
         return compute(start, block)
 
     with pytest.raises(ZeroDivisionError):
-        list(ahead.computed(read, failing, range(BLOCKS), None))
+        list(prefetched(read, failing, range(BLOCKS), None))
     assert there.engine._idle(3) == []
 
 
 def test_one_block_needs_no_slot(monkeypatch):
-    monkeypatch.setattr(ahead, "slots_engine", None)
-    assert list(ahead.computed(lambda start: (start, 2), lambda a, b: a + b, range(1), None)) == [2]
+    monkeypatch.setattr("pwl.reductions.reduce.prefetched", None)
+    install(monkeypatch)
+    net = random_network("tanh", 2)
+    found = reduce(problem(net, 30), error(), net.to(array_api_strict))
+    np.testing.assert_allclose(host(found), reduce(problem(net, 30), error(), net), rtol=1e-12)
 
 
 def test_the_arrays_choose_the_slots(monkeypatch):
-    assert pwl.kernels.slots_engine(np.zeros(1)) is slots
+    assert pwl.kernels.engine(np.zeros(1)).staging is reference.staging
+    assert pwl.kernels.engine(array_api_strict.zeros(1)).staging is reference.staging
+    monkeypatch.setattr(pwl.kernels, "is_numpy_array", lambda a: False)
     monkeypatch.setattr(pwl.kernels, "is_cupy_array", lambda a: True)
-    monkeypatch.setattr(pwl.kernels.importlib, "import_module", lambda name: name)
-    assert pwl.kernels.slots_engine(np.zeros(1)) == "pwl.kernels.cuda.slots"
+    monkeypatch.setattr(pwl.kernels, "_cuda", lambda: "pwl.kernels.cuda")
+    assert pwl.kernels.engine(np.zeros(1)) == "pwl.kernels.cuda"
 
 
 @pytest.mark.gpu
@@ -159,14 +177,12 @@ def test_on_a_gpu(rows):
         cupy = namespace_named("cuda")
     except InputError as reason:
         pytest.skip(str(reason))
-    host = np.random.default_rng(0).standard_normal((40, rows))
+    numbers = np.random.default_rng(0).standard_normal((40, rows))
 
     def compute(start, x):
         return cupy.stack([(x * k).sum() for k in range(1, 6)])
 
-    wanted = host.sum(axis=1)[:, None] * np.arange(1, 6)
+    wanted = numbers.sum(axis=1)[:, None] * np.arange(1, 6)
     for _ in range(3):
-        found = list(
-            ahead.computed(lambda start: (start, cupy.asarray(host[start])), compute, range(40), cupy.zeros(1))
-        )
+        found = list(prefetched(lambda start: (start, cupy.asarray(numbers[start])), compute, range(40), cupy.zeros(1)))
         np.testing.assert_allclose(cupy.asnumpy(cupy.stack(found)), wanted, rtol=1e-9, atol=1e-9 * rows)
