@@ -168,6 +168,7 @@ class CrossEntropy(Loss):
         return self.errors_and_d(y, t)[1]
 
     def errors_and_d(self, y: Array, t: Array) -> tuple[Array, Array]:
+        """-log pi[t] and d = onehot(t) - pi, Eqs. (2), (15)."""
         return engine(y).cross_entropy(y, t)
 
     def quadratic_form(self, y: Array, dy: Array) -> Array:

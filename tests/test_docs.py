@@ -17,7 +17,8 @@ NUMBER = re.compile(r"\((\d+)\)")
 # A list may join its numbers by commas, words or dashes, and may go on in the next line of a comment.
 CITATION = re.compile(r"\bEqs?\.[\s#/*]*\(\d+\)(?:(?:[\s#/*,-]|\band\b|\bor\b|\bto\b)*\(\d+\))*")
 CODE_LINE = re.compile(r"^Code: (.+)$", re.MULTILINE)
-CODE_NAME = re.compile(r"`(pwl/[\w/]+\.py):(\w+)`")
+CODE_NAME = re.compile(r"`(pwl/[\w/]+\.py):([\w.]+)`")
+RANGE = re.compile(r"\((\d+)\)-\((\d+)\)")
 
 
 def numbered(text: str) -> list[int]:
@@ -43,13 +44,39 @@ def unknown_citations(text: str) -> set[int]:
     return cited(text) - set(numbered(EQUATIONS))
 
 
-def defines(path: Path, name: str) -> bool:
-    """Whether a Python file has a function, method or class of this name."""
+def definition(path: Path, name: str) -> str | None:
+    """Source of the function, class or, as Class.method, method of this name in a Python file; None if there is none."""
     if not path.is_file():
-        return False
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return any(isinstance(node, kinds) and node.name == name for node in ast.walk(tree))
+        return None
+    source = path.read_text(encoding="utf-8")
+    node: ast.AST | None = ast.parse(source)
+    for part in name.split("."):
+        kinds = (ast.FunctionDef, ast.ClassDef)
+        inside = [child for child in ast.iter_child_nodes(node) if isinstance(child, kinds) and child.name == part]
+        if not inside:
+            return None
+        node = inside[0]
+    return ast.get_source_segment(source, node)
+
+
+def covered(text: str) -> set[int]:
+    """Numbers of the equations that a text cites, ranges such as Eqs. (15)-(18) filled in."""
+    found = cited(text)
+    for citation in CITATION.findall(text):
+        for first, last in RANGE.findall(citation):
+            found |= set(range(int(first), int(last) + 1))
+    return found
+
+
+def code_of_equations() -> list[tuple[int, str, str]]:
+    """(number, path, name) for all code that docs/equations.md names."""
+    found = []
+    for section in re.split(r"^### ", EQUATIONS, flags=re.MULTILINE):
+        number = re.match(r"Eq\. \((\d+)\)", section)
+        if number:
+            for line in CODE_LINE.findall(section):
+                found += [(int(number[1]), path, name) for path, name in CODE_NAME.findall(line)]
+    return found
 
 
 def test_numbers_run_from_one_without_gaps_or_repeats():
@@ -83,13 +110,18 @@ def test_code_lines_are_planned_or_lists_of_names():
         assert line == "planned" or re.fullmatch(f"{name}(, {name})*", line), line
 
 
-@pytest.mark.parametrize(("path", "name"), sorted(set(CODE_NAME.findall(EQUATIONS))))
-def test_code_names_are_defined(path, name):
-    assert defines(ROOT / path, name)
+@pytest.mark.parametrize(("number", "path", "name"), code_of_equations())
+def test_the_formula_is_where_the_page_says(number, path, name):
+    """The code named there is defined, and says itself which equation it is."""
+    source = definition(ROOT / path, name)
+    assert source is not None, f"{path} does not define {name}"
+    assert number in covered(source), f"{path}:{name} does not cite Eq. ({number})"
 
 
-def test_the_code_name_check_can_fail():
+def test_these_checks_can_fail():
     here = Path(__file__)
-    assert defines(here, "cited")
-    assert not defines(here, "no_such_name")
-    assert not defines(here.with_name("no_such_file.py"), "cited")
+    assert "def cited" in (definition(here, "cited") or "")
+    assert definition(here, "no_such_name") is None
+    assert definition(here.with_name("no_such_file.py"), "cited") is None
+    assert definition(ROOT / "pwl/losses.py", "SquaredError.curvature") != definition(ROOT / "pwl/losses.py", "CrossEntropy.curvature")
+    assert covered("Eqs. (15)-(18) and Eq. (3)") == {3, 15, 16, 17, 18}

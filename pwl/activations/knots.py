@@ -11,7 +11,7 @@ SHARE = 2 / 3  # of the hinges' span that the knots cover: the mean +- 2 standar
 
 
 def knots_at(step: int, refine: int) -> int:
-    """How many knots the curves have in a step, counted from 0: the next number after every `refine` steps."""
+    """How many knots the curves have in a step, counted from 0, Eq. (57): the next number after every `refine` steps."""
     return KNOTS[min(step // refine, len(KNOTS) - 1)]
 
 
@@ -23,7 +23,7 @@ def smoother(hinges: int, knots: int) -> np.ndarray:
 
 
 def natural_spline(hinges: int, knots: int) -> np.ndarray:
-    """S (knots, K): row j holds, at K uniform hinges, the natural cubic spline that is 1 at knot j and 0 at the others.
+    """S (knots, K) of Eq. (57): row j holds, at K uniform hinges, the natural cubic spline that is 1 at knot j and 0 at the others.
 
     The knots are uniform over the middle `SHARE` of the hinges; beyond the outer ones a spline goes straight on.
     """

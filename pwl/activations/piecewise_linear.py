@@ -150,6 +150,7 @@ class PiecewiseLinear(Layer):
         return self._times_slope(p, b, saved, g)
 
     def gradient(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:
+        """G_a[k, m] = sum_p g[p, k] phi_m(n[p, k]), Eq. (17)."""
         return {"A": engine(g).scatter(rows(saved.n), self.grid(b), rows(g))}
 
     def columns(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:

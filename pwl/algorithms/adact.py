@@ -38,7 +38,7 @@ class AdActState(NamedTuple):
 @flat("penalties")
 @dataclass(frozen=True)
 class AdAct(Algorithm):
-    """Algorithm 1: each iteration is a MOLF step on W, an AdAct step on the curves' ordinates A, and OWO.
+    """Algorithm 1: each iteration is a MOLF step on W, an AdAct step on the curves' ordinates A, and OWO, Eq. (47).
 
     Other activations with parameters are trained in the same way.
 

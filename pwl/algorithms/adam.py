@@ -30,7 +30,7 @@ class AdamState(NamedTuple):
 @flat("penalties")
 @dataclass(frozen=True)
 class Adam(Algorithm):
-    """Adam (AdamW with a weight decay) on all weights, one step per batch: `train(..., batch_size=32)`.
+    """Adam (AdamW with a weight decay) on all weights, Eq. (49), one step per batch: `train(..., batch_size=32)`.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ class CGState(NamedTuple):
 @flat("penalties")
 @dataclass(frozen=True)
 class CG(Algorithm):
-    """Conjugate gradients: theta += z P, P = G + b P_old, with z = -E'/E'' along P (Eq. (20)); two passes an iteration.
+    """Conjugate gradients: theta += z P, P = G + b P_old, with z = -E'/E'' along P, Eqs. (20), (39); two passes per iteration.
 
     If weights enter y linearly, the objective under squared error is a quadratic, and ends in as many steps as there are
     weights. Otherwise z is Gauss-Newton, and is halved until the objective falls: it never rises. Records have "beta", 0 if

@@ -123,7 +123,7 @@ class Line:
         return J if math.isfinite(J) and math.isfinite(self.slope(z)) else math.inf
 
     def search(self) -> float:
-        """A z that fulfils the strong Wolfe conditions; else the lowest trial; 0 if none lies below the start."""
+        """A z that fulfils the strong Wolfe conditions, Eq. (50); else the lowest trial; 0 if none lies below the start."""
         from scipy.optimize import line_search
 
         slope = self.slope(0.0)
@@ -153,7 +153,7 @@ def quasi_newton(S: Array, Y: Array, G: Array) -> Array:
 
 
 def remembered(S: Array, Y: Array, s: Array, y: Array, memory: int) -> tuple[Array, Array]:
-    """The last pairs with a new one, which is left out unless the curvature along it is clearly positive."""
+    """The last pairs with a new one, Eq. (50), which is left out unless the curvature along it is clearly positive."""
     xp = array_namespace(s)
     if not dot(s, y) > xp.finfo(s.dtype).eps * (dot(s, s) * dot(y, y)) ** 0.5:
         return S, Y

@@ -95,7 +95,7 @@ class MinibatchAdAct(Algorithm):
         return MinibatchAdActState(key, 0, net.theta, zero, zero, *averages)
 
     def step(self, net: Network, patterns: Patterns, state: MinibatchAdActState) -> Step:
-        """One step from the state's theta. The first of a run moves nothing: it finds the direction that the second measures."""
+        """One step from the state's theta, and the average of all, Eqs. (63), (66). The first of a run moves nothing: it finds the direction that the second measures."""
         steps, keys, at = state.steps, trained(net, True), net.with_theta(state.theta)
         if steps:
             G, state = self.measured(at, patterns, keys, state)
@@ -139,7 +139,7 @@ class MinibatchAdAct(Algorithm):
         return OLS().solve(H + np.diag(damping), g + damping * common).weights, common
 
     def directions(self, net: Network, keys: tuple[str, ...], state: MinibatchAdActState) -> dict[str, Array]:
-        """The smoothed gradient over its root mean square, by slot key: Adam's, Eq. (49)."""
+        """The smoothed gradient over its root mean square, by slot key, Eq. (63): Adam's, Eq. (49)."""
         m, v = state.m / (1 - self.beta1**state.steps), state.v / (1 - self.beta2**state.steps)
         parts = net.split(m / (array_namespace(v).sqrt(v) + EPSILON))
         return {key: parts[key] for key in keys}
@@ -154,5 +154,5 @@ def along_rows(G: Mapping[str, Array], D: Mapping[str, Array]) -> np.ndarray:
 
 
 def times_rows(z: np.ndarray, D: Mapping[str, Array]) -> dict[str, Array]:
-    """z_b D_b of each row b of each key of D, for factors z on the host."""
+    """z_b D_b of each row b of each key of D, for factors z on the host, Eq. (63)."""
     return {key: like(z[rows], D[key])[:, None] * D[key] for key, rows in unit_rows(D)}

@@ -14,7 +14,7 @@ Rate = float | Callable[[int], float]
 
 
 def rates(net: Network, keys: tuple[str, ...], weights: Rate, curves: Rate | None, step: int) -> Array:
-    """The learning rate of every parameter in step 0, 1, ...: a vector like theta, 0 where it is not in `keys`.
+    """The learning rate of every parameter in step 0, 1, ..., Eq. (48): a vector like theta, 0 for those that are not in `keys`.
 
     weights: of the weights. curves: of the curves' ordinates; None: the same.
     """

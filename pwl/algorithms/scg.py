@@ -54,7 +54,7 @@ class SCGState(NamedTuple):
 @flat("penalties")
 @dataclass(frozen=True)
 class SCG(Algorithm):
-    """Scaled conjugate gradient (Møller 1993) on all weights; we read the "SSCG" of the AdAct paper as this method.
+    """Scaled conjugate gradient (Møller 1993) on all weights; we read the "SSCG" of the AdAct paper as this method, Eq. (40).
 
     The curvature along a direction is a difference of two gradients, damped by lambda, so that each iteration takes two
     passes and no line search. A step that would raise the objective is not taken ("success" in the record): lambda grows,

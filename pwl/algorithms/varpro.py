@@ -119,7 +119,7 @@ def eliminate_normal(net: Network, patterns: Patterns, keys: tuple[str, ...], ri
 
 
 def eliminate_triangular(net: Network, patterns: Patterns, keys: tuple[str, ...], ridge: float) -> Triangular:
-    """The same by triangles: below the rows that the basis takes up, [B J_i r_i] holds what is orthogonal to it."""
+    """The same by triangles, Eq. (51): below the rows that the basis takes up, [B J_i r_i] holds what is orthogonal to it."""
     Nu, below = net.n_basis, []
     for i, F in enumerate(reduce(separate_triangles(net, keys), net, patterns)):
         F = host(F).astype(np.float64)
@@ -132,7 +132,7 @@ def eliminate_triangular(net: Network, patterns: Patterns, keys: tuple[str, ...]
 
 
 def output_correction(net: Network, patterns: Patterns, solver: str, ridge: float) -> Network:
-    """Output weights moved to their least squares solution: a solution for what is left of the targets, not for the
+    """Output weights moved to their least squares solution, Eq. (51): a solution for what is left of the targets, not for the
     targets themselves, so that ill-determined weights keep what they have and E cannot rise."""
     weight, W_o = ridge_weights(net.n_basis, ridge), host(net.W_o).astype(np.float64)
     if solver == "cholesky":

@@ -193,7 +193,7 @@ def by_group(x: Array, size: int) -> Array:
 
 
 def sums(saved: Grouped, size: int) -> tuple[Array, Array]:
-    """Of a block in groups of `size`: the groups' means and variances (c,) times their patterns, summed."""
+    """Of a block in groups of `size`: the groups' means and variances (c,) times their patterns, summed, Eq. (60)."""
     xp = array_namespace(saved.mean)
     patterns = [rows.stop - rows.start for rows in groups(saved.x_hat.shape[0], size)]
     weights = xp.asarray(patterns, dtype=saved.mean.dtype, device=saved.mean.device)[:, None]

@@ -55,6 +55,7 @@ class Dense(Layer):
         return g @ p["W"][:, 1:]
 
     def gradient(self, p: dict, b: dict, xa: Array, g: Array) -> dict[str, Array]:
+        """G = sum_p g_p [1, x_p]', Eq. (16)."""
         return {"W": g.T @ xa}
 
     def columns(self, p: dict, b: dict, xa: Array, g: Array) -> dict[str, Array]:

@@ -55,7 +55,7 @@ class Dropout(Layer):
 
 @dataclass(frozen=True)
 class DropoutTraining(Layer):
-    """Dropout while it trains: `dropped` of 65536 numbers are 0. key: of the random numbers; first: the block's first pattern.
+    """Dropout while it trains, Eq. (61): `dropped` of 65536 numbers are 0. key: of the random numbers; first: the block's first pattern.
 
     Key and place do not take part in comparisons: networks that differ in them alone have the same layout.
     """
@@ -95,7 +95,7 @@ class DropoutTraining(Layer):
 
 
 def drawn(key: tuple[int, ...], first: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Random numbers of 16 bits for patterns first, first + 1, ...: those of a pattern depend on the key and its place alone.
+    """Random numbers of 16 bits for Eq. (61), for patterns first, first + 1, ...: those of a pattern depend on the key and its place alone.
 
     Philox makes them from a counter: a pattern has its own stretch of it, and any block can make its part.
     """

@@ -51,7 +51,7 @@ def input_of(net: Network, index: int, x: Array) -> Array:
 
 
 def forward(net: Network, x: Array, keys: Collection[str]) -> Signals:
-    """Forward pass that saves what gradients and tangents of the parameters `keys` need."""
+    """Forward pass that saves what gradients and tangents of the parameters `keys` need, Eqs. (3), (9), (62)."""
     last, layer, p, b = _last(net)
     lowest = _lowest(net, keys)
     n, saved = _forward(net, x, min(lowest, last), last)

@@ -26,7 +26,7 @@ def normalising(net: Network) -> tuple[int, ...]:
 
 
 def with_moments(net: Network, patterns: Patterns, key: tuple[int, ...]) -> Network:
-    """The network with the moments of some patterns, drawn by `key`, in its buffers; itself where it normalises nothing.
+    """The network with the moments of some patterns, drawn by `key`, in its buffers, Eq. (60); itself if it normalises nothing.
 
     One pass: groups are normalised by their own moments, as in training, and the groups' moments are averaged. Nothing is
     dropped out, as nothing will be where these moments serve.

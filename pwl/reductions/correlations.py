@@ -30,7 +30,7 @@ class Moments(NamedTuple):
 
 
 def basis_correlations() -> Statistic:
-    """`Correlations` under squared error."""
+    """`Correlations` under squared error, Eq. (10)."""
 
     def correlations_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Correlations:
         a, o, t = in_double(passes.direct(net, x)), in_double(passes.features(net, x)), in_double(t)

@@ -25,7 +25,7 @@ class SampledBlocks(NamedTuple):
 def gradients_and_blocks(keys: tuple[str, ...], D: Mapping[str, Array], u: Array) -> Statistic:
     """`SampledBlocks` of the parameters `keys`, some of the body and the head's, along directions D by slot key.
 
-    u (Nv,): a uniform number in [0, 1) per pattern, which draws its root of S_p. H then takes one backward pass, is no
+    u (Nv,): a uniform number in [0, 1) per pattern, which draws its root of S_p, Eqs. (29), (64). H then takes one backward pass, is no
     less than 0, and its mean over u is the exact one.
     """
     body = {key: D[key] for key in keys if key != HEAD}

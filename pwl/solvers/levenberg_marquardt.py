@@ -52,7 +52,7 @@ class Normal(NamedTuple):
 
 
 class Triangular(NamedTuple):
-    """The triangular factor R (n, n) of J, and c = Q'r (n,): J'J is never formed, so no digits are squared away."""
+    """The triangular factor R (n, n) of J, and c = Q'r (n,): J'J is never formed, so no digits are squared away, Eq. (42)."""
 
     R: np.ndarray
     c: np.ndarray

@@ -43,7 +43,7 @@ def patches(x: Array, window: Window) -> Array:
 
 
 def convolve(x: Array, W: Array, window: Window, threshold: Array | None = None) -> Array:
-    """out[p, i, j, f] = sum of W[f, a, b, c] x[p, i sv + a dv - top, j sh + b dh - left, c], plus threshold[f] if given."""
+    """out[p, i, j, f] = sum of W[f, a, b, c] x[p, i sv + a dv - top, j sh + b dh - left, c], plus threshold[f] if given, Eq. (53)."""
     xp = array_namespace(x)
     columns = patches(x, window)
     n = xp.reshape(columns, (-1, columns.shape[3])) @ xp.reshape(W, (W.shape[0], -1)).T
@@ -53,7 +53,7 @@ def convolve(x: Array, W: Array, window: Window, threshold: Array | None = None)
 
 
 def weight_gradient(x: Array, g: Array, window: Window) -> Array:
-    """Sum over patterns and places of g[p, i, j, f] times the patch there, (filters, window height, window width, channels)."""
+    """Sum over patterns and places of g[p, i, j, f] times the patch there, (filters, window height, window width, channels), Eq. (54)."""
     xp = array_namespace(x)
     columns = patches(x, window)
     G = xp.reshape(g, (-1, g.shape[3])).T @ xp.reshape(columns, (-1, columns.shape[3]))
@@ -62,7 +62,7 @@ def weight_gradient(x: Array, g: Array, window: Window) -> Array:
 
 def input_gradient(g: Array, W: Array, window: Window, height: int, width: int) -> Array:
     """g (Nv, out height, out width, filters) carried back to the inputs (Nv, height, width, channels): the transpose of
-    `convolve`."""
+    `convolve`, Eq. (54)."""
     xp = array_namespace(g)
     Nv, H, V, filters = g.shape
     channels = W.shape[3]
