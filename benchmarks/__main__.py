@@ -1,6 +1,7 @@
-"""`python -m benchmarks NAME`: runs one benchmark; each is a module with a docstring and `run(out, quick)`.
+"""`python -m benchmarks NAME` runs one benchmark.
 
-A module may define `add_arguments(parser)`; `run` then gets what it adds as keywords, too.
+Each benchmark is a module with a docstring and a function `run(out, quick)`. If the module also defines
+`add_arguments(parser)`, `run` gets these options as keywords.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def main() -> None:
         own = commands.add_parser(
             name, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
         )
-        own.add_argument("--quick", action="store_true", help="a small stated subset")
+        own.add_argument("--quick", action="store_true", help="run a small subset")
         own.add_argument("--out", type=Path, default=RESULTS, help="folder of results (default: %(default)s)")
         if hasattr(module, "add_arguments"):
             module.add_arguments(own)

@@ -1,9 +1,10 @@
-"""Which curves generalise: forms of AdAct against HWO-MOLF, LM and variable projection of the same width.
+"""Test errors of several forms of AdAct beside HWO-MOLF, LM and variable projection of the same width.
 
-Ten sets, ten folds (8 parts train, 1 validates, 1 tests), 20 hidden units, 100 iterations, the same starting weights for
-all; of large sets 4000 patterns drawn once. Inputs standardised, targets scaled by one common factor. Judged is the test
-error of the network with the lowest validation error. p: Wilcoxon's signed-rank test against HWO-MOLF over the folds of a
-set, two-sided.
+There are ten data sets with ten folds each: 8 parts train, 1 validates and 1 tests. Large sets are cut to 4000
+patterns, which are drawn once. Every network has 20 hidden units, trains for 100 iterations and begins with the same
+weights. Inputs are standardised, and targets are scaled by one common factor. The result of a run is the test error of
+the network with the lowest validation error. p comes from Wilcoxon's two-sided signed-rank test against HWO-MOLF over
+the folds of a set.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def train_one(data: str, name: str, fold: int) -> dict[str, Any]:
 
 
 def sample(x: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """At most `MOST` patterns, always the same."""
+    """At most `MOST` patterns, the same in every call."""
     if len(x) > MOST:
         kept = np.sort(np.random.default_rng(7).permutation(len(x))[:MOST])
         x, t = x[kept], t[kept]
@@ -100,7 +101,7 @@ def sample(x: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def table(results: dict[tuple[str, str], list[dict[str, Any]]], sets: list[str], names: list[str]) -> str:
-    """Mean test error over that of HWO-MOLF, its geometric mean over the sets, and how often lower, in Markdown."""
+    """A Markdown table of mean test errors relative to HWO-MOLF's, their geometric mean, and counts of lower errors."""
     heads = ["form", *sets, "geometric mean", f"lower than {BASE}", "p < 0.05: lower / higher", "lower than LM"]
     lines = [row(heads), row(["---"] * len(heads))]
     for name in names:
@@ -118,7 +119,7 @@ def table(results: dict[tuple[str, str], list[dict[str, Any]]], sets: list[str],
 
 
 def sign(a: np.ndarray, b: np.ndarray) -> int:
-    """-1 where a is lower than b at the level 0.05, 1 where it is higher, 0 where neither is sure."""
+    """-1 if a is lower than b at the level 0.05, 1 if it is higher, and 0 if neither is certain."""
     from scipy.stats import wilcoxon
 
     if np.array_equal(a, b) or wilcoxon(a, b).pvalue >= 0.05:

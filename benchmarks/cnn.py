@@ -1,8 +1,9 @@
-"""One SGD step of vgg1, vgg2 and vgg3, batch of 128 CIFAR images, float32: time and peak memory, beside PyTorch.
+"""One SGD step of vgg1, vgg2 and vgg3 beside PyTorch: time and peak memory for 128 CIFAR images in float32.
 
-Activations are ReLU, or curves of 13 hinges for each filter (in PyTorch gathered from a table, gradients by autograd). All steps
-of a network take turns in one process, medians; PyTorch runs in its contiguous and its channels_last format, and the faster counts.
-Memory is the most private memory above that after the imports, during the first steps, each in a process of its own.
+Activations are ReLU, or one curve of 13 hinges per filter. PyTorch gathers the curves from a table and gets their
+gradients by autograd. All steps of a network take turns in one process, and times are medians. PyTorch runs in its
+contiguous and its channels_last format, and the faster one counts. Memory is the peak of private memory during the
+first steps, beyond the memory that the imports take. Each case is measured in a process of its own.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def apart(engine: str, blocks: int, activation: str, Nv: int) -> float:
 
 
 def peak(engine: str, blocks: int, activation: str, Nv: int) -> float:
-    """MiB above those after the imports, while the network is made and takes three steps."""
+    """The most MiB beyond those of the imports while the network is built and takes three steps."""
     if engine != "ours":
         import torch
 
@@ -79,7 +80,7 @@ def has_torch() -> bool:
 
 
 def step(engine: str, blocks: int, activation: str, Nv: int) -> Callable[[], object]:
-    """A function that takes one step after another."""
+    """A function that takes the next step with every call."""
     rng = np.random.default_rng(0)
     x, t = rng.standard_normal((Nv, 32, 32, 3)).astype(np.float32), rng.integers(0, 10, Nv)
     if engine == "ours":
@@ -135,7 +136,7 @@ def torch_net(blocks: int, activation: str) -> Any:
 
 
 def torch_curves(units: int) -> Any:
-    """Curves for each channel, gathered from their table of ordinates."""
+    """One curve per channel, gathered from the table of ordinates."""
     import torch
 
     first, width = SPAN[0], (SPAN[1] - SPAN[0]) / (HINGES - 1)

@@ -1,9 +1,10 @@
-"""The 3x3 convolutions of vgg3, batch of 128 CIFAR images, beside PyTorch and the bare matrix products of the same shapes.
+"""The 3x3 convolutions of vgg3 beside PyTorch and bare matrix products of the same shapes, for 128 CIFAR images.
 
-Forward, input gradient and weight gradient of each layer, float32, medians in milliseconds of jobs that take turns in one process.
-Ours run in the blocks of patterns that a training step makes, over all cores; PyTorch runs in its contiguous and its channels_last
-format, and the faster counts. The bare products are those of the patch matrix, which is there already, in the same blocks. The
-first layer's input gradient is left out: no training needs it.
+Each layer has three passes: forward, input gradient and weight gradient. Times are medians in milliseconds, in float32,
+of jobs that take turns in one process. Our passes run over all cores in the blocks of patterns that a training step
+makes. PyTorch runs in its contiguous and its channels_last format, and the faster one counts. The bare products use the
+same blocks and a matrix of patches that exists already. The input gradient of the first layer is left out because no
+training needs it.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def block_rows(Nv: int) -> int:
 
 
 def in_blocks(Nv: int, rows: int, work: Callable[[slice], Any]) -> list[Any]:
-    """What the work gives for each block of patterns, blocks spread over the cores as a reduction spreads them."""
+    """The results of the work for every block of patterns, with blocks spread over the cores as in a reduction."""
     slices = [slice(first, min(first + rows, Nv)) for first in range(0, Nv, rows)]
     return list(ordered_map(work, slices, len(slices)))
 
@@ -83,7 +84,7 @@ def ours(x: np.ndarray, g: np.ndarray, W: np.ndarray, rows: int) -> Jobs:
 
 
 def bare(x: np.ndarray, g: np.ndarray, W: np.ndarray, rows: int) -> Jobs:
-    """X W', G W and G'X for patches X and signals G of a block, into arrays that are there already."""
+    """X W', G W and G'X for the patches X and signals G of a block, written into existing arrays."""
     Nv, places, taps = len(x), x.shape[1] * x.shape[2], 9 * x.shape[3]
     kernel = W.reshape(len(W), taps)
     n = min(rows, Nv) * places
@@ -114,7 +115,7 @@ def bare(x: np.ndarray, g: np.ndarray, W: np.ndarray, rows: int) -> Jobs:
 
 
 def torch_jobs(x: np.ndarray, g: np.ndarray, W: np.ndarray) -> dict[str, Jobs]:
-    """The same by PyTorch in both formats, where it is installed."""
+    """The same passes by PyTorch in both formats, if it is installed."""
     try:
         import torch
     except ModuleNotFoundError:
@@ -136,7 +137,7 @@ def best_torch(ms: dict[str, float]) -> float:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """One line a layer and pass, and the sums: milliseconds, and ours over the others'."""
+    """One line per layer and pass, then the sums, with milliseconds and the ratios of our time to the others'."""
     heads = [
         "layer",
         "pass",

@@ -1,9 +1,10 @@
-"""AdAct against MOLF with the fixed activation its curves start from: same W, data and iterations.
+"""AdAct beside MOLF with the fixed activation from which AdAct's curves start, at equal weights W, data and iterations.
 
-Five sets, five seeds; 20 hidden units, 100 iterations; 8/1/1 parts of the data for training, validation and test, drawn by
-the seed. Training E is the lowest of the run; test E is that of the network with the lowest validation E. Inputs and
-targets are standardised, so that 1 is the error of predicting the mean (times the number of targets).
-Two pairs: the published step (direction G) from ReLU, and the HWO direction from the sigmoid.
+There are five data sets and five seeds. Networks have 20 hidden units and train for 100 iterations. The seed draws 8
+parts of the data for training, 1 for validation and 1 for testing. Training E is the lowest of the run. Test E is that
+of the network with the lowest validation E. Inputs and targets are standardised, so that predicting the mean gives an
+error of 1 per target. There are two pairs: the published step (direction G) from ReLU, and the HWO direction from the
+sigmoid.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def run(out: Path, quick: bool) -> None:
 
 
 def train_one(name: str, pair: str, hinges: int, seed: int) -> dict[str, Any]:
-    """One run; hinges = 0 is MOLF with the fixed activation."""
+    """One run. With hinges = 0 it is MOLF with the fixed activation."""
     direction, start = PAIRS[pair]
     x, t = pwl.data.load(name)
     fold = pwl.data.folds(len(x), 10, seed)[0]
@@ -64,7 +65,10 @@ def train_one(name: str, pair: str, hinges: int, seed: int) -> dict[str, Any]:
 
 
 def table(results: dict[Any, list[dict[str, Any]]], sets: list[str]) -> str:
-    """Two tables in Markdown: lowest training E and test E, medians over the seeds, and how often AdAct is the lower."""
+    """Two Markdown tables of medians over the seeds, one of the lowest training E and one of test E.
+
+    They also count how often AdAct is lower than MOLF.
+    """
     titles = {
         "lowest_training_error": "Lowest training E",
         "test_error": "Test E of the network with the lowest validation E",

@@ -1,6 +1,7 @@
-"""Least squares on NIST's 27 nonlinear problems: correct digits from both starts, ours and SciPy's.
+"""Least squares on NIST's 27 nonlinear problems: correct digits from both starts, by our solvers and SciPy's.
 
-Both get the exact Jacobian and as many iterations as they want. "solved" is 4 digits or more in every parameter.
+All solvers get the exact Jacobian and as many iterations as they need. A problem is solved if every parameter has 4
+correct digits or more.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def run(out: Path, quick: bool) -> None:
 
 
 def files() -> list[Path]:
-    """NIST's files in the data folder; InputError where they are not all there."""
+    """NIST's files in the data folder. Raises InputError if one is missing."""
     folder = data_home() / "nist"
     found = [folder / f"{name}.dat" for name in sorted(MODELS)]
     missing = [path.name for path in found if not path.exists()]
@@ -91,7 +92,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def totals(rows: list[dict[str, Any]]) -> str:
-    """How many problems each solver solves, claims wrongly, and needs evaluations for."""
+    """Totals per solver: problems solved, problems wrongly claimed as solved, and evaluations."""
     count = len({row["problem"] for row in rows})
     lines = [head(f"NIST StRD, {count} problems", rows)]
     for start in (1, 2):
@@ -117,7 +118,7 @@ def line(title: str, rows: list[dict[str, Any]], count: Callable[[dict[str, Any]
 
 
 def picture(rows: list[dict[str, Any]]) -> bytes:
-    """How many of the runs reach so many digits."""
+    """The number of runs with at least so many correct digits, for each solver."""
     figure, (ax,) = panels(1, 1, 6, 4)
     for style, name in zip(("-", "--", ":", "-."), dict.fromkeys(row["solver"] for row in rows), strict=False):
         digits = np.sort([row["digits"] for row in rows if row["solver"] == name])[::-1]

@@ -63,7 +63,7 @@ MODELS: dict[str, Callable] = {
 
 
 class Problem(NamedTuple):
-    """starts: two vectors to start from. certified: parameters; deviations: their standard deviations; both (P,)."""
+    """starts: two starting vectors. certified: the parameters (P,). deviations: their standard deviations (P,)."""
 
     name: str
     x: np.ndarray
@@ -78,14 +78,14 @@ class Problem(NamedTuple):
             return MODELS[self.name](b, self.x) - self.y
 
     def jacobian(self, b: np.ndarray) -> np.ndarray:
-        """By a complex step, which is exact to rounding: f'(b) = Im f(b + i h) / h."""
+        """The Jacobian by a complex step, which is exact to rounding: f'(b) = Im f(b + i h) / h."""
         h = 1e-100
         with np.errstate(all="ignore"):
             columns = [MODELS[self.name](b + h * 1j * unit, self.x).imag / h for unit in np.eye(len(b))]
         return np.stack(columns, axis=1)
 
     def digits(self, b: np.ndarray) -> float:
-        """Correct digits of the worst parameter: log relative error, 0 to 11, the digits that are certified."""
+        """Correct digits of the worst parameter, by its relative error, from 0 to the 11 that are certified."""
         with np.errstate(divide="ignore"):
             return float(np.min(np.clip(-np.log10(np.abs(b - self.certified) / np.abs(self.certified)), 0, 11)))
 

@@ -156,23 +156,28 @@ def test_processes_append_to_one_file(path):
     for process in both:
         process.start()
     for process in both:
-        process.join()
+        process.join(60)
     assert len(values(path)) == 60 and path.read_text().count("\n") == 60
 
 
 def test_a_line_waits_until_another_process_has_written_its_own(path):
-    """That process holds the file; without the wait, the half of its line would be taken for that of a killed one."""
+    """The test is that process; without the wait, half of its line would be taken for that of a killed one."""
     filled(path, a=1)
+    program = (
+        "from benchmarks.shared.cells import *; Cells(Path(sys.argv[1])).cell('c', lambda: print() or {'value': 3})"
+    )
     with open(path, "ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.write(b'{"key":"b",')
         file.flush()
-        waiting = multiprocessing.get_context("fork").Process(target=filled, args=(path,), kwargs={"c": 3})
-        waiting.start()
-        waiting.join(0.5)
-        assert waiting.is_alive()
+        other = subprocess.Popen(
+            [sys.executable, "-c", f"import sys; {program}", path], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        assert other.stdout.readline() == "  c\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(1)
         file.write(b'"value":2}\n')
-    waiting.join()
+    assert other.wait(60) == 0
     assert values(path) == {"a": 1, "b": 2, "c": 3}
 
 

@@ -1,14 +1,15 @@
-"""AdAct without a learning rate against SGD and Adam with their best: one CNN on Fashion-MNIST, equal epochs.
+"""AdAct without a learning rate beside SGD and Adam at their best rates: one CNN on Fashion-MNIST, equal epochs.
 
-5,000 of the 60,000 training images validate, the others train for 3 epochs in batches of 128; the 10,000 test images test.
---quick: 2,000 images, 2 epochs. The net: 3x3 convolutions of 16 and 32 filters, each with a pooling, then a dense layer of 64,
-float32, from Glorot's start; --network takes a VGG net in its place. Curves of 13 hinges, one a filter or unit, begin as ReLU in
-all runs, end segments continued, and are trained together with the weights.
+Of the 60,000 training images, 5,000 validate. The others train for 3 epochs in batches of 128. The 10,000 test images
+test. With --quick there are 2,000 training images and 2 epochs. The network is in float32 and begins with Glorot's
+weights. It has 3x3 convolutions of 16 and 32 filters, a pooling after each, and a dense layer of 64 units. --network
+replaces it by a VGG net. All runs train one curve of 13 hinges per filter or unit together with the weights. The curves
+begin as ReLU, and their end segments are continued.
 
-`pwl.MinibatchAdAct()` runs as it is. SGD (momentum 0.9) and Adam run at each of four learning rates from the first seed's
-weights, at a constant rate, as AdAct has no schedule either, and again with the one-cycle schedule; the rate of the highest
-validation accuracy then runs from the other seeds' weights, too. Of every run the network of the epoch with the lowest
-validation error counts. The test images choose nothing.
+`pwl.MinibatchAdAct()` runs as it is. SGD (momentum 0.9) and Adam run at each of four learning rates from the weights of
+the first seed. They do so at a constant rate, since AdAct has no schedule either, and again with the one-cycle
+schedule. The rate with the highest validation accuracy then also runs from the weights of the other seeds. In every
+run, the network of the epoch with the lowest validation error counts. The test images choose nothing.
 """
 
 from __future__ import annotations
@@ -44,14 +45,14 @@ VALIDATION, SEEDS, BATCH = 5_000, 3, 128
 
 @dataclass(frozen=True)
 class Protocol:
-    """What all cells of a table share. network: of NETWORKS. patterns: training images."""
+    """The settings that all cells of a table share. network: one of NETWORKS. patterns: training images."""
 
     network: str = "small"
     patterns: int = 55_000
     epochs: int = 3
 
     def __str__(self) -> str:
-        """All of it in a word, for names of files."""
+        """All settings in one word, for keys and file names."""
         return f"{self.network}-{self.patterns}-{self.epochs}"
 
 
@@ -61,16 +62,18 @@ TITLES = {FULL: "fashion", QUICK: "fashion_quick"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="starts of each final row (default: %(default)s)")
+    parser.add_argument(
+        "--seeds", type=int, default=SEEDS, help="starting weights per final row (default: %(default)s)"
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
-    protocol = parser.add_argument_group("another protocol than the full, or quick, one")
+    protocol = parser.add_argument_group("changes to the protocol")
     protocol.add_argument("--network", choices=NETWORKS)
     protocol.add_argument("--patterns", type=int, help="training images")
     protocol.add_argument("--epochs", type=int)
 
 
 def run(out: Path, quick: bool, seeds: int, device: str, **changes: Any) -> None:
-    """Builds the cells that are missing, then the tables."""
+    """Computes the missing cells, then writes the tables."""
     given = {name: value for name, value in changes.items() if value is not None}
     protocol = dataclasses.replace(QUICK if quick else FULL, **given)
     try:
@@ -94,14 +97,14 @@ def run(out: Path, quick: bool, seeds: int, device: str, **changes: Any) -> None
 
 
 def best_rate(cells: dict[float, dict[str, Any]]) -> float:
-    """The learning rate of the highest validation accuracy; of equal ones the lowest rate."""
+    """The learning rate with the highest validation accuracy. Among equals it is the lowest rate."""
     return max(sorted(cells), key=lambda rate: cells[rate]["validation_accuracy"])
 
 
 def measure(
     checkpoint: Path, data: dict[str, Any], protocol: Protocol, method: str, rate: float | None, seed: int, device: str
 ) -> dict[str, Any]:
-    """One run: accuracies in percent of the network with the lowest validation error, seconds of the whole run."""
+    """One run, with accuracies in percent of the network with the lowest validation error, and the seconds of all epochs."""
     (x, t), test = data["train"], data["test"]
     rows = split(len(x), protocol.patterns)
     net = network(protocol.network, seed, x.shape[1:]).to(device)
@@ -132,17 +135,17 @@ def optimiser(method: str, rate: float | None, protocol: Protocol) -> Any:
 
 
 def split(n: int, patterns: int) -> dict[str, np.ndarray]:
-    """Sorted rows that validate and that train, drawn once for all runs."""
+    """Sorted rows for validation and training, the same for all runs."""
     if not BATCH <= patterns <= n - VALIDATION:
         raise pwl.InputError(
-            f"there are {n - VALIDATION} training images: take {BATCH} to so many of them, not {patterns}"
+            f"there are {n - VALIDATION} training images: take at least {BATCH} and at most all, not {patterns}"
         )
     order = np.random.default_rng(0).permutation(n)
     return {"validation": np.sort(order[:VALIDATION]), "train": np.sort(order[VALIDATION : VALIDATION + patterns])}
 
 
 def network(name: str, seed: int, input_shape: tuple[int, ...] = (28, 28, 1)) -> pwl.Network:
-    """The net of a name with its curves; weights are drawn by the seed."""
+    """The network of this name with its curves. The seed draws its weights."""
     curves = pwl.PiecewiseLinear("relu", 13, outside="linear")
     if name != "small":
         return pwl.models.vgg(int(name[-1]), curves, input_shape=input_shape, seed=seed)

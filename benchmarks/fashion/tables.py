@@ -1,4 +1,4 @@
-"""What `benchmarks fashion` shows of its cells: final rows over the seeds, what tuning tried, and how far AdAct is off."""
+"""The tables of `benchmarks fashion`: final rows, AdAct's distance from the best rivals, and the rates that were tried."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ Cell = dict[str, Any]
 
 
 def table(rows: dict[str, list[Cell]], tried: dict[str, dict[float, Cell]]) -> str:
-    """All of it in Markdown. rows: by method, a cell a seed. tried: by method and learning rate, of the first seed."""
+    """The whole text in Markdown.
+
+    rows: by method, one cell per seed. tried: by method and learning rate, from the first seed.
+    """
     return "\n".join([heading(rows), finals(rows), distances(rows), tuning(tried)])
 
 
@@ -31,7 +34,7 @@ def heading(rows: dict[str, list[Cell]]) -> str:
 
 
 def finals(rows: dict[str, list[Cell]]) -> str:
-    """A line a method. The last column is AdAct's test accuracy less the row's, paired by seed."""
+    """One line per method. The last column is AdAct's test accuracy minus the row's, paired by seed."""
     heads = ["method", "learning rate", "seconds a run", "validation", "test", "AdAct less this"]
     lines = [row(heads), row(["---"] * len(heads))]
     for method, cells in rows.items():
@@ -43,12 +46,12 @@ def finals(rows: dict[str, list[Cell]]) -> str:
 
 
 def differences(rows: dict[str, list[Cell]], method: str) -> list[float]:
-    """AdAct's test accuracy less the method's, seed by seed."""
+    """AdAct's test accuracy minus the method's, seed by seed."""
     return [a["test_accuracy"] - b["test_accuracy"] for a, b in zip(rows["adact"], rows[method], strict=True)]
 
 
 def distances(rows: dict[str, list[Cell]]) -> str:
-    """How far AdAct is from the best rival, by mean test accuracy, at a constant rate and of all."""
+    """AdAct's distance in mean test accuracy from the best rival at a constant rate, and from the best of all."""
     constant = [method for method in rows if method != "adact" and not method.endswith("one-cycle")]
     every = [method for method in rows if method != "adact"]
     return (
@@ -65,7 +68,7 @@ def distance(rows: dict[str, list[Cell]], rivals: list[str]) -> str:
 
 
 def tuning(tried: dict[str, dict[float, Cell]]) -> str:
-    """Validation accuracy at each rate from the first start; the highest, which is the row's, bold."""
+    """Validation accuracy at each rate from the first start. The highest one is bold, and the final row uses its rate."""
     lines = ["**What tuning tried**: learning rate: validation accuracy, from the first start", ""]
     for method, cells in tried.items():
         highest = max(cell["validation_accuracy"] for cell in cells.values())
@@ -79,7 +82,7 @@ def tuning(tried: dict[str, dict[float, Cell]]) -> str:
 
 
 def diverged(cell: Cell) -> str:
-    """Said of a run that did not reach its last epoch."""
+    """A note on a run that did not reach its last epoch."""
     return "" if cell["stop"] == "iterations" else f" (stopped: {cell['stop']})"
 
 

@@ -1,7 +1,7 @@
-"""Every algorithm on the GPU against the CPU in float64: how far parameters are apart after a step and after 20 iterations.
+"""Every algorithm on the GPU and the CPU in float64: their distance after one step and after 20 iterations.
 
-Differences are relative to the length of theta. Both begin from one state; beyond a step, a decision that lies within rounding may
-part them.
+The distance is between parameters theta, relative to the length of theta. Both runs begin in the same state. Over
+several steps they may part at a decision that depends on rounding.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import numpy as np
 
 import pwl
 from benchmarks.gpu.device import Device
-from pwl.learners.named import CONTENDERS, Contender
+from pwl.learners.named import LEARNERS, Learner
 from pwl.runtime.backend import host
 
-ONE_STEP, ITERATIONS, MANY_STEPS = 1e-9, 20, 1e-6  # how far apart they may be
+ONE_STEP, ITERATIONS, MANY_STEPS = 1e-9, 20, 1e-6  # ONE_STEP and MANY_STEPS are the largest distances allowed
 
 
 def cells(device: Device, quick: bool) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
     Nv = 500 if quick else 5000
-    for name in CONTENDERS:
+    for name in LEARNERS:
         yield f"{name}-{Nv}", lambda n=name: measure(device, n, Nv)
 
 
 def measure(device: Device, name: str, Nv: int, iterations: int = ITERATIONS) -> dict[str, Any]:
-    contender = CONTENDERS[name]
+    contender = LEARNERS[name]
     data = problem(Nv)
     activation = pwl.PiecewiseLinear("tanh", 13) if contender.curves else "tanh"
     net = pwl.initialise(pwl.Network.mlp(4, 8, 2, activation), data)
@@ -49,10 +49,10 @@ def problem(Nv: int) -> tuple[np.ndarray, np.ndarray]:
     return x, t + 0.1 * rng.standard_normal(t.shape)
 
 
-def stepped(contender: Contender, net: pwl.Network, patterns: pwl.Patterns) -> pwl.Network:
+def stepped(contender: Learner, net: pwl.Network, patterns: pwl.Patterns) -> pwl.Network:
     algorithm = contender.algorithm
     return algorithm.step(net, patterns, algorithm.init(net, patterns, 0))[0]
 
 
-def trained(contender: Contender, net: pwl.Network, data: Any, iterations: int) -> pwl.Network:
+def trained(contender: Learner, net: pwl.Network, data: Any, iterations: int) -> pwl.Network:
     return pwl.train(net, data, contender.algorithm, iterations=iterations, batch_size=contender.batch(data[0]))[0]

@@ -1,8 +1,8 @@
-"""An SGD step of a VGG net on the GPU, ReLU or curves of 13 hinges for each filter, beside PyTorch eager at the same precision.
+"""One SGD step of a VGG net on the GPU beside PyTorch eager, with ReLU or one curve of 13 hinges per filter.
 
-Batches of 512 images of CIFAR's shape, float32, TF32 off on both sides, images and labels in the device's memory. PyTorch runs in
-its contiguous and its channels_last format with cuDNN's search for the fastest algorithm; curves are gathered there from a table,
-gradients by autograd.
+Batches hold 512 images of CIFAR's shape in float32. TF32 is off on both sides. Images and labels are in the device's
+memory. PyTorch runs in its contiguous and its channels_last format, with cuDNN's search for the fastest algorithm. It
+gathers the curves from a table, and autograd computes their gradients.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def images(Nv: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def our_step(xp: Any, blocks: int, activation: str, x: np.ndarray, t: np.ndarray) -> Callable[[], object]:
-    """A function that takes one step after another."""
+    """A function that takes the next step with every call."""
     kind = pwl.PiecewiseLinear("relu", HINGES, span=SPAN) if activation == "curves" else activation
     net, algorithm = pwl.models.vgg(blocks, kind).to(xp), pwl.SGD(RATE, MOMENTUM)
     patterns = pwl.Patterns(xp.asarray(x), xp.asarray(t))

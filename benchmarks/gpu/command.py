@@ -1,9 +1,9 @@
 """The GPU in one command: tests, curve kernels, iterations, convolutions, CNN steps, agreement with the CPU, Table 1.
 
-Each figure is a cell of its own in results/gpu, with the device's name, driver and versions. What is there already is not
-measured again, so that a run that was cut off goes on; a file that is deleted is measured anew. Every timing begins and ends
-with an idle device, warmed up, jobs in turns, medians. Without a GPU it says so in one sentence and ends with status 2; nothing
-is written then.
+Every figure is a cell in results/gpu.jsonl, with the name, driver and versions of the device. A figure that is there
+already is not measured again, so that an interrupted run goes on. To measure a figure again, remove its line. Times are
+medians of warmed-up jobs that take turns, and every timing begins and ends with an idle device. If there is no GPU, the
+command says so in one sentence, writes nothing and ends with status 2.
 """
 
 from __future__ import annotations
@@ -43,12 +43,14 @@ TABLE1 = "table1"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = (*PARTS, TABLE1)
-    parser.add_argument("--parts", nargs="+", choices=names, default=list(PARTS), help="default: all but table1")
+    parser.add_argument(
+        "--parts", nargs="+", choices=names, default=list(PARTS), help="parts to run (default: all but table1)"
+    )
     parser.add_argument(
         "--folds",
         type=int,
         default=1,
-        help="of table1, as many as the time allows: it is `benchmarks table1 --device cuda`",
+        help="folds of table1, which runs as `benchmarks table1 --device cuda` (default: %(default)s)",
     )
 
 
@@ -72,7 +74,7 @@ def run(out: Path, quick: bool, parts: list[str], folds: int) -> None:
 
 
 def measure(device: Device, part: str, cells: Cells, quick: bool) -> None:
-    """The cells of a part that are not there yet; a key begins with the device's name and the part's."""
+    """Computes the missing cells of a part. A key begins with the names of the device and the part."""
     for name, compute in PARTS[part](device, quick):
         key = f"{slug(device)}-{part}-{name}"
         cells.cell(key, lambda c=compute: {"part": part} | c() | {"device": device.facts})
@@ -84,7 +86,7 @@ def slug(device: Device) -> str:
 
 
 def by_part(cells: Cells) -> dict[str, list[dict[str, Any]]]:
-    """All cells by their part, devices side by side."""
+    """All cells grouped by part. A part may hold cells of several devices."""
     found: dict[str, list[dict[str, Any]]] = {}
     for result in cells.all().values():
         found.setdefault(result["part"], []).append(result)
@@ -92,7 +94,10 @@ def by_part(cells: Cells) -> dict[str, list[dict[str, Any]]]:
 
 
 def tested() -> dict[str, Any]:
-    """Counts of the tests marked gpu; SystemExit with their output where one fails: figures of what is wrong are worth nothing."""
+    """Counts of the tests marked gpu.
+
+    If one fails, the output is printed and SystemExit raised, because figures of wrong code are worth nothing.
+    """
     begin = time.perf_counter()
     command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "tests"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -103,6 +108,6 @@ def tested() -> dict[str, Any]:
 
 
 def counts(output: str) -> dict[str, int]:
-    """How many tests passed and were skipped, by pytest's last line."""
+    """The numbers of passed and skipped tests in pytest's last line."""
     last = output.strip().splitlines()[-1]
     return {word: int((re.search(rf"(\d+) {word}", last) or [0, 0])[1]) for word in ("passed", "skipped")}

@@ -1,8 +1,8 @@
-"""The 3x3 convolutions of vgg3 on the GPU, each pass alone, beside PyTorch and the bare matrix products of the same shapes.
+"""Each pass of vgg3's 3x3 convolutions on the GPU, beside PyTorch and bare matrix products of the same shapes.
 
-Batches of 512 images, float32, TF32 off on all sides. The bare products are those of the matrix of patches, which is there already,
-into arrays that are there, by cuBLAS. PyTorch runs in both of its formats with cuDNN's search for the fastest algorithm. The first
-layer's input gradient is left out: no training needs it.
+Batches hold 512 images in float32, and TF32 is off on all sides. The bare products are products by cuBLAS with a matrix
+of patches that exists already. PyTorch runs in both of its formats, with cuDNN's search for the fastest algorithm. The
+input gradient of the first layer is left out because no training needs it.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def torch_jobs(x: np.ndarray, g: np.ndarray, W: np.ndarray) -> dict[str, Jobs]:
 
 
 def table(cells: list[dict[str, Any]]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """A line a layer and pass, and the sums: milliseconds, and ours over the others'."""
+    """One line per layer and pass, then the sums, with milliseconds and the ratios of our time to the others'."""
     rows, total = [], np.zeros(4)  # ours, bare, PyTorch, multiplies
     for cell in sorted(cells, key=lambda c: (-c["side"], c["channels"])):
         layer = f"{cell['patterns']} x {cell['side']} x {cell['side']} x {cell['channels']} -> {cell['filters']}"

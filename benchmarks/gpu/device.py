@@ -1,4 +1,4 @@
-"""The GPU that `benchmarks gpu` measures: its arrays, its clock, and what is said of it beside every figure."""
+"""The GPU that `benchmarks gpu` measures: its arrays, its clock and the facts that are kept beside every figure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from pwl.runtime.backend import namespace_named
 
 
 class Device(NamedTuple):
-    """xp: its arrays' namespace. wait(): returns when all work given to it is done. free(): gives memory back that its
-    arrays no longer take. facts: name, memory, driver and versions, in words."""
+    """A GPU as the benchmarks use it.
+
+    xp: the namespace of its arrays. wait(): returns when the device has done all its work. free(): gives back memory
+    that no array uses. facts: name, memory, driver and versions.
+    """
 
     xp: Any
     wait: Callable[[], object]
@@ -20,7 +23,10 @@ class Device(NamedTuple):
     facts: dict[str, str]
 
     def seconds(self, jobs: dict[str, Callable[[], object]], repeats: int = 7, calls: int = 1) -> dict[str, float]:
-        """Median seconds of each job: warmed up, in turns, each timing of so many calls that begin and end with an idle device."""
+        """Median seconds per call of each job, warmed up and in turns.
+
+        Each timing takes `calls` calls and begins and ends with an idle device.
+        """
 
         def all_of(job: Callable[[], object]) -> Callable[[], object]:
             def work() -> None:
@@ -36,7 +42,7 @@ class Device(NamedTuple):
 
 
 def gpu() -> Device:
-    """This machine's first GPU; InputError says why it can't be used."""
+    """This machine's first GPU. If it can't be used, raises InputError with the reason."""
     cupy = namespace_named("cuda")
     runtime = cupy.cuda.runtime
     properties = runtime.getDeviceProperties(0)
@@ -52,7 +58,7 @@ def gpu() -> Device:
 
 
 def driver() -> str:
-    """The driver's own version, where the system says it."""
+    """The driver's own version, or an empty text if the system does not tell it."""
     try:
         with open("/proc/driver/nvidia/version") as file:
             words = file.readline().split()

@@ -1,8 +1,9 @@
 """One iteration of AdAct, MOLF, LM, CG and SCG on the GPU beside its bare matrix products, in float64.
 
-The bare products are the matrix products that the iteration's passes make, by the same library, block by block, on arrays that
-are there already. Patterns lie in the device's memory. 20 inputs, 200 hidden units, 1 output, curves of 25 hinges; LM's matrices
-grow with the square of the weights: it has fewer patterns and units.
+The bare products are the matrix products in the passes of the iteration. The same library computes them block by block
+from existing arrays. Patterns are in the device's memory. There are 20 inputs, 200 hidden units and 1 output, and
+curves have 25 hinges. LM gets fewer patterns and units because its matrices grow with the square of the number of
+weights.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from pwl.reductions.jacobian import normal_equations
 
 N, M, HINGES = 20, 1, 25
 
-# What a block of b patterns multiplies, ' for the transpose: X (b, N+1), W (Nh, N+1), V (b, Nh), basis B (b, Nu), w_o (M, Nu),
-# y (b, M), and the rows of LM's Jacobian side by side, Z (weights + 1, b).
+# The factors of every product of a block of b patterns; ' marks a transpose. Shapes: X (b, N+1), W (Nh, N+1), V (b, Nh),
+# basis B (b, Nu), w_o (M, Nu), y (b, M). Z (weights + 1, b) holds the rows of LM's Jacobian side by side.
 PRODUCTS = {
     "nets": ("X", "W'"),  # or their change along a direction
     "outputs": ("B", "w_o'"),
@@ -39,7 +40,8 @@ FORWARD, WHOLE, LINE = (
 )
 JACOBIAN = ("nets", "outputs", "J'J")
 
-ALGORITHMS = {  # algorithm, the passes of an iteration whose first trial is taken; another trial is another pass like the last
+# Each algorithm with the passes of an iteration that accepts its first trial. Every further trial repeats the last pass.
+ALGORITHMS = {
     "AdAct": (pwl.AdAct(), (GRADIENT, BLOCKS, FORWARD, FORWARD, OUTPUT_STEP)),
     "MOLF": (pwl.MOLF(), (GRADIENT, BLOCKS, OUTPUT_STEP)),
     "CG": (pwl.CG(), (LINE, WHOLE)),
@@ -88,7 +90,7 @@ def problem(xp: Any, Nv: int) -> pwl.Patterns:
 
 
 def bare(xp: Any, net: pwl.Network, passes: tuple[tuple[str, ...], ...], Nv: int, rows: int) -> Callable[[], None]:
-    """The products of all passes, in blocks of up to `rows` patterns, all of one size."""
+    """The products of all passes, in blocks of equal size with at most `rows` patterns."""
     blocks = -(-Nv // rows)
     b, Nh, Nu = -(-Nv // blocks), net.W.shape[0], net.n_basis
     shapes = {"X": (b, N + 1), "W": (Nh, N + 1), "V": (b, Nh), "B": (b, Nu), "w_o": (M, Nu), "y": (b, M)}

@@ -1,7 +1,7 @@
-"""Curve kernels on the GPU against a device copy: shares of its bandwidth, bytes read and bytes written counted on both sides.
+"""Curve kernels on the GPU as shares of a device copy's bandwidth, which counts bytes read and bytes written.
 
-2 GB of nets in float32, curves of 25 hinges, nets spread over all segments or all in one. PyTorch's version gathers ordinates, and
-adds to G_a by `index_add_`; it works on the same arrays.
+The nets take 2 GB in float32, and curves have 25 hinges. The nets are spread over all segments or lie in a single one.
+PyTorch's version gathers ordinates and adds to G_a by `index_add_`, on the same arrays.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pwl.kernels import Hinges, engine
 NETS, QUICK_NETS = 2**29, 2**22
 HINGES, FIRST, LAST = 25, -2.5, 3.5
 KINDS = ("spread", "one segment")
-# arrays as large as the nets that are read or written; "mix" and below: of curves below one output
+# arrays of the size of the nets that a job reads or writes; from "mix" on, the curves have one output above them
 ARRAYS = {"copy": 2, "value": 2, "value + slope": 3, "scatter": 2, "mix": 1, "back": 2, "back scatter": 1}
 
 
@@ -31,7 +31,7 @@ def cells(device: Device, quick: bool) -> Iterator[tuple[str, Callable[[], dict[
 
 
 def measure(device: Device, Nv: int, units: int, kind: str, torch: bool, repeats: int = 7) -> dict[str, Any]:
-    """Seconds of each job, and its bandwidth over that of the copy."""
+    """Seconds of each job, and its bandwidth relative to the copy's."""
     n, c, grid, A = problem(device.xp, Nv, units, kind)
     o, kernels, v, w = device.xp.empty_like(n), engine(n), c[:, :1] * 1, A[:, :1].T * 1
 
@@ -58,7 +58,7 @@ def measure(device: Device, Nv: int, units: int, kind: str, torch: bool, repeats
 
 
 def problem(xp: Any, Nv: int, units: int, kind: str) -> tuple[Any, Any, Hinges, Any]:
-    """Nets and signals (Nv, units), hinges and ordinates: a million numbers of the host's, again and again."""
+    """Nets and signals (Nv, units), hinges and ordinates. They repeat about a million random numbers of the host."""
     rng = np.random.default_rng(0)
     rows = min(Nv, max(1, 2**20 // units))
     n = rng.uniform(FIRST - 0.5, LAST + 0.5, (rows, units)) if kind == "spread" else np.full((rows, units), 0.6)
@@ -70,7 +70,7 @@ def problem(xp: Any, Nv: int, units: int, kind: str) -> tuple[Any, Any, Hinges, 
 
 
 def filled(xp: Any, Nv: int, rows: Any) -> Any:
-    """(Nv, units) that repeats these rows."""
+    """An array (Nv, units) that repeats these rows."""
     found = xp.empty((Nv, rows.shape[1]), dtype=rows.dtype)
     for first in range(0, Nv, rows.shape[0]):
         last = min(first + rows.shape[0], Nv)
@@ -79,7 +79,7 @@ def filled(xp: Any, Nv: int, rows: Any) -> Any:
 
 
 def has_torch() -> bool:
-    """Whether PyTorch is there and can use a GPU."""
+    """Whether PyTorch is installed and can use a GPU."""
     if importlib.util.find_spec("torch") is None:
         return False
     import torch

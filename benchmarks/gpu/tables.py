@@ -1,4 +1,4 @@
-"""Tables of what `benchmarks gpu` measured, a section for each device."""
+"""The tables of `benchmarks gpu`, with one section per device."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Cell = dict[str, Any]
 
 
 def text(cells: dict[str, list[Cell]]) -> str:
-    """cells: of each part, by its name."""
+    """The whole text in Markdown. cells: the cells of each part, by its name."""
     devices = list(dict.fromkeys(words(cell["device"]) for part in cells.values() for cell in part))
     return "\n".join(line for device in devices for line in section(device, cells))
 
@@ -73,7 +73,7 @@ def iteration(cells: list[Cell]) -> Table:
 
 
 def cnn(cells: list[Cell]) -> Table:
-    """Milliseconds a step; PyTorch's is that of its faster format."""
+    """Milliseconds per step. PyTorch's are those of its faster format."""
     relu = {cell["blocks"]: cell["seconds"]["ours"] for cell in cells if cell["activation"] == "relu"}
     rows = []
     for cell in sorted(cells, key=lambda c: (c["blocks"], c["activation"] != "relu")):
@@ -89,7 +89,7 @@ def cnn(cells: list[Cell]) -> Table:
 
 
 def agreement(cells: list[Cell]) -> Table:
-    """Relative differences, those that are too large in bold."""
+    """Relative distances. Those that are too large are bold."""
 
     def shown(value: float, most: float) -> str:
         return f"{value:.1e}" if value <= most else f"**{value:.1e}**"

@@ -1,10 +1,11 @@
-"""Tables of MLPs: every algorithm on ten data sets, ten folds each, from the same starting weights.
+"""Tables of MLPs: every algorithm on ten data sets, with ten folds each, from the same starting weights.
 
-8 parts of the data train, 1 validates, 1 tests. Inputs are standardised, targets scaled by one common factor; errors are in raw
-units, summed over outputs. 20 sigmoid hidden units with bypass (Twod 27, Mattrn 30, as published), from which curves start, too
-(13 hinges); names with "tanh" start from that, and "auto" curves have few knots that grow. Adam and SGD run in minibatches of 32
-patterns, of 128 where there are more than 2,500; an iteration is an epoch: of four learning rates the one with the lowest
-validation error counts, and the seconds are those of its run alone.
+8 parts of the data train, 1 validates and 1 tests. Inputs are standardised, and targets are scaled by one common
+factor. Errors are in raw units, summed over outputs. Networks have 20 sigmoid hidden units with bypass, but 27 for Twod
+and 30 for Mattrn, as published. Curves have 13 hinges and start from the sigmoid, too. Names with "tanh" start from
+tanh instead, and "auto" curves begin with few knots and grow. Adam and SGD run in minibatches of 32 patterns, or of 128
+if a set has more than 2,500. An iteration of theirs is an epoch. They try four learning rates, and the run with the
+lowest validation error counts. The seconds are those of that run alone.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from benchmarks.mlp.tables import picture, ranking, tables
 from benchmarks.shared.cells import Cells
 from pwl.data.rows import Rows
 from pwl.files.write import write_atomic
-from pwl.learners.named import CONTENDERS, Contender, Shape, network, rescale
+from pwl.learners.named import LEARNERS, Learner, Shape, network, rescale
 from pwl.runtime.threads import workers
 from pwl.study.compare import environment, warm
 
@@ -43,11 +44,11 @@ SERIES = ("error", "validation_error", "test_error", "seconds", "multiplies", "o
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS), help="data sets (default: all)")
-    parser.add_argument("--names", nargs="+", default=list(ALGORITHMS), help="algorithms (default: all that there are)")
+    parser.add_argument("--names", nargs="+", default=list(ALGORITHMS), help="algorithms (default: all)")
     parser.add_argument(
-        "--folds", type=int, nargs="+", default=list(range(FOLDS)), help="folds from 0 on (default: all)"
+        "--folds", type=int, nargs="+", default=list(range(FOLDS)), help="folds, counted from 0 (default: all)"
     )
-    parser.add_argument("--iterations", type=int, default=ITERATIONS, help="of each run (default: %(default)s)")
+    parser.add_argument("--iterations", type=int, default=ITERATIONS, help="iterations per run (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=1, help="processes side by side (default: %(default)s)")
 
 
@@ -60,7 +61,7 @@ def run(
     iterations: int = ITERATIONS,
     jobs: int = 1,
 ) -> None:
-    """Builds the cells that are missing, then the table of all cells of the selection, and the pictures."""
+    """Computes the missing cells of the selection, then writes its tables and pictures."""
     if quick:
         sets, folds, iterations = sets[:2], folds[:2], min(iterations, 20)
     missing = [name for name in names if not known(name)]
@@ -83,12 +84,15 @@ def run(
 
 
 def known(name: str) -> bool:
-    """Whether there is such an algorithm: words after it say where it starts from."""
-    return name.split()[0] in CONTENDERS
+    """Whether the first word of a name is an algorithm. Further words tell how it starts."""
+    return name.split()[0] in LEARNERS
 
 
 def start(name: str, data: str) -> Shape:
-    """Sigmoids and, for curves, 13 hinges, as in the published tables; "tanh" and "auto" in a name say otherwise."""
+    """The hidden units, activation and hinges for a name on a data set.
+
+    They are sigmoids and, for curves, 13 hinges, as in the published tables, unless the name says "tanh" or "auto".
+    """
     words = name.split()[1:]
     hinges = "auto" if "auto" in words else 13
     return Shape((published.HIDDEN.get(data, 20),), "tanh" if "tanh" in words else "sigmoid", hinges)
@@ -104,7 +108,7 @@ def at_hand(data: str) -> bool:
 
 
 class Task(NamedTuple):
-    """A cell of the table, and the file that keeps it."""
+    """A cell of the table, with the file that keeps it."""
 
     file: Path
     data: str
@@ -119,7 +123,7 @@ class Task(NamedTuple):
 
 
 def spread(tasks: list[Task], jobs: int) -> list[dict[str, Any]]:
-    """The cells of the tasks; those that are not there yet are computed, by so many processes, each on its share of the cores."""
+    """The cells of the tasks. Missing cells are computed by `jobs` processes, each on its share of the cores."""
     if not tasks:
         return []
     cells = Cells(tasks[0].file)
@@ -138,13 +142,13 @@ def spread(tasks: list[Task], jobs: int) -> list[dict[str, Any]]:
 
 
 def one(task: Task, cells: Cells | None = None) -> dict[str, Any]:
-    """A task's cell. A process of its own opens the file itself."""
+    """The cell of a task. A process of its own passes no cells and opens the file itself."""
     cells = cells or Cells(task.file)
     return cells.cell(task.key, lambda: train_one(*task[1:]))
 
 
 def train_one(data: str, name: str, fold: int, iterations: int, jobs: int = 1) -> dict[str, Any]:
-    """One algorithm on one fold; of several settings the one with the lowest validation error."""
+    """One algorithm on one fold. Of several settings, the one with the lowest validation error counts."""
     runs = [train_with(data, contender, start(name, data), fold, iterations) for contender in candidates(name, data)]
     scores = [record["validation_error"][record.best_iteration] for record in runs]
     record = runs[int(np.nanargmin(scores))]
@@ -158,9 +162,9 @@ def train_one(data: str, name: str, fold: int, iterations: int, jobs: int = 1) -
     }  # fmt: skip
 
 
-def candidates(name: str, data: str) -> list[Contender]:
-    """The contender, once for each learning rate that is tried."""
-    contender = CONTENDERS[name.split()[0]]
+def candidates(name: str, data: str) -> list[Learner]:
+    """The contender, once per learning rate to be tried."""
+    contender = LEARNERS[name.split()[0]]
     if name not in RATES:
         return [contender]
     contender = dataclasses.replace(contender, batch_size=32 if len(pwl.data.load(data)[0]) <= FEW else 128)
@@ -170,8 +174,8 @@ def candidates(name: str, data: str) -> list[Contender]:
     ]
 
 
-def train_with(data: str, contender: Contender, shape: Shape, fold: int, iterations: int) -> pwl.Record:
-    """The record of a run, errors in raw units. The fold's number is the seed of the starting weights."""
+def train_with(data: str, contender: Learner, shape: Shape, fold: int, iterations: int) -> pwl.Record:
+    """The record of a run, with errors in raw units. The number of the fold is the seed of the starting weights."""
     x, t = pwl.data.load(data)
     rows = pwl.data.folds(len(x), FOLDS, 0)[fold]
     preparation = pwl.Preparation.fit(Rows(x, rows.train), Rows(t, rows.train), targets="common")
@@ -186,12 +190,12 @@ def train_with(data: str, contender: Contender, shape: Shape, fold: int, iterati
 
 
 def thinned(length: int, best: int) -> list[int]:
-    """About POINTS of the iterations 0 to length - 1, dense at the beginning, as on a logarithmic axis; and the best."""
+    """About POINTS of the iterations 0 to length - 1, even on a logarithmic axis, and the best one."""
     last = length - 1
     few = np.unique(np.round(np.geomspace(1, last, POINTS)).astype(int)) if last else []
     return sorted({0, best, last, *map(int, few)})
 
 
 def rounded(values: list[Any]) -> list[Any]:
-    """Six digits: enough for pictures."""
+    """Values with six digits, which are enough for pictures."""
     return [None if value is None else float(f"{value:.6g}") for value in values]

@@ -1,6 +1,7 @@
-"""Published figures of MLPs: Challagundla's thesis (University of Texas at Arlington), Table 6.2, 10-fold training and test E.
+"""Published figures of MLPs: training and test E over 10 folds, from Table 6.2 of Challagundla's thesis.
 
-E is summed over outputs, in raw units. Its "adaptive MOLF" is AdAct; its OWO-MOLF program does what is called HWO-MOLF here.
+The thesis is of the University of Texas at Arlington. E is summed over outputs, in raw units. The thesis's "adaptive
+MOLF" is AdAct. Its OWO-MOLF program computes HWO-MOLF, as it is called here.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ TABLE: dict[str, tuple[tuple[float, float], ...]] = {  # training, test; in the 
     "oh7": ((1.2507, 1.4738), (1.3205, 1.4875), (4.15, 4.1991), (1.1602, 1.4373)),
     "housing": ((2.7274, 19.0627), (3.1318, 24.675), (5.9245, 80.808), (0.9543, 133.99)),
 }
-HIDDEN = {"twod": 27, "mattrn": 30}  # the thesis's hidden units where the set is at hand
+HIDDEN = {"twod": 27, "mattrn": 30}  # hidden units in the thesis, for the sets that are available here
 
-NOT_AT_HAND = {  # inputs, outputs and patterns where they are stated
+NOT_AT_HAND = {  # sets that are not available here, with inputs, outputs and patterns if stated
     "single2": "16 inputs, 3 outputs; published above with 23 units",
     "oh7": "20 inputs, 3 outputs; published above with 23 units",
     "housing": "published above",
@@ -27,7 +28,7 @@ NOT_AT_HAND = {  # inputs, outputs and patterns where they are stated
 
 
 def figures(data: str, algorithm: str) -> tuple[float, float] | None:
-    """Published training and test E of one of our algorithms on a set."""
+    """The published training and test E of one of our algorithms on a set, or None."""
     for column, name in enumerate(COLUMNS.values()):
         if name == algorithm and data in TABLE:
             return TABLE[data][column]

@@ -1,7 +1,7 @@
 """Ranks of algorithms over data sets, and Wilcoxon's paired test of each against some of them (Demsar 2006).
 
-The pairs are data sets, not folds, which share patterns. What is compared is the logarithm of the error, since sets have
-different units: the test is of ratios.
+The pairs are data sets rather than folds, because folds share patterns. The test compares logarithms of errors, because
+sets have different units. It is therefore a test of ratios.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import rankdata, wilcoxon
 
-FEWEST = 5  # pairs that a test needs to say anything: with fewer no p is below .05 by far
+FEWEST = 5  # pairs that a test needs; with fewer, p can't come near .05
 
 
 class Test(NamedTuple):
-    """Of an algorithm against another over `pairs` data sets: how often its error is lower, and the two-sided p."""
+    """A test of one algorithm against another: how often its error is lower, over how many sets, and the two-sided p."""
 
     lower: int
     pairs: int
@@ -23,12 +23,15 @@ class Test(NamedTuple):
 
 
 def ranks(errors: np.ndarray) -> np.ndarray:
-    """errors (sets, algorithms) to ranks: 1 is the lowest error of a set, ties share the mean; NaN ranks last."""
+    """Ranks of errors (sets, algorithms) within each set.
+
+    Rank 1 is the lowest error. Ties share their mean rank, and NaN ranks last.
+    """
     return np.array([rankdata(np.where(np.isnan(row), np.inf, row)) for row in errors]).reshape(errors.shape)
 
 
 def paired(a: np.ndarray, b: np.ndarray) -> Test:
-    """Errors (sets,) of two algorithms; sets where one is missing don't count; p is 1 where nothing differs."""
+    """The test of errors a against errors b (sets,). Sets that lack one of them don't count. If nothing differs, p is 1."""
     both = np.isfinite(a) & np.isfinite(b) & (a > 0) & (b > 0)
     difference = np.log(a[both]) - np.log(b[both])
     p = float("nan")
@@ -38,7 +41,7 @@ def paired(a: np.ndarray, b: np.ndarray) -> Test:
 
 
 def holm(ps: np.ndarray) -> np.ndarray:
-    """p values adjusted for being several (Holm 1979); NaN stays."""
+    """p values adjusted for several tests (Holm 1979). NaN stays."""
     adjusted = np.full(len(ps), np.nan)
     real = np.flatnonzero(np.isfinite(ps))
     largest = 0.0
@@ -49,7 +52,10 @@ def holm(ps: np.ndarray) -> np.ndarray:
 
 
 def table(errors: np.ndarray, sets: list[str], names: list[str], against: tuple[str, ...]) -> str:
-    """Markdown: ranks on each set, the average, and the tests against the best by average rank and the names in `against`."""
+    """A Markdown table of ranks on each set, their average, and tests.
+
+    The tests are against the best average rank and against the names in `against`.
+    """
     order = ranks(errors)
     average = order.mean(axis=0)
     best = names[int(np.argmin(average))]
@@ -72,6 +78,6 @@ def table(errors: np.ndarray, sets: list[str], names: list[str], against: tuple[
 
 
 def in_words(test: Test, adjusted: float) -> str:
-    """lower on 3 of 10, p .02 (.08)."""
+    """A test in words, for example: lower on 3 of 10, p .02 (.08)."""
     p = "too few sets" if np.isnan(test.p) else f"p {test.p:.2g} ({adjusted:.2g})"
     return f"lower on {test.lower} of {test.pairs}, {p}"

@@ -1,4 +1,4 @@
-"""What `benchmarks mlp` shows of its cells: a table a data set, ranks over the sets, a picture a set."""
+"""The tables and pictures of `benchmarks mlp`: one of each per data set, and ranks over the sets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Results = dict[tuple[str, str, int], Cell]
 
 
 def tables(results: Results, sets: list[str], names: list[str], folds: list[int]) -> str:
-    """All of it in Markdown."""
+    """The whole text in Markdown."""
     cells = list(results.values())
     timings = sorted({c["timing"] for c in cells})
     parts = [
@@ -42,7 +42,7 @@ def tables(results: Results, sets: list[str], names: list[str], folds: list[int]
 
 
 def ranking(results: Results, sets: list[str], names: list[str], folds: list[int], title: str) -> str:
-    """Ranks by one of the columns."""
+    """Ranks by the means in one of the columns."""
     errors = np.array(
         [[mean_and_deviation(results, data, name, folds, *COLUMNS[title])[0] for name in names] for data in sets]
     )
@@ -51,7 +51,7 @@ def ranking(results: Results, sets: list[str], names: list[str], folds: list[int
 
 
 def of_set(results: Results, data: str, names: list[str], folds: list[int]) -> str:
-    """One data set: a line an algorithm, the lowest mean of each column bold."""
+    """The table of one data set, with one line per algorithm. The lowest mean of each column is bold."""
     means = {
         title: [mean_and_deviation(results, data, name, folds, *where) for name in names]
         for title, where in COLUMNS.items()
@@ -83,7 +83,7 @@ def mean_and_deviation(
 
 
 def picture(by_name: dict[str, list[Cell]], data: str) -> bytes:
-    """Training and test E against iterations, multiplies and seconds, means over the folds."""
+    """Training and test E against iterations, multiplies and seconds, as means over the folds."""
     figure, axes = panels(2 * len(AGAINST), len(AGAINST), 3.6, 3.2)
     for row, series in enumerate(("error", "test_error")):
         for column, (against, label) in enumerate(AGAINST.items()):
@@ -108,7 +108,7 @@ def picture(by_name: dict[str, list[Cell]], data: str) -> bytes:
 
 
 def mean_line(cells: list[Cell], series: str, against: str) -> tuple[np.ndarray, np.ndarray]:
-    """Means over the folds at the same iterations; a run that ended keeps its last error and what it had spent."""
+    """Means over the folds at the same iterations. A run that has ended keeps its last error and cost."""
     at = np.unique(np.concatenate([c["at"] for c in cells]))
     at = at[at > 0]
     ys = [np.interp(at, c["at"], np.array(c["series"][series], dtype=float)) for c in cells]

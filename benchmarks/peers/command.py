@@ -1,12 +1,15 @@
 """Other programs on the same net, data and start: seconds to an error, errors at given times, iterations, memory.
 
-Nets of one hidden layer without bypass, 20 units (201 weights on Concrete), standardised data, all patterns for training. Every
-rival runs in a process of its own that imports, warms up and then trains for the budget. It starts from our weights: net
-control and one output step. Each setting of a rival is tried from start 0 on one thread, which suits such small nets; the best
-is tried once more from the same hidden weights with output weights drawn small, as PyTorch draws them, and the better of the
-two on all cores. What reaches the lowest error runs from all starts. Errors are computed from the weights, off the clock, by
-the same lines for all rivals; the lowest so far counts. Medians over the starts.
-`lm-iteration` times iterations of Levenberg-Marquardt, `lm-large` their memory on 200,000 patterns: see peers_lm.py.
+Nets have one hidden layer of 20 units without bypass (201 weights on Concrete). Data are standardised, and all patterns
+train. Every rival runs in a process of its own, which imports, warms up and then trains for the budget. It starts from
+our weights, which come from net control and one output step. Each setting of a rival is tried from start 0 on one
+thread, which suits such small nets. The best setting is tried again with the same hidden weights and small output
+weights, drawn as PyTorch draws them. The better of the two is tried on all cores. The variant with the lowest error
+then runs from all starts. Errors are computed from the weights, off the clock, by the same lines for all rivals. The
+lowest error so far counts, and figures are medians over the starts.
+
+`lm-iteration` times iterations of Levenberg-Marquardt. `lm-large` measures their memory on 200,000 patterns. Both are
+in lm.py.
 """
 
 from __future__ import annotations
@@ -33,8 +36,10 @@ BUDGET, STARTS = 6.0, 3
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="parts (default: all)")
-    parser.add_argument("--rivals", nargs="+", choices=rivals.FILES, default=list(rivals.FILES), help="default: all")
-    parser.add_argument("--budget", type=float, default=BUDGET, help="seconds of a run (default: %(default)s)")
+    parser.add_argument(
+        "--rivals", nargs="+", choices=rivals.FILES, default=list(rivals.FILES), help="rivals (default: all)"
+    )
+    parser.add_argument("--budget", type=float, default=BUDGET, help="seconds per run (default: %(default)s)")
     parser.add_argument("--starts", type=int, default=STARTS, help="starting weights (default: %(default)s)")
 
 
@@ -84,7 +89,7 @@ def of_problem(cells: Cells, name: str, files: list[str], budget: float, starts:
 def best(
     cells: Cells, name: str, file: str, method: str, settings: list[dict[str, Any]], starts: int, budget: float
 ) -> list[dict[str, Any]]:
-    """The cells of the setting that reaches the lowest error from start 0, one a start."""
+    """The cells of the setting with the lowest error from start 0, one per start."""
 
     def cell_of(label: str, setting: dict[str, Any], seed: int) -> dict[str, Any]:
         return one(cells, name, file, method, label, setting, seed, budget)
@@ -109,7 +114,10 @@ def lowest_of(cells: list[dict[str, Any]]) -> int:
 
 
 def offers(file: str, name: str) -> dict[str, list[dict[str, Any]] | str]:
-    """A rival's methods with their settings, or why a method can't run this problem; asked of a process of its own."""
+    """A rival's methods, each with its settings or the reason why it can't run this problem.
+
+    The answer comes from a process of its own.
+    """
     return apart("benchmarks.peers.measure", ["offers", file, name])
 
 

@@ -1,8 +1,8 @@
-"""Levenberg-Marquardt beside other programs': time of an iteration on 1030 x 8-20-1, and memory on 200,000 x 20-50-1.
+"""Levenberg-Marquardt of pwl and other programs: time per iteration on 1030 x 8-20-1, memory on 200,000 x 20-50-1.
 
-Times: the first ten iterations from the same start, divided by how many there were; jobs take turns in one process, once on one
-thread and once on all cores; pyrenn has processes of its own (it is GPL, and slow). Memory: the most a process has, above what
-it has with data and imports; two iterations each.
+Times are means over the first ten iterations from the same start. Jobs take turns in one process, first on one thread
+and then on all cores. pyrenn has processes of its own, because it is GPL and slow. Memory is the peak of a process
+during two iterations, beyond the memory of data and imports.
 """
 
 from __future__ import annotations
@@ -30,14 +30,10 @@ from pwl.runtime.threads import workers
 ITERATIONS = 10
 LARGE = ("pwl LM, QR", "pwl LM, Cholesky", "scipy trf", "scipy lm", "torch LM")
 MOST_BYTES = 20e9
-COPIES = {
-    "scipy trf": 5,
-    "scipy lm": 4,
-    "torch LM": 4,
-}  # of J that have to fit before a job is started: about what they take
+COPIES = {"scipy trf": 5, "scipy lm": 4, "torch LM": 4}  # of J that a job needs, about; they have to fit
 LONGEST = 240  # seconds for one job of lm-large
 
-Job = Callable[[], int]  # what it returns: iterations done
+Job = Callable[[], int]  # returns the number of iterations
 
 
 def ours(solver: str, problem: Problem, iterations: int, schedule: str = "fixed") -> Job:
@@ -79,7 +75,7 @@ def torchs(solver: str, problem: Problem, iterations: int) -> Job:
 
 
 def plain(problem: Problem, iterations: int) -> Job:
-    """J, J'J, J'r and one solution in NumPy: the bare step, without the error at the new point."""
+    """The bare step in NumPy, which is J, J'J, J'r and one solution, without the error at the new point."""
 
     def job() -> int:
         for _ in range(iterations):
@@ -103,7 +99,7 @@ MAKERS: dict[str, Callable[[Problem, int], Job]] = {
 
 
 def lm_iteration(cells: Cells, quick: bool) -> str:
-    """Markdown; a cell for each number of threads, since the jobs take turns."""
+    """The table in Markdown. There is one cell per number of threads, because the jobs take turns."""
     repeats = 1 if quick else 7
     results = []
     for threads in (1, None):
@@ -114,7 +110,7 @@ def lm_iteration(cells: Cells, quick: bool) -> str:
 
 
 def iteration_table(single: dict[str, Any], several: dict[str, Any]) -> str:
-    """Sorted by each job's better time; the last column compares those."""
+    """A table sorted by the better time of each job. The last column compares these times."""
     fastest = {job: min(ms, several["ms"].get(job, ms)) for job, ms in single["ms"].items()}
     base = fastest.get("pwl LM, QR")
     lines = ["**lm-iteration**, 1030 x 8-20-1, 201 weights, float64; ms an iteration", ""]
@@ -127,7 +123,7 @@ def iteration_table(single: dict[str, Any], several: dict[str, Any]) -> str:
 
 
 def iteration_times(repeats: int) -> dict[str, Any]:
-    """In a process of its own, on as many threads as its environment says."""
+    """Milliseconds per iteration of all jobs, in a process of its own, whose environment sets the threads."""
     problem, jobs, missing = problem_of("concrete-tanh", 0), {}, {}
     for name, make in MAKERS.items():
         try:
@@ -144,7 +140,7 @@ def iteration_times(repeats: int) -> dict[str, Any]:
 
 
 def pyrenn_time(repeats: int) -> dict[str, float]:
-    """In a process of its own."""
+    """Milliseconds per iteration of pyrenn, in a process of its own."""
     pyrenn_lm = rivals.load("pyrenn_lm")
     problem, times = problem_of("concrete-tanh", 0), []
     for _ in range(repeats):
@@ -157,7 +153,7 @@ def pyrenn_time(repeats: int) -> dict[str, float]:
 
 
 def lm_large(cells: Cells, quick: bool) -> str:
-    """Markdown; one cell a job."""
+    """The table in Markdown. There is one cell per job."""
     Nv, N, Nh = (5_000, 20, 50) if quick else (200_000, 20, 50)
     P = Nh * (N + 1) + Nh + 1
     J = 8 * Nv * P
@@ -178,7 +174,7 @@ def lm_large(cells: Cells, quick: bool) -> str:
 
 
 def large(name: str, Nv: int, N: int, Nh: int) -> dict[str, Any]:
-    """Two iterations, in a process of its own."""
+    """Memory and seconds of two iterations, in a process of its own."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((Nv, N))
     t = np.sin(x[:, :1]) + x[:, 1:2] * x[:, 2:3]

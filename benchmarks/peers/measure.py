@@ -1,4 +1,4 @@
-"""What runs in the process of a rival."""
+"""The part of the benchmark that runs in a rival's own process."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ POINTS = 60  # of a trace that are kept
 
 
 def offered(file: str, name: str) -> dict[str, list[dict[str, Any]] | str]:
+    """A rival's methods, each with its settings or the reason why it can't run this problem."""
     module, found = rivals.load(file), {}
     squared_only = getattr(module, "SQUARED_ERROR_ONLY", ())
     for method, settings in module.METHODS.items():
@@ -30,11 +31,12 @@ def offered(file: str, name: str) -> dict[str, list[dict[str, Any]] | str]:
 
 
 def measure(file: str, name: str, setting: dict[str, Any], seed: int, budget: float) -> dict[str, Any]:
+    """One run of a rival."""
     module, problem = rivals.load(file), problem_of(name, seed)
     if setting.get("start") == "drawn":
         problem = drawn(problem, seed)
     before = memory("VmRSS")
-    module.run(problem, min(0.2, budget), setting)  # compiles and loads whatever is loaded late
+    module.run(problem, min(0.2, budget), setting)  # so that nothing compiles or loads on the clock
     trace = module.run(problem, budget, setting)
     lowest = lowest_so_far(trace)
     return {

@@ -1,4 +1,4 @@
-"""The problems of the benchmark, and which levels of error and which times count."""
+"""The problems of the benchmark, with the levels of error and the times that its tables show."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ UNITS = 20
 
 
 def problem_of(name: str, seed: int) -> Problem:
+    """The problem of this name at its start number `seed`."""
     data, kind = name.split("-")
     x, t = pwl.data.load("white-wine" if data == "wine" else data)
     x, scaled = pwl.Preparation.fit(x, t).transform(x, t)
-    if kind == "classes":  # grades up to 5, 6, 7 and more
+    if kind == "classes":  # three classes: grades up to 5, grade 6, grades from 7 on
         return started(x, np.digitize(t[:, 0], [5.5, 6.5]), UNITS, "tanh", seed)
     return started(x, scaled, UNITS, kind, seed)

@@ -15,7 +15,11 @@ LONGEST = 600  # seconds that a process may take, whatever its budget
 
 
 def apart(module: str, arguments: list[str], longest: float = LONGEST, threads: int | None = None) -> Any:
-    """What a process of its own prints last; NotHere with its last words where it fails. threads: None, all cores."""
+    """The JSON value in the last line that a module prints in a process of its own.
+
+    threads: None for all cores. If the process fails or takes longer than `longest` seconds, raises NotHere with the
+    reason.
+    """
     command = [sys.executable, "-m", module, *arguments]
     try:
         with environment(threads or workers()):

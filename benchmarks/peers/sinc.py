@@ -1,10 +1,14 @@
-"""y = sinc(10 x) by 1-20-1 tanh: our algorithms and torch-levenberg-marquardt from the same 20 starts, in one process.
+"""y = sinc(10 x) by 1-20-1 tanh: our algorithms and torch-levenberg-marquardt from the same 20 starts.
 
-20,000 points on [-1, 1], 61 weights, no bypass. Two conventions: sin(10x) / (10x), and NumPy's, sin(10 pi x) / (10 pi x).
-Hidden weights start uniform on [-1, 1], as PyTorch draws them (net control would give all units of one input the same two
-curves). Output weights, too, are drawn as PyTorch draws them, but for algorithms that begin with an output step: after that
-step they are so large that Levenberg-Marquardt would stall. All rivals of a start take turns before the next start begins.
-Published for torch-levenberg-marquardt: 3.31e-7 in 16.6 s (Adam 4.12e-4 in 2605 s), its TensorFlow twin 1.03e-8 in 14.8 s.
+There are 20,000 points on [-1, 1], and the nets have 61 weights without bypass. Both conventions of sinc are tried,
+which are sin(10x) / (10x) and NumPy's sin(10 pi x) / (10 pi x). Hidden weights start uniform on [-1, 1], as PyTorch
+draws them. Net control would give all units of a single input the same two curves. Output weights are drawn as PyTorch
+draws them, too, unless the algorithm begins with an output step. After such a step they are so large that
+Levenberg-Marquardt would stall. Everything runs in one process, and all rivals of a start take turns before the next
+start begins.
+
+Published figures are 3.31e-7 in 16.6 s for torch-levenberg-marquardt, 1.03e-8 in 14.8 s for its TensorFlow twin, and
+4.12e-4 in 2605 s for Adam.
 """
 
 from __future__ import annotations
@@ -52,7 +56,7 @@ Rows = dict[str, list[dict[str, Any]]]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--names", nargs="+", choices=RIVALS, default=list(RIVALS), help="rivals (default: all)")
     parser.add_argument("--starts", type=int, default=STARTS, help="starting weights (default: %(default)s)")
-    parser.add_argument("--budget", type=float, default=BUDGET, help="seconds of a run (default: %(default)s)")
+    parser.add_argument("--budget", type=float, default=BUDGET, help="seconds per run (default: %(default)s)")
 
 
 def run(out: Path, quick: bool, names: list[str], starts: int = STARTS, budget: float = BUDGET) -> None:
@@ -73,7 +77,7 @@ def run(out: Path, quick: bool, names: list[str], starts: int = STARTS, budget: 
 
 
 def there(names: list[str]) -> tuple[list[str], dict[str, str]]:
-    """The rivals that can run, and why the others can't."""
+    """The rivals that can run, and the reasons why the others can't."""
     missing = {}
     for name in names:
         file, setting = RIVALS[name]
@@ -93,9 +97,8 @@ def measure(name: str, convention: str, seed: int, patterns: int, budget: float)
     file, setting = RIVALS[name]
     module = rivals.load(file)
     if name not in _warm:
-        module.run(
-            problem_of(name, convention, 0, 500), min(0.3, budget), setting
-        )  # compiles and loads what is loaded late
+        few = problem_of(name, convention, 0, 500)
+        module.run(few, min(0.3, budget), setting)  # so that nothing compiles or loads on the clock
         _warm.add(name)
     problem = problem_of(name, convention, seed, patterns)
     trace = module.run(problem, budget, setting)
@@ -118,7 +121,7 @@ def problem_of(name: str, convention: str, seed: int, patterns: int) -> Problem:
 
 
 def table(rows: Rows, missing: dict[str, str], convention: str, budget: float) -> str:
-    """Quartiles of E over the starts, the lowest median first, and median seconds to the levels."""
+    """Quartiles of E over the starts, with the lowest median first, and median seconds to the levels."""
     some = next(iter(rows.values()), [])
     lines = [f"**{convention}**, {budget:g} s a run, {len(some)} starts", ""]
     heads = ["rival", "lower quartile", "median E", "upper quartile", *(f"s to {level:g}" for level in LEVELS)]
@@ -138,13 +141,13 @@ def table(rows: Rows, missing: dict[str, str], convention: str, budget: float) -
 
 
 def seconds_in_words(values: list[float | None]) -> str:
-    """The median of the starts that get there, and how many do."""
+    """The median over the starts that reach the level, and their number."""
     found = [value for value in values if value is not None]
     return f"{np.median(found):.3g} ({len(found)}/{len(values)})" if found else f"never (0/{len(values)})"
 
 
 def picture(rows: Rows, convention: str) -> bytes:
-    """Median error so far against seconds, bands from the lower to the upper quartile of the starts."""
+    """Median error so far against seconds, with bands from the lower to the upper quartile of the starts."""
     figure, (ax,) = panels(1, 1, 7.5, 5)
     for number, (name, own) in enumerate(rows.items()):
         times, errors = steps([c["trace"] for c in own])

@@ -1,4 +1,4 @@
-"""What `benchmarks peers` shows of one problem: a table, and error against seconds."""
+"""The table of one problem of `benchmarks peers`, and its picture of error against seconds."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from benchmarks.shared.styles import COLOURS, DASHES, MARKERS
 from pwl.plots.figure import INK, panels, png
 from pwl.plots.ticks import plain_ticks
 
-SHOWN_OF_OURS = 3  # of our own algorithms in the picture, the best; of every other rival the best one
+SHOWN_OF_OURS = 3  # of our algorithms in the picture, the best ones; every other rival shows its best method
 
 Cell = dict[str, Any]
 Rows = dict[tuple[str, str], list[Cell]]
 
 
 def table(rows: Rows, missing: dict[str, str], name: str, levels: tuple[float, ...], times: tuple[float, ...]) -> str:
-    """Markdown, the lowest median error first; what could not run stands last with its reason."""
+    """A Markdown table with the lowest median error first. Rivals that could not run are last, with the reason."""
     some = next(iter(rows.values()), [{"budget": 0.0, "weights": 0}])
     about = f"**{name}**, {some[0]['weights']} weights, {some[0]['budget']:g} s a run, medians over {len(some)} starts"
     heads = [
@@ -46,7 +46,7 @@ def table(rows: Rows, missing: dict[str, str], name: str, levels: tuple[float, .
 def words(setting: dict[str, Any]) -> str:
     flat = {**setting, **setting.get("options", {})}
     flat.pop("options", None)
-    hidden = ("maxiter", "maxfun", "ftol", "gtol")  # without meaning: they only keep it from stopping early
+    hidden = ("maxiter", "maxfun", "ftol", "gtol")  # they only prevent an early stop
     return ", ".join(f"{key} {'all' if value is None else value}" for key, value in flat.items() if key not in hidden)
 
 
@@ -55,7 +55,7 @@ def median(values: list[float]) -> float:
 
 
 def seconds(values: list[float | None]) -> str:
-    """The median where most starts get there, and how many do."""
+    """The median if most starts reach the level, and the number of starts that reach it."""
     there = [value for value in values if value is not None]
     middle = median([np.inf if value is None else value for value in values])
     return (
@@ -69,7 +69,7 @@ def number(values: list[float | None]) -> str:
 
 
 def picture(rows: Rows, name: str) -> bytes:
-    """Median error so far against seconds: our best algorithms, and the best method of each rival."""
+    """Median error so far against seconds, for our best algorithms and the best method of each rival."""
     figure, (ax,) = panels(1, 1, 7, 5)
     for number_, (file, method) in enumerate(shown(rows)):
         x, y = median_line(rows[file, method])

@@ -1,4 +1,4 @@
-"""Result cells: a benchmark keeps all its cells in one file of JSON lines, so that a long table can be built over several runs."""
+"""Result cells: a benchmark keeps all its cells in one file of JSON lines, so that later runs can complete a table."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ BEGINNING = b'{"key":'  # of every line that is written here
 
 
 class Cells:
-    """The cells in a file: one JSON object per line, with the key of the cell under "key" and its content beside it.
+    """The cells in a file: one JSON object per line, with the cell's key under "key" and its content beside it.
 
-    If several lines have the same key, the last one counts. A line that was cut off by a kill is no cell, and goes when the
-    next line is written. Several processes may use one file at the same time. Raises InputError if the file holds anything
-    else, and leaves that file alone.
+    If several lines have the same key, the last one counts. A kill may cut off the last line of a file. Such a line is
+    not a cell, and the next write removes it. Several processes may use one file at the same time. If the file holds
+    anything else, InputError is raised and the file stays as it is.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,7 +34,7 @@ class Cells:
         self._read()
 
     def cell(self, key: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The content of a cell. If the file has no such cell, it is computed and appended first."""
+        """The content of a cell. If the file lacks the cell, it is computed and appended first."""
         if key not in self:
             print(f"  {key}", flush=True)
             self._append(key, plain(compute()) | {"machine": machine()})
@@ -51,7 +51,7 @@ class Cells:
         return dict(sorted(self._found.items()))
 
     def _read(self) -> None:
-        """Takes in the lines that have been added since the last call."""
+        """Takes in the lines that were added since the last call."""
         if not self.path.exists():
             return
         with open(self.path, "rb") as file:
@@ -90,7 +90,7 @@ class Cells:
 
 
 def parsed(line: bytes) -> dict[str, Any] | None:
-    """The object in a line, or None if the line does not hold a cell."""
+    """The object in a line, or None if the line is not a cell."""
     try:
         found = json.loads(line)
     except ValueError:
@@ -99,14 +99,14 @@ def parsed(line: bytes) -> dict[str, Any] | None:
 
 
 def cut_off(last: bytes) -> bool:
-    """Whether the last line of a file, which has no line break, is the beginning of a cell rather than a whole one."""
+    """Whether the last line of a file, which has no line break, is only the beginning of a cell."""
     return parsed(last) is None and (last.startswith(BEGINNING) or BEGINNING.startswith(last))
 
 
 def end_with_a_whole_line(file: BinaryIO) -> None:
-    """Removes a last line that was cut off, and ends a whole one that lacks its line break.
+    """Removes a last line that was cut off, and adds the line break to a whole one that lacks it.
 
-    The file is locked: nobody is in the middle of a line.
+    The file has to be locked, so that no other process is in the middle of a line.
     """
     file.seek(0)
     content = file.read()
@@ -119,7 +119,7 @@ def end_with_a_whole_line(file: BinaryIO) -> None:
 
 
 def machine() -> dict[str, str]:
-    """Processor, cores and versions, to be kept beside a figure."""
+    """Processor, cores and versions, which are kept with every cell."""
     found = {"processor": processor(), "cores": str(len(os.sched_getaffinity(0))), "python": platform.python_version()}
     found["vectors"] = vectors()
     for package in ("pwl", "numpy", "scipy", "numba", "torch", "cupy-cuda12x", "cupy-cuda13x"):
@@ -131,7 +131,10 @@ def machine() -> dict[str, str]:
 
 
 def vectors() -> str:
-    """The widest vector instructions that NumPy found: X86_V3 is AVX2, X86_V4 is AVX-512. They decide the speed of exp and tanh."""
+    """The widest vector instructions that NumPy found, for example X86_V3 for AVX2 and X86_V4 for AVX-512.
+
+    They decide how long exp and tanh take.
+    """
     return (np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found") or ["none"])[-1]
 
 

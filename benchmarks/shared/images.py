@@ -1,4 +1,4 @@
-"""What the benchmarks on images share: patterns where the network is, and runs that go on where they were cut off."""
+"""Parts that the benchmarks on images share: patterns on the network's device, and runs that can be interrupted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from pwl.runtime.backend import beside, like
 
 
 def patterns(x: np.ndarray, t: np.ndarray, preparation: pwl.Preparation, net: pwl.Network) -> pwl.Patterns:
-    """Images x (Nv, height, width, channels) of bytes and class numbers t (Nv,): prepared once, in float32, where `net` is."""
+    """Patterns of images x (Nv, height, width, channels) in bytes and class numbers t (Nv,).
+
+    They are prepared once, in float32, on the device of `net`.
+    """
     return pwl.Patterns(like(preparation.transform_inputs(x.astype(np.float32)), net.theta), beside(t, net.theta))
 
 
@@ -27,10 +30,10 @@ def trained(
     batch_size: int,
     seed: int,
 ) -> tuple[pwl.Network, pwl.Record]:
-    """`pwl.train` on parts["train"]; other parts are measured after each epoch. `checkpoint`: a file.
+    """Trains on parts["train"] for all epochs, and measures the other parts after each of them.
 
-    The run goes on from the checkpoint where there is one, and all epochs are run. Raises KeyboardInterrupt where Ctrl-C
-    ended it, so that half a run becomes no result.
+    If the file `checkpoint` exists, the run goes on from there. If Ctrl-C ends the run, KeyboardInterrupt is raised, so
+    that half a run never becomes a result.
     """
     net, record = pwl.train(
         net, parts["train"], algorithm, iterations=epochs, batch_size=batch_size, seed=seed,
@@ -43,9 +46,10 @@ def trained(
 
 
 def run_cell(cells: Cells, key: str, compute: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
-    """`cells.cell` of a run that is `trained`, which gets its checkpoint; once its result is written, the checkpoint goes.
+    """A cell whose run can be interrupted. `compute` gets the path of the run's checkpoint.
 
-    Checkpoints lie in a folder beside the file of the cells, one each; git ignores them.
+    Checkpoints are in a folder beside the file of the cells, and git ignores them. A checkpoint is removed when its
+    result is written.
     """
     checkpoint = cells.path.with_suffix("") / f"{key}.checkpoint"
     result = cells.cell(key, lambda: compute(checkpoint))
@@ -54,5 +58,8 @@ def run_cell(cells: Cells, key: str, compute: Callable[[Path], dict[str, Any]]) 
 
 
 def accuracies(record: pwl.Record, part: str = "") -> list[float]:
-    """Percent of a part's patterns in their right class, at the start and after each epoch. part: "", "validation_", "test_"."""
+    """Percent of a part's patterns that are classified correctly, at the start and after each epoch.
+
+    part: "", "validation_" or "test_".
+    """
     return [round(100 * (1 - wrong), 4) for wrong in record[f"{part}classification_error"]]

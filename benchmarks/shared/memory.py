@@ -1,4 +1,4 @@
-"""How much memory this process takes."""
+"""The memory of this process."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def memory(kind: str) -> float:
-    """MiB of a kind that Linux tells of this process, or NaN on other systems.
+    """MiB of this process as Linux reports them, or NaN on other systems.
 
-    kind: VmRSS, what it has now; VmHWM, the most it has had; RssAnon, what is private, which leaves mapped files out.
+    kind: VmRSS is its memory now, VmHWM its peak so far, and RssAnon its private memory, without mapped files.
     """
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
@@ -20,11 +20,12 @@ def memory(kind: str) -> float:
 
 
 def private() -> float:
+    """MiB of private memory now."""
     return memory("RssAnon")
 
 
 class Peak:
-    """The most private memory above `start`, watched from a thread."""
+    """The peak of private memory in MiB above `start`, watched from a thread."""
 
     def __init__(self, start: float) -> None:
         self.start, self.most, self.going = start, 0.0, True

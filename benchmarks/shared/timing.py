@@ -1,4 +1,4 @@
-"""Times that can be compared: everything in one process, warmed up, in turns, medians."""
+"""Comparable times: medians of warmed-up jobs that take turns in one process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 def in_turns(jobs: dict[str, Callable[[], object]], repeats: int = 7) -> dict[str, float]:
-    """Median seconds of each job. Jobs take turns, so that a slower moment of the machine meets all of them."""
+    """Median seconds of each job. Jobs take turns, so that a slow moment of the machine affects all of them."""
     for job in jobs.values():
         job()
     times: dict[str, list[float]] = {name: [] for name in jobs}

@@ -1,8 +1,9 @@
 """One iteration of AdAct, MOLF, HWO-MOLF and OWO-BP beside its bare matrix products, and its peak memory.
 
-The bare products are the matrix products that the iteration's passes make, block by block on all cores, into arrays that are
-there already: a product A'A as the engine makes it. Time over that of the bare products is what everything else costs. Memory is
-the most private memory (without mapped files) above that after the imports, in a process of its own.
+The bare products are the matrix products in the passes of the iteration. They are computed block by block on all cores,
+into existing arrays. Products A'A are computed as in the engine. The time relative to the bare products shows the cost
+of everything else. Memory is the peak of private memory, without mapped files, beyond the memory that the imports take.
+It is measured in a process of its own.
 """
 
 from __future__ import annotations
@@ -102,9 +103,10 @@ def data(Nv: int, folder: Path, source: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def bare(x: np.ndarray, rows: int, name: str) -> Callable[[], None]:
-    """The matrix products of one iteration, on arrays of the right shapes that are there already, for each block.
+    """The matrix products of one iteration for each block, on existing arrays of the right shapes.
 
-    Nets X W' in every pass; in MOLF steps X D' and V'V; the gradient delta'X; outputs O w; OWO's B'B and B'T.
+    Every pass has the nets X W'. MOLF steps have X D' and V'V. The others are the gradient delta'X, the outputs O w,
+    and the B'B and B'T of OWO.
     """
     rng = np.random.default_rng(0)
     nets = {"AdAct": 5, "HWO-AdAct": 5, "MOLF": 3, "HWO-MOLF": 3, "OWO-BP": 3}[name]
@@ -114,7 +116,7 @@ def bare(x: np.ndarray, rows: int, name: str) -> Callable[[], None]:
     def block(first: int) -> None:
         X = work.X[: len(x[first : first + rows])]
         size = len(X)
-        for _ in range(nets + 1):  # along the direction, too
+        for _ in range(nets + 1):  # one more along the direction
             np.matmul(X, W.T, out=work.n[:size])
         np.matmul(work.V[:size].T, X, out=work.G)
         for _ in range(outputs):

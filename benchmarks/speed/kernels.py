@@ -1,8 +1,8 @@
-"""Curve kernels against a parallel copy that moves the same bytes, NumPy, numpy.interp, torch.relu and torch's gather.
+"""Curve kernels beside a parallel copy of the same bytes, NumPy, numpy.interp, torch.relu and torch's gather.
 
-Times are medians in milliseconds of jobs that take turns in one process; our kernels run over blocks of patterns on all cores,
-as they do in training. "copies" is the time over that of a parallel copy which reads and writes as many bytes: nets read once,
-each result written once, into arrays that are there already.
+Times are medians in milliseconds of jobs that take turns in one process. Our kernels run over blocks of patterns on all
+cores, as in training. "copies" is the time relative to a parallel copy that moves as many bytes. The copy reads the
+nets once and writes each result once, into existing arrays.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pwl.kernels.cpu import curves as cpu
 from pwl.kernels.reference import curves as reference
 from pwl.runtime.threads import ordered_map, workers
 
-BLOCK = 1024  # patterns a block
+BLOCK = 1024  # patterns per block
 GRIDS = ("uniform", "general", "per unit")
 FULL = [
     *((200_000, 128, dtype, 25, grid) for dtype in ("float32", "float64") for grid in GRIDS),
@@ -81,7 +81,7 @@ def interp(n: np.ndarray, ns: np.ndarray, A: np.ndarray, o: np.ndarray) -> None:
 
 
 def torch_times(n: np.ndarray, ns: np.ndarray, A: np.ndarray) -> dict[str, float]:
-    """torch.relu into an array that is there, and the curve by gather (value and slope), where torch is installed."""
+    """Seconds of torch.relu into an existing array and of the curve by gather, if torch is installed."""
     try:
         import torch
     except ModuleNotFoundError:
@@ -102,7 +102,7 @@ def torch_times(n: np.ndarray, ns: np.ndarray, A: np.ndarray) -> dict[str, float
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """One line a case: milliseconds, and in brackets the time over that of the copy or read of the same bytes."""
+    """One line per case, with milliseconds and, in brackets, the time relative to a copy or read of the same bytes."""
     heads = [
         "nets",
         "hinges",

@@ -1,8 +1,9 @@
-"""Numbers of four bytes: data in float32 with sums in float64, and whole networks in float32, beside float64.
+"""Numbers of four bytes beside float64: data in float32 with sums in float64, and whole networks in float32.
 
-Two comparisons of E with the float64 run: after 50 iterations, each run on its own trajectory; and step by step, every step taken
-from the float64 run's network. The first says how chaotic the iteration is, the second what float32 costs in a step. "rounded x"
-is the float64 run on inputs that were rounded to float32 before: what no arithmetic can undo. Times take turns.
+E is compared with the float64 run in two ways. After 50 iterations each run has followed its own trajectory, which
+shows how chaotic the iteration is. Step by step, every step begins at the float64 run's network, which shows the cost
+of float32 in one step. "rounded x" is the float64 run on inputs that were rounded to float32 before, a loss that no
+arithmetic can undo. Timed runs take turns.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def measure(name: str, chosen: str) -> dict[str, Any]:
 
 
 def step_by_step(net: pwl.Network, data: Any, dtypes: Any, algorithm: Any) -> dict[str, float]:
-    """The largest relative difference of E after one step, over steps that all start from the float64 run's networks."""
+    """The largest relative difference of E after one step, over steps from all networks of the float64 run."""
     worst = dict.fromkeys((k for k in data if k != "float64"), 0.0)
     states = {kind: algorithm.init(net, pwl.Patterns(*data[kind]), 0) for kind in data}
     for _ in range(ITERATIONS):

@@ -1,8 +1,8 @@
-"""Growth of an AdAct iteration with patterns, inputs, hidden units, outputs and hinges: fitted exponents, memory, passes.
+"""Growth of an AdAct iteration with patterns, inputs, hidden units, outputs and hinges: exponents, memory, passes.
 
-One size is varied at a time about 100,000 patterns, 20 inputs, 50 hidden units, 1 output and 25 hinges. The exponent is the
-slope of log seconds against log size (least squares); memory is the most private memory above data and imports, each size
-in a process of its own.
+One size varies at a time. The others stay at 100,000 patterns, 20 inputs, 50 hidden units, 1 output and 25 hinges. The
+exponent is the least-squares slope of log seconds against log size. Memory is the peak of private memory beyond data
+and imports. Each size has a process of its own.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ def measure(setting: dict[str, int]) -> dict[str, Any]:
 
 
 def exponent(rows: list[dict[str, Any]], name: str) -> float:
+    """The slope of log seconds against the log of a size."""
     own = [row for row in rows if row["varied"] == name]
     return float(np.polyfit(np.log([row[name] for row in own]), np.log([row["seconds"] for row in own]), 1)[0])
 
@@ -92,7 +93,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def picture(rows: list[dict[str, Any]]) -> bytes:
-    """Seconds against each size over its middle value, log axes."""
+    """Seconds against each size relative to its middle value, on logarithmic axes."""
     figure, (ax,) = panels(1, 1, 6, 4.5)
     for marker, name in zip("os^Dv", dict.fromkeys(row["varied"] for row in rows), strict=False):
         own = [row for row in rows if row["varied"] == name]

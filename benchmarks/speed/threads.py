@@ -1,8 +1,9 @@
-"""Threads: AdAct iterations on 1 and 2 threads, in 2 processes side by side, and inside a parallel search.
+"""AdAct iterations on 1 and 2 threads, in 2 processes side by side, and inside a parallel search.
 
-Each case is a fresh process, or two at once, that trains the same network; what counts is iterations a second in all of them
-together. "policy" is what `pwl compare --jobs 2` and scikit-learn's parallel search come to: each process gets its share of the
-cores. "oversubscribed" is what they would come to without it. The search is GridSearchCV over 4 settings and 2 folds.
+Each case is one fresh process, or two at once, and all train the same network. The figure is the sum of their
+iterations per second. "policy" means that each process gets its share of the cores, as in `pwl compare --jobs 2` and in
+scikit-learn's parallel search. "oversubscribed" means that each process takes all of them. The search is GridSearchCV
+over 4 settings and 2 folds.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def run(out: Path, quick: bool) -> None:
 
 
 def measure(Nv: int) -> dict[str, Any]:
-    """Iterations a second of each case, and seconds of the search, medians of cases that take turns."""
+    """Iterations per second of each case and seconds of the search, as medians of cases that take turns."""
     rates: dict[str, list[float]] = {name: [] for name in CASES}
     search: dict[str, list[float]] = {"1 job": [], "2 jobs": []}
     threads: dict[str, list[int]] = {"1 job": [], "2 jobs": []}
@@ -59,7 +60,7 @@ def measure(Nv: int) -> dict[str, Any]:
 
 
 def iterations_a_second(Nv: int, processes: int, threads: int) -> list[float]:
-    """Of each of several processes that run at once."""
+    """Iterations per second of each of several processes that run at once."""
     started = [start(["train", str(Nv)], {"OMP_NUM_THREADS": str(threads)}) for _ in range(processes)]
     return [1 / json.loads(process.communicate()[0])["seconds"] for process in started]
 
@@ -74,7 +75,7 @@ def child(arguments: list[str], environment: dict[str, str]) -> dict[str, Any]:
 
 
 def train(Nv: int) -> dict[str, float]:
-    """Seconds an iteration."""
+    """Seconds per iteration."""
     x, t = data(Nv, 20)
     net = pwl.initialise(pwl.Network.mlp(20, 100, 1, pwl.PiecewiseLinear("sigmoid", 25)), (x, t))
     pwl.train(net, (x, t), pwl.AdAct(), iterations=1)
@@ -84,7 +85,7 @@ def train(Nv: int) -> dict[str, float]:
 
 
 def search(Nv: int, jobs: int) -> dict[str, float]:
-    """Seconds of a grid search, and the threads that each of its processes gave our reductions."""
+    """Seconds of a grid search, and the number of threads of our reductions in its processes."""
     from joblib import Parallel, delayed
     from sklearn.model_selection import GridSearchCV
 

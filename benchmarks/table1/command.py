@@ -1,18 +1,20 @@
 """The paper's Table 1: CIFAR-10, nets of 1 to 3 VGG layers with AdAct's curves, ReLU and leaky ReLU, from the same start.
 
-The full protocol is 10-fold cross-validation within the 50,000 training images; CIFAR-10's test batch is not used. Nine parts of
-ten train (45,000), one tests (5,000), classes spread evenly. SGD of 0.001 with momentum 0.9 in batches of 64, 100
-epochs, as of the small VGG nets that the published figures fit; the paper does not say. It is for a GPU: --device cuda.
+The full protocol is 10-fold cross-validation within the 50,000 training images. CIFAR-10's test batch is not used. Nine
+parts of ten train (45,000 images) and one tests (5,000), with classes spread evenly. Training takes 100 epochs of SGD
+at 0.001 with momentum 0.9 in batches of 64. The paper does not state these settings. They are usual for the small VGG
+nets that the published figures fit. This protocol needs a GPU (--device cuda).
 
---quick is another, smaller protocol, for two cores: folds 0 to 2, a fifth of each fold's training images (9,000), 3 epochs of Adam
-at 0.002 with the one-cycle schedule. Its figures are lower than the published ones and say only which activation learns faster;
-the protocol is part of a cell's name, so that cells of different ones never meet in a table.
+--quick is a smaller protocol for two cores. It takes folds 0 to 2, a fifth of each fold's training images (9,000), and
+3 epochs of Adam at 0.002 with the one-cycle schedule. Its figures are lower than the published ones and show only which
+activation learns faster. The protocol is part of a cell's key, so that a table never mixes protocols.
 
-Weights are drawn from Glorot's normal distribution by the fold's number, which shuffles the batches, too: the three activations
-of a depth and fold share weights, images and batches. Curves, one a filter or unit, have 13 hinges and begin as leaky ReLU, end
-segments continued, so that the AdAct net begins as the leaky ReLU net; their ordinates are trained together with the weights, by
-the same algorithm. What counts is the accuracy on the test part after the last epoch: nothing is chosen by it. A verdict is that
-of Student's paired test over the folds, which share training images: it is a little sure of itself.
+The number of the fold draws the weights from Glorot's normal distribution and shuffles the batches. The three
+activations of a depth and fold therefore share weights, images and batches. There is one curve per filter or unit. It
+has 13 hinges, and its end segments are continued. It begins as leaky ReLU, so that the AdAct net begins as the leaky
+ReLU net. The same algorithm trains ordinates and weights together. The figure of a run is the accuracy on the test part
+after the last epoch, and nothing is chosen by it. Verdicts come from Student's paired test over the folds. They are a
+little too certain, because folds share training images.
 """
 
 from __future__ import annotations
@@ -43,10 +45,10 @@ DEPTHS, FOLDS, QUICK_FOLDS, BATCH = (1, 2, 3), 10, 3, 64
 
 @dataclass(frozen=True)
 class Protocol:
-    """What all cells of a table share.
+    """The settings that all cells of a table share.
 
-    patterns: training images of a fold. learning_rate: the highest of the schedule, a name in pwl.schedules.NAMED.
-    curve_rate: that of the curves' ordinates; None: the same.
+    patterns: training images per fold. learning_rate: the highest rate of the schedule. curve_rate: the rate of the
+    curves' ordinates, or None for the same rate. schedule: a name in NAMED.
     """
 
     patterns: int = 45_000
@@ -57,7 +59,7 @@ class Protocol:
     schedule: str = "constant"
 
     def __str__(self) -> str:
-        """All of it in a word, for names of files."""
+        """All settings in one word, for keys and file names."""
         curves = "" if self.curve_rate is None else f"-curves-{self.curve_rate:g}"
         return f"{self.algorithm}-{self.learning_rate:g}{curves}-{self.schedule}-{self.patterns}-{self.epochs}"
 
@@ -76,27 +78,29 @@ TITLES = {FULL: "table1", QUICK: "table1_quick"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--depths", type=int, nargs="+", choices=DEPTHS, default=list(DEPTHS), help="default: all")
+    parser.add_argument(
+        "--depths", type=int, nargs="+", choices=DEPTHS, default=list(DEPTHS), help="VGG layers (default: all)"
+    )
     parser.add_argument(
         "--folds",
         type=int,
         nargs="+",
         choices=range(FOLDS),
         metavar="FOLD",
-        help="from 0 on (default: all; quick: 0 1 2)",
+        help="folds, counted from 0 (default: all, or 0 1 2 with --quick)",
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
-    protocol = parser.add_argument_group("another protocol than the full, or quick, one")
-    protocol.add_argument("--patterns", type=int, help="training images of a fold")
+    protocol = parser.add_argument_group("changes to the protocol")
+    protocol.add_argument("--patterns", type=int, help="training images per fold")
     protocol.add_argument("--epochs", type=int)
     protocol.add_argument("--algorithm", choices=ALGORITHMS)
     protocol.add_argument("--learning-rate", type=float)
-    protocol.add_argument("--curve-rate", type=float, help="that of the curves' ordinates (default: the same)")
+    protocol.add_argument("--curve-rate", type=float, help="learning rate of the curves' ordinates (default: the same)")
     protocol.add_argument("--schedule", choices=NAMED)
 
 
 def run(out: Path, quick: bool, depths: list[int], folds: list[int] | None, device: str, **changes: Any) -> None:
-    """Builds the cells that are missing, fold after fold, then the table of the selection."""
+    """Computes the missing cells fold by fold, then writes the table of the selection."""
     given = {name: value for name, value in changes.items() if value is not None}
     protocol = dataclasses.replace(QUICK if quick else FULL, **given)
     folds = folds or list(range(QUICK_FOLDS if quick else FOLDS))
@@ -130,7 +134,10 @@ def measure(
     fold: int,
     device: str,
 ) -> dict[str, Any]:
-    """One run: accuracies in percent, at the start and after each epoch; the last of "test_accuracy" is the cell's figure."""
+    """One run, with accuracies in percent at the start and after each epoch.
+
+    The last "test_accuracy" is the figure of the cell.
+    """
     net = network(depth, activation, fold, x.shape[1:]).to(device)
     train, test = split(t, protocol.patterns, fold)
     preparation = pwl.Preparation.fit(Rows(x, train), Rows(t, train), classes=pwl.data.describe("cifar-10").classes)
@@ -147,14 +154,16 @@ def measure(
 
 
 def network(depth: int, activation: str, seed: int, input_shape: tuple[int, ...] = (32, 32, 3)) -> pwl.Network:
-    """vgg of a depth; weights depend on the seed only, not on the activation."""
+    """The VGG net of a depth. Its weights depend on the seed but not on the activation."""
     return pwl.models.vgg(depth, ACTIVATIONS[activation], input_shape=input_shape, seed=seed)
 
 
 def split(t: np.ndarray, patterns: int, fold: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted rows that train, `patterns` of the nine parts drawn by the fold's number, and those of the part that tests."""
+    """Sorted rows for training and for testing. The fold's number draws `patterns` rows of the nine training parts."""
     own = pwl.data.folds(len(t), FOLDS, 0, t)[fold]
     rest = np.concatenate([own.train, own.validation])
     if not BATCH <= patterns <= len(rest):
-        raise pwl.InputError(f"a fold has {len(rest)} training images: take {BATCH} to so many of them, not {patterns}")
+        raise pwl.InputError(
+            f"a fold has {len(rest)} training images: take at least {BATCH} and at most all, not {patterns}"
+        )
     return np.sort(np.random.default_rng(fold).permutation(rest)[:patterns]), own.test

@@ -1,4 +1,4 @@
-"""What `benchmarks table1` shows of its cells: accuracies beside the published ones, paired differences, the ordering."""
+"""The tables of `benchmarks table1`: accuracies beside the published ones, paired differences, and the ordering."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Results = dict[tuple[int, str, int], dict[str, Any]]
 
 
 def table(results: Results, depths: list[int], folds: list[int]) -> str:
-    """All of it in Markdown."""
+    """The whole text in Markdown."""
     return "\n".join(
         [heading(next(iter(results.values())), folds), means(results, depths, folds),
          differences(results, depths, folds), ordering(verdicts(results, depths, folds)), *unfinished(results)]
@@ -43,7 +43,7 @@ def accuracies(results: Results, depth: int, activation: str, folds: list[int]) 
 
 
 def means(results: Results, depths: list[int], folds: list[int]) -> str:
-    """A line a depth: ours and the paper's of each activation, and the mean seconds of a run."""
+    """One line per depth, with our accuracy and the paper's for each activation, and the mean seconds per run."""
     heads = ["VGG layers", *(head for name in NAMES.values() for head in (name, "paper")), "seconds a run"]
     lines = [row(heads), row(["---"] * len(heads))]
     for depth in depths:
@@ -61,13 +61,13 @@ def means(results: Results, depths: list[int], folds: list[int]) -> str:
 
 
 def paired(results: Results, depth: int, rival: str, folds: list[int]) -> list[float]:
-    """AdAct's accuracy less the rival's, fold by fold."""
+    """AdAct's accuracy minus the rival's, fold by fold."""
     ours, other = (accuracies(results, depth, activation, folds) for activation in ("adact", rival))
     return [a - b for a, b in zip(ours, other, strict=True)]
 
 
 def differences(results: Results, depths: list[int], folds: list[int]) -> str:
-    """A line a depth and rival, and what it decides."""
+    """One line per depth and rival, with the verdict."""
     heads = ["VGG layers", "AdAct less", "points", "paper", "AdAct is"]
     lines = [row(heads), row(["---"] * len(heads))]
     for depth in depths:
@@ -83,7 +83,10 @@ def verdicts(results: Results, depths: list[int], folds: list[int]) -> list[str]
 
 
 def ordering(found: list[str]) -> str:
-    """The paper has AdAct above both at every depth: that holds where all are higher, and not where any is lower."""
+    """Whether the paper's ordering holds, which has AdAct above both rivals at every depth.
+
+    It holds if all verdicts are "higher", and it does not hold if any is "lower".
+    """
     counts = {word: found.count(word) for word in ("higher", "lower", "undecided")}
     holds = "holds" if counts["higher"] == len(found) else "does not hold" if counts["lower"] else "is undecided"
     return (
@@ -94,7 +97,7 @@ def ordering(found: list[str]) -> str:
 
 
 def unfinished(results: Results) -> list[str]:
-    """A line a run that did not reach its last epoch."""
+    """One line per run that did not reach its last epoch."""
     return [
         f"- {NAMES[activation]}, {depth} VGG layers, fold {fold}: stopped ({cell['stop']}) after {len(cell['error']) - 1} epochs\n"
         for (depth, activation, fold), cell in results.items()

@@ -1,8 +1,9 @@
-"""Other programs on our problems: one file each, all with `run(problem, budget, setting) -> [(seconds, error), ...]`.
+"""Other programs on our problems. Each file has a function `run(problem, budget, setting) -> [(seconds, error), ...]`.
 
-A file imports its program at the top, so that importing it says whether it is installed. METHODS: what it offers, by name, and
-the settings that the search tries for each; "method", "start" and "threads" in a setting are the benchmark's own. Optional:
-SQUARED_ERROR_ONLY, True or the names of methods; TANH_ONLY.
+A file imports its program at the top, so that the import fails if the program is not installed. METHODS names the
+methods of the program and the settings that the search tries for each. The keys "method", "start" and "threads" of a
+setting belong to the benchmark itself. A file may also set TANH_ONLY, and SQUARED_ERROR_ONLY to True or to names of
+methods.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ FILES = {
 
 
 class NotHere(Exception):
-    """A rival that can't run; the text says why."""
+    """A rival can't run. The text gives the reason."""
 
 
 def load(file: str) -> ModuleType:
-    """The rival's module; NotHere where its program is not installed."""
+    """The module of a rival. Raises NotHere if its program is not installed."""
     try:
         return importlib.import_module(f"benchmarks.peers.rivals.{file}")
     except ImportError as missing:
@@ -37,7 +38,7 @@ def load(file: str) -> ModuleType:
 
 
 def program(file: str) -> str:
-    """Package and version."""
+    """The package and its version."""
     try:
         return f"{FILES[file]} {version(FILES[file])}"
     except PackageNotFoundError:

@@ -21,7 +21,7 @@ METHODS = {
 
 
 def run(problem: Problem, budget: float, setting: dict[str, Any]) -> Trace:
-    """A note an epoch, which is one update here; the search of its own damping goes on from call to call."""
+    """Notes every epoch, which is one update here. The optimiser goes on with its damping from call to call."""
     W, W_o = problem.split(problem.theta)
     flat = np.concatenate([part.ravel() for V in (W, W_o) for part in (V[:, 1:].T, V[:, 0])])
     hidden = hf.nl.Tanh() if problem.activation == "tanh" else hf.nl.Logistic()

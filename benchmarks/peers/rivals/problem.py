@@ -1,7 +1,7 @@
-"""One problem for all rivals: data, a net of one hidden layer without bypass, its start, and plain NumPy derivatives.
+"""One problem for all rivals: data, a net of one hidden layer without bypass, its start, and derivatives in plain NumPy.
 
-theta: hidden weights (Nh, N+1), then output weights (M, Nh+1), thresholds first, as in pwl.Network. Errors are E of squared
-error, summed over outputs, or the mean cross-entropy of classes.
+theta holds the hidden weights (Nh, N+1), then the output weights (M, Nh+1). Thresholds come first, as in pwl.Network.
+The error is the squared error E, summed over outputs, or the mean cross-entropy of classes.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import numpy as np
 import pwl
 
 Trace = list[tuple[float, float]]
-OURS = ("method", "start", "threads")  # of a setting, what the benchmark itself sets
-MOST_POINTS = 400  # of a trace: errors are computed off the clock, but they take time, too
+OURS = ("method", "start", "threads")  # keys of a setting that belong to the benchmark itself
+MOST_POINTS = 400  # of a trace; its errors are computed off the clock, but take time, too
 
 
 @dataclass(frozen=True)
 class Problem:
-    """x (Nv, N); t (Nv, M), or class numbers (Nv,); activation: "tanh" or "sigmoid"; theta: the start."""
+    """x (Nv, N). t (Nv, M), or class numbers (Nv,). activation: "tanh" or "sigmoid". theta: the start."""
 
     x: np.ndarray
     t: np.ndarray
@@ -55,7 +55,7 @@ class Problem:
         return 1 - o * o if self.activation == "tanh" else o * (1 - o)
 
     def residuals(self, theta: np.ndarray) -> np.ndarray:
-        """y - t (Nv M,), pattern after pattern."""
+        """y - t (Nv M,), pattern by pattern."""
         return (self.forward(theta)[1] - self.t).ravel()
 
     def jacobian(self, theta: np.ndarray) -> np.ndarray:
@@ -92,7 +92,7 @@ class Problem:
         return E, np.concatenate([g.ravel() for g in gradient]) / Nv
 
     def network(self, activation: object = None) -> pwl.Network:
-        """Our network at the start; with another activation, such as curves, the output weights are those of an output step."""
+        """Our network at the start. If another activation is given, such as curves, an output step sets the output weights."""
         W, _ = self.split(self.theta)
         loss = "cross_entropy" if self.classes else "squared_error"
         net = pwl.Network.mlp(
@@ -107,7 +107,7 @@ class Problem:
 def started(
     x: np.ndarray, t: np.ndarray, hidden: int, activation: str, seed: int, W: np.ndarray | None = None
 ) -> Problem:
-    """A problem that starts from net control, or from the hidden weights W as they are, and one output step."""
+    """A problem that starts from net control and one output step. Hidden weights W, if given, replace those of net control."""
     loss, M = ("cross_entropy", int(t.max()) + 1) if t.ndim == 1 else ("squared_error", t.shape[1])
     net = pwl.Network.mlp(
         x.shape[1], hidden, M, activation, bypass=False, loss=loss, seed=seed, W=W, net_control=W is None
@@ -116,8 +116,11 @@ def started(
 
 
 def drawn(problem: Problem, seed: int) -> Problem:
-    """The same hidden weights, and output weights as PyTorch draws them, uniform within 1 / sqrt(Nh): output weights of an
-    output step can be very large where hidden units are alike, and methods that move all weights at once then stall."""
+    """The same hidden weights, and output weights as PyTorch draws them, uniform within 1 / sqrt(Nh).
+
+    If hidden units are alike, an output step can make output weights very large. Methods that move all weights at once
+    then stall.
+    """
     first, bound = problem.hidden * (problem.x.shape[1] + 1), problem.hidden**-0.5
     W_o = np.random.default_rng([seed, 1]).uniform(-bound, bound, len(problem.theta) - first)
     return dataclasses.replace(problem, theta=np.concatenate([problem.theta[:first], W_o]))
@@ -132,7 +135,7 @@ class OutOfTime(Exception):
 
 
 class Watch:
-    """The clock of a run, which notes weights now and then; their errors are computed afterwards, off the clock."""
+    """The clock of a run, which also notes weights. Their errors are computed afterwards, off the clock."""
 
     def __init__(self, problem: Problem, budget: float) -> None:
         self.problem, self.budget = problem, budget
@@ -142,7 +145,7 @@ class Watch:
             self.note(problem.theta)
 
     def note(self, theta: np.ndarray) -> None:
-        """After an iteration; raises OutOfTime when the budget is spent."""
+        """Notes the weights after an iteration. Raises OutOfTime when the budget is spent."""
         now = time.perf_counter() - self.begin
         self.seen.append((now, np.array(theta, dtype=np.float64)))
         if now > self.budget:
@@ -161,7 +164,7 @@ def watched(problem: Problem, budget: float, job: Callable[[Watch], object]) -> 
 
 
 class Counted(list):
-    """A trace that knows how many iterations it was thinned from."""
+    """A trace with the number of iterations from which it was thinned."""
 
     iterations = 0
 
@@ -173,7 +176,7 @@ def counted(trace: Trace, iterations: int) -> Trace:
 
 
 def thinned(points: list, most: int = MOST_POINTS) -> list:
-    """At most so many of the points: the first, the last, and others dense at the beginning."""
+    """At most `most` of the points: the first, the last, and others that are denser at the beginning."""
     if len(points) <= most:
         return points
     places = np.unique(np.geomspace(1, len(points), most).astype(int)) - 1

@@ -1,4 +1,7 @@
-"""pyrenn's train_LM: tanh only. GPL: the benchmarks run this file as a program of its own, and nothing of pwl imports it."""
+"""pyrenn's train_LM, for tanh only.
+
+pyrenn is GPL. The benchmarks run this file as a program of its own, and no part of pwl imports it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ METHODS = {"lm": [{"dampfac": damping, "dampconst": factor} for damping in (3.0,
 
 
 class Noted(dict):
-    """Its net, a dictionary, that tells when new weights are set: it has no callback."""
+    """pyrenn's net, which is a dictionary. It reports new weights, because pyrenn has no callback."""
 
     watch: Watch | None = None
 
@@ -29,7 +32,7 @@ class Noted(dict):
 
 
 def run(problem: Problem, budget: float, setting: dict[str, Any]) -> Trace:
-    """A note a trial, also one that it rejects."""
+    """Notes every trial, including those that are rejected."""
     net = network(problem)
 
     def job(watch: Watch) -> None:
@@ -45,7 +48,7 @@ def run(problem: Problem, budget: float, setting: dict[str, Any]) -> Trace:
 
 
 def network(problem: Problem) -> Noted:
-    """At our start, its own scaling switched off."""
+    """pyrenn's net at our start, without its own scaling."""
     net = Noted(pyrenn.CreateNN([problem.x.shape[1], problem.hidden, problem.t.shape[1]]))
     net["normP"], net["normY"] = np.ones(problem.x.shape[1]), np.ones(problem.t.shape[1])
     net["w"] = np.concatenate([p for V in problem.split(problem.theta) for p in (V[:, 1:].ravel(order="F"), V[:, 0])])

@@ -14,7 +14,7 @@ METHODS = {method: [{"x_scale": 1.0}, {"x_scale": "jac"}] for method in ("lm", "
 
 
 def run(problem: Problem, budget: float, setting: dict[str, Any]) -> Trace:
-    """An iteration is a Jacobian: it is asked for at points that were accepted."""
+    """Counts every Jacobian as an iteration, because SciPy asks for it only at accepted points."""
 
     def job(watch: Watch) -> None:
         def jacobian(theta: np.ndarray) -> np.ndarray:

@@ -20,12 +20,12 @@ METHODS = {
 
 def run(problem: Problem, budget: float, setting: dict[str, Any]) -> Trace:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # it says that max_iter ended the run, which is meant
+        warnings.simplefilter("ignore", ConvergenceWarning)  # it reports that max_iter ended the run, as intended
         return by_lbfgs(problem, budget) if setting["method"] == "lbfgs" else by_adam(problem, budget, setting)
 
 
 def by_adam(problem: Problem, budget: float, setting: dict[str, Any]) -> Trace:
-    """An epoch is a call of partial_fit."""
+    """Notes every epoch, which is a call of partial_fit."""
     options = {key: value for key, value in setting.items() if key not in OURS}
     model = at_start(problem, solver="adam", **options)
     target, more = targets(problem), {"classes": np.arange(problem.outputs_count)} if problem.classes else {}
@@ -39,7 +39,10 @@ def by_adam(problem: Problem, budget: float, setting: dict[str, Any]) -> Trace:
 
 
 def by_lbfgs(problem: Problem, budget: float) -> Trace:
-    """L-BFGS shows nothing on its way: it runs anew for 1, 2, 4, ... iterations, and each run gives one point."""
+    """scikit-learn's L-BFGS shows no weights on its way.
+
+    It therefore runs anew for 1, 2, 4, ... iterations, and each run gives one point.
+    """
     trace, iterations, seconds = [(0.0, problem.error(problem.theta))], 1, 0.0
     while seconds < budget:
         model = at_start(problem, solver="lbfgs", max_iter=iterations, max_fun=10**8, tol=0.0)
@@ -54,17 +57,17 @@ def by_lbfgs(problem: Problem, budget: float) -> Trace:
 
 
 def at_start(problem: Problem, **options: Any) -> Any:
-    """A model that goes on from our starting weights."""
+    """A model that continues from our starting weights."""
     kind = MLPClassifier if problem.classes else MLPRegressor
     activation = {"sigmoid": "logistic"}.get(problem.activation, problem.activation)
     common = {"hidden_layer_sizes": (problem.hidden,), "activation": activation, "alpha": 0.0, "random_state": 0}
     model = kind(**common | options | {"max_iter": 1}, warm_start=True)
     few = slice(None) if problem.classes else slice(50)
-    if options["solver"] == "adam":  # the first call makes the arrays; Adam's own state comes with the next
+    if options["solver"] == "adam":  # the first call makes the arrays, the next one Adam's state
         more = {"classes": np.arange(problem.outputs_count)} if problem.classes else {}
         model.set_params(learning_rate_init=1e-30).partial_fit(problem.x[few], targets(problem)[few], **more)
         model.set_params(**options)
-        vars(model).pop("_optimizer", None)  # what it remembers of that call
+        vars(model).pop("_optimizer", None)  # the state of that call
     else:
         model.fit(problem.x[few], targets(problem)[few])
     W, W_o = problem.split(problem.theta)

@@ -1,4 +1,4 @@
-"""Trainable curves in PyTorch, by gather, with Adam: what AdAct would be in a framework."""
+"""Trainable curves in PyTorch, by gather, trained with Adam, as a counterpart of AdAct in a framework."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def run(problem: Problem, budget: float, setting: dict[str, Any]) -> Trace:
     states: list[dict[str, torch.Tensor]] = []
 
     class Notes(Watch):
-        """Notes the number of a state instead of weights: curves have more of them."""
+        """Notes the number of a saved state instead of weights, because the net with curves has more of them than theta."""
 
         def note(self, theta: Any) -> None:
             states.append({key: value.clone() for key, value in model.state_dict().items()})

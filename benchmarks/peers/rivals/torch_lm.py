@@ -22,7 +22,7 @@ METHODS = {
 
 
 def run(problem: Problem, budget: float, setting: dict[str, Any]) -> Trace:
-    """A note an epoch; classes by its square root trick."""
+    """Notes every epoch. Classes use the program's square root trick."""
     torch.manual_seed(0)
     if setting.get("threads"):
         torch.set_num_threads(setting["threads"])
@@ -32,7 +32,7 @@ def run(problem: Problem, budget: float, setting: dict[str, Any]) -> Trace:
         while True:
             stop = False
             for batch in shuffled(x, t, setting["batch"]):
-                if len(batch[0]) == (setting["batch"] or len(x)):  # it takes batches of one size only
+                if len(batch[0]) == (setting["batch"] or len(x)):  # it accepts batches of one size only
                     stop = train.training_step(*batch)[2] or stop
             watch.note(theta_of(train.model))
             if stop:
@@ -42,8 +42,8 @@ def run(problem: Problem, budget: float, setting: dict[str, Any]) -> Trace:
 
 
 def trainer(problem: Problem, setting: dict[str, Any]) -> tuple[Any, torch.Tensor, torch.Tensor]:
-    """Its training module, and the data."""
-    logging.getLogger("torch_levenberg_marquardt").setLevel(logging.ERROR)  # a line each time a factorisation fails
+    """The program's training module, and the data."""
+    logging.getLogger("torch_levenberg_marquardt").setLevel(logging.ERROR)  # not every failed factorisation
     dtype = getattr(torch, setting["dtype"])
     model, (x, t) = module(problem, dtype), data(problem, dtype)
     loss = tlm.loss.CrossEntropyLoss() if problem.classes else tlm.loss.MSELoss()

@@ -1,4 +1,4 @@
-"""Our net in PyTorch, at our start; not a rival itself."""
+"""Our net in PyTorch at our start, which several rivals use."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def data(problem: Problem, dtype: torch.dtype = torch.float64) -> tuple[torch.Te
 
 
 def loss_of(problem: Problem) -> torch.nn.Module:
-    """The mean over patterns and outputs: a factor of 1/M to E, which changes no minimum."""
+    """The mean over patterns and outputs. With M outputs it is E / M, which has the same minima."""
     return torch.nn.CrossEntropyLoss() if problem.classes else torch.nn.MSELoss()
 
 
@@ -44,7 +44,7 @@ def theta_of(model: torch.nn.Sequential) -> np.ndarray:
 
 
 def shuffled(x: torch.Tensor, t: torch.Tensor, size: int | None) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """The batches of an epoch; everything at once where size is None."""
+    """The batches of an epoch. If size is None, a single batch holds all patterns."""
     if size is None:
         return [(x, t)]
     return [(x[rows], t[rows]) for rows in torch.randperm(len(x)).split(size)]

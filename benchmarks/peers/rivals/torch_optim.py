@@ -17,7 +17,7 @@ METHODS = {
 
 
 def run(problem: Problem, budget: float, setting: dict[str, Any]) -> Trace:
-    """A note an epoch of Adam, an iteration of L-BFGS."""
+    """Notes every epoch of Adam, or every iteration of L-BFGS."""
     torch.manual_seed(0)
     model, (x, t), loss = module(problem), data(problem), loss_of(problem)
 
@@ -36,7 +36,7 @@ def run(problem: Problem, budget: float, setting: dict[str, Any]) -> Trace:
 
     def lbfgs(watch: Watch) -> None:
         before, still = theta_of(model), 0
-        while still < 10:  # after a line search that fails, it may go on
+        while still < 10:  # it may go on after a failed line search
             optimiser.step(lambda: backward(x, t))
             watch.note(now := theta_of(model))
             before, still = now, still + 1 if (now == before).all() else 0
