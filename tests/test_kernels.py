@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import central
 
+import pwl
 from pwl.kernels import Hinges, engine
 from pwl.kernels.cpu import curves as cpu
 from pwl.kernels.reference import curves as reference
@@ -67,13 +71,49 @@ def _quiet():
         yield
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_engines_have_the_same_signatures(name):
-    assert inspect.signature(getattr(cpu, name)) == inspect.signature(getattr(reference, name))
-
-
 def test_numpy_arrays_run_on_the_compiled_engine():
-    assert engine(np.zeros((1, 1))) is cpu
+    assert engine(np.zeros((1, 1))) is pwl.kernels.cpu
+    for name in FUNCTIONS:
+        assert getattr(pwl.kernels.cpu, name) is getattr(cpu, name)
+
+
+def test_parameters_that_can_not_be_written_to_are_compiled_for_once():
+    """Numba compiles loops once more for arrays that are read-only, as a network's parameters are: none is passed on as it is."""
+    script = """
+import numpy as np, pwl
+from pwl.kernels.cpu import convolution, curves, pooling
+from pwl.layers import Conv2d, Dense, Flatten, MaxPool2d
+from pwl.network import passes
+
+curve, general = pwl.PiecewiseLinear("relu", 7), pwl.PiecewiseLinear("relu", (-1.0, 0.0, 2.0))
+layers = [Conv2d(3, 3, padding="same"), curve, MaxPool2d(2), Flatten(), Dense(4), general, Dense(3)]
+images = pwl.Network.from_layers(layers, (6, 6, 2), dtype=np.float64)
+for net in (pwl.Network.mlp(3, (4, 1), 2, curve), images):
+    assert not net.theta.flags.writeable
+    x = np.random.default_rng(0).standard_normal((5, *net.input_shape))
+    for keys in (tuple(net.parts), net.keys("map"), net.keys("activation")[-1:]):
+        at = passes.forward(net, x, keys)
+        passes.gradients(net, at, np.ones_like(at.y), keys)
+        passes.tangent(net, at, {key: +net.parts[key] for key in keys})  # a direction can be written to
+    passes.outputs(net, x)
+for module in (curves, convolution, pooling):
+    print(*(f"{name} {len(f.signatures)}" for name, f in vars(module).items() if hasattr(f, "signatures")), sep="\\n")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    counts = {name: int(count) for name, count in map(str.split, done.stdout.splitlines())}
+    called = (
+        "_value",
+        "_value_slope",
+        "_times_slope",
+        "_scatter",
+        "_convolve",
+        "_weight_gradient",
+        "_max_pool",
+        "_max_unpool",
+    )
+    assert [counts.pop(name) for name in called] == [1] * len(called)
+    assert set(counts.values()) == {0}  # the others are called by these alone
 
 
 @pytest.mark.core
@@ -279,13 +319,6 @@ def test_slope_is_the_difference_quotient_inside_segments(kernels, seed, kind, l
 
 def test_without_a_place_for_compiled_code_the_kernels_still_run(tmp_path):
     """Where neither the package's folder nor the home can be written, each process compiles anew, with one notice."""
-    import shutil
-    import subprocess
-    import sys
-    from pathlib import Path
-
-    import pwl
-
     place = tmp_path / "site"
     shutil.copytree(Path(pwl.__file__).parent, place / "pwl", ignore=shutil.ignore_patterns("__pycache__"))
     script = (
