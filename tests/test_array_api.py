@@ -8,13 +8,13 @@ import pytest
 from toys import LOSSES, curve, iterate, problem, random_network, take_step
 
 from pwl import MOLF, OWOBP, AdAct, PiecewiseLinear
-from pwl.kernels import engine
-from pwl.kernels.cpu import curves as cpu
-from pwl.kernels.reference import curves as reference
+from pwl.kernels import cpu, engine, reference
 from pwl.runtime.backend import host
 
 MOLFS = [
-    MOLF(direction, 0.01 * extra, 0.01 * extra, bool(extra)) for direction in ("gradient", "hwo") for extra in (0, 1)
+    MOLF(direction, ridge=0.01 * extra, l2=0.01 * extra, safeguard=bool(extra))
+    for direction in ("gradient", "hwo")
+    for extra in (0, 1)
 ]
 ADACTS = [
     AdAct(),

@@ -6,11 +6,10 @@ import itertools
 import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline
-from toys import reduce
+from toys import gradients_of
 
 import pwl
 from pwl.activations.knots import KNOTS, knots_at, natural_spline, smoother
-from pwl.reductions.gradients import gradients
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +62,7 @@ def test_auto_is_the_default():
 def test_the_step_is_a_descent_along_the_ordinates_at_the_knots(data, factor):
     net = network(data, pwl.PiecewiseLinear("sigmoid"))
     moved, _ = pwl.adact_step(net, data, factor, knots=9)
-    _, G_a = reduce(pwl.Patterns(*data), gradients(("1.A",)), net)
+    G_a = gradients_of(net, pwl.Patterns(*data), ("1.A",))["1.A"]
     D = G_a @ smoother(25, 9)
     share = (moved.A - net.A) / D
     np.testing.assert_allclose(share, np.broadcast_to(share[:, :1], share.shape), rtol=1e-6)
@@ -76,7 +75,7 @@ def test_the_step_is_a_descent_along_the_ordinates_at_the_knots(data, factor):
 def test_a_number_of_hinges_moves_each_by_itself(data):
     net = network(data, pwl.PiecewiseLinear("sigmoid", 25))
     moved, _ = pwl.adact_step(net, data)
-    _, G_a = reduce(pwl.Patterns(*data), gradients(("1.A",)), net)
+    G_a = gradients_of(net, pwl.Patterns(*data), ("1.A",))["1.A"]
     share = (moved.A - net.A) / np.where(G_a == 0, 1, G_a)
     np.testing.assert_allclose(share[G_a != 0], share[G_a != 0][0], rtol=1e-6)
 

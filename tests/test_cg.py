@@ -22,8 +22,8 @@ from toys import (
 )
 
 import pwl
-from pwl.algorithms.all_weights import measured, trained
-from pwl.algorithms.cg import along, fletcher_reeves, halved, polak_ribiere
+from pwl.algorithms.all_weights import Problem, trained
+from pwl.algorithms.cg import CGState, along, fletcher_reeves, halved, polak_ribiere
 from pwl.algorithms.learning_factors import objective
 from pwl.algorithms.penalties import Penalties
 from pwl.network.layout import HEAD
@@ -45,7 +45,7 @@ def quadratic(n=6, scale=3.0):
 
 def slope(net, patterns, algorithm):
     """Negative gradient of the objective, like theta."""
-    return measured(net, patterns, trained(net, algorithm.train_curves), algorithm.penalties, {})["G"]
+    return Problem(net, patterns, trained(net, algorithm.train_curves), algorithm.penalties).here().G
 
 
 # ---- formulas
@@ -64,12 +64,12 @@ def test_directions_add_up(rule):
     algorithm = pwl.CG(rule)
     G, G_old, P_old = np.array([4.0, -2.0]), np.array([3.0, 4.0]), np.array([1.0, 1.0])
     b = 20 / 25 if rule == "fletcher-reeves" else 16 / 25
-    P, found = algorithm.direction({"G": G, "G_old": G_old, "P": P_old})
+    P, found = algorithm.direction(G, CGState(G_old=G_old, P=P_old))
     np.testing.assert_allclose(P, G + b * P_old)
     assert found == b
-    uphill = {"G": G, "G_old": G_old, "P": np.array([-9.0, 0.0])}
-    for state in ({"G": G}, uphill):
-        P, found = algorithm.direction(state)
+    uphill = CGState(G_old=G_old, P=np.array([-9.0, 0.0]))
+    for state in (CGState(), uphill):
+        P, found = algorithm.direction(G, state)
         assert P is G and found == 0
 
 
@@ -79,14 +79,15 @@ def test_length_is_the_slope_over_the_curvature_of_the_model(hidden, loss):
     """The curvature from quotients of the outputs: y is told apart from the loss, as in Eq. (19)."""
     net = random_network(curve(), hidden, loss=loss)
     patterns = problem(net, margin=1e-3, weights=True)
-    keys, penalties = trained(net, True), Penalties(0.02, 0.01, 0.03)
-    G = measured(net, patterns, keys, penalties, {})["G"]
+    penalties = Penalties(0.02, 0.01, 0.03)
+    task = Problem(net, patterns, trained(net, True), penalties)
+    G = task.here().G
     P = np.random.default_rng(3).standard_normal(G.shape)
     dy = central(lambda z: outputs(net.with_theta(net.theta + z * P), patterns.x), 1e-6)
     S = output_hessians(net.loss, outputs(net, patterns.x))
     h = np.average(np.einsum("pi,pij,pj->p", dy, S, dy), weights=patterns.weights)
     h += second_difference(lambda z: penalties.value(net.with_theta(net.theta + z * P)))
-    assert along(net, patterns, keys, penalties, G, P) == pytest.approx(G @ P / h, rel=1e-6)
+    assert along(task, G, P) == pytest.approx(G @ P / h, rel=1e-6)
 
 
 # ---- a quadratic
@@ -123,6 +124,7 @@ def test_the_run_on_a_quadratic_ends_in_words():
     net, patterns = quadratic(6)
     net, record = pwl.train(net, patterns, pwl.CG(), iterations=100)
     assert record.stop_code == "no_descent" and "along the gradient" in record.stop_reason
+    assert record.stop_reason.startswith("no step along the direction lowers the error (")
     assert record.iterations < 30
     x, t = np.concatenate([np.ones((50, 1)), patterns.x], axis=1), patterns.t
     w = np.linalg.lstsq(x, t)[0]
@@ -139,14 +141,15 @@ def reference(net, patterns, rule, steps, keys, penalties):
     P = G_old = None
     found = []
     for _ in range(steps):
-        G = measured(net, patterns, keys, penalties, {})["G"]
+        task = Problem(net, patterns, keys, penalties)
+        G = task.here().G
         new = P is None
         if not new:
             change = G if rule == "fletcher-reeves" else G - G_old
             P = G + max(0, G @ change / (G_old @ G_old)) * P
         if new or G @ P <= 0:
             P = G
-        z, halvings = along(net, patterns, keys, penalties, G, P), 0
+        z, halvings = along(task, G, P), 0
         while (J_new := objective(net.with_theta(net.theta + z * P), patterns, penalties)) > J:
             z, halvings = z / 2, halvings + 1
         net, J, G_old = net.with_theta(net.theta + z * P), J_new, G
@@ -220,23 +223,24 @@ def test_restarts_forget_the_direction():
 
 def test_a_step_too_far_is_halved():
     net = random_network("tanh", 5)
-    patterns, keys, none = problem(net), trained(net, False), Penalties()
-    state = measured(net, patterns, keys, none, {})
-    z = along(net, patterns, keys, none, state["G"], state["G"])
-    moved, found, share = halved(net, patterns, keys, none, 64 * z * state["G"], state)
-    assert share < 1 and found["J"] == E_of(moved, patterns) < state["J"]
+    patterns = problem(net)
+    task = Problem(net, patterns, trained(net, False), Penalties())
+    here = task.here()
+    z = along(task, here.G, here.G)
+    moved, found, share = halved(task, 64 * z * here.G, here)
+    assert share < 1 and found.J == E_of(moved, patterns) < here.J
     for much_too_far in (1e200, np.inf):
-        moved, found, share = halved(net, patterns, keys, none, much_too_far * z * state["G"], state)
-        assert moved is net and share == 0 and found["J"] == state["J"]
+        moved, found, share = halved(task, much_too_far * z * here.G, here)
+        assert moved is net and share == 0 and found.J == here.J
 
 
 def test_where_nothing_lowers_the_objective_the_gradient_is_tried_and_then_the_run_ends():
     net, patterns = quadratic(4)
     net = iterate(pwl.CG(), net, patterns, 4)[0][-1]
-    state = measured(net, patterns, trained(net, False), Penalties(), {})
-    state |= {"J": 0.0, "P": state["G"], "G_old": state["G"], "steps": 1}  # no step reaches 0
+    scores, _, G = Problem(net, patterns, trained(net, False), Penalties()).here()
+    state = CGState(scores, J=0.0, G=G, P=G, G_old=G, steps=1)  # no step reaches 0
     same, state, info = take_step(pwl.CG(), net, patterns, state)
-    assert same is net and info["share"] == 0 and "stop" not in info and "P" not in state
+    assert same is net and info["share"] == 0 and "stop" not in info and state.P is None
     same, state, info = take_step(pwl.CG(), net, patterns, state)
     assert same is net and info["stop"][0] == "no_descent"
 

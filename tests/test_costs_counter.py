@@ -8,7 +8,7 @@ import pytest
 from toys import curve, problem, random_network, short, take_step
 
 from pwl import CG, LM, MOLF, OWOBP, SCG, AdAct, VarPro
-from pwl.algorithms import multiplies as costs
+from pwl.algorithms.multiplies import own, published
 from pwl.solvers.ols import OLS
 
 strict = type(array_api_strict.asarray([0.0]))
@@ -45,11 +45,11 @@ class Counter:
             self.spent += a.size * b.size
 
     def factored(self, R):
-        self.spent += costs.ols(R.shape[0], 0)
+        self.spent += published.ols(R.shape[0], 0)
 
     def solved(self, R, C):
         n = R.shape[0]
-        self.spent += costs.ols(n, 1 if C.ndim == 1 else C.shape[0]) - costs.ols(n, 0)
+        self.spent += published.ols(n, 1 if C.ndim == 1 else C.shape[0]) - published.ols(n, 0)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def spent(counter, algorithm, net, Nv):
     counter.spent = 0.0
     after, state, info = take_step(algorithm, net, patterns, state)
     algorithm.measure(after, patterns, state)
-    a_trial = costs.own_whole_gradient(net, Nv) if isinstance(algorithm, CG) else costs.own_error(net, Nv)
+    a_trial = own.whole_gradient(net, Nv) if isinstance(algorithm, CG) else own.error(net, Nv)
     return counter.spent + np.log2(info.get("share", 1) * info.get("curve_share", 1)) * a_trial
 
 
@@ -101,14 +101,14 @@ def test_own_multiplies_are_those_that_are_spent(counter, algorithm, hidden, out
     """Both what a pattern adds and the whole, to rounding."""
     net = case(algorithm, hidden, outputs, loss)
     found = [spent(counter, algorithm, net, Nv) for Nv in (60, 150)]
-    own = [algorithm.multiplies(net, Nv)[1] for Nv in (60, 150)]
-    assert own[1] - own[0] == pytest.approx(found[1] - found[0], rel=1e-12)
-    assert own[1] == pytest.approx(found[1], rel=1e-12)
+    counted = [algorithm.multiplies(net, Nv)[1] for Nv in (60, 150)]
+    assert counted[1] - counted[0] == pytest.approx(found[1] - found[0], rel=1e-12)
+    assert counted[1] == pytest.approx(found[1], rel=1e-12)
 
 
 @pytest.mark.parametrize(("loss", "outputs"), [("squared_error", 1), ("squared_error", 3), ("cross_entropy", 3)])
 @pytest.mark.parametrize("hidden", [20, (14, 9)])
-@pytest.mark.parametrize("algorithm", [LM(0.1, solver="cholesky"), VarPro(0.1)], ids=short)
+@pytest.mark.parametrize("algorithm", [LM(mu=0.1, solver="cholesky"), VarPro(mu=0.1)], ids=short)
 def test_what_a_pattern_adds_to_a_system_of_all_weights(counter, algorithm, hidden, outputs, loss):
     """Of Levenberg-Marquardt and its kin: their solves are LAPACK's, so only what grows with the patterns is counted."""
     if loss == "cross_entropy" and isinstance(algorithm, VarPro):
@@ -116,8 +116,8 @@ def test_what_a_pattern_adds_to_a_system_of_all_weights(counter, algorithm, hidd
     net = case(algorithm, hidden, outputs, loss)
     found, trials = zip(*(spent_on_system(counter, algorithm, net, Nv) for Nv in (60, 150)), strict=True)
     assert trials == (1, 1)
-    own = [algorithm.multiplies(net, Nv)[1] for Nv in (60, 150)]
-    assert own[1] - own[0] == pytest.approx(found[1] - found[0], rel=1e-12)
+    counted = [algorithm.multiplies(net, Nv)[1] for Nv in (60, 150)]
+    assert counted[1] - counted[0] == pytest.approx(found[1] - found[0], rel=1e-12)
 
 
 def spent_on_system(counter, algorithm, net, Nv):
@@ -136,7 +136,7 @@ def test_the_counter_counts(counter):
         (lambda: a.T @ (a * column), 45),  # weighted: BLAS sees two arrays
         (lambda: column * column.T, 25),  # an outer product
         (lambda: a * a, 0),
-        (lambda: OLS().solve(b @ b.T, b[:, 0]), 24 + costs.ols(3, 1)),
+        (lambda: OLS().solve(b @ b.T, b[:, 0]), 24 + published.ols(3, 1)),
     ):
         counter.spent = 0.0
         product()
@@ -146,6 +146,6 @@ def test_the_counter_counts(counter):
 def test_products_of_one_network_by_hand():
     """N = 2, Nh = 3, M = 1 with bypass, 10 patterns; a gradient of all weights: nets 9, outputs 5, back 3, G 9, G_o 6."""
     net = random_network("tanh", 3, inputs=2, outputs=1)
-    assert costs.own_whole_gradient(net, 10) == 10 * (9 + 5 + 3 + 9 + 6)
+    assert own.whole_gradient(net, 10) == 10 * (9 + 5 + 3 + 9 + 6)
     assert CG().multiplies(net, 10) == (10 * 32 + 10 * (9 + 5 + 9 + 3 + 5),) * 2  # and a curvature: P_w, W_oh, P_o
     assert SCG().multiplies(net, 10) == (4 * 10 * (3 * 4 + 6) + 10 * (9 + 6), 2 * 10 * 32)  # Eq. (38)

@@ -21,12 +21,14 @@ from oracles import (
 from toys import LOSSES, E_of, activations, curve, gradients_of, outputs, problem, random_network, reduce
 
 from pwl.algorithms import adact_step, molf_step, owo_bp_step, owo_step
-from pwl.algorithms.learning_factors import block_system, objective, one_factor
+from pwl.algorithms.learning_factors import along_line, block_system, line_factor, objective, times_rows
 from pwl.algorithms.penalties import Penalties
 from pwl.losses import LOSSES as LOSS_OBJECTS
-from pwl.losses import CrossEntropy, softmax
+from pwl.kernels.reference.softmax import softmax
+from pwl.losses import CrossEntropy
 from pwl.network.layout import HEAD
-from pwl.reductions.curvature import block_curvature, closed_form, line_curvature, many_layers
+from pwl.reductions import curvature
+from pwl.reductions.curvature import block_curvature, line_curvature
 from pwl.solvers.ols import OLS
 
 ACTIVATIONS = activations()
@@ -66,7 +68,7 @@ def test_blocks_of_the_weights_with_every_activation(name, hidden, loss):
     net = random_network(ACTIVATIONS[name], hidden, loss=loss, bypass=False)
     patterns = problem(net, weights=True, margin=MARGIN)
     D = random_direction(net, net.keys("map"), np.random.default_rng(6))
-    (H,) = reduce(patterns, block_curvature(D), net)
+    H = reduce(patterns, block_curvature(net, D), net)
     assert_close(H, block_gauss_newton(net, patterns, D)[0], 1e-7)
 
 
@@ -75,7 +77,7 @@ def test_the_brute_force_check_sees_a_thousandth(loss):
     net = random_network(curve(), (4, 3), loss=loss)
     patterns = problem(net, weights=True, margin=MARGIN)
     D = random_direction(net, ("0.W", "2.W"), np.random.default_rng(5))
-    (H,) = reduce(patterns, block_curvature(D), net)
+    H = reduce(patterns, block_curvature(net, D), net)
     with pytest.raises(AssertionError):
         assert_close(1.001 * H, block_gauss_newton(net, patterns, D)[0], 1e-7)
 
@@ -83,13 +85,16 @@ def test_the_brute_force_check_sees_a_thousandth(loss):
 @pytest.mark.parametrize("weights", [False, True])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("keys", [("0.W",), ("1.A",), ("0.W", "1.A")])
-def test_closed_form_equals_the_backward_passes(keys, loss, weights):
+def test_closed_form_equals_the_backward_passes(keys, loss, weights, monkeypatch):
     """Both are exact, so they agree to rounding."""
     net = random_network(curve(), 5, loss=loss)
     patterns = problem(net, 60, weights=weights)
     D = random_direction(net, keys, np.random.default_rng(7))
-    H = closed_form(net, D, patterns.x, patterns.weights)
-    assert_close(many_layers(net, D, patterns.x, patterns.weights), H, 1e-13)
+    closed_form = block_curvature(net, D)
+    monkeypatch.setattr(curvature, "one_feature_each", lambda net, keys: False)
+    backward_passes = block_curvature(net, D)
+    assert closed_form.of_block.__name__ != backward_passes.of_block.__name__
+    assert_close(reduce(patterns, backward_passes, net), reduce(patterns, closed_form, net), 1e-13)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -135,12 +140,15 @@ def test_one_factor_is_the_sum_of_the_blocks(hidden, loss, penalties):
     G = penalties.add_gradient(net, gradients_of(net, patterns, keys))
     D = random_direction(net, keys, np.random.default_rng(9))
     H, g = block_system(net, patterns, G, D, penalties)
-    factors = one_factor(net, patterns, G, D, penalties)
-    np.testing.assert_allclose(factors.z, [g.sum() / H.sum()], rtol=1e-10)  # g.sum() may cancel some digits
+    z = line_factor(net, patterns, G, D, penalties)
+    np.testing.assert_allclose(z, g.sum() / H.sum(), rtol=1e-10)  # g.sum() may cancel some digits
+    change, same = along_line(z, D), times_rows(np.full(len(g), z), D)
+    assert tuple(change) == tuple(same) == keys
     for key in keys:
-        np.testing.assert_allclose(factors.change[key], factors.z * D[key], rtol=1e-15)
+        np.testing.assert_allclose(change[key], z * D[key], rtol=1e-15)
+        np.testing.assert_allclose(same[key], z * D[key], rtol=1e-15)
     if penalties == Penalties():
-        np.testing.assert_allclose(reduce(patterns, line_curvature(D), net)[0], H.sum(), rtol=1e-12)
+        np.testing.assert_allclose(reduce(patterns, line_curvature(D), net), H.sum(), rtol=1e-12)
 
 
 def test_a_direction_without_effect_has_factor_zero():
@@ -148,8 +156,8 @@ def test_a_direction_without_effect_has_factor_zero():
     net = net.with_parts({"0.W": net.W * [0, 1, 1, 1] - [100, 0, 0, 0]})  # every unit dead
     patterns = problem(net)
     D = random_direction(net, ("0.W",), np.random.default_rng(0))
-    factors = one_factor(net, patterns, gradients_of(net, patterns, ("0.W",)), D, Penalties())
-    assert factors.z.tolist() == [0]
+    G = gradients_of(net, patterns, ("0.W",))
+    assert line_factor(net, patterns, G, D, Penalties()) == 0
 
 
 @pytest.mark.parametrize("bypass", [False, True])

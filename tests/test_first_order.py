@@ -11,7 +11,7 @@ import pytest
 from toys import LOSSES, curve, curve_network, problem, random_network, short, spirals, take_step, waves
 
 import pwl
-from pwl.algorithms import multiplies as costs
+from pwl.algorithms.multiplies import own
 from pwl.network.layout import HEAD
 from pwl.runtime.backend import host
 
@@ -259,5 +259,5 @@ def test_multiplies_of_a_pass_do_not_depend_on_the_batches():
     for algorithm in (pwl.SGD(0.001), pwl.Adam()):
         for batch_size in (None, 50):
             _, record = pwl.train(net, waves(120), algorithm, iterations=2, batch_size=batch_size)
-            a_pass = costs.own_whole_gradient(net, 120)
+            a_pass = own.whole_gradient(net, 120)
             assert record["multiplies"] == record["own_multiplies"] == pytest.approx([0, a_pass, 2 * a_pass])

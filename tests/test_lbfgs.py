@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import array_api_strict
 import numpy as np
 import pytest
 from toys import LOSSES, curve, curve_network, problem, random_network, short, spirals, take_step, waves
 
 import pwl
-from pwl.algorithms import multiplies as costs
-from pwl.algorithms.all_weights import measured, trained
-from pwl.algorithms.lbfgs import Line, quasi_newton, remembered
+from pwl.algorithms.all_weights import Point, Problem, trained
+from pwl.algorithms.lbfgs import LBFGSState, Line, quasi_newton, remembered
+from pwl.algorithms.multiplies import own
 from pwl.runtime.backend import host
 
 ALGORITHMS = (pwl.LBFGS(), pwl.LBFGS(3, ridge=0.01, l2=0.02, curve_penalty=0.03), pwl.LBFGS(train_curves=False))
+
+
+def whole_problem(net, patterns):
+    """All parameters of the network, no penalties."""
+    return Problem(net, patterns, trained(net, True), pwl.Penalties())
 
 
 def steps(algorithm, net, patterns, count):
@@ -70,7 +77,7 @@ def test_a_quadratic_ends_in_about_as_many_steps_as_it_has_variables():
     least = pwl.evaluate(net, (x, t)).error
     net = net.with_parts({"head.W": 0 * net.W_o})
     _, state, _ = steps(pwl.LBFGS(), net, pwl.Patterns(x, t), 60)
-    assert state["J"] <= least * (1 + 1e-6)
+    assert state.J <= least * (1 + 1e-6)
 
 
 # ---- the step
@@ -83,16 +90,15 @@ def test_every_step_lowers_the_objective_by_the_wolfe_conditions(algorithm, loss
     patterns, keys = problem(net, weights=True), trained(net, algorithm.train_curves)
     state = algorithm.init(net, patterns, 0)
     for count in range(12):
-        before = measured(net, patterns, keys, algorithm.penalties, {})
-        moved, state, info = take_step(algorithm, net, patterns, state)
-        after = measured(moved, patterns, keys, algorithm.penalties, {})
-        slope, end = (b["G"] @ (moved.theta - net.theta) for b in (before, after))
+        moved, state_after, info = take_step(algorithm, net, patterns, state)
+        before, after = (Problem(at, patterns, keys, algorithm.penalties).here() for at in (net, moved))
+        slope, end = (b.G @ (moved.theta - net.theta) for b in (before, after))
         assert slope > 0 and info["z"] > 0 and info["pairs"] == min(count, algorithm.memory)
-        assert after["J"] <= before["J"] - 0.99e-4 * slope
+        assert after.J <= before.J - 0.99e-4 * slope
         assert abs(end) <= 0.9001 * slope
-        assert info["gradient_norm"] == pytest.approx(np.linalg.norm(before["G"]))
-        assert state["J"] == after["J"] and np.array_equal(state["G"], after["G"])
-        net = moved
+        assert info["gradient_norm"] == pytest.approx(np.linalg.norm(before.G))
+        assert state_after.J == after.J and np.array_equal(state_after.G, after.G)
+        net, state = moved, state_after
     assert algorithm.train_curves == (not np.array_equal(net.A, random_network(curve()).A))
 
 
@@ -121,7 +127,7 @@ def test_a_memory_that_cannot_be(memory):
 
 def test_multiplies_are_those_of_one_gradient():
     net = curve_network()
-    assert pwl.LBFGS().multiplies(net, 50) == (costs.own_whole_gradient(net, 50),) * 2
+    assert pwl.LBFGS().multiplies(net, 50) == (own.whole_gradient(net, 50),) * 2
 
 
 # ---- where no step is lower
@@ -131,6 +137,7 @@ def test_at_the_minimum_it_ends_with_the_network_it_has():
     x, t = waves(60)
     net, record = pwl.train(pwl.Network.mlp(3, 1, 2, "identity"), (x, t), pwl.LBFGS(), iterations=500)
     assert record.stop_code == "no_descent" and "trials" in record.stop_reason
+    assert record.stop_reason.startswith("no step along the direction lowers the error (")
     assert record.iterations < 500 and record["z"][-1] == 0
     assert record["error"][-1] == record["error"][-2] == pwl.evaluate(net, (x, t)).error
 
@@ -139,12 +146,12 @@ def test_pairs_that_lead_nowhere_are_dropped_for_the_gradient():
     net = random_network("tanh")
     patterns = problem(net)
     far = np.full((2, net.n_parameters), 1e9)
-    moved, state, info = take_step(pwl.LBFGS(), net, patterns, {"S": far, "Y": far / 1e30})
+    moved, state, info = take_step(pwl.LBFGS(), net, patterns, LBFGSState(S=far, Y=far / 1e30))
     assert info["pairs"] == 0 and info["z"] > 0
-    G = measured(net, patterns, trained(net, True), pwl.Penalties(), {})["G"]
+    G = whole_problem(net, patterns).here().G
     change = moved.theta - net.theta
     assert np.isclose(change @ G, np.linalg.norm(change) * np.linalg.norm(G))
-    assert state["S"].shape[0] == 1
+    assert state.S.shape[0] == 1
 
 
 def test_a_gradient_of_zero_ends_it():
@@ -161,12 +168,15 @@ def test_trials_that_are_not_finite_are_failures(name, wrong):
     """J = (z - 1/2)^2 up to z = 0.8, and no number beyond."""
     net = random_network("tanh")
 
-    def measure(change):
-        z = float(change[0])
-        found = {"J": (z - 0.5) ** 2, "G": np.array([1 - 2 * z])}
-        return net, found if z < 0.8 else found | {name: found[name] * wrong}
+    class Parabola(NamedTuple):
+        net: pwl.Network
 
-    line = Line(measure, net, measure(np.zeros(1))[1], np.ones(1))
+        def trial(self, change):
+            z = float(change[0])
+            found = Point(None, (z - 0.5) ** 2, np.array([1 - 2 * z]))
+            return self.net, found if z < 0.8 else found._replace(**{name: getattr(found, name) * wrong})
+
+    line = Line(Parabola(net), Parabola(net).trial(np.zeros(1))[1], np.ones(1))
     assert 0 < line.search() < 0.8
 
 
@@ -174,12 +184,12 @@ def test_trials_that_are_not_finite_are_failures(name, wrong):
 def test_steps_into_overflow_are_taken_back_in_silence():
     net = random_network("identity", (4, 4, 4))
     patterns = problem(net)
-    start = measured(net, patterns, trained(net, True), pwl.Penalties(), {})
+    start = whole_problem(net, patterns).here()
     far = np.full((1, net.n_parameters), 1e120)
-    state = {"S": far, "Y": far / 1e150}
+    state = LBFGSState(S=far, Y=far / 1e150)
     after, state, info = take_step(pwl.LBFGS(), net, patterns, state)
     assert info["pairs"] == 0 and info["z"] > 0
-    assert np.all(np.isfinite(after.theta)) and state["J"] < start["J"]
+    assert np.all(np.isfinite(after.theta)) and state.J < start.J
 
 
 # ---- SciPy's L-BFGS-B
@@ -188,12 +198,12 @@ def test_steps_into_overflow_are_taken_back_in_silence():
 def lowest_of_scipy(net, patterns, evaluations):
     from scipy.optimize import minimize
 
-    keys, seen = trained(net, True), []
+    seen = []
 
     def objective(theta):
-        found = measured(net.with_theta(theta), patterns, keys, pwl.Penalties(), {})
-        seen.append(found["J"])
-        return found["J"], -found["G"]
+        _, J, G = whole_problem(net.with_theta(theta), patterns).here()
+        seen.append(J)
+        return J, -G
 
     options = {"maxcor": 10, "maxfun": 10 * evaluations, "maxiter": evaluations, "ftol": 0, "gtol": 0}
     minimize(objective, net.theta, jac=True, method="L-BFGS-B", options=options)
@@ -206,7 +216,7 @@ def lowest_of_ours(net, patterns, evaluations):
     while used < evaluations:
         net, state, info = take_step(algorithm, net, patterns, state)
         used += info["evaluations"]
-    return state["J"]
+    return state.J
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -241,7 +251,7 @@ def test_strict_arrays_take_the_same_steps(algorithm, loss, hidden):
     patterns = problem(net, weights=True)
     wanted, _, infos = steps(algorithm, net, patterns, 4)
     found, state, strict_infos = steps(algorithm, net.to(array_api_strict), patterns, 4)
-    assert type(found.theta) is type(state["S"]) is type(net.to(array_api_strict).theta)
+    assert type(found.theta) is type(state.S) is type(net.to(array_api_strict).theta)
     np.testing.assert_allclose(host(found.theta), wanted.theta, rtol=1e-6, atol=1e-8)
     assert [i["evaluations"] for i in strict_infos] == [i["evaluations"] for i in infos]
 

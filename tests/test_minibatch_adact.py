@@ -27,12 +27,13 @@ from toys import (
 
 import pwl
 from pwl.algorithms.all_weights import trained
-from pwl.algorithms.minibatch_adact import along_rows, times_rows
+from pwl.algorithms.minibatch_adact import MinibatchAdActState, along_rows, times_rows
 from pwl.layers import BatchNorm2d, Conv2d, Dense, Dropout, Flatten, MaxPool2d
 from pwl.losses import LOSSES as LOSS_OBJECTS
 from pwl.network.layout import HEAD
+from pwl.reductions.gradients import gradients
 from pwl.reductions.patterns import Patterns
-from pwl.reductions.sampled_blocks import gradient_and_blocks
+from pwl.reductions.sampled_blocks import gradients_and_blocks
 from pwl.runtime.backend import host
 
 METHOD = pwl.MinibatchAdAct()
@@ -91,7 +92,7 @@ def test_sampled_blocks_of_a_small_cnn_are_unbiased_within_three_standard_errors
     (x, t), rng = images(), np.random.default_rng(3)
     keys, patterns = trained(net, True), Patterns(x, t)
     D = random_direction(net, keys, rng)
-    draws = np.stack([reduce(patterns, gradient_and_blocks(keys, D, rng.random(60)), net)[-1] for _ in range(400)])
+    draws = np.stack([reduce(patterns, gradients_and_blocks(keys, D, rng.random(60)), net).H for _ in range(400)])
     wanted, _ = block_gauss_newton(net, patterns, D)
     tests = [np.ones(len(wanted)), *rng.standard_normal((4, len(wanted)))]
     for z in tests:  # curvatures along five directions of the factors
@@ -108,7 +109,7 @@ def test_with_one_output_the_sampled_blocks_are_the_brute_force_ones(weights):
     patterns = problem(net, weights=weights, margin=2e-4)
     D = random_direction(net, ("0.W", "1.A", "2.W", "3.A"), np.random.default_rng(5))
     u = np.random.default_rng(0).random(len(patterns))
-    H = reduce(patterns, gradient_and_blocks((*D, HEAD), D | {HEAD: np.zeros_like(net.W_o)}, u), net)[-1]
+    H = reduce(patterns, gradients_and_blocks((*D, HEAD), D | {HEAD: np.zeros_like(net.W_o)}, u), net).H
     wanted, _ = block_gauss_newton(net, patterns, D)
     np.testing.assert_allclose(H[:-1, :-1], wanted, atol=1e-7 * np.abs(wanted).max())
     assert not H[-1].any()
@@ -119,10 +120,12 @@ def test_the_gradient_of_the_same_pass_is_the_gradient(loss):
     net = random_network(curve("linear"), (3, 4), loss=loss)
     patterns, keys = problem(net, weights=True), trained(net, True)
     D = random_direction(net, keys, np.random.default_rng(5))
-    statistic = gradient_and_blocks(keys, D, np.random.default_rng(0).random(len(patterns)))
-    found, wanted = reduce(patterns, statistic, net), reduce(patterns, gradient(keys), net)
-    for a, b in zip(found[:-1], wanted, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+    statistic = gradients_and_blocks(keys, D, np.random.default_rng(0).random(len(patterns)))
+    found, wanted = reduce(patterns, statistic, net), reduce(patterns, gradients(keys), net)
+    np.testing.assert_allclose(found.scores, wanted.scores, rtol=1e-12, atol=1e-14)
+    assert tuple(found.G) == tuple(wanted.G) == keys
+    for key in keys:
+        np.testing.assert_allclose(found.G[key], wanted.G[key], rtol=1e-12, atol=1e-14)
 
 
 def test_blocks_of_patterns_see_their_own_draws():
@@ -131,7 +134,7 @@ def test_blocks_of_patterns_see_their_own_draws():
     D = random_direction(net, keys, rng)
     whole, few = (Patterns(x, t, block_bytes=size) for size in (2**30, 2**17))
     assert block_rows(few, net) < 60 <= block_rows(whole, net)
-    a, b = (reduce(patterns, gradient_and_blocks(keys, D, u), net)[-1] for patterns in (whole, few))
+    a, b = (reduce(patterns, gradients_and_blocks(keys, D, u), net).H for patterns in (whole, few))
     np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-14)
 
 
@@ -172,8 +175,8 @@ def test_the_network_is_an_average_of_those_stepped_on(averaging):
     for s in range(1, 7):
         at, state, _ = take_step(method, at, patterns, state)
         share = (1 + averaging) / (s + averaging)
-        average = (1 - share) * average + share * state["theta"]
-        iterates.append(state["theta"])
+        average = (1 - share) * average + share * state.theta
+        iterates.append(state.theta)
         np.testing.assert_allclose(at.theta, average, rtol=1e-12, atol=1e-13)
     if averaging == 0:
         np.testing.assert_allclose(at.theta, np.mean(iterates, axis=0), rtol=1e-12, atol=1e-13)
@@ -184,7 +187,7 @@ def test_steps_go_on_from_the_last_network_and_not_from_the_average():
     net = random_network(curve("linear"), 4, outputs=1)
     patterns = problem(net)
     states = [stepped(net, patterns, 6, dataclasses.replace(METHOD, averaging=n))[1] for n in (0.0, 1e12)]
-    np.testing.assert_array_equal(states[0]["theta"], states[1]["theta"])
+    np.testing.assert_array_equal(states[0].theta, states[1].theta)
 
 
 def test_what_the_last_step_took_from_the_gradient_is_put_back():
@@ -203,9 +206,15 @@ def test_what_the_last_step_took_from_the_gradient_is_put_back():
     np.testing.assert_allclose(found, before, rtol=1e-10)
 
 
+def after_two_steps(g, H):
+    """A state as far as the factors depend on it."""
+    none = np.zeros(0)
+    return MinibatchAdActState(key=0, steps=2, theta=none, m=none, v=none, g=g, H=H, z=np.zeros(len(g)))
+
+
 def test_factors_by_hand():
     """H = [[4, 1], [1, 2]], g = [6, 3]: z_c = 9/8; without damping z solves H z = g, with it H + damping (diag H + 3)."""
-    state = {"steps": 2, "g": 0.02 * np.array([6.0, 3.0]), "H": 0.05 * np.array([[4.0, 1.0], [1.0, 2.0]])}
+    state = after_two_steps(0.02 * np.array([6.0, 3.0]), 0.05 * np.array([[4.0, 1.0], [1.0, 2.0]]))
     free, common = dataclasses.replace(METHOD, damping=0.0).factors(state)
     np.testing.assert_allclose(free, [9 / 7, 6 / 7], rtol=1e-12)
     assert common == pytest.approx(9 / 8)
@@ -214,14 +223,14 @@ def test_factors_by_hand():
 
 
 def test_uphill_on_the_whole_the_common_factor_is_zero():
-    state = {"steps": 2, "g": np.array([-0.02, 0.0]), "H": 0.05 * np.eye(2)}
+    state = after_two_steps(np.array([-0.02, 0.0]), 0.05 * np.eye(2))
     z, common = METHOD.factors(state)
     assert common == 0 and z[0] == pytest.approx(-1 / 201) and z[1] == 0
 
 
 def test_a_row_of_hardly_any_curvature_does_not_go_astray():
     """H = diag(1, 1e-9), g = (1, 1e-3): by its own curvature the second row would go a million; its damping is 100 times .5."""
-    state = {"steps": 2, "g": 0.02 * np.array([1.0, 1e-3]), "H": 0.05 * np.diag([1.0, 1e-9])}
+    state = after_two_steps(0.02 * np.array([1.0, 1e-3]), 0.05 * np.diag([1.0, 1e-9]))
     z, common = METHOD.factors(state)
     assert common == pytest.approx(1.001) and z[1] == pytest.approx((1e-3 + 50 * 1.001) / 50, rel=1e-6)
     net, (x, t) = pwl.initialise(curve_network(), waves(60)), waves(60)
@@ -285,7 +294,7 @@ def test_stopped_and_resumed_gives_the_same_bits(tmp_path):
 
 def test_float32_stays_float32():
     nets, state, _ = stepped(small_cnn(dtype=np.float32), Patterns(*images(dtype=np.float32)), 3)
-    assert nets[-1].theta.dtype == state["m"].dtype == np.float32 and np.all(np.isfinite(nets[-1].theta))
+    assert nets[-1].theta.dtype == state.m.dtype == np.float32 and np.all(np.isfinite(nets[-1].theta))
 
 
 def test_a_heavy_penalty_goes_down_with_the_error():

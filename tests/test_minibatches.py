@@ -9,6 +9,7 @@ import pytest
 from toys import Stub, Watching, curve_network, short, spirals, take_step, waves
 
 import pwl
+from pwl.algorithms import Step
 from pwl.learners.named import LEARNERS, Learner
 from pwl.reductions.patterns import Patterns
 from pwl.training.train import evaluate
@@ -152,7 +153,7 @@ def test_the_gradient_recorded_is_the_largest_of_a_pass():
 
     class Fitting(Stub):
         def step(self, net, patterns, state):
-            return net, state, {"gradient_norm": 3.0 if len(patterns) == 6 else 0.0}
+            return Step(net, state, {"gradient_norm": 3.0 if len(patterns) == 6 else 0.0})
 
     _, record = pwl.train(curve_network(), numbered(), Fitting(), batch_size=6, iterations=2)
     assert record["gradient_norm"] == [None, 3.0, 3.0]
@@ -199,7 +200,7 @@ def interrupted_in_batch(algorithm, number):
 
     class Interrupted(type(algorithm)):
         def step(self, net, patterns, state):
-            if state["steps"] == number:
+            if state.steps == number:
                 raise KeyboardInterrupt
             return super().step(net, patterns, state)
 

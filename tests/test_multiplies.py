@@ -8,7 +8,7 @@ from test_train import run
 from toys import short, waves
 
 import pwl
-from pwl.algorithms import multiplies as costs
+from pwl.algorithms.multiplies import published
 
 # ---- multiplies
 
@@ -20,12 +20,12 @@ def small():
 
 def test_the_literature_s_formulas_in_one_worked_case():
     net, _ = small()
-    assert costs.ols(6, 1) == pytest.approx(42 * (1 + 13 / 6 + 1.5))  # 196, Eq. (31)
-    assert costs.owo(net, 10) == pytest.approx(10 * (9 + 13) + 42 * (1 + 5 + 13 / 6 + 1.5))  # 626, Eq. (32)
-    assert costs.owo_bp(net, 10) == pytest.approx(406 + 10 * (3 * 8 + 13))  # 776, Eq. (33)
-    assert costs.molf(net, 10) == pytest.approx(12 * (7 / 6 + 2.5) + 30 * (2 + 2 + 2 + 2))  # 284, Eq. (34)
-    assert costs.hwo(net, 10) == pytest.approx(12 * (3 + 7 / 6 + 5 + 1.5))  # 128, Eq. (35)
-    assert costs.adact(net, 10) == pytest.approx(10 * (3 * 11 + 2) + 24)  # 374, Eq. (36)
+    assert published.ols(6, 1) == pytest.approx(42 * (1 + 13 / 6 + 1.5))  # 196, Eq. (31)
+    assert published.owo(net, 10) == pytest.approx(10 * (9 + 13) + 42 * (1 + 5 + 13 / 6 + 1.5))  # 626, Eq. (32)
+    assert published.owo_bp(net, 10) == pytest.approx(406 + 10 * (3 * 8 + 13))  # 776, Eq. (33)
+    assert published.molf(net, 10) == pytest.approx(12 * (7 / 6 + 2.5) + 30 * (2 + 2 + 2 + 2))  # 284, Eq. (34)
+    assert published.hwo(net, 10) == pytest.approx(12 * (3 + 7 / 6 + 5 + 1.5))  # 128, Eq. (35)
+    assert published.adact(net, 10) == pytest.approx(10 * (3 * 11 + 2) + 24)  # 374, Eq. (36)
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from test_cg import PENALTIES, quadratic, slope
 from toys import LOSSES, curve, curve_network, iterate, outputs, problem, random_network, spirals, take_step, waves
 
 import pwl
-from pwl.algorithms.all_weights import measured, trained
+from pwl.algorithms.all_weights import Problem, trained
 from pwl.algorithms.penalties import Penalties
-from pwl.algorithms.scg import LOWEST, SMALLEST, compared, conjugacy, damped, moller, netlab
+from pwl.algorithms.scg import LOWEST, SMALLEST, SCGState, compared, conjugacy, damped, moller, netlab
 from pwl.network.layout import HEAD
 
 SCHEDULES = ("moller", "netlab")
@@ -102,14 +102,14 @@ def side_by_side(schedule, hidden, loss, steps=30):
     patterns, algorithm = problem(net, 40, weights=True), pwl.SCG(schedule=schedule, ridge=1e-3, l2=1e-3)
 
     def f(theta):
-        at = measured(net.with_theta(theta), patterns, trained(net, False), algorithm.penalties, {})
-        return at["J"], at["G"]
+        _, J, G = Problem(net.with_theta(theta), patterns, trained(net, False), algorithm.penalties).here()
+        return J, G
 
     wanted = written_out(f, net.theta, net.n_parameters, steps, schedule)
     state, found, at = algorithm.init(net, patterns, 0), [], net
     for _ in range(steps):
         at, state, info = take_step(algorithm, at, patterns, state)
-        found.append((state["J"], state["lambda"], info["success"]))
+        found.append((state.J, state.lambda_, info["success"]))
     return wanted, (at.theta, found)
 
 
@@ -185,20 +185,21 @@ def test_an_exact_fit_ends_in_words(dtype):
 def test_no_gradient_ends_the_run():
     net, patterns = quadratic(4)
     for E, G in ((1.0, 0 * net.theta), (1.0, np.nan * net.theta), (0.0, 0 * net.theta), (1.0, 1e-160 + 0 * net.theta)):
-        state = pwl.SCG().init(net, patterns, 0) | {"scores": np.array([E]), "J": E, "G": G}
+        state = pwl.SCG().init(net, patterns, 0)._replace(scores=np.array([E]), J=E, G=G)
         same, _, info = take_step(pwl.SCG(), net, patterns, state)
-        assert same is net and info["stop"] == ("no_descent", "the gradient is 0 or not finite")
+        assert same is net and info["stop"].code == "no_descent"
+        assert info["stop"].reason.endswith("lowers the error (the gradient is 0 or not finite)")
 
 
 def test_where_the_direction_is_worn_out_the_gradient_is_tried():
     net, patterns = quadratic(6)
-    state = measured(net, patterns, trained(net, False), Penalties(), {})
+    here = Problem(net, patterns, trained(net, False), Penalties()).here()
     across = np.zeros_like(net.theta)
-    across[-4:-2] = state["G"][-3], -state["G"][-4]  # no descent but for a trace
-    d = across + 1e-12 * state["G"]
-    same, state, info = take_step(pwl.SCG(), net, patterns, state | {"lambda": 5.0, "successes": 2, "d": d})
+    across[-4:-2] = here.G[-3], -here.G[-4]  # no descent but for a trace
+    state = SCGState(*here, lambda_=5.0, successes=2, d=across + 1e-12 * here.G)
+    same, state, info = take_step(pwl.SCG(), net, patterns, state)
     assert same is net and not info["success"] and "stop" not in info
-    assert "d" not in state and state["lambda"] == 1e-6
+    assert state.d is None and state.lambda_ == 1e-6
     _, state, info = take_step(pwl.SCG(), net, patterns, state)
     assert info["success"]
 
@@ -207,11 +208,11 @@ def test_a_step_into_infinity_is_taken_back():
     """Nets of ReLU units grow without bound along a direction whose curvature at hand is none."""
     net = random_network("relu", (6, 6), outputs=1)
     patterns = problem(net)
-    state = measured(net, patterns, trained(net, False), Penalties(), {})
-    state |= {"lambda": 1e-15, "successes": 0, "curvature": 1e-250}
+    here = Problem(net, patterns, trained(net, False), Penalties()).here()
+    state = SCGState(*here, lambda_=1e-15, curvature=1e-250)
     for _ in range(200):
         net, state, info = take_step(pwl.SCG(), net, patterns, state)
-        assert math.isfinite(state["lambda"]) and np.all(np.isfinite(net.theta))
+        assert math.isfinite(state.lambda_) and np.all(np.isfinite(net.theta))
         if info["success"]:
             break
     assert info["success"]
@@ -289,9 +290,9 @@ def test_as_good_as_scipy_on_real_data():
     found = []
 
     def f(theta):
-        at = measured(net.with_theta(theta), data, trained(net, False), Penalties(), {})
-        found.append(at["J"])
-        return at["J"], -at["G"]
+        _, J, G = Problem(net.with_theta(theta), data, trained(net, False), Penalties()).here()
+        found.append(J)
+        return J, -G
 
     scipy.optimize.minimize(f, net.theta, jac=True, method="CG", options={"maxiter": 150})
     assert len(found) > 200
