@@ -95,7 +95,10 @@ class MinibatchAdAct(Algorithm):
         return MinibatchAdActState(key, 0, net.theta, zero, zero, *averages)
 
     def step(self, net: Network, patterns: Patterns, state: MinibatchAdActState) -> Step:
-        """One step from the state's theta, and the average of all, Eqs. (63), (66). The first of a run moves nothing: it finds the direction that the second measures."""
+        """One step from the state's theta, and the average of all, Eqs. (63), (66).
+
+        The first step of a run moves nothing: it finds the direction that the second measures.
+        """
         steps, keys, at = state.steps, trained(net, True), net.with_theta(state.theta)
         if steps:
             G, state = self.measured(at, patterns, keys, state)
