@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import multiprocessing
 import os
 import signal
 import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -201,6 +199,9 @@ def _side_by_side(
     """The runs in processes of their own, each with its share of the cores."""
     if isinstance(problem.x, np.memmap):
         raise InputError("processes can't share a table that is too large for memory: use one job")
+    import multiprocessing  # the two take a tenth of the time that `import pwl` would
+    from concurrent.futures import ProcessPoolExecutor
+
     context = multiprocessing.get_context("spawn")
     others = multiprocessing.active_children()
     with ProcessPoolExecutor(min(jobs, len(tasks)), context, initializer=_share, initargs=(problem,)) as pool:
