@@ -14,6 +14,7 @@ import numpy as np
 from pwl.kernels.cpu.compiled import compiled
 from pwl.kernels.cpu.register_tile import ROWS, VECTOR_BYTES, tile_product, wide
 from pwl.kernels.window import Window
+from pwl.runtime.backend import Array
 
 multiply = tile_product(ROWS, VECTOR_BYTES)
 
@@ -165,7 +166,7 @@ def bands(W: np.ndarray) -> np.ndarray:
     return np.array(by_bands, order="C").reshape(len(by_bands), -1, side)
 
 
-def convolve(x: np.ndarray, W: np.ndarray, window: Window, threshold: np.ndarray | None = None) -> np.ndarray:
+def convolve(x: Array, W: Array, window: Window, threshold: Array | None = None) -> Array:
     """Nets (Nv, out height, out width, filters) of images x with weights W and, if given, thresholds (filters,), Eq. (53)."""
     (Nv, height, width, channels), filters = x.shape, len(W)
     at = geometry(window, height, width, channels, channels)
@@ -183,7 +184,7 @@ def spread(channels: int, itemsize: int) -> int:
     return channels + LINE // itemsize if channels * itemsize % (4 * LINE) == 0 else channels
 
 
-def weight_gradient(x: np.ndarray, g: np.ndarray, window: Window) -> np.ndarray:
+def weight_gradient(x: Array, g: Array, window: Window) -> Array:
     """Sum over patterns and places of g times the patch there, (filters, window height, window width, channels)."""
     (Nv, height, width, channels), filters = x.shape, g.shape[3]
     at, side = geometry(window, height, width, channels, spread(channels, x.itemsize)), wide(x.itemsize)
@@ -202,7 +203,7 @@ def weight_gradient(x: np.ndarray, g: np.ndarray, window: Window) -> np.ndarray:
     return np.ascontiguousarray(by_filters).reshape(filters, *window.size, channels)  # sums over it depend on the order
 
 
-def input_gradient(g: np.ndarray, W: np.ndarray, window: Window, height: int, width: int) -> np.ndarray:
+def input_gradient(g: Array, W: Array, window: Window, height: int, width: int) -> Array:
     """g (Nv, out height, out width, filters) carried back to the inputs (Nv, height, width, channels).
 
     At stride 1 a convolution of g with the weights turned round, Eq. (54); else patches of some rows of places are added up.

@@ -6,6 +6,7 @@ import numpy as np
 
 from pwl.kernels.cpu.compiled import compiled
 from pwl.kernels.window import Window
+from pwl.runtime.backend import Array
 
 
 @compiled
@@ -40,7 +41,7 @@ def _max_unpool(g, place, kv, kh, sv, sh, dx):
                         dx[p, i, j, k] = old + g[p, r, c, k] if place[p, r, c, k] == number else old
 
 
-def max_pool(x: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray]:
+def max_pool(x: Array, window: Window) -> tuple[Array, Array]:
     shape = (len(x), *window.output(*x.shape[1:3]), x.shape[3])
     places = window.size[0] * window.size[1]
     best, place = np.empty(shape, x.dtype), np.empty(shape, np.uint8 if places <= 256 else np.int32)
@@ -48,7 +49,7 @@ def max_pool(x: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray]:
     return best, place
 
 
-def max_unpool(g: np.ndarray, place: np.ndarray, window: Window, shape: tuple[int, ...]) -> np.ndarray:
+def max_unpool(g: Array, place: Array, window: Window, shape: tuple[int, ...]) -> Array:
     dx = np.zeros(shape, g.dtype)
     _max_unpool(g, place, *window.size, *window.stride, dx)
     return dx
