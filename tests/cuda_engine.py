@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -40,24 +41,20 @@ def on_cupy() -> SimpleNamespace:
         cupy = namespace_named("cuda")
     except InputError as reason:
         pytest.skip(str(reason))
-    zero = cupy.zeros((1, 1, 1, 1))
-    return SimpleNamespace(
-        curves=kernels.engine(zero),
-        pooling=kernels.engine(zero),
-        convolution=kernels.engine(zero),
-        sums=kernels.engine(zero),
-        softmax=kernels.engine(zero),
-        updates=kernels.engine(zero),
-        array=cupy.asarray,
-        host=cupy.asnumpy,
-    )
+    return _gpu(kernels.engine(cupy.zeros(1)), cupy.asarray, cupy.asnumpy)
 
 
 def on_shim(folder: Path) -> SimpleNamespace:
-    """The GPU engine's own modules on a device that is none."""
+    """The same on a device that is none; skips where there is no compiler for it."""
     if device.COMPILER is None:
         pytest.skip("no C++ compiler (g++ or c++) was found")
-    return SimpleNamespace(**vars(device.engines(folder)), array=device.array, host=np.asarray)
+    return _gpu(device.engine(folder), device.array, np.asarray)
+
+
+def _gpu(engine: ModuleType, array: Callable, host: Callable) -> SimpleNamespace:
+    """The engine, its modules by name, and copies to and from its device."""
+    modules = {name: module for name, module in vars(engine).items() if isinstance(module, ModuleType)}
+    return SimpleNamespace(engine=engine, **modules, array=array, host=host)
 
 
 def same(gpu, found, wanted):

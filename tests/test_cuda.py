@@ -10,8 +10,8 @@ from cuda_engine import DTYPES, SHAPES, same
 from cuda_shim import device
 
 from pwl import kernels
+from pwl.kernels import cpu, reference
 from pwl.kernels.reference import convolution, pooling, softmax, sums, updates
-from pwl.kernels.reference import curves as reference
 from pwl.kernels.window import Window
 
 needs_compiler = pytest.mark.skipif(device.COMPILER is None, reason="no C++ compiler (g++ or c++) was found")
@@ -19,36 +19,38 @@ needs_compiler = pytest.mark.skipif(device.COMPILER is None, reason="no C++ comp
 pytestmark = pytest.mark.usefixtures("aligned")
 
 
-ENGINES = {
-    "curves": (reference, ("value", "value_slope", "times_slope", "mix", "back", "scatter", "back_scatter")),
-    "pooling": (pooling, ("max_pool", "max_unpool")),
-    "convolution": (convolution, ("convolve", "weight_gradient", "input_gradient")),
-    "sums": (sums, ("column_sums", "column_products", "group_sums", "group_products")),
-    "softmax": (softmax, ("cross_entropy",)),
-    "updates": (updates, ("momentum_step", "adam_step")),
-}
+# ---- one contract for three engines
 
 
-@pytest.mark.parametrize("name", ENGINES)
-def test_engines_have_the_same_signatures(gpu, name):
-    specification, functions = ENGINES[name]
-    for f in functions:
-        assert inspect.signature(getattr(vars(gpu)[name], f)) == inspect.signature(getattr(specification, f))
+def test_engines_have_the_same_functions(gpu):
+    """The same public names, and each with the same arguments, defaults and results."""
+    engines = (reference, cpu, gpu.engine)
+    for engine in engines:
+        functions = {name for name, value in vars(engine).items() if callable(value) and not name.startswith("_")}
+        assert functions == set(engine.__all__) == set(reference.__all__)
+        for name in reference.__all__:
+            assert inspect.signature(getattr(engine, name)) == inspect.signature(getattr(reference, name)), name
 
 
-def test_the_arrays_choose_the_engine(monkeypatch):
+def test_slots_have_the_same_methods(gpu):
+    def methods(engine):
+        slot = inspect.unwrap(engine.staging).__globals__["Staging"]
+        return {
+            name: inspect.signature(f) for name, f in vars(slot).items() if callable(f) and not name.startswith("_")
+        }
+
+    assert methods(gpu.engine) == methods(reference) == methods(cpu)
+    assert len(methods(reference)) == 3
+
+
+def test_the_arrays_choose_the_engine(monkeypatch, gpu):
     monkeypatch.setattr(kernels, "is_cupy_array", lambda a: a == "CuPy's")
-    monkeypatch.setattr(kernels.importlib, "import_module", lambda name: name)
-    choices = (
-        kernels.engine,
-        kernels.pooling_engine,
-        kernels.convolution_engine,
-        kernels.sums_engine,
-        kernels.softmax_engine,
-        kernels.updates_engine,
-    )
-    assert [choose("CuPy's") for choose in choices] == [f"pwl.kernels.cuda.{name}" for name in ENGINES]
-    assert kernels.engine(np.zeros(1)) is not kernels.engine("another library's")
+    monkeypatch.setattr(kernels, "cuda", gpu.engine, raising=False)
+    kernels._cuda.cache_clear()
+    assert kernels.engine("CuPy's") is gpu.engine
+    kernels._cuda.cache_clear()
+    assert kernels.engine(np.zeros(1)) is cpu
+    assert kernels.engine("another library's") is reference
 
 
 # ---- pooling

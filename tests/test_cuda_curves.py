@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from test_kernels import cases, random_grid, random_nets, scatter_rounding
 
 from pwl.kernels import Hinges
-from pwl.kernels.cuda.lines import lines_of
 from pwl.kernels.reference import curves as reference
 
 pytestmark = pytest.mark.usefixtures("aligned")
@@ -159,8 +158,8 @@ def test_all_nets_in_one_segment(gpu, dtype, units):
 
 @settings(max_examples=300, deadline=None)
 @given(rows=st.integers(0, 5000), units=st.integers(1, 5000), vector=st.sampled_from([1, 2, 4]))
-def test_lines_hold_all_columns(rows, units, vector):
-    lines = lines_of(rows, units, vector)
+def test_lines_hold_all_columns(gpu, rows, units, vector):
+    lines = gpu.lines.lines_of(rows, units, vector)
     assert 1 <= lines.lanes <= 32
     assert lines.width % lines.vector == 0
     assert lines.width % units == 0  # whole rows

@@ -18,28 +18,32 @@ from pwl import kernels
 from pwl.layers import BatchNorm2d, Conv2d, Flatten, MaxPool2d
 
 pytestmark = pytest.mark.skipif(device.COMPILER is None, reason="no C++ compiler (g++ or c++) was found")
-ENGINES = ("curves", "pooling", "convolution", "sums", "softmax", "updates")
+SOURCES = ("curves", "pooling", "convolution", "sums", "softmax", "updates")
 
 
 @pytest.fixture(scope="module")
-def engines(compiled):
-    return device.engines(compiled)
+def engine(compiled):
+    return device.engine(compiled)
 
 
 @pytest.fixture
-def gpu(engines, monkeypatch):
-    """A context in which all arrays are taken for the GPU's; `used` has the names of the engines asked for."""
-    used = set()
+def gpu(engine, monkeypatch):
+    """A context in which all arrays are taken for the GPU's; `used` has the names of the sources whose kernels were launched."""
+    used, kernel = set(), engine.launch.kernel
 
-    def engine(name):
-        used.add(name)
-        return vars(engines)[name]
+    def noted(source, *instance):
+        used.add(source)
+        return kernel(source, *instance)
+
+    for name in SOURCES:
+        monkeypatch.setattr(vars(engine)[name], "kernel", noted)
 
     @contextlib.contextmanager
     def taken():
         with monkeypatch.context() as patch:
+            patch.setattr(kernels, "is_numpy_array", lambda a: False)
             patch.setattr(kernels, "is_cupy_array", lambda a: True)
-            patch.setattr(kernels, "_gpu", engine)
+            patch.setattr(kernels, "_cuda", lambda: engine)
             patch.setattr("pwl.runtime.threads.workers", lambda: 1)  # the shim has one set of fibers
             yield
 
@@ -90,7 +94,7 @@ def test_runs_in_batches(gpu, algorithm):
     wanted, record = pwl.train(net, (x, t), algorithm, iterations=2, batch_size=8)
     with gpu():
         found, there = pwl.train(net, (x, t), algorithm, iterations=2, batch_size=8)
-    assert gpu.used == set(ENGINES)
+    assert gpu.used == set(SOURCES)
     np.testing.assert_allclose(there["error"], record["error"], rtol=1e-8)
     assert_near(np.asarray(found.theta), wanted.theta, 1e-7)  # Adam's roots of small squares enlarge rounding
     assert np.linalg.norm(wanted.theta - net.theta) > 1e-3

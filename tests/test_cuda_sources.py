@@ -20,7 +20,7 @@ NVCC = shutil.which("nvcc")
 
 @pytest.fixture(scope="module")
 def gpu(compiled):
-    return device.engines(compiled)
+    return device.engine(compiled)
 
 
 def code(source: str) -> str:

@@ -52,7 +52,7 @@ from pwl.algorithms.all_weights import trained
 from pwl.errors import InputError
 from pwl.layers import Add, AvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, From, GlobalAvgPool2d, MaxPool2d
 from pwl.reductions.curvature import block_curvature, line_curvature
-from pwl.reductions.gradients import error
+from pwl.reductions.gradients import error, gradients
 from pwl.runtime.backend import host, namespace_named
 from pwl.study.check import check
 from pwl.training.saved import load
@@ -120,8 +120,8 @@ BODIES = {
 
 def scores_and_gradients(net, patterns, keys=None):
     """What one pass finds, by name; of all parameters unless keys are given."""
-    keys = trained(net, True) if keys is None else keys
-    return dict(zip(("scores", *keys), reduce(patterns, gradient(keys), net), strict=True))
+    found = reduce(patterns, gradients(trained(net, True) if keys is None else keys), net)
+    return {"scores": found.scores, **found.G}
 
 
 @pytest.mark.parametrize("form", ["as it is", "as it trains"])
@@ -169,18 +169,19 @@ def test_curves_below_the_outputs(device, kind, hidden, outputs):
     rng = np.random.default_rng(0)
     D = {key: rng.standard_normal(net.parts[key].shape) for key in keys}
     wanted = scores_and_gradients(net, patterns)
-    wanted_H = reduce(patterns, block_curvature(D), net)[0]
+    wanted_H = reduce(patterns, block_curvature(net, D), net)
     for chosen in (keys, keys[:1], keys[-1:], keys[-2:]):
         found = scores_and_gradients(there, data, chosen)
         for key in found:
             assert_near(found[key], wanted[key], 1e-12)
         d = {key: device.array(D[key]) for key in chosen}
-        H = reduce(patterns, block_curvature({key: D[key] for key in chosen}), net)[0]
-        assert_near(reduce(data, block_curvature(d), there)[0], H, 1e-12)
-        (along,) = reduce(data, line_curvature(d), there)
+        H = reduce(patterns, block_curvature(net, {key: D[key] for key in chosen}), net)
+        assert_near(reduce(data, block_curvature(there, d), there), H, 1e-12)
+        along = reduce(data, line_curvature(d), there)
         assert_near(along, np.sum(H), 1e-11)  # all blocks by the same factor are that line
-    assert_near(reduce(data, block_curvature({key: device.array(D[key]) for key in keys}), there)[0], wanted_H, 1e-12)
-    assert_near(reduce(data, error(), there)[0], wanted["scores"], 1e-12)
+    moved = {key: device.array(D[key]) for key in keys}
+    assert_near(reduce(data, block_curvature(there, moved), there), wanted_H, 1e-12)
+    assert_near(reduce(data, error(), there), wanted["scores"], 1e-12)
 
 
 @pytest.mark.parametrize("loss", LOSSES)

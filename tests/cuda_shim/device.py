@@ -23,7 +23,7 @@ from unittest import mock
 
 import numpy as np
 
-import pwl.kernels.cuda
+import pwl.kernels
 
 COMPILER = shutil.which("g++") or shutil.which("c++")
 OPTIONS = ("-std=c++17", "-O1", "-ffp-contract=off", "-fno-strict-aliasing", "-fsanitize=alignment", "-fPIC", "-shared")
@@ -34,16 +34,7 @@ FAULTS = (
     "writes beyond the shared memory",
 )
 GUARD, MARK = 64, 0xA5  # bytes around arrays
-MODULES = (
-    "launch",
-    "lines",
-    "sums",
-    "curves",
-    "pooling",
-    "convolution",
-    "softmax",
-    "updates",
-)
+ENGINE = "pwl.kernels.cuda"
 
 
 class Array(np.ndarray):
@@ -158,7 +149,9 @@ class RawModule:
             self._run(number, grid, block, arguments, shared_mem, backwards=True)
             found = [a.copy() for a in arrays]
             for a, was in zip(arrays, before, strict=True):
-                a[...] = was
+                if a.flags.writeable:
+                    a[...] = was
+                assert a.tobytes() == was.tobytes(), f"{name} writes to an array that is read-only"
             self._run(number, grid, block, arguments, shared_mem, backwards=False)
             for a, other in zip(arrays, found, strict=True):
                 assert a.tobytes() == other.tobytes(), f"{name}: the result depends on the order of the threads"
@@ -212,16 +205,15 @@ def shim_of_cupy(folder: Path) -> ModuleType:
     return shim
 
 
-def engines(folder: Path) -> SimpleNamespace:
-    """The engine's own modules, imported once more with the shim in CuPy's place; the real ones stay as they are."""
-    full = {name: f"pwl.kernels.cuda.{name}" for name in MODULES}
-    kept = {name: vars(pwl.kernels.cuda)[name] for name in MODULES if name in vars(pwl.kernels.cuda)}
+def engine(folder: Path) -> ModuleType:
+    """The engine's own package, imported once more with the shim in CuPy's place; the real one stays as it is."""
+    kept = vars(pwl.kernels).get("cuda")
     with mock.patch.dict(sys.modules, {"cupy": shim_of_cupy(folder)}):
-        for name in full.values():
-            sys.modules.pop(name, None)
-        found = {name: importlib.import_module(path) for name, path in full.items()}
-    for name in MODULES:
-        delattr(pwl.kernels.cuda, name)
-        if name in kept:
-            setattr(pwl.kernels.cuda, name, kept[name])
-    return SimpleNamespace(**found)
+        for name in [name for name in sys.modules if name == ENGINE or name.startswith(f"{ENGINE}.")]:
+            del sys.modules[name]
+        found = importlib.import_module(ENGINE)
+    if kept is None:
+        del pwl.kernels.cuda
+    else:
+        pwl.kernels.cuda = kept
+    return found
