@@ -10,6 +10,8 @@ from toys import curve_network, short, spirals, waves
 
 import pwl
 from pwl.data.preparation import Preparation
+from pwl.network.memory import floats_per_pattern
+from pwl.network.predict import CPU_NUMBERS
 
 X, T = waves(40)
 LABELS = np.arange(40) % 3
@@ -80,7 +82,7 @@ def test_rows_are_counted_over_the_blocks_of_raw_targets_too():
 def test_predict_counts_rows_over_its_blocks():
     net = pwl.initialise(curve_network(3, 4, 2), (X, T))
     x = np.tile(X, (2000, 1))
-    assert len(x) > (1 << 22) // net.floats_per_pattern  # more than a block
+    assert len(x) > CPU_NUMBERS // floats_per_pattern(net)  # more than a block
     x[-3, 1] = NAN
     refuses(lambda: net.predict(x), f"row {len(x) - 3}, column 1")
 
@@ -128,7 +130,8 @@ def test_data_of_another_shape(x, t, words):
 
 @pytest.mark.parametrize("data", [X, "concrete", None, (X,), (X, T, None, None), {"x": X, "t": T}])
 def test_data_that_are_no_pair(data):
-    refuses(lambda: pwl.train(curve_network(3, 4, 2), data, pwl.AdAct()), "(x, t)", type(data).__name__)
+    came = "an array of shape (40, 3)" if data is X else type(data).__name__
+    refuses(lambda: pwl.train(curve_network(3, 4, 2), data, pwl.AdAct()), "(x, t)", came)
     refuses(lambda: train(validation=data) if data is not None else pwl.initialise(curve_network(), data), "(x, t)")
 
 
@@ -335,10 +338,11 @@ def test_public_steps_take_plain_data_and_say_what_is_wrong():
         a, b = step(started, (X, T))[0], step(started, pwl.Patterns(X, T))[0]
         np.testing.assert_array_equal(a.theta, b.theta)
         refuses(lambda step=step: step(started, (X[:, :2], T)), "(patterns, 3)")
-        refuses(lambda step=step: step(started, X), "(x, t)")
+        refuses(lambda step=step: step(started, X), "(x, t)", "an array of shape (40, 3)")
+        refuses(lambda step=step: step(started, X, T), "(x, t)", "an array of shape (40, 3)")  # two arguments in the place of one
     refuses(lambda: pwl.molf_step(started, (X, T), direction="x"), "hwo")
     refuses(lambda: pwl.adact_step(started, (X, T), "all"), "unit")
-    fresh = pwl.Network.mlp(3, 4, 1, pwl.PiecewiseLinear())
+    fresh = pwl.Network.mlp(3, 4, 2, pwl.PiecewiseLinear())
     for step in (pwl.molf_step, pwl.adact_step, pwl.owo_bp_step):
         refuses(lambda step=step: step(fresh, (X, T)), "not been initialised")
     refuses(lambda: pwl.Network.mlp(3, 4, 1, pwl.PiecewiseLinear(lambda n: "a")), "one number per hinge")

@@ -10,7 +10,7 @@ import pwl
 from benchmarks.nist import SOLVED, files, fit
 from benchmarks.nist_problems import MODELS, read
 from pwl.solvers.least_squares import least_squares
-from pwl.solvers.levenberg_marquardt import Damping, Normal, Triangular, search
+from pwl.solvers.levenberg_marquardt import Damped, Damping, Normal, Triangular, search
 
 SOLVERS = ("qr", "cholesky")
 
@@ -47,22 +47,22 @@ def test_fewer_residuals_than_weights():
 
 
 def test_schedules_in_worked_numbers():
-    fixed, gain = Damping(mu=1.0), Damping(mu=1.0, schedule="gain")
-    assert fixed.after({"mu": 1.0, "nu": 2.0}, 0.5)["mu"] == pytest.approx(0.1)
-    assert fixed.after({"mu": 1.0, "nu": 2.0}, -1.0)["mu"] == pytest.approx(10.0)
+    fixed, gain, Q = Damping(mu=1.0), Damping(mu=1.0, schedule="gain"), np.ones(1)
+    assert fixed.after(Damped(1.0, 2.0, Q), 0.5).mu == pytest.approx(0.1)
+    assert fixed.after(Damped(1.0, 2.0, Q), -1.0).mu == pytest.approx(10.0)
     # ratio 3/4: 1 - (1/2)^3 = 7/8; ratio 1: 1 - 1 = 0, so 1/3 at least; ratio 1/2: 1
     for ratio, mu in ((0.75, 7 / 8), (1.0, 1 / 3), (0.5, 1.0)):
-        assert gain.after({"mu": 1.0, "nu": 8.0}, ratio) == {"mu": pytest.approx(mu), "nu": 2.0}
-    first = gain.after({"mu": 1.0, "nu": 2.0}, -1.0)
+        assert gain.after(Damped(1.0, 8.0, Q), ratio) == Damped(pytest.approx(mu), 2.0, Q)
+    first = gain.after(Damped(1.0, 2.0, Q), -1.0)
     second = gain.after(first, float("nan"))
-    assert (first["mu"], second["mu"], second["nu"]) == (2.0, 8.0, 8.0)
+    assert (first.mu, second.mu, second.nu) == (2.0, 8.0, 8.0)
 
 
 def test_diagonal_scaling_keeps_the_largest_norms_and_does_not_depend_on_units():
     damping = Damping(scaling="diagonal")
     Q = damping.scaled(damping.start(2), Normal(np.diag([4.0, 1.0]), np.zeros(2)))
     np.testing.assert_array_equal(Q, [4, 1])
-    np.testing.assert_array_equal(damping.scaled({"Q": Q}, Normal(np.diag([1.0, 9.0]), np.zeros(2))), [4, 9])
+    np.testing.assert_array_equal(damping.scaled(Damped(1e-3, 2.0, Q), Normal(np.diag([1.0, 9.0]), np.zeros(2))), [4, 9])
     np.testing.assert_array_equal(damping.scaled(damping.start(2), Normal(np.zeros((2, 2)), np.zeros(2))), [1, 1])
     p = (lambda w: np.array([w[0] - 3, 2 * w[1] + w[0] ** 2]), lambda w: np.array([[1, 0], [2 * w[0], 2]]))
     s = np.array([1.0, 1e4])

@@ -9,7 +9,8 @@ import pytest
 
 import pwl
 from pwl.data import Column, Schema
-from pwl.network.save import load, save
+from pwl.network.save import save
+from pwl.training.saved import load
 
 
 def trained(activation=None, loss="squared_error", hidden=4, dtype=np.float64):
