@@ -270,6 +270,11 @@ def basis_of(net: Network, x: Any, o: Any) -> Any:
     return passes.basis(net, x, o)
 
 
+def outputs_of(net: Network, x: Any, o: Any) -> Any:
+    """y (Nv, M), of features that are there."""
+    return passes.weighted_sum(net, net.W_o, x, o)
+
+
 def input_of(net: Network, index: int, x: Any) -> Any:
     """What a layer gets."""
     return passes.input_of(net, index, x)
