@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
@@ -192,7 +193,11 @@ class Network:
 
     def with_theta(self, theta: Array) -> Network:
         """The same network with other parameters."""
-        return dataclasses.replace(self, theta=theta)
+        same = copy.copy(self)  # the layout, and all else that follows from the structure, is kept
+        for follows_from_theta in ("parts", "layer_parameters"):
+            vars(same).pop(follows_from_theta, None)
+        object.__setattr__(same, "theta", read_only(theta))
+        return same
 
     def with_parts(self, parts: Mapping[str, Array]) -> Network:
         """The same network with some parameters replaced, by slot key."""

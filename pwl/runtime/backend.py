@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, is_array_api_obj, is_cupy_array, is_numpy_array
+import array_api_compat
+import array_api_compat.numpy
+from array_api_compat import is_array_api_obj, is_cupy_array, is_numpy_array
 
 from pwl.errors import InputError
 
@@ -32,6 +34,13 @@ __all__ = [
 ]
 
 NARROW = (np.uint8, np.float32)  # of these the bytes are moved as they are, and become wider where they are wanted
+
+
+def array_namespace(a: Array) -> Any:
+    """The Array API namespace of an array."""
+    if type(a) is np.ndarray:  # most arrays are, and the look-up would take as long as the work on a small one
+        return array_api_compat.numpy
+    return array_api_compat.array_namespace(a)
 
 
 def as_array(a: Any, name: str) -> Array:

@@ -5,7 +5,6 @@ Parameter-size work: it runs on the host in float64, wherever the data are.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from pwl.runtime.backend import Array, array_namespace, host, like
 from pwl.runtime.threads import single_threaded_blas
 
 PANEL = 64  # columns factored before the rest of R is updated by one matrix product
-THREADED = 500  # functions from which on BLAS threads help a solve more than they cost
 
 
 class Solution(NamedTuple):
@@ -64,22 +62,27 @@ class OLS:
 
     def solver(self, R: Array) -> Callable[[Array], Solution]:
         """`solve` for one R, factored here, and any C."""
-        A = host(R).astype(np.float64)
+        there = host(R)
+        A = there.astype(np.float64)
         if not np.all(np.isfinite(A)):
             return _no_numbers
-        linalg = _scipy()  # imported before the limit is set, so that the limit is on SciPy's BLAS, too
-        with _suited_threads(A):
-            L, kept = cholesky_of_independent(A, self.thresholds(host(R)))
-        dependent = tuple(np.setdiff1d(np.arange(len(A)), kept).tolist())
+        lapack = _lapack()  # imported before the limit is set, so that the limit is on SciPy's BLAS, too
+        with single_threaded_blas():  # the same bits, whatever the number of threads
+            L, kept = cholesky_of_independent(A, self.thresholds(there))
+        is_kept = np.zeros(len(A), dtype=bool)
+        is_kept[kept] = True
+        dependent = tuple(np.flatnonzero(~is_kept).tolist())
 
         def solution(C: Array) -> Solution:
             B = np.atleast_2d(host(C).astype(np.float64))
             if not np.all(np.isfinite(B)):
                 return _no_numbers(C)
             weights = np.zeros_like(B)
-            with _suited_threads(A):
-                V = linalg.solve_triangular(L, B[:, kept].T, lower=True, check_finite=False)
-                weights[:, kept] = linalg.solve_triangular(L, V, lower=True, trans="T", check_finite=False).T
+            if not len(kept):  # LAPACK takes no empty system
+                return Solution(like(weights.reshape(np.shape(C)), C), dependent, np.zeros(len(B)))
+            with single_threaded_blas():
+                V, _ = lapack.dtrtrs(L, B[:, kept].T, lower=1)
+                weights[:, kept] = lapack.dtrtrs(L, V, lower=1, trans=1)[0].T
             return Solution(like(weights.reshape(np.shape(C)), C), dependent, np.sum(V * V, axis=0))
 
         return solution
@@ -87,10 +90,6 @@ class OLS:
 
 def _rounding(a: Array) -> float:
     return 8 * float(array_namespace(a).finfo(a.dtype).eps)
-
-
-def _suited_threads(A: np.ndarray) -> contextlib.AbstractContextManager[None]:
-    return single_threaded_blas() if len(A) < THREADED else contextlib.nullcontext()
 
 
 def _no_numbers(C: Array) -> Solution:
@@ -122,11 +121,8 @@ def cholesky_of_independent(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.n
 
     LAPACK's factorisation serves while every g = L[m, m]^2 stays above its threshold, that is nearly always.
     """
-    try:
-        L = _scipy().cholesky(R, lower=True, check_finite=False)
-    except np.linalg.LinAlgError:
-        return _cholesky_dropping(R, thresholds)
-    if np.all(np.diagonal(L) ** 2 > thresholds):
+    L, failed = _lapack().dpotrf(R, lower=1)
+    if not failed and np.all(np.diagonal(L) ** 2 > thresholds):
         return L, np.arange(len(R))
     return _cholesky_dropping(R, thresholds)
 
@@ -148,8 +144,8 @@ def _cholesky_dropping(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarra
     return L[np.ix_(kept, kept)], np.flatnonzero(kept)
 
 
-def _scipy() -> Any:
-    """scipy.linalg, imported at the first solve: it is half of the time that `import pwl` would take."""
-    import scipy.linalg
+def _lapack() -> Any:
+    """SciPy's LAPACK, imported at the first solve: it is half of the time that `import pwl` would take."""
+    from scipy.linalg import lapack
 
-    return scipy.linalg
+    return lapack

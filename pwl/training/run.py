@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,6 +67,13 @@ class Job:
     seed: int
     begin: float
     passes: float
+    multiplies: dict[int, Spent | None] = field(default_factory=dict)  # of a step, by the number of patterns
+
+    def multiplies_of(self, net: Network, Nv: int) -> Spent | None:
+        """Multiplies of one step on Nv patterns, counted once."""
+        if Nv not in self.multiplies:
+            self.multiplies[Nv] = self.algorithm.multiplies(net, Nv)
+        return self.multiplies[Nv]
 
     @property
     def watched(self) -> str:
@@ -84,7 +91,7 @@ class Job:
         if not net.initialised:
             net = start(net, self.patterns, self.algorithm.penalties, self.algorithm.ols)
         state = self.algorithm.init(net, self.patterns, self.seed)
-        spent = None if self.algorithm.multiplies(net, len(self.patterns)) is None else (0.0, 0.0)
+        spent = None if self.multiplies_of(net, len(self.patterns)) is None else (0.0, 0.0)
         row, state = self.row(net, state, spent)
         record.append(row)
         if not math.isfinite(row["error"]):
@@ -100,7 +107,7 @@ class Job:
         with np.errstate(over="ignore", invalid="ignore"):  # steps that diverge: the record says so below
             for batch in _batches(self.patterns, self.batch_size, self.seed, number):
                 step = self.algorithm.step(step.net, batch, step.state)
-                spent = _added(spent, self.algorithm.multiplies(step.net, len(batch)))
+                spent = _added(spent, self.multiplies_of(step.net, len(batch)))
                 norms.append(step.series.get("gradient_norm"))
             net = step.net
             if not self.shares_pass:  # else steps are on the network itself: other moments would move it

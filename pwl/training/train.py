@@ -17,6 +17,7 @@ from pwl.network.network import Network
 from pwl.reductions.gradients import error
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
+from pwl.runtime.threads import single_threaded_blas
 from pwl.training import checkpoint as checkpoints
 from pwl.training.checkpoint import Checkpoint
 from pwl.training.limits import CALLBACK, INTERRUPTED, Limits
@@ -105,7 +106,10 @@ def train(
     else:
         job, run = checkpoints.resumed(resume, net, job)
     try:
-        with _bar(progress, iterations, run.rows - 1) as bar:
+        # the limit on BLAS is set once for all, and on SciPy's too: setting it in every reduction takes longer than a small one
+        import scipy.linalg  # noqa: F401
+
+        with _bar(progress, iterations, run.rows - 1) as bar, single_threaded_blas():
             while run.stop is None:
                 if (reached := limits.reached(run.settled().record, validation is not None)) is not None:
                     run = run.ended(reached)
