@@ -12,6 +12,7 @@ from pwl.errors import InputError
 from pwl.kernels import engine
 from pwl.kernels.reference.softmax import one_hot, softmax
 from pwl.runtime.backend import Array, array_namespace, gram, host
+from pwl.runtime.finite import check_finite
 
 
 class Loss(Protocol):
@@ -81,12 +82,7 @@ class SquaredError(Loss):
         xp = array_namespace(t)
         if not xp.isdtype(t.dtype, ("integral", "real floating")):
             raise InputError(f"targets must be real numbers, but an array of {t.dtype} came")
-        if not bool(xp.all(xp.isfinite(t))):  # one number is read; the search runs on the host
-            there = host(t)
-            row, column = np.argwhere(~np.isfinite(there))[0]
-            raise InputError(
-                f"target in row {first_row + row}, column {column} is {there[row, column]}: remove or fill such rows first"
-            )
+        check_finite(t, first_row, "target")
 
     def errors(self, y: Array, t: Array) -> Array:
         """Error of each pattern (Nv,)."""

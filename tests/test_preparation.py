@@ -208,8 +208,8 @@ def test_what_is_wrong_on_a_device_is_said(monkeypatch):
     install(monkeypatch)
     prep, classes = Preparation.fit(X, T), Preparation.fit(X, [0, 1, 0, 1])
     for x, t, words in (
-        (np.where(X == 9, np.nan, X), T, "x holds nan in row 2, column 2"),
-        (X, np.where(T == 6, -np.inf, T), "t holds -inf in row 2, column 1"),
+        (np.where(X == 9, np.nan, X), T, "x in row 2, column 2 is nan"),
+        (X, np.where(T == 6, -np.inf, T), "t in row 2, column 1 is -inf"),
         (X[:, :2], T, r"shape \(4, 2\), wanted \(patterns, 3\)"),
         (X + 0j, T, "wanted real numbers"),
     ):
@@ -239,7 +239,7 @@ def test_a_gpu_prepares_to_the_same_bits(kind):
     ):
         assert isinstance(a, xp.ndarray)
         np.testing.assert_array_equal(host(a), b, strict=True)
-    with pytest.raises(InputError, match="x holds nan in row 2, column 2"):
+    with pytest.raises(InputError, match="x in row 2, column 2 is nan"):
         prep.transform(xp.asarray(np.where(X == 9, np.nan, X)))
     with pytest.raises(InputError, match="label 9"):
         classes.transform_targets(xp.asarray([0, 9]))
@@ -289,9 +289,9 @@ def test_labels_are_numbered_and_come_back(labels):
         (X, np.array([1, "a", None, "a"], object), {}, "several kinds (NoneType, int, str)"),
         (X, np.array([1, "a", None, "a"], object), {"classes": ["a", "b"]}, "several kinds (NoneType, int, str)"),
         (np.array([[1.6e308], [-1.6e308], [0], [0]]), T, {}, "column 1 of the inputs"),
-        (np.where(X == 9, np.nan, X), T, {}, "x holds nan in row 2, column 2"),
-        (np.where(X == 9, np.nan, X), T, {"inputs": "none"}, "x holds nan in row 2, column 2"),
-        (X, np.where(T == 6, -np.inf, T), {}, "t holds -inf in row 2, column 1"),
+        (np.where(X == 9, np.nan, X), T, {}, "x in row 2, column 2 is nan"),
+        (np.where(X == 9, np.nan, X), T, {"inputs": "none"}, "x in row 2, column 2 is nan"),
+        (X, np.where(T == 6, -np.inf, T), {}, "t in row 2, column 1 is -inf"),
     ],
 )
 def test_fit_says_what_is_wrong(x, t, options, words):
@@ -304,7 +304,7 @@ def test_transform_says_what_is_wrong():
     prep = Preparation.fit(X, T)
     with pytest.raises(InputError, match=r"shape \(4, 2\), wanted \(patterns, 3\)"):
         prep.transform(X[:, :2])
-    with pytest.raises(InputError, match="inf in row 0, column 1"):
+    with pytest.raises(InputError, match="x in row 0, column 1 is inf"):
         prep.transform([[1.0, np.inf, 2.0]])
     with pytest.raises(InputError, match="label 9"):
         Preparation.fit(X, [0, 1, 0, 1]).transform(X, [0, 1, 0, 9])

@@ -12,6 +12,7 @@ import numpy as np
 from pwl.data.scratch import rows_a_block, scratch_array
 from pwl.errors import InputError
 from pwl.runtime.backend import Array, array_namespace, as_array, beside, host
+from pwl.runtime.finite import check_finite
 from pwl.validate import one_of
 
 METHODS = ("standardise", "common", "centre", "minmax", "none")
@@ -60,7 +61,7 @@ class Scaling:
         n_columns = a.shape[-1]
         if method == "none":
             for start, block in _blocks(a):
-                check_finite(block, name, start)
+                check_finite(block, start, name)
             return cls(method, np.zeros(n_columns), np.ones(n_columns))
         low, high, mean = _extremes_and_mean(a, name)
         half = high / 2 - low / 2
@@ -88,7 +89,7 @@ class Scaling:
         new = scratch_array(a.shape, dtype) if isinstance(a, np.memmap) and a.size else np.empty(a.shape, dtype)
         gain = _gain(self.scale)
         for start, block in _blocks(a):
-            check_finite(block, name, start)
+            check_finite(block, start, name)
             with np.errstate(over="ignore"):  # far from the data of the fit; networks refuse infinite inputs
                 new[start : start + len(block)] = (block - self.offset) * gain
         return new
@@ -119,18 +120,6 @@ class Scaling:
             )
 
 
-def check_finite(block: np.ndarray, name: str, first_row: int = 0) -> None:
-    """Raise InputError at the first NaN or Inf of (rows, ..., columns), with its row and column, counted from 0."""
-    if np.isfinite(block).all():
-        return
-    where = np.argwhere(~np.isfinite(block))[0]
-    row, columns = first_row + where[0], ", ".join(map(str, where[1:]))
-    raise InputError(
-        f"{name} holds {block[tuple(where)]} in row {row}, column {columns} (counted from 0), but every value must be a "
-        "finite number: fill in or drop that row"
-    )
-
-
 def _apply_on_device(scaling: Scaling, a: Array, name: str) -> Array:
     """The same formula for an array of another library (CuPy, array_api_strict), without a copy of it on the host."""
     xp = array_namespace(a)
@@ -138,8 +127,7 @@ def _apply_on_device(scaling: Scaling, a: Array, name: str) -> Array:
         raise InputError(f"{name} came as {a.dtype}, wanted real numbers")
     wide = xp.astype(a, xp.float64, copy=False)
     with np.errstate(over="ignore", invalid="ignore"):  # for libraries that compute with NumPy
-        if not math.isfinite(float(xp.sum(wide))):  # one number is read; the sum of finite numbers may overflow, too
-            check_finite(host(a), name)
+        check_finite(a, 0, name)
         return _narrowed((wide - beside(scaling.offset, a)) * beside(_gain(scaling.scale), a), a)
 
 
@@ -167,7 +155,7 @@ def _extremes_and_mean(a: Array, name: str) -> tuple[np.ndarray, np.ndarray, np.
         np.zeros(n_columns),
     )
     for start, block in _blocks(a):
-        check_finite(block, name, start)
+        check_finite(block, start, name)
         columns = block.reshape(-1, n_columns)
         if start == 0:
             first = columns[0].copy()

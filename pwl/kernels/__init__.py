@@ -1,22 +1,22 @@
-"""Kernels, once per engine. The arrays choose: `engine(a)` is the engine for arrays of a's kind.
+"""Kernels, once per engine. `engine(a)` chooses the engine by the kind of the array a.
 
-Engines are the folders `reference` (the specification, in plain Array API code), `cpu` (Numba) and `cuda`. All have the
-same functions with the same arguments, and tests hold them equal to the specification.
+The engines are the folders `reference` (the specification, in plain Array API code), `cpu` (Numba) and `cuda`. All have
+the same functions with the same arguments, and tests hold them equal to the specification.
 
-Piecewise-linear curves, over two-dimensional nets n (patterns x units); the hot path:
+Piecewise-linear curves over two-dimensional nets n (patterns x units), where most of the time is spent:
 
 - `value(n, grid, A)`           o = sum_m A[k, m] phi_m(n), Eqs. (3)-(6)
 - `value_slope(n, grid, A)`     o and do/dn in one pass
 - `scatter(n, grid, c)`         G_a[k, m] = sum_p c[p, k] phi_m(n[p, k]), Eq. (17)
 - `times_slope(n, grid, A, g)`  g do/dn, in place
 
-and below outputs that sum curves with weights W (M x units), so that arrays of n's size need not be stored:
+The same for outputs that sum curves with weights W (M x units), without storing arrays of n's size:
 
 - `mix(n, grid, A, W)`          y = o W'
 - `back(n, grid, A, v, W)`      (v W) do/dn, Eq. (18)
 - `back_scatter(n, grid, v, W)` G_a for c = v W
 
-A curve is linear in its ordinates. `value` and `mix` therefore give changes, too, if a direction takes the place of A.
+A curve is linear in its ordinates, so `value` and `mix` also give the change along a direction that takes the place of A.
 
 Images: `convolve`, `weight_gradient`, `input_gradient`, `max_pool`, `max_unpool`. Sums over rows: `column_sums`,
 `column_products`, `group_sums`, `group_products`. Losses: `cross_entropy`. First-order updates: `momentum_step`,
@@ -38,7 +38,7 @@ __all__ = ["Hinges", "engine"]
 
 
 def engine(a: Array) -> ModuleType:
-    """The engine for arrays of a's kind: CUDA for CuPy's, Numba for NumPy's, the specification for all others."""
+    """The engine for arrays like `a`: CUDA for CuPy, Numba for NumPy, and the specification for all others."""
     if is_numpy_array(a):
         return _cpu()
     return _cuda() if is_cupy_array(a) else reference
@@ -46,7 +46,7 @@ def engine(a: Array) -> ModuleType:
 
 @functools.cache
 def _cpu() -> ModuleType:
-    """Numba's engine, imported at the first call; the specification, with one notice, if Numba is not installed."""
+    """The Numba engine, imported at the first call. Without Numba it is the specification, with one warning."""
     if importlib.util.find_spec("numba") is None:
         warnings.warn(
             "Numba is not installed: curves run on the slower NumPy reference (pip install numba)", stacklevel=3
@@ -59,7 +59,7 @@ def _cpu() -> ModuleType:
 
 @functools.cache
 def _cuda() -> ModuleType:
-    """CUDA's engine. It imports CuPy, so that it is imported only once arrays of CuPy's have come."""
+    """The CUDA engine. It imports CuPy, so it is imported only when the first CuPy array arrives."""
     from pwl.kernels import cuda
 
     return cuda

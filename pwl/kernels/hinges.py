@@ -1,4 +1,4 @@
-"""Where the hinges of a layer's curves lie: fixed geometry, shared by all engines."""
+"""Positions of the hinges of a layer's curves: fixed geometry that all engines share."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from pwl.runtime.backend import Array
 class Hinges(NamedTuple):
     """Hinges of a layer's curves.
 
-    ns: (units, K) hinge positions, increasing along each row.
-    uniform: equal spacing along each row; the segment is then found by a multiply and a floor, else by search, Eq. (6).
-    linear: end segments continue outside the hinges; else the curve is constant there, Eq. (5).
+    ns: hinge positions (units, K), increasing along each row.
+    uniform: True if the spacing is equal along each row. A multiply and a floor then find the segment, otherwise a
+    search does, Eq. (6).
+    linear: True if the end segments continue outside the hinges. Otherwise the curve is constant there, Eq. (5).
     """
 
     ns: Array

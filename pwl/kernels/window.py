@@ -1,4 +1,4 @@
-"""What a convolution or a pooling sees: a window that moves over images (Nv, height, width, channels)."""
+"""The window of a convolution or a pooling, which moves over images (Nv, height, width, channels)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pwl.errors import InputError
 
 
 class Window(NamedTuple):
-    """Pairs are (vertical, horizontal); padding is ((top, bottom), (left, right)), in pixels of zeros."""
+    """A window. Pairs are (vertical, horizontal), and padding is ((top, bottom), (left, right)) in pixels of zeros."""
 
     size: tuple[int, int]
     stride: tuple[int, int]
@@ -18,18 +18,18 @@ class Window(NamedTuple):
     dilation: tuple[int, int]
 
     def reach(self) -> tuple[int, int]:
-        """Pixels from the first to the last that the window sees."""
+        """Height and width in pixels from the first to the last pixel that the window sees."""
         (kv, kh), (dv, dh) = self.size, self.dilation
         return dv * (kv - 1) + 1, dh * (kh - 1) + 1
 
     def output(self, height: int, width: int) -> tuple[int, int]:
-        """Places of the window on an image."""
+        """Number of places of the window on an image, down and across."""
         (high, wide), (sv, sh), (v, h) = self.reach(), self.stride, self.padding
         return (height + sum(v) - high) // sv + 1, (width + sum(h) - wide) // sh + 1
 
 
 def pair(name: str, value: Any, least: int) -> tuple[int, int]:
-    """Two whole numbers from one or two; InputError says what was wanted."""
+    """One or two whole numbers as a pair. Raises InputError for anything else."""
     both = (value, value) if isinstance(value, (int, np.integer)) and not isinstance(value, bool) else value
     try:
         found = tuple(both)
@@ -44,10 +44,10 @@ def pair(name: str, value: Any, least: int) -> tuple[int, int]:
 
 
 def padded(padding: Any, size: tuple[int, int], dilation: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Padding on both sides: "same" (outputs as large as inputs at stride 1), "valid" (none), or one or two numbers."""
+    """Pixels of padding on both sides for "same" (outputs as large as inputs at stride 1), "valid" (none) or numbers."""
     if padding == "same":
         v, h = dilation[0] * (size[0] - 1), dilation[1] * (size[1] - 1)
-        return (v // 2, v - v // 2), (h // 2, h - h // 2)  # an odd one more stands below and to the right
+        return (v // 2, v - v // 2), (h // 2, h - h // 2)  # an odd pixel goes below or to the right
     if isinstance(padding, str) and padding != "valid":
         raise InputError(f'padding must be "same", "valid" or whole numbers, not {padding!r}')
     v, h = (0, 0) if padding == "valid" else pair("padding", padding, 0)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from pwl.errors import InputError
-from pwl.runtime.backend import Array, array_namespace, host
+from pwl.runtime.backend import Array, array_namespace
 
 Shape = tuple[int, ...]
 
@@ -41,24 +39,4 @@ def check_scaled(x: Array, wanted: Shape) -> None:
         raise InputError(
             f"images of {x.dtype} came without a preparation, images of numbers around 1 were wanted: "
             "use pwl.Preparation.fit(x, t), or x / 255 (x.astype(np.float32) to have them as they are)"
-        )
-
-
-def check_finite(x: Array, first_row: int, what: str = "input") -> None:
-    """Raises InputError naming row and column of the first number that is NaN or infinite.
-
-    first_row: the number of x's first row. One cheap sum is made where x is; the search runs on the host, if that fails.
-    """
-    xp = array_namespace(x)
-    if not xp.isdtype(x.dtype, ("bool", "integral", "real floating")):
-        raise InputError(f"{what}s must be real numbers, but an array of {x.dtype} came")
-    if not xp.isdtype(x.dtype, "real floating") or math.isfinite(float(xp.sum(x, dtype=xp.float64))):
-        return
-    there = host(x)
-    bad = np.argwhere(~np.isfinite(there))
-    if len(bad):
-        row, *column = bad[0]
-        where = ", ".join(map(str, column))
-        raise InputError(
-            f"{what} in row {first_row + row}, column {where} is {there[tuple(bad[0])]}: remove or fill such rows first"
         )

@@ -6,11 +6,12 @@ from typing import Any
 
 from pwl.errors import InputError
 from pwl.kernels.reference.softmax import softmax
-from pwl.network.inputs import check_finite, check_scaled, check_shape
+from pwl.network.inputs import check_scaled, check_shape
 from pwl.network.memory import floats_per_pattern
 from pwl.network.network import Network
 from pwl.network.passes import outputs
 from pwl.runtime.backend import Array, array_namespace, as_array, host, like, on_cores
+from pwl.runtime.finite import check_finite
 
 CPU_NUMBERS = 1 << 22  # of a block's work arrays
 DEVICE_NUMBERS = 1 << 28  # likewise on a device, which a small block does not fill

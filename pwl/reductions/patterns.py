@@ -12,9 +12,10 @@ from pwl.data.augmentation import Augmentation, Key
 from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
 from pwl.errors import InputError
-from pwl.network.inputs import check_finite, check_scaled, check_shape
+from pwl.network.inputs import check_scaled, check_shape
 from pwl.network.network import Network
 from pwl.runtime.backend import Array, as_array, beside, host, is_numpy_array, like
+from pwl.runtime.finite import check_finite
 from pwl.runtime.ranks import Communicator, Serial
 from pwl.validate import shown, whole
 

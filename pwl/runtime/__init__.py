@@ -1,1 +1,1 @@
-"""Ground: which library an array belongs to, how many threads work, which ranks share the patterns."""
+"""The ground floor: array libraries, threads, and the ranks that share the patterns."""

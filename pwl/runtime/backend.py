@@ -1,12 +1,12 @@
-"""The arrays decide where the work is done: namespaces, copies to and from the host."""
+"""Array libraries: namespaces, and copies to and from the host. The arrays decide where the work is done."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import array_api_compat
 import array_api_compat.numpy
+import numpy as np
 from array_api_compat import is_array_api_obj, is_cupy_array, is_numpy_array
 
 from pwl.errors import InputError
@@ -33,7 +33,7 @@ __all__ = [
     "transposed",
 ]
 
-NARROW = (np.uint8, np.float32)  # of these the bytes are moved as they are, and become wider where they are wanted
+NARROW = (np.uint8, np.float32)  # moved as they are, and converted to a wider dtype on arrival
 
 
 def array_namespace(a: Array) -> Any:
@@ -44,17 +44,17 @@ def array_namespace(a: Array) -> Any:
 
 
 def as_array(a: Any, name: str) -> Array:
-    """`a` itself where it is an array of any kind (a memory map too), else NumPy's array of it; data frames become arrays."""
+    """`a` itself if it is an array of any kind (or a memory map). Data frames and all else become NumPy arrays."""
     if hasattr(a, "shape") and hasattr(a, "dtype") and not hasattr(a, "to_numpy"):
         return a
     try:
         return np.asarray(a)
     except (TypeError, ValueError):
-        raise InputError(f"{name} can't be made an array: rows of the same length, of numbers, were wanted") from None
+        raise InputError(f"{name} can't be made an array: rows of numbers, all of the same length, were wanted") from None
 
 
 def host(a: Array) -> np.ndarray:
-    """Copy of `a` in host memory as a NumPy array (NumPy arrays are returned as they are)."""
+    """`a` copied to host memory as a NumPy array. A NumPy array is returned unchanged."""
     if isinstance(a, np.ndarray):
         return a
     if hasattr(a, "get"):  # CuPy
@@ -63,7 +63,7 @@ def host(a: Array) -> np.ndarray:
 
 
 def read_only(a: Array) -> Array:
-    """A view of `a` that can't be written to, if the library has such views; else `a`."""
+    """A view of `a` that can't be written to, or `a` itself if its library has no such views."""
     if not is_numpy_array(a) or not a.flags.writeable:
         return a
     view = a.view()
@@ -82,14 +82,14 @@ def like(a: Array, reference: Array) -> Array:
 
 
 def beside(a: Array, reference: Array) -> Array:
-    """Array `a` with the namespace and device of `reference`, of its own dtype."""
-    if type(a) is type(reference) and a.device == reference.device:  # no way round by the host
+    """Array `a` with the namespace and device of `reference`. The dtype does not change."""
+    if type(a) is type(reference) and a.device == reference.device:  # no detour through the host
         return a
     return array_namespace(reference).asarray(host(a), device=reference.device)
 
 
 def at_rows(a: Array, rows: np.ndarray) -> Array:
-    """a[rows] for whole numbers `rows` on the host: where `a` is elsewhere, they alone are moved."""
+    """a[rows] for whole numbers `rows` on the host. If `a` is elsewhere, only `rows` are moved."""
     if is_numpy_array(a) or not isinstance(rows, np.ndarray) or not is_array_api_obj(a):  # such as a file's rows
         return a[rows]
     xp = array_namespace(a)
@@ -97,40 +97,40 @@ def at_rows(a: Array, rows: np.ndarray) -> Array:
 
 
 def on_cores(a: Array) -> bool:
-    """Whether this machine's cores work on arrays like `a`: blocks of patterns then run side by side, each in a core's cache.
+    """Whether this machine's cores work on arrays like `a`, so that blocks of patterns run side by side in their caches.
 
-    A GPU takes one block after another, as large ones as its memory allows.
+    A GPU takes one block after another, each as large as its memory allows.
     """
     return is_numpy_array(a)
 
 
 def is_out_of_memory(failure: Exception) -> bool:
-    """Whether it says that a device's memory does not suffice: CuPy's own exception, told by name, as CuPy need not be there."""
+    """Whether a device ran out of memory. CuPy's exception is known by its name, because CuPy may not be installed."""
     return type(failure).__name__ == "OutOfMemoryError"
 
 
 def gram(a: Array, w: Array | None = None) -> Array:
-    """Gram matrix A' diag(w) A of rows `a` (Nv x B): NumPy's BLAS sees A'A and spends half the multiplies."""
+    """Gram matrix A' diag(w) A of rows `a` (Nv x B). NumPy's BLAS recognises A'A and takes half the multiplies."""
     return a.T @ a if w is None else a.T @ (a * w[:, None])
 
 
 def product(v: Array, W: Array) -> Array:
-    """v (Nv, M) W (M, units); one column is an outer product, which BLAS takes five times as long for."""
+    """v W for v (Nv, M) and W (M, units). At M = 1 it is an outer product, which would take BLAS five times as long."""
     return v @ W if W.shape[0] > 1 else v * W
 
 
 def transposed(a: Array) -> Array:
-    """a.T of rows a (Nv x B), patterns side by side in memory where the library lets one choose."""
+    """a.T of rows a (Nv x B). Patterns lie side by side in memory if the library has a choice."""
     return np.ascontiguousarray(a.T) if is_numpy_array(a) else a.T
 
 
 def device_named(device: str) -> str:
-    """What "auto" stands for on this machine, "cpu" or "cuda"; InputError as `namespace_named` raises it."""
+    """The device, "cpu" or "cuda", that "auto" means on this machine. Raises InputError as `namespace_named` does."""
     return "cpu" if namespace_named(device) is np else "cuda"
 
 
 def namespace_named(device: str) -> Any:
-    """NumPy for "cpu", CuPy for "cuda", for "auto" CuPy where it works; InputError where "cuda" was asked for and does not."""
+    """NumPy for "cpu", CuPy for "cuda", and for "auto" CuPy if it works. Raises InputError if "cuda" does not work."""
     if device == "cpu":
         return np
     if device == "auto":
@@ -148,9 +148,9 @@ def namespace_named(device: str) -> Any:
             float(cupy.sum(one @ one))  # a missing library shows here, not in the middle of a step
             return cupy
         reason = "no GPU was found"
-    except Exception as failure:  # a missing package, library or driver: each raises its own kind
+    except Exception as failure:  # a missing package, library or driver raises its own kind of exception
         reason = str(failure).splitlines()[0] if str(failure) else type(failure).__name__
     raise InputError(
-        f"the GPU can't be used: {reason}. Install CuPy with pip install 'pwl[cuda12]' or 'pwl[cuda13]', whichever the driver "
-        "is made for, check the driver, or stay on the CPU"
+        f"the GPU can't be used: {reason}. Install CuPy with pip install 'pwl[cuda12]' or 'pwl[cuda13]', whichever fits the "
+        "driver, check the driver, or stay on the CPU"
     )

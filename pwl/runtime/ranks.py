@@ -1,4 +1,4 @@
-"""Ranks of a cluster behind one method. One rank is the serial case; others bring the same method."""
+"""Ranks of a cluster behind one method. `Serial` is one rank alone; other communicators have the same method."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy as np
 
 
 class Communicator(Protocol):
-    """What a reduction needs of a cluster."""
+    """The one method of a cluster that a reduction needs."""
 
     def allgather(self, values: list[np.ndarray]) -> list[list[np.ndarray]]:
-        """The lists of arrays of all ranks, in the order of the ranks; the same on every rank."""
+        """The lists of arrays of all ranks, in the order of the ranks. Every rank gets the same result."""
         ...
 
 
 class Serial:
-    """One rank."""
+    """One rank alone."""
 
     def allgather(self, values: list[Any]) -> list[list[Any]]:
         return [values]

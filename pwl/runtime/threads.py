@@ -1,7 +1,7 @@
 """One policy for threads: blocks of patterns run side by side, and each runs its matrix products on one thread.
 
-BLAS's own threads and ours never multiply: while blocks run, BLAS is held to one thread. The number of workers is
-the number of cores this process may use, or OMP_NUM_THREADS where that is smaller (parallel searches set it).
+While blocks run, BLAS is held to one thread, so that its threads and ours never multiply. The number of workers is the
+number of cores that this process may use, or OMP_NUM_THREADS if that is smaller (parallel searches set it).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 import threadpoolctl
 
-LARGEST_KEPT = 2**25 - 2**16  # bytes: just below the size from which that allocator never keeps
+LARGEST_KEPT = 2**25 - 2**16  # bytes, just below the size from which the GNU allocator keeps nothing
 
 
 def workers() -> int:
-    """Threads that blocks of patterns are spread over."""
+    """Number of threads that share out blocks of patterns."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2": of nested teams the outer counts
+    limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2" is for nested teams, and the outer one counts
     return min(cores, int(limit)) if limit.isdigit() and int(limit) > 0 else cores
 
 
@@ -36,9 +36,9 @@ def _controller(with_scipy: bool) -> threadpoolctl.ThreadpoolController:
 
 
 class _Limit:
-    """The process-wide limit and who asks for it: the first sets it, the last gives back what was found.
+    """The process-wide limit and the number of its users. The first user sets it, and the last restores the old limit.
 
-    Without the count, two reductions that overlap in time would give back each other's limit, and BLAS stayed at one.
+    Without the count, two reductions that overlap in time would restore each other's limit, and BLAS would stay at one thread.
     """
 
     lock = threading.Lock()
@@ -47,7 +47,7 @@ class _Limit:
 
     @classmethod
     def give_back(cls) -> None:
-        """Sets the limits found at the start, from any thread: newer threadpoolctl else obeys only who came first."""
+        """Restores the limits found at the start, from any thread. Newer threadpoolctl would obey only the first thread."""
         controller = _controller("scipy.linalg" in sys.modules)
         cls._release(controller)
         cls.context.restore_original_limits()
@@ -62,7 +62,7 @@ class _Limit:
 
 @contextlib.contextmanager
 def single_threaded_blas() -> Iterator[None]:
-    """Context in which BLAS uses one thread; several threads may be in it at a time."""
+    """Context in which BLAS uses one thread. Several threads may be in it at a time."""
     with _Limit.lock:
         if _Limit.users == 0:
             _Limit.context = _controller("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas")
@@ -78,10 +78,11 @@ def single_threaded_blas() -> Iterator[None]:
 
 @functools.cache
 def keep_freed_memory() -> None:
-    """Lets the allocator keep what a block frees for the next one: else each block's arrays are fetched from the system and
-    cleared anew, which costs up to three times the work itself.
+    """Lets the allocator keep the memory that a block frees for the next block.
 
-    Freeing a large array once does it: the GNU allocator then raises its own limits to that size. Nothing is written to it.
+    Otherwise each block's arrays come from the system and are cleared anew, which costs up to three times the work itself.
+    It is enough to free a large array once, because the GNU allocator then raises its own limits to that size. Nothing is
+    written to the array.
     """
     np.empty(LARGEST_KEPT, dtype=np.uint8)
 
@@ -99,7 +100,7 @@ def ordered_map(f: Callable[[Any], Any], items: Iterable[Any], count: int) -> It
             for item in items:
                 waiting.append(
                     pool.submit(contextvars.copy_context().run, f, item)
-                )  # NumPy's errstate holds there, too
+                )  # so that NumPy's errstate holds there, too
                 if len(waiting) > n:
                     yield waiting.popleft().result()
             while waiting:

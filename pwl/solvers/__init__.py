@@ -1,1 +1,1 @@
-"""Linear and nonlinear least squares on the host, of the parameters' size."""
+"""Linear and nonlinear least squares on the host, for problems of the parameters' size."""

@@ -1,4 +1,4 @@
-"""Least squares problems of any kind by Levenberg-Marquardt: the core that trains networks, with a door of its own."""
+"""Least squares of any kind by Levenberg-Marquardt. Networks are trained by the same code."""
 
 from __future__ import annotations
 
@@ -16,15 +16,32 @@ REASONS = {
     "converged": "the residuals are orthogonal to every column of the Jacobian, as far as rounding lets them",
     "small_step": "no weight changes any more in the digits that a float has",
     "mu_max": "no damping up to mu_max lowers the sum of squares",
-    "iterations": "all iterations asked for were run, and the fit has not converged",
+    "iterations": "all requested iterations were run, and the fit has not converged",
 }
 
 
 @dataclass(frozen=True)
 class Fit:
-    """w: the best weights. error: sum of squared residuals there. jacobian: (n, P) there.
+    """The result of `least_squares` for n residuals and P weights.
 
-    converged: whether it ended at a minimum as far as floating point can tell; stop_reason says why it ended.
+    Attributes
+    ----------
+    w : array (P,)
+        The best weights.
+    error : float
+        The sum of the squared residuals at w.
+    jacobian : array (n, P)
+        The derivatives of the residuals at w.
+    iterations : int
+        Steps taken.
+    evaluations : int
+        Calls of the residual function.
+    stop_code : {"converged", "small_step", "mu_max", "iterations"}
+        The reason for the end in one word.
+    stop_reason : str
+        The same in a sentence.
+    converged : bool
+        True if w is at a minimum as far as floating point can tell.
     """
 
     w: np.ndarray
@@ -43,7 +60,20 @@ class Fit:
         return REASONS[self.stop_code]
 
     def standard_deviations(self) -> np.ndarray:
-        """Of the weights (P,), from the residuals' variance error / (n - P) and the inverse of J'J."""
+        """Estimates the standard deviations of the weights.
+
+        They follow from the variance of the residuals, error / (n - P), and from the inverse of J'J.
+
+        Returns
+        -------
+        array (P,)
+            In the units of the weights.
+
+        Raises
+        ------
+        InputError
+            If there are not more residuals than weights.
+        """
         n, P = self.jacobian.shape
         if n <= P:
             raise InputError(f"{n} residuals leave no freedom to estimate the spread of {P} weights: more are needed")
@@ -61,34 +91,35 @@ def least_squares(
     solver: str = "qr",
     damping: Damping = Damping(schedule="gain"),
 ) -> Fit:
-    """Weights that minimise the sum of the squared residuals, by Levenberg-Marquardt, Eq. (41).
+    """Finds the weights that minimise the sum of the squared residuals, by Levenberg-Marquardt, Eq. (41).
 
     Parameters
     ----------
     residual : function of w (P,)
-        The residuals (n,). A trial point where they overflow counts as a failure.
+        Returns the residuals (n,). A trial point at which they overflow counts as a failure.
     jacobian : function of w (P,)
-        Their derivatives (n, P).
+        Returns the derivatives of the residuals (n, P).
     w : array (P,)
-        Where to start.
+        The starting point.
     iterations : int
-        At most so many steps.
+        The largest number of steps.
     tolerance : float
-        The fit has converged if the cosine between the residuals and every column of J is no larger, or if a step changes no
-        weight by more than some roundings.
+        The fit has converged if the cosine between the residuals and every column of J is no larger than this. It has also
+        converged if a step changes no weight by more than a few roundings.
     solver : {"qr", "cholesky"}
         "qr" is accurate; "cholesky" of J'J is faster.
     damping : pwl.Damping
-        How steps are held back.
+        Start and schedule of the damping mu.
 
     Returns
     -------
     Fit
+        The best weights, the error and the Jacobian there, and the reason for the end.
 
     Raises
     ------
     InputError
-        If shapes do not fit, or residuals or Jacobian are not finite at the start.
+        If shapes do not fit, or if residuals or Jacobian are not finite at the start.
     """
     one_of("solver", solver, SOLVERS)
     w = np.array(w, dtype=np.float64)
@@ -130,7 +161,7 @@ def least_squares(
 
 
 def _system(J: np.ndarray, r: np.ndarray, solver: str) -> Normal | Triangular:
-    """The step's system, e moving w: J e = -r in least squares."""
+    """The system of a step e of the weights: J e = -r in least squares."""
     if solver == "cholesky":
         return Normal(J.T @ J, -(J.T @ r))
     return Triangular.of(triangular(np.column_stack([J, -r])))

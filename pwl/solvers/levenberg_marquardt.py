@@ -1,4 +1,4 @@
-"""Damped least squares: the system of one step, how it is solved for a damping mu, and how mu changes, Eqs. (41), (42)."""
+"""Damped least squares: the system of one step, its solution for a damping mu, and the schedule of mu, Eqs. (41), (42)."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from pwl.validate import one_of, positive
 SCALINGS = ("identity", "diagonal")
 SOLVERS = ("qr", "cholesky")
 SCHEDULES = ("fixed", "gain")
-SMALLEST_MU = 1e-20  # a damping of exactly 0 could never grow again
+SMALLEST_MU = 1e-20  # a damping of 0 could never grow again
 
 
 def triangular(rows: np.ndarray) -> np.ndarray:
-    """The triangular factor R of rows (m, n): (min(m, n), n) with R'R = rows' rows."""
+    """The triangular factor R (min(m, n), n) of rows (m, n), with R'R = rows' rows."""
     with single_threaded_blas():
         return np.asarray(np.linalg.qr(rows, mode="r"))
 
 
 class Normal(NamedTuple):
-    """J'J as A (n, n) and J'r as g (n,)."""
+    """The system of a step by normal equations: A = J'J (n, n) and g = J'r (n,)."""
 
     A: np.ndarray
     g: np.ndarray
@@ -38,21 +38,21 @@ class Normal(NamedTuple):
         return self.g
 
     def damped(self, d: np.ndarray) -> np.ndarray | None:
-        """(A + diag(d)) e = g by Cholesky; None where the matrix is not positive definite in floating point."""
+        """The solution e of (A + diag(d)) e = g by Cholesky. None if the matrix is not positive definite in floating point."""
         from scipy.linalg import lapack
 
-        damped = np.array(self.A.T, order="F")  # A is symmetric: rows become columns without moving
+        damped = np.array(self.A.T, order="F")  # A is symmetric, so rows become columns in place
         damped.flat[:: len(d) + 1] += d
         _, e, failed = lapack.dposv(damped, self.g, lower=True, overwrite_a=True)
         return None if failed else e
 
     def with_rows(self, J: np.ndarray, r: np.ndarray) -> Normal:
-        """The system with further residuals r (m,) and their rows J (m, n): penalties."""
+        """The system with further residuals r (m,) and their rows J (m, n), such as penalties."""
         return Normal(self.A + J.T @ J, self.g + J.T @ r)
 
 
 class Triangular(NamedTuple):
-    """The triangular factor R (n, n) of J, and c = Q'r (n,): J'J is never formed, so no digits are squared away, Eq. (42)."""
+    """The system of a step by QR: R (n, n) of J, and c = Q'r (n,). J'J is not formed, which would lose digits, Eq. (42)."""
 
     R: np.ndarray
     c: np.ndarray
@@ -64,7 +64,7 @@ class Triangular(NamedTuple):
         return self.R.T @ self.c
 
     def damped(self, d: np.ndarray) -> np.ndarray | None:
-        """[R; sqrt(diag(d))] e = [c; 0] by least squares; None where a pivot vanishes."""
+        """The solution e of [R; sqrt(diag(d))] e = [c; 0] by least squares. None if a pivot vanishes."""
         import scipy.linalg
 
         n = len(self.c)
@@ -79,14 +79,14 @@ class Triangular(NamedTuple):
 
     @staticmethod
     def of(F: np.ndarray) -> Triangular:
-        """From the factor F of [J r], which has fewer rows than columns where there are few residuals."""
+        """The system from the factor F of [J r]. With few residuals, F has fewer rows than columns."""
         n = F.shape[1] - 1
         F = np.concatenate([F, np.zeros((max(0, n - len(F)), n + 1))])
         return Triangular(F[:n, :n], F[:n, n])
 
 
 class Damped(NamedTuple):
-    """How far the damping has come: mu, its growth nu after the next failure, and Q (n,) of Eq. (41)."""
+    """The present damping: mu, its growth nu after the next failure, and Q (n,) of Eq. (41)."""
 
     mu: float
     nu: float
@@ -95,26 +95,27 @@ class Damped(NamedTuple):
 
 @dataclass(frozen=True)
 class Damping:
-    """How the damping mu starts and changes, Eq. (41).
+    """Sets the start and the schedule of the damping mu, Eq. (41).
 
     Parameters
     ----------
     mu : float
-        At the start.
+        The damping at the start.
     mu_increase, mu_decrease : float
-        Factors after a failure and after a success.
+        Factors of mu after a failure and after a success.
     mu_max : float
-        The search for a step ends there.
+        The search for a step ends if mu is larger than this.
     scaling : {"identity", "diagonal"}
-        Q. "diagonal" is the largest squared column norms of J so far: steps then do not depend on the units of the weights.
+        The diagonal matrix Q. "identity" is 1 for every weight. "diagonal" holds the largest squared norms of the columns of
+        J so far, so that steps do not depend on the units of the weights.
     schedule : {"fixed", "gain"}
-        "fixed" takes the factors as given. "gain" goes by the ratio of the real to the predicted decrease: mu becomes
-        mu max(1/3, 1 - (2 ratio - 1)^3) after a success, and grows twofold, fourfold, ... after failures (Nielsen 1999).
+        "fixed" uses the two factors as given. "gain" uses the ratio of the real to the predicted decrease. After a success mu
+        becomes mu max(1/3, 1 - (2 ratio - 1)^3), and after failures it grows twofold, fourfold, ... (Nielsen 1999).
 
     Raises
     ------
     InputError
-        Unless 0 < mu <= mu_max, mu_increase > 1 and 0 < mu_decrease <= 1, and for other words.
+        Unless 0 < mu <= mu_max, mu_increase > 1 and 0 < mu_decrease <= 1, and for an unknown scaling or schedule.
     """
 
     mu: float = 1e-3
@@ -137,18 +138,18 @@ class Damping:
         one_of("schedule", self.schedule, SCHEDULES)
 
     def start(self, n: int) -> Damped:
-        """Before the first step, for n weights."""
+        """The damping before the first step, for n weights."""
         return Damped(self.mu, 2.0, np.ones(n) if self.scaling == "identity" else np.zeros(n))
 
     def scaled(self, damped: Damped, system: Normal | Triangular) -> np.ndarray:
-        """Q for a system."""
+        """Q (n,) for a system."""
         if self.scaling == "identity":
             return damped.Q
         largest = np.maximum(damped.Q, system.norms())
-        return np.where(largest > 0, largest, 1.0)  # a weight without effect: any positive number keeps it in place
+        return np.where(largest > 0, largest, 1.0)  # a weight without effect stays in place for any positive number
 
     def after(self, damped: Damped, ratio: float) -> Damped:
-        """After a trial. ratio: real over predicted decrease, negative or NaN if it failed."""
+        """The damping after a trial. ratio: real over predicted decrease, negative or NaN if the trial failed."""
         mu, nu = damped.mu, damped.nu
         if not ratio > 0:
             if self.schedule == "fixed":
@@ -159,7 +160,7 @@ class Damping:
 
 
 class Found(NamedTuple):
-    """What a search for a step found. value: what `trial` gave for the step taken; None if no mu served."""
+    """The result of a search for a step. value: the value from `trial` for the step taken, or None if every mu failed."""
 
     value: Any
     objective: float
@@ -174,10 +175,10 @@ def search(
     trial: Callable[[np.ndarray], tuple[float, Any]],
     J: float,
 ) -> Found:
-    """Raises mu until a step lowers the objective below J, or mu is above mu_max.
+    """Raises mu until a step lowers the objective below J, or until mu is above mu_max.
 
-    trial(e) gives the objective there, and anything that the caller wants to keep of it. The objective's scale is that of the
-    system: the prediction is a fall by g'e + mu e'Qe.
+    trial(e) returns the objective after the step e, and any value that the caller wants to keep. The objective must have the
+    scale of the system, because the predicted decrease is g'e + mu e'Qe.
     """
     Q = damping.scaled(damped, system)
     damped = damped._replace(Q=Q)

@@ -1,6 +1,6 @@
-"""Orthogonal least squares: R z = c for autocorrelations R, dependent functions dropped, Eqs. (13), (14).
+"""Orthogonal least squares: solves R z = c for autocorrelations R and drops dependent functions, Eqs. (13), (14).
 
-Parameter-size work: it runs on the host in float64, wherever the data are.
+The work has the parameters' size. It runs on the host in float64, wherever the data are.
 """
 
 from __future__ import annotations
@@ -16,12 +16,21 @@ from pwl.errors import InputError
 from pwl.runtime.backend import Array, array_namespace, host, like
 from pwl.runtime.threads import single_threaded_blas
 
-PANEL = 64  # columns factored before the rest of R is updated by one matrix product
+PANEL = 64  # columns that are factored before one matrix product updates the rest of R
 
 
 class Solution(NamedTuple):
-    """weights: (..., n), rows w with R w' = c, 0 for dependent functions; dependent: their indices; energy: per row,
-    the sum of the squared orthonormal weights, which is what the functions explain of the targets' energy."""
+    """The solution of `OLS.solve`.
+
+    Attributes
+    ----------
+    weights : array (..., n)
+        Rows w with R w' = c. Dependent functions have the weight 0.
+    dependent : tuple of int
+        Indices of the dependent functions.
+    energy : array (rows,)
+        For each row the sum of the squared orthonormal weights: the part of the targets' energy that the functions explain.
+    """
 
     weights: Array
     dependent: tuple[int, ...]
@@ -30,10 +39,20 @@ class Solution(NamedTuple):
 
 @dataclass(frozen=True)
 class OLS:
-    """How a system is solved: function m is dependent if g <= tolerance (times R[m, m] where `relative`), Eq. (13).
+    """Solves systems R w' = c by orthogonal least squares and drops dependent functions, Eqs. (13), (14).
 
-    relative=False is the published, absolute test. It depends on the scale of the data: on H_molf, which grows with the
-    sixth power of the targets, it would drop every row at small targets.
+    Parameters
+    ----------
+    tolerance : float
+        Function m is dependent if g <= tolerance R[m, m], Eq. (13); in [0, 1).
+    relative : bool
+        False is the published, absolute test g <= tolerance. It depends on the scale of the data. H_molf grows with the sixth
+        power of the targets, so with small targets the absolute test would drop every row of it.
+
+    Raises
+    ------
+    InputError
+        If the tolerance is outside [0, 1).
     """
 
     tolerance: float = 1e-12
@@ -44,29 +63,41 @@ class OLS:
             raise InputError(f"the dependence tolerance must be in [0, 1), not {self.tolerance!r}")
 
     def thresholds(self, R: np.ndarray) -> np.ndarray:
-        """What g must exceed for a function to be independent: never less than the rounding of R's own dtype."""
+        """The bounds (n,) that g must exceed for a function to be independent, never below the rounding of R's dtype."""
         if not self.relative:
             return np.full(len(R), self.tolerance)
         return max(self.tolerance, _rounding(R)) * np.diagonal(R).astype(np.float64)
 
     def of_functions_like(self, a: Array) -> OLS:
-        """The same for an R in float64 of functions in the dtype of `a`: a relative test is not finer than their rounding."""
+        """The test for an R in float64 of functions in the dtype of `a`. A relative test is never finer than their rounding."""
         return dataclasses.replace(self, tolerance=max(self.tolerance, _rounding(a))) if self.relative else self
 
     def solve(self, R: Array, C: Array) -> Solution:
-        """Weights with R w' = c for every row c of C (M, n) or the vector C (n,); R is (n, n), symmetric.
+        """Solves R w' = c for every row c of C.
 
-        Functions are orthonormalised in their order (constant, inputs, hidden); equal to Schmidt's procedure, `schmidt`.
+        Functions are orthonormalised in their order (constant, inputs, hidden), as in Schmidt's procedure, `schmidt`.
+
+        Parameters
+        ----------
+        R : array (n, n)
+            The symmetric autocorrelation matrix.
+        C : array (M, n) or (n,)
+            The right-hand sides.
+
+        Returns
+        -------
+        Solution
+            Weights shaped like C, the dependent functions, and the energy per row. If R or C is not finite, weights are NaN.
         """
         return self.solver(R)(C)
 
     def solver(self, R: Array) -> Callable[[Array], Solution]:
-        """`solve` for one R, factored here, and any C."""
+        """A function from C to its solution. R is factored once, here."""
         there = host(R)
         A = there.astype(np.float64)
         if not np.all(np.isfinite(A)):
             return _no_numbers
-        lapack = _lapack()  # imported before the limit is set, so that the limit is on SciPy's BLAS, too
+        lapack = _lapack()  # imported before the limit is set, so that the limit also holds for SciPy's BLAS
         with single_threaded_blas():  # the same bits, whatever the number of threads
             L, kept = cholesky_of_independent(A, self.thresholds(there))
         is_kept = np.zeros(len(A), dtype=bool)
@@ -93,15 +124,21 @@ def _rounding(a: Array) -> float:
 
 
 def _no_numbers(C: Array) -> Solution:
-    """What a system gives that holds NaN or Inf."""
+    """The solution of a system that holds NaN or infinities."""
     return Solution(like(np.full(np.shape(C), np.nan), C), (), np.full(np.atleast_2d(host(C)).shape[0], np.nan))
 
 
 def schmidt(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, list[int]]:
-    """Schmidt's procedure as published, row by row: lower-triangular Q (n, n) with Q R Q' = I on the independent
-    functions and zero rows for the dependent ones, and the list of the dependent, Eq. (13). W_o = (C'Q')Q, Eq. (14).
+    """Runs Schmidt's procedure as published, row by row, Eq. (13). The output weights are then W_o = (C'Q')Q, Eq. (14).
 
-    The readable form for study; `cholesky_of_independent` gives the same answer with matrix products.
+    This is the readable form for study. `cholesky_of_independent` gives the same answer with matrix products.
+
+    Returns
+    -------
+    Q : array (n, n)
+        Lower triangular, with Q R Q' = I on the independent functions and rows of zeros for the dependent ones.
+    dependent : list of int
+        Indices of the dependent functions.
     """
     n = len(R)
     Q, dependent = np.zeros((n, n)), []
@@ -117,9 +154,9 @@ def schmidt(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, list[int
 
 
 def cholesky_of_independent(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cholesky factor L of R over the functions kept, and their indices: the inverse of Schmidt's Q, Eq. (14).
+    """The Cholesky factor L of R over the kept functions, the inverse of Schmidt's Q, and their indices, Eq. (14).
 
-    LAPACK's factorisation serves while every g = L[m, m]^2 stays above its threshold, that is nearly always.
+    LAPACK does the work as long as every g = L[m, m]^2 is above its threshold, which is nearly always so.
     """
     L, failed = _lapack().dpotrf(R, lower=1)
     if not failed and np.all(np.diagonal(L) ** 2 > thresholds):
@@ -128,7 +165,7 @@ def cholesky_of_independent(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.n
 
 
 def _cholesky_dropping(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Blocked Cholesky in the given order that leaves out dependent functions as it meets them."""
+    """Blocked Cholesky in the given order, which leaves out each dependent function when it meets it."""
     n = len(R)
     S = R.copy()  # S[i, j] holds what is left of R after the functions before the current panel
     L = np.zeros((n, n))

@@ -77,6 +77,7 @@ class Checkpoint:
             "structure": structure(run.net),
             "record": json.dumps(run.record.to_dict()),
             "state": json.dumps(numbers),
+            "order": list(arrays),  # of sums over parts by key: their last bits depend on it, and files sort arrays by name
         }
         write_tensors(Path(self.path), FORMAT, FORMAT_VERSION, arrays, header)
         self._last = time.monotonic()
@@ -102,6 +103,7 @@ def resumed(path: str | os.PathLike[str], net: Network, job: Job) -> tuple[Job, 
 
 def _read(path: str | os.PathLike[str], net: Network, job: Job) -> Run:
     arrays, header = read_tensors(Path(path), FORMAT, FORMAT_VERSION)
+    arrays = {key: arrays[key] for key in header.get("order", arrays)}
     record = Record.from_dict(json.loads(header["record"]))
     for name, value in job.settings(net).items():
         if differing(record.settings.get(name), value):

@@ -1,4 +1,4 @@
-"""Kernels for NumPy's arrays. Curves, convolution and pooling are compiled by Numba; NumPy serves for the rest."""
+"""Kernels for NumPy arrays. Numba compiles curves, convolution and pooling; NumPy does the rest."""
 
 from pwl.kernels.cpu.convolution import convolve, input_gradient, weight_gradient
 from pwl.kernels.cpu.curves import back, back_scatter, mix, scatter, times_slope, value, value_slope

@@ -1,11 +1,11 @@
 """The curve kernels on the CPU, compiled by Numba.
 
-A row of nets is worked in two loops. The first finds segment and position of every unit; it has no table look-up, so the
-compiler turns it into vector instructions. The second looks the ordinates up. In one loop nothing would be vectorised.
-Table indices are unsigned: signed ones cost a test for counting from the end at every look-up.
+Each row of nets takes two loops. The first finds the segment and the position of every unit. It has no table look-up, so
+the compiler turns it into vector instructions. The second looks up the ordinates. A single loop would not be vectorised.
+Table indices are unsigned, because signed ones cost a test for counting from the end at every look-up.
 
-The loops are serial and release the interpreter's lock: `reduce` already runs blocks of patterns on all
-cores, so one place decides how many threads there are. Arithmetic and index rule are the reference's, step by step.
+The loops are serial and release the interpreter's lock. `reduce` already runs blocks of patterns on all cores, so one
+place decides how many threads there are. Every step has the arithmetic and the index rule of the reference.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from pwl.kernels.cpu.compiled import compiled
 from pwl.kernels.hinges import Hinges
 from pwl.runtime.backend import Array, product
 
-# The kernels call the two locating functions themselves: through a third the compiler no longer inlines them, and a call
-# a row costs a quarter of the whole time.
-# In all loops below: n (Nv, units); ns (K, units), hinges by column; inverse, 1 / width, (1, units) where uniform, else
-# (K - 1, units); segments = K - 1 as n's type; for each unit of a row m its segment, u its position there.
+# The kernels call the two locating functions themselves. The compiler would not inline them through a third function, and
+# one call per row costs a quarter of the whole time.
+# Shapes in all loops below: n (Nv, units); ns (K, units), hinges by column; inverse = 1 / width, (1, units) if the hinges
+# are uniform, otherwise (K - 1, units); segments = K - 1 in n's type; m and u, a unit's segment and its position there.
 
 
 @compiled
 def _locate_uniform(n, first, inverse, segments, linear, m, u):
-    """By a multiply and a floor. Comparisons are written so that they become vector minima and maxima."""
+    """Segments by a multiply and a floor. The comparisons are written to become vector minima and maxima."""
     zero, last = segments - segments, segments - segments / segments
     for k in range(n.shape[0]):
         t = (n[k] - first[k]) * inverse[k]
-        bounded = t if t > zero else zero  # 0 for NaN, too
+        bounded = t if t > zero else zero  # also 0 for NaN
         bounded = bounded if bounded < segments else segments
         whole = np.floor(bounded)
         whole = whole if whole < last else last
@@ -39,7 +39,7 @@ def _locate_uniform(n, first, inverse, segments, linear, m, u):
 
 @compiled
 def _locate_search(n, ns, inverse, linear, m, u):
-    """By counting the hinges passed: more steps than bisection, but vector instructions for all units."""
+    """Segments by counting the hinges passed: more steps than bisection, but vector instructions for all units."""
     first, end = ns[0], ns[ns.shape[0] - 1]
     for k in range(n.shape[0]):
         m[k] = np.int32(0)
@@ -57,17 +57,17 @@ def _locate_search(n, ns, inverse, linear, m, u):
 
 @compiled
 def _factor_uniform(n, first, inverse, segments, linear, factor):
-    """What turns a segment's rise into a slope: 1 / width inside the hinges, 0 outside, NaN for NaN."""
+    """Factor from a segment's rise to its slope: 1 / width inside the hinges, 0 outside, NaN for NaN."""
     zero = segments - segments
     for k in range(n.shape[0]):
-        t = (n[k] - first[k]) * inverse[k]  # the same arithmetic as the index
+        t = (n[k] - first[k]) * inverse[k]  # the arithmetic of the index
         width = inverse[k] if linear or (t >= zero and t < segments) else zero
         factor[k] = width if t == t else t
 
 
 @compiled
 def _factor_search(n, ns, inverse, linear, m, factor):
-    """The same for general hinges."""
+    """The same factor for hinges at any spacing."""
     first, end = ns[0], ns[ns.shape[0] - 1]
     for k in range(n.shape[0]):
         width = inverse[np.uint32(m[k]), k]
@@ -142,7 +142,7 @@ def _times_slope(n, ns, inverse, segments, uniform, linear, A, g):
 
 
 def _geometry(n: Array, grid: Hinges) -> tuple[Array, Array, Array, bool, bool]:
-    """A grid as the loops want it."""
+    """The hinges in the form that the loops take."""
     ns = np.ascontiguousarray(grid.ns.T)
     segments = ns.shape[0] - 1
     inverse = segments / (ns[-1:] - ns[:1]) if grid.uniform else 1 / np.diff(ns, axis=0)
@@ -155,7 +155,7 @@ def value(n: Array, grid: Hinges, A: Array) -> Array:
 
 
 def value_slope(n: Array, grid: Hinges, A: Array) -> tuple[Array, Array]:
-    """Curves o and slopes do/dn, both (Nv, units), Eq. (3); at a hinge the right-hand slope."""
+    """Curves o and slopes do/dn, both (Nv, units), Eq. (3). At a hinge it is the right-hand slope."""
     return value_slope_into(n, grid, A, np.empty(n.shape, n.dtype), np.empty(n.shape, n.dtype))
 
 
@@ -178,7 +178,7 @@ def times_slope(n: Array, grid: Hinges, A: Array, g: Array) -> Array:
 
 
 def mix(n: Array, grid: Hinges, A: Array, W: Array) -> Array:
-    """Curves summed with weights W (M, units) for each of M outputs, (Nv, M)."""
+    """Sums (Nv, M) of the curves with weights W (M, units)."""
     return value(n, grid, A) @ W.T
 
 
@@ -188,7 +188,7 @@ def back(n: Array, grid: Hinges, A: Array, v: Array, W: Array) -> Array:
 
 
 def back_scatter(n: Array, grid: Hinges, v: Array, W: Array) -> Array:
-    """G_a (units, K) as `scatter` gives it for v (Nv, M) carried back from the sums of `mix` to the curves, c = v W."""
+    """G_a (units, K) by `scatter` for signals c = v W, carried back from the sums of `mix` to the curves; v is (Nv, M)."""
     return scatter(n, grid, product(v, W))
 
 

@@ -1,8 +1,8 @@
 """A tile of a matrix product that stays in the processor's registers, written in LLVM's vector instructions.
 
-Numba compiles loops over arrays; no such loop keeps a block of sums in registers, and that block is what makes a product fast.
-So the innermost part, and it alone, is given to LLVM as vectors. A whole product by it runs at the speed of a good BLAS, and
-its rows may lie anywhere: the patches of a convolution are read where they are, and no matrix of them is made.
+A product is fast if a block of its sums stays in registers. No loop over arrays that Numba compiles does that, so the
+innermost part, and nothing else, is given to LLVM as vectors. A whole product then runs at the speed of a good BLAS. Its
+rows may lie anywhere, so the patches of a convolution are read in place and no matrix of them is made.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ VECTORS = 2  # side by side in a row
 
 
 def fitting(features: Any) -> tuple[int, int]:
-    """Rows of a tile, and bytes of a vector, for a processor's features: sums and operands fill its registers."""
+    """Rows of a tile and bytes of a vector for a processor's features. Sums and operands fill its registers."""
     if features.get("avx512f"):
         return 12, 64  # 24 of 32 registers hold sums
     return 6, 32 if features.get("avx") else 16  # 12 of 16
@@ -34,15 +34,15 @@ def wide(itemsize: int, vector_bytes: int = VECTOR_BYTES) -> int:
 
 
 def tile_product(rows: int, vector_bytes: int) -> Any:
-    """A function for compiled code that multiplies one tile; all its arguments but the first are 64-bit whole numbers:
+    """A function for compiled code that multiplies one tile.
 
     multiply(like, before, before_step, places, x, starts, runs, count, step, w, w_step, out, out_step)
 
     out[r, :] = before[r, :] + sum over s < runs, k < count of x[places[r] + starts[s] + k step] w[s count + k, :]
 
-    for `rows` rows r of `wide` numbers of the type of `like`. before, x, w, out: addresses of such numbers; places, starts:
-    addresses of 64-bit numbers; before_step, w_step, out_step: from row to row, counted in numbers, as are places, starts
-    and step.
+    for `rows` rows r of `wide` numbers of the type of `like`. All arguments after `like` are 64-bit whole numbers. before, x,
+    w, out: addresses of numbers of that type. places, starts: addresses of 64-bit whole numbers. before_step, w_step,
+    out_step: distances from row to row. All offsets and distances count numbers, not bytes.
     """
 
     @intrinsic
@@ -76,7 +76,7 @@ def _code(real: Any, rows: int, vector_bytes: int) -> Any:
             return builder.inttoptr(address, kind.as_pointer())
 
         def cell(row: Any, v: int) -> Any:
-            """Where vector v of a row lies."""
+            """Address of vector v of a row."""
             return builder.bitcast(builder.gep(row, [whole(v * lanes)]), vector.as_pointer())
 
         def all_rows(address: Any, row_step: Any) -> list[Any]:

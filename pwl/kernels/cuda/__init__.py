@@ -1,4 +1,4 @@
-"""Kernels for CuPy's arrays: *.cu, compiled when they are first needed, and how their work is shared out among threads."""
+"""Kernels for CuPy arrays. The *.cu files are compiled at first use; the Python files share the work out among threads."""
 
 from pwl.kernels.cuda.convolution import convolve, input_gradient, weight_gradient
 from pwl.kernels.cuda.curves import back, back_scatter, mix, scatter, times_slope, value, value_slope

@@ -1,10 +1,10 @@
-// Convolution of images (Nv, height, width, channels), Eq. (53), and its gradient by the weights, as products of matrices of which
-// one, the patches, is never stored: what convolution.py specifies.
+// Convolution of images (Nv, height, width, channels), Eq. (53), and its gradient with respect to the weights, as convolution.py
+// specifies them. Both are matrix products, and the matrix of patches is never stored.
 //
-// A block makes a tile of the result, TM x TN, a thread 8 x 4 R of it in registers, in fused multiply-adds whatever the compiler's
-// options. Steps along the sums are DEEP long: of two tiles in shared memory one is multiplied while the next is fetched.
-// Windows kv x kh move by sv, sh, their pixels are dv, dh apart, top and left rows and columns of zeros lie before the images, and
-// there are H x wide places on an image.
+// A block computes a tile of the result, TM x TN, and a thread keeps 8 x 4 R numbers of it in registers. The multiply-adds are
+// fused whatever the compiler's options. Each step along the sums is DEEP long. There are two tiles in shared memory, and while
+// one is multiplied the next is fetched. Windows kv x kh move by sv, sh, and their pixels are dv, dh apart. The images have `top`
+// rows and `left` columns of zeros before them. An image has H x wide places.
 
 constexpr int DEEP = 8, ROWS = 8;
 
@@ -16,13 +16,13 @@ template <typename Real> __device__ Real* shared_memory() {
     return reinterpret_cast<Real*>(memory);
 }
 
-// Fours of columns of a thread: more would not fit its registers.
+// Fours of columns per thread. More would not fit in its registers.
 template <typename Real, int TN> constexpr int FOURS = sizeof(Real) == 4 && TN >= 64 ? 2 : 1;
 template <typename Real, int TM, int TN> constexpr int THREADS = TM / ROWS * TN / (4 * FOURS<Real, TN>);
 
 template <typename Real> __device__ void swap(Real*& a, Real*& b) { Real* const kept = a; a = b, b = kept; }
 
-// Of a tile: which rows and columns a thread makes, in fours, and its sums.
+// A thread's share of a tile: its rows and columns, in fours, and its sums.
 template <typename Real, int TM, int TN> struct Share {
     static constexpr int R = FOURS<Real, TN>;
     const int across = threadIdx.x % (TN / (4 * R)) * 4, down = threadIdx.x / (TN / (4 * R)) * 4;
@@ -45,7 +45,7 @@ template <typename Real, int TM, int TN> struct Share {
         }
     }
 
-    // V columns of row i from column h of the thread's on, to `out`, where the matrix ends at column `columns`.
+    // Writes row i to `out`, V columns at a time. The matrix has `columns` columns, and the tile begins at `first`.
     template <int V> __device__ void put(int i, int first, int columns, const Real* added, Real* out) const {
         for (int j = 0; j < 4 * R; j += V) {
             const int column = first + j / 4 * (TN / R) + across + j % 4;
@@ -57,7 +57,7 @@ template <typename Real, int TM, int TN> struct Share {
     }
 };
 
-// Rows of a matrix (.., columns) as the right side of a tile: DEEP rows from `row` on, TN columns, zeros beyond its end.
+// The right side of a tile, from a matrix (.., columns): DEEP rows from `row` on, TN columns, and zeros beyond the end.
 template <typename Real, int V, int TN, int ALL> struct Right {
     static constexpr int PACKS = DEEP * TN / V, COUNT = (PACKS + ALL - 1) / ALL;
     Pack<Real, V> pack[COUNT];
@@ -88,7 +88,7 @@ convolve(const Real* __restrict__ x, const Real* __restrict__ W, const Real* __r
     const int m = threadIdx.x % TM, own = threadIdx.x / TM * COUNT, inputs = kv * kh * channels, first = blockIdx.y * TN;
     const long long place = (long long)blockIdx.x * TM + m;
     const Real* image = x + place / (H * wide) * height * width * channels;
-    const int i = place < places ? int(place % (H * wide)) / wide * sv - top : -height - kv * dv;  // outside of the image
+    const int i = place < places ? int(place % (H * wide)) / wide * sv - top : -height - kv * dv;  // outside the image
     const int j = int(place % wide) * sh - left;
     int row = i + own / channels / kh * dv, column = j + own / channels % kh * dh, c = own % channels;  // of the next input
 
@@ -130,8 +130,8 @@ convolve(const Real* __restrict__ x, const Real* __restrict__ W, const Real* __r
     }
 }
 
-// partial[part][input][filter]: the sum over the places of a part, `each` (a multiple of DEEP) of them, of the patches' inputs
-// times g (places, filters), still to be summed over parts. V divides channels and filters.
+// partial[part][input][filter], still to be summed over parts. Each part sums the patches' inputs times g (places, filters) over
+// `each` places, a multiple of DEEP. V divides channels and filters.
 template <typename Real, int V, int TM, int TN>
 __global__ void __launch_bounds__(THREADS<Real, TM, TN>, 512 / THREADS<Real, TM, TN>)
 correlate(const Real* __restrict__ x, const Real* __restrict__ g, long long places, int each, int height, int width, int channels,
@@ -144,7 +144,7 @@ correlate(const Real* __restrict__ x, const Real* __restrict__ g, long long plac
     const int m = threadIdx.x % LANES * V, own = threadIdx.x / LANES, input = above + m, c = input % channels;
     const int down = input / channels / kh * dv - top, along = input / channels % kh * dh - left;
     const long long begin = (long long)blockIdx.y * each, end = min(begin + each, places);
-    long long place = begin + own;  // the next one; it is at i, j of an image
+    long long place = begin + own;  // the next place, at i, j of an image
     const Real* image = x + place / (H * wide) * height * width * channels;
     int i = int(place % (H * wide)) / wide, j = int(place % wide);
 

@@ -1,4 +1,4 @@
-"""Convolution on the GPU, cuda/convolution.cu: products with patches that are never stored."""
+"""Convolution on the GPU, cuda/convolution.cu: matrix products with patches that are never stored."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pwl.kernels.cuda.sums import group_sums
 from pwl.kernels.window import Window
 from pwl.runtime.backend import Array
 
-DEEP, ROWS = 8, 8  # of cuda/convolution.cu
-BUSY = 512  # threads of a processor that hide how long its memory takes
-SPREAD_BYTES = 2**26  # signals with zeros between them, at once
+DEEP, ROWS = 8, 8  # as in cuda/convolution.cu
+BUSY = 512  # threads per processor, enough to hide the latency of its memory
+SPREAD_BYTES = 2**26  # signals with zeros between them that are made at a time
 
-# Tiles: places x filters, and inputs x filters; the first whose filters suffice, else the last.
+# Tiles of places x filters and of inputs x filters. The first that is wide enough is taken, otherwise the last.
 PLACES = {"float": ((256, 32), (256, 64), (128, 128)), "double": ((256, 32), (128, 64))}
 INPUTS = {"float": ((96, 32), (96, 64), (96, 128)), "double": ((96, 32), (96, 64))}
-FEW = 32  # inputs and filters that a tile of their own is made for, such as of images with three colours
+FEW = 32  # up to this many inputs and filters have a tile of their own, as for images with three colours
 
-OF = {  # instances for numbers of a type: they are compiled together, when the first of them is needed
+OF = {  # instances by type of number, compiled together when the first one is needed
     t: tuple(
         f"{name}<{t}, {v}, {high}, {wide}>"
         for name, tiles in (("convolve", PLACES[t]), ("correlate", ((FEW, FEW), *INPUTS[t])))
@@ -68,8 +68,10 @@ def weight_gradient(x: Array, g: Array, window: Window) -> Array:
 
 
 def input_gradient(g: Array, W: Array, window: Window, height: int, width: int) -> Array:
-    """g (Nv, out height, out width, filters) carried back to the inputs (Nv, height, width, channels): a convolution of g, with
-    zeros between the places where the window makes strides, by the turned weights."""
+    """g (Nv, out height, out width, filters) carried back to the inputs (Nv, height, width, channels), Eq. (54).
+
+    It is a convolution of g with the turned weights. For strides above 1, zeros are put between the places.
+    """
     filters, channels = W.shape[0], W.shape[3]
     turned = W.transpose(1, 2, 0, 3)[::-1, ::-1].reshape(-1, channels)
     (top, _), (left, _) = window.padding
@@ -110,7 +112,7 @@ def _spread_shape(g: Array, window: Window) -> tuple[int, int]:
 
 
 def _spread(g: Array, window: Window) -> Array:
-    """g with as many zeros between places as the window's strides leave out."""
+    """g with zeros between its places, one for each place that the window's stride skips."""
     wide = cupy.zeros((len(g), *_spread_shape(g, window), g.shape[3]), g.dtype)
     wide[:, :: window.stride[0], :: window.stride[1]] = g
     return wide
@@ -121,7 +123,7 @@ def _tile(tiles: tuple[tuple[int, int], ...], filters: int) -> tuple[int, int]:
 
 
 def _threads(a: Array, high: int, wide: int) -> int:
-    """Of a block: each makes 8 rows and 4 or, of float32 in tiles wide enough, 8 columns."""
+    """Threads per block. Each has 8 rows and 4 columns, or 8 columns for float32 in tiles that are wide enough."""
     return high // ROWS * wide // (8 if a.dtype.itemsize == 4 and wide >= 64 else 4)
 
 

@@ -1,20 +1,21 @@
-// Piecewise-linear curves on nets n (rows x units), Eqs. (3)-(6), (17), in the arithmetic of reference.py, step by step.
+// Piecewise-linear curves on nets n (rows x units), Eqs. (3)-(6), (17). Every step has the arithmetic of reference/curves.py.
 //
-// Memory is seen as lines of `width` nets: a row, or several rows side by side where rows are short. A thread keeps to
-// V neighbouring columns of the lines and walks down, so that its units never change. What it looks up lies in shared
-// memory, a copy for each lane (threadIdx.x): wherever nets lie, lanes do not meet in a bank.
+// Memory is seen as lines of `width` nets. A line is a row, or several rows side by side if rows are short. A thread keeps to
+// V neighbouring columns of the lines and walks down, so that its units never change. Its tables lie in shared memory, with a
+// copy for each lane (threadIdx.x), so that lanes never meet in a bank.
 //
-// Blocks are (lanes, lines at a time), grids (blocks of lines, tiles of columns). K hinges a unit; total nets in all.
+// Blocks are (lanes, lines at a time), and grids are (blocks of lines, tiles of columns). There are K hinges per unit and
+// `total` nets in all.
 
 template <typename Real, int V> struct alignas(V * sizeof(Real)) Pack { Real at[V]; };  // moved in one instruction
 
-// ---- where a net lies
+// ---- the place of a net
 
 template <typename Real> struct Place {
     int m;         // segment
     Real u;        // position in it; NaN for NaN, in segment 0
     Real inverse;  // 1 / width of the segment
-    bool inside;   // the hinges, or the end segments are continued
+    bool inside;   // inside the hinges, or the end segments continue
 };
 
 template <typename Real, bool uniform> struct Hinges;
@@ -28,7 +29,7 @@ template <typename Real> struct Hinges<Real, true> {
 
     __device__ Place<Real> locate(Real n, bool linear) const {
         const Real t = (n - first) * inverse;
-        Real bounded = t > 0 ? t : Real(0);  // 0 for NaN, too
+        Real bounded = t > 0 ? t : Real(0);  // also 0 for NaN
         bounded = bounded < segments ? bounded : segments;
         const int passed = int(bounded), last = int(segments) - 1, m = passed < last ? passed : last;
         return {m, (linear || t != t ? t : bounded) - Real(m), inverse, linear || (t >= 0 && t < segments)};
@@ -55,7 +56,7 @@ template <typename Real> struct Hinges<Real, false> {
     }
 };
 
-// ---- what a thread keeps to
+// ---- the tables of a thread
 
 template <typename Real> __device__ Real* shared_memory() {
     extern __shared__ __align__(16) unsigned char memory[];
@@ -70,14 +71,14 @@ __device__ void fetch(const Real* source, const int* unit, int K, Real* table) {
             table[(m * V + j) * blockDim.x + threadIdx.x] = source[(long long)unit[j] * K + m];
 }
 
-// Hinges of the lane's column j; those that are searched lie in the table.
+// Hinges of the lane's column j. Hinges that are not uniform are searched in the table.
 template <int V, bool uniform, typename Real>
 __device__ Hinges<Real, uniform> hinges_of(const Real* ns, const Real* table, int unit, int j, int K) {
     if constexpr (uniform) return {ns + (long long)unit * K, 1, K};
     else return {table + j * blockDim.x + threadIdx.x, V * int(blockDim.x), K};
 }
 
-// ---- o = sum_m A[k, m] phi_m(n), Eq. (3), and where wanted do/dn, at a hinge the right-hand slope
+// ---- o = sum_m A[k, m] phi_m(n), Eq. (3), and with_slope also do/dn, at a hinge the right-hand slope
 
 template <typename Real, int V, bool uniform, bool with_slope>
 __global__ void __launch_bounds__(256)
@@ -122,7 +123,7 @@ template <typename Real> struct Signals<Real, false> {
     __device__ Real at(long long i, long long) const { return g[i]; }
 };
 
-// Lines are counted on by the rows in them; a column is that of `row` in the first line and has one unit's weight.
+// A line holds `rows` rows. A column has one unit's weight, and `v` begins at its row in the first line.
 template <typename Real> struct Signals<Real, true> {
     const Real* v;
     Real weight;
@@ -134,7 +135,7 @@ template <typename Real> struct Signals<Real, true> {
     __device__ Real at(long long, long long line) const { return v[line * rows] * weight; }
 };
 
-// ---- g times do/dn, Eq. (18), to `out`, which may be g itself
+// ---- g times do/dn, Eq. (18), written to `out`, which may be g itself
 
 template <typename Real, int V, bool uniform, bool one>
 __global__ void __launch_bounds__(256)
@@ -175,14 +176,15 @@ back(const Real* __restrict__ n, const Real* __restrict__ ns, const Real* __rest
 
 // ---- y[p] = sum_k w_k o_k(n[p, k]) over a tile of units: partial[tile][p], still to be summed over tiles
 //
-// A warp takes a row, a lane every 32nd unit of it; the sum of lanes has one order. Ordinates, times their weights, lie side by
-// side, `pitch` (a multiple of 32) for each hinge, so that lanes do not meet in a bank. Blocks are (32, rows at a time).
+// A warp takes a row, and a lane takes every 32nd unit of it. The lanes are always summed in the same order. Ordinates times their
+// weights lie side by side, `pitch` (a multiple of 32) of them per hinge, so that lanes do not meet in a bank. Blocks are (32, rows
+// at a time).
 
 template <typename Real, bool uniform>
 __global__ void __launch_bounds__(256)
 mix(const Real* __restrict__ n, const Real* __restrict__ ns, const Real* __restrict__ A, const Real* __restrict__ w,
     long long rows, int units, int K, int pitch, int linear, Real* __restrict__ partial) {
-    const int before = blockIdx.y * pitch, own = min(pitch, units - before);  // units of tiles before this one, and of this
+    const int before = blockIdx.y * pitch, own = min(pitch, units - before);  // units of the tiles before this one, and of this one
     Real *ordinates = shared_memory<Real>(), *table = ordinates + K * pitch;
     for (int k = threadIdx.x; k < own; k += blockDim.x) {
         const long long source = (long long)(before + k) * K;
@@ -221,14 +223,14 @@ mix(const Real* __restrict__ n, const Real* __restrict__ ns, const Real* __restr
 
 // ---- G_a[k, m] = sum_p c[p, k] phi_m(n[p, k]), Eq. (17), for signals c: partial[block of lines][k][m], still to be summed
 //
-// Every thread has bins of its own, so that none waits for another though all nets lie in one segment, and each sum has one
-// order: the thread's lines, then threads by halves, then the rows of a line.
+// Every thread has bins of its own, so that no thread waits for another even if all nets lie in one segment. The order of each sum
+// is fixed: the thread's lines, then the threads by halves, then the rows of a line.
 
 template <typename Real, bool uniform, bool one>
 __global__ void __launch_bounds__(256)
 scatter(const Real* __restrict__ n, const Real* __restrict__ ns, const Real* __restrict__ c, const Real* __restrict__ w,
         long long total, int units, int K, int width, int linear, Real* __restrict__ partial) {
-    constexpr int AHEAD = 4;  // nets under way while one is added
+    constexpr int AHEAD = 4;  // nets that are read ahead while one is added
     const int lanes = blockDim.x, first = blockIdx.y * lanes, column = first + threadIdx.x, unit = column % units;
     const int thread = threadIdx.y * lanes + threadIdx.x, threads = lanes * blockDim.y;
     const int stride = (threads + 31) / 32 * 32;  // a thread's bins lie in one bank
@@ -245,7 +247,7 @@ scatter(const Real* __restrict__ n, const Real* __restrict__ ns, const Real* __r
         for (; line * width + column < total; line += AHEAD * step) {
             Real net[AHEAD], signal[AHEAD];
 #pragma unroll
-            for (int a = 0; a < AHEAD; ++a) {  // beyond the last net, signals of 0
+            for (int a = 0; a < AHEAD; ++a) {  // signals are 0 beyond the last net
                 const long long at = (line + a * step) * width + column;
                 net[a] = at < total ? n[at] : Real(0);
                 signal[a] = at < total ? signals.at(at, line + a * step) : Real(0);

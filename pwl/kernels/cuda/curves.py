@@ -1,7 +1,7 @@
-"""The curve kernels on the GPU: how cuda/curves.cu shares nets out among threads. Arithmetic is the reference's.
+"""The curve kernels on the GPU: this file shares nets out among the threads of cuda/curves.cu.
 
-Tables, and for `scatter` bins, lie in shared memory, a copy a lane or thread. Where curves have more hinges than fit there
-(hundreds), the reference serves.
+The arithmetic is that of the reference. Tables, and the bins of `scatter`, lie in shared memory with a copy per lane or
+thread. If curves have more hinges than fit there (hundreds), the reference does the work.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pwl.kernels.hinges import Hinges
 from pwl.kernels.reference import curves as reference
 from pwl.runtime.backend import Array, product
 
-CURVE_BLOCKS, CURVE_LINES = 2048, 4  # blocks at most; lines for each thread where blocks can be fewer
-SCATTER_BLOCKS, SCATTER_LINES = 1024, 16  # likewise: each block's bins have to be summed
+CURVE_BLOCKS, CURVE_LINES = 2048, 4  # most blocks; least lines per thread before there are fewer blocks
+SCATTER_BLOCKS, SCATTER_LINES = 1024, 16  # the same for `scatter`, where the bins of each block have to be summed
 WARP = 32
 
 _FLAGS = ("true", "false")
@@ -44,7 +44,7 @@ def value(n: Array, grid: Hinges, A: Array) -> Array:
 
 
 def value_slope(n: Array, grid: Hinges, A: Array) -> tuple[Array, Array]:
-    """Curves o and slopes do/dn, both (Nv, units), Eq. (3); at a hinge the right-hand slope."""
+    """Curves o and slopes do/dn, both (Nv, units), Eq. (3). At a hinge it is the right-hand slope."""
     return _curve(n, grid, A, with_slope=True) or reference.value_slope(n, grid, A)
 
 
@@ -56,7 +56,7 @@ def times_slope(n: Array, grid: Hinges, A: Array, g: Array) -> Array:
 
 
 def mix(n: Array, grid: Hinges, A: Array, W: Array) -> Array:
-    """Curves summed with weights W (M, units) for each of M outputs, (Nv, M)."""
+    """Sums (Nv, M) of the curves with weights W (M, units)."""
     (Nv, units), K, each = n.shape, A.shape[1], A.shape[1] + (2 if grid.uniform else A.shape[1])
     most = SHARED_BYTES // (each * n.dtype.itemsize) // WARP * WARP
     if len(W) > 1 or most == 0 or Nv == 0:
@@ -87,19 +87,19 @@ def back(n: Array, grid: Hinges, A: Array, v: Array, W: Array) -> Array:
 
 
 def scatter(n: Array, grid: Hinges, c: Array) -> Array:
-    """G_a (units, K): sum over patterns of c[p, k] phi_m(n[p, k]), Eq. (17); the same bits in every run."""
+    """G_a (units, K): sum over patterns of c[p, k] phi_m(n[p, k]), Eq. (17), with the same bits in every run."""
     found = _scatter(n, grid, c, None)
     return reference.scatter(n, grid, c) if found is None else found
 
 
 def back_scatter(n: Array, grid: Hinges, v: Array, W: Array) -> Array:
-    """G_a (units, K) as `scatter` gives it for v (Nv, M) carried back from the sums of `mix` to the curves, c = v W."""
+    """G_a (units, K) by `scatter` for signals c = v W, carried back from the sums of `mix` to the curves; v is (Nv, M)."""
     found = _scatter(n, grid, v, W) if len(W) == 1 else None
     return scatter(n, grid, product(v, W)) if found is None else found
 
 
 def _scatter(n: Array, grid: Hinges, c: Array, w: Array | None) -> Array | None:
-    """G_a of signals c like n, or of the products of c (Nv, 1) and w (1, units); None where the bins don't fit."""
+    """G_a for signals c like n, or for the products of c (Nv, 1) and w (1, units). None if the bins don't fit."""
     K, lines = grid.ns.shape[1], lines_of(n.shape[0], n.shape[1], 1)
     for high in (DEEP, DEEP // 2, DEEP // 4, 1):
         threads = covering(high * lines.lanes, LANES) * LANES
@@ -123,7 +123,7 @@ def _scatter(n: Array, grid: Hinges, c: Array, w: Array | None) -> Array | None:
 
 
 def _back(n: Array, grid: Hinges, A: Array, g: Array, w: Array | None, out: Array) -> Array | None:
-    """Signals g like n, or the products of g (Nv, 1) and w (1, units), times the slopes, in `out`; None where tables don't fit."""
+    """Writes g like n, or g (Nv, 1) times w (1, units), times the slopes to `out`. None if the tables don't fit."""
     n = in_order(n, n.dtype)
     found = _lines(n, grid, min(at_once(n.size, a) for a in ((n, g, out) if w is None else (n, out))))
     if found is None:
@@ -142,7 +142,7 @@ def _back(n: Array, grid: Hinges, A: Array, g: Array, w: Array | None, out: Arra
 
 
 def _curve(n: Array, grid: Hinges, A: Array, with_slope: bool) -> tuple[Array, Array] | None:
-    """o and, where wanted, do/dn; None where the tables don't fit."""
+    """o and, if asked for, do/dn. None if the tables don't fit."""
     n = in_order(n, n.dtype)
     found = _lines(n, grid, at_once(n.size, n))
     if found is None:
@@ -165,7 +165,7 @@ def _curve(n: Array, grid: Hinges, A: Array, with_slope: bool) -> tuple[Array, A
 
 
 def _lines(n: Array, grid: Hinges, most: int) -> tuple[Lines, int] | None:
-    """How threads take the nets, `most` neighbours at once or one, and the bytes of the tables; None where these don't fit."""
+    """Lines with `most` neighbours per thread, or with one, and the bytes of the tables. None if the tables don't fit."""
     tables = 1 if grid.uniform else 2
     for vector in (most, 1):
         lines = lines_of(n.shape[0], n.shape[1], vector)

@@ -1,4 +1,4 @@
-"""Kernels of cuda/*.cu: compiled by NVRTC when they are first needed, kept on disk by CuPy, and launched."""
+"""Kernels of cuda/*.cu: NVRTC compiles them at first use, CuPy keeps them on disk, and `launch` runs them."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy as np
 
 from pwl.runtime.backend import Array
 
-OPTIONS = ("--std=c++17", "--fmad=false")  # products and sums are rounded one by one, as in the specification
+OPTIONS = ("--std=c++17", "--fmad=false")  # every product and sum is rounded, as in the specification
 NAMES = {"f4": "float", "f8": "double", "u1": "unsigned char", "i4": "int"}
 VECTOR_BYTES = 16  # the most that a thread moves at once
-THREADS = 256  # of a block, at most: the kernels' launch bounds
+THREADS = 256  # per block at most, the launch bound of the kernels
 SHARED_BYTES = 48 * 1024  # shared memory that every device gives a block
-BLOCKS = 8192  # enough to fill any device a few times over; threads walk on where there is more to do
+BLOCKS = 8192  # enough to fill any device a few times over; threads walk on if there is more work
 
 
 @cupy.memoize(for_each_device=True)
 def kernel(source: str, instances: tuple[str, ...], instance: str) -> Any:
-    """One of the instances of a source's templates, all compiled at once."""
+    """One instance of the templates in a source file. All its instances are compiled together."""
     return _module(source, instances).get_function(instance)
 
 
@@ -32,7 +32,7 @@ def _module(source: str, instances: tuple[str, ...]) -> Any:
 
 
 def launch(kernel: Any, grid: Sequence[int], block: Sequence[int], *args: Any, shared_bytes: int = 0) -> None:
-    """The kernel on the current stream. Whole numbers reach it as `int`, NumPy's numbers as what they are."""
+    """Runs the kernel on the current stream. Whole numbers are passed as `int`, and NumPy numbers keep their type."""
     kernel(
         tuple(grid),
         tuple(block),
@@ -43,34 +43,34 @@ def launch(kernel: Any, grid: Sequence[int], block: Sequence[int], *args: Any, s
 
 @cupy.memoize(for_each_device=True)
 def processors() -> int:
-    """Multiprocessors of the device, each with blocks of its own."""
+    """Number of multiprocessors of the device."""
     return int(cupy.cuda.Device().attributes["MultiProcessorCount"])
 
 
 def named(dtype: Any) -> str:
-    """What CUDA calls a dtype."""
+    """The name of a dtype in CUDA."""
     return NAMES[np.dtype(dtype).str[1:]]
 
 
 def in_order(a: Array, dtype: Any) -> Array:
-    """`a` row by row in memory and of a dtype: `a` itself where it is that already."""
+    """`a` row by row in memory and with this dtype; `a` itself if it is so already."""
     return cupy.ascontiguousarray(a, dtype=dtype)
 
 
 def covering(count: int, size: int) -> int:
-    """How many parts of a size hold so many."""
+    """Number of parts of a size that hold `count` items."""
     return -(-count // size)
 
 
 def at_once(count: int, *arrays: Array) -> int:
-    """How many neighbours a thread may move at once in arrays of one dtype, where it works on runs of `count` numbers."""
+    """Number of neighbours that a thread may move at once in arrays of one dtype, if it works on runs of `count` numbers."""
     most = VECTOR_BYTES // arrays[0].dtype.itemsize
     aligned = all(a.data.ptr % VECTOR_BYTES == 0 for a in arrays)
     return most if aligned and count % most == 0 else 1
 
 
 def columns_by_rows(columns: int, rows: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Hinges and block of threads that keep to a column and walk down rows."""
+    """Grid and block of threads, where each thread keeps to a column and walks down the rows."""
     wide = min(THREADS, 1 << max(0, columns - 1).bit_length())
     across, high = covering(columns, wide), THREADS // wide
     return (across, max(1, min(covering(rows, high), BLOCKS // across))), (wide, high)

@@ -1,16 +1,16 @@
-"""Rows of units as lines for threads, cuda/curves.cu and cuda/sums.cu: a thread keeps to columns and walks down the lines."""
+"""Rows of units as lines for the threads of cuda/curves.cu and cuda/sums.cu, which keep to columns and walk down."""
 
 from __future__ import annotations
 
 import math
 from typing import NamedTuple
 
-LANES = 32  # of a block, at most: as many as shared memory has banks
-DEEP = 8  # lines that a block works on at a time, at most: a power of 2
+LANES = 32  # per block at most, one per bank of shared memory
+DEEP = 8  # most lines that a block works on at a time, a power of 2
 
 
 class Lines(NamedTuple):
-    """Lines of `width` numbers: a row, or several short rows side by side. A lane keeps to `vector` neighbouring columns."""
+    """Lines of `width` numbers, each one row or several short rows. A lane keeps to `vector` neighbouring columns."""
 
     vector: int
     width: int
@@ -19,12 +19,12 @@ class Lines(NamedTuple):
     number: int
 
     def blocks(self, high: int, most: int, each: int) -> int:
-        """Blocks of `high` lines at a time: `most` in all tiles, fewer where threads would have less than `each` lines."""
+        """Number of blocks of `high` lines: `most` over all tiles, or fewer if a thread would have less than `each` lines."""
         return max(1, min(-(-self.number // (high * each)), most // self.tiles))
 
 
 def lines_of(rows: int, units: int, vector: int) -> Lines:
-    """Lines of an array (rows, units); `vector` becomes 1 where it does not divide a line."""
+    """Lines of an array (rows, units). `vector` becomes 1 if it does not divide a line."""
     period = math.lcm(units, vector)
     if period > max(units, LANES * vector):
         vector, period = 1, units

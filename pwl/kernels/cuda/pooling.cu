@@ -1,10 +1,10 @@
-// Max pooling of images (Nv, height, width, channels), Eq. (55): what pooling.py specifies.
+// Max pooling of images (Nv, height, width, channels), Eq. (55), as reference/pooling.py specifies it.
 //
-// A row of pixels has width * channels numbers. A thread keeps to one column of such rows and walks down: blocks are
-// (columns, rows), and so are grids. Windows kv x kh move by sv, sh and have H x V places on an image.
+// A row of pixels has width * channels numbers. A thread keeps to one column of such rows and walks down. Blocks and grids are
+// (columns, rows). Windows kv x kh move by sv, sh and have H x V places on an image.
 
-// The largest value in each window, and which place of the window it was found at. At equal values the first place counts;
-// the last NaN comes before all numbers. rows = Nv * H.
+// The largest value in each window and the number of its place there. Of equal values the first counts. NaN wins over every
+// number, and of several NaNs the last counts. rows = Nv * H.
 template <typename Real, typename Number>
 __global__ void __launch_bounds__(256)
 max_pool(const Real* __restrict__ x, int rows, int height, int width, int channels, int H, int V, int kv, int kh, int sv, int sh,
@@ -30,7 +30,7 @@ max_pool(const Real* __restrict__ x, int rows, int height, int width, int channe
     }
 }
 
-// g at the maxima carried back to where they were found: each input asks the windows that see it. rows = Nv * height.
+// g at the maxima, carried back to the pixels that they came from. Each pixel asks the windows that see it. rows = Nv * height.
 template <typename Real, typename Number>
 __global__ void __launch_bounds__(256)
 max_unpool(const Real* __restrict__ g, const Number* __restrict__ place, int rows, int height, int width, int channels, int H,

@@ -38,7 +38,7 @@ def max_pool(x: Array, window: Window) -> tuple[Array, Array]:
 
 
 def max_unpool(g: Array, place: Array, window: Window, shape: tuple[int, ...]) -> Array:
-    """g at the maxima carried back to where they were found, (Nv, height, width, channels), Eq. (55)."""
+    """g at the maxima, carried back to the pixels that they came from, (Nv, height, width, channels), Eq. (55)."""
     Nv, height, width, channels = shape
     dx = cupy.empty(shape, g.dtype)
     launch(

@@ -1,7 +1,7 @@
-// Cross-entropy of outputs y (rows x M) and labels t (rows), and d = onehot(t) - pi, Eqs. (2), (15): what softmax.py specifies.
+// Cross-entropy of outputs y (rows x M) and labels t (rows), and d = onehot(t) - pi, Eqs. (2), (15), as softmax.py specifies them.
 //
-// A thread takes one row after another, its columns in their order; neighbouring threads read neighbouring rows, which lie
-// together in the cache. The largest output is subtracted before exponentials are taken; a NaN shows in the whole row.
+// A thread takes one row after another and reads its columns in order. Neighbouring threads read neighbouring rows, which lie
+// together in the cache. The largest output is subtracted before the exponentials. A NaN shows in its whole row.
 template <typename Real>
 __global__ void __launch_bounds__(256)
 cross_entropy(const Real* __restrict__ y, const int* __restrict__ t, int rows, int M, Real* __restrict__ errors, Real* d) {

@@ -1,4 +1,4 @@
-"""Cross-entropy together with its gradient on the GPU, cuda/softmax.cu: outputs are read from memory once."""
+"""Cross-entropy with its gradient on the GPU, cuda/softmax.cu. The outputs are read from memory once."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Slots for blocks on the GPU: copied by a stream of their own while the stream of the work is at the blocks before.
+"""Slots for blocks of patterns on the GPU. Each slot copies in a stream of its own while earlier blocks are worked on.
 
-A slot has memory of its own, which freed arrays go back to. The work waits for the copies into its slot; copies into a slot
-wait for the work on what was in it before, and for nothing else.
+A slot has memory of its own, to which freed arrays return. The work waits for the copies into its slot. Copies into a slot
+wait for the work on the slot's previous block, and for nothing else.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ class Staging:
         self.emptied, self.brought = (cupy.cuda.Event(disable_timing=True) for _ in range(2))
 
     def empty(self) -> None:
-        """What was brought before may be overwritten by what is brought next, once all work asked for until now is done."""
+        """Lets the next block overwrite this one as soon as all work requested so far is done."""
         self.emptied.record()
 
     def bring(self, read: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
-        """A block as `read` gives it, whose copies and kernels are in the slot's stream."""
-        self.brought.synchronize()  # so that no more blocks wait in page-locked memory than there are slots
+        """The block that `read` returns. Its copies and kernels run in the slot's stream."""
+        self.brought.synchronize()  # no more blocks may wait in page-locked memory than there are slots
         with self.device, self.stream, cupy.cuda.using_allocator(self.memory.malloc):
             self.stream.wait_event(self.emptied)
             block = read()
@@ -33,14 +33,14 @@ class Staging:
         return block
 
     def work(self, compute: Callable[..., Any], block: tuple[Any, ...]) -> Any:
-        """`compute` of the block that was brought, in the current stream, when it is there."""
+        """`compute` of the block in the current stream, once the block has arrived."""
         cupy.cuda.get_current_stream().wait_event(self.brought)
         return compute(*block)
 
 
 @contextlib.contextmanager
 def staging(count: int) -> Iterator[list[Staging]]:
-    """Slots that no one else uses. Those of a failure are not used again: copies may still be under way."""
+    """Slots that nobody else uses. After a failure they are not used again, because copies may still be under way."""
     try:
         found = _idle(count).pop()
     except IndexError:

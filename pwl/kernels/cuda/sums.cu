@@ -1,5 +1,5 @@
-// Sums down the columns of each group of a (groups x rows x units): of a itself, or of its products with b. A group has `total`
-// numbers and `blocks` blocks of lines. Lines and lanes are those of curves.cu.
+// Sums down the columns of each group of a (groups x rows x units), or of its products with b. A group has `total` numbers and
+// `blocks` blocks of lines. Lines and lanes are as in curves.cu.
 
 template <typename Real, int V> struct alignas(V * sizeof(Real)) Pack { Real at[V]; };  // moved in one instruction
 
@@ -8,8 +8,8 @@ template <typename Real> __device__ Real* shared_memory() {
     return reinterpret_cast<Real*>(memory);
 }
 
-// partial[group][block of lines][unit], still to be summed over blocks. Each sum has one order: the thread's lines, then threads by
-// halves (blockDim.y is a power of 2), then the rows of a line.
+// partial[group][block of lines][unit], still to be summed over blocks. The order of each sum is fixed: the thread's lines, then
+// the threads by halves (blockDim.y is a power of 2), then the rows of a line.
 template <typename Real, int V, bool products>
 __global__ void __launch_bounds__(256)
 sums(const Real* __restrict__ a, const Real* __restrict__ b, long long total, int units, int width, int blocks,

@@ -1,4 +1,4 @@
-"""Sums down the columns on the GPU, cuda/sums.cu. CuPy's own give few columns to few blocks, whatever the number of rows."""
+"""Sums down the columns on the GPU, cuda/sums.cu. CuPy's sums of few columns use few blocks, however many rows there are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pwl.kernels.cuda.launch import at_once, in_order, kernel, launch, named
 from pwl.kernels.cuda.lines import DEEP, lines_of
 from pwl.runtime.backend import Array
 
-BLOCKS, LINES = 512, 16  # blocks at most; lines for each thread where blocks can be fewer
+BLOCKS, LINES = 512, 16  # most blocks; least lines per thread before there are fewer blocks
 
 INSTANCES = tuple(
     f"sums<{t}, {v}, {products}>"
@@ -20,22 +20,22 @@ INSTANCES = tuple(
 
 
 def column_sums(a: Array) -> Array:
-    """Sum of a (.., units) over all but its last axis, (units,); the same bits in every run."""
+    """Sum of a (.., units) over all but its last axis, (units,), with the same bits in every run."""
     return group_sums(_one_group(a))[0]
 
 
 def column_products(a: Array, b: Array) -> Array:
-    """Sum of a b, both (.., units), over all but the last axis, (units,); the same bits in every run."""
+    """Sum of a b, both (.., units), over all but the last axis, (units,), with the same bits in every run."""
     return group_products(_one_group(a), _one_group(b))[0]
 
 
 def group_sums(a: Array) -> Array:
-    """Sum of a (groups, rows, units) over the rows of each group, (groups, units); the same bits in every run."""
+    """Sum of a (groups, rows, units) over the rows of each group, (groups, units), with the same bits in every run."""
     return _sums(a, a, "false", BLOCKS)
 
 
 def group_products(a: Array, b: Array) -> Array:
-    """Sum of a b, both (groups, rows, units), over the rows of each group, (groups, units); the same bits in every run."""
+    """Sum of a b, both (groups, rows, units), over the rows of each group, (groups, units), with the same bits in every run."""
     return _sums(a, b, "true", BLOCKS)
 
 

@@ -1,5 +1,6 @@
-// Updates of first-order methods, Eqs. (48), (49): vectors like theta, a thread an element, in the arithmetic of updates.py, step
-// by step. G is the negative gradient, rate the learning rate of each element; results go to vectors of their own.
+// Updates of first-order methods, Eqs. (48), (49), on vectors like theta, one element per thread at a time. Every step has the
+// arithmetic of reference/updates.py. G is the negative gradient, and rate is the learning rate of each element. Results go to
+// vectors of their own.
 
 template <typename Real>
 __global__ void __launch_bounds__(256)
@@ -13,7 +14,7 @@ momentum_step(const Real* __restrict__ theta, const Real* __restrict__ G, const 
     }
 }
 
-// rest1 = 1 - beta1, correction1 = 1 - beta1^steps; likewise rest2, correction2.
+// rest1 = 1 - beta1, correction1 = 1 - beta1^steps; rest2 and correction2 follow from beta2 in the same way.
 template <typename Real>
 __global__ void __launch_bounds__(256)
 adam_step(const Real* __restrict__ theta, const Real* __restrict__ G, const Real* __restrict__ m, const Real* __restrict__ v,

@@ -1,4 +1,4 @@
-"""First-order methods' updates on the GPU, cuda/updates.cu: one kernel in the place of a dozen, each vector moved once."""
+"""Updates of first-order methods on the GPU, cuda/updates.cu. One kernel replaces a dozen, and each vector is moved once."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def adam_step(
     decay: float,
     steps: int,
 ) -> tuple[Array, Array, Array]:
-    """theta and the running means m of G and v of its square after step number `steps`, 1 or more, Eq. (49)."""
+    """theta, the running mean m of G, and the running mean v of its square after step number `steps`, 1 or more, Eq. (49)."""
     numbers = (beta1, 1 - beta1, 1 - beta1**steps, beta2, 1 - beta2, 1 - beta2**steps, epsilon, decay)
     moved, m, v = _update("adam_step", (theta, G, m, v, rate), 3, numbers)
     return moved, m, v
 
 
 def _update(name: str, vectors: tuple[Array, ...], results: int, numbers: tuple[float, ...], *rest: Any) -> list[Array]:
-    """New vectors like the first; numbers reach the kernel in its precision, as they do in the specification."""
+    """New vectors like the first. Numbers are passed in its precision, as in the specification."""
     dtype, size = vectors[0].dtype, vectors[0].size
     found = [cupy.empty(size, dtype) for _ in range(results)]
     launch(

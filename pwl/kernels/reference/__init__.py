@@ -1,4 +1,4 @@
-"""The specification of every kernel in plain Array API code: slow, short, and what the other engines must equal."""
+"""The specification of every kernel in plain Array API code. It is slow and short, and the other engines must equal it."""
 
 from pwl.kernels.reference.convolution import convolve, input_gradient, weight_gradient
 from pwl.kernels.reference.curves import back, back_scatter, mix, scatter, times_slope, value, value_slope

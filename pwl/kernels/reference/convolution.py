@@ -1,6 +1,6 @@
-"""The specification of convolution in plain Array API code: patches of a moving window, and one product.
+"""The specification of convolution in plain Array API code: patches of a moving window, and one matrix product.
 
-Images are (Nv, height, width, channels), weights (filters, window height, window width, channels); sums run in the products.
+Images are (Nv, height, width, channels), and weights are (filters, window height, window width, channels).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def pad(x: Array, window: Window) -> Array:
 
 
 def shifts(x: Array, window: Window) -> list[Array]:
-    """What each place in the window sees, (Nv, out height, out width, channels), row by row of the window."""
+    """The pixels that each place in the window sees (Nv, out height, out width, channels), row by row of the window."""
     H, W = window.output(x.shape[1], x.shape[2])
     x = pad(x, window)
     (sv, sh), (dv, dh) = window.stride, window.dilation
@@ -38,12 +38,12 @@ def shifts(x: Array, window: Window) -> list[Array]:
 
 
 def patches(x: Array, window: Window) -> Array:
-    """(Nv, out height, out width, window places x channels)."""
+    """Patches of all places of the window, (Nv, out height, out width, window places x channels)."""
     return array_namespace(x).concat(shifts(x, window), axis=3)
 
 
 def convolve(x: Array, W: Array, window: Window, threshold: Array | None = None) -> Array:
-    """out[p, i, j, f] = sum of W[f, a, b, c] x[p, i sv + a dv - top, j sh + b dh - left, c], plus threshold[f] if given, Eq. (53)."""
+    """out[p, i, j, f] = threshold[f] + sum of W[f, a, b, c] x[p, i sv + a dv - top, j sh + b dh - left, c], Eq. (53)."""
     xp = array_namespace(x)
     columns = patches(x, window)
     n = xp.reshape(columns, (-1, columns.shape[3])) @ xp.reshape(W, (W.shape[0], -1)).T
@@ -53,7 +53,7 @@ def convolve(x: Array, W: Array, window: Window, threshold: Array | None = None)
 
 
 def weight_gradient(x: Array, g: Array, window: Window) -> Array:
-    """Sum over patterns and places of g[p, i, j, f] times the patch there, (filters, window height, window width, channels), Eq. (54)."""
+    """Sum over patterns and places of g[p, i, j, f] times the patch, (filters, window height, window width, channels), Eq. (54)."""
     xp = array_namespace(x)
     columns = patches(x, window)
     G = xp.reshape(g, (-1, g.shape[3])).T @ xp.reshape(columns, (-1, columns.shape[3]))
@@ -61,8 +61,8 @@ def weight_gradient(x: Array, g: Array, window: Window) -> Array:
 
 
 def input_gradient(g: Array, W: Array, window: Window, height: int, width: int) -> Array:
-    """g (Nv, out height, out width, filters) carried back to the inputs (Nv, height, width, channels): the transpose of
-    `convolve`, Eq. (54)."""
+    """The transpose of `convolve`, Eq. (54): g (Nv, out height, out width, filters) carried back to the inputs
+    (Nv, height, width, channels)."""
     xp = array_namespace(g)
     Nv, H, V, filters = g.shape
     channels = W.shape[3]

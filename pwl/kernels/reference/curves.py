@@ -1,4 +1,4 @@
-"""The specification of the curve kernels in plain Array API code: slow, short, and what other engines must equal."""
+"""The specification of the curve kernels in plain Array API code. It is slow and short; other engines must equal it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pwl.runtime.backend import Array, array_namespace, product
 
 
 def locate(n: Array, grid: Hinges) -> tuple[Array, Array, Array, Array]:
-    """Segment m, position u in it, 1 / width and whether n counts as inside the hinges, each (Nv, units), Eqs. (5), (6).
+    """Segment m, position u in it, 1 / width, and whether n counts as inside the hinges, all (Nv, units), Eqs. (5), (6).
 
-    A net that is NaN is placed in segment 0 with u = NaN, so that it shows in every result.
+    A net that is NaN is put in segment 0 with u = NaN, so that NaN shows in every result.
     """
     xp = array_namespace(n)
     ns, last = grid.ns, grid.ns.shape[1] - 2
@@ -51,7 +51,7 @@ def value(n: Array, grid: Hinges, A: Array) -> Array:
 
 
 def value_slope(n: Array, grid: Hinges, A: Array) -> tuple[Array, Array]:
-    """Curves o and slopes do/dn, both (Nv, units), Eq. (3); at a hinge the right-hand slope."""
+    """Curves o and slopes do/dn, both (Nv, units), Eq. (3). At a hinge it is the right-hand slope."""
     xp = array_namespace(n)
     m, u, inverse, inside = locate(n, grid)
     left = pick(A, m)
@@ -81,7 +81,7 @@ def times_slope(n: Array, grid: Hinges, A: Array, g: Array) -> Array:
 
 
 def mix(n: Array, grid: Hinges, A: Array, W: Array) -> Array:
-    """Curves summed with weights W (M, units) for each of M outputs, (Nv, M)."""
+    """Sums (Nv, M) of the curves with weights W (M, units)."""
     return value(n, grid, A) @ W.T
 
 
@@ -91,12 +91,12 @@ def back(n: Array, grid: Hinges, A: Array, v: Array, W: Array) -> Array:
 
 
 def back_scatter(n: Array, grid: Hinges, v: Array, W: Array) -> Array:
-    """G_a (units, K) as `scatter` gives it for v (Nv, M) carried back from the sums of `mix` to the curves, c = v W."""
+    """G_a (units, K) by `scatter` for signals c = v W, carried back from the sums of `mix` to the curves; v is (Nv, M)."""
     return scatter(n, grid, product(v, W))
 
 
 def hats(n: Array, grid: Hinges) -> Array:
-    """phi_m(n[p, k]) as (units, K, Nv), Eq. (4): what the curves' Jacobian is made of, so far without a faster kernel."""
+    """phi_m(n[p, k]) as (units, K, Nv), Eq. (4), for the Jacobian of the curves. No engine has a faster kernel yet."""
     xp = array_namespace(n)
     m, u, _, _ = locate(n, grid)
     m, u, zero = m.T, u.T, xp.zeros_like(n.T)

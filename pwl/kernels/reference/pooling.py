@@ -10,8 +10,10 @@ from pwl.runtime.backend import Array, array_namespace
 
 
 def max_pool(x: Array, window: Window) -> tuple[Array, Array]:
-    """The largest value in each window, and which place of the window it was found at, both (Nv, out height, out width,
-    channels), Eq. (55). At equal values the first place counts; the last NaN comes before all numbers."""
+    """The largest value in each window and the number of its place there, both (Nv, out height, out width, channels), Eq. (55).
+
+    Of equal values the first counts. NaN wins over every number, and of several NaNs the last counts.
+    """
     xp = array_namespace(x)
     first, *rest = shifts(x, window)
     best, place = +first, xp.zeros(first.shape, dtype=xp.uint8 if len(rest) < 256 else xp.int32)
@@ -23,14 +25,14 @@ def max_pool(x: Array, window: Window) -> tuple[Array, Array]:
 
 
 def max_unpool(g: Array, place: Array, window: Window, shape: tuple[int, ...]) -> Array:
-    """g at the maxima carried back to where they were found, (Nv, height, width, channels), Eq. (55)."""
+    """g at the maxima, carried back to the pixels that they came from, (Nv, height, width, channels), Eq. (55)."""
     xp = array_namespace(g)
     zero = xp.zeros_like(g)
     return spread(window, shape, lambda number: xp.where(place == number, g, zero), g)
 
 
 def spread(window: Window, shape: tuple[int, ...], share: Callable[[int], Array], like: Array) -> Array:
-    """The transpose of `shifts`: share(place), like the outputs, added where each place of the window saw the input."""
+    """The transpose of `shifts`: adds share(place), shaped like the outputs, to the pixels that each place of the window saw."""
     dx = array_namespace(like).zeros(shape, dtype=like.dtype)
     H, V = window.output(shape[1], shape[2])
     (sv, sh), wide = window.stride, window.size[1]

@@ -1,4 +1,4 @@
-"""The specification of softmax and of cross-entropy together with its gradient, for outputs y (Nv, M) and labels t (Nv,)."""
+"""The specification of softmax, and of cross-entropy with its gradient, for outputs y (Nv, M) and labels t (Nv,)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pwl.runtime.backend import Array, array_namespace
 
 
 def cross_entropy(y: Array, t: Array) -> tuple[Array, Array]:
-    """Each pattern's -log pi[t] (Nv,), Eq. (2), and d = onehot(t) - pi (Nv, M), Eq. (15): exponentials are taken once."""
+    """Each pattern's -log pi[t] (Nv,), Eq. (2), and d = onehot(t) - pi (Nv, M), Eq. (15), with one exp per output."""
     xp = array_namespace(y)
     top = xp.max(y, axis=1, keepdims=True)
     e, true = xp.exp(y - top), one_hot(t, y)
@@ -23,7 +23,7 @@ def softmax(y: Array) -> Array:
 
 
 def one_hot(t: Array, y: Array) -> Array:
-    """Boolean (Nv, M): true where the column is the pattern's label."""
+    """Boolean (Nv, M), True in the column of each pattern's label."""
     xp = array_namespace(y)
     labels = xp.astype(t, xp.int64, copy=False)  # an 8-bit label can't count to more than 256 columns
     return labels[:, None] == xp.arange(y.shape[1], dtype=xp.int64)[None, :]

@@ -1,7 +1,7 @@
-"""Slots for blocks that are brought to where they are worked on: here they are there as soon as they are read.
+"""Slots for blocks of patterns on their way to the place of the work. Here a block has arrived as soon as it is read.
 
-Every engine has `staging(count)`, a context with that many slots. A slot is emptied, then a block is brought into it, by any
-thread, and then worked on, by the thread that emptied it.
+Every engine has `staging(count)`, a context with that many slots. One thread empties a slot, any thread brings a block
+into it, and the first thread then works on the block.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 
 class Staging:
     def empty(self) -> None:
-        """What was brought before may be overwritten by what is brought next, once all work asked for until now is done."""
+        """Lets the next block overwrite this one as soon as all work requested so far is done."""
 
     def bring(self, read: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
-        """A block as `read` gives it."""
+        """The block that `read` returns."""
         return read()
 
     def work(self, compute: Callable[..., Any], block: tuple[Any, ...]) -> Any:
-        """`compute` of the block that was brought, when it is there."""
+        """`compute` of the block, once the block has arrived."""
         return compute(*block)
 
 

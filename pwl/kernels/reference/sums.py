@@ -1,4 +1,4 @@
-"""The specification of sums down the columns, which are units or channels: of an array, or of its parts side by side."""
+"""The specification of sums down the columns (units or channels) of a whole array or of groups of its rows."""
 
 from __future__ import annotations
 

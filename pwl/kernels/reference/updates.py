@@ -1,4 +1,4 @@
-"""The specification of first-order methods' updates: vectors like theta, element by element."""
+"""The specification of the updates of first-order methods, for vectors like theta, element by element."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def adam_step(
     decay: float,
     steps: int,
 ) -> tuple[Array, Array, Array]:
-    """theta and the running means m of G and v of its square after step number `steps`, 1 or more, Eq. (49).
+    """theta, the running mean m of G, and the running mean v of its square after step number `steps`, 1 or more, Eq. (49).
 
-    Means started at 0 are too small by 1 - beta^steps.
+    The means start at 0, so they are too small by the factor 1 - beta^steps.
     """
     m, v = running_mean(m, G, beta1), running_mean(v, G * G, beta2)
     root = array_namespace(v).sqrt(v / (1 - beta2**steps))
