@@ -1,7 +1,7 @@
-"""Convolution on the CPU without the matrix of patches: tiles of places by filters that stay in registers (`register_tile`).
+"""Convolution on the CPU without a matrix of patches: tiles of places x filters stay in registers (`register_tile`).
 
-Images are copied into a frame of zeros, one or a few at a time, so that they stay in the cache and no window meets a border.
-The loops are serial and release the interpreter's lock: `reduce` runs blocks of patterns on all cores.
+One or a few images at a time are copied into a frame of zeros. They stay in the cache, and no window meets a border. The
+loops are serial and release the interpreter's lock, because `reduce` runs blocks of patterns on all cores.
 """
 
 from __future__ import annotations
@@ -18,21 +18,22 @@ from pwl.runtime.backend import Array
 
 multiply = tile_product(ROWS, VECTOR_BYTES)
 
-LINE = 64  # bytes of a line of the cache
-PATCHES = 2**17  # numbers of those that are made at a time where a stride leaves no other way
-PLACES = 128  # that a tile of the weights' gradient sums at a time: its signals then stay in the first cache
+LINE = 64  # bytes per cache line
+PATCHES = 2**17  # numbers in the patches that are made at a time, if a stride makes them necessary
+PLACES = 128  # places that a tile of the weights' gradient sums at a time, so that its signals stay in the first cache
 
 
 class Geometry(NamedTuple):
-    """Where a window finds its numbers in a framed image, as 64-bit offsets in numbers.
+    """Offsets of a window's numbers in a framed image, as 64-bit whole numbers that count numbers, not bytes.
 
-    places: of each place's window, row by row. taps: of each number in a window. starts: of the runs of `run` neighbours that a
-    window consists of. rows: of the first window in each row of places. step: from a place to the next in its row.
+    places: the offset of each place's window, row by row. taps: the offset of each number within a window; each window
+    consists of runs of `run` neighbours. starts: the offset of each run within a window. rows: the offset of the first
+    window in each row of places. step: the distance from a place to the next one in its row.
     """
 
-    frame: tuple[int, int, int]  # rows, pixels in a row, numbers from a pixel to the next
-    corner: tuple[int, int]  # where the image begins in it
-    size: tuple[int, int]  # rows of places, places in a row
+    frame: tuple[int, int, int]  # rows, pixels per row, numbers from a pixel to the next
+    corner: tuple[int, int]  # row and pixel of the frame where the image begins
+    size: tuple[int, int]  # rows of places, places per row
     places: np.ndarray
     taps: np.ndarray
     starts: np.ndarray
@@ -43,7 +44,10 @@ class Geometry(NamedTuple):
 
 @functools.lru_cache(maxsize=256)
 def geometry(window: Window, height: int, width: int, channels: int, pitch: int) -> Geometry:
-    """`places` and `taps` are filled up with their last to whole tiles. pitch: numbers from a pixel to the next in the frame."""
+    """The offsets of a window. The last entry of `places` and of `taps` is repeated until their tiles are full.
+
+    pitch: numbers from a pixel of the frame to the next.
+    """
     (top, bottom), (left, right) = window.padding
     (kv, kh), (sv, sh), (dv, dh) = window.size, window.stride, window.dilation
     (H, V), line = window.output(height, width), (left + width + right) * pitch
@@ -62,9 +66,9 @@ def geometry(window: Window, height: int, width: int, channels: int, pitch: int)
 
 @compiled
 def _enclose(image, frame, top, left):
-    """The image (rows, pixels, channels) within the frame, whose border stays as it is."""
+    """Copies the image (rows, pixels, channels) into the frame. The border of the frame does not change."""
     rows, pixels, channels = image.shape
-    if frame.shape[2] == channels:  # then a row of pixels is one run
+    if frame.shape[2] == channels:  # a row of pixels is one run
         for i in range(rows):
             row, own = image[i].reshape(-1), frame[top + i].reshape(-1)
             for j in range(row.size):
@@ -78,17 +82,19 @@ def _enclose(image, frame, top, left):
 
 @compiled
 def _address(a):
-    """Of an array's first number, signed: an unsigned one plus an offset would be a float."""
+    """Address of an array's first number. It is signed, because an unsigned number plus an offset would be a float."""
     return np.int64(a.ctypes.data)
 
 
 @compiled
 def _convolve(x, frame, top, left, places, starts, count, w, threshold, out):
-    """x (Nv, rows, pixels, channels). Bands of filters: w (bands, taps, wide), threshold (bands, wide). out (Nv, places,
-    filters)."""
+    """Writes the nets of images x (Nv, rows, pixels, channels) to out (Nv, places, filters).
+
+    Filters come in bands: w (bands, taps, wide), threshold (bands, wide).
+    """
     like, size = x.dtype.type(0), x.itemsize
     rows, (_, here, filters), wide = ROWS, out.shape, w.shape[2]
-    own = np.empty((rows, wide), x.dtype)  # where a tile is not whole
+    own = np.empty((rows, wide), x.dtype)  # for tiles that are not whole
     for p in range(x.shape[0]):
         _enclose(x[p], frame, top, left)
         for band in range(w.shape[0]):
@@ -110,10 +116,11 @@ def _convolve(x, frame, top, left, places, starts, count, w, threshold, out):
 
 @compiled
 def _weight_gradient(x, g, frames, signals, top, left, taps, starts, along, step, at_once, G):
-    """Adds to G (bands, taps, wide) what images x (Nv, rows, pixels, channels) and signals g (Nv, places, filters) give.
+    """Adds the gradient for images x (Nv, rows, pixels, channels) and signals g (Nv, places, filters) to G (bands, taps, wide).
 
-    frames: of a few images at a time. signals (bands, places of these, wide): their signals, band by band. starts: of the rows
-    of places, in all frames; along: places in a row; at_once: rows of places that a tile sums at a time.
+    frames: work space for a few images at a time. signals: work space (bands, places of these images, wide) for their signals,
+    band by band. starts: offsets of the rows of places in all frames. along: places per row. at_once: rows of places that a
+    tile sums at a time.
     """
     like, rows, wide, size = x.dtype.type(0), ROWS, G.shape[2], x.itemsize
     (Nv, here, filters), together = g.shape, frames.shape[0]
@@ -141,7 +148,7 @@ def _weight_gradient(x, g, frames, signals, top, left, taps, starts, along, step
 
 @compiled
 def _add_patches(columns, top, left, sv, sh, dv, dh, dx):
-    """Adds patches (rows, places, window rows, window places, channels) to the image dx where they were seen."""
+    """Adds patches (rows, places, window rows, window places, channels) to the pixels of the image dx that they came from."""
     height, width, channels = dx.shape
     H, V, kv, kh = columns.shape[:4]
     for r in range(H):
@@ -157,7 +164,7 @@ def _add_patches(columns, top, left, sv, sh, dv, dh, dx):
 
 
 def bands(W: np.ndarray) -> np.ndarray:
-    """Weights (filters, ...) as bands (bands, inputs, wide) of filters side by side, filled up with zeros."""
+    """Weights (filters, ...) as bands (bands, inputs, wide) of filters side by side. Zeros fill the last band."""
     side = wide(W.itemsize)
     missing = -len(W) % side
     if missing:
@@ -180,7 +187,7 @@ def convolve(x: Array, W: Array, window: Window, threshold: Array | None = None)
 
 
 def spread(channels: int, itemsize: int) -> int:
-    """Numbers from a pixel to the next so that a walk along pixels does not meet the same few sets of the first cache."""
+    """Numbers from a pixel to the next, chosen so that neighbouring pixels fall into many sets of the first cache."""
     return channels + LINE // itemsize if channels * itemsize % (4 * LINE) == 0 else channels
 
 
@@ -200,13 +207,14 @@ def weight_gradient(x: Array, g: Array, window: Window) -> Array:
     )  # fmt: skip
     taps = window.size[0] * window.size[1] * channels
     by_filters = G[:, :taps].transpose(0, 2, 1).reshape(-1, taps)[:filters]
-    return np.ascontiguousarray(by_filters).reshape(filters, *window.size, channels)  # sums over it depend on the order
+    return np.ascontiguousarray(by_filters).reshape(filters, *window.size, channels)  # the order of later sums depends on it
 
 
 def input_gradient(g: Array, W: Array, window: Window, height: int, width: int) -> Array:
     """g (Nv, out height, out width, filters) carried back to the inputs (Nv, height, width, channels).
 
-    At stride 1 a convolution of g with the weights turned round, Eq. (54); else patches of some rows of places are added up.
+    At stride 1 it is a convolution of g with the turned weights, Eq. (54). Otherwise the patches of a few rows of places at a
+    time are added up.
     """
     if window.stride == (1, 1) and min(min(side) for side in turned(window).padding) >= 0:
         return convolve(g, W[:, ::-1, ::-1].transpose(3, 1, 2, 0), turned(window))
@@ -223,6 +231,6 @@ def input_gradient(g: Array, W: Array, window: Window, height: int, width: int) 
 
 
 def turned(window: Window) -> Window:
-    """The window of the transpose at stride 1: what was before the window's first place now lies behind its last."""
+    """The window of the transpose at stride 1. The padding changes sides."""
     (high, wide), ((top, bottom), (left, right)) = window.reach(), window.padding
     return window._replace(padding=((high - 1 - top, high - 1 - bottom), (wide - 1 - left, wide - 1 - right)))

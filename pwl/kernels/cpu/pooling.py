@@ -1,4 +1,4 @@
-"""Max pooling on the CPU: one walk over the images, all channels of a place side by side in vector instructions."""
+"""Max pooling on the CPU: one walk over the images, with vector instructions over all channels of a place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pwl.runtime.backend import Array
 
 @compiled
 def _max_pool(x, kv, kh, sv, sh, best, place):
-    found = np.empty(x.shape[3], np.int32)  # as wide as the numbers compared, or nothing would become vector instructions
+    found = np.empty(x.shape[3], np.int32)  # as wide as the compared numbers, so that loops become vector instructions
     for p in range(x.shape[0]):
         for r in range(best.shape[1]):
             for c in range(best.shape[2]):
