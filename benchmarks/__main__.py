@@ -26,6 +26,7 @@ MODULES = {
     "readme": "readme",
     "scale": "speed.scale",
     "sinc": "peers.sinc",
+    "small": "small.command",
     "table1": "table1.command",
     "threads": "speed.threads",
 }

@@ -1,0 +1,1 @@
+"""Small problems, beside the programs that a student would write."""
