@@ -16,15 +16,15 @@ from pwl.runtime.finite import check_finite
 
 
 class Loss(Protocol):
-    """What passes and algorithms ask of a loss. S_p is the Hessian of a pattern's error with respect to its outputs, Eq. (19)."""
+    """The contract of a loss. S_p is the Hessian of a pattern's error with respect to its outputs, Eq. (19)."""
 
     name: ClassVar[str]
-    quadratic: ClassVar[bool]  # in y, so that S is constant and one Newton step along a line of outputs is exact
+    quadratic: ClassVar[bool]  # in y: S is constant, and one Newton step along a line of outputs is exact
     classes: ClassVar[bool]  # targets are labels
-    output_steps: ClassVar[int]  # of one output step, Eqs. (10), (12)
+    output_steps: ClassVar[int]  # solves per output step, Eqs. (10), (12)
 
     def check_targets(self, t: Array, n_outputs: int, first_row: int = 0) -> None:
-        """Raises InputError for targets that do not fit. first_row: the number of t's first row."""
+        """Raises InputError if targets do not fit. first_row: the number of t's first row."""
         ...
 
     def errors(self, y: Array, t: Array) -> Array:
@@ -36,7 +36,7 @@ class Loss(Protocol):
         ...
 
     def errors_and_d(self, y: Array, t: Array) -> tuple[Array, Array]:
-        """`errors` and `d`."""
+        """`errors` and `d` together."""
         ...
 
     def quadratic_form(self, y: Array, dy: Array) -> Array:
@@ -48,7 +48,7 @@ class Loss(Protocol):
         ...
 
     def drawn_root(self, y: Array, u: Array) -> Array:
-        """One vector v (Nv, M) drawn by uniform numbers u (Nv,), so that v v' has the mean S_p, Eq. (29)."""
+        """One vector v (Nv, M), drawn by uniform random numbers u (Nv,), so that v v' has the mean S_p, Eq. (29)."""
         ...
 
     def residuals(self, y: Array, t: Array) -> Array:
@@ -56,9 +56,9 @@ class Loss(Protocol):
         ...
 
     def curvature(self, V: Array, W_b: Array, y: Array | None, w: Array | None) -> Array:
-        """H = sum_p w_p J_p'S_p J_p for blocks that change one feature each: J_p[:, b] = V[p, b] W_b[:, b], Eqs. (21), (22).
+        """H = sum_p w_p J_p'S_p J_p for blocks that change one feature each, J_p[:, b] = V[p, b] W_b[:, b], Eqs. (21), (22).
 
-        V (Nv, blocks): changes of the features. W_b (M, blocks): output weights of the features. y: not needed if `quadratic`.
+        V (Nv, blocks): changes of the features. W_b (M, blocks): output weights of the features. A `quadratic` loss needs no y.
         """
         ...
 
@@ -69,7 +69,7 @@ class Loss(Protocol):
 
 @dataclass(frozen=True)
 class SquaredError(Loss):
-    """E = (1/Nv) sum_p sum_i (t_pi - y_pi)^2, summed over outputs without 1/M, Eq. (1). Targets t are (Nv, M)."""
+    """E = (1/Nv) sum_p sum_i (t_pi - y_pi)^2, a sum over the outputs without 1/M, Eq. (1). Targets t are (Nv, M)."""
 
     name: ClassVar[str] = "squared_error"
     quadratic: ClassVar[bool] = True  # in y: one Newton step along a line of outputs is exact
@@ -93,7 +93,7 @@ class SquaredError(Loss):
         return 2 * (t - y)
 
     def errors_and_d(self, y: Array, t: Array) -> tuple[Array, Array]:
-        """Both, (Nv,) and (Nv, M)."""
+        """The errors (Nv,) and d (Nv, M)."""
         return self.errors(y, t), self.d(y, t)
 
     def quadratic_form(self, y: Array, dy: Array) -> Array:
@@ -109,9 +109,9 @@ class SquaredError(Loss):
             yield v
 
     def drawn_root(self, y: Array, u: Array) -> Array:
-        """sqrt(2 M) e_i for an output i drawn by u: v v' has the mean S_p = 2 I."""
+        """sqrt(2 M) e_i for an output i that u draws, so that v v' has the mean S_p = 2 I, Eq. (29)."""
         xp, M = array_namespace(y), y.shape[1]
-        i = xp.clip(xp.astype(xp.floor(u * M), xp.int64), 0, M - 1)  # rounding may reach M
+        i = xp.clip(xp.astype(xp.floor(u * M), xp.int64), 0, M - 1)  # rounding may give M
         return (2 * M) ** 0.5 * xp.astype(one_hot(i, y), y.dtype)
 
     def residuals(self, y: Array, t: Array) -> Array:
@@ -133,7 +133,7 @@ class CrossEntropy(Loss):
     name: ClassVar[str] = "cross_entropy"
     quadratic: ClassVar[bool] = False
     classes: ClassVar[bool] = True
-    output_steps: ClassVar[int] = 5  # bound steps of an output step, Eq. (12): each lowers E and costs a pass
+    output_steps: ClassVar[int] = 5  # bound steps per output step, Eq. (12); each lowers E and costs a pass
 
     def check_targets(self, t: Array, n_outputs: int, first_row: int = 0) -> None:
         xp = array_namespace(t)
@@ -146,7 +146,7 @@ class CrossEntropy(Loss):
                 f"cross-entropy wants integer labels 0..{n_outputs - 1}, but an array of {t.dtype} came: "
                 "convert it with astype(int)"
             )
-        labels = xp.astype(t, xp.int64, copy=False)  # an 8-bit label can't be compared with more than 256 outputs
+        labels = xp.astype(t, xp.int64, copy=False)  # 8 bits can't be compared with more than 256 outputs
         outside = (labels < 0) | (labels >= n_outputs)
         if bool(xp.any(outside)):
             row = int(np.flatnonzero(host(outside))[0])
@@ -168,13 +168,13 @@ class CrossEntropy(Loss):
         return engine(y).cross_entropy(y, t)
 
     def quadratic_form(self, y: Array, dy: Array) -> Array:
-        """S_p = diag(pi) - pi pi'."""
+        """dy' S_p dy of each pattern (Nv,), with S_p = diag(pi) - pi pi'."""
         xp = array_namespace(y)
         pi = softmax(y)
         return xp.sum(pi * dy * dy, axis=1) - xp.sum(pi * dy, axis=1) ** 2
 
     def roots(self, y: Array) -> Iterator[Array]:
-        """sqrt(pi_i) (e_i - pi), i = 1..M."""
+        """The vectors sqrt(pi_i) (e_i - pi), i = 1..M, Eq. (28)."""
         xp = array_namespace(y)
         pi = softmax(y)
         for i in range(y.shape[1]):
@@ -183,7 +183,7 @@ class CrossEntropy(Loss):
             yield v * xp.sqrt(pi[:, i])[:, None]
 
     def drawn_root(self, y: Array, u: Array) -> Array:
-        """onehot(a label drawn from pi) - pi: the label at which the summed probabilities pass u, Eq. (29)."""
+        """onehot(label) - pi for a label drawn from pi, the one at which the summed probabilities pass u, Eq. (29)."""
         xp = array_namespace(y)
         pi = softmax(y)
         passed = xp.astype(xp.cumulative_sum(pi, axis=1)[:, :-1] <= u[:, None], xp.int64)
@@ -193,11 +193,11 @@ class CrossEntropy(Loss):
         """(onehot(t) - pi) / sqrt(pi)."""
         xp = array_namespace(y)
         pi = softmax(y)
-        least = xp.finfo(y.dtype).smallest_normal  # a class that is as good as impossible: its v is as good as zero
+        least = xp.finfo(y.dtype).smallest_normal  # for a class that is almost impossible, whose v is almost zero
         return (xp.astype(one_hot(t, y), y.dtype) - pi) / xp.sqrt(xp.clip(pi, least, None))
 
     def curvature(self, V: Array, W_b: Array, y: Array | None, w: Array | None) -> Array:
-        """Eq. (22): H = sum_i ((V * pi_i)'V) * (w_i'w_i) - U'U with U = V * (pi W_b), Eq. (22)."""
+        """Eq. (22): H = sum_i ((V * pi_i)'V) * (w_i'w_i) - U'U with U = V * (pi W_b)."""
         assert y is not None
         pi = softmax(y)
         H = -gram(V * (pi @ W_b), w)

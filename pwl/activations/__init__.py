@@ -1,11 +1,11 @@
 """Activations: fixed functions by name, and curves that are trained.
 
-An activation is a layer (see pwl/layers/layer.py) that acts on each unit by itself. Two things more belong to it:
+An activation is a layer (see pwl/layers/layer.py) that acts on each unit by itself. It has two more members:
 
-- `pieces(p, b, saved)`   in which of its smooth pieces each net lies, as whole numbers or truth values of n's shape
-- `linear`                of those with parameters: whether these are ordinates of a curve, in which the output is linear
+- `pieces(p, b, saved)`   the smooth piece that each net lies in, as whole numbers or bools of n's shape
+- `linear`                True if it has parameters and its output is linear in them, like the ordinates of a curve
 
-Parameters have a row for each unit or filter, in which everything that belongs to it lies.
+Each row of a parameter belongs to one unit or filter.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NAMED: dict[str, Any] = {**FIXED, "apl": APL(), "spline": Spline()}
 
 
 def resolve(activation: Any) -> Any:
-    """Activation layer for a name or an activation object; InputError names the choices otherwise."""
+    """Activation layer for a name or an activation object. Otherwise raises InputError with the choices."""
     if isinstance(activation, str):
         if activation not in NAMED:
             raise InputError(

@@ -1,4 +1,4 @@
-"""APL, adaptive piecewise linear units: ReLU plus hinges whose slopes and positions are trained, Eq. (44)."""
+"""APL, adaptive piecewise linear units: ReLU plus hinges with trained slopes and positions, Eq. (44)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,22 @@ from pwl.validate import not_negative, whole
 
 @dataclass(frozen=True)
 class APL(Layer):
-    """o = max(0, n) + sum_s a_s max(0, b_s - n) with slopes a and positions b trained for each unit or filter, Eq. (44).
+    """Adds S trained hinges to ReLU: o = max(0, n) + sum_s a_s max(0, b_s - n), Eq. (44).
 
-    S: terms of the sum. At the start a ~ U(-0.5 / S, 0.5 / S), and b is normal with standard deviation 0.5.
-    l2: weight of the penalty |a|^2 + |b|^2 in the objective; its authors use 0.001.
+    Slopes a and positions b are (units, S), trained per unit or filter. At the start a ~ U(-0.5 / S, 0.5 / S), and b is normal
+    with standard deviation 0.5. The output is not linear in b, so an AdAct step is halved if it would raise the objective.
 
-    The output is not linear in b: an AdAct step is halved where it would raise the objective.
+    Parameters
+    ----------
+    S : int
+        Number of terms in the sum, 1 or more.
+    l2 : float
+        Weight of the penalty |a|^2 + |b|^2 in the objective. The authors of APL use 0.001.
+
+    Raises
+    ------
+    InputError
+        If S is below 1 or l2 is negative.
     """
 
     S: int = 5
@@ -97,12 +107,12 @@ class APL(Layer):
 
 
 def reach(p: dict, s: int, n: Array) -> Array:
-    """max(0, b_s - n), how far each net lies left of hinge s."""
+    """max(0, b_s - n), the distance by which each net lies left of hinge s."""
     return array_namespace(n).clip(p["b"][:, s] - n, 0, None)
 
 
 def shares(p: dict, n: Array, g: Array) -> tuple[tuple[str, list[Array]], ...]:
-    """What each net (rows, units) adds to the gradients for a and b: a list over s for either."""
+    """Each net's share (rows, units) of the gradients for a and b, as a list over s for each of them."""
     xp, n, g = array_namespace(g), rows(n), rows(g)
     zero, S = xp.zeros_like(g), p["a"].shape[1]
     reaches = [reach(p, s, n) for s in range(S)]

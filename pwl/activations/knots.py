@@ -1,4 +1,4 @@
-"""Few knots for many hinges, more of them as training goes on: a smooth direction for the curves, Eq. (57)."""
+"""Smooth directions for the curves: few knots move many hinges, and their number grows during training, Eq. (57)."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import functools
 
 import numpy as np
 
-KNOTS = (3, 5, 9, 17)  # nested: each set holds the one before it; of 25 hinges the last are the middle 17 themselves
-SHARE = 2 / 3  # of the hinges' span that the knots cover: the mean +- 2 standard deviations where the span is +- 3
+KNOTS = (3, 5, 9, 17)  # each set contains the one before it; the last set is the middle 17 of 25 hinges
+SHARE = 2 / 3  # of the hinges' span that the knots cover: +- 2 standard deviations if the span is +- 3
 
 
 def knots_at(step: int, refine: int) -> int:
-    """How many knots the curves have in a step, counted from 0, Eq. (57): the next number after every `refine` steps."""
+    """Number of knots in a step, counted from 0, Eq. (57). It grows after every `refine` steps."""
     return KNOTS[min(step // refine, len(KNOTS) - 1)]
 
 
 @functools.lru_cache
 def smoother(hinges: int, knots: int) -> np.ndarray:
-    """S'S (K, K) of Eq. (57) for K uniform hinges: what it makes of a direction is smooth, and straight in the tails."""
+    """S'S (K, K) of Eq. (57) for K uniform hinges. It makes a direction smooth, with straight tails."""
     S = natural_spline(hinges, knots)
     return S.T @ S
 
 
 def natural_spline(hinges: int, knots: int) -> np.ndarray:
-    """S (knots, K) of Eq. (57): row j holds, at K uniform hinges, the natural cubic spline that is 1 at knot j and 0 at the others.
+    """S (knots, K) of Eq. (57). Row j is the natural cubic spline that is 1 at knot j and 0 at the others, at K uniform hinges.
 
-    The knots are uniform over the middle `SHARE` of the hinges; beyond the outer ones a spline goes straight on.
+    The knots are uniform over the middle `SHARE` of the hinges. Beyond the outer knots a spline is straight.
     """
     t = np.linspace(-0.5, 0.5, hinges) * ((knots - 1) / SHARE) + (knots - 1) / 2  # knots lie at t = 0, 1, ..
     inside = np.clip(t, 0, knots - 1)

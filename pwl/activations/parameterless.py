@@ -1,4 +1,4 @@
-"""What activations without parameters share."""
+"""The common base of activations without parameters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pwl.runtime.backend import Array
 
 
 class Parameterless(Layer):
-    """A layer o = f(n) with slope do/dn = df(n, o) from each unit's own net; the slope jumps at the kinks."""
+    """An activation o = f(n) with the slope do/dn = df(n, o), which jumps at the kinks."""
 
     kind: ClassVar[str] = "activation"
     f: Any
@@ -46,5 +46,5 @@ class Parameterless(Layer):
         return self.sides(saved.n)
 
     def sides(self, n: Array) -> tuple[Array, ...]:
-        """On which side of each kink the nets n lie."""
+        """The side of each kink that the nets n lie on."""
         return tuple(n >= kink for kink in self.kinks)

@@ -20,25 +20,38 @@ from pwl.layers.layer import Activated, Layer
 from pwl.runtime.backend import Array, array_namespace, like
 from pwl.validate import is_whole
 
-AUTO_HINGES = 25  # a quarter of a standard deviation apart: kinks too small to disturb the steps on W
+AUTO_HINGES = 25  # a quarter of a standard deviation apart, so that kinks are too small to disturb the steps on W
 NET_CONTROL_SPAN = (-2.5, 3.5)  # mean +- 3 standard deviations of nets under net control, Eq. (8)
 
 
 @dataclass(frozen=True)
 class PiecewiseLinear(Layer):
-    """One piecewise-linear curve per unit, or per filter: o = sum_m A[k, m] phi_m(n), Eqs. (3), (4).
+    """Trains a piecewise-linear curve per unit or filter: o = sum_m A[k, m] phi_m(n), Eqs. (3), (4).
 
-    start: what the curves are sampled from: "relu", "leaky_relu", "sigmoid", "tanh", "identity", or a function of a
-        NumPy array (a net with such a function can't be saved).
-    hinges: "auto": 25, uniform over the span, which AdAct moves together by a few knots, 3 at first and up to 17, so that
-        curves stay smooth, with straight tails, and generalise, Eq. (57); or how many, uniform over the span (2 or more),
-        each moved by itself, as published; or their sorted positions, (K,) for all units or (units, K).
-    span: (low, high); "nets": each unit's range over the training patterns, taken when the net is initialised; None: the
-        mean +- 3 standard deviations that net control gives, (-2.5, 3.5). A sampled ReLU equals ReLU inside the
-        span only if 0 is a hinge, as with 13 or 25 hinges over the default span.
-    outside: "constant", the end ordinates with slope 0 (the paper's), or "linear", the end segments continued, Eq. (5).
+    The ordinates A are (units, K). The hinges ns (units, K) are a buffer and do not change.
 
-    Raises InputError for fewer than two hinges, unsorted or non-finite positions, or an empty span.
+    Parameters
+    ----------
+    start : str or function
+        The function that the curves equal at their hinges before training: "relu", "leaky_relu", "sigmoid", "tanh",
+        "identity", "plu", or a function of a NumPy array. A network with a function of your own can't be saved.
+    hinges : "auto", int or array
+        "auto" is 25 hinges, uniform over the span. AdAct then moves them together by a few knots, 3 at first and up to 17, so
+        that curves stay smooth, with straight tails, and generalise, Eq. (57). A number, 2 or more, is the published form:
+        that many hinges, uniform over the span, whose ordinates move one by one. An array gives sorted positions, (K,) for
+        all units or (units, K).
+    span : (low, high), "nets" or None
+        Range of the hinges, in the units of the net. "nets" is each unit's own range over the training patterns, measured when
+        the network is initialised. None is (-2.5, 3.5), the mean +- 3 standard deviations under net control. A sampled ReLU
+        equals ReLU inside the span only if 0 is a hinge, as with 13 or 25 hinges over the default span.
+    outside : {"constant", "linear"}
+        The rule beyond the outer hinges, Eq. (5). "constant" keeps the end ordinates, with slope 0, as in the paper. "linear"
+        continues the end segments.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two hinges, positions are unsorted or not finite, or the span is empty.
     """
 
     start: str | Callable[[np.ndarray], np.ndarray] = "relu"
@@ -62,14 +75,14 @@ class PiecewiseLinear(Layer):
             object.__setattr__(self, "span", _checked_span(self.span))
         else:
             if self.span is not None:
-                raise InputError("span is for a number of hinges; hinge positions already say where they lie")
+                raise InputError("span is for a number of hinges, but hinge positions came, which need no span")
             object.__setattr__(self, "hinges", _checked_positions(self.hinges))
 
     # ---- geometry
 
     @property
     def smooth(self) -> bool:
-        """True where the curve step goes along a smooth direction."""
+        """True if the curve step goes along a smooth direction."""
         return isinstance(self.hinges, str) and self.hinges == "auto"
 
     @property
@@ -90,22 +103,22 @@ class PiecewiseLinear(Layer):
         return Hinges(b["ns"], self.uniform, self.outside == "linear")
 
     def sample(self, ns: np.ndarray) -> np.ndarray:
-        """Ordinates that sample the starting function at hinges ns, of the same shape."""
+        """Values of the starting function at the hinges ns, in their shape."""
         f = FIXED[self.start].f if isinstance(self.start, str) else self.start
         try:
             A = np.asarray(f(np.asarray(ns, dtype=np.float64)), dtype=np.float64)
         except (TypeError, ValueError) as wrong:
-            raise InputError(f"the curves' start must give one number per hinge; it failed: {wrong}") from None
+            raise InputError(f"the curves' start must give one number per hinge, but it failed: {wrong}") from None
         if A.shape != ns.shape or not np.all(np.isfinite(A)):
             raise InputError(
-                f"the curves' start must give one finite value per hinge, shape {ns.shape}; it gave shape {A.shape}"
+                f"the curves' start must give one finite value per hinge, shape {ns.shape}, but it gave shape {A.shape}"
             )
         return A
 
     def spread(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-        """Uniform hinges (units, K) over the nets' range [low, high] of each unit, 0 among them where it lies inside."""
+        """Uniform hinges (units, K) over each unit's range of nets [low, high]. 0 is a hinge if it lies inside."""
         K = self.n_hinges
-        high = np.where(high > low, high, low + 1)  # a constant net: any span serves
+        high = np.where(high > low, high, low + 1)  # any span will do for a constant net
         around_zero = (low < 0) & (high > 0) & (K > 2)
         step = (high - low) / np.where(around_zero, K - 2, K - 1)
         first = np.where(around_zero, np.floor(low / step) * step, low)
@@ -128,7 +141,7 @@ class PiecewiseLinear(Layer):
             ns = np.asarray(self.hinges)
         if ns.ndim == 2 and ns.shape[0] != units:
             raise InputError(
-                f"hinge positions for {ns.shape[0]} units came, the layer has {units}: give one row per unit"
+                f"hinge positions for {ns.shape[0]} units came, but the layer has {units}: give one row per unit"
             )
         return {"ns": np.array(np.broadcast_to(ns, (units, self.n_hinges)))}
 
@@ -154,7 +167,7 @@ class PiecewiseLinear(Layer):
         return {"A": engine(g).scatter(rows(saved.n), self.grid(b), rows(g))}
 
     def columns(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:
-        """Each pattern's own share of the gradient: A (units, K, Nv), two entries a pattern and unit, or pixel."""
+        """Each pattern's own share of the gradient: A (units, K, Nv), with two entries per pattern and unit, or per pixel."""
         if g.ndim == 2:
             return {"A": reference.hats(saved.n, self.grid(b)) * g.T[:, None, :]}
         each = [
@@ -168,20 +181,20 @@ class PiecewiseLinear(Layer):
             dn = self._times_slope(p, b, saved, dn)
         if "A" not in d:
             return dn
-        change = self._value(saved.n, b, d["A"])  # o is linear in A: the direction is evaluated like a curve
+        change = self._value(saved.n, b, d["A"])  # o is linear in A, so the direction is evaluated like a curve
         return change if dn is None else dn + change
 
     def _times_slope(self, p: dict, b: dict, saved: Activated, g: Array) -> Array:
-        """g, or a change of the nets, times the slopes, in place; slopes that were not saved are made."""
+        """g, or a change of the nets, times the slopes, in place. Slopes that were not saved are computed."""
         if saved.slope is None:
             return shaped(engine(g).times_slope(rows(saved.n), self.grid(b), p["A"], rows(g)), g)
         g *= saved.slope
         return g
 
-    # ---- the last layer: curves are summed as they are evaluated, so that neither they nor their signals are stored
+    # ---- the last layer, whose curves are summed as they are evaluated, so that neither they nor their signals are stored
 
     def sums(self, p: dict, b: dict, n: Array, W: Array) -> Array:
-        """Curves at nets n summed with weights W (M, units), (Nv, M), Eqs. (3), (9)."""
+        """Sums (Nv, M) of the curves at nets n with weights W (M, units), Eqs. (3), (9)."""
         return engine(n).mix(n, self.grid(b), p["A"], W) if n.ndim == 2 else super().sums(p, b, n, W)
 
     def sums_forward(self, p: dict, b: dict, n: Array, W: Array) -> tuple[Array, Activated]:
@@ -207,12 +220,12 @@ class PiecewiseLinear(Layer):
         return {"A": engine(v).back_scatter(saved.n, self.grid(b), v, W)}
 
     def sums_tangent(self, p: dict, b: dict, saved: Activated, d: dict, dn: Array | None, W: Array) -> Array:
-        """Outputs are linear in A: along A alone the direction is summed like the curves."""
+        """Change of the outputs (Nv, M). They are linear in A, so a direction of A alone is summed like the curves."""
         if dn is None and saved.n.ndim == 2:
             return self.sums(d, b, saved.n, W)
         return super().sums_tangent(p, b, saved, d, dn, W)
 
-    # ---- what algorithms ask
+    # ---- for algorithms
 
     def follow(self, low: np.ndarray, high: np.ndarray) -> tuple[dict, dict]:
         ns = self.spread(low, high)
@@ -231,7 +244,7 @@ class PiecewiseLinear(Layer):
     def to_dict(self) -> dict[str, Any]:
         if not isinstance(self.start, str):
             raise InputError(
-                "a net whose curves start from a function can't be saved: only a starting function's name can be written down"
+                "a net whose curves start from a function can't be saved, because only the name of a starting function can be"
             )
         return super().to_dict()
 
@@ -247,7 +260,7 @@ def _checked_span(span: Any) -> tuple[float, float] | str | None:
     try:
         low, high = (float(end) for end in span)
     except (TypeError, ValueError):
-        raise InputError(f'span is (low, high), "nets" or None, not {span!r}') from None
+        raise InputError(f'span must be (low, high), "nets" or None, not {span!r}') from None
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise InputError(f"span must be two finite numbers, the lower first, not {span!r}")
     return low, high
@@ -257,10 +270,10 @@ def _checked_positions(hinges: Any) -> tuple:
     try:
         ns = np.asarray(hinges, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InputError(f'hinges is "auto", a number of hinges or their sorted positions, not {hinges!r}') from None
+        raise InputError(f'hinges must be "auto", a number of hinges or their sorted positions, not {hinges!r}') from None
     if ns.ndim not in (1, 2) or isinstance(hinges, (bool, float)):
         raise InputError(
-            f'hinges is "auto", a number of hinges or their sorted positions (K,) or (units, K), not {hinges!r}'
+            f'hinges must be "auto", a number of hinges or their sorted positions (K,) or (units, K), not {hinges!r}'
         )
     _check_count(ns.shape[-1])
     if not np.all(np.isfinite(ns)) or not np.all(np.diff(ns) > 0):

@@ -1,4 +1,4 @@
-"""PLU, the piecewise linear unit: slope 1 in the middle, a small one outside, Eq. (43)."""
+"""PLU, the piecewise linear unit: slope 1 in the middle and a small slope outside, Eq. (43)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,21 @@ from pwl.validate import is_number, positive
 
 @dataclass(frozen=True)
 class PLU(Parameterless):
-    """o = max(alpha (n + c) - c, min(alpha (n - c) + c, n)), Eq. (43): n between -c and c, slope alpha outside.
+    """Bends the net at -c and c: o = max(alpha (n + c) - c, min(alpha (n - c) + c, n)), Eq. (43).
 
-    Nothing of it is trained; `activation="plu"` has the defaults. Raises InputError unless 0 <= alpha <= 1 and c > 0.
+    o is n between -c and c, and has the slope alpha outside. Nothing is trained. `activation="plu"` has the defaults.
+
+    Parameters
+    ----------
+    alpha : float
+        Slope outside, from 0 to 1.
+    c : float
+        Distance of the two bends from 0, in the units of the net; positive.
+
+    Raises
+    ------
+    InputError
+        Unless 0 <= alpha <= 1 and c > 0.
     """
 
     alpha: float = 0.1
@@ -38,6 +50,6 @@ class PLU(Parameterless):
         return xp.maximum(alpha * (n + c) - c, xp.minimum(alpha * (n - c) + c, n))
 
     def df(self, n: Array, o: Array) -> Array:
-        """At a kink the right-hand slope."""
+        """The slope, at a kink the right-hand one."""
         xp = array_namespace(n)
         return xp.where((n >= -self.c) & (n < self.c), xp.ones_like(n), xp.full_like(n, self.alpha))

@@ -1,4 +1,4 @@
-"""Nets of images as rows of units and back: what is trained belongs to a unit or filter, whatever the pixel."""
+"""Nets of images as rows of units, and back. Parameters belong to a unit or filter, whatever the pixel."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pwl.runtime.backend import Array, array_namespace
 
 
 def rows(n: Array) -> Array:
-    """Nets as rows of units (Nv x pixels, units): one kernel serves dense layers and filters."""
+    """Nets as rows of units (Nv x pixels, units), so that one kernel serves dense layers and filters."""
     return n if n.ndim == 2 else array_namespace(n).reshape(n, (-1, n.shape[-1]))
 
 
 def shaped(o: Array, n: Array) -> Array:
-    """Rows in the shape of the nets n that they came from."""
+    """Rows in the shape of the nets n."""
     return o if n.ndim == 2 else array_namespace(n).reshape(o, n.shape)
 
 

@@ -1,4 +1,4 @@
-"""Locally adaptive activation functions (LAAF): a fixed activation whose scale is trained for each unit, Eq. (46)."""
+"""Locally adaptive activation functions (LAAF): a fixed activation with a trained scale per unit, Eq. (46)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pwl.validate import is_number
 
 
 class Scaled(NamedTuple):
-    """The nets n and the slopes f'(s a n) there, both (Nv, ..., units)."""
+    """The nets n and the slopes f'(s a n), both (Nv, ..., units)."""
 
     n: Array
     inner: Array
@@ -26,12 +26,22 @@ class Scaled(NamedTuple):
 
 @dataclass(frozen=True)
 class ScaledActivation(Layer):
-    """o = f(s a_k n) with a scale a_k trained for each unit or filter, Eq. (46); s a = 1 at the start.
+    """Scales the nets of a fixed activation by a trained number per unit or filter: o = f(s a_k n), Eq. (46).
 
-    activation: f, a fixed activation: a name or an object without parameters, such as pwl.PLU().
-    s: 1 or more; the larger, the faster the scales learn by first-order methods.
+    a is (units, 1), and s a = 1 at the start. The output is not linear in a, so an AdAct step is halved if it would raise the
+    objective.
 
-    The output is not linear in a: an AdAct step is halved where it would raise the objective.
+    Parameters
+    ----------
+    activation : str or object
+        The fixed activation f: a name, or an object without parameters such as pwl.PLU().
+    s : float
+        1 or more. A larger s makes the scales learn faster by first-order methods.
+
+    Raises
+    ------
+    InputError
+        If the activation is not a fixed one, or s is below 1.
     """
 
     activation: Any = "tanh"
@@ -42,7 +52,7 @@ class ScaledActivation(Layer):
     def __post_init__(self) -> None:
         f = self.activation
         if not isinstance(f, Parameterless) and not (isinstance(f, str) and f in FIXED):
-            raise InputError(f"a scaled activation is one of {', '.join(FIXED)} or a fixed activation, not {f!r}")
+            raise InputError(f"a scaled activation must be one of {', '.join(FIXED)} or a fixed activation, not {f!r}")
         if not is_number(self.s) or not 1 <= float(self.s) < math.inf:
             raise InputError(f"a scaled activation's s must be a number, 1 or more, not {self.s!r}")
         object.__setattr__(self, "activation", FIXED[f] if isinstance(f, str) else f)
@@ -96,7 +106,7 @@ class ScaledActivation(Layer):
         return dn
 
     def _share(self, saved: Scaled, g: Array) -> Array:
-        """What each net (rows, units) adds to the gradient for a: g f'(s a n) s n."""
+        """Each net's share (rows, units) of the gradient for a: g f'(s a n) s n."""
         return rows(g * saved.inner * saved.n * self.s)
 
     def pieces(self, p: dict, b: dict, saved: Scaled) -> tuple[Array, ...]:

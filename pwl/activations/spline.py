@@ -1,7 +1,7 @@
-"""Adaptive splines: a uniform Catmull-Rom curve per unit, trained ordinates Q, Eq. (45).
+"""Adaptive splines: a uniform Catmull-Rom curve per unit with trained ordinates Q, Eq. (45).
 
-In each segment the curve is a cubic in u, the position in it. Its four coefficients are linear in four ordinates, so they
-are worked out once a segment, not once a net; on the way back the nets' shares are summed a segment, then spread.
+In each segment the curve is a cubic in the position u. Its four coefficients are linear in four ordinates, so they are
+computed once per segment, not once per net. On the way back the nets' shares are summed per segment, and then spread.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from pwl.layers.layer import Activated, Layer
 from pwl.runtime.backend import Array, array_namespace, is_numpy_array
 from pwl.validate import is_whole
 
-# Rows: coefficients of u^3, u^2, u, 1; columns: the ordinates Q_i .. Q_{i+3}. This is Z / 2 of Eq. (45).
+# Z / 2 of Eq. (45). Rows are the coefficients of u^3, u^2, u and 1; columns are the ordinates Q_i .. Q_{i+3}.
 COEFFICIENTS = ((-0.5, 1.5, -1.5, 0.5), (1.0, -2.5, 2.0, -0.5), (-0.5, 0.0, 0.5, 0.0), (0.0, 1.0, 0.0, 0.0))
 
 
 class Place(NamedTuple):
-    """Where nets (rows, units) lie: segment from 0, position u in it from 0 to 1, and the distance of hinges (units,)."""
+    """Places of nets (rows, units): segment from 0, position u in it from 0 to 1, and the distance of the hinges (units,)."""
 
     segment: Array
     u: Array
@@ -35,13 +35,24 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Spline(Layer):
-    """One smooth curve per unit or filter: a cubic through each pair of neighbouring hinges, Eq. (45).
+    """Trains a smooth curve per unit or filter: a cubic through each pair of neighbouring hinges, Eq. (45).
 
-    start: what the ordinates are sampled from, a name or a function, as in `PiecewiseLinear`.
-    hinges: how many, uniform over the span, 4 or more. span: (low, high) of the first and the last; None: (-2.5, 3.5).
+    The ordinates Q are (units, K). The curve goes through them from the second hinge to the last but one, and is constant
+    outside. It is linear in the ordinates, so an AdAct step is exact under the same conditions as with `PiecewiseLinear`.
 
-    The curve goes through its ordinates between the second hinge and the last but one, and is constant outside. It is
-    linear in the ordinates: an AdAct step is exact where a `PiecewiseLinear`'s is.
+    Parameters
+    ----------
+    start : str or function
+        The function that the ordinates are sampled from, as in `PiecewiseLinear`.
+    hinges : int
+        Number of hinges, uniform over the span, 4 or more.
+    span : (low, high) or None
+        Positions of the first and the last hinge, in the units of the net. None means (-2.5, 3.5).
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 4 hinges or the span is not (low, high).
     """
 
     start: str | Callable[[np.ndarray], np.ndarray] = "relu"
@@ -107,7 +118,7 @@ class Spline(Layer):
         return {"Q": G}
 
     def columns(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:
-        """Each pattern's own share of the gradient: Q (units, hinges, Nv), four entries a pattern and unit, or pixel."""
+        """Each pattern's own share of the gradient: Q (units, hinges, Nv), with four entries per pattern and unit, or per pixel."""
         xp, Nv = array_namespace(g), g.shape[0]
         at, zero = locate(rows(saved.n), b["ns"]), xp.zeros_like(rows(g))
         shares = [
@@ -124,7 +135,7 @@ class Spline(Layer):
             dn *= saved.slope
         if "Q" not in d:
             return dn
-        change = self._value(saved.n, b, d["Q"])  # o is linear in Q: the direction is evaluated like a curve
+        change = self._value(saved.n, b, d["Q"])  # o is linear in Q, so the direction is evaluated like a curve
         return change if dn is None else dn + change
 
     def _value(self, n: Array, b: dict, Q: Array) -> Array:
@@ -136,26 +147,26 @@ class Spline(Layer):
         return forms.roughness(curves)
 
     def pieces(self, p: dict, b: dict, saved: Activated) -> tuple[Array, ...]:
-        """The second derivative jumps at every hinge, the slope at the ends."""
+        """Segment and end. The second derivative jumps at every hinge, and the slope jumps at the ends."""
         at = locate(rows(saved.n), b["ns"])
         return shaped(at.segment, saved.n), shaped(at.inside, saved.n)
 
     def to_dict(self) -> dict[str, Any]:
-        self.sampled.to_dict()  # it may start from a function
+        self.sampled.to_dict()  # raises InputError if it starts from a function
         return super().to_dict()
 
 
 def locate(n: Array, ns: Array) -> Place:
-    """Places of nets (rows, units) among uniform hinges (units, K). NaN lies in segment 0 with u = NaN, and so shows."""
+    """Places of nets (rows, units) among uniform hinges (units, K). NaN lies in segment 0 with u = NaN, so that it shows."""
     xp, K = array_namespace(n), ns.shape[1]
     step = (ns[:, -1] - ns[:, 0]) / (K - 1)
-    t = (n - ns[:, 0]) / step - 1  # from the second hinge on
+    t = (n - ns[:, 0]) / step - 1  # counted from the second hinge
     first = xp.floor(xp.clip(xp.where(xp.isnan(t), xp.zeros_like(t), t), 0, K - 4))
     return Place(xp.astype(first, xp.int64), xp.clip(t, 0, K - 3) - first, (t >= 0) & (t < K - 3), step)
 
 
 def coefficients(Q: Array, segment: Array) -> list[Array]:
-    """Coefficients of u^3, u^2, u and 1, each (rows, units), in the segments of nets, from ordinates Q (units, K)."""
+    """Coefficients of u^3, u^2, u and 1, each (rows, units), in the segments of the nets, from the ordinates Q (units, K)."""
     xp, segments = array_namespace(Q), Q.shape[1] - 3
     windows = [Q[:, j : j + segments] for j in range(4)]
     of_all = [sum(z * w for z, w in zip(row, windows, strict=True) if z) for row in COEFFICIENTS]
@@ -164,13 +175,13 @@ def coefficients(Q: Array, segment: Array) -> list[Array]:
 
 
 def numbered(segment: Array, segments: int) -> Array:
-    """Numbers of the segments of all units, counted through."""
+    """Numbers of the segments, counted on from unit to unit."""
     xp = array_namespace(segment)
     return segment + segments * xp.arange(segment.shape[1], dtype=segment.dtype)
 
 
 def segment_sums(a: Array, segment: Array, segments: int) -> Array:
-    """Sum over rows of a (rows, units) by segment: (units, segments)."""
+    """Sums of a (rows, units) over the rows of each segment, (units, segments)."""
     xp = array_namespace(a)
     if is_numpy_array(a):
         flat = np.bincount(np.ravel(numbered(segment, segments)), np.ravel(a), a.shape[1] * segments)

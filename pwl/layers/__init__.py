@@ -1,4 +1,4 @@
-"""Layers of a network's body, one idea a file. `layer.py` has the contract that all of them keep."""
+"""Layers of a network's body, one idea per file. `layer.py` has the contract that all of them keep."""
 
 from pwl.layers.batch_norm import BatchNorm2d
 from pwl.layers.conv2d import Conv2d

@@ -1,4 +1,4 @@
-"""Batch normalisation of images (Nv, height, width, channels): each channel shifted and scaled to mean 0 and variance 1."""
+"""Batch normalisation of images (Nv, height, width, channels): each channel gets mean 0 and variance 1."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from pwl.validate import positive, whole
 
 
 class Normalised(NamedTuple):
-    """Images x_hat of mean 0 and variance 1, and what they were scaled by: 1 / sqrt(variance + epsilon), (c,)."""
+    """Images x_hat of mean 0 and variance 1, and their scale 1 / sqrt(variance + epsilon), (c,)."""
 
     x_hat: Array
     scale: Array
 
 
 class Grouped(NamedTuple):
-    """Images x_hat (Nv, height, width, c), normalised by the moments of their groups, each (groups, c)."""
+    """Images x_hat (Nv, height, width, c), normalised by the mean and variance of their groups, both (groups, c)."""
 
     x_hat: Array
     mean: Array
@@ -32,14 +32,24 @@ class Grouped(NamedTuple):
 
 @dataclass(frozen=True)
 class BatchNorm2d(Layer):
-    """n = W[:, 0] + W[:, 1] (x - mean) / sqrt(variance + epsilon), channel by channel, Eq. (58).
+    """Normalises each channel: n = W[:, 0] + W[:, 1] (x - mean) / sqrt(variance + epsilon), Eq. (58).
 
-    W (channels, 2): shift and scale, at the start 0 and 1. mean, variance (channels,): buffers, measured on the training
-    patterns after each pass over them, Eq. (60). First-order methods train with the moments of `group` patterns of the
-    batch at a time instead, Eq. (59); a batch no larger than that is normalised as a whole. Weights of patterns play no
-    part in moments.
+    Images are (Nv, height, width, channels). W is (channels, 2), a shift and a scale per channel, which start at 0 and 1.
+    The buffers mean and variance (channels,) are measured on the training patterns after each pass over them, Eq. (60).
+    First-order methods train with the moments of groups of the batch instead, Eq. (59). Pattern weights do not count in
+    the moments.
 
-    Raises InputError for an epsilon that is not positive, a group below 1, and inputs that are no images.
+    Parameters
+    ----------
+    epsilon : float
+        A positive number that is added to the variance.
+    group : int
+        Patterns per group, 1 or more. A batch that is no larger is normalised as a whole.
+
+    Raises
+    ------
+    InputError
+        If epsilon is not positive or group is below 1, or later if the inputs are not images.
     """
 
     epsilon: float = 1e-5
@@ -104,9 +114,9 @@ class BatchNorm2d(Layer):
 
 @dataclass(frozen=True)
 class BatchNorm2dTraining(Layer):
-    """`layer` while first-order methods train it: moments of groups of patterns, and all passes go through them, Eq. (59).
+    """`layer` in training by first-order methods: moments of groups of patterns, which all passes go through, Eq. (59).
 
-    Blocks of patterns must begin at a border of groups (`together`). There are no `columns`: patterns are coupled.
+    Blocks of patterns must begin at the border of a group (`together`). There are no `columns`, because patterns are coupled.
     """
 
     layer: BatchNorm2d
@@ -159,7 +169,7 @@ class BatchNorm2dTraining(Layer):
         return through if dn is None else dn + through
 
     def _through_moments(self, saved: Grouped, a: Array) -> Array:
-        """dx_hat of dx = a, or what comes back to x from x_hat: both are (a - mean a - x_hat mean(a x_hat)) / std in a group."""
+        """dx_hat for dx = a, or the signals at x for signals a at x_hat: (a - mean a - x_hat mean(a x_hat)) / std per group."""
         xp, sums = array_namespace(a), engine(a)
         scale, first = 1 / xp.sqrt(saved.variance + self.layer.epsilon)[:, None, :], 0
         for rows, size in alike(a.shape[0], self.together):
@@ -173,13 +183,13 @@ class BatchNorm2dTraining(Layer):
 
 
 def groups(count: int, size: int) -> Iterator[slice]:
-    """Runs of `size` patterns of a block, the last one shorter where they do not come out even."""
+    """Runs of `size` patterns of a block. The last one may be shorter."""
     for first in range(0, count, size):
         yield slice(first, min(first + size, count))
 
 
 def alike(count: int, size: int) -> Iterator[tuple[slice, int]]:
-    """Runs of groups of one size, and that size: all whole groups, then the shorter one where there is one."""
+    """Runs of groups of one size, and that size: all whole groups, then the shorter group if there is one."""
     whole = count // size * size
     if whole:
         yield slice(0, whole), size
@@ -188,12 +198,12 @@ def alike(count: int, size: int) -> Iterator[tuple[slice, int]]:
 
 
 def by_group(x: Array, size: int) -> Array:
-    """Images (Nv, height, width, c) in groups of `size` as (groups, patterns and places, c)."""
+    """Images (Nv, height, width, c) in groups of `size`, as (groups, patterns x places, c)."""
     return array_namespace(x).reshape(x, (x.shape[0] // size, -1, x.shape[3]))
 
 
 def sums(saved: Grouped, size: int) -> tuple[Array, Array]:
-    """Of a block in groups of `size`: the groups' means and variances (c,) times their patterns, summed, Eq. (60)."""
+    """Sums over a block's groups of `size`: means and variances (c,) times the number of patterns in the group, Eq. (60)."""
     xp = array_namespace(saved.mean)
     patterns = [rows.stop - rows.start for rows in groups(saved.x_hat.shape[0], size)]
     weights = xp.asarray(patterns, dtype=saved.mean.dtype, device=saved.mean.device)[:, None]
@@ -201,7 +211,7 @@ def sums(saved: Grouped, size: int) -> tuple[Array, Array]:
 
 
 def along(W: Array, x_hat: Array) -> Array:
-    """W[:, 0] + W[:, 1] x_hat: outputs, or their change along a direction of W."""
+    """W[:, 0] + W[:, 1] x_hat: the outputs, or their change along a direction in the place of W."""
     n = x_hat * W[:, 1]
     n += W[:, 0]
     return n

@@ -20,14 +20,28 @@ from pwl.validate import whole
 
 @dataclass(frozen=True)
 class Conv2d(Layer):
-    """Nets n[p, i, j, f] = W[f, 0] + sum of W[f, a, b, c] x[p, i stride + a, j stride + b, c] over a window, Eq. (53).
+    """Convolves images: n[p, i, j, f] = W[f, 0] + sum of W[f, a, b, c] x[p, i stride + a, j stride + b, c], Eq. (53).
 
-    filters: output channels. size: of the window, one number or (vertical, horizontal), as stride, padding and dilation.
-    padding: "valid" (none), "same" (at stride 1 outputs are as large as inputs), or numbers of pixels of zeros.
-    groups: input and output channels in so many groups that do not see each other. bias: a threshold per filter.
-    W is (filters, [1 +] size[0] size[1] channels / groups), the threshold first.
+    Images are (Nv, height, width, channels), and nets are (Nv, height, width, filters). W is
+    (filters, [1 +] size[0] size[1] channels / groups), with the threshold first. The sum runs over a window.
 
-    Raises InputError for sizes below 1, or where they do not fit the images.
+    Parameters
+    ----------
+    filters : int
+        Output channels.
+    size, stride, dilation : int or (vertical, horizontal)
+        Size of the window, its steps over the image, and the distance of its pixels, all in pixels.
+    padding : {"valid", "same"}, int or (vertical, horizontal)
+        Pixels of zeros around the images. "valid" is none; with "same" and stride 1, outputs are as large as inputs.
+    groups : int
+        Number of groups of input and output channels that do not see each other.
+    bias : bool
+        Whether each filter has a threshold.
+
+    Raises
+    ------
+    InputError
+        If a size is below 1, the groups do not divide the channels, or later the window does not fit the images.
     """
 
     filters: int
@@ -70,7 +84,7 @@ class Conv2d(Layer):
         return {"W": (self.filters, self.bias + self.size[0] * self.size[1] * channels // self.groups)}
 
     def start_parameters(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """W ~ N(0, 1), to be scaled."""
+        """W ~ N(0, 1), scaled later."""
         return {"W": rng.standard_normal(self.shapes(input_shape)["W"])}
 
     def scaled_start(self, p: dict, input_shape: tuple[int, ...], deviation: Deviation) -> dict[str, Array]:
@@ -119,11 +133,11 @@ class Conv2d(Layer):
         return through if dn is None else dn + through
 
     def inputs(self, x: Array) -> Array:
-        """What a filter sees at every place, as rows [1, patch]: for autocorrelations, Eq. (23)."""
+        """The inputs of a filter at every place as rows [1, patch], for autocorrelations, Eq. (23)."""
         xp = array_namespace(x)
         if self.groups > 1:
             raise InputError(
-                "the HWO direction needs one autocorrelation of inputs: it has none where filters are in groups"
+                "the HWO direction needs one autocorrelation of inputs, but filters in groups see different inputs"
             )
         rows = patches(x, self.window)
         rows = xp.reshape(rows, (-1, rows.shape[3]))
@@ -144,7 +158,7 @@ class Conv2d(Layer):
         return self._by_groups(part, x.shape[3], axis=3)
 
     def _by_groups(self, part: Callable[[slice, slice], Array], channels: int, axis: int) -> Array:
-        """`part` of each group's channels and filters, two slices, side by side along an axis."""
+        """part(channels, filters) of each group, two slices, with the results side by side along an axis."""
         if self.groups == 1:
             return part(slice(None), slice(None))
         inputs, filters = channels // self.groups, self.filters // self.groups

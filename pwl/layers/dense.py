@@ -1,4 +1,4 @@
-"""A fully connected layer: net = W [1, x]."""
+"""A fully connected layer: n = W [1, x]."""
 
 from __future__ import annotations
 
@@ -16,7 +16,20 @@ from pwl.validate import whole
 
 @dataclass(frozen=True)
 class Dense(Layer):
-    """Nets n = x W[:, 1:]' + W[:, 0] of `units` units: W is (units, inputs + 1), the threshold first."""
+    """Sums the inputs of each unit: n = x W[:, 1:]' + W[:, 0].
+
+    Inputs x are (Nv, inputs), and nets n are (Nv, units). W is (units, inputs + 1), with the threshold first.
+
+    Parameters
+    ----------
+    units : int
+        Number of units, 1 or more.
+
+    Raises
+    ------
+    InputError
+        If `units` is not a whole number above 0, or later if the inputs are not vectors.
+    """
 
     units: int
     kind: ClassVar[str] = "map"
@@ -70,7 +83,7 @@ class Dense(Layer):
         return through if dn is None else dn + through
 
     def inputs(self, x: Array) -> Array:
-        """What a unit sees, as rows [1, x]: for autocorrelations, Eq. (23)."""
+        """The inputs of a unit as rows [1, x], for autocorrelations, Eq. (23)."""
         return augmented(x)
 
     def penalty(self, name: str, l2: float, curves: float) -> forms.Form:
@@ -81,6 +94,6 @@ class Dense(Layer):
 
 
 def augmented(x: Array) -> Array:
-    """xa = [1, x] (Nv, n + 1): one product then gives nets with their thresholds, or a gradient with its."""
+    """xa = [1, x] (Nv, n + 1), so that one product includes the thresholds or their gradient."""
     xp = array_namespace(x)
     return xp.concat([xp.ones((x.shape[0], 1), dtype=x.dtype), x], axis=1)

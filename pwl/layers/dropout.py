@@ -1,4 +1,4 @@
-"""Dropout: while it is trained, a network does without some of its numbers (Srivastava et al. 2014)."""
+"""Dropout: in training, a network does without some of its numbers (Srivastava et al. 2014)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,25 @@ from pwl.layers.layer import Layer
 from pwl.runtime.backend import Array, array_namespace
 from pwl.validate import share
 
-LEVELS = 2**16  # of a random number of 16 bits: the rate is one of so many
-DRAWS = 16  # such numbers in one count of Philox's counter
+LEVELS = 2**16  # values of a random number of 16 bits, and so of the rate
+DRAWS = 16  # such numbers per count of Philox's counter
 
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """The identity; while first-order methods train it, each number is 0 with probability `rate`, Eq. (61).
+    """Sets each number to 0 with probability `rate` in training by first-order methods, Eq. (61). Otherwise the identity.
 
-    Those that stay are divided by 1 - rate, so that their mean is what it is without. The rate is rounded to 1/65536.
+    The other numbers are divided by 1 - rate, so that the mean does not change. Inputs and outputs have the same shape.
 
-    Raises InputError for a rate outside [0, 1).
+    Parameters
+    ----------
+    rate : float
+        Probability in [0, 1), rounded to a multiple of 1/65536.
+
+    Raises
+    ------
+    InputError
+        If the rate is outside [0, 1).
     """
 
     rate: float
@@ -55,9 +63,9 @@ class Dropout(Layer):
 
 @dataclass(frozen=True)
 class DropoutTraining(Layer):
-    """Dropout while it trains, Eq. (61): `dropped` of 65536 numbers are 0. key: of the random numbers; first: the block's first pattern.
+    """Dropout in training, Eq. (61): `dropped` of 65536 numbers are 0. key: seeds the random numbers. first: the first pattern.
 
-    Key and place do not take part in comparisons: networks that differ in them alone have the same layout.
+    Key and first pattern do not count in comparisons. Networks that differ only in them have the same layout.
     """
 
     dropped: int
@@ -79,7 +87,7 @@ class DropoutTraining(Layer):
         return x * mask, mask
 
     def keep(self, p: dict, b: dict, x: Array) -> Array:
-        """The mask, shaped like x: 0, or 1 / (1 - rate)."""
+        """The mask, shaped like x, with values 0 and 1 / (1 - rate)."""
         xp = array_namespace(x)
         kept = xp.asarray(drawn(self.key, self.first, tuple(x.shape)) >= self.dropped, device=x.device)
         mask = xp.astype(kept, x.dtype)
@@ -95,9 +103,9 @@ class DropoutTraining(Layer):
 
 
 def drawn(key: tuple[int, ...], first: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Random numbers of 16 bits for Eq. (61), for patterns first, first + 1, ...: those of a pattern depend on the key and its place alone.
+    """Random numbers of 16 bits for Eq. (61), for patterns first, first + 1, ... They depend only on the key and the pattern.
 
-    Philox makes them from a counter: a pattern has its own stretch of it, and any block can make its part.
+    Philox makes them from a counter. Each pattern has its own stretch of it, so any block can make its part.
     """
     size = int(np.prod(shape[1:]))
     counts = -(-size // DRAWS)
@@ -105,5 +113,5 @@ def drawn(key: tuple[int, ...], first: int, shape: tuple[int, ...]) -> np.ndarra
     stream.advance(first * counts)
     words = np.random.Generator(stream).integers(
         0, 2**64 - 1, (shape[0], 4 * counts), dtype=np.uint64, endpoint=True
-    )  # every bit is random: the words of the stream themselves
+    )  # the words of the stream themselves, in which every bit is random
     return words.view(np.uint16)[:, :size].reshape(shape)

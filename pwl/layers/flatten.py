@@ -12,7 +12,7 @@ from pwl.runtime.backend import Array, array_namespace
 
 @dataclass(frozen=True)
 class Flatten(Layer):
-    """Images (Nv, height, width, channels) as vectors (Nv, height width channels)."""
+    """Turns images (Nv, height, width, channels) into vectors (Nv, height x width x channels)."""
 
     kind: ClassVar[str] = "shape"
 

@@ -1,4 +1,4 @@
-"""Quadratic penalties on one parameter, as a layer names them: weight |map(W)|^2, Eqs. (11), (26), (27)."""
+"""Quadratic penalties that layers put on a parameter: weight |map(W)|^2, Eqs. (11), (26), (27)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def whole(weight: float) -> Form:
 
 
 def without_threshold(weight: float) -> Form:
-    """weight |W[:, 1:]|^2: the first column holds thresholds, which are not penalised."""
+    """weight |W[:, 1:]|^2. The first column holds thresholds, which are not penalised."""
     return Form(weight, _drop_first, _prepend_zero)
 
 
@@ -45,12 +45,12 @@ def _prepend_zero(W: Array) -> Array:
 
 
 def second_differences(A: Array) -> Array:
-    """A[k, m] - 2 A[k, m+1] + A[k, m+2], (units, K - 2); two hinges leave nothing to penalise."""
+    """A[k, m] - 2 A[k, m+1] + A[k, m+2], (units, K - 2). With two hinges there is nothing to penalise."""
     return A[:, :-2] - 2 * A[:, 1:-1] + A[:, 2:]
 
 
 def _second_differences_adjoint(S: Array) -> Array:
-    """Transpose of `second_differences`: (units, K - 2) -> (units, K)."""
+    """The transpose of `second_differences`: (units, K - 2) -> (units, K)."""
     xp = array_namespace(S)
     zero = xp.zeros((S.shape[0], 2), dtype=S.dtype)
     padded = xp.concat([zero, S, zero], axis=1)

@@ -1,6 +1,6 @@
-"""The contract of a layer, and the defaults of everything in it that is optional.
+"""The contract of a layer, with defaults for everything that is optional.
 
-A layer is a frozen value: the structure of a step of the forward pass, without its arrays. Its parameters `p` and
+A layer is a frozen value that describes one step of the forward pass without its arrays. Its parameters `p` and
 buffers `b` come as dictionaries of arrays by the layer's own names ("W", "A", "ns"). Networks keep all parameters in
 one flat vector and give layers views of it. Rows are patterns.
 
@@ -26,7 +26,7 @@ Deviation = Callable[[float, float], float]
 
 
 class Activated(NamedTuple):
-    """What an activation saves: nets n and slopes do/dn, both (Nv, ..., units). slope is None if nothing passes through."""
+    """The saved arrays of an activation: nets n and slopes do/dn, both (Nv, ..., units). slope is None if it is not needed."""
 
     n: Array
     slope: Array | None
@@ -34,51 +34,63 @@ class Activated(NamedTuple):
 
 @runtime_checkable
 class Layer(Protocol):
-    """A layer of a network. Derive from this class: what has a body here is optional.
+    """Base class of the layers of a network. Members that have a body or a value here are optional.
 
-    Every layer is a frozen dataclass, and has `kind`, `output_shape`, `apply`, `forward`, `keep`, `backward` and `tangent`. One
-    with parameters has `shapes`, `start_parameters`, `gradient` and `columns`, too.
+    Every layer is a frozen dataclass with `kind`, `output_shape`, `apply`, `forward`, `keep`, `backward` and `tangent`. A layer
+    with parameters also has `shapes`, `start_parameters`, `gradient` and `columns`. In all methods p and b are the layer's
+    parameters and buffers by name, and x is its input (Nv, ...).
+
+    Attributes
+    ----------
+    kind : {"map", "activation", "shape"}
+        The kind of the layer, as the module explains.
+    linear : bool
+        For activations: True if the output is linear in the parameters.
+    span : object
+        For activations: "nets" if the hinges follow the nets when a network is initialised.
+    bias : bool
+        For maps: True if the first column of W holds thresholds.
     """
 
     kind: ClassVar[str]
-    linear: ClassVar[bool] = False  # of activations: the output is linear in the parameters
-    span: Any = None  # of activations: "nets" if the hinges follow the nets when a network is initialised
-    bias: bool = True  # of maps: the first column of W holds thresholds
+    linear: ClassVar[bool] = False
+    span: Any = None
+    bias: bool = True
 
     @property
     def together(self) -> int:
-        """Blocks of patterns begin at multiples of so many."""
+        """Blocks of patterns begin at multiples of this number."""
         return 1
 
     @property
     def reaches_back(self) -> int:
-        """A layer that joins two signals reads the one that went into so many layers before it; others 0."""
+        """For a layer that joins two signals, the number of layers that the earlier signal skips; otherwise 0."""
         return 0
 
     # ---- structure
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Shape of one pattern's output. Raises InputError for an input that does not fit."""
+        """Shape of one pattern's output. Raises InputError if the input does not fit."""
         ...
 
     def shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Shapes of the parameters by name; each has a row per unit."""
+        """Shapes of the parameters by name. Each parameter has a row per unit."""
         return {}
 
     def buffers(self, input_shape: Shape) -> dict[str, np.ndarray]:
-        """Arrays that belong to the layer and are not trained, by name."""
+        """Arrays of the layer that are not trained, by name."""
         return {}
 
     def start_parameters(self, input_shape: Shape, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Parameters to begin with, by name."""
+        """The starting parameters by name."""
         return {}
 
     def scaled_start(self, p: Arrays, input_shape: Shape, deviation: Deviation) -> Arrays:
-        """Starting parameters for a network without net control. deviation(n_in, n_out) is the standard deviation wanted."""
+        """Starting parameters for a network without net control. deviation(n_in, n_out) is their standard deviation."""
         return p
 
     def to_dict(self) -> dict[str, Any]:
-        """The layer in plain words and numbers: "name" is its class, the rest are the arguments that make it again."""
+        """The layer in plain words and numbers. "name" is its class, and the rest are the arguments of the class."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
         plain = {name: value.to_dict() if isinstance(value, Layer) else value for name, value in values.items()}
         return {"name": type(self).__name__, **plain}
@@ -90,11 +102,11 @@ class Layer(Protocol):
         ...
 
     def forward(self, p: Arrays, b: Arrays, x: Array) -> tuple[Array, Any]:
-        """The output, and what the calls below want to have saved."""
+        """The output, and the arrays saved for the calls below."""
         ...
 
     def keep(self, p: Arrays, b: Arrays, x: Array) -> Any:
-        """What is saved alone, and only as much as `gradient` and a tangent along the layer's own parameters need."""
+        """The saved arrays alone, and only those that `gradient` and a tangent along the layer's own parameters need."""
         ...
 
     def backward(self, p: Arrays, b: Arrays, saved: Any, g: Array) -> Array:
@@ -102,38 +114,38 @@ class Layer(Protocol):
         ...
 
     def gradient(self, p: Arrays, b: Arrays, saved: Any, g: Array) -> Arrays:
-        """Signals g at the output summed over patterns for each parameter, Eqs. (16), (17)."""
+        """Gradient of each parameter from signals g at the output, summed over patterns, Eqs. (16), (17)."""
         return {}
 
     def columns(self, p: Arrays, b: Arrays, saved: Any, g: Array) -> Arrays:
-        """Each pattern's own share of `gradient`, patterns along the last axis: rows of the Jacobian."""
+        """Each pattern's own share of `gradient`, with patterns along the last axis: rows of the Jacobian."""
         return {}
 
     def tangent(self, p: Arrays, b: Arrays, saved: Any, d: Arrays, dx: Array | None) -> Array | None:
-        """Change of the output along directions d of the parameters and dx of the input (None: zero). May overwrite dx."""
+        """Change of the output along directions d of the parameters and dx of the input (None means zero). May overwrite dx."""
         ...
 
-    # ---- the last layer: outputs sum its units with weights W (M, units)
+    # ---- the last layer, whose units the outputs sum with weights W (M, units)
 
     def sums(self, p: Arrays, b: Arrays, x: Array, W: Array) -> Array:
-        """The units summed for each output, o W' (Nv, M), Eq. (9)."""
+        """The sum of the units for each output, o W' (Nv, M), Eq. (9)."""
         return _rows(self.apply(p, b, x)) @ W.T
 
     def sums_forward(self, p: Arrays, b: Arrays, x: Array, W: Array) -> tuple[Array, Any]:
-        """`sums`, and what the calls below want to have saved."""
+        """`sums`, and the arrays saved for the calls below."""
         o, saved = self.forward(p, b, x)
         return _rows(o) @ W.T, saved
 
     def through(self, p: Arrays, b: Arrays, x: Array) -> Any:
-        """What `sums_forward` saves, without the sums."""
+        """The arrays that `sums_forward` saves, without the sums."""
         return self.forward(p, b, x)[1]
 
     def sums_backward(self, p: Arrays, b: Arrays, saved: Any, v: Array, W: Array, shape: Shape) -> Array:
-        """v (Nv, M) at the outputs carried back to the layer's input, Eq. (18). shape: of a pattern's units."""
+        """v (Nv, M) at the outputs carried back to the layer's input, Eq. (18). shape: the shape of one pattern's units."""
         return self.backward(p, b, saved, signals(v, W, shape))
 
     def sums_gradient(self, p: Arrays, b: Arrays, saved: Any, v: Array, W: Array, shape: Shape) -> Arrays:
-        """v (Nv, M) at the outputs as gradients of the layer's parameters, Eq. (17)."""
+        """Gradients of the layer's parameters from v (Nv, M) at the outputs, Eq. (17)."""
         return self.gradient(p, b, saved, signals(v, W, shape))
 
     def sums_tangent(self, p: Arrays, b: Arrays, saved: Any, d: Arrays, dx: Array | None, W: Array) -> Array:
@@ -151,21 +163,21 @@ class Layer(Protocol):
         raise TypeError(f"{type(self).__name__} joins no signals")
 
     def shares(self, g: Array) -> tuple[Array | None, Array]:
-        """What comes back to the signal and to the earlier one, an array for each."""
+        """The shares of g that go back to the signal and to the earlier one, an array for each."""
         raise TypeError(f"{type(self).__name__} joins no signals")
 
     def changed(self, dx: Array | None, earlier: Array | None) -> Array | None:
-        """Change of the output, an array of its own, from the changes of the two signals (None: zero)."""
+        """Change of the output, as a new array, from the changes of the two signals (None means zero)."""
         raise TypeError(f"{type(self).__name__} joins no signals")
 
-    # ---- what algorithms ask
+    # ---- for algorithms
 
     def follow(self, low: np.ndarray, high: np.ndarray) -> tuple[Arrays, Arrays]:
-        """Buffers and parameters for inputs that range from low to high (units,): of layers whose `span` is "nets"."""
+        """Buffers and parameters for inputs from low to high (units,), if the `span` of the layer is "nets"."""
         raise TypeError(f"{type(self).__name__} has no span")
 
     def penalty(self, name: str, l2: float, curves: float) -> forms.Form:
-        """The penalty on a parameter. l2: weight for hidden weights, Eq. (27). curves: for a curve's roughness, Eq. (26)."""
+        """The penalty on a parameter. l2: weight on hidden weights, Eq. (27). curves: weight on roughness, Eq. (26)."""
         return forms.whole(0.0)
 
     def curve_direction(self, G: Array, knots: int) -> Array:
@@ -173,26 +185,26 @@ class Layer(Protocol):
         return G
 
     def inputs(self, x: Array) -> Array:
-        """What each unit sees, as rows [1, x]: for autocorrelations, Eq. (23). InputError if units see different inputs."""
+        """The inputs of each unit as rows [1, x], for autocorrelations, Eq. (23). InputError if units see different inputs."""
         raise InputError(
             f"the HWO direction needs one autocorrelation of inputs, which {type(self).__name__} does not have: "
             'use direction="gradient"'
         )
 
     def multiplies(self, W: Shape, output_shape: Shape) -> int:
-        """Multiplies of one pattern's products with weights of shape W; work element by element does not count."""
+        """Multiplies of one pattern's products with weights of shape W. Work element by element does not count."""
         return 0
 
     def pieces(self, p: Arrays, b: Arrays, saved: Any) -> tuple[Array, ...]:
-        """In which of the layer's smooth pieces each input lies, as whole numbers or truth values; empty if there is one."""
+        """The smooth piece of the layer that each input lies in, as whole numbers or bools. Empty if there is only one piece."""
         return ()
 
-    # ---- as first-order methods train it
+    # ---- for first-order methods
 
     def training(self, key: tuple[int, ...]) -> Layer:
-        """The layer as first-order methods train it, with the same parameters and buffers.
+        """The layer for training by first-order methods, with the same parameters and buffers.
 
-        What it draws depends only on the key and on a pattern's place in the batch.
+        Its random numbers depend only on the key and on a pattern's place in the batch.
         """
         return self
 

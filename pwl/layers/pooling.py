@@ -1,4 +1,4 @@
-"""Pooling over windows of images (Nv, height, width, channels): one value for each place and channel."""
+"""Pooling over windows of images (Nv, height, width, channels): one value per place and channel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pwl.runtime.backend import Array, array_namespace
 
 
 class Pooled(NamedTuple):
-    """Of a pooling: the inputs' shape, and which place of its window each maximum was found at (None for averages)."""
+    """The shape of the inputs, and the place of each maximum in its window (None for averages)."""
 
     shape: tuple[int, ...]
     place: Array | None
@@ -26,7 +26,7 @@ def window(layer: MaxPool2d | AvgPool2d) -> Window:
 
 
 def check(layer: MaxPool2d | AvgPool2d) -> None:
-    """Size and stride as pairs, in a value that is being made."""
+    """Turns size and stride into pairs, while the layer is being made."""
     name = type(layer).__name__
     object.__setattr__(layer, "size", pair(f"{name}'s size", layer.size, 1))
     object.__setattr__(
@@ -46,10 +46,22 @@ def pooled_shape(layer: MaxPool2d | AvgPool2d, input_shape: tuple[int, ...]) -> 
 
 @dataclass(frozen=True)
 class MaxPool2d(Layer):
-    """The largest value in each window, Eq. (55); at equal values the first, row by row.
+    """Takes the largest value in each window, Eq. (55). Of equal values the first counts, row by row.
 
-    size: of the window, one number or (vertical, horizontal). stride: None: the size, so that windows do not overlap.
-    Rows and columns that fill no window at the lower and right border are left out.
+    Images (Nv, height, width, channels) become smaller images. Rows and columns at the lower and right border that do not
+    fill a window are left out.
+
+    Parameters
+    ----------
+    size : int or (vertical, horizontal)
+        Size of the window in pixels.
+    stride : int, (vertical, horizontal) or None
+        Steps of the window in pixels. None means the size, so that windows do not overlap.
+
+    Raises
+    ------
+    InputError
+        If a number is below 1, or later if the window does not fit the images.
     """
 
     size: Any = 2
@@ -76,7 +88,7 @@ class MaxPool2d(Layer):
         return engine(g).max_unpool(g, saved.place, window(self), saved.shape)
 
     def tangent(self, p: dict, b: dict, saved: Pooled, d: dict, dx: Array | None) -> Array | None:
-        """The change at the place where the maximum was."""
+        """The change at the place of each maximum."""
         if dx is None:
             return None
         xp = array_namespace(dx)
@@ -86,13 +98,13 @@ class MaxPool2d(Layer):
         return change
 
     def pieces(self, p: dict, b: dict, saved: Pooled) -> tuple[Array, ...]:
-        """Where each maximum was found."""
+        """The place of each maximum in its window."""
         return (saved.place,)
 
 
 @dataclass(frozen=True)
 class AvgPool2d(Layer):
-    """The mean of each window, Eq. (56); options as in `MaxPool2d`."""
+    """Takes the mean of each window, Eq. (56). The options are those of `MaxPool2d`."""
 
     size: Any = 2
     stride: Any = None
@@ -124,7 +136,7 @@ class AvgPool2d(Layer):
 
 @dataclass(frozen=True)
 class GlobalAvgPool2d(Layer):
-    """The mean of each channel over the whole image: (Nv, height, width, channels) -> (Nv, channels)."""
+    """Takes the mean of each channel over the whole image: (Nv, height, width, channels) -> (Nv, channels)."""
 
     kind: ClassVar[str] = "shape"
 

@@ -1,7 +1,7 @@
-"""Connections that leave layers out: a network stays a flat list, and two layers say which earlier signal they read.
+"""Connections that skip layers. A network stays a flat list, and two layers name the earlier signal that they read.
 
-Signal i is what layer i gets. A layer at place k with `back` reads signal k - back, what went into the last `back` layers.
-Networks do the reading; the layers say what is made of the two signals, their changes and what comes back to them.
+Signal i is the input of layer i. A layer at place k with `back` reads signal k - back, the input of the last `back` layers.
+Networks fetch the earlier signal. The layers join the two signals and their changes, and share out the signals that go back.
 """
 
 from __future__ import annotations
@@ -18,9 +18,17 @@ from pwl.validate import whole
 
 @dataclass(frozen=True)
 class Add(Layer):
-    """Adds what went into the last `back` layers, Eq. (62): a residual block of n layers is followed by Add(n).
+    """Adds the input of the last `back` layers to their output, Eq. (62). A residual block of n layers is followed by Add(n).
 
-    Raises InputError for a `back` below 1 or beyond the first layer, and where the two shapes differ.
+    Parameters
+    ----------
+    back : int
+        Number of layers that the earlier signal skips, 1 or more.
+
+    Raises
+    ------
+    InputError
+        If `back` is below 1 or reaches beyond the first layer, or if the two shapes differ.
     """
 
     back: int
@@ -36,8 +44,8 @@ class Add(Layer):
     def joined_shape(self, shape: tuple[int, ...], earlier: tuple[int, ...]) -> tuple[int, ...]:
         if shape != earlier:
             raise InputError(
-                f"shape {earlier} went into the last {self.back} layers, but {shape} came out: both must be the same. Bring "
-                "what went in to that shape by From and a convolution or a dense layer, then add it"
+                f"shape {earlier} went into the last {self.back} layers, but {shape} came out: both must be the same. Give "
+                "the input that shape by From and a convolution or a dense layer, then add it"
             )
         return shape
 
@@ -45,11 +53,11 @@ class Add(Layer):
         return x + earlier
 
     def shares(self, g: Array) -> tuple[Array | None, Array]:
-        """What comes back to the signal and to the earlier one: an array each, as layers overwrite what they get."""
+        """g for both signals. Each gets an array of its own, because layers overwrite their signals."""
         return g, +g
 
     def changed(self, dx: Array | None, earlier: Array | None) -> Array | None:
-        """Change of the output, an array of its own, from those of the two signals (None: zero)."""
+        """Change of the output, as a new array, from the changes of the two signals (None means zero)."""
         if dx is None or earlier is None:
             return dx if earlier is None else +earlier
         return dx + earlier
@@ -57,11 +65,19 @@ class Add(Layer):
 
 @dataclass(frozen=True)
 class From(Layer):
-    """Goes on from what went into the last `back` layers: only a later Add, or From, gets to what came before, Eq. (62).
+    """Continues from the input of the last `back` layers, Eq. (62). A later Add or From must read their output.
 
-    A shortcut with weights: [*block, From(len(block)), Conv2d(filters, 1), Add(2)].
+    A shortcut with weights is [*block, From(len(block)), Conv2d(filters, 1), Add(2)].
 
-    Raises InputError as `Add` does, and where nothing reads what came before.
+    Parameters
+    ----------
+    back : int
+        Number of layers that are skipped, 1 or more.
+
+    Raises
+    ------
+    InputError
+        If `back` is below 1 or reaches beyond the first layer, or if nothing reads the output of the layer before.
     """
 
     back: int
@@ -92,12 +108,12 @@ def check_back(layer: Add | From) -> None:
 
 
 def sources(layers: Sequence[Any]) -> dict[int, int]:
-    """By the place of each layer that joins signals, the earlier signal that it reads."""
+    """The earlier signal that a layer reads, by the place of each layer that joins signals."""
     return {index: index - layer.reaches_back for index, layer in enumerate(layers) if layer.reaches_back}
 
 
 def shape_after(layer: Any, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-    """Shape of what a layer gives; shapes: of all signals up to its own input. InputError where they do not fit."""
+    """Shape of a layer's output from the shapes of all signals up to its input. Raises InputError if they do not fit."""
     if not layer.reaches_back:
         return layer.output_shape(shapes[-1])
     if layer.reaches_back >= len(shapes):
@@ -106,11 +122,11 @@ def shape_after(layer: Any, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...
 
 
 def check_nothing_lost(layers: Sequence[Any]) -> None:
-    """InputError where the layers before a From lead nowhere."""
+    """Raises InputError if nothing reads the output of the layers before a From."""
     read = sources(layers)
     for index, layer in enumerate(layers):
         if isinstance(layer, From) and not any(at > index and signal == index for at, signal in read.items()):
             raise InputError(
-                f"layer {index}, {layer!r}: nothing reads what came before it, the output of layer {index - 1}: add it to "
-                f"the shortcut, with Add(n) after n - 1 layers"
+                f"layer {index}, {layer!r}: nothing reads the output of layer {index - 1}, the layer before it. Add that "
+                f"output to the shortcut, with Add(n) after n - 1 layers"
             )
