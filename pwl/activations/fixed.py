@@ -1,11 +1,12 @@
-"""Activations without parameters: one formula for the value, one for the slope."""
+"""Activations without parameters: one formula for the value and one for the slope."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from pwl.activations.parameterless import Parameterless
 from pwl.activations.plu import PLU
@@ -14,7 +15,7 @@ from pwl.runtime.backend import Array, array_namespace
 
 @dataclass(frozen=True)
 class Fixed(Parameterless):
-    """Activation o = f(n) with slope do/dn = df(n, o), by name."""
+    """A named activation o = f(n) with the slope do/dn = df(n, o)."""
 
     name: str
     f: Callable[[Array], Array] = field(repr=False)
@@ -26,7 +27,8 @@ class Fixed(Parameterless):
 
 
 def relu(n: Array) -> Array:
-    return array_namespace(n).clip(n, 0, None)
+    xp = array_namespace(n)
+    return xp.maximum(n, xp.zeros((), dtype=n.dtype, device=n.device))  # a bound by `clip` takes several passes
 
 
 def relu_slope(n: Array, o: Array) -> Array:
@@ -39,13 +41,13 @@ def leaky_relu(n: Array) -> Array:
 
 def leaky_relu_slope(n: Array, o: Array) -> Array:
     xp = array_namespace(n)
-    return xp.clip(xp.astype(n >= 0, n.dtype), 0.01, None)  # a choice number by number takes ten times as long
+    return xp.clip(xp.astype(n >= 0, n.dtype), 0.01, None)  # a choice for each number would take ten times as long
 
 
 def sigmoid(n: Array) -> Array:
-    """1 / (1 + exp(-n)): as a tanh it takes twice as long, and small values lose their digits."""
-    xp = array_namespace(n)
-    e = xp.exp(-xp.clip(n, -int(math.log(xp.finfo(n.dtype).max)), None))  # no overflow for any n
+    """1 / (1 + exp(-n)). A form with tanh would take twice as long and lose the digits of small values."""
+    with np.errstate(over="ignore"):  # far below 0, exp(-n) is infinite and its inverse is 0
+        e = array_namespace(n).exp(-n)
     e += 1
     return 1 / e
 

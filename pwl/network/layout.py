@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from pwl.layers.layer import Layer
@@ -26,21 +28,34 @@ class Slot(NamedTuple):
     kind: str
 
 
-class Layout(NamedTuple):
-    """What follows from the structure alone: shapes between the layers, and the parameters' places in theta."""
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """What follows from the structure alone: shapes between the layers, and the parameters' places in theta.
 
-    shapes: tuple[tuple[int, ...], ...]  # input of layer 0, of layer 1, ..., output of the last
+    shapes: of the input of layer 0, of layer 1, ..., and of the output of the last. size: of theta.
+    """
+
+    shapes: tuple[tuple[int, ...], ...]
     slots: tuple[Slot, ...]
     size: int
-    by_key: Mapping[str, Slot]
 
+    @cached_property
+    def by_key(self) -> dict[str, Slot]:
+        """The slots by their keys."""
+        return {slot.key: slot for slot in self.slots}
+
+    @cached_property
+    def _by_layer(self) -> tuple[tuple[Slot, ...], ...]:
+        return tuple(tuple(s for s in self.slots if s.layer == index) for index in range(len(self.shapes)))
+
+    @functools.cache  # noqa: B019 - layouts are few, and are kept by `lay_out` in any case
     def keys(self, *kinds: str) -> tuple[str, ...]:
         """Keys of the parameters of layers of these kinds, in the order of theta: "map", "activation", "head"."""
         return tuple(slot.key for slot in self.slots if slot.kind in kinds)
 
     def of_layer(self, index: int) -> tuple[Slot, ...]:
-        """The slots of one layer; those of the head have the index after the last layer's."""
-        return tuple(slot for slot in self.slots if slot.layer == index)
+        """The slots of one layer. The head has the index after the last layer's."""
+        return self._by_layer[index]
 
     def layers(self, keys: Iterable[str]) -> list[int]:
         """Indices of the layers of some parameters, without repeats, in their order."""
@@ -86,7 +101,7 @@ def lay_out(layers: tuple[Layer, ...], input_shape: tuple[int, ...], n_outputs: 
     n_basis = 1 + (math.prod(input_shape) if bypass else 0) + math.prod(shapes[-1])
     stop = start + n_outputs * n_basis
     slots.append(Slot(HEAD, len(layers), "W", start, stop, (n_outputs, n_basis), "head"))
-    return Layout(tuple(shapes), tuple(slots), stop, {slot.key: slot for slot in slots})
+    return Layout(tuple(shapes), tuple(slots), stop)
 
 
 def address(index: int, name: str) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
+from pwl.network.layout import HEAD, Layout
 from pwl.network.network import Network
 
 
 def floats_per_pattern(net: Network) -> int:
     """Work numbers that a pattern needs in the largest pass: about four for each number of a layer's output."""
-    return (
-        math.prod(net.input_shape)
-        + 2 * net.n_basis
-        + 6 * net.n_outputs
-        + 4 * sum(math.prod(shape) for shape in net.layout.shapes[1:])
-    )
+    return _floats(net.layout)
+
+
+@functools.lru_cache(maxsize=256)
+def _floats(layout: Layout) -> int:
+    n_outputs, n_basis = layout.by_key[HEAD].shape
+    inputs, *outputs = map(math.prod, layout.shapes)
+    return inputs + 2 * n_basis + 6 * n_outputs + 4 * sum(outputs)

@@ -194,7 +194,7 @@ class Network:
     def with_theta(self, theta: Array) -> Network:
         """The same network with other parameters."""
         same = copy.copy(self)  # the layout, and all else that follows from the structure, is kept
-        for follows_from_theta in ("parts", "layer_parameters"):
+        for follows_from_theta in ("parts", "layer_parameters", "W_oh"):
             vars(same).pop(follows_from_theta, None)
         object.__setattr__(same, "theta", read_only(theta))
         return same
@@ -240,17 +240,17 @@ class Network:
         """Output weights (M, Nu) over the basis [1, x if bypass, o]."""
         return self.parts[HEAD]
 
-    @property
+    @cached_property
     def W_oh(self) -> Array:
         """The columns of W_o that act on the features o."""
         return self.W_o[:, self.n_basis - self.n_features :]
 
-    @property
+    @cached_property
     def n_features(self) -> int:
         """How many features o the outputs see."""
         return math.prod(self.layout.shapes[-1])
 
-    @property
+    @cached_property
     def n_basis(self) -> int:
         """Nu, the number of basis functions."""
         return self.layout.by_key[HEAD].shape[1]
