@@ -1,3 +1,3 @@
-"""A network as a value, and what is made of one: built, passed through, saved, shown."""
+"""A network as a value, and the functions that build it, pass through it, save it and show it."""
 
 from pwl.network.network import Network as Network

@@ -1,4 +1,4 @@
-"""Building networks: structure checked as it is put together, and starting parameters drawn."""
+"""Builds networks: checks the structure and draws the starting parameters."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def mlp(
     if W is None:
         return net
     if len(widths) > 1 and not isinstance(W, Sequence):
-        raise InputError(f"W must be a list of arrays of hidden weights, one a layer, not {type(W).__name__}")
+        raise InputError(f"W must be a list of arrays of hidden weights, one per layer, not {type(W).__name__}")
     return _with_hidden_weights(net, W if len(widths) > 1 else [W])
 
 
@@ -65,7 +65,7 @@ def from_layers(
     deviation = STARTS[one_of("start", start, STARTS)]
     if not isinstance(layers, Sequence) or not layers or not isinstance(layers[-1], Dense):
         raise InputError(
-            "the last of the layers gives the outputs: end the list with pwl.layers.Dense(number of outputs)"
+            "the last layer must give the outputs: end the list with pwl.layers.Dense(number of outputs)"
         )
     *body, last = layers
     known = tuple(layer if _is_layer(layer) else activations.resolve(layer) for layer in body)
@@ -81,7 +81,7 @@ def from_layers(
 
 
 def _head(net: Network, deviation: Deviation, seed: int) -> Array:
-    """Output weights drawn likewise; constants 0."""
+    """Output weights drawn as in the body, with constants 0."""
     W = np.random.default_rng([seed, len(net.layers)]).standard_normal(net.W_o.shape)
     W *= deviation(W.shape[1] - 1, W.shape[0])
     W[:, 0] = 0
@@ -116,7 +116,7 @@ def _shape(input_shape: Any) -> tuple[int, ...]:
 
 
 def _check_shapes(layers: tuple[Layer, ...], shape: tuple[int, ...]) -> None:
-    """InputError that names the layer that does not fit."""
+    """Raises InputError with the name of the first layer that does not fit."""
     shapes = [shape]
     for number, layer in enumerate(layers):
         try:
@@ -138,7 +138,7 @@ def build(
     dtype: Any,
     net_control: bool,
 ) -> Network:
-    """Network of `layers` with starting parameters: each layer draws from a generator keyed (seed, layer)."""
+    """A network of `layers` with starting parameters. Each layer draws from a generator keyed by (seed, layer)."""
     if not isinstance(loss, str) or loss not in LOSSES:
         raise InputError(f"unknown loss {loss!r}: use one of {', '.join(LOSSES)}")
     if LOSSES[loss].classes and n_outputs < 2:
@@ -166,7 +166,7 @@ def _with_hidden_weights(net: Network, weights: Sequence[Any]) -> Network:
     keys = net.keys("map")
     if len(weights) != len(keys):
         raise InputError(
-            f"W holds weights for {len(weights)} hidden layers, the net has {len(keys)}: give one array a layer"
+            f"W holds weights for {len(weights)} hidden layers, but the net has {len(keys)}: give one array per layer"
         )
     given = {}
     for key, W in zip(keys, weights, strict=True):

@@ -1,4 +1,4 @@
-"""Inputs checked: their shape, their numbers, and what may have been meant instead."""
+"""Checks of the shape and the scale of inputs, with a hint if they do not fit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Shape = tuple[int, ...]
 
 
 def check_shape(shape: Shape, wanted: Shape) -> None:
-    """Raises InputError if inputs of a shape (patterns, ...) do not fit a network that wants patterns of the shape `wanted`."""
+    """Raises InputError if inputs of shape (patterns, ...) do not fit a network for patterns of the shape `wanted`."""
     if tuple(shape[1:]) != wanted:
         raise InputError(
             f"inputs of shape (patterns, {', '.join(map(str, wanted))}) were wanted, but {shape} came{meant(shape, wanted)}"
@@ -19,12 +19,12 @@ def check_shape(shape: Shape, wanted: Shape) -> None:
 
 
 def meant(shape: Shape, wanted: Shape) -> str:
-    """How the inputs would fit, in words; empty if that can't be told."""
+    """A hint that would make the inputs fit, or nothing if there is none."""
     own = tuple(shape[1:])
     if shape == wanted:
         return ": x[None] is an array of this one pattern"
     if len(wanted) == 3 and own == (wanted[2], *wanted[:2]):
-        return ": channels are the last axis here, np.moveaxis(x, 1, -1) or x.transpose(0, 2, 3, 1) puts them there"
+        return ": channels must be the last axis, and np.moveaxis(x, 1, -1) or x.transpose(0, 2, 3, 1) puts them there"
     if len(wanted) == 3 and own == wanted[:2] and wanted[2] == 1:
         return ": x[..., None] adds the axis of the one channel"
     if math.prod(own) == math.prod(wanted) and 1 in (len(own), len(wanted)):
@@ -34,9 +34,9 @@ def meant(shape: Shape, wanted: Shape) -> str:
 
 
 def check_scaled(x: Array, wanted: Shape) -> None:
-    """Raises InputError for images of whole numbers, such as bytes, without a preparation: nearly always a mistake."""
+    """Raises InputError for images of whole numbers without a preparation, which are nearly always a mistake."""
     if len(wanted) == 3 and array_namespace(x).isdtype(x.dtype, "integral"):
         raise InputError(
-            f"images of {x.dtype} came without a preparation, images of numbers around 1 were wanted: "
-            "use pwl.Preparation.fit(x, t), or x / 255 (x.astype(np.float32) to have them as they are)"
+            f"images of {x.dtype} came without a preparation, but images of numbers around 1 were wanted: "
+            "use pwl.Preparation.fit(x, t), or x / 255 (or x.astype(np.float32) if they must keep their values)"
         )

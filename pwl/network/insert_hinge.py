@@ -1,4 +1,4 @@
-"""A hinge more on every curve of a layer, the network's function unchanged, Eq. (7)."""
+"""One more hinge on every curve of a layer, without any change of the network's function, Eq. (7)."""
 
 from __future__ import annotations
 
@@ -16,29 +16,30 @@ from pwl.validate import finite
 
 
 def insert_hinge(net: Network, position: float, layer: int | None = None) -> Network:
-    """Network whose curves have one more hinge; its outputs stay as they are, Eq. (7).
+    """Adds a hinge to every curve of a layer. The outputs of the network do not change, Eq. (7).
 
     Parameters
     ----------
     net : Network
     position : float
-        Net value of the new hinge.
+        Position of the new hinge, in the units of the net.
     layer : int, optional
-        Index in net.layers of the curves to refine. None: the first layer of curves.
+        Index in net.layers of the curves. None means the first layer of curves.
 
     Returns
     -------
     Network
+        The network with (units, K + 1) hinges and ordinates in that layer.
 
     Raises
     ------
     InputError
-        If the layer has no curves, or a hinge lies there already.
+        If the layer has no curves, or if there is a hinge at the position already.
     """
     curves = [i for i, each in enumerate(net.layers) if isinstance(each, PiecewiseLinear)]
     index = layer if layer is not None else (curves[0] if curves else -1)
     if index not in curves:
-        raise InputError(f"layer {index} of this network has no curves; layers with curves: {curves or 'none'}")
+        raise InputError(f"layer {index} of this network has no curves: use one of the layers with curves, {curves or 'none'}")
     finite("a hinge's position", position)
     activation, ns_key, A_key = net.layers[index], address(index, "ns"), address(index, "A")
     assert isinstance(activation, PiecewiseLinear)

@@ -1,4 +1,4 @@
-"""Where every parameter lies in theta, and its address. Nothing else makes or takes apart a slot key."""
+"""The place of every parameter in theta, and its address. No other module makes slot keys or takes them apart."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEAD = "head.W"  # W_o (M, Nu) over the basis [1, x if bypass, o]
 
 
 class Slot(NamedTuple):
-    """Where a parameter lies in theta. key: "<layer>.<name>", such as "0.W", "1.A" or "head.W". kind: of its layer, or "head"."""
+    """Place of a parameter in theta. key: "<layer>.<name>", such as "0.W", "1.A" or "head.W". kind: its layer's kind, or "head"."""
 
     key: str
     layer: int
@@ -30,9 +30,9 @@ class Slot(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """What follows from the structure alone: shapes between the layers, and the parameters' places in theta.
+    """Shapes between the layers and places of the parameters in theta, which follow from the structure alone.
 
-    shapes: of the input of layer 0, of layer 1, ..., and of the output of the last. size: of theta.
+    shapes: the input's shape for each layer, then the shape of the last layer's output. size: the length of theta.
     """
 
     shapes: tuple[tuple[int, ...], ...]
@@ -62,15 +62,15 @@ class Layout:
         return sorted({self.by_key[key].layer for key in keys})
 
     def size_of(self, keys: Iterable[str]) -> int:
-        """How many numbers some parameters have."""
+        """Number of numbers in some parameters."""
         return sum(self.by_key[key].stop - self.by_key[key].start for key in keys)
 
     def keyed(self, index: int, of_layer: Mapping[str, Array]) -> dict[str, Array]:
-        """Arrays of a layer's parameters by name, by slot key."""
+        """Arrays of a layer's parameters by slot key, from arrays by name."""
         return {slot.key: of_layer[slot.name] for slot in self.of_layer(index) if slot.name in of_layer}
 
     def named(self, index: int, parts: Mapping[str, Array]) -> dict[str, Array]:
-        """Of parts by slot key those of one layer, by the layer's own names."""
+        """Arrays of one layer's parameters by its own names, from parts by slot key."""
         return {slot.name: parts[slot.key] for slot in self.of_layer(index) if slot.key in parts}
 
     def split(self, theta: Array) -> dict[str, Array]:
@@ -79,7 +79,7 @@ class Layout:
         return {slot.key: xp.reshape(theta[slot.start : slot.stop], slot.shape) for slot in self.slots}
 
     def cut(self, vector: Array, keys: Iterable[str]) -> dict[str, Array]:
-        """A vector that holds the parameters `keys`, one after another, cut into parts of their shapes."""
+        """Parts by slot key from a vector that holds the parameters `keys` one after another."""
         xp, parts, first = array_namespace(vector), {}, 0
         for key in keys:
             size = self.size_of((key,))
@@ -119,7 +119,7 @@ def buffers_by_layer(buffers: Mapping[str, Array], count: int) -> tuple[dict[str
 
 
 def unit_rows(parts: Mapping[str, Array]) -> Iterator[tuple[str, slice]]:
-    """The rows that each part takes up if all parts are put under each other."""
+    """The rows of each part if all parts are stacked."""
     first = 0
     for key, part in parts.items():
         yield key, slice(first, first + part.shape[0])

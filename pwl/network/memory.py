@@ -1,4 +1,4 @@
-"""How much memory a block of patterns needs on its way through a network."""
+"""Memory that a block of patterns needs on its way through a network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pwl.network.network import Network
 
 
 def floats_per_pattern(net: Network) -> int:
-    """Work numbers that a pattern needs in the largest pass: about four for each number of a layer's output."""
+    """Numbers of work space per pattern in the largest pass: about four for each number of a layer's output."""
     return _floats(net.layout)
 
 

@@ -1,4 +1,4 @@
-"""A network is a value: structure, one flat parameter vector theta, and buffers. Nothing here changes in place."""
+"""A network is a value: structure, one flat parameter vector theta, and buffers. Nothing changes in place."""
 
 from __future__ import annotations
 
@@ -26,11 +26,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A body of layers and a linear head over the basis [1, x if bypass, o]: y = B W_o', Eq. (9).
+    """Computes outputs from a body of layers and a linear head over the basis [1, x if bypass, o]: y = B W_o', Eq. (9).
 
-    Build one with `Network.mlp` or `Network.from_layers`. Its parameters are read-only views of the flat vector `theta`:
-    `net.W` (hidden weights), `net.A` (curves' ordinates), `net.W_o`, or all of them by slot key in `net.parts`.
-    `net.with_theta` and `net.with_parts` give new networks.
+    Build one with `Network.mlp` or `Network.from_layers`. A network never changes; `with_theta` and `with_parts` return new ones.
+
+    Attributes
+    ----------
+    layers, loss : tuple of layers, loss
+        The body, and the loss with its `name`.
+    input_shape, n_outputs, bypass : tuple of int, int, bool
+        Shape of one pattern's inputs, M, and whether the outputs also see the inputs directly.
+    theta : array (number of parameters,)
+        All parameters in one vector. The other parameters are read-only views of it.
+    W, A, W_o : array (Nh, N+1), (Nh, K), (M, Nu)
+        Weights and ordinates of the first hidden layer, and the output weights.
+    parts : dict
+        Every parameter by slot key, such as "0.W", "1.A" or "head.W".
+    buffers : dict
+        Arrays that are not trained, by key, such as the hinges "1.ns".
+    initialised, net_control : bool
+        Whether `initialise` has started the network on data, and whether it scales the hidden weights to them, Eq. (8).
+    preparation : pwl.Preparation or None
+        The preparation of the data, if the network carries one.
     """
 
     layers: tuple[Layer, ...]
@@ -63,32 +80,33 @@ class Network:
         W: Any = None,
         net_control: bool = True,
     ) -> Network:
-        """Multilayer perceptron, not yet initialised: hidden weights drawn from N(0, 1), output weights zero.
+        """Builds a multilayer perceptron. Hidden weights are drawn from N(0, 1), output weights are 0, and `initialise` comes next.
 
         Parameters
         ----------
         n_inputs, n_outputs : int
             N and M.
         n_hidden : int or sequence of int
-            Units of the hidden layer, or of each of several.
+            Number of hidden units, or one number per hidden layer.
         activation : str or activation
-            Of every hidden layer: a name, or an object such as pwl.PiecewiseLinear().
+            The activation of every hidden layer, a name or an object such as pwl.PiecewiseLinear().
         bypass : bool
-            Whether the outputs see the inputs directly, too.
+            Whether the outputs also see the inputs directly.
         loss : {"squared_error", "cross_entropy"}
             "cross_entropy" is for integer labels.
         seed : int
-            Of the starting weights.
+            Seed of the starting weights.
         dtype : float32 or float64
-            Of the parameters, and of the arithmetic.
+            Type of the parameters and of the arithmetic.
         W : array (Nh, N+1), or a list of such arrays for several layers
-            Hidden weights to start from, threshold first. Net control scales them, too, unless net_control=False.
+            Hidden weights to start from, threshold first. Net control also scales these, unless net_control=False.
         net_control : bool
             Whether `initialise` scales the hidden weights to the data, Eq. (8).
 
         Returns
         -------
         Network
+            Not yet initialised.
 
         Raises
         ------
@@ -113,24 +131,28 @@ class Network:
         seed: int = 0,
         dtype: Any = np.float32,
     ) -> Network:
-        """Network of any layers, for vectors or for images (height, width, channels).
+        """Builds a network of any layers, for vectors or for images (height, width, channels).
 
-        It may be trained as it is: there is no net control. Curves with span "nets" take their span, and batch normalisation
-        its moments, when the network is initialised.
+        There is no net control, so the network can be trained at once. Only curves with span "nets" and batch normalisation wait
+        for `initialise`, which measures their spans and moments.
 
         Parameters
         ----------
         layers : sequence of layers
-            Of pwl.layers and activations (names or objects), in their order. The last one, pwl.layers.Dense, gives the outputs.
+            Layers of pwl.layers and activations (names or objects), in their order. The last one must be pwl.layers.Dense. It
+            gives the outputs.
         input_shape : sequence of int
             Shape of one pattern, such as (28, 28, 1).
         bypass : bool
-            Whether the outputs see the inputs directly, too.
+            Whether the outputs also see the inputs directly.
         loss : {"cross_entropy", "squared_error"}
+            "cross_entropy" is for integer labels.
         start : {"glorot", "he"}
-            Weights are drawn with variance 2 / (n_in + n_out) or 2 / n_in. Thresholds begin at 0.
+            Variance of the starting weights, 2 / (n_in + n_out) or 2 / n_in. Thresholds start at 0.
         seed : int
+            Seed of the starting weights.
         dtype : float32 or float64
+            Type of the parameters and of the arithmetic.
 
         Returns
         -------
@@ -139,7 +161,7 @@ class Network:
         Raises
         ------
         InputError
-            Naming the layer that does not fit, what it wants and what it gets.
+            If a layer does not fit. The message names it, its input, and the input that it wants.
         """
         from pwl.network.build import from_layers
 
@@ -149,7 +171,7 @@ class Network:
 
     @cached_property
     def layout(self) -> Layout:
-        """Shapes between the layers, and the parameters' places in theta."""
+        """Shapes between the layers, and the places of the parameters in theta."""
         return lay_out(self.layers, self.input_shape, self.n_outputs, self.bypass)
 
     @cached_property
@@ -162,7 +184,7 @@ class Network:
         return self.layout.split(theta)
 
     def join(self, parts: Mapping[str, Array]) -> Array:
-        """Vector like theta from parts by slot key; zero for parameters that are missing."""
+        """Vector like theta from parts by slot key, with zeros for missing parameters."""
         xp = array_namespace(self.theta)
         zero = xp.zeros_like(self.theta)
         return xp.concat(
@@ -175,12 +197,12 @@ class Network:
 
     @cached_property
     def layer_parameters(self) -> tuple[dict[str, Array], ...]:
-        """One dictionary per layer, by the layer's own names, and the head's after the last."""
+        """Parameters as one dictionary per layer, by the layer's own names. The head's comes last."""
         return tuple(self.layout.named(index, self.parts) for index in range(len(self.layers) + 1))
 
     @cached_property
     def layer_buffers(self) -> tuple[dict[str, Array], ...]:
-        """One dictionary per layer, by the layer's own names, and an empty one for the head."""
+        """Buffers as one dictionary per layer, by the layer's own names. An empty one for the head comes last."""
         return buffers_by_layer(self.buffers, len(self.layers) + 1)
 
     def layer(self, index: int) -> tuple[Layer, dict[str, Array], dict[str, Array]]:
@@ -193,7 +215,7 @@ class Network:
 
     def with_theta(self, theta: Array) -> Network:
         """The same network with other parameters."""
-        same = copy.copy(self)  # the layout, and all else that follows from the structure, is kept
+        same = copy.copy(self)  # keeps the layout and everything else that follows from the structure
         for follows_from_theta in ("parts", "layer_parameters", "W_oh"):
             vars(same).pop(follows_from_theta, None)
         object.__setattr__(same, "theta", read_only(theta))
@@ -204,7 +226,7 @@ class Network:
         return self.with_theta(self.join({**self.parts, **parts}))
 
     def moved(self, changes: Mapping[str, Array]) -> Network:
-        """The network at theta + the given changes, by slot key."""
+        """The network with changes, by slot key, added to its parameters."""
         return self.with_parts({key: self.parts[key] + change for key, change in changes.items()})
 
     def with_head(self, W_o: Array) -> Network:
@@ -212,14 +234,14 @@ class Network:
         return self.with_parts({HEAD: W_o})
 
     def to(self, where: Any) -> Network:
-        """The same network with its arrays elsewhere: "cpu", "cuda", or an Array API namespace such as numpy or cupy."""
+        """The same network with its arrays on "cpu", on "cuda", or in an Array API namespace such as numpy or cupy."""
         xp = namespace_named(where) if isinstance(where, str) else where
         buffers = {key: xp.asarray(host(b)) for key, b in self.buffers.items()}
         return dataclasses.replace(self, theta=xp.asarray(host(self.theta)), buffers=buffers)
 
     @property
     def n_parameters(self) -> int:
-        """How many numbers theta has."""
+        """Number of parameters, the length of theta."""
         return self.layout.size
 
     @property
@@ -247,7 +269,7 @@ class Network:
 
     @cached_property
     def n_features(self) -> int:
-        """How many features o the outputs see."""
+        """Number of features o that the outputs see."""
         return math.prod(self.layout.shapes[-1])
 
     @cached_property
@@ -257,18 +279,18 @@ class Network:
 
     @cached_property
     def joins(self) -> dict[int, int]:
-        """By index of a layer that joins two signals, the earlier one that it reads. Signal i is the input of layer i."""
+        """The earlier signal that a layer reads, by index of each layer that joins two. Signal i is the input of layer i."""
         return sources(self.layers)
 
-    # ---- as first-order methods train it
+    # ---- for first-order methods
 
     def training(self, *key: int) -> Network:
-        """The network as first-order methods train it: each layer in its training form, keyed (*key, layer)."""
+        """The network for training by first-order methods, with each layer in its training form, keyed by (*key, layer)."""
         layers = tuple(layer.training((*key, index)) for index, layer in enumerate(self.layers))
         return self._with_layers(layers)
 
     def at_pattern(self, first: int) -> Network:
-        """The network for a block that begins at pattern `first` of its batch: layers that draw go on from there."""
+        """The network for a block that begins at pattern `first` of its batch. Layers draw random numbers from there on."""
         layers = tuple(layer.at_pattern(first) for layer in self.layers)
         return self._with_layers(layers)
 
@@ -278,61 +300,61 @@ class Network:
 
     @cached_property
     def group(self) -> int:
-        """Patterns that blocks must keep together: every block but the last has a whole multiple of so many."""
+        """Number of patterns that blocks must keep together. The size of every block but the last is a multiple of it."""
         return math.lcm(*(layer.together for layer in self.layers))
 
     # ---- use
 
     def check_initialised(self) -> None:
-        """Raises InputError if the network has not been started on training data."""
+        """Raises InputError if the network has not been initialised on training data."""
         if not self.initialised:
             raise InputError(
                 "this network has not been initialised: call pwl.initialise(net, (x, t)) or pwl.train first"
             )
 
     def with_preparation(self, preparation: Preparation) -> Network:
-        """The same network with the preparation of its data: `predict` then takes and gives raw units.
+        """Returns the network with the preparation of its data. `predict` then takes and returns raw units.
 
-        Raises InputError if the preparation has another number of inputs or targets than the network.
+        Raises InputError if the numbers of inputs or targets differ between the preparation and the network.
         """
         n_inputs, n_outputs = len(preparation.inputs.scale), len(preparation.target_scale)
         if n_inputs != self.input_shape[-1] or n_outputs != self.n_outputs:
             raise InputError(
                 f"a preparation for {self.input_shape[-1]} inputs and {self.n_outputs} outputs was wanted, "
-                f"one for {n_inputs} and {n_outputs} came"
+                f"but one for {n_inputs} and {n_outputs} came"
             )
         return dataclasses.replace(self, preparation=preparation)
 
     def predict(self, x: Any) -> Array:
-        """Outputs for inputs.
+        """Computes the outputs, or under cross-entropy the labels, for inputs.
 
         Parameters
         ----------
         x : array (Nv, N) or (Nv, height, width, channels)
-            In raw units if the network carries a preparation.
+            Inputs, in raw units if the network carries a preparation.
 
         Returns
         -------
-        array
-            (Nv, M) values, or (Nv,) labels under cross-entropy.
+        array (Nv, M) or (Nv,)
+            Outputs (Nv, M), in raw units if the network carries a preparation, or labels (Nv,) under cross-entropy.
 
         Raises
         ------
         InputError
-            For a network that is not initialised, inputs of another shape, and numbers that are not finite.
+            If the network is not initialised, the inputs have another shape, or a number is not finite.
         """
         from pwl.network.predict import predict
 
         return predict(self, x)
 
     def predict_proba(self, x: Any) -> Array:
-        """Class probabilities (Nv, M) for inputs x as in `predict`. Raises InputError for nets without classes."""
+        """Computes class probabilities (Nv, M) for inputs x as in `predict`. Raises InputError for nets without classes."""
         from pwl.network.predict import predict_proba
 
         return predict_proba(self, x)
 
     def summary(self) -> str:
-        """A table of the layers: output shape, parameters, multiplies per pattern."""
+        """Returns a table of the layers: output shape, parameters, and multiplies per pattern."""
         from pwl.network.summary import summary
 
         return summary(self)
@@ -340,8 +362,12 @@ class Network:
     def save(self, path: str | PathLike[str], record: Any = None) -> None:
         """Writes the network, its preparation and, if given, its record to a safetensors file.
 
-        The file is written whole or not at all. Raises InputError if it can't be written, or if curves start from a function,
-        which has no name to write down.
+        The file is written whole or not at all.
+
+        Raises
+        ------
+        InputError
+            If the file can't be written, or if curves start from a function of your own, because it has no name.
         """
         from pwl.network.save import save
 
@@ -349,18 +375,22 @@ class Network:
 
     @staticmethod
     def load(path: str | PathLike[str], layers: Sequence[Any] = ()) -> Network:
-        """The network in a file that `save` wrote, on the CPU.
+        """Reads the network in a file that `save` wrote, onto the CPU.
 
         Parameters
         ----------
         path : str or path
         layers : sequence
-            Your own layers and activations that the network has: their classes, or fixed activations themselves.
+            Your own layers and activations in the network, as classes, or as objects if they are fixed activations.
+
+        Returns
+        -------
+        Network
 
         Raises
         ------
         InputError
-            For a file that isn't ours, is damaged or newer, or has a layer that is not known.
+            If the file is not a network of pwl, is damaged or newer, or has an unknown layer.
         """
         from pwl.network.save import load
 

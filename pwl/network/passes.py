@@ -1,11 +1,11 @@
 """Passes through a network for one block of patterns: forward, back, tangent.
 
-Signal i is what layer i gets; signal 0 is the block's inputs x. A layer may join its signal with an earlier one
-(`net.joins`). The outputs sum the units of the last layer with the weights W_oh, Eq. (9). They do it through the last
-layer's `sums...`, so that a layer that can sum as it evaluates need not store its units (curves do).
+Signal i is the input of layer i, and signal 0 is the block's inputs x. A layer may join its signal with an earlier one
+(`net.joins`). The outputs sum the units of the last layer with the weights W_oh, Eq. (9). They use the last layer's
+`sums...`, so that a layer can add up its units as it evaluates them, without storing them. Curves do so.
 
-Passes go no deeper than they must: `keys` names the parameters that gradients or tangents will be asked for, and
-nothing is saved below the lowest of their layers.
+Passes go only as deep as they must. `keys` names the parameters for gradients or tangents, and nothing is saved below the
+lowest of their layers.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ from pwl.runtime.backend import Array, array_namespace
 
 
 class Signals(NamedTuple):
-    """A forward pass over a block: inputs x, what each layer saved (None below the lowest), the features o (Nv, Nf) if the
-    head's gradient or tangent will be asked for, and the outputs y (Nv, M)."""
+    """The results of a forward pass over a block.
+
+    x: inputs. saved: the saved arrays of each layer, None below the lowest. o: features (Nv, Nf), or None if they are not
+    needed for the head's gradient or tangent. y: outputs (Nv, M).
+    """
 
     x: Array
     saved: tuple[Any, ...]
@@ -46,12 +49,12 @@ def features(net: Network, x: Array) -> Array:
 
 
 def input_of(net: Network, index: int, x: Array) -> Array:
-    """What layer `index` gets; index = number of layers: the body's output."""
+    """The input of layer `index`, or the body's output if `index` is the number of layers."""
     return _forward(net, x, index, index)[0]
 
 
 def forward(net: Network, x: Array, keys: Collection[str]) -> Signals:
-    """Forward pass that saves what gradients and tangents of the parameters `keys` need, Eqs. (3), (9), (62)."""
+    """A forward pass that saves arrays for gradients and tangents of the parameters `keys`, Eqs. (3), (9), (62)."""
     last, layer, p, b = _last(net)
     lowest = _lowest(net, keys)
     n, saved = _forward(net, x, min(lowest, last), last)
@@ -67,7 +70,7 @@ def forward(net: Network, x: Array, keys: Collection[str]) -> Signals:
 
 
 def kept(net: Network, x: Array, keys: Collection[str]) -> tuple[Any, ...]:
-    """What `forward` saves for the parameters `keys` of the body, without the outputs."""
+    """The arrays that `forward` saves for the parameters `keys` of the body, without the outputs."""
     last, layer, p, b = _last(net)
     lowest = _lowest(net, keys)
     n, saved = _forward(net, x, min(lowest, last), last)
@@ -75,7 +78,7 @@ def kept(net: Network, x: Array, keys: Collection[str]) -> tuple[Any, ...]:
 
 
 def saved_from(net: Network, x: Array, lowest: int) -> tuple[Any, ...]:
-    """What each layer from `lowest` on saves, None below."""
+    """The saved arrays of each layer from `lowest` on, None below."""
     return _forward(net, x, lowest, len(net.layers))[1]
 
 
@@ -92,7 +95,7 @@ def direct(net: Network, x: Array) -> Array:
 
 
 def weighted_sum(net: Network, W_o: Array, x: Array, o: Array) -> Array:
-    """B W_o' (Nv, M) without forming B, Eq. (9)."""
+    """B W_o' (Nv, M), Eq. (9). B is not formed."""
     return _completed(net, o @ W_o[:, net.n_basis - net.n_features :].T, W_o, x)
 
 
@@ -100,7 +103,7 @@ def weighted_sum(net: Network, W_o: Array, x: Array, o: Array) -> Array:
 
 
 def gradients(net: Network, at: Signals, v: Array, keys: Collection[str]) -> dict[str, Array]:
-    """v (Nv, M) at the outputs carried back to the parameters `keys` and summed over the block, Eqs. (16)-(18)."""
+    """v (Nv, M) at the outputs carried back to the parameters `keys`, and summed over the block, Eqs. (16)-(18)."""
     last, layer, p, b = _last(net)
     G = {HEAD: v.T @ basis(net, at.x, at.o)} if HEAD in keys else {}
     layers = net.layout.layers(key for key in keys if key != HEAD)
@@ -114,14 +117,14 @@ def gradients(net: Network, at: Signals, v: Array, keys: Collection[str]) -> dic
 
 
 def backpropagate(net: Network, saved: tuple[Any, ...], v: Array, wanted: Collection[int]) -> Iterator[tuple[int, Array]]:
-    """v (Nv, M) at the outputs carried back to the outputs of the layers wanted, Eq. (18).
+    """v (Nv, M) at the outputs carried back to the outputs of the layers `wanted`, Eq. (18).
 
-    Yields (layer, signals) from the last layer to the first. Use signals before you ask for the next ones: layers
-    overwrite what they are given.
+    Yields (layer, signals) from the last layer to the first. Use the signals before you ask for the next ones, because
+    layers overwrite them.
     """
     last, layer, p, b = _last(net)
     shape = net.layout.shapes[-1]
-    if min(wanted) >= last or last in wanted:  # signals that are wanted themselves are stored
+    if min(wanted) >= last or last in wanted:  # signals of the last layer are wanted, so they are stored
         yield from _back(net, signals(v, net.W_oh, shape), last + 1, saved, wanted)
     else:
         yield from _back(net, layer.sums_backward(p, b, saved[last], v, net.W_oh, shape), last, saved, wanted)
@@ -131,7 +134,7 @@ def backpropagate(net: Network, saved: tuple[Any, ...], v: Array, wanted: Collec
 
 
 def tangent(net: Network, at: Signals, direction: Mapping[str, Array]) -> Array:
-    """dy (Nv, M), the change of the outputs along directions of parameters by slot key."""
+    """dy (Nv, M), the change of the outputs along a direction by slot key."""
     if HEAD not in direction:
         return body_tangent(net, at.saved, direction)
     own = weighted_sum(net, direction[HEAD], at.x, at.o)
@@ -140,24 +143,24 @@ def tangent(net: Network, at: Signals, direction: Mapping[str, Array]) -> Array:
 
 
 def body_tangent(net: Network, saved: tuple[Any, ...], direction: Mapping[str, Array]) -> Array:
-    """The same for parameters of the body, from what the layers saved."""
+    """`tangent` for parameters of the body, from the saved arrays of the layers."""
     last, layer, p, b = _last(net)
     dn = _tangent(net, saved, direction, last)
     return layer.sums_tangent(p, b, saved[last], net.layout.named(last, direction), dn, net.W_oh)
 
 
 def features_tangent(net: Network, saved: tuple[Any, ...], key: str, D: Array) -> Array:
-    """V (Nv, units): the change of the features along a parameter of the last layer of units, whose rows reach one feature each."""
+    """V (Nv, units), the change of the features along a parameter of the last layer of units. Each row changes one feature."""
     change = _tangent(net, saved, {key: D}, len(net.layers))
     assert change is not None
     return change
 
 
-# ---- the walks, each once
+# ---- the three walks through the layers
 
 
 def _forward(net: Network, x: Array, lowest: int, end: int) -> tuple[Array, tuple[Any, ...]]:
-    """What layer `end` gets, and what each layer before it saved, None below `lowest`."""
+    """The input of layer `end`, and the saved arrays of each layer before it, None below `lowest`."""
     read: dict[int, Array] = {}
     saved: list[Any] = []
     for index in range(end):
@@ -179,9 +182,9 @@ def _forward(net: Network, x: Array, lowest: int, end: int) -> tuple[Array, tupl
 def _back(
     net: Network, g: Array, end: int, saved: tuple[Any, ...], wanted: Collection[int]
 ) -> Iterator[tuple[int, Array]]:
-    """Signals g at the input of layer `end` carried back to the outputs of the layers wanted."""
+    """Signals g at the input of layer `end` carried back to the outputs of the layers `wanted`."""
     lowest = min(wanted)
-    waiting: dict[int, Array] = {}  # what joins bring back to earlier signals
+    waiting: dict[int, Array] = {}  # shares that joins send back to earlier signals
     for index in range(min(end, len(net.layers)) - 1, lowest - 1, -1):
         if index + 1 in waiting:
             other = waiting.pop(index + 1)
@@ -201,13 +204,13 @@ def _back(
 
 
 def _tangent(net: Network, saved: tuple[Any, ...], direction: Mapping[str, Array], end: int) -> Array | None:
-    """Change of the input of layer `end`; None where nothing changes it."""
+    """Change of the input of layer `end`, or None if nothing changes it."""
     dx: Array | None = None
     read: dict[int, Any] = {}
     for index in range(end):
         layer, p, b = net.layer(index)
         if index in net.joins.values():
-            read[index] = None if dx is None else +dx  # a copy: layers overwrite what they are given
+            read[index] = None if dx is None else +dx  # a copy, because layers overwrite their arguments
         if index in net.joins:
             dx = layer.changed(dx, read[net.joins[index]])
         else:
@@ -218,13 +221,15 @@ def _tangent(net: Network, saved: tuple[Any, ...], direction: Mapping[str, Array
 
 
 def _own(layer: Layer, p: dict, b: dict, x: Array) -> tuple[Array, Any]:
-    """Output of the lowest layer and what it saves. Nothing will pass through it, so that an activation needs no slopes."""
+    """Output and saved arrays of the lowest layer. No signal passes through it, so an activation needs no slopes."""
     return (layer.apply(p, b, x), layer.keep(p, b, x)) if layer.kind == "activation" else layer.forward(p, b, x)
 
 
 def _last(net: Network) -> tuple[int, Layer, dict[str, Array], dict[str, Array]]:
-    """The layer whose units the outputs sum: its index, itself, parameters, buffers. Joined signals, and inputs that meet no
-    layer, are summed as they are."""
+    """Index, layer, parameters and buffers of the layer whose units the outputs sum.
+
+    Joined signals, and the inputs of a network without layers, are summed through `Flatten`.
+    """
     last = len(net.layers) - 1
     if last >= 0 and last not in net.joins:
         return last, *net.layer(last)
@@ -232,12 +237,12 @@ def _last(net: Network) -> tuple[int, Layer, dict[str, Array], dict[str, Array]]
 
 
 def _lowest(net: Network, keys: Collection[str]) -> int:
-    """The lowest layer of some parameters; the number of layers if there is none in the body."""
+    """The lowest layer of some parameters, or the number of layers if the body has none of them."""
     return min((net.layout.by_key[key].layer for key in keys), default=len(net.layers))
 
 
 def _completed(net: Network, y: Array, W_o: Array, x: Array) -> Array:
-    """y from the features, plus the share of the inputs and of the thresholds, in place."""
+    """Adds the shares of the inputs and of the constants to y, in place."""
     if net.bypass:
         xp, first = array_namespace(y), net.n_basis - net.n_features
         y += xp.reshape(x, (x.shape[0], -1)) @ W_o[:, 1:first].T

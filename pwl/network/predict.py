@@ -1,4 +1,4 @@
-"""Predictions: inputs checked and prepared block by block, outputs in the targets' units."""
+"""Predictions: inputs are checked and prepared block by block, and outputs have the units of the targets."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pwl.network.passes import outputs
 from pwl.runtime.backend import Array, array_namespace, as_array, host, like, on_cores
 from pwl.runtime.finite import check_finite
 
-CPU_NUMBERS = 1 << 22  # of a block's work arrays
-DEVICE_NUMBERS = 1 << 28  # likewise on a device, which a small block does not fill
+CPU_NUMBERS = 1 << 22  # numbers in a block's work arrays
+DEVICE_NUMBERS = 1 << 28  # the same on a device, which a small block would not fill
 
 
 def predict(net: Network, x: Any) -> Array:
@@ -29,7 +29,7 @@ def predict_proba(net: Network, x: Any) -> Array:
     """`Network.predict_proba`."""
     if not net.loss.classes:
         raise InputError(
-            "predict_proba is for nets with loss='cross_entropy'; this one has squared error: use predict"
+            "predict_proba is for nets with loss='cross_entropy', but this one has squared error: use predict"
         )
     return softmax(_outputs(net, x))
 

@@ -1,4 +1,4 @@
-"""Networks as files: safetensors with a versioned header that holds structure, preparation, schema and record."""
+"""Networks as safetensors files, with a versioned header for structure, preparation, schema and record."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ FORMAT_VERSION = 1
 
 
 class Writable(Protocol):
-    """A record, as far as files know it."""
+    """A record, as files see it."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists, numbers and words."""
+        """The record as plain lists, numbers and words."""
         ...
 
 
 class Saved(NamedTuple):
-    """What a file holds. record: as its `to_dict` gave it. versions: of pwl, Python and NumPy that wrote it."""
+    """The contents of a file. record: as `to_dict` returned it. versions: pwl, Python and NumPy that wrote the file."""
 
     net: Network
     record: Any
@@ -44,8 +44,8 @@ def save(
 ) -> None:
     """Writes a network, with its preparation and, if given, its training record and the columns of its table.
 
-    The file is written whole or not at all. Raises InputError if it can't be written, or if curves start from a function,
-    which has no name to write down.
+    The file is written whole or not at all. Raises InputError if it can't be written, or if curves start from a function of
+    your own, because it has no name.
     """
     header = {
         "network": structure(net),
@@ -58,9 +58,9 @@ def save(
 
 
 def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> Saved:
-    """Reads a file that `save` wrote, onto the CPU. layers: your own, as in `Network.load`.
+    """Reads a file that `save` wrote, onto the CPU. layers: layers of your own, as in `Network.load`.
 
-    Raises InputError for a file that isn't ours, is damaged or newer, or has a layer that is not known.
+    Raises InputError if the file is not a network of pwl, is damaged or newer, or has an unknown layer.
     """
     arrays, header = read_tensors(Path(path), FORMAT, FORMAT_VERSION)
     try:
@@ -73,5 +73,5 @@ def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> Saved:
         raise InputError(f"{path} can't be used: {wrong}") from None
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as wrong:
         raise InputError(
-            f"{path} is damaged: its header and its arrays do not fit ({wrong}); use another copy"
+            f"{path} is damaged, because its header and its arrays do not fit ({wrong}): use another copy"
         ) from None

@@ -1,4 +1,4 @@
-"""A network's structure in plain words and numbers, and back."""
+"""The structure of a network as plain words and numbers, and back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def tensors(net: Network) -> Tensors:
 
 
 def structure(net: Network) -> dict[str, Any]:
-    """A network without its arrays."""
+    """The structure of a network, without its arrays."""
     return {
         "layers": [layer.to_dict() for layer in net.layers],
         "input_shape": list(net.input_shape),
@@ -37,7 +37,7 @@ def structure(net: Network) -> dict[str, Any]:
 
 
 def rebuild(d: Mapping[str, Any], arrays: Tensors, own: Iterable[Any] = ()) -> Network:
-    """The network of `structure` and `tensors`. own: layers that are not this package's, as `known` takes them."""
+    """The network from `structure` and `tensors`. own: layers that are not part of pwl, as `known` takes them."""
     makers = known(own)
     net = Network(
         layers=tuple(layer_from_dict(layer, makers) for layer in d["layers"]),
@@ -51,32 +51,32 @@ def rebuild(d: Mapping[str, Any], arrays: Tensors, own: Iterable[Any] = ()) -> N
         net_control=d["net_control"],
     )
     if net.theta.shape != (net.layout.size,):
-        raise ValueError(f"{net.layout.size} parameters were wanted, {net.theta.shape} came")
+        raise ValueError(f"{net.layout.size} parameters were wanted, but {net.theta.shape} came")
     return net
 
 
 def known(own: Iterable[Any] = ()) -> dict[str, Any]:
-    """Layers by the name in their `to_dict`: classes, and fixed activations themselves. own: more of them."""
+    """Layers by the name in their `to_dict`, as classes or as fixed activations. own: layers to add."""
     classes = (maker for module in (layers, activations) for maker in vars(module).values() if isinstance(maker, type))
     found: dict[str, Any] = {made.__name__: made for made in classes if Layer in made.__mro__}
     return found | FIXED | {named(layer): layer for layer in own}
 
 
 def named(layer: Any) -> str:
-    """The name in a layer's `to_dict`, from its class or, of a fixed activation, from itself."""
+    """The name in a layer's `to_dict`, from its class or from a fixed activation itself."""
     return layer.__name__ if isinstance(layer, type) else layer.to_dict()["name"]
 
 
 def own_layers(net: Network) -> list[Any]:
-    """A network's layers as `known` takes them."""
+    """The layers of a network in the form that `known` takes."""
     return [layer if isinstance(layer, Parameterless) else type(layer) for layer in net.layers]
 
 
 def layer_from_dict(d: Mapping[str, Any], makers: Mapping[str, Any]) -> Layer:
-    """The layer that its `to_dict` describes. Raises InputError for one that nobody named."""
+    """The layer that a `to_dict` describes. Raises InputError if its name is unknown."""
     if d["name"] not in makers:
         raise InputError(
-            f"it has a layer {d['name']!r} that is not one of pwl's: if it is your own, name it, "
+            f"it has a layer {d['name']!r} that is not part of pwl. If the layer is your own, name it: "
             "pwl.Network.load(path, layers=[...])"
         )
     maker = makers[d["name"]]
@@ -86,7 +86,7 @@ def layer_from_dict(d: Mapping[str, Any], makers: Mapping[str, Any]) -> Layer:
 
 
 def _value(value: Any, makers: Mapping[str, Any]) -> Any:
-    """An argument of a layer: JSON's lists are tuples, a dictionary is a layer itself."""
+    """An argument of a layer. A list in JSON stands for a tuple, and a dictionary for a layer."""
     if isinstance(value, dict):
         return layer_from_dict(value, makers)
     return tuple(_value(v, makers) for v in value) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""A network as a table: what each layer makes of a pattern, its parameters, and the multiplies of its products."""
+"""A network as a table: each layer's output shape, its parameters, and the multiplies of its products."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pwl.network.network import Network
 
 
 def summary(net: Network) -> str:
-    """One line a layer, the outputs' and the sum's last. Multiplies: of one pattern's way forward, in products with weights."""
+    """One line per layer, then the outputs and the total. Multiplies are those of weights in one pattern's forward pass."""
     rows = [("layer", "output", "parameters", "multiplies"), ("inputs", shape_text(net.input_shape), "", "")]
     total = 0
     for index, layer in enumerate(net.layers):
@@ -28,7 +28,7 @@ def summary(net: Network) -> str:
 
 
 def title(layer: Layer) -> str:
-    """A layer in few words: its settings that differ from the defaults."""
+    """A layer with the settings that differ from the defaults."""
     if isinstance(layer, Parameterless) or not dataclasses.is_dataclass(layer):
         return layer.to_dict()["name"].lower()
     words, values = [], {field.name: short(getattr(layer, field.name)) for field in dataclasses.fields(layer)}
@@ -42,7 +42,7 @@ def title(layer: Layer) -> str:
 
 
 def short(value: Any) -> Any:
-    """A pair of equal numbers as one."""
+    """A pair of equal numbers as one number, and all else unchanged."""
     return value[0] if isinstance(value, tuple) and len(value) == 2 and value[0] == value[1] else value
 
 

@@ -1,1 +1,1 @@
-"""Sums over patterns: the data, the one loop over them, and what is summed."""
+"""Sums over patterns: the data, the one loop over them, and the statistics that are summed."""

@@ -17,7 +17,7 @@ from pwl.reductions.reduce import reduce
 from pwl.reductions.statistic import Statistic
 from pwl.runtime.backend import Array, array_namespace
 
-PATTERNS = 8192  # at most, drawn without replacement
+PATTERNS = 8192  # most patterns, drawn without replacement
 
 
 def normalising(net: Network) -> tuple[int, ...]:
@@ -26,10 +26,10 @@ def normalising(net: Network) -> tuple[int, ...]:
 
 
 def with_moments(net: Network, patterns: Patterns, key: tuple[int, ...]) -> Network:
-    """The network with the moments of some patterns, drawn by `key`, in its buffers, Eq. (60); itself if it normalises nothing.
+    """The network with the moments of some patterns, drawn by `key`, in its buffers, Eq. (60). A net without moments is unchanged.
 
-    One pass: groups are normalised by their own moments, as in training, and the groups' moments are averaged. Nothing is
-    dropped out, as nothing will be where these moments serve.
+    It takes one pass. Groups are normalised by their own moments, as in training, and the groups' moments are averaged. There
+    is no dropout, because there is none when the moments are used.
     """
     layers = normalising(net)
     if not layers:
@@ -41,13 +41,13 @@ def with_moments(net: Network, patterns: Patterns, key: tuple[int, ...]) -> Netw
 
 
 def coupled(net: Network, layers: tuple[int, ...]) -> Network:
-    """The network with these layers, and no others, in their training form."""
+    """The network with only these layers in their training form."""
     changed = tuple(layer.training(()) if i in layers else layer for i, layer in enumerate(net.layers))
     return dataclasses.replace(net, layers=changed)
 
 
 class GroupMoments(NamedTuple):
-    """How many patterns, and by buffer key the groups' means (c,) and variances (c,) times the patterns in them."""
+    """The number of patterns, and by buffer key the groups' means (c,) and variances (c,) times their numbers of patterns."""
 
     patterns: Array
     totals: dict[str, Array]

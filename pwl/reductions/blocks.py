@@ -1,7 +1,6 @@
-"""Memory policy: how many patterns a block has, and which runs of blocks threads share out.
+"""Memory policy: the number of patterns in a block, and the runs of blocks that threads share out.
 
-Blocks follow from the network, the statistic and the memory bound alone, so that no result depends on the number of
-threads.
+Blocks follow only from the network, the statistic and the memory bound, so no result depends on the number of threads.
 """
 
 from __future__ import annotations
@@ -13,17 +12,17 @@ from pwl.network.network import Network
 from pwl.runtime.backend import array_namespace, on_cores
 
 BLOCK_BYTES = 512 * 2**20  # work arrays of all blocks at once
-CACHE_BYTES = 16 * 2**20  # work arrays of one block: larger ones leave the cache, smaller ones cost more calls
-DEVICE_BYTES = 2 * 2**30  # work arrays of the one block that a GPU is at: large enough to fill it
+CACHE_BYTES = 16 * 2**20  # work arrays of one block; larger blocks leave the cache, and smaller blocks cost more calls
+DEVICE_BYTES = 2 * 2**30  # work arrays of the one block that a GPU works on, large enough to fill it
 RUNS = 64  # runs of blocks that threads share out among themselves
-SHARES = 8  # of the bound, one per block: several are under way, whatever the number of threads
-LEAST = 128  # patterns of a block, if the bound allows
+SHARES = 8  # of the bound, one per block, because several blocks are under way, whatever the number of threads
+LEAST = 128  # fewest patterns in a block, if the bound allows
 
 
 def block_rows(net: Network, floats: int = 0, block_bytes: int | None = None) -> int:
-    """Patterns in a block: work arrays stay within the bound and, on the CPU, within the cache if they can.
+    """Number of patterns in a block. Work arrays stay within the bound and, on the CPU, within the cache if they can.
 
-    floats: numbers per pattern beyond those of the passes. block_bytes: the bound; None for the default.
+    floats: numbers per pattern beyond those of the passes. block_bytes: the bound, or None for the default.
     """
     row_bytes = pattern_bytes(net, floats)
     if on_cores(net.theta):
@@ -39,9 +38,9 @@ def pattern_bytes(net: Network, floats: int) -> int:
 
 
 def runs(starts: range) -> Iterator[range]:
-    """The first patterns of blocks in at most RUNS runs of nearly equal length.
+    """The first patterns of the blocks, in at most RUNS runs of nearly equal length.
 
-    A thread takes runs of blocks, not single ones: handing over each block would cost as much as some take.
+    A thread takes a whole run of blocks, because the hand-over of a single block can cost as much as its work.
     """
     count = min(len(starts), RUNS)
     for run in range(count):

@@ -1,6 +1,6 @@
 """Correlations of the basis and of layers' inputs, Eqs. (10), (23), and moments and ranges of nets, Eq. (8).
 
-Autocorrelations are summed in float64: thousands of functions differ by less than the rounding of float32 sums.
+Autocorrelations are summed in float64, because thousands of functions differ by less than the rounding of float32 sums.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ def basis_autocorrelation() -> Statistic:
 
 
 def input_autocorrelation(layer: int) -> Statistic:
-    """R_i (n+1, n+1) of [1, what a unit of a layer sees], Eq. (23); of images summed over the places."""
+    """R_i (n+1, n+1) of [1, inputs of a unit of the layer], Eq. (23). For images it is summed over the places."""
 
     def autocorrelation_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
         a, rows = passes.input_of(net, layer, x), net.layers[layer].inputs
         if a.ndim == 2:
             return gram(in_double(rows(a)), w)
         total = 0
-        for p in range(a.shape[0]):  # one image at a time: all patches of a block would take far more than the block
+        for p in range(a.shape[0]):  # one image at a time, because all patches of a block would take far more memory than the block
             R = gram(in_double(rows(a[p : p + 1, ...])))
             total = total + (R if w is None else R * w[p])
         return total
@@ -66,7 +66,7 @@ def input_autocorrelation(layer: int) -> Statistic:
 
 
 def nets_mean(layer: int) -> Statistic:
-    """Mean (units,) of the outputs of a layer."""
+    """Mean (units,) of a layer's outputs."""
 
     def mean_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
         n = passes.input_of(net, layer + 1, x)
@@ -76,7 +76,7 @@ def nets_mean(layer: int) -> Statistic:
 
 
 def nets_moments(layer: int, centre: Array) -> Statistic:
-    """`Moments` of the outputs of a layer about a centre (units,): for net control, Eq. (8)."""
+    """`Moments` of a layer's outputs about a centre (units,), for net control, Eq. (8)."""
 
     def moments_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Moments:
         n = passes.input_of(net, layer + 1, x) - centre
@@ -87,7 +87,7 @@ def nets_moments(layer: int, centre: Array) -> Statistic:
 
 
 def nets_range(layer: int) -> tuple[Statistic, Statistic]:
-    """Two statistics: lowest and highest output (units,) of a layer, over pixels and over patterns that weigh something."""
+    """Two statistics, the lowest and the highest output (units,) of a layer, over pixels and patterns of weight above 0."""
 
     def lowest_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
         n = passes.input_of(net, layer + 1, x)
@@ -107,13 +107,13 @@ def in_double(a: Array) -> Array:
 
 
 def _gram_of_parts(a: Array, o: Array, w: Array | None) -> Array:
-    """B'B of B = [a, o], which is not put together: that would move o twice more."""
+    """B'B of B = [a, o]. B is not put together, because that would move o twice more."""
     xp, across = array_namespace(o), a.T @ weighted(o, w)
     return xp.concat([xp.concat([gram(a, w), across], axis=1), xp.concat([across.T, gram(o, w)], axis=1)], axis=0)
 
 
 def _counted(n: Array, w: Array | None, other: float) -> Array:
-    """n (Nv, ..., units) with `other` for patterns that weigh nothing."""
+    """n (Nv, ..., units) with `other` for patterns of weight 0."""
     if w is None:
         return n
     xp = array_namespace(n)

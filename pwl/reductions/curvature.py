@@ -1,4 +1,4 @@
-"""Second derivatives of E along directions: along one line, and block by block, Eqs. (19)-(22), (24), (25), (28)."""
+"""Second derivatives of E along one line and block by block, Eqs. (19)-(22), (24), (25), (28)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pwl.runtime.backend import Array, array_namespace, gram
 
 
 def line_curvature(direction: Mapping[str, Array]) -> Statistic:
-    """h, the sum of dy' S dy along a direction of some or all parameters: the E'' of Eqs. (20), (24), (39)."""
+    """h, the sum of dy' S dy along a direction of some or all parameters. It is E'' in Eqs. (20), (24), (39)."""
 
     def h_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
         if net.loss.quadratic and net.layout.layers(direction) == [len(net.layers) - 1]:
@@ -26,11 +26,11 @@ def line_curvature(direction: Mapping[str, Array]) -> Statistic:
 
 
 def block_curvature(net: Network, direction: Mapping[str, Array]) -> Statistic:
-    """H_b of a network with a block per unit of each key of the direction, in the order of its keys, Eqs. (21), (22), (28)."""
+    """H_b with a block per unit of each parameter in `direction`, in the order of its keys, Eqs. (21), (22), (28)."""
     floats = 3 * sum(D.shape[0] for D in direction.values())
 
     def closed_form_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
-        """Blocks that change one feature each, dy/dz_b = V[:, b] w_b: the loss sums J'SJ, Eqs. (21), (22), (25)."""
+        """For blocks that change one feature each, dy/dz_b = V[:, b] w_b. The loss sums J'SJ, Eqs. (21), (22), (25)."""
         if net.loss.quadratic:
             saved, y = passes.kept(net, x, direction), None  # S needs no outputs
         else:
@@ -41,7 +41,7 @@ def block_curvature(net: Network, direction: Mapping[str, Array]) -> Statistic:
         return net.loss.curvature(_side_by_side(V), _side_by_side(W_b), y, w)
 
     def many_layers_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
-        """Blocks anywhere: r_p = J_p'v by a backward pass for each root v of S_p, Eq. (28)."""
+        """For blocks in any layer: a backward pass per root v of S_p gives r_p = J_p'v, Eq. (28)."""
         signals = passes.forward(net, x, direction)
         own = own_tangents(net, signals.saved, direction)
         H = 0
@@ -54,7 +54,7 @@ def block_curvature(net: Network, direction: Mapping[str, Array]) -> Statistic:
 
 
 def one_feature_each(net: Network, keys: Mapping[str, Array]) -> bool:
-    """Whether each unit's parameters change a feature of its own and no other: vectors, and activations alone follow."""
+    """Whether each unit's parameters change one feature of its own: signals are vectors, and only activations follow."""
     lowest = min(net.layout.layers(keys))
     return len(net.layout.shapes[lowest + 1]) == 1 and all(
         layer.kind == "activation" for layer in net.layers[lowest + 1 :]
@@ -62,7 +62,7 @@ def one_feature_each(net: Network, keys: Mapping[str, Array]) -> bool:
 
 
 def own_tangents(net: Network, saved: tuple, direction: Mapping[str, Array]) -> dict[str, Array]:
-    """By slot key, the change U of the layer's own output along a direction of one parameter, its input held fixed."""
+    """By slot key, the change U of the layer's output along a direction of one parameter, for a fixed input."""
     found = {}
     for key, D in direction.items():
         slot = net.layout.by_key[key]
@@ -72,7 +72,7 @@ def own_tangents(net: Network, saved: tuple, direction: Mapping[str, Array]) -> 
 
 
 def responses(net: Network, saved: tuple, v: Array, own: Mapping[str, Array]) -> dict[str, Array]:
-    """By slot key, each block's share (Nv, units) of J_p'v: what comes back to the layer times its own change, Eq. (28)."""
+    """By slot key, each block's share (Nv, units) of J_p'v: the signals at the layer times its change, Eq. (28)."""
     r: dict[str, Array] = {}
     for index, g in passes.backpropagate(net, saved, v, net.layout.layers(own)):
         r |= {slot.key: over_pixels(g * own[slot.key]) for slot in net.layout.of_layer(index) if slot.key in own}

@@ -11,14 +11,14 @@ from pwl.runtime.backend import Array, array_namespace
 
 
 class Gradients(NamedTuple):
-    """scores: [E], or [E, share of patterns whose largest output is wrong] for classes. G: -dE/dW by slot key."""
+    """scores: [E], for classes [E, share of patterns whose largest output is wrong]. G: minus the gradients by slot key."""
 
     scores: Array
     G: dict[str, Array]
 
 
 def error() -> Statistic:
-    """The scores."""
+    """The scores of a network, as in `Gradients`."""
 
     def scores_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
         return scores(net, passes.outputs(net, x), t, w)
@@ -38,7 +38,7 @@ def gradients(keys: tuple[str, ...]) -> Statistic:
 
 
 def scores(net: Network, y: Array, t: Array, w: Array | None) -> Array:
-    """Sums over a block: [E], Eq. (1), or for classes [E, patterns whose largest output is wrong]."""
+    """Sums over a block: [E], Eqs. (1), (2), for classes [E, number of patterns whose largest output is wrong]."""
     return _summed(net, net.loss.errors(y, t), y, t, w)
 
 
@@ -49,7 +49,7 @@ def scores_and_d(net: Network, y: Array, t: Array, w: Array | None) -> tuple[Arr
 
 
 def weighted(a: Array, w: Array | None) -> Array:
-    """Rows of `a` times their patterns' weights."""
+    """Rows of `a` times the weights of their patterns."""
     if w is None:
         return a
     return a * (w if a.ndim == 1 else array_namespace(a).reshape(w, (-1,) + (1,) * (a.ndim - 1)))

@@ -1,7 +1,7 @@
 """Rows of the Jacobian of all patterns and outputs, summed into normal equations or folded into a triangle, Eqs. (41), (42).
 
-For each root v of S_p (Eq. (28)) a pattern has one row J_p'v and one residual: under squared error one per output.
-Inside a block the rows stand as columns, so that patterns lie side by side in memory.
+A pattern has one row J_p'v and one residual per root v of S_p, Eq. (28). Under squared error that is one per output.
+Within a block the rows are stored as columns, so that patterns lie side by side in memory.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from pwl.runtime.backend import Array, array_namespace, host, transposed
 from pwl.runtime.threads import workers
 from pwl.solvers.levenberg_marquardt import Normal, Triangular
 
-HALF = 0.5**0.5  # rows and residuals are those of E / 2: under squared error plain dy/dw and t - y
-PANEL = 2048  # patterns of a block at most: few enough for the cache, and small problems stay in one piece
+HALF = 0.5**0.5  # rows and residuals belong to E / 2, so under squared error they are dy/dw and t - y
+PANEL = 2048  # most patterns in a block, so that it fits the cache and small problems stay in one piece
 
 
 class Rows(NamedTuple):
     """Rows of one output or root for a block of b patterns.
 
-    body: parts (n, b) of n_body rows in all. head: (Nu or M Nu, b), from `first` on in the head's parameters. residual: (1, b).
+    body: parts (n, b), n_body rows in all. head: (Nu or M Nu, b), which begins at the head's parameter `first`. residual: (1, b).
     """
 
     body: list[Array]
@@ -41,7 +41,7 @@ class Rows(NamedTuple):
 
 
 def rows_of(net: Network, keys: tuple[str, ...], x: Array, t: Array, w: Array | None) -> Iterator[Rows]:
-    """The rows of each root of S, one after another, over the trained parameters `keys` in the order of theta."""
+    """The rows of each root of S, one root after another, over the trained parameters `keys` in the order of theta."""
     xp = array_namespace(net.theta)
     signals = passes.forward(net, x, keys)
     scale = HALF * (xp.ones((x.shape[0],), dtype=x.dtype) if w is None else xp.sqrt(w))
@@ -52,7 +52,7 @@ def rows_of(net: Network, keys: tuple[str, ...], x: Array, t: Array, w: Array | 
         v = v * scale[:, None]
         own = _body_rows(net, keys, signals.saved, v)
         r = (residuals[:, i] * scale)[None, :]
-        if net.loss.quadratic:  # output i sees its own weights only
+        if net.loss.quadratic:  # output i depends on its own weights only
             yield Rows(own, B * v[:, i][None, :], i * Nu, r)
         else:
             yield Rows(own, xp.reshape(v.T[:, None, :] * B[None, :, :], (-1, v.shape[0])), 0, r)
@@ -92,7 +92,7 @@ def normal_equations(net: Network, keys: tuple[str, ...]) -> Statistic:
 
 
 def _add(N: Array, P: Array, n_body: int, first: int) -> None:
-    """Adds a product P over [body, part of the head, residual] in its place in N: head from `first`, residual last."""
+    """Adds a product P over [body, part of the head, residual] at its place in N. The head's part begins at `first`."""
     last = first + P.shape[0] - n_body - 1
     places = ((slice(0, n_body), slice(0, n_body)), (slice(first, last), slice(n_body, -1)), (slice(-1, None),) * 2)
     for to_row, from_row in places:
@@ -118,9 +118,9 @@ def triangle(net: Network, keys: tuple[str, ...]) -> Statistic:
 
 
 def separate_triangles(net: Network, keys: tuple[str, ...]) -> Statistic:
-    """One factor per output of [B J_i r_i], the basis first, under squared error.
+    """One triangular factor of [B J_i r_i] per output, with the basis first, under squared error, Eq. (51).
 
-    Below the basis' rows stands the rest of J and r, once the output weights have fitted all they can.
+    The rows below those of the basis hold the rest of J and r that the output weights can't fit.
     """
     n_body = body_size(net, keys)
 
@@ -134,7 +134,7 @@ def separate_triangles(net: Network, keys: tuple[str, ...]) -> Statistic:
 
 
 def system(net: Network, patterns: Patterns, keys: tuple[str, ...], solver: str) -> Normal | Triangular:
-    """The step's system over the weights `keys`, on the host in float64: parameter-size work."""
+    """The system of a step over the weights `keys`, on the host in float64, because it has the parameters' size."""
     if solver == "cholesky":
         N = host(reduce(normal_equations(net, keys), net, patterns)).astype(np.float64)
         return Normal(N[:-1, :-1], N[:-1, -1])
@@ -144,7 +144,7 @@ def system(net: Network, patterns: Patterns, keys: tuple[str, ...], solver: str)
 def check_bytes(n: int, max_bytes: float, who: str) -> None:
     """Raises InputError if a system of n weights needs more than max_bytes.
 
-    Counted are the sums of the threads and of blocks that wait, the system, and the work arrays of its solution.
+    The count includes the sums of all threads and waiting blocks, the system, and the work arrays of its solution.
     """
     needed = 8 * (n + 1) ** 2 * (2 * workers() + 6)
     if needed > max_bytes:

@@ -1,4 +1,4 @@
-"""Patterns: inputs, targets and weights, and how a block of them is read."""
+"""Patterns: inputs, targets and weights, which are read block by block."""
 
 from __future__ import annotations
 
@@ -19,45 +19,52 @@ from pwl.runtime.finite import check_finite
 from pwl.runtime.ranks import Communicator, Serial
 from pwl.validate import shown, whole
 
-CHECKED = 1 << 20  # numbers of a block that is checked
+CHECKED = 1 << 20  # numbers in a block that is checked
 
 
 class Reads:
-    """How many patterns reductions have read; parts of patterns share it with them."""
+    """The number of patterns that reductions have read. Parts of patterns share it with the whole."""
 
     def __init__(self) -> None:
         self.patterns = 0
 
     def count(self, patterns: int) -> None:
-        """So many more."""
+        """Adds to the number."""
         self.patterns += patterns
 
 
 class Patterns:
-    """Training patterns: inputs x, targets t and, if given, a weight per pattern.
+    """Holds training patterns: inputs x, targets t and, if given, a weight per pattern.
 
-    Memory-mapped arrays are read block by block and never copied whole. Arrays are neither changed nor copied. For a network
-    on a GPU, arrays that are there already are prepared and used there. Blocks of others are read, prepared and moved by
-    threads of their own while it works on those before.
+    Arrays are neither changed nor copied. Memory-mapped arrays are read block by block and never as a whole. If the network is
+    on a GPU, arrays on the same GPU are prepared and used there. Blocks of other arrays are read, prepared and moved by
+    separate threads while the GPU works on earlier blocks.
 
     Parameters
     ----------
     x : array (Nv, N) or (Nv, height, width, channels)
-    t : array (Nv, M) of real targets, (Nv,) for one output, or (Nv,) of integer labels
+        Inputs.
+    t : array (Nv, M) or (Nv,)
+        Real targets, (Nv,) for one output, or integer labels (Nv,).
     weights : array (Nv,), optional
-        Not negative. A whole number w counts a pattern w times. None: all 1.
+        Weights of the patterns, 0 or more. A weight of 2 counts a pattern twice. None means that all weigh 1.
     preparation : pwl.Preparation, optional
-        Applied to every block as it is read, so that raw data on disk need no prepared copy.
+        Applied to every block when it is read, so that raw data on disk need no prepared copy.
     block_bytes : int, optional
-        Bound on the work arrays of a reduction, in bytes. None: 512 MiB, or 2 GiB of a GPU's memory. Blocks do not depend on
-        the number of threads.
+        Bound on the work arrays of a reduction, in bytes. None means 512 MiB, or 2 GiB on a GPU. Blocks do not depend on the
+        number of threads.
     comm : Communicator, optional
-        The ranks that share the patterns, each holding its own.
+        The ranks that share the patterns. Each rank holds its own patterns.
+
+    Attributes
+    ----------
+    passes : float
+        Number of times that all patterns have been read.
 
     Raises
     ------
     InputError
-        For lengths that differ, no patterns, or weights that are negative or all zero.
+        If lengths differ, there are no patterns, or weights are negative or all zero.
     """
 
     def __init__(
@@ -88,25 +95,25 @@ class Patterns:
         if self.x.shape[0] == 0:
             raise InputError("no patterns came: at least two are needed to train")
         self.weights = None if weights is None else _checked_weights(weights, self.x.shape[0])
-        # read block by block where they are; the host's copy serves sums and choices
+        # blocks are read from here; sums and choices use the copy on the host
         self._given_weights = self.weights if weights is None else as_array(weights, "weights")
         self.reads = Reads()
         self.augmentation: Augmentation | None = None
-        self._change: Callable[[np.ndarray, int], np.ndarray] | None = None  # of a block's images from a row on
+        self._change: Callable[[np.ndarray, int], np.ndarray] | None = None  # changes a block's images, from a row on
 
     @classmethod
     def of(cls, data: Any) -> Patterns:
-        """Patterns from (x, t), (x, t, weights), or Patterns. Raises InputError for anything else."""
+        """Patterns from (x, t), (x, t, weights) or Patterns. Raises InputError for anything else."""
         if isinstance(data, cls):
             return data
         if isinstance(data, (tuple, list)) and len(data) in (2, 3):
             return cls(*data)
         came = shown(data) if hasattr(data, "shape") else type(data).__name__
-        raise InputError(f"data is one argument, (x, t), (x, t, weights) or pwl.Patterns, but {came} came")
+        raise InputError(f"data must be one argument, (x, t), (x, t, weights) or pwl.Patterns, but {came} came")
 
     @classmethod
     def fitting(cls, net: Network, data: Any) -> Patterns:
-        """`of`, checked against the network unless the data come as Patterns already."""
+        """`of`, checked against the network unless the data are Patterns already."""
         patterns = cls.of(data)
         if patterns is not data:
             patterns.check(net)
@@ -116,21 +123,21 @@ class Patterns:
     def prepared(cls, x: Any, t: Any, preparation: Preparation, rows: Any) -> Patterns:
         """Some rows of raw data, prepared at once if they are in memory.
 
-        Memory-mapped data are prepared block by block, and so are images: prepared, they take eight times the memory.
+        Memory-mapped data and images are prepared block by block. Prepared images would take eight times the memory.
         """
         x, t = Rows(x, rows), Rows(t, rows)
         if isinstance(x.array, np.memmap) or x.ndim > 2:
             return cls(x, t, preparation=preparation)
         return cls(*preparation.transform(x[:], t[:]))
 
-    # ---- how many
+    # ---- numbers of patterns
 
     def __len__(self) -> int:
         return self.x.shape[0]
 
     @property
     def passes(self) -> float:
-        """How often reductions have read all patterns so far; batches count by their share."""
+        """Number of times that reductions have read all patterns so far. A batch counts by its share."""
         return self.reads.patterns / len(self)
 
     def count(self) -> int:
@@ -138,7 +145,7 @@ class Patterns:
         return int(sum(int(rank[0]) for rank in self.comm.allgather([np.asarray(len(self))])))
 
     def total_weight(self) -> float:
-        """Sum of the weights of the patterns on all ranks: their number if all weigh 1."""
+        """Sum of the weights of the patterns on all ranks, which is their number if all weigh 1."""
         return float(sum(float(rank[0]) for rank in self.comm.allgather([np.asarray(self.own_weight())])))
 
     def own_weight(self) -> float:
@@ -148,7 +155,7 @@ class Patterns:
     # ---- parts
 
     def take(self, rows: Any) -> Patterns:
-        """Patterns of the given rows (a slice or indices), which are read when they are needed."""
+        """The patterns of some rows (a slice or indices), which are read only when they are needed."""
         part = copy.copy(self)
         part.x, part.t = Rows(self.x, rows), Rows(self.t, rows)
         if self.weights is not None:
@@ -157,13 +164,13 @@ class Patterns:
         return part
 
     def augmented(self, augmentation: Augmentation) -> Patterns:
-        """The same patterns, whose batches are to be changed so; they themselves are read as they are."""
+        """The same patterns with an augmentation that changes the images of batches only."""
         same = copy.copy(self)
         same.augmentation = augmentation
         return same
 
     def batch(self, rows: Any, key: Key, first: int) -> Patterns:
-        """`take` of patterns first, first + 1, ... of a pass with that key; their images are changed as they are read."""
+        """`take` of patterns first, first + 1, ... of a pass with this key. Their images are changed when they are read."""
         part = self.take(rows)
         if self.augmentation is not None:
             part._change = self.augmentation.of(key, first)
@@ -172,7 +179,7 @@ class Patterns:
     # ---- blocks
 
     def block(self, net: Network, first: int, last: int) -> tuple[Array, Array, Array | None]:
-        """Patterns first..last-1 as arrays of the network's kind: x and real targets in its dtype, labels as they are."""
+        """Patterns first..last-1 as arrays of the network's kind. x and real targets have its dtype; labels keep theirs."""
         x, t = self._raw(first, last)
         if self.preparation is not None:
             x, t = self.preparation.transform(_near(x, net), _near(t, net))
@@ -187,13 +194,13 @@ class Patterns:
         return like(x, net.theta), t, w
 
     def are_beside(self, net: Network) -> bool:
-        """Whether inputs and targets lie where the network does, and stay there: blocks are then mere views."""
+        """Whether inputs and targets are on the network's device and stay unchanged, so that blocks are mere views."""
         return self._change is None and all(
             type(a) is type(net.theta) and a.device == net.theta.device for a in (_stored(self.x), _stored(self.t))
         )
 
     def check(self, net: Network) -> None:
-        """Raises InputError if the patterns do not fit the network, naming row and column of what is wrong."""
+        """Raises InputError, with the row and column of the fault, if the patterns do not fit the network."""
         check_shape(tuple(self.x.shape), net.input_shape)
         for first, last in self._checked_blocks():
             x, t = self._raw(first, last)
@@ -201,7 +208,7 @@ class Patterns:
             if self.preparation is None:
                 check_scaled(x, net.input_shape)
             else:
-                if "float" in str(t.dtype):  # the preparation checks as well, but knows only the row within the block
+                if "float" in str(t.dtype):  # the preparation also checks, but knows only the row within the block
                     check_finite(t, first, "target")
                 t = self.preparation.transform(x, t)[1]
             if not net.loss.classes and t.ndim == 1 and net.n_outputs == 1:
@@ -209,7 +216,7 @@ class Patterns:
             net.loss.check_targets(t, net.n_outputs, first)
 
     def _raw(self, first: int, last: int) -> tuple[Array, Array]:
-        """A block as it was given; of a memory map an array in memory."""
+        """A block as it was given. A block of a memory map becomes an array in memory."""
         return _in_memory(self.x[first:last, ...]), _in_memory(self.t[first:last, ...])
 
     def _checked_blocks(self) -> Iterator[tuple[int, int]]:
@@ -223,12 +230,12 @@ def _in_memory(a: Any) -> Any:
 
 
 def _stored(a: Any) -> Any:
-    """The array behind rows of it."""
+    """The array that rows are taken from."""
     return a.array if isinstance(a, Rows) else a
 
 
 def _near(a: Array, net: Network) -> Array:
-    """`a` where it is, if the network is there, too; else in host memory."""
+    """`a` itself if the network has arrays of its kind, otherwise a copy in host memory."""
     return a if is_numpy_array(a) or type(a) is type(net.theta) else host(a)
 
 

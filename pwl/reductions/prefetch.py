@@ -1,4 +1,4 @@
-"""Blocks of patterns for a device, which works on one at a time: the next ones are read, prepared and copied meanwhile."""
+"""Blocks of patterns for a device. While it works on one block, the next blocks are read, prepared and copied."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def prefetched(
     read: Callable[[int], tuple[Any, ...]], compute: Callable[..., Any], starts: Sequence[int], theta: Array
 ) -> Iterator[Any]:
     """compute(*read(start)) for each start in order, on the device of theta."""
-    with engine(theta).staging(READERS + 1) as areas:  # one more is worked on
+    with engine(theta).staging(READERS + 1) as areas:  # one for each reader, and one for the block in work
 
         def emptied() -> Iterator[tuple[Any, int]]:
             for number, start in enumerate(starts):
@@ -30,5 +30,5 @@ def prefetched(
 
         for area, block in ordered_map(bring, emptied(), READERS):
             values = area.work(compute, block)
-            del block  # its memory is the area's again
+            del block  # returns its memory to the area
             yield values

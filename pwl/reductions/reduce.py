@@ -1,4 +1,4 @@
-"""The only loop over data. Algorithms never loop over patterns: they name a statistic and reduce it."""
+"""The only loop over data. Algorithms never loop over patterns. They name a statistic and reduce it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from pwl.runtime.backend import Array, is_out_of_memory, on_cores
 from pwl.runtime.ranks import Serial
 from pwl.runtime.threads import keep_freed_memory, ordered_map, single_threaded_blas
 
-Part = tuple[Tree, list[Array]]  # the form of a result, its leaves left out, and the arrays that belong there
+Part = tuple[Tree, list[Array]]  # the form of a result without its arrays, and the arrays
 
 
 def reduce(statistic: Statistic, net: Network, patterns: Patterns) -> Tree:
-    """The statistic over all patterns of all ranks: sums divided by the sum of the weights, least, largest, or R factors.
+    """The statistic over all patterns of all ranks: sums divided by the sum of the weights, minima, maxima, or R factors.
 
-    The result has the form of what the statistic gives for one block: an array, or a NamedTuple.
+    The result has the form of the statistic of one block, an array or a NamedTuple.
     """
     patterns.reads.count(len(patterns))
     rows = block_rows(net, statistic.floats, patterns.block_bytes)
@@ -48,7 +48,7 @@ def _block(statistic: Statistic, net: Network, patterns: Patterns, first: int, l
 
 
 def _read(statistic: Statistic, net: Network, patterns: Patterns, rows: int, first: int) -> tuple[int, tuple[Any, ...]]:
-    """The block that begins at a pattern, and that pattern."""
+    """The number of a block's first pattern, and the block."""
     return first, _block(statistic, net, patterns, first, min(first + rows, len(patterns)))
 
 
@@ -59,7 +59,7 @@ def _computed(statistic: Statistic, net: Network, first: int, block: tuple[Any, 
 
 
 def _folded(statistic: Statistic, parts: Iterable[Part]) -> Part:
-    """The total of parts, in their order."""
+    """The total of the parts, folded in their order."""
     outline: Tree = None
     total: list[Array] = []
     for part in parts:
@@ -75,13 +75,13 @@ def _run(statistic: Statistic, net: Network, patterns: Patterns, rows: int, star
 
 
 def _on_cores(statistic: Statistic, net: Network, patterns: Patterns, rows: int) -> Part:
-    """The total by all cores: runs of blocks side by side, folded in their order."""
+    """The total by all cores. Runs of blocks are computed side by side and folded in their order."""
     shares = list(runs(range(0, len(patterns), rows)))
     return _folded(statistic, ordered_map(partial(_run, statistic, net, patterns, rows), shares, len(shares)))
 
 
 def _on_device(statistic: Statistic, net: Network, patterns: Patterns, rows: int) -> Part:
-    """The total by a device, block after block. Blocks of host data are read, prepared and copied ahead of it."""
+    """The total by a device, block after block. Blocks of host data are read, prepared and copied ahead."""
     starts = range(0, len(patterns), rows)
     try:
         if len(starts) == 1 or patterns.are_beside(net):
@@ -94,13 +94,13 @@ def _on_device(statistic: Statistic, net: Network, patterns: Patterns, rows: int
         count = min(rows, len(patterns))
         needed = count * pattern_bytes(net, statistic.floats)
         raise InputError(
-            f"the GPU's memory does not suffice ({failure}): a block of {count} patterns takes about {needed} bytes. Try "
+            f"the GPU's memory is too small ({failure}): a block of {count} patterns takes about {needed} bytes. Try "
             f"batch_size={max(1, count // 2)}, or pwl.Patterns(x, t, block_bytes={max(1, needed // 2)})"
         ) from None
 
 
 def _over_ranks(statistic: Statistic, patterns: Patterns, total: list[Array]) -> tuple[list[Array], float]:
-    """The total of all ranks, and the sum of their weights."""
+    """The total of all ranks, and the sum of their pattern weights."""
     own = patterns.own_weight()
     if isinstance(patterns.comm, Serial):
         return total, own

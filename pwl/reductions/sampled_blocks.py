@@ -1,4 +1,4 @@
-"""Gradients and a sampled H_b of a batch in one pass, with every row of every parameter a block, Eqs. (28), (29)."""
+"""Gradients and a sampled H_b of a batch in one pass, with a block per row of each parameter, Eqs. (28), (29)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pwl.runtime.backend import Array, array_namespace, gram
 
 
 class SampledBlocks(NamedTuple):
-    """scores; G: negative gradients of E by slot key; H: J'SJ with a block per row of each key, in the order of the keys."""
+    """scores, minus the gradients G of E by slot key, and H = J'SJ with a block per row of each key, in the order of the keys."""
 
     scores: Array
     G: dict[str, Array]
@@ -23,10 +23,10 @@ class SampledBlocks(NamedTuple):
 
 
 def gradients_and_blocks(keys: tuple[str, ...], D: Mapping[str, Array], u: Array) -> Statistic:
-    """`SampledBlocks` of the parameters `keys`, some of the body and the head's, along directions D by slot key.
+    """`SampledBlocks` of the parameters `keys`, the head's and some of the body, along directions D by slot key.
 
-    u (Nv,): a uniform number in [0, 1) per pattern, which draws its root of S_p, Eqs. (29), (64). H then takes one backward pass, is no
-    less than 0, and its mean over u is the exact one.
+    u (Nv,) holds a uniform number in [0, 1) per pattern, which draws its root of S_p, Eqs. (29), (64). H then takes one
+    backward pass. It is positive semidefinite, and its mean over u is exact.
     """
     body = {key: D[key] for key in keys if key != HEAD}
 

@@ -1,4 +1,4 @@
-"""What is summed over patterns, and how the sums of blocks become one."""
+"""Statistics: the quantities that are summed over patterns, and the rules that join the sums of blocks."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Tree = Any  # an array, or a tuple or dictionary of arrays, tuples and dictionar
 
 @dataclass(frozen=True)
 class Statistic:
-    """A quantity of each block of patterns, and how those of two blocks combine.
+    """A quantity of a block of patterns, and the rule that joins the quantities of two blocks.
 
-    of_block(net, x, t, w): an array, or a NamedTuple of arrays and of dictionaries of arrays, for one block: inputs x
-        (b, ...), targets t (b, M) or labels (b,), and the weights w (b,) of the patterns, or None if all weigh 1. The
-        weights must be multiplied in.
-    combine: "sum" (the total is divided by the sum of the weights), "min", "max", or "qr" (blocks of rows are folded into
-        one triangular factor R, so that R'R is the sum of the blocks' products, divided likewise; Eq. (42)).
+    of_block(net, x, t, w): returns an array, or a NamedTuple of arrays and of dictionaries of arrays, for one block. The block
+        has inputs x (b, ...), targets t (b, M) or labels (b,), and pattern weights w (b,), or None if all weigh 1. The
+        function must multiply by the weights.
+    combine: "sum", "min", "max" or "qr". A sum is divided by the sum of the weights. "qr" folds blocks of rows into one
+        triangular factor R, so that R'R is the sum of the blocks' products divided by the sum of the weights, Eq. (42).
     floats: numbers of work space per pattern beyond those of a forward and a backward pass.
-    beside: an array with a row per pattern, if any; `of_block` gets a block's rows of it as its last argument.
+    beside: an array with a row per pattern, if any. `of_block` gets a block's rows of it as its last argument.
     """
 
     of_block: Callable[..., Tree]
@@ -32,12 +32,12 @@ class Statistic:
     beside: Array | None = None
 
     def start(self, values: Tree) -> list[Array]:
-        """A block's arrays as they go into a total."""
+        """A block's arrays in the form that goes into a total."""
         found = list(leaves(values))
         return [triangle(a) for a in found] if self.combine == "qr" else found
 
     def fold(self, total: list[Array], values: list[Array]) -> list[Array]:
-        """The total with one more block's arrays; an empty list is the total of nothing."""
+        """The total with the arrays of one more block. An empty list is the total of no blocks."""
         fold = COMBINE[self.combine]
         return [fold(a, b) for a, b in zip(total, values, strict=True)] if total else values
 
@@ -60,7 +60,7 @@ def leaves(tree: Tree) -> Iterator[Array]:
 
 
 def grown(tree: Tree, arrays: Iterator[Array]) -> Tree:
-    """A tree like another one, with other arrays."""
+    """A tree of the same form with other arrays."""
     if isinstance(tree, dict):
         return {key: grown(branch, arrays) for key, branch in tree.items()}
     if isinstance(tree, tuple):
@@ -70,8 +70,8 @@ def grown(tree: Tree, arrays: Iterator[Array]) -> Tree:
 
 
 def triangle(rows: Array) -> Array:
-    """The triangular factor R of rows (m, n): (min(m, n), n) with R'R = rows' rows."""
-    if is_numpy_array(rows):  # the standard always makes Q, too, which takes as long again
+    """The triangular factor R (min(m, n), n) of rows (m, n), with R'R = rows' rows."""
+    if is_numpy_array(rows):  # the Array API standard always computes Q, too, which doubles the time
         return np.linalg.qr(rows, mode="r")
     return array_namespace(rows).linalg.qr(rows, mode="reduced")[1]
 
