@@ -80,7 +80,7 @@ def molf(x: np.ndarray, t: np.ndarray, iterations: int) -> Jobs:
 
 
 def adact(x: np.ndarray, t: np.ndarray, iterations: int) -> Jobs:
-    net = started(x, t, pwl.PiecewiseLinear("relu", HINGES, span=SPAN))
+    net = started(x, t, pwl.PiecewiseLinear("sigmoid", HINGES, span=SPAN))
     W, W_o, A, ns = np.array(net.W), np.array(net.W_o), np.array(net.A), np.linspace(*SPAN, HINGES)
     job = ours(net, x, t, pwl.AdAct(), iterations)
     return job, lambda: plain.adact(x, t, W, W_o, ns, A, iterations), "plain NumPy, np.add.at"
@@ -117,7 +117,7 @@ def adam(x: np.ndarray, t: np.ndarray, iterations: int) -> Jobs:
     from sklearn.neural_network import MLPRegressor
 
     net = started(x, t, "sigmoid")
-    rival = MLPRegressor(UNITS, activation="logistic", batch_size=BATCH, max_iter=iterations, tol=0, n_iter_no_change=10**9)
+    rival = MLPRegressor(hidden_layer_sizes=(UNITS,), activation="logistic", batch_size=BATCH, max_iter=iterations, tol=0, n_iter_no_change=10**9)
     job = ours(net, x, t, pwl.Adam(), iterations, batch_size=BATCH)
     return job, lambda: rival.fit(x, t[:, 0]), "scikit-learn"
 
