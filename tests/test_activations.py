@@ -318,5 +318,5 @@ def test_strict_arrays(name, kind, dtype):
 def test_adact_steps_are_the_same_in_strict_arrays(name):
     net = network(TRAINED[name], "mlp")
     patterns = problem(net)
-    wanted, found = (take_step(pwl.AdAct(), at, patterns, {})[0] for at in (net, net.to(array_api_strict)))
+    wanted, found = (take_step(pwl.AdAct(), at, patterns)[0] for at in (net, net.to(array_api_strict)))
     np.testing.assert_allclose(host(found.theta), wanted.theta, rtol=0, atol=1e-8 * np.abs(wanted.theta).max())

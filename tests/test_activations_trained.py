@@ -14,7 +14,7 @@ from pwl.algorithms.learning_factors import objective
 from pwl.algorithms.penalties import Penalties
 from pwl.layers import AvgPool2d, Conv2d, Dense, Flatten
 from pwl.network.network import Network
-from pwl.network.save import layer_from_dict
+from pwl.network.structure import known, layer_from_dict
 from pwl.reductions.patterns import Patterns
 
 # ---- files
@@ -22,7 +22,7 @@ from pwl.reductions.patterns import Patterns
 
 @pytest.mark.parametrize("name", NEW)
 def test_layers_come_back_from_their_description(name):
-    assert layer_from_dict(NEW[name].to_dict()) == NEW[name]
+    assert layer_from_dict(NEW[name].to_dict(), known()) == NEW[name]
 
 
 @pytest.mark.parametrize("kind", NETS)

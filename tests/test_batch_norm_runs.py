@@ -44,7 +44,7 @@ def test_spans_are_taken_of_normalised_nets_and_moments_above_see_them():
     patterns = pwl.Patterns(20 + 10 * patterns.x, patterns.t)
     net = pwl.initialise(Network.from_layers([*first, *second], SHAPE, dtype=np.float64), patterns)
     for curves in (2, 5):
-        low, high = (reduce(patterns, each, net)[0] for each in nets_range(curves - 1))
+        low, high = (reduce(patterns, each, net) for each in nets_range(curves - 1))
         ns = net.buffers[f"{curves}.ns"]
         assert np.all(ns[:, 0] <= low) and np.all(ns[:, -1] >= high * (1 - 1e-12))
         assert np.all(np.abs(ns) < 8)
@@ -133,9 +133,9 @@ def test_saved_nets_predict_the_same_bits(tmp_path):
 
 def test_its_weights_are_blocks_but_no_products():
     net, plain = net_of([Conv2d(3, 2), BatchNorm2d(), "tanh"]), net_of([Conv2d(3, 2), "tanh"])
-    assert costs.own_error(net, 10) == costs.own_error(plain, 10)
-    assert costs.own_whole_gradient(net, 10) == costs.own_whole_gradient(plain, 10)
-    assert costs.own_molf(net, 10, False) > costs.own_molf(plain, 10, False)
+    assert costs.own.error(net, 10) == costs.own.error(plain, 10)
+    assert costs.own.whole_gradient(net, 10) == costs.own.whole_gradient(plain, 10)
+    assert costs.own.molf(net, 10, False) > costs.own.molf(plain, 10, False)
     line = next(line for line in net.summary().splitlines() if "BatchNorm2d" in line)
     assert line.split() == ["BatchNorm2d()", "3", "x", "2", "x", "3", "6"]
 

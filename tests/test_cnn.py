@@ -21,7 +21,7 @@ from toys import (
 )
 
 import pwl
-from pwl.algorithms.learning_factors import block_system, one_factor
+from pwl.algorithms.learning_factors import block_system, line_factor
 from pwl.algorithms.molf import hwo_direction
 from pwl.algorithms.penalties import Penalties
 from pwl.layers import AvgPool2d, Conv2d, Dense, Flatten, GlobalAvgPool2d, MaxPool2d
@@ -103,8 +103,8 @@ def test_one_factor_is_the_sum_of_the_blocks(name, loss):
     patterns, keys = problem(net, weights=True), (*net.keys("map"), *net.keys("activation"))
     G = gradients_of(net, patterns, keys)
     H, g = block_system(net, patterns, G, G, Penalties())
-    np.testing.assert_allclose(one_factor(net, patterns, G, G, Penalties()).z, [g.sum() / H.sum()], rtol=1e-10)
-    np.testing.assert_allclose(reduce(patterns, line_curvature(G), net)[0], H.sum(), rtol=1e-11)
+    np.testing.assert_allclose(line_factor(net, patterns, G, G, Penalties()), g.sum() / H.sum(), rtol=1e-10)
+    np.testing.assert_allclose(reduce(patterns, line_curvature(G), net), H.sum(), rtol=1e-11)
 
 
 # ---- sums over places are divided by patterns
@@ -115,14 +115,14 @@ def test_an_image_counts_once_in_the_autocorrelation():
     net = cnn("deep")
     patterns = problem(net, weights=True)
     for index in (0, 3, 6):
-        (R,) = reduce(patterns, input_autocorrelation(index), net)
+        R = reduce(patterns, input_autocorrelation(index), net)
         a, wanted = input_of(net, index, patterns.x), 0
         for p, w in enumerate(patterns.weights):
             rows = net.layers[index].inputs(a[p : p + 1])
             wanted = wanted + w * rows.T @ rows
         np.testing.assert_allclose(R, wanted / patterns.weights.sum(), rtol=1e-12, atol=1e-13)
     pixels = np.prod(net.layout.shapes[1][:-1])
-    assert reduce(patterns, input_autocorrelation(0), net)[0][0, 0] == pytest.approx(pixels)
+    assert reduce(patterns, input_autocorrelation(0), net)[0, 0] == pytest.approx(pixels)
 
 
 @pytest.mark.parametrize("name", ["deep", "ends in a convolution"])
@@ -132,7 +132,7 @@ def test_hwo_direction_solves_each_layers_autocorrelation(name):
     G = gradients_of(net, patterns, keys)
     D = hwo_direction(net, patterns, G, pwl.OLS(), {})
     for key, d in D.items():
-        (R,) = reduce(patterns, input_autocorrelation(int(key.split(".")[0])), net)
+        R = reduce(patterns, input_autocorrelation(net.layout.by_key[key].layer), net)
         np.testing.assert_allclose(d @ R, G[key], rtol=0, atol=1e-9 * np.abs(G[key]).max())
 
 
@@ -173,7 +173,7 @@ def test_spans_are_taken_over_pixels_and_patterns():
     assert not net.initialised
     patterns = problem(net, weights=True)
     n = input_of(net, 1, patterns.x).reshape(-1, 3)
-    low, high = (reduce(patterns, each, net)[0] for each in nets_range(0))
+    low, high = (reduce(patterns, each, net) for each in nets_range(0))
     np.testing.assert_array_equal([low, high], [n.min(axis=0), n.max(axis=0)])
     ns = pwl.initialise(net, patterns).buffers["1.ns"]
     assert np.all(ns[:, 0] <= low) and np.all(ns[:, -1] >= high * (1 - 1e-12))
@@ -182,7 +182,7 @@ def test_spans_are_taken_over_pixels_and_patterns():
 # ---- every algorithm
 
 FULL = [
-    pwl.MOLF(), pwl.MOLF("hwo", 0.01, 0.01, True), pwl.AdAct(), pwl.AdAct("hwo", "unit"), pwl.OWOBP(), pwl.OWOBP("heuristic"),
+    pwl.MOLF(), pwl.MOLF("hwo", ridge=0.01, l2=0.01, safeguard=True), pwl.AdAct(), pwl.AdAct("hwo", "unit"), pwl.OWOBP(), pwl.OWOBP("heuristic"),
     pwl.CG(), pwl.SCG(), pwl.LM(), pwl.LM(solver="cholesky"), pwl.LBFGS(), pwl.BayesianLM(), pwl.VarPro(),
 ]  # fmt: skip
 BATCHED = [pwl.Adam(0.01), pwl.SGD(0.01, 0.9)]
@@ -326,7 +326,7 @@ def test_vgg_and_its_gradient_are_pytorchs(activation):
     t = np.array([1, 7, 4])
     with torch.no_grad():
         for name, values in by_torch_name(net, model, net.parts).items():
-            dict(model.named_parameters())[name].copy_(torch.from_numpy(values))
+            dict(model.named_parameters())[name].copy_(torch.tensor(values))
     loss = torch.nn.functional.cross_entropy(
         model(torch.from_numpy(x.transpose(0, 3, 1, 2).copy())), torch.from_numpy(t)
     )
@@ -343,8 +343,7 @@ def by_torch_name(net, model, parts):
     """Parts of vgg by the names and in the shapes of its PyTorch twin, whose images have channels first."""
     found = {}
     for key, value in parts.items():
-        index = len(net.layers) if key == HEAD else int(key.split(".")[0])
-        layer = None if key == HEAD else net.layers[index]
+        index, layer = net.layout.by_key[key].layer, None if key == HEAD else net.layer_of(key)
         if key.endswith(".A"):
             found[f"{index}.A"] = value
             continue

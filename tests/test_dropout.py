@@ -223,5 +223,5 @@ def test_saved_nets_are_the_same(tmp_path):
 
 @pytest.mark.parametrize("rate", [1, 1.0, -0.1, float("nan"), "half", None, True])
 def test_rates_that_can_not_be(rate):
-    with pytest.raises(pwl.InputError, match="Dropout's rate must be a number from 0 to less than 1"):
+    with pytest.raises(pwl.InputError, match="Dropout's rate must be 0 or more and less than 1, not"):
         Dropout(rate)

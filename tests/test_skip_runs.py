@@ -94,9 +94,9 @@ def test_results_do_not_depend_on_blocks():
 def test_joins_cost_no_products_but_the_closed_form_is_not_charged():
     body = [Dense(WIDTH), "tanh"]
     plain, joined = from_layers(body, (WIDTH,)), from_layers([*body, Add(2)], (WIDTH,))
-    assert costs.own_whole_gradient(joined, 10) == costs.own_whole_gradient(plain, 10)
+    assert costs.own.whole_gradient(joined, 10) == costs.own.whole_gradient(plain, 10)
     # a backward pass for each of 3 outputs, and products of blocks one root at a time
-    assert costs.own_molf(joined, 10, False) > costs.own_molf(plain, 10, False)
+    assert costs.own.molf(joined, 10, False) > costs.own.molf(plain, 10, False)
 
 
 def test_summary_shows_joins():
@@ -111,7 +111,10 @@ def test_summary_shows_joins():
 @pytest.mark.parametrize("back", [0, -1, 1.5, True, None, "all"])
 @pytest.mark.parametrize("layer", [Add, From])
 def test_how_far_back(layer, back):
-    with pytest.raises(pwl.InputError, match=f"{layer.__name__} goes back a whole number of layers, 1 or more"):
+    with pytest.raises(
+        pwl.InputError,
+        match=f"{layer.__name__}'s number of layers to go back must be a whole number, 1 or more, not {back!r}",
+    ):
         layer(back)
 
 
@@ -124,7 +127,7 @@ def test_how_far_back(layer, back):
             [Dense(5), "tanh", Add(2)],
             r"layer 2, Add.*shape \(4,\) went into the last 2 layers, but \(5,\) came out.*From",
         ),
-        ([Dense(3), "tanh", From(2), Dense(3)], r"layer 2, From.*nothing reads what came before.*Add"),
+        ([Dense(3), "tanh", From(2), Dense(3)], r"layer 2, From.*nothing reads the output of layer 1.*Add"),
         ([Dense(3), "tanh", From(2), Dense(2), Add(2)], r"layer 4, Add.*shape \(3,\).*but \(2,\)"),
     ],
 )
