@@ -180,7 +180,7 @@ def test_it_is_saved_and_loaded_by_name(kind, tmp_path):
     loaded = pwl.Network.load(path, layers=own)
     assert loaded.layers == net.layers
     np.testing.assert_array_equal(loaded.predict(data()[0]), net.predict(data()[0]))
-    with pytest.raises(pwl.InputError, match=r"not one of pwl's: if it is your own, name it"):
+    with pytest.raises(pwl.InputError, match=r"not part of pwl. If the layer is your own, name it"):
         pwl.Network.load(path)
 
 

@@ -1,7 +1,7 @@
-"""Training algorithms, one file a method. `algorithm.py` has the contract that all of them keep.
+"""Training algorithms, one file per method. `algorithm.py` has the contract that all of them keep.
 
 An algorithm is a frozen value with `init(net, patterns, key) -> state` and `step(net, patterns, state) -> Step`. A step is
-one update on the patterns given. States are NamedTuples of arrays and numbers, so that a run can be written down and resumed.
+one update on some patterns. States are NamedTuples of arrays and numbers, so that a run can be saved and resumed.
 """
 
 from pwl.algorithms.adact import AdAct, adact_step

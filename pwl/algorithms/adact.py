@@ -27,7 +27,7 @@ RECORDED = ("z_curve", "curve_gradient_norm", "curve_share")
 
 
 class AdActState(NamedTuple):
-    """R, scores, G: as in `MOLFState`. steps: made so far."""
+    """R, scores, G: as in `MOLFState`. steps: number of steps so far."""
 
     R: dict[str, Array] | None = None
     scores: Array | None = None
@@ -38,27 +38,29 @@ class AdActState(NamedTuple):
 @flat("penalties")
 @dataclass(frozen=True)
 class AdAct(Algorithm):
-    """Algorithm 1: each iteration is a MOLF step on W, an AdAct step on the curves' ordinates A, and OWO, Eq. (47).
+    """Trains by Algorithm 1: each iteration is a MOLF step on W, a step on the curves' ordinates A, and OWO, Eq. (47).
 
     Other activations with parameters are trained in the same way.
 
     Parameters
     ----------
     direction : {"gradient", "hwo"}
-        Of the MOLF step, as in `MOLF`.
+        Direction of the MOLF step, as in `MOLF`.
     curve_factor : {"scalar", "unit"}
-        "scalar" is one z over A, as published. "unit" is a factor per unit's curve, Eq. (25).
+        "scalar" is one factor z for all curves, as published, Eq. (24). "unit" is one factor per curve, Eq. (25).
     refine : int
-        With hinges="auto", curves get more knots after so many steps: 3, then 5, 9, 17, Eq. (57).
-    safeguard, ols
-        As in `MOLF`.
+        Steps between refinements. With hinges="auto", curves have 3 knots at first, then 5, 9 and 17, Eq. (57).
+    safeguard : bool
+        Whether the MOLF step is halved until the objective falls, as in `MOLF`.
+    ols : pwl.OLS
+        The dependence test of the solves, Eq. (13).
     penalties : pwl.Penalties
-        May be given flat: ridge, l2, and curve_penalty on the curves' second differences, Eq. (26).
+        Can also be given as ridge, l2, and curve_penalty on the curves' second differences, Eqs. (11), (27), (26).
 
     Raises
     ------
     InputError
-        For another direction or curve_factor, or fewer than one step between refinements.
+        For an unknown direction or curve_factor, or if refine is below 1.
     """
 
     direction: str = "gradient"
@@ -103,11 +105,12 @@ def adact_step(
     ols: OLS = OLS(),
     knots: int = KNOTS[-1],
 ) -> tuple[Network, Info]:
-    """A += z D with one z over all curves, Eq. (24), or one per unit, Eq. (25). D is G_a, or smooth for hinges="auto", Eq. (57).
+    """Moves the ordinates by A += z D with one z for all curves, Eq. (24), or one per unit, Eq. (25).
 
-    Under squared error the outputs are linear in the last layer's A: z is then the exact minimum along D, and E cannot
-    rise. Otherwise (cross-entropy, curves in several layers, activations that are not linear in their parameters) z is
-    Gauss-Newton and is halved until the objective falls.
+    D is G_a, or a smooth direction for hinges="auto", Eq. (57). Under squared error the outputs are linear in the A of the last
+    layer, so z is the exact minimum along D and E cannot rise. In all other cases z is a Gauss-Newton step, which is halved
+    until the objective falls. These are cross-entropy, curves in several layers, and activations that are not linear in
+    their parameters.
 
     Parameters
     ----------
@@ -116,19 +119,20 @@ def adact_step(
     curve_factor, penalties, ols
         As in `AdAct`.
     knots : int
-        Of curves with hinges="auto"; others have none.
+        Number of knots of curves with hinges="auto". Other curves have none.
 
     Returns
     -------
     net : Network
+        The network after the step.
     info : Info
-        By slot key "G_a", the negative gradient (Nh, K), and "D", the direction; "z", of one number or one per unit, also as
-        "z_curve"; "curve_gradient_norm"; "curve_share", of the step taken.
+        By slot key "G_a", the negative gradient (Nh, K), and "D", the direction. "z", one number or one per unit, also under
+        the name "z_curve"; "curve_gradient_norm"; and "curve_share", the part of the step that was taken.
 
     Raises
     ------
     InputError
-        If data and network do not fit, for fixed activations, and for a network that is not initialised.
+        If data and network do not fit, if the activations are fixed, or if the network is not initialised.
     """
     patterns = Patterns.fitting(net, patterns)
     one_of("curve_factor", curve_factor, CURVE_FACTORS)
@@ -151,13 +155,13 @@ def adact_step(
 
 
 def exact(net: Network) -> bool:
-    """Whether E is a quadratic along any change of the activations' parameters, so that z is its exact minimum."""
+    """Whether E is quadratic in the parameters of the activations, so that z is its exact minimum."""
     last = len(net.layers) - 1
     return net.loss.quadratic and net.layout.layers(net.keys("activation")) == [last] and net.layers[last].linear
 
 
 def check_curves(net: Network) -> None:
-    """Raises InputError for a network whose activations are fixed."""
+    """Raises InputError if the activations of the network are fixed."""
     if not net.keys("activation"):
         raise InputError(
             "AdAct trains the activations, but this net's are fixed: "

@@ -1,4 +1,4 @@
-"""Adam: steps along the mean gradient over its root mean square, each weight by itself, Eq. (49)."""
+"""Adam: each weight moves along its mean gradient divided by the root mean square, Eq. (49)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pwl.validate import not_negative, positive, share
 
 
 class AdamState(NamedTuple):
-    """steps: made so far. key: of what layers draw. m, v: running means of the gradient and of its square, like theta."""
+    """steps: number of steps so far. key: seeds the layers' random numbers. m, v: running means of G and its square."""
 
     steps: int
     key: int
@@ -30,26 +30,28 @@ class AdamState(NamedTuple):
 @flat("penalties")
 @dataclass(frozen=True)
 class Adam(Algorithm):
-    """Adam (AdamW with a weight decay) on all weights, Eq. (49), one step per batch: `train(..., batch_size=32)`.
+    """Trains all weights by Adam, or by AdamW with a weight decay, Eq. (49). Use it with batches, `train(..., batch_size=32)`.
 
     Parameters
     ----------
-    learning_rate, curve_rate
-        As in `SGD`: numbers, or functions of the steps made so far.
+    learning_rate, curve_rate : float or function of the number of steps so far
+        Learning rates of the weights and of the curves' ordinates, as in `SGD`.
     beta1, beta2 : float
-        Shares of the running means of the gradient and of its square that are kept.
+        Shares of the running means of the gradient and of its square that are kept in a step, in [0, 1).
     epsilon : float
-        Added to the root.
+        A positive number that is added to the root.
     weight_decay : float
-        Every trained parameter, thresholds and ordinates too, shrinks by this share of its learning rate in each step. It is
-        no penalty: the objective does not contain it.
-    train_curves, penalties
+        In each step every trained parameter shrinks by its learning rate times this number, thresholds and ordinates
+        included. The objective does not contain it.
+    train_curves : bool
+        Whether the curves' ordinates are trained, too.
+    penalties : pwl.Penalties
         As in `SGD`.
 
     Raises
     ------
     InputError
-        For rates that are negative or not finite, betas outside [0, 1), an epsilon that is not positive, and a negative decay.
+        If a rate is negative or not finite, a beta is outside [0, 1), epsilon is not positive, or the decay is negative.
     """
 
     learning_rate: Rate = 0.001

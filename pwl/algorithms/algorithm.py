@@ -1,4 +1,4 @@
-"""The contract of an algorithm, and the defaults of everything in it that is optional."""
+"""The contract of an algorithm, with defaults for everything that is optional."""
 
 from __future__ import annotations
 
@@ -12,37 +12,47 @@ from pwl.reductions.reduce import reduce
 from pwl.runtime.backend import Array
 from pwl.solvers.ols import OLS
 
-AnyState = Any  # a NamedTuple of arrays, numbers, and dictionaries of arrays: what a checkpoint can hold
+AnyState = Any  # a NamedTuple of arrays, numbers and dictionaries of arrays, which a checkpoint can hold
 
 
 class Info(dict[str, Any]):
-    """What a step computed, for a student to look at: info["z"] or info.z."""
+    """The arrays and numbers that a step computed, for a student to look at, as info["z"] or info.z."""
 
     def __getattr__(self, name: str) -> Any:
         if name in self:
             return self[name]
-        raise AttributeError(f"this step has no {name!r}; it has {', '.join(self)}")
+        raise AttributeError(f"this step has no {name!r}, but it has {', '.join(self)}")
 
     def __or__(self, other: dict[str, Any]) -> Info:  # type: ignore[override] # dict's has overloads
         return Info({**self, **other})
 
     def only(self, names: tuple[str, ...]) -> dict[str, Any]:
-        """Those entries that are there, in this order."""
+        """The entries with these names, in this order. Missing names are skipped."""
         return {name: self[name] for name in names if name in self}
 
 
 class Stop(NamedTuple):
-    """Why a run ends. code: a word for programs. reason: a sentence."""
+    """The reason why a run ends. code: a word for programs. reason: a sentence."""
 
     code: str
     reason: str
 
 
 class Step(NamedTuple):
-    """What one step gives.
+    """The result of one step.
 
-    net: the network after it. state: for the next step. series: numbers that the record keeps, by name; "gradient_norm" is
-    also what `min_grad` is compared with. info: arrays to look at, which are not kept. stop: why the run should end, if it should.
+    Attributes
+    ----------
+    net : Network
+        The network after the step.
+    state : NamedTuple
+        The state for the next step.
+    series : dict
+        Numbers that the record keeps, by name. `min_grad` is compared with "gradient_norm".
+    info : Info
+        Arrays to look at, which the record does not keep.
+    stop : Stop or None
+        The reason why the run should end, if it should.
     """
 
     net: Network
@@ -54,39 +64,50 @@ class Step(NamedTuple):
 
 @runtime_checkable
 class Algorithm(Protocol):
-    """A training algorithm: a frozen value. Derive from this class: what has a body here is optional.
+    """Base class of training algorithms, which are frozen values. Members that have a body or a value here are optional.
 
-    `State` is the class of its states, so that checkpoints can make one again.
+    Attributes
+    ----------
+    State : class
+        The class of the states, so that checkpoints can restore them.
+    full_batch : bool
+        Whether every step must see one and the same E.
+    shares_pass : bool
+        Whether `measure` leaves results for the next step in the state.
+    watched : str
+        The series whose lowest value names the best network if there are no validation data.
     """
 
     State: ClassVar[type]
-    full_batch: ClassVar[bool] = False  # every step must see one and the same E
-    shares_pass: ClassVar[bool] = False  # `measure` leaves in the state what the next step begins with
-    watched: ClassVar[str] = "error"  # the series whose lowest value names the best network without validation data
+    full_batch: ClassVar[bool] = False
+    shares_pass: ClassVar[bool] = False
+    watched: ClassVar[str] = "error"
 
     @property
     def penalties(self) -> Penalties:
-        """What is added to E."""
+        """The penalties that are added to E."""
         return Penalties()
 
     @property
     def ols(self) -> OLS:
-        """How linear systems are solved, the first output weights included."""
+        """The solver of linear systems, also for the first output weights."""
         return OLS()
 
     def init(self, net: Network, patterns: Patterns, key: int) -> AnyState:
-        """The state before the first step. key: a seed. Raises InputError if the network can't be trained so."""
+        """The state before the first step. key: a seed. Raises InputError if the algorithm can't train the network."""
         ...
 
     def step(self, net: Network, patterns: Patterns, state: AnyState) -> Step:
-        """One update on the patterns given."""
+        """One update on some patterns."""
         ...
 
     def measure(self, net: Network, patterns: Patterns, state: AnyState) -> tuple[Array, AnyState]:
-        """The scores of a network, and the state with what the next step can use of that pass over the data."""
+        """The scores of a network, and the state with those results of the pass that the next step can use."""
         return reduce(error(), net, patterns), state
 
     def multiplies(self, net: Network, Nv: int) -> tuple[float, float] | None:
-        """Multiplies of one step on Nv patterns: by the literature's formula, and what this code spends in products. None if
-        nobody has counted them: the record then has no such series."""
+        """Multiplies of one step on Nv patterns, by the literature's formula and by the count of this code's products.
+
+        None if nobody has counted them. The record then has no such series.
+        """
         return None

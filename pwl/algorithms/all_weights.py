@@ -1,4 +1,4 @@
-"""Methods that move all weights at once: which parameters, the objective and its gradient in one pass, trial points."""
+"""Tools for methods that move all weights at once: trained parameters, objective, gradient and trial points."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from pwl.runtime.backend import Array, array_namespace
 
 
 class Point(NamedTuple):
-    """What one pass tells of a network: the scores, the objective J, and its negative gradient G, a vector like theta with 0
-    for parameters that are not trained."""
+    """The results of one pass: the scores, the objective J, and its negative gradient G.
+
+    G is a vector like theta, with 0 for parameters that are not trained.
+    """
 
     scores: Array
     J: float
@@ -24,7 +26,7 @@ class Point(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """What stays the same in a step: the network that it starts from, the patterns, the trained parameters, the penalties."""
+    """The constants of a step: the network at its start, the patterns, the trained parameters, and the penalties."""
 
     net: Network
     patterns: Patterns
@@ -32,13 +34,13 @@ class Problem(NamedTuple):
     penalties: Penalties
 
     def here(self) -> Point:
-        """The point of the network itself. One pass over the data."""
+        """The point of the network itself. It takes one pass over the data."""
         scores, G = scores_and_gradient(self.net, self.patterns, self.keys, self.penalties)
         return Point(scores, float(scores[0]) + self.penalties.value(self.net), G)
 
     def trial(self, change: Array) -> tuple[Network, Point]:
-        """The network moved by a vector like theta, and the point there. One pass over the data."""
-        with np.errstate(over="ignore", invalid="ignore"):  # a step too far: its objective is then no finite number
+        """The network moved by a vector like theta, and its point. It takes one pass over the data."""
+        with np.errstate(over="ignore", invalid="ignore"):  # after a step too far, the objective is not finite
             moved = self.net.with_theta(self.net.theta + change)
             return moved, self._replace(net=moved).here()
 
@@ -62,6 +64,6 @@ def dot(a: Array, b: Array) -> float:
 
 
 def length(G: Array) -> Array:
-    """|G| of a vector like theta, as an array of one number: reading it would wait for the device."""
+    """|G| of a vector like theta, as an array of one number, because reading it would wait for the device."""
     xp = array_namespace(G)
     return xp.sqrt(xp.sum(G * G))

@@ -1,4 +1,4 @@
-"""Bayesian regularisation: Levenberg-Marquardt on E and |w|^2, weighed by their evidence, Eq. (52)."""
+"""Bayesian regularisation: Levenberg-Marquardt on E + lambda |w|^2 with lambda from the evidence, Eq. (52)."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from pwl.solvers.levenberg_marquardt import Damping, Normal
 from pwl.validate import positive
 
 PACE = 3.0
-SMALLEST = 1e-8  # lambda at first, relative to the mean squared norm of J's columns
+SMALLEST = 1e-8  # the first lambda, relative to the mean squared norm of J's columns
 
 
 class BayesianLMState(NamedTuple):
-    """mu, nu, Q, scores: as in `LMState`. lambda_: the weight of |w|^2. A, g: J'J and J'r at the network at hand, if known."""
+    """mu, nu, Q, scores: as in `LMState`. lambda_: the weight of |w|^2. A, g: J'J and J'r of the present network, if known."""
 
     mu: float
     nu: float
@@ -41,23 +41,25 @@ class BayesianLMState(NamedTuple):
 @flat("damping")
 @dataclass(frozen=True)
 class BayesianLM(Algorithm):
-    """LM on E + lambda |w|^2 with lambda from the evidence (MacKay 1992; Foresee & Hagan 1997), as MATLAB's trainbr.
+    """Trains by LM on E + lambda |w|^2 with lambda from the evidence (MacKay 1992; Foresee & Hagan 1997), Eq. (52).
 
-    After each step gamma = P - lambda tr (J'J + lambda I)^-1 is the number of weights that the data determine, alpha =
-    gamma / (2 |w|^2), beta = (n - gamma) / (2 Nv E), and lambda goes towards alpha / (beta Nv) by at most a factor of three.
-    No validation data are needed: without them the network of the highest evidence is the one returned.
+    This is MATLAB's trainbr. After each step gamma = P - lambda tr (J'J + lambda I)^-1 is the number of weights that the data
+    determine. With alpha = gamma / (2 |w|^2) and beta = (n - gamma) / (2 Nv E), lambda moves towards alpha / (beta Nv), by a
+    factor of three at most. Validation data are not needed. Without them, `train` returns the network of the highest evidence.
 
     Parameters
     ----------
-    train_curves, max_bytes
-        As in `LM`.
+    train_curves : bool
+        Whether the curves' ordinates are trained, too.
+    max_bytes : float
+        Limit on the memory of J'J and its factors, in bytes.
     damping : pwl.Damping
-        May be given flat, as in `LM`; its scaling is "identity".
+        Can also be given as single options, as in `LM`. Its scaling must be "identity".
 
     Raises
     ------
     InputError
-        For numbers that can't be; in training for cross-entropy, and if the system would take more than max_bytes.
+        If a number is out of range. In training, for cross-entropy, or if the system would take more than max_bytes.
     """
 
     train_curves: bool = False
@@ -71,7 +73,7 @@ class BayesianLM(Algorithm):
     def __post_init__(self) -> None:
         positive("max_bytes", self.max_bytes)
         if self.damping.scaling != "identity":
-            raise InputError('BayesianLM penalises all weights alike: its damping has scaling="identity"')
+            raise InputError('BayesianLM penalises all weights alike: its damping must have scaling="identity"')
 
     def init(self, net: Network, patterns: Patterns, key: int) -> BayesianLMState:
         if not net.loss.quadratic:
@@ -107,19 +109,19 @@ class BayesianLM(Algorithm):
 
 
 def followed(weight: float, wanted: float, A: np.ndarray) -> float:
-    """lambda on its way to what the evidence asks for, at most PACE times larger or smaller in an iteration.
+    """The next lambda on the way to `wanted`, the optimum of the evidence. It changes by a factor of PACE at most.
 
-    While the fit is poor, all of it looks like noise: a lambda that jumped there would shrink the weights to nothing, which is a
-    maximum of the evidence, too.
+    While the fit is poor, everything looks like noise. A lambda that jumped to `wanted` would then shrink the weights to
+    nothing, which is also a maximum of the evidence.
     """
     smallest = SMALLEST * float(np.trace(A)) / len(A)
     return min(max(wanted, weight / PACE), max(weight * PACE, smallest))
 
 
 def evidence(A: np.ndarray, E: float, w: np.ndarray, weight: float, Nv: float, M: int) -> dict[str, float]:
-    """The weight lambda of |w|^2 re-estimated, and the evidence for it, Eq. (52).
+    """A new estimate of the weight lambda of |w|^2, and the evidence for the present one, Eq. (52).
 
-    A (P, P): J'J; w (P,); weight: lambda so far; Nv patterns of M outputs.
+    A (P, P): J'J. w (P,): weights. weight: the present lambda. Nv, M: numbers of patterns and of outputs.
     Returns "lambda", "effective_parameters" (gamma), "alpha", "beta" and "negative_log_evidence" (lower is better).
     """
     P, n = len(w), Nv * M

@@ -24,7 +24,7 @@ def fletcher_reeves(G: Array, G_old: Array) -> float:
 
 
 def polak_ribiere(G: Array, G_old: Array) -> float:
-    """b = <G, G - G_old> / |G_old|^2, not below 0, Eq. (39): where gradients hardly change, it begins anew by itself."""
+    """b = <G, G - G_old> / |G_old|^2, at least 0, Eq. (39). It starts anew by itself if gradients hardly change."""
     energy = dot(G_old, G_old)
     return max(0.0, dot(G, G - G_old) / energy) if energy else 0.0
 
@@ -33,7 +33,7 @@ RULES = {"fletcher-reeves": fletcher_reeves, "polak-ribiere": polak_ribiere}
 
 
 class CGState(NamedTuple):
-    """scores, J, G: the point at hand, if known. P, G_old: only if the next direction may build on them, after `steps` that did."""
+    """scores, J, G: the present point, if known. P, G_old: None before a new start. steps: number of steps since then."""
 
     scores: Array | None = None
     J: float = 0.0
@@ -46,27 +46,29 @@ class CGState(NamedTuple):
 @flat("penalties")
 @dataclass(frozen=True)
 class CG(Algorithm):
-    """Conjugate gradients: theta += z P, P = G + b P_old, with z = -E'/E'' along P, Eqs. (20), (39); two passes per iteration.
+    """Trains all weights by conjugate gradients: theta += z P, P = G + b P_old, with z = -E'/E'' along P, Eqs. (20), (39).
 
-    If weights enter y linearly, the objective under squared error is a quadratic, and ends in as many steps as there are
-    weights. Otherwise z is Gauss-Newton, and is halved until the objective falls: it never rises. Records have "beta", 0 if
-    P = G, and "share", the part of z taken, 0 if there was no step.
+    An iteration takes two passes. If the outputs are linear in the weights, the objective under squared error is quadratic,
+    and its minimum is reached in as many steps as there are weights. Otherwise z is a Gauss-Newton step, which is halved until
+    the objective falls. The objective never rises. Records have "beta", 0 if P = G, and "share", the part of z that was taken,
+    0 if there was no step.
 
     Parameters
     ----------
     beta : {"fletcher-reeves", "polak-ribiere"}
         The rule for b.
     restart : int or None
-        Begin anew, P = G, every so many iterations. None: only if P does not lead down, and after a step that had to be halved.
+        Number of iterations between new starts with P = G. None means a new start only if P does not lead down, or after a step
+        that had to be halved.
     train_curves : bool
-        Whether the curves' ordinates move, too.
+        Whether the curves' ordinates are trained, too.
     penalties : pwl.Penalties
-        May be given flat: ridge, l2, curve_penalty, Eqs. (11), (27), (26).
+        Can also be given as ridge, l2 and curve_penalty, Eqs. (11), (27), (26).
 
     Raises
     ------
     InputError
-        For another rule, or a restart below 1.
+        For an unknown rule, or if restart is below 1.
     """
 
     beta: str = "fletcher-reeves"
@@ -100,10 +102,10 @@ class CG(Algorithm):
         if share == 1 and steps != self.restart:
             return Step(moved, CGState(*after, P, at.G, steps), series, info)
         stop = Stop("no_descent", f"no step along the direction lowers the error ({HALVINGS} halvings along the gradient)")
-        return Step(moved, CGState(*after), series, info, None if share or b else stop)  # next time along G
+        return Step(moved, CGState(*after), series, info, None if share or b else stop)  # the next direction is G
 
     def direction(self, G: Array, state: CGState) -> tuple[Array, float]:
-        """P and b; G and 0 at the start, after a restart, and if P would not lead down."""
+        """P and b. They are G and 0 at the start, after a restart, and if P would not lead down."""
         if state.P is None or state.G_old is None:
             return G, 0.0
         b = RULES[self.beta](G, state.G_old)
@@ -118,12 +120,12 @@ class CG(Algorithm):
 
 
 def point(problem: Problem, state: Any) -> Point:
-    """The point at hand: as the state with its scores, J and G knows it, else by a pass."""
+    """The present point, from scores, J and G in the state if they are known, otherwise by a pass."""
     return problem.here() if state.G is None else Point(state.scores, state.J, state.G)
 
 
 def along(problem: Problem, G: Array, P: Array) -> float:
-    """z = <G, P> / (curvature of the objective along P), Eq. (39). One pass over the data."""
+    """z = <G, P> / (curvature of the objective along P), Eq. (39). It takes one pass over the data."""
     net, patterns, keys, penalties = problem
     slopes, changes = net.split(G), net.split(P)
     return line_factor(
@@ -132,9 +134,9 @@ def along(problem: Problem, G: Array, P: Array) -> float:
 
 
 def halved(problem: Problem, change: Array, at: Point) -> tuple[Network, Point, float]:
-    """The network moved by a share 1, 1/2, 1/4, ... of the change, the first that lowers the objective.
+    """The network moved by the first share 1, 1/2, 1/4, ... of the change that lowers the objective.
 
-    Returns it, its point, and the share; the same network, its own point and 0 if no share does.
+    Returns the network, its point and the share. If no share lowers the objective, the network does not move, and the share is 0.
     """
     share = 1.0
     for _ in range(HALVINGS):

@@ -1,4 +1,4 @@
-"""L-BFGS: Newton's direction from the last steps and gradient changes, and a line search on it, Eq. (50)."""
+"""L-BFGS: a line search along a Newton direction from the last steps and gradient changes, Eq. (50)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pwl.validate import whole
 
 
 class LBFGSState(NamedTuple):
-    """scores, J, G: the point at hand, if known. S, Y: the last steps and changes of the gradient (pairs, parameters)."""
+    """scores, J, G: the present point, if known. S, Y: the last steps and changes of the gradient (pairs, parameters)."""
 
     scores: Array | None = None
     J: float = 0.0
@@ -34,21 +34,21 @@ class LBFGSState(NamedTuple):
 @flat("penalties")
 @dataclass(frozen=True)
 class LBFGS(Algorithm):
-    """L-BFGS on all weights with the strong Wolfe line search of SciPy; every step sees all patterns.
+    """Trains all weights by L-BFGS with SciPy's strong Wolfe line search, Eq. (50). Every step sees all patterns.
 
     Parameters
     ----------
     memory : int
-        How many pairs of a step and its change of the gradient are kept.
+        Number of pairs that are kept, each of a step and its change of the gradient.
     train_curves : bool
-        Whether the curves' ordinates move, too.
+        Whether the curves' ordinates are trained, too.
     penalties : pwl.Penalties
-        May be given flat: ridge, l2, curve_penalty, Eqs. (11), (27), (26).
+        Can also be given as ridge, l2 and curve_penalty, Eqs. (11), (27), (26).
 
     Raises
     ------
     InputError
-        For a memory below 1.
+        If memory is below 1.
     """
 
     memory: int = 10
@@ -70,17 +70,17 @@ class LBFGS(Algorithm):
         return at.scores, state._replace(**at._asdict())
 
     def step(self, net: Network, patterns: Patterns, state: LBFGSState) -> Step:
-        """One line search: along Eq. (50) and, if nothing lower is found there, without the memory along G.
+        """One line search along the direction of Eq. (50). If it finds nothing lower, another one follows along G.
 
-        Records have "z", the share of the direction taken; "evaluations", the passes over the data, one per trial and one
-        for the factor along G; and "pairs", how many the direction was made of.
+        Records have "z", the share of the direction that was taken, and "pairs", the number of pairs in the direction. They also
+        have "evaluations", the passes over the data, one per trial and one for the factor along G.
         """
         problem = self._problem(net, patterns)
         at, S, Y, spent = point(problem, state), state.S, state.Y, 0
         series = {"z": 0.0, "gradient_norm": dot(at.G, at.G) ** 0.5, "evaluations": 0, "pairs": 0}
-        for pairs in sorted({S.shape[0], 0}, reverse=True):  # with the memory, then without
+        for pairs in sorted({S.shape[0], 0}, reverse=True):  # first with the memory, then without
             S, Y = S[:pairs, :], Y[:pairs, :]
-            # A gradient does not say how far to go: its optimal factor does, at the cost of a pass.
+            # A gradient does not tell the length of a step. The optimal factor does, at the cost of a pass.
             P = quasi_newton(S, Y, at.G) if pairs else along(problem, at.G, at.G) * at.G
             line = Line(problem, at, P)
             z = line.search()
@@ -101,7 +101,7 @@ class LBFGS(Algorithm):
 
 
 class Line:
-    """J as a function of the one number z at theta + z P, each point measured once: one pass gives value and slope."""
+    """J at theta + z P as a function of the number z. Each point is measured once, by one pass for value and slope."""
 
     def __init__(self, problem: Problem, at: Point, P: Array) -> None:
         self.problem, self.P = problem, P
@@ -118,19 +118,19 @@ class Line:
         return -dot(self.at(z)[1].G, self.P)
 
     def value(self, z: float) -> float:
-        """J; infinite if it or its slope is no longer a finite number, so that the search turns back."""
+        """J, or infinity if J or its slope is not finite, so that the search turns back."""
         J = self.at(z)[1].J
         return J if math.isfinite(J) and math.isfinite(self.slope(z)) else math.inf
 
     def search(self) -> float:
-        """A z that fulfils the strong Wolfe conditions, Eq. (50); else the lowest trial; 0 if none lies below the start."""
+        """A z under the strong Wolfe conditions, Eq. (50), otherwise the lowest trial, or 0 if no trial is below the start."""
         from scipy.optimize import line_search
 
         slope = self.slope(0.0)
         if not -math.inf < slope < 0:
             return 0.0
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # overflow far out, or that no such z was found
+            warnings.simplefilter("ignore", RuntimeWarning)  # overflow far out, or no such z
             z, *_, derivative = line_search(
                 lambda v: self.value(float(v[0])),
                 lambda v: np.asarray([self.slope(float(v[0]))]),
@@ -143,17 +143,17 @@ class Line:
 
 
 def quasi_newton(S: Array, Y: Array, G: Array) -> Array:
-    """H G for the inverse Hessian H that steps S and gradient changes Y (pairs, n) make of scale I, Eq. (50)."""
+    """H G for the inverse Hessian H from scale I, the steps S and the gradient changes Y (pairs, n), Eq. (50)."""
     from scipy.optimize import LbfgsInvHessProduct
 
     s, y, g = (np.asarray(host(a), dtype=np.float64) for a in (S, Y, G))
     scale = s[-1] @ y[-1] / (y[-1] @ y[-1])
-    root = scale**0.5  # SciPy's product starts from I: theta in units of this length makes that scale I
+    root = scale**0.5  # SciPy's product starts from I, which becomes scale I for theta in units of this length
     return like(scale * (LbfgsInvHessProduct(s / root, y * root) @ g), G)
 
 
 def remembered(S: Array, Y: Array, s: Array, y: Array, memory: int) -> tuple[Array, Array]:
-    """The last pairs with a new one, Eq. (50), which is left out unless the curvature along it is clearly positive."""
+    """The last pairs with a new one, Eq. (50). It is left out unless the curvature along it is clearly positive."""
     xp = array_namespace(s)
     if not dot(s, y) > xp.finfo(s.dtype).eps * (dot(s, s) * dot(y, y)) ** 0.5:
         return S, Y

@@ -1,4 +1,4 @@
-"""Optimal learning factors: how far to go along a direction, Eqs. (19)-(22), (24), (25), (28)."""
+"""Optimal learning factors, the lengths of steps along a direction, Eqs. (19)-(22), (24), (25), (28)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class System(NamedTuple):
 
 
 def block_system(net: Network, patterns: Patterns, G: Parts, D: Parts, penalties: Penalties) -> System:
-    """The system for one block per unit of each key of the direction D. G: negative gradients of the objective."""
+    """The system with one block per unit of each key of the direction D. G: negative gradients of the objective."""
     H = reduce(block_curvature(net, D), net, patterns)
     xp = array_namespace(H)
     g = xp.concat([xp.sum(G[key] * D[key], axis=1) for key in D])
@@ -36,12 +36,12 @@ def block_system(net: Network, patterns: Patterns, G: Parts, D: Parts, penalties
 
 
 def times_rows(z: Array, D: Parts) -> dict[str, Array]:
-    """z_b D_b: each unit's row of each key of D times its own factor."""
+    """z_b D_b, the row of each unit in each key of D times its own factor."""
     return {key: z[rows][:, None] * D[key] for key, rows in unit_rows(D)}
 
 
 def line_factor(net: Network, patterns: Patterns, G: Parts, D: Parts, penalties: Penalties) -> float:
-    """z = g / h along the whole direction D, Eqs. (20), (24); 0 if the direction changes no output."""
+    """z = g / h along the whole direction D, Eqs. (20), (24), or 0 if the direction changes no output."""
     xp = array_namespace(net.theta)
     h = float(reduce(line_curvature(D), net, patterns))
     g = float(sum(xp.sum(G[key] * D[key]) for key in D))
@@ -60,9 +60,9 @@ def objective(net: Network, patterns: Patterns, penalties: Penalties) -> float:
 
 
 def guarded(net: Network, change: Parts, patterns: Patterns, penalties: Penalties, J: float) -> tuple[Network, float]:
-    """The network moved by `change`, halved until the objective falls below J; unchanged if no step does.
+    """The network moved by `change`, which is halved until the objective falls below J. If it never does, nothing moves.
 
-    Returns the network, and the share of the change that was taken.
+    Returns the network and the share of the change that was taken.
     """
     share = 1.0
     for _ in range(HALVINGS):

@@ -27,7 +27,7 @@ MAX_BYTES = 4e9
 
 
 class LMState(NamedTuple):
-    """mu, nu, Q: how far the damping has come. scores: of the network at hand, if known."""
+    """mu, nu, Q: the present damping. scores: the scores of the present network, if known."""
 
     mu: float
     nu: float
@@ -38,29 +38,29 @@ class LMState(NamedTuple):
 @flat("damping", "penalties")
 @dataclass(frozen=True)
 class LM(Algorithm):
-    """Levenberg-Marquardt: (J'J + mu Q) e = J'r, w += e, on all weights at once, Eq. (41).
+    """Trains all weights at once by Levenberg-Marquardt: (J'J + mu Q) e = J'r, w += e, Eq. (41).
 
-    Under cross-entropy J'J is J'SJ / 2 with S of Eq. (19), Gauss-Newton. A run ends with stop_code "mu_max" if no damping
-    up to mu_max lowers the objective: at a minimum, or because rounding hides the way down.
+    Under cross-entropy J'J is J'SJ / 2, Gauss-Newton with the S of Eq. (19). A run ends with stop_code "mu_max" if no damping
+    up to mu_max lowers the objective. It is then at a minimum, or rounding hides the way down.
 
     Parameters
     ----------
     solver : {"qr", "cholesky"}
-        "qr" folds blocks of rows into a triangle: accurate, and memory does not grow with the patterns. "cholesky" sums J'J:
-        faster, with half the digits.
+        "qr" folds blocks of rows into a triangle. It is accurate, and its memory does not grow with the number of patterns.
+        "cholesky" sums J'J, which is faster but keeps half the digits.
     train_curves : bool
         Whether the curves' ordinates are trained, too.
     max_bytes : float
-        What J'J and its factors may take.
+        Limit on the memory of J'J and its factors, in bytes.
     damping : pwl.Damping
-        May be given flat: mu, mu_increase, mu_decrease, mu_max, scaling, schedule. The defaults are those of MATLAB's trainlm.
+        Can also be given as mu, mu_increase, mu_decrease, mu_max, scaling and schedule. Defaults are those of MATLAB's trainlm.
     penalties : pwl.Penalties
-        May be given flat: ridge, l2, curve_penalty, Eqs. (11), (26), (27).
+        Can also be given as ridge, l2 and curve_penalty, Eqs. (11), (27), (26).
 
     Raises
     ------
     InputError
-        For other words or numbers that can't be; in training, if J'J would take more than max_bytes.
+        For an unknown option, or if a number is out of range. In training, if J'J would take more than max_bytes.
     """
 
     solver: str = "qr"
@@ -86,7 +86,7 @@ class LM(Algorithm):
 
     def step(self, net: Network, patterns: Patterns, state: LMState) -> Step:
         keys = trained(net, self.train_curves)
-        with single_threaded_blas():  # once for all: changing it back and forth takes a tenth of a small step
+        with single_threaded_blas():  # set once, because a change back and forth takes a tenth of a small step
             equations = penalised(system(net, patterns, keys, self.solver), net, keys, self.penalties)
             trial = Trial(patterns, lambda e: along(net, keys, e), self.penalties.value)
             return lm_step(net, trial, equations, self.damping, state)
@@ -97,7 +97,7 @@ class LM(Algorithm):
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial point: moved(e) is its network, penalty(net) is objective - E."""
+    """The function of trial points. moved(e) is the network at e, and penalty(net) is its objective minus E."""
 
     patterns: Patterns
     moved: Callable[[np.ndarray], Network]
@@ -110,9 +110,9 @@ class Trial:
 
 
 def lm_step(net: Network, trial: Trial, equations: Normal | Triangular, damping: Damping, state: Any) -> Step:
-    """The network moved by the first step that lowers the objective, mu rising until there is one.
+    """The first step that lowers the objective. mu rises until there is one.
 
-    equations: the system at `net`, penalties included. state: with mu, nu, Q and scores. The series are "mu", "trials" and
+    equations: the system at `net`, with the penalties. state: it has mu, nu, Q and scores. The series are "mu", "trials" and
     "gradient_norm".
     """
     scores, state = measured_error(net, trial.patterns, state)
@@ -130,20 +130,20 @@ def lm_step(net: Network, trial: Trial, equations: Normal | Triangular, damping:
 
 
 def measured_error(net: Network, patterns: Patterns, state: Any) -> tuple[Array, Any]:
-    """Scores of the network and the state with them; no pass if the last trial left them."""
+    """The scores of the network, and the state with them. It takes no pass if the last trial left them in the state."""
     if state.scores is None:
         state = state._replace(scores=reduce(error(), net, patterns))
     return state.scores, state
 
 
 def along(net: Network, keys: tuple[str, ...], e: np.ndarray) -> Network:
-    """The network with the parameters `keys` moved by e (n,), which holds theirs in the order of theta."""
+    """The network with the parameters `keys` moved by e (n,), which holds their changes in the order of theta."""
     return net.moved({key: like(part, net.theta) for key, part in net.layout.cut(e, keys).items()})
 
 
 def penalised(
     equations: Normal | Triangular, net: Network, keys: tuple[str, ...], penalties: Penalties
 ) -> Normal | Triangular:
-    """The system with the penalties' rows: each is a sum of squares of linear forms of the weights."""
+    """The system with the rows of the penalties, which are sums of squares of linear forms of the weights."""
     rows, residuals = penalties.rows(net, keys)
     return equations.with_rows(rows, residuals) if len(residuals) else equations

@@ -1,4 +1,4 @@
-"""AdAct on minibatches: a factor for every filter's weights and every curve, without a learning rate, Eqs. (63)-(66)."""
+"""AdAct on batches: a factor for each filter's weights and each curve, without a learning rate, Eqs. (63)-(66)."""
 
 from __future__ import annotations
 
@@ -28,8 +28,12 @@ EPSILON = 1e-8  # keeps the root from being 0, as in Adam
 
 
 class MinibatchAdActState(NamedTuple):
-    """key: of what layers draw. steps: made so far. theta: stepped on; the network is an average. m, v: running means of the
-    gradient and of its square, like theta. g, H: running means of the system, on the host. z: the last factors."""
+    """The state of a run.
+
+    key: seeds the layers' random numbers. steps: number of steps so far. theta: the point of the last step; the network is an
+    average of such points. m, v: running means of the gradient and of its square, like theta. g, H: running means of the system,
+    on the host. z: the last factors.
+    """
 
     key: int
     steps: int
@@ -44,33 +48,35 @@ class MinibatchAdActState(NamedTuple):
 @flat("penalties")
 @dataclass(frozen=True)
 class MinibatchAdAct(Algorithm):
-    """AdAct for large data and CNNs, one step per batch: `train(..., batch_size=128)`.
+    """Trains large data sets and CNNs by AdAct with one step per batch, Eqs. (63)-(66). Use `train(..., batch_size=128)`.
 
-    All parameters move along smoothed gradients, each row of them (a filter's or unit's weights, its curve, an output's
-    weights) by a factor of its own. The factors solve H z = g like those of AdAct, with g and H averaged over steps and
-    damped towards one common factor. There is no learning rate to set: if batches disagree, factors get small. The
-    network returned is an average of those stepped on, and the latest of them count most.
+    All parameters move along smoothed gradients. Each row of them has a factor of its own. A row holds the weights of a filter
+    or unit, its curve, or the weights of an output. The factors solve H z = g as in AdAct, but g and H are averaged over steps
+    and damped towards one common factor. There is no learning rate to set, because factors get small if batches disagree. The
+    network that `train` returns is an average over the steps, in which the latest steps count most.
 
-    Dropout and batch normalisation act as in training while factors are measured, too. Batch normalisation's moments couple
-    patterns; a pattern's share of them counts as its own.
+    Dropout and batch normalisation act as in training, also when factors are measured. The moments of batch normalisation
+    couple patterns, and each pattern's share of them counts as its own.
 
     Parameters
     ----------
     beta1, beta2 : float
-        Shares of the running means of the gradient and of its square that are kept in a step.
+        Shares of the running means of the gradient and of its square that are kept in a step, in [0, 1).
     memory_g, memory_H : float
-        Shares of the running means of g and of H that are kept in a step.
+        Shares of the running means of g and of H that are kept in a step, in [0, 1).
     damping : float
-        Weight of the common factor, in units of a row's own diagonal of H plus the mean one. 0: rows are free; large: one for all.
+        Weight of the common factor, in units of a row's diagonal entry of H plus the mean entry. With 0 every row is free, and a
+        large damping gives all rows the same factor.
     averaging : float
-        0: the average counts all steps alike; n: the last of them (n + 1) times as much; very large: it is the last.
+        With 0 the average counts all steps alike, and with n the last step counts (n + 1) times as much. A very large number
+        leaves only the last step.
     penalties : pwl.Penalties
-        May be given flat: ridge, l2, curve_penalty, Eqs. (11), (27), (26).
+        Can also be given as ridge, l2 and curve_penalty, Eqs. (11), (27), (26).
 
     Raises
     ------
     InputError
-        For shares outside [0, 1), and a damping or averaging that is negative.
+        If a share is outside [0, 1), or damping or averaging is negative.
     """
 
     beta1: float = 0.9
@@ -95,9 +101,9 @@ class MinibatchAdAct(Algorithm):
         return MinibatchAdActState(key, 0, net.theta, zero, zero, *averages)
 
     def step(self, net: Network, patterns: Patterns, state: MinibatchAdActState) -> Step:
-        """One step from the state's theta, and the average of all, Eqs. (63), (66).
+        """One step from the state's theta, and the average over all steps, Eqs. (63), (66).
 
-        The first step of a run moves nothing: it finds the direction that the second measures.
+        The first step of a run moves nothing. It finds the direction that the second step measures.
         """
         steps, keys, at = state.steps, trained(net, True), net.with_theta(state.theta)
         if steps:
@@ -119,7 +125,7 @@ class MinibatchAdAct(Algorithm):
     def measured(
         self, net: Network, patterns: Patterns, keys: tuple[str, ...], state: MinibatchAdActState
     ) -> tuple[dict[str, Array], MinibatchAdActState]:
-        """G at this network, and the state with g and H averaged anew, both along the last step's direction, Eq. (64)."""
+        """G of this network, and the state with new means g and H along the direction of the last step, Eq. (64)."""
         D = self.directions(net, keys, state)
         u = np.random.default_rng([state.key, state.steps]).random(len(patterns), dtype=np.float32)
         statistic = gradients_and_blocks(keys, D, like(u, net.theta))
@@ -127,22 +133,22 @@ class MinibatchAdAct(Algorithm):
         G = self.penalties.add_gradient(net, G)
         extra = np.concatenate([host(self.penalties.curvature(net, key, D[key])) for key in keys])
         H = host(H).astype(np.float64) + np.diag(extra)
-        g = along_rows(G, D) + H @ state.z  # the net has moved by z D since: its gradient was larger before
+        g = along_rows(G, D) + H @ state.z  # the network has since moved by z D, and its gradient was larger before
         g, H = running_mean(state.g, g, self.memory_g), running_mean(state.H, H, self.memory_H)
         return G, state._replace(g=g, H=H)
 
     def factors(self, state: MinibatchAdActState) -> tuple[np.ndarray, float]:
-        """z of each row, and the factor that is best for all together, Eq. (65)."""
+        """z of each row, and the best common factor of all rows, Eq. (65)."""
         measured = state.steps - 1
         g, H = state.g / (1 - self.memory_g**measured), state.H / (1 - self.memory_H**measured)
         total = H.sum()
         common = max(float(g.sum() / total), 0.0) if total > 0 else 0.0
         own = np.diagonal(H)
-        damping = self.damping * (own + own.mean())  # the mean, or rows of hardly any curvature went astray
+        damping = self.damping * (own + own.mean())  # without the mean, rows with hardly any curvature would go astray
         return OLS().solve(H + np.diag(damping), g + damping * common).weights, common
 
     def directions(self, net: Network, keys: tuple[str, ...], state: MinibatchAdActState) -> dict[str, Array]:
-        """The smoothed gradient over its root mean square, by slot key, Eq. (63): Adam's, Eq. (49)."""
+        """The smoothed gradient divided by its root mean square, by slot key, Eq. (63), as in Adam, Eq. (49)."""
         m, v = state.m / (1 - self.beta1**state.steps), state.v / (1 - self.beta2**state.steps)
         parts = net.split(m / (array_namespace(v).sqrt(v) + EPSILON))
         return {key: parts[key] for key in keys}
@@ -152,10 +158,10 @@ class MinibatchAdAct(Algorithm):
 
 
 def along_rows(G: Mapping[str, Array], D: Mapping[str, Array]) -> np.ndarray:
-    """<G_b, D_b> of each row b of each key of D, on the host in float64."""
+    """<G_b, D_b> for each row b of each key of D, on the host in float64."""
     return np.concatenate([host(array_namespace(d).sum(G[key] * d, axis=1)).astype(np.float64) for key, d in D.items()])
 
 
 def times_rows(z: np.ndarray, D: Mapping[str, Array]) -> dict[str, Array]:
-    """z_b D_b of each row b of each key of D, for factors z on the host, Eq. (63)."""
+    """z_b D_b for each row b of each key of D, with factors z on the host, Eq. (63)."""
     return {key: like(z[rows], D[key])[:, None] * D[key] for key, rows in unit_rows(D)}

@@ -26,7 +26,7 @@ RECORDED = ("z", "dependent_factors", "gradient_norm", "share")
 
 
 class MOLFState(NamedTuple):
-    """R: autocorrelations, by slot key, of layer inputs that never change. scores, G: of the network at hand, if known."""
+    """R: autocorrelations, by slot key, of inputs that never change. scores, G: those of the present network, if known."""
 
     R: dict[str, Array] | None = None
     scores: Array | None = None
@@ -36,24 +36,25 @@ class MOLFState(NamedTuple):
 @flat("penalties")
 @dataclass(frozen=True)
 class MOLF(Algorithm):
-    """OWO-MOLF: a MOLF step on the hidden weights, then OWO.
+    """Trains by OWO-MOLF: each iteration is a MOLF step on the hidden weights, then OWO, Eqs. (10), (21).
 
     Parameters
     ----------
     direction : {"gradient", "hwo"}
-        "gradient" is D = G, as the published text has it. "hwo" is D R_i = G, as the authors' program has it, and converges
-        far faster, Eq. (23).
+        "gradient" is D = G, as in the published text. "hwo" is D R_i = G, as in the authors' program. It converges far
+        faster, Eq. (23).
     safeguard : bool
-        Halve the step until the objective falls. Off by default: MOLF is Gauss-Newton and may raise E.
+        Whether the step is halved until the objective falls. It is off by default, so E may rise, because MOLF is a Gauss-Newton
+        method.
     ols : pwl.OLS
         The dependence test of the solves, Eq. (13).
     penalties : pwl.Penalties
-        May be given flat: ridge and l2, on output and hidden weights, Eqs. (11), (27).
+        Can also be given as ridge and l2, on output weights and hidden weights, Eqs. (11), (27).
 
     Raises
     ------
     InputError
-        For another direction.
+        For an unknown direction.
     """
 
     direction: str = "gradient"
@@ -91,7 +92,7 @@ def molf_step(
     safeguard: bool = False,
     known: MOLFState | None = None,
 ) -> tuple[Network, Info]:
-    """W += diag(z) D in every layer, with H_molf z = g_molf solved by OLS, Eqs. (21), (22), (28).
+    """Moves the hidden weights by W += diag(z) D in every layer. OLS solves H_molf z = g_molf, Eqs. (21), (22), (28).
 
     Parameters
     ----------
@@ -100,20 +101,21 @@ def molf_step(
     direction, penalties, ols, safeguard
         As in `MOLF`.
     known : MOLFState, optional
-        What need not be computed again, of this very network.
+        Results for this very network that need not be computed again.
 
     Returns
     -------
     net : Network
+        The network after the step.
     info : Info
-        By slot key "G", the negative gradient (Nh, N+1), and "D", the direction; "H_molf" (Nh, Nh) and "g_molf" (Nh,); "z" (Nh,);
-        "dependent_factors", indices of the factors dropped; "gradient_norm"; "share", of the step taken under the safeguard.
-        Several layers' units follow each other.
+        By slot key "G", the negative gradient (Nh, N+1), and "D", the direction. "H_molf" (Nh, Nh), "g_molf" (Nh,) and "z" (Nh,),
+        with the units of several layers one after another. "dependent_factors", the indices of dropped factors;
+        "gradient_norm"; and "share", the part of the step that the safeguard allowed.
 
     Raises
     ------
     InputError
-        If data and network do not fit, for another direction, and for a network that is not initialised.
+        If data and network do not fit, the direction is unknown, or the network is not initialised.
     """
     patterns = Patterns.fitting(net, patterns)
     one_of("direction", direction, DIRECTIONS)
@@ -139,7 +141,7 @@ StateWithGradient = TypeVar("StateWithGradient", bound=NamedTuple)
 def measure_gradient(
     net: Network, patterns: Patterns, state: StateWithGradient
 ) -> tuple[Array, StateWithGradient]:
-    """Scores of a network, and the state with them and with the gradients that a step from this network begins with.
+    """The scores of a network, and the state with the scores and the gradients for a step from this network.
 
     One pass over the data then serves the record of one iteration and the step of the next.
     """
@@ -148,14 +150,14 @@ def measure_gradient(
 
 
 def spent(state: StateWithGradient) -> StateWithGradient:
-    """The state without the measures of a network that has moved since."""
+    """The state without scores and gradients, after the network has moved."""
     return state._replace(scores=None, G=None)
 
 
 def hwo_direction(
     net: Network, patterns: Patterns, G: Mapping[str, Array], ols: OLS, known: Mapping[str, Array]
 ) -> dict[str, Array]:
-    """D with D R_i = G in every layer, R_i the autocorrelation of the layer's inputs, Eq. (23)."""
+    """D with D R_i = G in every layer, where R_i is the autocorrelation of the layer's inputs, Eq. (23)."""
     D, ols = {}, ols.of_functions_like(net.theta)
     for key, g in G.items():
         layer = net.layout.by_key[key].layer
@@ -165,7 +167,7 @@ def hwo_direction(
 
 
 def known_autocorrelation(net: Network, patterns: Patterns, direction: str) -> dict[str, Array]:
-    """The first layer's input autocorrelation by slot key, if HWO will need it: the data do not change."""
+    """The autocorrelation of the first layer's inputs by slot key, if HWO will need it. It does not change in a run."""
     if direction != "hwo" or net.layers[0].kind != "map":
         return {}
     return {net.keys("map")[0]: reduce(input_autocorrelation(0), net, patterns)}

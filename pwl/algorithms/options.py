@@ -1,4 +1,4 @@
-"""Options that several algorithms share are one value each, and may be given flat: LM(mu=1e-3) and LM(damping=Damping(mu=1e-3))."""
+"""Options that several algorithms share are one value. LM(mu=1e-3) is short for LM(damping=Damping(mu=1e-3))."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pwl.errors import InputError
 
 Class = TypeVar("Class", bound=type)
 
-FLAT = {  # by field: the names of its options at the door, and in the value
+FLAT = {  # by field, the names of its options as keywords and in the value
     "penalties": {"ridge": "ridge", "l2": "l2", "curve_penalty": "curves"},
     "damping": {name: name for name in ("mu", "mu_increase", "mu_decrease", "mu_max", "scaling", "schedule")},
 }
 
 
 def flat(*shared: str) -> Callable[[Class], Class]:
-    """A decorator for dataclasses whose fields `shared`, of FLAT, may be given by their single options, too."""
+    """A decorator for dataclasses whose fields `shared`, keys of FLAT, may also be given by their single options."""
 
     def decorated(cls: Class) -> Class:
         made, defaults = vars(cls)["__init__"], {field.name: field.default for field in dataclasses.fields(cls)}

@@ -21,10 +21,10 @@ RECORDED = ("dependent", "output_step", "owo_objective")
 def owo_step(
     net: Network, patterns: Any, penalties: Penalties = Penalties(), ols: OLS = OLS()
 ) -> tuple[Network, Info]:
-    """New output weights, Eqs. (10)-(12).
+    """Solves for new output weights, Eqs. (10)-(12).
 
-    Squared error: the least squares solution of R W_o' = C, which cannot raise the objective. Cross-entropy: a few
-    bound steps, none of which can raise it.
+    Under squared error they are the least squares solution of R W_o' = C. Under cross-entropy they follow from a few bound
+    steps. Neither can raise the objective.
 
     Parameters
     ----------
@@ -38,9 +38,10 @@ def owo_step(
     Returns
     -------
     net : Network
+        The network after the step.
     info : Info
-        "R" (Nu, Nu) and "C" (Nu, M), as they were solved; "dependent", indices of the basis functions dropped; "output_step",
-        which of the two ran; and under squared error "owo_objective", J from the orthonormal weights without another pass.
+        "R" (Nu, Nu) and "C" (Nu, M) of the solved system, "dependent", the indices of dropped basis functions, and "output_step",
+        the kind of the step. Under squared error also "owo_objective", J from the orthonormal weights without another pass.
 
     Raises
     ------
@@ -74,7 +75,7 @@ def _bound_steps(net: Network, patterns: Patterns, penalties: Penalties, ols: OL
 
 
 def _but_constant(R: Array, ridge: float) -> Array:
-    """ridge on the diagonal but for the constant's entry."""
+    """ridge on the diagonal, except for the constant."""
     xp = array_namespace(R)
     diagonal = xp.full((R.shape[0],), float(ridge), dtype=R.dtype)
     diagonal[0] = 0.0

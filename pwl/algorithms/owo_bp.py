@@ -25,8 +25,11 @@ RECORDED = ("z", "rejected", "gradient_norm", "share")
 
 
 class OWOBPState(NamedTuple):
-    """scores, G: of the network at hand, if known. The rest belongs to the heuristic rule, Eq. (30): the step z, the factor
-    z_1, and J, theta and the direction (like theta) where a step was last accepted."""
+    """scores, G: those of the present network, if known. The rest is for the heuristic rule, Eq. (30).
+
+    z: the step. z_1: the factor. J, theta, direction: the objective, the parameters and the direction (like theta) at the last
+    accepted step.
+    """
 
     scores: Array | None = None
     G: dict[str, Array] | None = None
@@ -40,25 +43,26 @@ class OWOBPState(NamedTuple):
 @flat("penalties")
 @dataclass(frozen=True)
 class OWOBP(Algorithm):
-    """OWO-BP: W += z G, then OWO.
+    """Trains by OWO-BP: each iteration is a gradient step W += z G, then OWO, Eqs. (16), (10).
 
     Parameters
     ----------
     step_rule : {"optimal", "heuristic"}
-        "optimal" is z = -E'/E'' along G, the optimal learning factor, Eq. (20). "heuristic" is a step that grows by a tenth while
-        the objective falls; when it rises, the weights are restored and the step is halved, Eq. (30).
+        "optimal" is z = -E'/E'' along G, the optimal learning factor, Eq. (20). "heuristic" is a step that grows by a tenth as
+        long as the objective falls. When the objective rises, the weights are restored and the step is halved, Eq. (30).
     z : float
         First step of the heuristic rule.
     safeguard : bool
-        Of the optimal rule, as in `MOLF`.
+        Whether the step of the optimal rule is halved until the objective falls.
     ols : pwl.OLS
+        The dependence test of the solves, Eq. (13).
     penalties : pwl.Penalties
-        May be given flat: ridge and l2, as in `MOLF`.
+        Can also be given as ridge and l2, as in `MOLF`.
 
     Raises
     ------
     InputError
-        For another rule, or a first step that is not positive.
+        For an unknown rule, or if the first step is not positive.
     """
 
     step_rule: str = "optimal"
@@ -101,7 +105,7 @@ def owo_bp_step(
     safeguard: bool = False,
     known: OWOBPState | None = None,
 ) -> tuple[Network, Info]:
-    """W += z G with the optimal learning factor z = g / h along G, Eq. (20).
+    """Moves the hidden weights by W += z G with the optimal learning factor z = g / h along G, Eq. (20).
 
     Parameters
     ----------
@@ -115,13 +119,14 @@ def owo_bp_step(
     Returns
     -------
     net : Network
+        The network after the step.
     info : Info
-        "G" by slot key, "z" (1,), "gradient_norm", and "share", of the step taken under the safeguard.
+        "G" by slot key, "z" (1,), "gradient_norm", and "share", the part of the step that the safeguard allowed.
 
     Raises
     ------
     InputError
-        If data and network do not fit, and for a network that is not initialised.
+        If data and network do not fit, or the network is not initialised.
     """
     patterns = Patterns.fitting(net, patterns)
     net.check_initialised()
@@ -139,7 +144,7 @@ def owo_bp_step(
 def heuristic_step(
     net: Network, patterns: Patterns, penalties: Penalties, state: OWOBPState
 ) -> tuple[Network, OWOBPState, Info]:
-    """W += z_1 G: after a rise the last accepted weights and direction with half the step, else a new G, Eq. (30)."""
+    """W += z_1 G. After a rise it takes the last accepted weights and direction with half the step, Eq. (30)."""
     scores, G = _measured(net, patterns, penalties, state)
     J = float(scores[0]) + penalties.value(net)
     rejected = not state.J >= J

@@ -1,4 +1,4 @@
-"""What is added to E: the objective J = E + ridge |W_o|^2 + l2 |W|^2 + curves |second differences of A|^2."""
+"""Penalties on E. The objective is J = E + ridge |W_o|^2 + l2 |W|^2 + curves |second differences of A|^2."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from pwl.validate import not_negative
 
 @dataclass(frozen=True)
 class Penalties:
-    """Weights of the penalties, all 0 by default: then J = E.
+    """Holds the weights of the penalties. All are 0 by default, so that J = E.
+
+    Activations with other parameters have a penalty of their own, such as the l2 of APL.
 
     Parameters
     ----------
     ridge : float
-        On the output weights but for the constants', Eq. (11).
+        Weight of the penalty on the output weights, except those of the constant, Eq. (11).
     l2 : float
-        On the hidden weights but for the thresholds, Eq. (27).
+        Weight of the penalty on the hidden weights, except the thresholds, Eq. (27).
     curves : float
-        On the second differences of each curve's ordinates, Eq. (26). Algorithms call it curve_penalty.
-
-    Activations with other parameters name a penalty of their own, such as APL's l2.
+        Weight of the penalty on the second differences of each curve's ordinates, Eq. (26). The algorithms call it
+        curve_penalty.
 
     Raises
     ------
     InputError
-        For a weight that is negative or not finite.
+        If a weight is negative or not finite.
     """
 
     ridge: float = 0.0
@@ -62,7 +63,7 @@ class Penalties:
         return 2 * form.weight * array_namespace(D).sum(form.map(D) ** 2, axis=1)
 
     def rows(self, net: Network, keys: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """J - E as squares of linear forms: rows (m, n) over the parameters `keys`, and residuals (m,), minus the forms' values."""
+        """J - E as squares of linear forms: rows (m, n) over the parameters `keys`, and residuals (m,), minus their values."""
         n = net.layout.size_of(keys)
         rows, residuals, first = [np.zeros((0, n))], [np.zeros(0)], 0
         for key in keys:

@@ -1,4 +1,4 @@
-"""Learning rates: a number or a function of the step, and one of its own for the curves' ordinates."""
+"""Learning rates: numbers or functions of the step, with a separate rate for the curves' ordinates."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Rate = float | Callable[[int], float]
 
 
 def rates(net: Network, keys: tuple[str, ...], weights: Rate, curves: Rate | None, step: int) -> Array:
-    """The learning rate of every parameter in step 0, 1, ..., Eq. (48): a vector like theta, 0 for those that are not in `keys`.
+    """The learning rate of every parameter in step 0, 1, ..., Eq. (48), as a vector like theta, 0 outside `keys`.
 
-    weights: of the weights. curves: of the curves' ordinates; None: the same.
+    weights: the rate of the weights. curves: the rate of the curves' ordinates, or None for the same rate.
     """
     xp = array_namespace(net.theta)
     rate = at(weights, step)
@@ -33,7 +33,7 @@ def at(rate: Rate, step: int) -> float:
 
 
 def check_rates(weights: Rate, curves: Rate | None) -> None:
-    """Raises InputError for numbers that can't be learning rates; a function is checked when it is called."""
+    """Raises InputError for numbers that can't be learning rates. A function is checked when it is called."""
     for rate in (weights, weights if curves is None else curves):
         if not callable(rate):
             at(rate, 0)

@@ -1,4 +1,4 @@
-"""SCG: Møller's scaled conjugate gradient, which has no line search, Eq. (40)."""
+"""SCG: Møller's scaled conjugate gradient, which needs no line search, Eq. (40)."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import Array, array_namespace
 from pwl.validate import one_of, positive
 
-LOWEST = -1e6  # comparison of a step that went far too far: delta grows about a millionfold, not beyond all bounds
-SMALLEST = 1e-15  # lambda, as in Netlab: a lambda that good steps brought down to 0 could never grow by a factor
+LOWEST = -1e6  # comparison after a step far too long, so that delta grows about a millionfold and not without bound
+SMALLEST = 1e-15  # of lambda, as in Netlab, because a lambda of 0 could never grow by a factor
 VANISHED = 1e-290  # |d|^2 so small that quotients by it overflow
 
 
 def moller(lambda_: float, comparison: float, delta: float, energy: float) -> float:
-    """The next lambda as published, Eq. (40): after a bad step so large that the model would have foreseen it."""
+    """The next lambda as published, Eq. (40). After a bad step it is large enough that the model would have predicted it."""
     if comparison > 0.75:
         return max(lambda_ / 4, SMALLEST)
     return lambda_ + delta * (1 - comparison) / energy if comparison < 0.25 else lambda_
 
 
 def netlab(lambda_: float, comparison: float, delta: float, energy: float) -> float:
-    """The next lambda as in the Netlab programs: fixed factors."""
+    """The next lambda by fixed factors, as in the Netlab programs."""
     if comparison > 0.75:
         return max(lambda_ / 2, SMALLEST)
     return 4 * lambda_ if comparison < 0.25 else lambda_
@@ -40,7 +40,7 @@ SCHEDULES = {"moller": moller, "netlab": netlab}
 
 
 class SCGState(NamedTuple):
-    """scores, J, G: the point at hand, if known. d: the direction, None for G. curvature: along it after a failure, if known."""
+    """scores, J, G: the present point, if known. d: the direction, or None for G. curvature: along d, known after a failure."""
 
     scores: Array | None = None
     J: float = 0.0
@@ -54,30 +54,30 @@ class SCGState(NamedTuple):
 @flat("penalties")
 @dataclass(frozen=True)
 class SCG(Algorithm):
-    """Scaled conjugate gradient (Møller 1993) on all weights; we read the "SSCG" of the AdAct paper as this method, Eq. (40).
+    """Trains all weights by the scaled conjugate gradient (Møller 1993), Eq. (40).
 
-    The curvature along a direction is a difference of two gradients, damped by lambda, so that each iteration takes two
-    passes and no line search. A step that would raise the objective is not taken ("success" in the record): lambda grows,
-    and the next iteration takes one pass. If the step foreseen lowers the objective by less than its rounding, the search
-    begins anew with d = G, and ends if that is of no use either.
+    We read the "SSCG" of the AdAct paper as this method. The curvature along a direction is the difference of two gradients,
+    damped by lambda, so each iteration takes two passes and no line search. A step that would raise the objective is not taken,
+    as "success" in the record shows. Then lambda grows, and the next iteration takes one pass. If the predicted fall of the
+    objective is less than its rounding, the search starts anew with d = G. If that does not help, the run ends.
 
     Parameters
     ----------
     sigma : float
         Length of the step between the two gradients.
     damping : float
-        lambda at the start; records have the "lambda" that each step began with. `SCG.matlab()` has MATLAB's constants.
+        lambda at the start. Records have the "lambda" at the start of each step. `SCG.matlab()` has MATLAB's constants.
     schedule : {"moller", "netlab"}
-        How lambda changes: as published, or by the factors 4 and 1/2.
+        The rule for lambda, as published or by the factors 4 and 1/2.
     train_curves : bool
-        Whether the curves' ordinates move, too.
+        Whether the curves' ordinates are trained, too.
     penalties : pwl.Penalties
-        May be given flat: ridge, l2, curve_penalty, Eqs. (11), (27), (26).
+        Can also be given as ridge, l2 and curve_penalty, Eqs. (11), (27), (26).
 
     Raises
     ------
     InputError
-        For sigma or damping that is not positive, and for another schedule.
+        If sigma or damping is not positive, or the schedule is unknown.
     """
 
     sigma: float = 1e-4
@@ -96,7 +96,7 @@ class SCG(Algorithm):
 
     @classmethod
     def matlab(cls, **options: Any) -> SCG:
-        """SCG with the constants of MATLAB's trainscg: sigma 5e-5, lambda 5e-7. options: as in `SCG`."""
+        """Returns SCG with the constants of MATLAB's trainscg, sigma 5e-5 and lambda 5e-7. options: as in `SCG`."""
         return cls(sigma=5e-5, damping=5e-7, **options)
 
     def init(self, net: Network, patterns: Patterns, key: int) -> SCGState:
@@ -128,11 +128,11 @@ class SCG(Algorithm):
             state = state._replace(curvature=curvature)
         delta, lambda_ = damped(curvature, state.lambda_, energy)
         alpha = mu / delta
-        fall = alpha * mu / 2  # of the objective, as foreseen
+        fall = alpha * mu / 2  # the predicted fall of the objective
         if not fall > array_namespace(at.G).finfo(at.G.dtype).eps * at.J:
             if state.d is not None:
                 return Step(net, along_gradient(state)._replace(lambda_=self.damping), series, info)
-            return Step(net, state, series, info, _stop("what a step may gain is less than rounding"))
+            return Step(net, state, series, info, _stop("a step would gain less than rounding"))
         moved, after = problem.trial(alpha * d)
         comparison = compared(at.J, after.J, fall)
         series |= {"alpha": alpha, "comparison": comparison, "success": comparison > 0}
@@ -140,7 +140,7 @@ class SCG(Algorithm):
         if not comparison > 0:
             return Step(net, state._replace(lambda_=lambda_), series, info)
         successes = state.successes + 1
-        again = successes % net.layout.size_of(problem.keys) == 0  # begin anew with G
+        again = successes % net.layout.size_of(problem.keys) == 0  # start anew with G
         d = None if again else after.G + conjugacy(after.G, at.G, mu) * d
         return Step(moved, SCGState(*after, lambda_, successes, d), series, info)
 
@@ -161,7 +161,7 @@ def _stop(detail: str) -> Stop:
 
 
 def damped(curvature: float, lambda_: float, energy: float) -> tuple[float, float]:
-    """delta = theta + lambda |d|^2, and lambda; where that is not positive, with a larger lambda that makes it so, Eq. (40).
+    """delta = theta + lambda |d|^2, and lambda, Eq. (40). If delta is not positive, a larger lambda makes it so.
 
     curvature: theta = d'Hd. energy: |d|^2.
     """
@@ -172,10 +172,10 @@ def damped(curvature: float, lambda_: float, energy: float) -> tuple[float, floa
 
 
 def compared(J: float, J_new: float, fall: float) -> float:
-    """Delta, the real decrease over the one foreseen, Eq. (40); LOWEST for less and for an objective that is not finite."""
+    """Delta, the real over the predicted decrease, Eq. (40). It is at least LOWEST, also if the objective is not finite."""
     return max((J - J_new) / fall, LOWEST) if math.isfinite(J_new) else LOWEST
 
 
 def conjugacy(G_new: Array, G: Array, mu: float) -> float:
-    """b = (|G_new|^2 - <G_new, G>) / mu of the next direction d = G_new + b d, Eq. (40)."""
+    """b = (|G_new|^2 - <G_new, G>) / mu for the next direction d = G_new + b d, Eq. (40)."""
     return dot(G_new, G_new - G) / mu

@@ -1,4 +1,4 @@
-"""SGD: a step along the negative gradient with momentum, Eq. (48)."""
+"""SGD: steps along the negative gradient with momentum, Eq. (48)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pwl.validate import share
 
 
 class SGDState(NamedTuple):
-    """steps: made so far. key: of what layers draw. velocity: like theta."""
+    """steps: number of steps so far. key: seeds the layers' random numbers. velocity: a vector like theta."""
 
     steps: int
     key: int
@@ -29,29 +29,29 @@ class SGDState(NamedTuple):
 @flat("penalties")
 @dataclass(frozen=True)
 class SGD(Algorithm):
-    """Stochastic gradient descent with momentum on all weights, one step per batch: `train(..., batch_size=32)`.
+    """Trains all weights by gradient descent with momentum, Eq. (48). Use it with batches, `train(..., batch_size=32)`.
 
     Parameters
     ----------
-    learning_rate : float or function of the steps made so far
-        A run is known again by its algorithm's repr. To resume from a checkpoint in another process, a function needs a repr
-        that says what it is, such as that of a frozen dataclass with `__call__(self, step)`. The repr of a plain function
-        is its address.
+    learning_rate : float or function of the number of steps so far
+        Learning rate of the weights. A checkpoint identifies a run by the repr of its algorithm. Thus a function needs a
+        telling repr if the run is to be resumed in another process. The schedules in pwl.schedules have one, and so has any
+        frozen dataclass with `__call__(self, step)`. The repr of a plain function is only its address.
     momentum : float
-        Share of the last velocity that is kept.
+        Share of the last velocity that is kept, in [0, 1).
     nesterov : bool
-        Look ahead by one step of it.
+        Whether the step looks ahead along the velocity.
     curve_rate : float or function, optional
-        Learning rate of the curves' ordinates. None: the same.
+        Learning rate of the curves' ordinates. None means the same rate.
     train_curves : bool
-        Whether ordinates move at all.
+        Whether the curves' ordinates are trained, too.
     penalties : pwl.Penalties
-        May be given flat: ridge, l2, curve_penalty, Eqs. (11), (27), (26).
+        Can also be given as ridge, l2 and curve_penalty, Eqs. (11), (27), (26).
 
     Raises
     ------
     InputError
-        For rates that are negative or not finite, and a momentum outside [0, 1).
+        If a rate is negative or not finite, or the momentum is outside [0, 1).
     """
 
     learning_rate: Rate = 0.01

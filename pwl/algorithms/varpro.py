@@ -1,7 +1,7 @@
-"""Variable projection: Levenberg-Marquardt on the body, the output weights always at their least squares solution, Eq. (51).
+"""Variable projection: Levenberg-Marquardt on the body, with the output weights always at their optimum, Eq. (51).
 
-The output weights are linear in the problem, so they need no damping: eliminated from the system (Kaufman's form of the
-Jacobian), what is left of it is smaller, and each trial point gets the best output weights it can have: OWO inside LM.
+The problem is linear in the output weights, so they need no damping. They are eliminated from the system (Kaufman's form of
+the Jacobian), which becomes smaller. Each trial point then has its best output weights, as if OWO ran inside LM.
 """
 
 from __future__ import annotations
@@ -33,30 +33,33 @@ from pwl.solvers.levenberg_marquardt import SOLVERS, Damping, Normal, Triangular
 from pwl.solvers.ols import OLS, cholesky_of_independent
 from pwl.validate import one_of, positive
 
-# Damping of the output weights, relative to the energy of the basis: what the rounding of each solver asks for.
+# Damping of the output weights, relative to the energy of the basis, as the rounding of each solver demands.
 SLACK = {"cholesky": 1e-14, "qr": 1e-26}
 
 
 @flat("damping", "penalties")
 @dataclass(frozen=True)
 class VarPro(Algorithm):
-    """Levenberg-Marquardt with the output weights eliminated: the fastest way here to small squared errors.
+    """Trains by Levenberg-Marquardt with eliminated output weights, the fastest way in pwl to small squared errors, Eq. (51).
 
     Parameters
     ----------
     solver : {"cholesky", "qr"}
-        "qr" folds rows, for the last digits; "cholesky" sums them, faster.
-    train_curves, max_bytes
-        As in `LM`.
+        "cholesky" sums J'J, which is faster. "qr" folds rows into a triangle and keeps the last digits.
+    train_curves : bool
+        Whether the curves' ordinates are trained, too.
+    max_bytes : float
+        Limit on the memory of J'J and its factors, in bytes.
     damping : pwl.Damping
-        May be given flat, as in `LM`; by default on the schedule "gain".
+        Can also be given as single options, as in `LM`. The default schedule is "gain".
     penalties : pwl.Penalties
-        May be given flat, as in `LM`. The ridge on the output weights is eliminated with them.
+        Can also be given as single options, as in `LM`. The ridge is eliminated together with the output weights.
 
     Raises
     ------
     InputError
-        For other words or numbers that can't be; in training for cross-entropy, and if the system would take more than max_bytes.
+        For an unknown solver, or if a number is out of range. In training, for cross-entropy, or if the system would take more
+        than max_bytes.
     """
 
     solver: str = "cholesky"
@@ -75,7 +78,7 @@ class VarPro(Algorithm):
     def init(self, net: Network, patterns: Patterns, key: int) -> LMState:
         if not net.loss.quadratic:
             raise InputError(
-                "VarPro solves for the output weights, which cross-entropy has no solution for: use pwl.LM"
+                "VarPro solves for the output weights, but under cross-entropy there is no such solution: use pwl.LM"
             )
         keys = trained(net, self.train_curves)
         check_bytes(net.layout.size_of(keys), self.max_bytes, "VarPro")
@@ -99,8 +102,8 @@ class VarPro(Algorithm):
 
 
 def eliminate_normal(net: Network, patterns: Patterns, keys: tuple[str, ...], ridge: float) -> Normal:
-    """Schur complement of the output weights in J'J: what the body's columns hold beyond the basis, Eq. (51)."""
-    import scipy.linalg  # half of the time that `import pwl` would take
+    """The Schur complement of the output weights in J'J, the part of the body's columns beyond the basis, Eq. (51)."""
+    import scipy.linalg  # would double the time of `import pwl`
 
     A, g = system(net, patterns, keys, "cholesky")
     n, Nu = body_size(net, keys), net.n_basis
@@ -119,7 +122,7 @@ def eliminate_normal(net: Network, patterns: Patterns, keys: tuple[str, ...], ri
 
 
 def eliminate_triangular(net: Network, patterns: Patterns, keys: tuple[str, ...], ridge: float) -> Triangular:
-    """The same by triangles, Eq. (51): below the rows that the basis takes up, [B J_i r_i] holds what is orthogonal to it."""
+    """The same by triangles, Eq. (51). Below the rows of the basis, [B J_i r_i] holds the part that is orthogonal to it."""
     Nu, below = net.n_basis, []
     for i, F in enumerate(reduce(separate_triangles(net, keys), net, patterns)):
         F = host(F).astype(np.float64)
@@ -132,8 +135,10 @@ def eliminate_triangular(net: Network, patterns: Patterns, keys: tuple[str, ...]
 
 
 def output_correction(net: Network, patterns: Patterns, solver: str, ridge: float) -> Network:
-    """Output weights moved to their least squares solution, Eq. (51): a solution for what is left of the targets, not for the
-    targets themselves, so that ill-determined weights keep what they have and E cannot rise."""
+    """The network with its output weights at their least squares solution, Eq. (51).
+
+    The solution is for the residuals, not for the targets, so that ill-determined weights do not change and E cannot rise.
+    """
     weight, W_o = ridge_weights(net.n_basis, ridge), host(net.W_o).astype(np.float64)
     if solver == "cholesky":
         R, C = (host(a).astype(np.float64) for a in reduce(residual_correlations(), net, patterns))
@@ -146,7 +151,7 @@ def output_correction(net: Network, patterns: Patterns, solver: str, ridge: floa
 
 
 def _correction(R: np.ndarray, c: np.ndarray, w: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """One output's change of weights from the triangle of [B r]."""
+    """The change of one output's weights from the triangle of [B r]."""
     triangle = Triangular.of(np.column_stack([R, c])).with_rows(np.diag(np.sqrt(weight)), -np.sqrt(weight) * w)
     with single_threaded_blas():
         found = triangle.damped(np.full(len(w), SLACK["qr"] * np.sum(R**2)))
@@ -154,7 +159,7 @@ def _correction(R: np.ndarray, c: np.ndarray, w: np.ndarray, weight: np.ndarray)
 
 
 class ResidualCorrelations(NamedTuple):
-    """R = B'B (Nu, Nu) and C = B'r (Nu, M), of Eq. (10) for the residuals r of the targets."""
+    """R = B'B (Nu, Nu) and C = B'r (Nu, M), Eq. (10) with the residuals r in the place of the targets."""
 
     R: Array
     C: Array
@@ -183,7 +188,7 @@ def residual_triangle() -> Statistic:
 
 
 def ridge_weights(Nu: int, ridge: float) -> np.ndarray:
-    """ridge for all functions but the constant (Nu,)."""
+    """ridge for all basis functions except the constant, (Nu,)."""
     d = np.full(Nu, float(ridge))
     d[0] = 0.0
     return d

@@ -1,6 +1,6 @@
-"""Multiplies of one step of each algorithm on Nv patterns: by the literature's formula, and what this code spends.
+"""Multiplies of one step of each algorithm on Nv patterns: by the literature's formula, and by the count of this code.
 
-The literature has no formula for some algorithms; both numbers are then what this code spends.
+If the literature has no formula for an algorithm, both numbers are the count of this code.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ def owo_bp(net: Network, Nv: int) -> Pair:
 
 
 def cg(net: Network, Nv: int) -> Pair:
-    """Of an iteration whose first trial is taken."""
+    """Multiplies of an iteration whose first trial is taken."""
     return own.cg(net, Nv), own.cg(net, Nv)
 
 
 def scg(net: Network, Nv: int) -> Pair:
-    """Of an iteration that takes its step: by our own count two gradients."""
+    """Multiplies of an iteration that takes its step. By our own count it is two gradients."""
     return published.scg(net, Nv), own.scg(net, Nv)
 
 
 def first_order(net: Network, Nv: int) -> Pair:
-    """Of SGD, Adam, and an iteration of L-BFGS whose first trial is taken."""
+    """Multiplies of SGD, Adam, and an iteration of L-BFGS whose first trial is taken."""
     return own.whole_gradient(net, Nv), own.whole_gradient(net, Nv)
 
 
@@ -44,17 +44,17 @@ def minibatch_adact(net: Network, Nv: int) -> Pair:
 
 
 def lm(net: Network, Nv: int, keys: tuple[str, ...], solver: str) -> Pair:
-    """Of a step with one trial."""
+    """Multiplies of a step with one trial."""
     return published.lm(net, Nv), own.lm(net, Nv, keys, solver)
 
 
 def varpro(net: Network, Nv: int, keys: tuple[str, ...], solver: str) -> Pair:
-    """Of a step with one trial."""
+    """Multiplies of a step with one trial."""
     return own.varpro(net, Nv, keys, solver), own.varpro(net, Nv, keys, solver)
 
 
 def bayesian_lm(net: Network, Nv: int, keys: tuple[str, ...]) -> Pair:
-    """Of a step with one trial, and of the eigenvalues that the evidence asks for, about 4 P^3 / 3."""
+    """Multiplies of a step with one trial, and of the eigenvalues for the evidence, about 4 P^3 / 3."""
     literature, spent = lm(net, Nv, keys, "cholesky")
     eigenvalues = 4 * net.layout.size_of(keys) ** 3 / 3
     return literature + eigenvalues, spent + eigenvalues

@@ -1,8 +1,8 @@
 """Multiplies that this code spends in one iteration.
 
-Counted are those in matrix products, outer ones included, and in linear solves. A product A'A is charged half (pattern
-weights would make it a whole one), a solve by Eq. (31), a search as if its first trial were taken. Work element by
-element is left out: activations, curves, losses, and the lengths and sums of vectors of parameters.
+The count covers matrix products, outer products included, and linear solves. A product A'A counts half, although pattern
+weights would make it a whole one. A solve counts as in Eq. (31), and a search counts as if its first trial were taken. Work
+element by element does not count, such as activations, curves, losses, and lengths and sums of parameter vectors.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pwl.network.network import Network
 
 
 def _products(net: Network) -> list[Slot]:
-    """The weights that mix inputs: those of batch normalisation act element by element."""
+    """The weights that mix inputs. Those of batch normalisation act element by element and do not count."""
     slots = (net.layout.by_key[key] for key in net.keys("map"))
     return [s for s in slots if net.layers[s.layer].multiplies(s.shape, net.layout.shapes[s.layer + 1])]
 
@@ -28,12 +28,12 @@ def _maps(net: Network) -> list[tuple[int, int]]:
 
 
 def _places(net: Network) -> list[int]:
-    """How often each layer's weights are used for one pattern: once, or at every place of an image."""
+    """Number of uses of each layer's weights per pattern: one, or one per place of an image."""
     return [math.prod(net.layout.shapes[slot.layer + 1][:-1]) for slot in _products(net)]
 
 
 def _body(net: Network) -> int:
-    """Nets from inputs, or gradients of the weights from what came back to the nets: thresholds take part."""
+    """Nets from inputs, or gradients of the weights from signals at the nets. Thresholds count."""
     return sum(places * units * (inputs + 1) for places, (units, inputs) in zip(_places(net), _maps(net), strict=True))
 
 
@@ -54,7 +54,7 @@ def _head(net: Network) -> int:
 
 
 def error(net: Network, Nv: int) -> float:
-    """E, as a trial needs it."""
+    """E alone, as for a trial."""
     return Nv * (_body(net) + _head(net))
 
 
@@ -64,12 +64,12 @@ def gradient(net: Network, Nv: int) -> float:
 
 
 def whole_gradient(net: Network, Nv: int) -> float:
-    """E and G of all weights; those of the curves' ordinates need no products."""
+    """E and G of all weights. The ordinates of the curves need no products."""
     return gradient(net, Nv) + Nv * net.n_outputs * net.n_basis
 
 
 def line(net: Network, Nv: int) -> float:
-    """Curvature along one direction of the hidden weights: outputs, and a tangent pass."""
+    """Curvature along one direction of the hidden weights: outputs and a tangent pass."""
     return error(net, Nv) + Nv * (_body(net) + _between(net) + _features(net))
 
 
@@ -93,7 +93,7 @@ def molf(net: Network, Nv: int, with_hwo: bool) -> float:
 
 
 def hwo(net: Network, Nv: int) -> float:
-    """HWO directions of all layers. The first layer's R_i is constant and was there; those above are summed anew."""
+    """HWO directions of all layers. The R_i of the first layer is constant, and those of higher layers are summed anew."""
     maps, places = _maps(net), _places(net)
     total = sum(ols(inputs + 1, units) for units, inputs in maps)
     for layer, (_, inputs) in enumerate(maps[1:], 1):
@@ -103,7 +103,7 @@ def hwo(net: Network, Nv: int) -> float:
 
 
 def adact(net: Network, Nv: int, per_unit: bool) -> float:
-    """An AdAct step; where its length is a search, with one trial."""
+    """An AdAct step, with one trial if its length takes a search."""
     gradient = error(net, Nv) + Nv * (_features(net) + _between(net))
     exact = net.loss.quadratic and len(_maps(net)) == 1 and not net.joins
     trial = 0 if exact else error(net, Nv)
@@ -120,7 +120,7 @@ def gradient_step(net: Network, Nv: int) -> float:
 
 
 def owo(net: Network, Nv: int) -> float:
-    """An output step; its system is factored once."""
+    """An output step, whose system is factored once."""
     Nu, M, steps = net.n_basis, net.n_outputs, net.loss.output_steps
     if net.loss.quadratic:
         return Nv * (_body(net) + Nu * (Nu + 1) / 2 + M * Nu) + ols(Nu, M)
@@ -128,7 +128,7 @@ def owo(net: Network, Nv: int) -> float:
 
 
 def minibatch_adact(net: Network, Nv: int) -> float:
-    """A step of AdAct on minibatches: a gradient, tangents of every layer by itself, another way back, H_b and its solve."""
+    """A step of AdAct on batches: a gradient, the tangent of each layer, another backward pass, H_b and its solve."""
     blocks = sum(net.parts[key].shape[0] for kind in ("map", "activation") for key in net.keys(kind)) + net.n_outputs
     tangents = _body(net) + net.n_outputs * net.n_basis
     sampled = tangents + _features(net) + _between(net) + blocks * (blocks + 1) / 2
@@ -151,7 +151,7 @@ def scg(net: Network, Nv: int) -> float:
 def lm(net: Network, Nv: int, keys: tuple[str, ...], solver: str) -> float:
     """Products of the rows, their system, its solution, and the error at one trial point.
 
-    A product A'A is charged half, a triangle of m rows and n columns n^2 (m - n / 3), Cholesky's factorisation n^3 / 6.
+    A product A'A counts half, a triangle of m rows and n columns counts n^2 (m - n / 3), and Cholesky's factorisation n^3 / 6.
     """
     n, n_body = net.layout.size_of(keys), _of_body(net, keys)
     width = n_body + 1 + (net.n_basis if net.loss.quadratic else n - n_body)
@@ -160,7 +160,7 @@ def lm(net: Network, Nv: int, keys: tuple[str, ...], solver: str) -> float:
 
 
 def varpro(net: Network, Nv: int, keys: tuple[str, ...], solver: str) -> float:
-    """The same with the output weights eliminated, and at the trial point their least squares solution and the error."""
+    """The same with eliminated output weights. The trial point has their least squares solution and the error."""
     n_body, Nu, M = _of_body(net, keys), net.n_basis, net.n_outputs
     width = Nu + n_body + 1
     sums, solution = _system(width, width, n_body, solver)
@@ -171,12 +171,12 @@ def varpro(net: Network, Nv: int, keys: tuple[str, ...], solver: str) -> float:
 
 
 def pattern_rows(net: Network) -> float:
-    """Outputs of one pattern, and each of M vectors carried back to the first layer's nets."""
+    """The outputs of one pattern, and M vectors carried back to the first layer's nets."""
     return error(net, 1) + net.n_outputs * (_features(net) + _between(net))
 
 
 def _system(width: int, columns: int, n: int, solver: str) -> tuple[float, float]:
-    """Multiplies for a row of each pattern, and for the solution of n weights."""
+    """Multiplies for one row per pattern, and for the solution of n weights."""
     if solver == "cholesky":
         return width * (width + 1) / 2, n**3 / 6 + n**2
     return columns**2, 5 * n**3 / 3

@@ -1,7 +1,7 @@
-"""Multiplies of one iteration by the literature's formulas, its usual axis, Eqs. (31)-(38).
+"""Multiplies of one iteration by the literature's formulas, Eqs. (31)-(38), the usual axis of its plots.
 
-N inputs, Nh hidden units, M outputs, Nu basis functions, Nv patterns. The formulas are for one hidden layer. For deeper
-nets they take all hidden units together, and are only indicative.
+There are N inputs, Nh hidden units, M outputs, Nu basis functions and Nv patterns. The formulas are for one hidden layer. For
+deeper networks they take all hidden units together, and are only a guide.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def owo_molf(net: Network, Nv: int, with_hwo: bool) -> float:
 
 
 def adact(net: Network, Nv: int) -> float:
-    """What AdAct adds to an iteration, Eq. (36)."""
+    """The multiplies that AdAct adds to an iteration, Eq. (36)."""
     _, Nh, M, _ = sizes(net)
     ordinates = sum(math.prod(net.parts[key].shape) for key in net.keys("activation"))
     return Nv * (Nh * (3 * M + 8) + 2 * M) + 2 * ordinates
