@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator
 
@@ -11,8 +12,8 @@ from toys import problem, random_network, spirals, waves
 
 import pwl
 from pwl import kernels, losses
-from pwl.kernels.reference import softmax
-from pwl.reductions import statistics
+from pwl.network import passes
+from pwl.reductions import correlations
 from pwl.solvers.ols import Solution
 from pwl.study.check import ALL_CROSS, TOLERANCE, check
 from pwl.study.probe import PATTERNS
@@ -145,9 +146,11 @@ def wrong(value):
     return None if value is None else 1.001 * value
 
 
-def spoil(monkeypatch, owner, name):
+def spoil(monkeypatch, owner, name, change=wrong):
+    """A method, or a function of a module; one of the engine's wherever the engine itself calls it, too."""
     right = getattr(owner, name)
-    monkeypatch.setattr(owner, name, lambda *arguments: wrong(right(*arguments)))
+    for place in (owner, sys.modules[right.__module__]) if owner is KERNELS else (owner,):
+        monkeypatch.setattr(place, name, lambda *arguments: change(right(*arguments)))
 
 
 W, A = ("0.W", "2.W"), ("1.A", "3.A")
@@ -158,6 +161,8 @@ z = {("z", BOTH_A)}
 SYSTEM = {("J'J", "all"), ("J'r", "all")}
 G = {("G", key) for key in W} | {("G_a", key) for key in A}
 BELOW = {(quantity, "0.W") for quantity in ("G", "J'u")} | {(quantity, "1.A") for quantity in ("G_a", "J'u")}
+TANGENTS = {("dy", key) for key in (*W, *A)}
+ALL = G | {("G_o", "head.W")} | TANGENTS | {("J'u", key) for key in (*W, *A)} | H | g | z | SYSTEM | {("OWO", "head.W")}
 KERNELS = kernels.engine(np.zeros((1, 1)))
 
 TWO_LAYERS = {
@@ -172,30 +177,28 @@ TWO_LAYERS = {
     "back through weights": ((pwl.layers.Dense, "backward"), BELOW | H | g | z | SYSTEM),
     "back through curves": (
         (pwl.PiecewiseLinear, "backward"),
-        {("G", "0.W")} | {("J'u", key) for key in ("0.W", "1.A", "2.W")} | H | g | z | SYSTEM,
+        {("G", "0.W"), ("J'u", "0.W")} | H | g | z | SYSTEM,
     ),
-    "outputs of the last curves": (
-        (pwl.PiecewiseLinear, "mix"),
-        G | g | z,
-    ),
+    "outputs of the last curves": ((pwl.PiecewiseLinear, "sums"), ALL - {("dy", "3.A")}),  # quotients rest on them
     "back from the outputs": (
-        (pwl.PiecewiseLinear, "mix_back"),
-        {("G", "0.W"), ("G", "2.W"), ("G_a", "1.A"), ("g_molf", BOTH_W)},
+        (pwl.PiecewiseLinear, "sums_backward"),
+        BELOW | {("G", "2.W"), ("J'u", "2.W"), ("H_molf", BOTH_W), ("g_molf", BOTH_W)},
     ),
-    "gradient of the last curves": ((pwl.PiecewiseLinear, "mix_gradient"), {("G_a", "3.A")}),
+    "gradient of the last curves": ((pwl.PiecewiseLinear, "sums_gradient"), {("G_a", "3.A"), ("J'u", "3.A")}),
+    "tangent of the outputs": ((pwl.PiecewiseLinear, "sums_tangent"), TANGENTS | z),
     "tangent of the weights": (
         (pwl.layers.Dense, "tangent"),
         {("dy", "0.W"), ("dy", "1.A"), ("dy", "2.W"), ("H_molf", BOTH_W)} | z,
     ),
     "tangent of the curves": (
         (pwl.PiecewiseLinear, "tangent"),
-        {("dy", key) for key in (*W, *A)} | {("H_a", BOTH_A)} | z,
+        TANGENTS - {("dy", "3.A")} | {("H_a", BOTH_A)} | z,
     ),
     "columns of the weights": ((pwl.layers.Dense, "columns"), SYSTEM),
     "columns of the curves": ((pwl.PiecewiseLinear, "columns"), SYSTEM),
-    "basis": ((pwl.Network, "basis"), {("G_o", "head.W")} | SYSTEM),
-    "basis without features": ((pwl.Network, "direct"), {("G_o", "head.W"), ("OWO", "head.W")} | SYSTEM),
-    "Gram matrix of the basis": ((statistics, "gram_of_parts"), {("OWO", "head.W")}),
+    "basis": ((passes, "basis"), {("G_o", "head.W")} | SYSTEM),
+    "basis without features": ((passes, "direct"), {("G_o", "head.W"), ("OWO", "head.W")} | SYSTEM),
+    "Gram matrix of the basis": ((correlations, "_gram_of_parts"), {("OWO", "head.W")}),
     "solve": ((pwl.OLS, "solve"), {("OWO", "head.W")}),
 }
 EITHER_LOSS = {
@@ -224,8 +227,7 @@ def test_a_wrong_engine_fails_the_matching_rows(name, monkeypatch):
 def test_a_wrong_loss_fails_the_matching_rows(name, loss, monkeypatch):
     net, (method, wanted) = start((4, 3), loss), EITHER_LOSS[name]
     if (loss, method) == ("cross_entropy", "d"):  # made together with the errors, by a kernel
-        right = softmax.cross_entropy
-        monkeypatch.setattr(softmax, "cross_entropy", lambda y, t: (right(y, t)[0], wrong(right(y, t)[1])))
+        spoil(monkeypatch, KERNELS, "cross_entropy", lambda both: (both[0], wrong(both[1])))
     else:
         spoil(monkeypatch, type(losses.LOSSES[loss]), method)
     assert failing(check(net, data_for(loss))) == wanted
@@ -238,19 +240,23 @@ def test_wrong_closed_forms_fail_the_matching_rows(loss, monkeypatch):
     assert failing(check(net, data_for(loss))) == {("H_molf", "0.W"), ("H_a", "1.A")}
 
 
+def test_outputs_that_gradients_begin_with_are_seen(monkeypatch):
+    """Those of the last curves: what is saved beside them is right."""
+    net = start((4, 3), "squared_error")
+    spoil(monkeypatch, pwl.PiecewiseLinear, "sums_forward", lambda both: (wrong(both[0]), both[1]))
+    assert failing(check(net, data_for())) == G - {("G_a", "3.A")} | g | z
+
+
 def test_a_wrong_slope_fails_all_that_goes_through_it(monkeypatch):
-    """With the values, or times what passes through."""
-    net, right = start(5, "squared_error"), KERNELS.value_slope
+    """Times what passes through, or, where the head's gradient is wanted too, with the values."""
+    net = start(5, "squared_error")
     with monkeypatch.context() as patch:
         spoil(patch, KERNELS, "times_slope")
-        assert failing(check(net, data_for())) == {("G", "0.W"), ("H_molf", "0.W"), ("g_molf", "0.W")}
-
-    def value_slope(*arguments):
-        o, slope = right(*arguments)
-        return o, 1.001 * slope
-
-    monkeypatch.setattr(KERNELS, "value_slope", value_slope)
-    assert failing(check(net, data_for())) == {("dy", "0.W"), ("J'u", "0.W")} | SYSTEM
+        assert failing(check(net, data_for())) == {
+            (quantity, "0.W") for quantity in ("G", "dy", "J'u", "H_molf", "g_molf")
+        }
+    spoil(monkeypatch, KERNELS, "value_slope", lambda both: (both[0], wrong(both[1])))
+    assert failing(check(net, data_for())) == SYSTEM
 
 
 def test_a_wrong_factor_misses_the_minimum_along_the_curves(monkeypatch):
@@ -268,5 +274,6 @@ def test_a_step_of_nothing_is_not_the_minimum(monkeypatch):
 def test_forgotten_weights_are_seen(monkeypatch):
     net = start((4, 3), "squared_error")
     data = (*data_for(), np.random.default_rng(0).uniform(0.2, 2, 150))
-    monkeypatch.setattr("pwl.reductions.statistics.weighted", lambda a, w: a)
+    for module in ("gradients", "correlations", "curvature"):
+        monkeypatch.setattr(f"pwl.reductions.{module}.weighted", lambda a, w: a)
     assert failing(check(net, data)) == G | {("G_o", "head.W"), ("OWO", "head.W")} | g | z
