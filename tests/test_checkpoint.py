@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,6 +61,175 @@ def test_interrupted_run_resumes(tmp_path):
     resumed, record = pwl.train(network(), (x, t), pwl.AdAct(), iterations=9, resume=tmp_path / "c")
     np.testing.assert_array_equal(resumed.theta, whole.theta)
     assert record.stop_code == "iterations"
+
+
+# ---- Ctrl-C at the instants where a run has just changed
+
+CASES = [(pwl.LM(), None), (pwl.AdAct(), None), (pwl.Adam(0.01), 40)]
+
+
+def settings(batch_size):
+    x, t = data()
+    return {
+        "data": (x[50:], t[50:]),
+        "validation": (x[:50], t[:50]),
+        "max_fail": 100,
+        "batch_size": batch_size,
+        "iterations": 9,
+    }
+
+
+def check_whole(net, record, options):
+    """The network is the best of the record, and all series have a value per iteration."""
+    assert {len(values) for values in record.series.values()} == {record.iterations + 1}
+    assert record.best_iteration == int(np.argmin(record["validation_error"]))
+    assert pwl.evaluate(net, options["validation"]).error == min(record["validation_error"])
+    assert pwl.evaluate(net, options["data"]).error == record["error"][record.best_iteration]
+
+
+def check_interrupted(net, record, path, algorithm, options, done):
+    """The run ended after so many iterations and is whole; its checkpoint goes on to the same bits."""
+    assert record.stop_code == "interrupted" and record.iterations == done
+    assert record.stop_reason == f"interrupted from the keyboard (after iteration {done})"
+    check_whole(net, record, options)
+    assert os.listdir(path.parent) == [path.name]  # nothing half written lies beside it
+    whole, wanted = pwl.train(network(), algorithm=algorithm, **options)
+    resumed, again = pwl.train(network(), algorithm=algorithm, resume=path, **options)
+    np.testing.assert_array_equal(resumed.theta, whole.theta)
+    assert again.iterations == options["iterations"] and again.best_iteration == wanted.best_iteration
+    for name in ("error", "validation_error", "objective", "multiplies", "passes"):
+        assert again[name] == wanted[name], name
+
+
+@pytest.mark.parametrize("rows", [2, 4, 10])
+@pytest.mark.parametrize(("algorithm", "batch_size"), CASES, ids=str)
+def test_ctrl_c_after_a_row_was_appended(tmp_path, monkeypatch, algorithm, batch_size, rows):
+    """The record then has one row more than the run."""
+    append = pwl.Record.append
+
+    def interrupted(record, row):
+        append(record, row)
+        if len(record) == rows:
+            raise KeyboardInterrupt
+
+    options = settings(batch_size)
+    with monkeypatch.context() as patched:
+        patched.setattr(pwl.Record, "append", interrupted)
+        net, record = pwl.train(network(), algorithm=algorithm, checkpoint=tmp_path / "c", **options)
+    check_interrupted(net, record, tmp_path / "c", algorithm, options, done=rows - 2)
+
+
+@pytest.mark.parametrize("series", [1, 3])
+def test_ctrl_c_within_a_row(tmp_path, monkeypatch, series):
+    """Some of the series have a value more than the others."""
+    append = pwl.Record.append
+
+    def interrupted(record, row):
+        if len(record) == 4:
+            for name in list(row)[:series]:
+                record.series[name].append(row[name])
+            raise KeyboardInterrupt
+        append(record, row)
+
+    options = settings(None)
+    with monkeypatch.context() as patched:
+        patched.setattr(pwl.Record, "append", interrupted)
+        net, record = pwl.train(network(), algorithm=pwl.LM(), checkpoint=tmp_path / "c", **options)
+    check_interrupted(net, record, tmp_path / "c", pwl.LM(), options, done=3)
+
+
+@pytest.mark.parametrize("write", [1, 4])
+@pytest.mark.parametrize(("algorithm", "batch_size"), CASES, ids=str)
+def test_ctrl_c_when_a_checkpoint_has_just_come_into_its_place(tmp_path, monkeypatch, algorithm, batch_size, write):
+    """What was written beside it is gone then: to clear it up must not turn the interrupt into another error."""
+    replace, done = os.replace, []
+
+    def interrupted(source, target):
+        replace(source, target)
+        done.append(target)
+        if len(done) == write:
+            raise KeyboardInterrupt
+
+    options = settings(batch_size)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", interrupted)
+        net, record = pwl.train(network(), algorithm=algorithm, checkpoint=pwl.Checkpoint(tmp_path / "c", 0), **options)
+    assert len(done) == write + 1  # and once more when it ended
+    check_interrupted(net, record, tmp_path / "c", algorithm, options, done=write)
+
+
+def test_ctrl_c_in_the_last_write_leaves_a_run_that_ended(tmp_path, monkeypatch):
+    replace, done = os.replace, []
+
+    def interrupted(source, target):
+        replace(source, target)
+        done.append(target)
+        if len(done) == 1:
+            raise KeyboardInterrupt
+
+    options = settings(None)
+    monkeypatch.setattr(os, "replace", interrupted)
+    net, record = pwl.train(network(), algorithm=pwl.LM(), checkpoint=tmp_path / "c", **options)
+    whole, _ = pwl.train(network(), algorithm=pwl.LM(), **options)
+    assert (record.stop_code, record.iterations, len(done)) == ("iterations", 9, 2)
+    np.testing.assert_array_equal(net.theta, whole.theta)
+
+
+class CtrlC:
+    """Ctrl-C when line number `at` is about to be run, counted in the loop of `train` and in what it calls of two folders."""
+
+    FOLDERS = tuple(str(Path(pwl.__file__).parent / name) for name in ("training", "files"))
+    END = max(line for *_, line in pwl.train.__code__.co_lines() if line)  # there the loop is over
+
+    def __init__(self, at=None):
+        self.at, self.lines, self.over = at, 0, False
+
+    def __enter__(self):
+        sys.settrace(self.called)
+        return self
+
+    def __exit__(self, *_):
+        sys.settrace(None)
+
+    def called(self, frame, event, arg):
+        return self.line if frame.f_code.co_filename.startswith(self.FOLDERS) else None
+
+    def line(self, frame, event, arg):
+        if event != "line" or self.over:
+            return self.line
+        if frame.f_code is pwl.train.__code__:
+            self.over = frame.f_lineno == self.END
+            begun = self.lines or "bar" in frame.f_locals
+        else:
+            begun = self.lines
+        if begun and not self.over:
+            self.lines += 1
+            if self.lines == self.at:
+                self.over = True
+                raise KeyboardInterrupt
+        return self.line
+
+
+@pytest.mark.parametrize("step", [31, pytest.param(4, marks=pytest.mark.slow)])
+def test_ctrl_c_at_any_line(tmp_path, step):
+    """Wherever in the loop, the record, the checkpoint or the writing of files: the run is whole, and goes on to the same bits."""
+    algorithm, options, path = pwl.LM(), settings(None) | {"iterations": 3}, tmp_path / "c"
+    with CtrlC() as tracer:
+        whole, wanted = pwl.train(network(), algorithm=algorithm, checkpoint=pwl.Checkpoint(path, 0), **options)
+    assert tracer.lines > 1000
+    codes = []
+    for at in range(1, tracer.lines, step):
+        path.unlink()
+        with CtrlC(at) as interrupt:
+            net, record = pwl.train(network(), algorithm=algorithm, checkpoint=pwl.Checkpoint(path, 0), **options)
+        assert interrupt.lines == at
+        check_whole(net, record, options)
+        resumed, again = pwl.train(network(), algorithm=algorithm, resume=path, **options)
+        np.testing.assert_array_equal(resumed.theta, whole.theta)
+        assert again["error"] == wanted["error"] and again.best_iteration == wanted.best_iteration
+        codes.append(record.stop_code)
+    ended = codes.index("iterations") if "iterations" in codes else len(codes)
+    assert ended > 0.6 * len(codes) and codes == ["interrupted"] * ended + ["iterations"] * (len(codes) - ended)
 
 
 def test_checkpoint_of_another_run_is_refused(tmp_path):

@@ -59,7 +59,7 @@ def start(name):
 @pytest.mark.core
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_runs_go_on_as_they_would_have(name):
-    net, record = pwl.train(
+    _, record = pwl.train(
         start(name),
         (X[20:], T[20:]),
         ALGORITHMS[name],
@@ -81,7 +81,9 @@ def test_runs_on_classes_go_on(name):
     activation = pwl.PiecewiseLinear("tanh", 9) if name == "adact" else "tanh"
     net = pwl.Network.mlp(3, 4, 3, activation, loss="cross_entropy", seed=1)
     path = FOLDER / f"run-classes-{name}.checkpoint"
-    _, record = pwl.train(net, (X, LABELS), ALGORITHMS[name] if name != "molf" else pwl.MOLF(), iterations=6, resume=path)
+    _, record = pwl.train(
+        net, (X, LABELS), ALGORITHMS[name] if name != "molf" else pwl.MOLF(), iterations=6, resume=path
+    )
     np.testing.assert_allclose(record["error"], EXPECTED[f"run-classes-{name}"]["error"], rtol=1e-7)
 
 

@@ -23,8 +23,8 @@ from toys import LOSSES, E_of, activations, curve, gradients_of, outputs, proble
 from pwl.algorithms import adact_step, molf_step, owo_bp_step, owo_step
 from pwl.algorithms.learning_factors import along_line, block_system, line_factor, objective, times_rows
 from pwl.algorithms.penalties import Penalties
-from pwl.losses import LOSSES as LOSS_OBJECTS
 from pwl.kernels.reference.softmax import softmax
+from pwl.losses import LOSSES as LOSS_OBJECTS
 from pwl.losses import CrossEntropy
 from pwl.network.layout import HEAD
 from pwl.reductions import curvature

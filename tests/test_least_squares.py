@@ -62,7 +62,9 @@ def test_diagonal_scaling_keeps_the_largest_norms_and_does_not_depend_on_units()
     damping = Damping(scaling="diagonal")
     Q = damping.scaled(damping.start(2), Normal(np.diag([4.0, 1.0]), np.zeros(2)))
     np.testing.assert_array_equal(Q, [4, 1])
-    np.testing.assert_array_equal(damping.scaled(Damped(1e-3, 2.0, Q), Normal(np.diag([1.0, 9.0]), np.zeros(2))), [4, 9])
+    np.testing.assert_array_equal(
+        damping.scaled(Damped(1e-3, 2.0, Q), Normal(np.diag([1.0, 9.0]), np.zeros(2))), [4, 9]
+    )
     np.testing.assert_array_equal(damping.scaled(damping.start(2), Normal(np.zeros((2, 2)), np.zeros(2))), [1, 1])
     p = (lambda w: np.array([w[0] - 3, 2 * w[1] + w[0] ** 2]), lambda w: np.array([[1, 0], [2 * w[0], 2]]))
     s = np.array([1.0, 1e4])

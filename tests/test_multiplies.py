@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from test_train import run
-from toys import short, waves
+from toys import Steps, short, waves
 
 import pwl
+from pwl.algorithms import Algorithm, Step
 from pwl.algorithms.multiplies import published
 
 # ---- multiplies
@@ -50,3 +53,28 @@ def test_multiplies_add_up(algorithm, a_step):
 def test_sparing_the_literature_s_sums_shows_in_our_own_count():
     _, record = run(pwl.AdAct(), data=waves(500), iterations=1)
     assert 0 < record["own_multiplies"][1] < record["multiplies"][1]
+
+
+@dataclass(frozen=True)
+class Uncounted(Algorithm):
+    """Only what an algorithm must have: its steps halve the output weights."""
+
+    State = Steps
+
+    def init(self, net, patterns, key):
+        return Steps()
+
+    def step(self, net, patterns, state):
+        return Step(net.with_head(net.W_o / 2), Steps(state.steps + 1), {"z": 0.5})
+
+
+@pytest.mark.parametrize("batch_size", [None, 50])
+def test_without_a_count_there_is_no_such_series(tmp_path, batch_size):
+    settings = {"batch_size": batch_size, "validation": waves(seed=1), "max_fail": 9}
+    net, record = run(Uncounted(), iterations=4, **settings)
+    assert set(record.series) == {"error", "objective", "validation_error", "seconds", "passes", "z"}
+    assert record["z"] == [None] + [0.5] * 4 and record.iterations == 4
+    assert pwl.evaluate(net, waves(seed=1)).error == min(record["validation_error"])
+    run(Uncounted(), iterations=2, checkpoint=tmp_path / "c", **settings)
+    _, again = run(Uncounted(), iterations=4, resume=tmp_path / "c", **settings)
+    assert again["error"] == record["error"] and "multiplies" not in again and "own_multiplies" not in again
