@@ -278,7 +278,7 @@ def test_settings_that_cannot_be():
         Augmentation(4, flip=1)
     assert repr(Augmentation(np.int64(4), np.True_)) == "Augmentation(shift=4, flip=True)"
     for augment in (4, "flip", Augmentation):
-        with pytest.raises(pwl.InputError, match=r"augment is an object such as pwl.Augmentation\(shift=4"):
+        with pytest.raises(pwl.InputError, match=r"augment must be an object such as pwl.Augmentation\(shift=4"):
             seen(prepared(), augment=augment)
 
 

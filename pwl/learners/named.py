@@ -1,4 +1,4 @@
-"""The algorithms by name, and the networks that the commands start them from."""
+"""The algorithms by name, and the networks on which the commands start them."""
 
 from __future__ import annotations
 
@@ -37,9 +37,15 @@ from pwl.validate import nearest
 
 @dataclass(frozen=True)
 class Learner:
-    """An algorithm by name, whether it trains curves (started from the activation the others keep), and its batch size.
+    """An algorithm with the choices that belong to it.
 
-    batch_size: patterns of a step; None: all.
+    Attributes
+    ----------
+    algorithm : Algorithm
+    curves : bool
+        Whether it trains curves. They start from the activation that the other learners keep.
+    batch_size : int or None
+        Number of patterns per step. None means all.
     """
 
     algorithm: Any
@@ -47,12 +53,12 @@ class Learner:
     batch_size: int | None = None
 
     def batch(self, patterns: Sized) -> int | None:
-        """Its batch size for these patterns, which may be fewer."""
+        """The batch size, which is at most the number of patterns."""
         return self.batch_size and min(self.batch_size, len(patterns))
 
     @property
     def rates(self) -> tuple[str, ...]:
-        """Which of learning_rate and curve_rate, that of the curves' ordinates, it has."""
+        """The learning rates that the algorithm has: learning_rate, and with curves also curve_rate."""
         fields = {field.name for field in dataclasses.fields(self.algorithm)}
         wanted = ("learning_rate", "curve_rate") if self.curves else ("learning_rate",)
         return tuple(name for name in wanted if name in fields)
@@ -77,16 +83,33 @@ LEARNERS = {
     "sgd": Learner(SGD(), batch_size=32),
     "curved-sgd": Learner(SGD(), curves=True, batch_size=32),
 }
-COMPARED = ("adact", "hwo-adact", "molf", "hwo-molf", "owo-bp")  # where nothing else is asked for
+COMPARED = ("adact", "hwo-adact", "molf", "hwo-molf", "owo-bp")  # the default of comparisons
 NETWORKS = ("mlp", "vgg1", "vgg2", "vgg3")
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Of a network. hidden: units of the hidden layer, or of several. start: the fixed activation, from which curves start,
-    too. hinges: of each curve, or "auto". network: one of NETWORKS; those for images have no hidden units to choose.
-    batch_size: patterns of a step; None: as the learner has it. learning_rate, curve_rate: of the learners that have them;
-    None: their own. schedule: how both change over the steps, a name in pwl.schedules.NAMED. augment: of images in batches."""
+    """The shape of a network and the options of its training that all learners share.
+
+    Attributes
+    ----------
+    hidden : tuple of int
+        Number of units per hidden layer.
+    start : str
+        The fixed activation, from which curves also start.
+    hinges : int or "auto"
+        Number of hinges per curve.
+    network : str
+        One of NETWORKS. The networks for images have no choice of hidden units.
+    batch_size : int or None
+        Number of patterns per step. None means the learner's own.
+    learning_rate, curve_rate : float or None
+        Rates of the learners that have them. None means the learner's own.
+    schedule : str
+        Schedule of both rates, a name in pwl.schedules.NAMED.
+    augment : pwl.Augmentation or None
+        Changes of the images in batches.
+    """
 
     hidden: tuple[int, ...] = (20,)
     start: str = "tanh"
@@ -102,12 +125,12 @@ class Shape:
         return PiecewiseLinear(self.start, self.hinges) if curves else self.start
 
     def batch(self, learner: Learner, patterns: Sized) -> int | None:
-        """Patterns of a step, which may be fewer than asked for."""
+        """Number of patterns per step, which is at most the number of patterns. None means all."""
         size = self.batch_size or learner.batch_size
         return size and min(size, len(patterns))
 
     def algorithm(self, learner: Learner, patterns: Sized, iterations: int) -> Algorithm:
-        """The learner's algorithm with the rates asked for, where it has any, over all steps of a run."""
+        """The learner's algorithm with these rates, if it has any, over all steps of a run."""
         steps = iterations * math.ceil(len(patterns) / (self.batch(learner, patterns) or len(patterns)))
         found = {}
         for name in learner.rates:
@@ -119,11 +142,11 @@ class Shape:
 
 
 def pick(names: Sequence[str]) -> dict[str, Learner]:
-    """Learners by name, in the order given; InputError suggests the nearest name for an unknown one."""
+    """Learners by name, in the given order. Raises InputError with the nearest name for an unknown one."""
     unknown = [name for name in names if name not in LEARNERS]
     if unknown:
         raise InputError(
-            f"unknown algorithm {unknown[0]!r}{nearest(unknown[0], LEARNERS)}; there are {', '.join(LEARNERS)}"
+            f"unknown algorithm {unknown[0]!r}{nearest(unknown[0], LEARNERS)}: use one of {', '.join(LEARNERS)}"
         )
     return {name: LEARNERS[name] for name in names}
 
@@ -131,7 +154,7 @@ def pick(names: Sequence[str]) -> dict[str, Learner]:
 def network(
     learner: Learner, shape: Shape, input_shape: tuple[int, ...], preparation: Preparation, seed: int
 ) -> Network:
-    """The starting network: the same weights for all learners of one seed."""
+    """The starting network. All learners of one seed have the same weights."""
     if shape.network != "mlp":
         return vgg(
             int(shape.network[-1]),
@@ -151,7 +174,7 @@ def network(
 
 
 def rescale(record: Record, preparation: Preparation) -> None:
-    """Errors of a record to raw units of the targets, in place; cross-entropy has no units."""
+    """Converts errors of a record to raw units of the targets, in place. Cross-entropy has no units."""
     if preparation.targets is None:
         return
     factor = float(preparation.target_scale[0]) ** 2

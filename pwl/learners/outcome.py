@@ -1,4 +1,4 @@
-"""What comes of training a learner on a fold."""
+"""The outcome of a learner on a fold."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ from pwl.training.record import Record
 
 
 class Outcome:
-    """One learner on one fold: the best network, and the record with errors in raw units of the targets.
+    """Holds the best network of one learner on one fold, and its record.
 
     Attributes
     ----------
     name : str
-        Of the learner.
+        Name of the learner.
     fold : int
+        Number of the fold, from 0.
     net : Network
+        The best network, with its preparation.
     record : Record
+        The record of the run, with errors in raw units of the targets.
     """
 
     def __init__(self, name: str, fold: int, net: Network, record: Record) -> None:
         self.name, self.fold, self.net, self.record = name, fold, net, record
 
     def at_best(self, series: str) -> float:
-        """A series at the iteration of the best network."""
+        """The value of a series at the best iteration."""
         return self.record[series][self.record.best_iteration]

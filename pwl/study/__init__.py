@@ -1,1 +1,1 @@
-"""Comparisons and checks, and the pages that show them."""
+"""Comparisons and checks, and the pages that show their results."""

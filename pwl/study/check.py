@@ -1,6 +1,6 @@
-"""Is it right on my network and data? What the engine computes, against finite differences and brute force.
+"""Checks pwl on a network and data of your own: results of the engine against finite differences and brute force.
 
-The engine works on the device asked for; what it is compared with is computed on the CPU.
+The engine works on a device of your choice. The results for the comparison are computed on the CPU.
 """
 
 from __future__ import annotations
@@ -27,18 +27,33 @@ from pwl.study.probe import Probe, away, draw, in_double, part_directions, rando
 from pwl.study.quotients import EPS, TOLERANCE, Direction, error, quotients, relative, share, without_kinks
 from pwl.training.initialise import initialise
 
-BLOCKS = 16  # of H
-ALL_CROSS = "every pattern drawn crosses a hinge between the points of the quotient"
-WEIGHTS = 5000  # of a network whose J'J is checked
+BLOCKS = 16  # blocks of H that are compared
+ALL_CROSS = "every pattern in the check crosses a hinge between the points of the quotient"
+WEIGHTS = 5000  # most weights of a network whose J'J is checked
 TOO_MANY = f"J'J is checked for networks of up to {WEIGHTS} weights"
 
 
 class Row(NamedTuple):
-    """One comparison.
+    """The result of one comparison.
 
-    quantity: what was computed. where: the slot keys of the parameters. against: what it was compared with.
-    difference: largest difference relative to the largest number compared with. patterns: how many were used.
-    note: why it can't be checked, else empty.
+    Attributes
+    ----------
+    quantity : str
+        Name of the quantity from the engine.
+    where : str
+        Slot keys of the parameters.
+    against : str
+        Name of the quantity for the comparison.
+    difference : float
+        Largest difference, relative to the largest number in the comparison.
+    patterns : int
+        Number of patterns.
+    tolerance : float
+        Bound on the difference.
+    note : str
+        The reason why the quantity can't be checked, or nothing.
+    passed, failed : bool
+        Whether the difference is within the tolerance. Both are False if there is a note.
     """
 
     quantity: str
@@ -59,14 +74,29 @@ class Row(NamedTuple):
 
 
 def check(net: Network, data: Any, seed: int = 0, device: str = "cpu") -> list[Row]:
-    """Compares gradients, tangents, curvatures, the step of the curves and the output step with brute force.
+    """Compares gradients, tangents, curvatures, the curve step and the output step with brute force.
 
-    data: (x, t), (x, t, weights) or pwl.Patterns. It is done in float64 on up to 200 patterns, less those that cross a hinge
-    between the points of a difference quotient. device: "cpu", "cuda" or "auto", that computes what is checked, whatever the
-    network's arrays are; what that is compared with comes from the CPU. A network that is not initialised is started on
-    the data first; the output weights are then moved by a tenth, away from minima.
-    A row that no pattern is left for neither passes nor fails; its note says so.
-    Raises InputError where data and network do not fit, and where the device can't be used.
+    The check is in float64 on up to 200 patterns, without those that cross a hinge between the points of a difference quotient.
+    A network that is not initialised is first initialised on the data. The output weights are moved by a tenth, away from
+    minima. If no pattern is left for a row, it neither passes nor fails, and its note says so.
+
+    Parameters
+    ----------
+    net : Network
+    data : (x, t), (x, t, weights) or pwl.Patterns
+    seed : int
+        Seed of the patterns and the directions.
+    device : {"cpu", "cuda", "auto"}
+        Device of the engine, wherever the arrays of the network are. The numbers for the comparison come from the CPU.
+
+    Returns
+    -------
+    list of Row
+
+    Raises
+    ------
+    InputError
+        If data and network do not fit, or if the device can't be used.
     """
     validate.seed(seed)
     rng = np.random.default_rng([seed, 0])
@@ -87,7 +117,7 @@ def check(net: Network, data: Any, seed: int = 0, device: str = "cpu") -> list[R
 
 
 def part_rows(at: Probe, key: str) -> list[Row]:
-    """The gradient of one parameter and, within the body, its tangents J v and their transpose J'u."""
+    """Rows for the gradient of one parameter and, in the body, for its tangents J v and their transpose J'u."""
     net, body = at.net, key != HEAD
     name = ("G" if key in net.keys("map") else "G_a") if body else "G_o"
     directions = part_directions(at, key)
@@ -117,7 +147,7 @@ def moved_there(direction: Direction, net: Network) -> dict[str, Array]:
 
 
 def block_rows(at: Probe, keys: tuple[str, ...], name: str) -> list[Row]:
-    """H and g with a block per unit of each key along random directions, Eqs. (19), (21), (22), (28)."""
+    """Rows for H and g with a block per unit of each key, along random directions, Eqs. (19), (21), (22), (28)."""
     net, where = at.net, ", ".join(keys)
     D = {key: random_part(at.units[key], net.parts[key].shape, at.rng) for key in keys}
     blocks = [(key, k) for key in keys for k in range(len(D[key]))]
@@ -141,7 +171,7 @@ def block_rows(at: Probe, keys: tuple[str, ...], name: str) -> list[Row]:
 
 
 def system_rows(at: Probe) -> list[Row]:
-    """Levenberg-Marquardt's J'J and J'r over all parameters, along random directions of them, Eq. (41)."""
+    """Rows for J'J and J'r of Levenberg-Marquardt over all parameters, along random directions, Eq. (41)."""
     net, keys = at.net, trained(at.net, True)
     directions = [
         {key: random_part(at.units[key], net.parts[key].shape, at.rng) for key in keys} for _ in range(BLOCKS)
@@ -169,7 +199,7 @@ def unit_alone(D: Direction, key: str, k: int) -> Direction:
 
 
 def curvature(net: Network, patterns: Patterns, dy: np.ndarray) -> np.ndarray:
-    """J'SJ (b, b) in one piece, from the change of the outputs dy (b, Nv, M) along each block."""
+    """J'SJ (b, b) in one piece, from the changes dy (b, Nv, M) of the outputs along each block."""
     if net.loss.quadratic:
         S_dy = 2 * dy
     else:
@@ -182,11 +212,11 @@ def curvature(net: Network, patterns: Patterns, dy: np.ndarray) -> np.ndarray:
 
 
 def curve_step_row(at: Probe) -> Row:
-    """z of the AdAct step, Eq. (24)."""
+    """The row for z of the AdAct step, Eq. (24)."""
     net, where, patterns = at.net, ", ".join(at.net.keys("activation")), at.patterns
     if exact(net):
         return Row("z", where, "dE/dz = 0", slope_left(at), len(patterns))
-    while True:  # without some of the patterns there is another gradient
+    while True:  # the gradient changes if patterns are left out
         direction, length = curve_direction(at, patterns)
         kept = without_kinks(net, patterns, [direction])
         if kept is None:
@@ -201,7 +231,7 @@ def curve_step_row(at: Probe) -> Row:
 
 
 def slope_left(at: Probe) -> float:
-    """|dE/dz| at the engine's z relative to that at 0, where E is quadratic in z: quotients of any step are exact."""
+    """|dE/dz| at the engine's z relative to that at 0. E is quadratic in z, so quotients of any step are exact."""
     direction, length = curve_direction(at, at.patterns)
     z = curve_factor(at.there, at.patterns) / length
     down, up, before, after = (
@@ -212,7 +242,7 @@ def slope_left(at: Probe) -> float:
 
 
 def curve_direction(at: Probe, patterns: Patterns) -> tuple[Direction, float]:
-    """The engine's gradient G_a of all curves times a length, and the length: it changes curves by their own size."""
+    """The engine's G_a of all curves times a length, and the length, which changes curves by about their own size."""
     keys = at.net.keys("activation")
     G_a = {key: host(g) for key, g in reduce(gradients(keys), at.there, patterns).G.items()}
     length = min(size(at.units[key]) / (size(g) * g.shape[1] ** 0.5) for key, g in G_a.items())
@@ -220,15 +250,15 @@ def curve_direction(at: Probe, patterns: Patterns) -> tuple[Direction, float]:
 
 
 def curve_factor(net: Network, patterns: Patterns) -> float:
-    """The engine's z along G_a."""
+    """z of the engine along G_a."""
     return float(adact_step(net, patterns)[1]["z"][0])
 
 
 def output_step_row(at: Probe) -> Row:
-    """After the output step no change of the output weights lowers E, Eq. (10).
+    """The row for the output step, after which no change of the output weights lowers E, Eq. (10).
 
-    Slopes are relative to 2 sqrt(E) before times the size of the change, the steepest there could be: what a dependent
-    function that OLS drops leaves over is below the tolerance of that.
+    Slopes are relative to the steepest possible slope, 2 sqrt(E) before the step times the size of the change. The rest that a
+    dropped dependent function leaves is below the tolerance of that.
     """
     steepest = 2 * error(at.net, at.patterns) ** 0.5 * size(passes.outputs(at.net, at.patterns.x))
     net = owo_step(at.there, at.patterns)[0].to("cpu")
@@ -238,7 +268,7 @@ def output_step_row(at: Probe) -> Row:
 
 
 def nothing(quantity: str, where: str, note: str = ALL_CROSS) -> Row:
-    """A row that can't be checked, most often for want of patterns."""
+    """A row that can't be checked, most often because no patterns are left."""
     return Row(quantity, where, "nothing", float("nan"), 0, note=note)
 
 

@@ -1,4 +1,4 @@
-"""The main job: several algorithms on the same data, folds and starting networks."""
+"""Comparisons of several algorithms on the same data, folds and starting networks."""
 
 from __future__ import annotations
 
@@ -30,11 +30,20 @@ from pwl.training.train import train
 
 @dataclass(frozen=True)
 class Settings(Shape):
-    """What all learners share: the shape of their networks, and
+    """The settings that all learners share: those of `Shape`, and the following.
 
-    iterations: of each run. k: folds. seed: of the folds and of the starting networks.
-    max_fail: iterations without a new lowest validation error that end a run; None runs all iterations.
-    device: that trains, "cpu" or "cuda"; outcomes are on the host.
+    Attributes
+    ----------
+    iterations : int
+        Iterations per run.
+    k : int
+        Number of folds.
+    seed : int
+        Seed of the folds and of the starting networks.
+    max_fail : int or None
+        Iterations without a new lowest validation error that end a run. None runs all iterations.
+    device : {"cpu", "cuda"}
+        Device of the training. Outcomes are on the host.
     """
 
     iterations: int = 100
@@ -60,37 +69,39 @@ def compare(
 ) -> Iterator[Outcome]:
     """Trains several algorithms on the same data, folds and starting weights.
 
-    Inputs are standardised (images channel by channel), and targets centred and scaled by one common factor. Both are
-    fitted on the fold's training data. KeyboardInterrupt ends the comparison; the outcomes yielded before stand.
+    Inputs are standardised (images channel by channel), and targets are centred and scaled by one common factor. Both are
+    fitted on the fold's training data. KeyboardInterrupt ends the comparison, and the outcomes so far stay valid.
 
     Parameters
     ----------
-    x : array (Nv, N), or images for networks that take them
-    t : array (Nv, M) or (Nv,) of real targets, or (Nv,) of integer class numbers
+    x : array (Nv, N) or (Nv, height, width, channels)
+        Inputs.
+    t : array (Nv, M) or (Nv,)
+        Real targets, or integer class numbers (Nv,).
     names : sequence of str
-        Of pwl.learners.LEARNERS, such as "adact", "molf", "lm".
+        Names in pwl.learners.named.LEARNERS, such as "adact", "molf", "lm".
     settings : Settings
-        What all learners share.
+        The settings that all learners share.
     classes : sequence of str, optional
         Names of the classes.
     jobs : int
-        Processes that share the runs.
+        Number of processes that share the runs.
     watch : function of (name, fold, steps), optional
-        Called with the iterations done since it was last called.
+        Called with the number of iterations since its last call.
     done : mapping of (name, fold) to Outcome, optional
-        Outcomes that are not run again, but yielded in their turn.
+        Outcomes that are not run again. They are yielded in their turn.
     **options
         Single settings, such as iterations=50, k=3, hidden=(10,).
 
     Yields
     ------
     Outcome
-        In order, with errors in raw units.
+        One per learner and fold, fold by fold, with errors in raw units.
 
     Raises
     ------
     InputError
-        For an unknown name, and if data and settings do not fit.
+        For an unknown name, or if data and settings do not fit.
     """
     pick(names)
     settings = dataclasses.replace(settings, **options)
@@ -130,7 +141,7 @@ def _in_turn(problem: Problem, tasks: list[tuple[str, int]], watch: Watch | None
 
 
 class Problem(NamedTuple):
-    """What all runs of a comparison share."""
+    """The data, settings and folds that all runs of a comparison share."""
 
     x: np.ndarray
     t: np.ndarray
@@ -140,12 +151,12 @@ class Problem(NamedTuple):
 
 
 def data_folds(t: np.ndarray, settings: Settings) -> list[Fold]:
-    """The folds of a comparison: seeded, and stratified for classes."""
+    """The folds of a comparison, drawn by the seed and stratified for classes."""
     return make_folds(len(t), settings.k, settings.seed, t if t.ndim == 1 else None)
 
 
 def run(problem: Problem, name: str, number: int, watch: Watch | None = None) -> Outcome:
-    """One learner on one fold."""
+    """The outcome of one learner on one fold."""
     x, t, classes, settings, folds = problem
     fold = folds[number]
     if t.ndim == 1 and classes is None:
@@ -167,7 +178,7 @@ def run(problem: Problem, name: str, number: int, watch: Watch | None = None) ->
         callback=None if watch is None else lambda *_: watch(name, number, 1),
     )
     if watch is not None:
-        watch(name, number, settings.iterations - record.iterations)  # a run that stopped early is done, too
+        watch(name, number, settings.iterations - record.iterations)  # a run that stopped early is done
     rescale(record, preparation)
     record.settings |= {
         "fold": number,
@@ -179,7 +190,7 @@ def run(problem: Problem, name: str, number: int, watch: Watch | None = None) ->
 
 
 def warm(device: str = "cpu") -> None:
-    """Trains tiny networks, so that loading libraries and compiled curves does not count as the first algorithm's time."""
+    """Trains tiny networks, so that the first algorithm's time does not include the loading of libraries and kernels."""
     x = np.linspace(-1, 1, 16)[:, None]
     preparation = Preparation.fit(x, x, targets="common")
     for learner in LEARNERS.values():
@@ -188,7 +199,7 @@ def warm(device: str = "cpu") -> None:
 
 
 def _finished(record: Record) -> None:
-    """KeyboardInterrupt where Ctrl-C ended the run, which `train` takes for the end of that run only."""
+    """Raises KeyboardInterrupt if Ctrl-C ended the run, because `train` ends only that run."""
     if record.stop_code == "interrupted":
         raise KeyboardInterrupt
 
@@ -196,10 +207,10 @@ def _finished(record: Record) -> None:
 def _side_by_side(
     problem: Problem, tasks: list[tuple[str, int]], jobs: int, watch: Watch | None
 ) -> Generator[Outcome, None, None]:
-    """The runs in processes of their own, each with its share of the cores."""
+    """The runs in several processes, each with its share of the cores."""
     if isinstance(problem.x, np.memmap):
         raise InputError("processes can't share a table that is too large for memory: use one job")
-    import multiprocessing  # the two take a tenth of the time that `import pwl` would
+    import multiprocessing  # these two would add a tenth to the time of `import pwl`
     from concurrent.futures import ProcessPoolExecutor
 
     context = multiprocessing.get_context("spawn")
@@ -222,19 +233,19 @@ def _side_by_side(
             raise
 
 
-_shared: list[Problem] = []  # in a worker process: the problem its runs share, so that it travels once
+_shared: list[Problem] = []  # in a worker process, the problem that its runs share, so that it is sent once
 
 
 def _share(problem: Problem) -> None:
     _shared[:] = [problem]
     from tqdm import tqdm
 
-    tqdm.set_lock(threading.RLock())  # its usual lock is one of the system's, and stays behind where a process is ended
+    tqdm.set_lock(threading.RLock())  # the usual lock is one of the system's, and would remain after a process is ended
     warm(problem.settings.device)
 
 
 def _run_shared(task: tuple[str, int]) -> tuple[Outcome, list[str]]:
-    """The outcome, and the warnings for the parent to give."""
+    """The outcome, and the warnings that the parent is to give."""
     with warnings.catch_warnings(record=True) as caught:
         outcome = run(_shared[0], *task)
     return outcome, [str(warning.message) for warning in caught]
@@ -242,16 +253,17 @@ def _run_shared(task: tuple[str, int]) -> tuple[Outcome, list[str]]:
 
 @contextlib.contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Processes started inside never see Ctrl-C, from their first line on: their parent gets it, and ends them.
+    """Context in which new processes never see Ctrl-C. Their parent gets it, and ends them.
 
-    Here it is only held back: one that comes while processes start, which takes long on a busy machine, counts afterwards.
+    The parent only holds it back. A Ctrl-C during the start of the processes, which takes long on a busy machine, counts
+    afterwards.
     """
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
-        yield  # elsewhere Python gives no signals
+        yield  # in other threads and systems Python has no such signals
         return
     came: list[int] = []
     handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))  # another thread may take the signal
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # processes started here inherit it
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # processes that start here inherit it
     try:
         yield
     finally:
@@ -263,7 +275,7 @@ def interrupts_held() -> Iterator[None]:
 
 @contextlib.contextmanager
 def environment(threads: int) -> Iterator[None]:
-    """Processes started inside use so many threads each."""
+    """Context in which each new process uses this number of threads."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(dict.fromkeys(names, str(threads)))

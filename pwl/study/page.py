@@ -1,4 +1,4 @@
-"""A comparison as one HTML page that needs no other file: its pictures are inline, it has no scripts, and it prints well."""
+"""A comparison as one HTML page that needs no other file. Its pictures are inline, it has no scripts, and it prints well."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from pwl.errors import InputError
 from pwl.study.report import Row, cells
 
-MOST_COLUMNS = 9  # of a table in letters of ordinary size; wider ones are set smaller
+MOST_COLUMNS = 9  # of a table in letters of ordinary size; wider tables have smaller letters
 
 STYLE = """
 body { max-width: 66rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff; font: 16px/1.5 sans-serif; }
@@ -41,7 +41,7 @@ def page(
     rows: Sequence[Row],
     pictures: Iterable[Path | tuple[Path, str]],
 ) -> str:
-    """The HTML text of a page: a heading, a paragraph per line of the introduction, the table, the pictures.
+    """Writes the HTML text of a page: a heading, a paragraph per line of the introduction, the table and the pictures.
 
     All text is escaped.
 
@@ -81,7 +81,7 @@ def page(
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The table of the algorithms, or nothing if there are no rows. A table of many columns is set small and narrow."""
+    """The table of the algorithms, or nothing if there are no rows. A table of many columns is small and narrow."""
     if not rows:
         return ""
     heads, *lines = cells(rows)

@@ -1,4 +1,4 @@
-"""Where a network is checked: in float64, on some patterns, along directions of a sensible length."""
+"""The setting of a check: float64, some patterns, and directions of a sensible length."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ from pwl.network.passes import basis, features, input_of, outputs
 from pwl.reductions.patterns import Patterns
 from pwl.study.quotients import EPS, STEP, Direction, moved
 
-PATTERNS = 200  # at most, drawn without replacement
-ENTRIES = 16  # of a parameter, checked one by one
-AWAY = 0.1  # share of the outputs by which the output weights move first: at a minimum, gradients of 0 say nothing
-STEEPEST = 100.0  # change of an output along a direction, under cross-entropy
+PATTERNS = 200  # most patterns, drawn without replacement
+ENTRIES = 16  # entries of a parameter that are checked one by one
+AWAY = 0.1  # share of the outputs by which the output weights move first, because gradients of 0 at a minimum tell nothing
+STEEPEST = 100.0  # largest change of an output along a direction, under cross-entropy
 
 
 class Probe(NamedTuple):
-    """Where it is checked: a float64 network, some patterns in memory, each parameter's unit of length, and chance; `there`
-    is the network on the device that is checked."""
+    """The setting of a check.
+
+    net: the network in float64. there: the same on the device of the engine. patterns: some patterns in memory. units: the unit
+    of length of each parameter. rng: the random numbers.
+    """
 
     net: Network
     there: Network
@@ -41,20 +44,20 @@ def in_double(net: Network) -> Network:
 
 
 def draw(net: Network, patterns: Patterns, rng: np.random.Generator) -> Patterns:
-    """Some of the patterns that weigh something, prepared and in memory."""
+    """Some of the patterns of weight above 0, prepared and in memory."""
     counted = np.arange(len(patterns)) if patterns.weights is None else np.flatnonzero(patterns.weights)
     rows = np.sort(rng.permutation(counted)[:PATTERNS])
     return Patterns(*patterns.take(rows).block(net, 0, len(rows)))
 
 
 def away(net: Network, x: np.ndarray, rng: np.random.Generator) -> Network:
-    """The network with output weights moved so that the outputs change by about a tenth."""
+    """The network with moved output weights, so that the outputs change by about a tenth."""
     unit = size(outputs(net, x)) / size(basis(net, x, features(net, x)))
     return net.moved({HEAD: AWAY * random_part(unit, net.W_o.shape, rng)})
 
 
 def units(net: Network, x: np.ndarray) -> dict[str, np.ndarray]:
-    """By slot key, the length of each entry that changes its unit's outputs by about their own size."""
+    """By slot key, the change of each entry that changes its unit's outputs by about their own size."""
     found: dict[str, np.ndarray] = {}
     for index, layer in enumerate(net.layers):
         a, out = input_of(net, index, x), input_of(net, index + 1, x)
@@ -67,7 +70,7 @@ def units(net: Network, x: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def shape_units(layer: Layer, p: dict, b: dict, n: np.ndarray) -> dict[str, np.ndarray]:
-    """Lengths for parameters in which an activation is not linear: none is much longer than the parameter itself."""
+    """Lengths for parameters in which an activation is not linear. None is much longer than the parameter itself."""
     out, saved = layer.forward(p, b, n)
     found = {}
     for name, each in layer.columns(p, b, saved, np.ones_like(out)).items():
@@ -77,8 +80,8 @@ def shape_units(layer: Layer, p: dict, b: dict, n: np.ndarray) -> dict[str, np.n
 
 
 def input_sizes(layer: Layer, a: np.ndarray) -> np.ndarray:
-    """Size of each input that a unit sees, the threshold's too; one for all if units see different inputs."""
-    if isinstance(layer, BatchNorm2d):  # of channels that were normalised
+    """Size of each input of a unit, with 1 for the threshold. One size for all if units see different inputs."""
+    if isinstance(layer, BatchNorm2d):  # channels were normalised
         return np.ones(1)
     try:
         return sizes(layer.inputs(a))
@@ -89,8 +92,8 @@ def input_sizes(layer: Layer, a: np.ndarray) -> np.ndarray:
 def shortened(
     net: Network, x: np.ndarray, lengths: dict[str, np.ndarray], rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Lengths that change no output by much more than STEEPEST: the curvature of cross-entropy is of order 1."""
-    if net.loss.quadratic:  # its quotients are exact whatever the step
+    """Lengths that change no output by much more than STEEPEST, because the curvature of cross-entropy is of order 1."""
+    if net.loss.quadratic:  # quotients of squared error are exact for any step
         return lengths
     found, y = {}, outputs(net, x)
     for key, unit in lengths.items():
@@ -100,22 +103,22 @@ def shortened(
 
 
 def size(a: np.ndarray) -> float:
-    """Root of the mean square, 1 where all are 0."""
+    """Root of the mean square, or 1 if all numbers are 0."""
     return float(np.sqrt(np.mean(a * a))) or 1.0
 
 
 def sizes(a: np.ndarray) -> np.ndarray:
-    """The same of each column, or channel."""
+    """`size` of each column or channel."""
     return np.array([size(column) for column in a.reshape(-1, a.shape[-1]).T])
 
 
 def random_part(unit: Any, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Random change (rows, columns) of a parameter that changes each unit's output by about its own size."""
+    """Random change (rows, columns) of a parameter, which changes each unit's output by about its own size."""
     return unit * rng.standard_normal(shape) / shape[1] ** 0.5
 
 
 def part_directions(at: Probe, key: str) -> list[Direction]:
-    """A random direction of one parameter, and some or all of its entries alone."""
+    """A random direction of one parameter, and directions of some or all of its single entries."""
     shape = at.net.parts[key].shape
     unit = np.broadcast_to(at.units[key], shape)
     found: list[Direction] = [{key: random_part(unit, shape, at.rng)}]

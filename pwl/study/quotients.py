@@ -1,4 +1,4 @@
-"""Difference quotients: derivatives of E and of the outputs without any of the engine's backward passes or tangents."""
+"""Difference quotients: derivatives of E and of the outputs without backward passes or tangents."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pwl.network.passes import basis, features, outputs, saved_from
 from pwl.reductions.patterns import Patterns
 
 STEP = 1e-5  # along directions that change a unit's outputs by about their own size
-# The five-point quotient errs by STEP^4 from curvature and by eps / STEP = 2e-11 from rounding, if all numbers are
-# of order 1. That leaves four digits for nets that are worse, and three between the tolerance and an error of 0.1 %.
+# If all numbers are of order 1, the five-point quotient errs by STEP^4 from curvature and by eps / STEP = 2e-11 from
+# rounding. That leaves four digits for worse networks, and three digits between the tolerance and an error of 0.1 %.
 TOLERANCE = 1e-6
 EPS = float(np.finfo(np.float64).eps)
 
@@ -34,7 +34,7 @@ def moved(net: Network, steps: float, direction: Direction) -> Network:
 
 
 def average(a: np.ndarray, patterns: Patterns) -> float:
-    """Mean over patterns by their weights."""
+    """Mean over the patterns with their weights."""
     return float(np.average(a, weights=patterns.weights))
 
 
@@ -44,7 +44,7 @@ def error(net: Network, patterns: Patterns) -> float:
 
 
 def quotients(net: Network, patterns: Patterns, directions: Iterable[Direction]) -> Quotients:
-    """Derivatives of E and of the outputs along each direction by a quotient of fourth order."""
+    """Derivatives of E and of the outputs along each direction, by a quotient of fourth order."""
     dE, dy = [], []
     for direction in directions:
         y = [outputs(moved(net, steps, direction), patterns.x) for steps in (-2, -1, 1, 2)]
@@ -59,7 +59,7 @@ def five_point(f: Sequence[Any]) -> Any:
 
 
 def rounding(net: Network, patterns: Patterns) -> tuple[float, float]:
-    """What rounding alone may do to quotients of E and of the outputs: terms that cancel in y count in full."""
+    """Bounds on the rounding of quotients of E and of the outputs. Terms that cancel in y count in full."""
     B, y = basis(net, patterns.x, features(net, patterns.x)), outputs(net, patterns.x)
     terms = np.abs(B) @ np.abs(net.W_o).T
     noise_y = 8 * EPS / STEP * float(np.max(terms))
@@ -68,18 +68,18 @@ def rounding(net: Network, patterns: Patterns) -> tuple[float, float]:
 
 
 def relative(found: Any, wanted: Any, noise: float) -> float:
-    """Largest difference relative to the largest number wanted; see `share` for the noise."""
+    """Largest difference relative to the largest wanted number. `share` explains the noise."""
     return share(np.max(np.abs(np.asarray(found) - wanted)), np.max(np.abs(wanted)), noise)
 
 
 def share(difference: Any, whole: Any, noise: float) -> float:
-    """difference / whole; a whole so small that its tolerance is below the noise counts as one that is not."""
+    """difference / whole, where whole is at least as large as the noise demands for the tolerance."""
     whole = np.maximum(whole, noise / TOLERANCE)
     return float(difference / whole) if whole else float(difference)
 
 
 def without_kinks(net: Network, patterns: Patterns, directions: Iterable[Direction]) -> Patterns | None:
-    """The patterns whose units all stay between the same hinges along every direction; None where there are none."""
+    """The patterns whose units all stay between the same hinges along every direction. None if there are none."""
     if not segments(net, patterns.x).shape[1]:
         return patterns
     same = np.ones(len(patterns), dtype=bool)
@@ -93,7 +93,7 @@ def without_kinks(net: Network, patterns: Patterns, directions: Iterable[Directi
 
 
 def segments(net: Network, x: np.ndarray) -> np.ndarray:
-    """Between which hinges each unit of each pattern lies, and where each maximum is found (Nv, ...), as whole numbers."""
+    """The segment of each unit and the place of each maximum, per pattern (Nv, ...), as whole numbers."""
     found = [np.zeros((len(x), 0), dtype=int)]
     for index, saved in enumerate(saved_from(net, x, 0)):
         layer, p, b = net.layer(index)

@@ -22,9 +22,9 @@ from pwl.files.text_table import aligned
 from pwl.files.write import write_atomic
 from pwl.learners.outcome import Outcome
 
-LIST = "settings.json"  # in a comparison's folder: its settings, and the files that it left there
+LIST = "settings.json"  # in the folder of a comparison, its settings and the list of its files
 ALWAYS = (LIST, "table.csv", "table.txt", "report.html")
-Row = Mapping[str, Any]  # of the table: an algorithm's results by name
+Row = Mapping[str, Any]  # of the table, an algorithm's results by name
 
 ERRORS = (
     "error",
@@ -37,9 +37,9 @@ ERRORS = (
 
 
 def summarise(outcomes: Sequence[Outcome]) -> list[Row]:
-    """A row per algorithm: means and standard deviations over its folds of the best networks' errors.
+    """A row per algorithm, with means and standard deviations of the best networks' errors over its folds.
 
-    The deviation over a single fold is None.
+    The deviation of a single fold is None.
     """
     rows: list[Row] = []
     for name, own in by_name(outcomes).items():
@@ -62,7 +62,7 @@ def summarise(outcomes: Sequence[Outcome]) -> list[Row]:
 
 
 def by_name(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
-    """The outcomes of each algorithm, in the order in which they came."""
+    """The outcomes of each algorithm, in their order."""
     found: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         found.setdefault(outcome.name, []).append(outcome)
@@ -70,7 +70,7 @@ def by_name(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
 
 
 def cells(rows: Sequence[Row]) -> list[list[str]]:
-    """The table in words, with a line of heads first. There is a column "folds" if not all folds ran."""
+    """The cells of the table as text, with the heads in the first line. There is a column "folds" if not all folds ran."""
     shown = [series for series in ERRORS if series in rows[0]]
     partial = any(row["folds"] < row["folds_wanted"] for row in rows)
     folds = ["folds"] if partial else []
@@ -119,7 +119,7 @@ HEADS = {
 
 
 def mean_std(mean: float, std: float | None) -> str:
-    """Four digits of the mean, and the deviation, if any, to the same decimals. Powers of ten outside 1e-4 ... 1e6."""
+    """Four digits of the mean, and the deviation, if any, to the same decimals. Outside 1e-4 ... 1e6 as powers of ten."""
     if mean == 0 or not np.isfinite(mean):
         text, deviation = f"{mean:.3g}", f"{std or 0:.3g}"
     elif 1e-4 <= abs(mean) < 1e6 and (std or 0) < 1e6:
@@ -140,7 +140,7 @@ def target_errors(t: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
 def targets_text(
     outcomes: Sequence[Outcome], x: np.ndarray, t: np.ndarray, folds: Sequence[Fold], names: Sequence[str]
 ) -> str:
-    """A table of the errors of each single target, on the test patterns of all folds together."""
+    """A table of the errors of each target, on the test patterns of all folds together."""
     lines = [["algorithm", *(head for name in names for head in (f"{name}: test RMSE", "R^2"))]]
     for name, own in by_name(outcomes).items():
         rows = [folds[outcome.fold].test for outcome in own]
@@ -160,7 +160,7 @@ def table_csv(rows: Sequence[Row]) -> str:
 
 
 def write_results(folder: Path, rows: Sequence[Row], text: str, outcomes: Sequence[Outcome]) -> None:
-    """Write table.csv, table.txt and records/<algorithm>-fold<n>.json, each whole or not at all."""
+    """Writes table.csv, table.txt and records/<algorithm>-fold<n>.json, each whole or not at all."""
     write_atomic(folder / "table.csv", table_csv(rows))
     write_atomic(folder / "table.txt", text + "\n")
     for outcome in outcomes:
@@ -169,7 +169,7 @@ def write_results(folder: Path, rows: Sequence[Row], text: str, outcomes: Sequen
 
 
 def check_ours(folder: Path) -> None:
-    """Raise InputError if a file in the folder has a name that a comparison writes, but none has left it there."""
+    """Raises InputError if a file in the folder has the name of a result, but no earlier comparison wrote it."""
     ours = earlier(folder)
     for name in ALWAYS:
         if (folder / name).exists() and name not in ours:
@@ -199,7 +199,7 @@ def renewed(folder: Path, settings: Mapping[str, Any]) -> Iterator[Path]:
         room = Path(name)
         try:
             yield room
-        finally:  # also if a picture fails, as the room holds hours of work
+        finally:  # also if a picture fails, because the folder holds hours of work
             files = sorted(path.relative_to(room).as_posix() for path in room.rglob("*") if path.is_file())
             write_atomic(room / LIST, json.dumps(plain({**settings, "files": [LIST, *files]}), indent=1) + "\n")
             for old in earlier(folder):

@@ -1,1 +1,1 @@
-"""The one loop that drives every algorithm, what it records, and where a network starts."""
+"""The one loop that drives every algorithm, its record, and the start of a network on data."""

@@ -1,4 +1,4 @@
-"""Runs as files: network, best network, algorithm state, counters and record, so that a run resumes to the same bits."""
+"""Runs as files of networks, algorithm state, counters and record. A resumed run gives the same bits."""
 
 from __future__ import annotations
 
@@ -26,25 +26,26 @@ from pwl.training.settings import differing
 
 FORMAT = "pwl checkpoint"
 FORMAT_VERSION = 1
-ROUNDING = 1e5  # units in the last place by which E may differ between versions, devices and numbers of threads
+ROUNDING = 1e5  # roundings by which E may differ between versions, devices and numbers of threads
 
 
 @dataclass
 class Checkpoint:
-    """Where and how often `train` writes its run down: every `seconds`, and when it ends.
+    """Tells `train` where and how often to save a run. It also saves the run when it ends.
 
-    The file is replaced whole: a kill at any instant loses at most the time since the last one.
+    The file is replaced as a whole, so a kill at any instant loses at most the time since the last save.
 
     Parameters
     ----------
     path : str or path
+        The file.
     seconds : float
-        0: after every iteration.
+        Time between saves, in seconds. 0 means after every iteration.
 
     Raises
     ------
     InputError
-        For negative seconds.
+        If `seconds` is negative.
     """
 
     path: str | os.PathLike[str]
@@ -52,16 +53,16 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         if not self.seconds >= 0:
-            raise InputError(f"a checkpoint is written every so many seconds, 0 or more, not {self.seconds!r}")
+            raise InputError(f"the seconds between saves of a checkpoint must be 0 or more, not {self.seconds!r}")
         self._last = time.monotonic()
 
     def maybe(self, run: Run) -> None:
-        """Writes the run down if it is time."""
+        """Saves the run if it is time."""
         if time.monotonic() - self._last >= self.seconds:
             self.write(run)
 
     def write(self, run: Run) -> None:
-        """Writes the run down."""
+        """Saves the run."""
         arrays = {f"net.{key}": a for key, a in tensors(run.net).items()}
         arrays |= {f"best.{key}": a for key, a in tensors(run.best).items()}
         arrays["spent"] = np.asarray(run.spent if run.spent is not None else ())
@@ -72,21 +73,21 @@ class Checkpoint:
                 arrays[f"{where}.{key}"] = host(value)
             elif value is not None:
                 numbers[key] = value
-        # Python's JSON writes infinities and NaN, and gives every float back exactly; the record is kept bit by bit.
+        # Python's JSON can write infinities and NaN, and every float is read back exactly, so the record keeps its bits.
         header = {
             "structure": structure(run.net),
             "record": json.dumps(run.record.to_dict()),
             "state": json.dumps(numbers),
-            "order": list(arrays),  # of sums over parts by key: their last bits depend on it, and files sort arrays by name
+            "order": list(arrays),  # the last bits of sums over parts depend on their order, and files sort arrays by name
         }
         write_tensors(Path(self.path), FORMAT, FORMAT_VERSION, arrays, header)
         self._last = time.monotonic()
 
 
 def resumed(path: str | os.PathLike[str], net: Network, job: Job) -> tuple[Job, Run]:
-    """The run in a checkpoint, its arrays of `net`'s kind, and the job whose clock and passes go on from there.
+    """The run in a checkpoint, with arrays of `net`'s kind, and the job with its clock and its passes as they were then.
 
-    Raises InputError if the file is no checkpoint, or is one of another network, algorithm, seed or data.
+    Raises InputError if the file is not a checkpoint, or if the network, algorithm, seed or data differ.
     """
     run = _read(path, net, job)
     E = float(reduce(error(), run.net, job.patterns)[0])
@@ -94,7 +95,7 @@ def resumed(path: str | os.PathLike[str], net: Network, job: Job) -> tuple[Job, 
     recorded = run.record["error"][-1]
     if not abs(E - recorded) <= rounding * abs(recorded):
         raise InputError(
-            f"{path} is a checkpoint of a run on other data: its last error is {recorded!r}, on these data it would be {E!r}"
+            f"{path} is a checkpoint of a run on other data: its last error is {recorded!r}, but these data give {E!r}"
         )
     record = run.record
     passes = record["passes"][-1] - job.patterns.passes
@@ -108,7 +109,7 @@ def _read(path: str | os.PathLike[str], net: Network, job: Job) -> Run:
     for name, value in job.settings(net).items():
         if differing(record.settings.get(name), value):
             raise InputError(
-                f"{path} is a checkpoint of another run: its {name} is {record.settings.get(name)!r}, this run's {value!r}"
+                f"{path} is a checkpoint of another run: its {name} is {record.settings.get(name)!r}, but this run has {value!r}"
             )
 
     def native(a: np.ndarray) -> Any:
@@ -130,7 +131,7 @@ def _read(path: str | os.PathLike[str], net: Network, job: Job) -> Run:
 
 
 def flattened(state: Any) -> Iterator[tuple[str, Any]]:
-    """Fields of a state by name, "<field>.<key>" for what is in a dictionary; `lambda_` is written without its underscore."""
+    """Fields of a state by name, or "<field>.<key>" within a dictionary. `lambda_` loses its underscore."""
     for field, value in state._asdict().items():
         name = field.rstrip("_")
         if isinstance(value, dict):
@@ -140,7 +141,7 @@ def flattened(state: Any) -> Iterator[tuple[str, Any]]:
 
 
 def restored(kind: Any, values: dict[str, Any]) -> Any:
-    """The state of a class from its fields as `flattened` names them; a field that is missing has its default."""
+    """A state of the class `kind` from fields named as by `flattened`. Missing fields have their defaults."""
     found = {}
     for field in kind._fields:
         name = field.rstrip("_")

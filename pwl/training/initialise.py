@@ -1,4 +1,4 @@
-"""Starting a network on its training patterns: net control, curves' spans, and the first output weights."""
+"""The start of a network on its training patterns: net control, spans of curves, and the first output weights."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from pwl.runtime.backend import host, like
 from pwl.solvers.ols import OLS
 
 NET_MEAN, NET_STD = 0.5, 1.0
-START = (0, 0)  # key of the patterns whose moments batch normalisation starts with
+START = (0, 0)  # key that draws the patterns for the first moments of batch normalisation
 
 
 def initialise(net: Network, data: Any, *, ridge: float = 0.0, ols: OLS | None = None) -> Network:
-    """Starts a network on its training data: net control, Eq. (8), spans taken from the nets, one output step, Eqs. (10), (12).
+    """Starts a network on its training data: net control, Eq. (8), spans from the nets, and an output step, Eqs. (10), (12).
 
-    Networks with batch normalisation take its moments, Eq. (60), and keep the output weights that were drawn. `train` calls
-    this for a net that is not initialised yet.
+    For networks with batch normalisation it measures the moments, Eq. (60), and keeps the output weights as they were drawn.
+    `train` calls this function for a network that is not initialised.
 
     Parameters
     ----------
     net : Network
     data : (x, t), (x, t, weights) or pwl.Patterns
     ridge : float
-        Penalty of the output step, Eq. (11).
+        Weight of the penalty in the output step, Eq. (11).
     ols : pwl.OLS, optional
         The dependence test of the output step.
 
@@ -47,7 +47,7 @@ def initialise(net: Network, data: Any, *, ridge: float = 0.0, ols: OLS | None =
     Raises
     ------
     InputError
-        If data and network do not fit, naming what came and what was wanted.
+        If data and network do not fit.
     """
     patterns = Patterns.of(data)
     patterns.check(net)
@@ -55,10 +55,10 @@ def initialise(net: Network, data: Any, *, ridge: float = 0.0, ols: OLS | None =
 
 
 def start(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> Network:
-    """`initialise` on patterns already checked."""
+    """`initialise` on patterns that have been checked."""
     count = patterns.count()
     if count < 2:
-        raise InputError("only one pattern came: net control needs the spread of the nets over at least two")
+        raise InputError("only one pattern came, but net control needs the spread of the nets over at least two")
     if count < net.n_basis:
         warnings.warn(
             f"{count} patterns are fewer than the {net.n_basis} basis functions: the output weights can fit any targets",
@@ -68,22 +68,22 @@ def start(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> N
     for index, layer in enumerate(net.layers):
         if layer.kind == "map" and net.net_control:
             net = net_control(net, patterns, index)
-        if layer.span == "nets":  # layers above see other nets then
+        if layer.span == "nets":  # nets of the layers above change with the span
             net = with_moments(span_nets(net, patterns, index), patterns, START)
-    if not normalising(net):  # such deep nets begin with the output weights that were drawn, as without normalisation
+    if not normalising(net):  # deep networks with normalisation keep the output weights as they were drawn
         net, _ = owo_step(net, patterns, penalties, ols)
     return dataclasses.replace(net, initialised=True)
 
 
 def net_control(net: Network, patterns: Patterns, index: int) -> Network:
-    """Weights of one layer scaled so that every net has mean 0.5 and standard deviation 1 over the patterns, Eq. (8).
+    """The network with one layer's weights scaled, so that every net has mean 0.5 and standard deviation 1, Eq. (8).
 
     A net that is constant over the patterns keeps its weights and only gets the mean.
     """
     mean = reduce(nets_mean(index), net, patterns)
-    offset, second = map(host, reduce(nets_moments(index, mean), net, patterns))  # offset: the mean's own rounding
+    offset, second = map(host, reduce(nets_moments(index, mean), net, patterns))  # offset: the rounding of the mean
     m, std = host(mean) + offset, np.sqrt(np.maximum(second - offset**2, 0))
-    varies = std > 64 * np.finfo(std.dtype).eps * np.abs(m)  # rounding alone gives a constant net less than that
+    varies = std > 64 * np.finfo(std.dtype).eps * np.abs(m)  # a constant net has less than that, from rounding
     scale = np.where(varies, NET_STD / np.where(varies, std, 1), 1)
     (slot,) = net.layout.of_layer(index)
     W = scale[:, None] * host(net.parts[slot.key])
@@ -92,7 +92,7 @@ def net_control(net: Network, patterns: Patterns, index: int) -> Network:
 
 
 def span_nets(net: Network, patterns: Patterns, index: int) -> Network:
-    """Hinges of one layer's curves spread over each unit's nets, and the curves sampled there again."""
+    """The network with one layer's hinges spread over each unit's nets, and the curves sampled at the new hinges."""
     lowest, highest = nets_range(index - 1)
     low, high = reduce(lowest, net, patterns), reduce(highest, net, patterns)
     own, p = net.layers[index].follow(host(low).astype(np.float64), host(high).astype(np.float64))

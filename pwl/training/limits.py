@@ -1,4 +1,4 @@
-"""What ends a run: limits on iterations, validation failures, gradient, error and time."""
+"""Limits that end a run: iterations, validation failures, gradient, error and time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CALLBACK = Stop("callback", "the callback asked to stop")
 
 @dataclass(frozen=True)
 class Limits:
-    """Settings of `train` that end a run. max_fail counts only if there are validation data; None: no limit."""
+    """Settings of `train` that end a run. max_fail counts only if there are validation data. None means no limit."""
 
     iterations: int
     max_fail: int | None
@@ -55,5 +55,5 @@ class Limits:
 
 
 def _not_below_zero(name: str, value: Any) -> None:
-    if not is_number(value) or not float(value) >= 0:  # infinity is no limit, and allowed
+    if not is_number(value) or not float(value) >= 0:  # infinity is allowed, and is no limit
         raise InputError(f"{name} must be 0 or a positive number, not {shown(value)}")

@@ -1,4 +1,4 @@
-"""What happened in a training run: a series per quantity, the best iteration, and why it stopped."""
+"""The record of a training run: a series per quantity, the best iteration, and the reason for the end."""
 
 from __future__ import annotations
 
@@ -10,22 +10,35 @@ from pwl.runtime.backend import host
 
 
 class Record:
-    """Series by name, one value per iteration, and how the run ended.
+    """Keeps the series of a run by name, as record["error"], and the reason for its end.
 
-    record["error"] and the series beside it hold iterations + 1 values, from the initialised network on. Series that an
-    algorithm adds ("z", "dependent", ...) have None for the initialised network.
+    Each series has iterations + 1 values, and the first one belongs to the initialised network. Series of an algorithm
+    ("z", "dependent", ...) have None there.
+
+    Parameters
+    ----------
+    settings : mapping, optional
+        Settings of the run.
 
     Attributes
     ----------
     series : dict of str to list
+        Values by name, one per row.
     settings : dict
-        What was run, in words.
+        Settings of the run, as plain words and numbers.
+    iterations : int
+        Number of iterations that were run.
     best_iteration : int
-        Iteration of the network returned.
+        Iteration of the best network.
     stop_code : str
-        Why the run stopped, a word for programs.
+        Reason for the end, in one word for programs.
     stop_reason : str
-        Why the run stopped, a sentence.
+        Reason for the end, in a sentence.
+
+    Raises
+    ------
+    KeyError
+        From record[name], if there is no such series.
     """
 
     def __init__(self, settings: Mapping[str, Any] | None = None) -> None:
@@ -37,7 +50,7 @@ class Record:
 
     def __getitem__(self, name: str) -> list[Any]:
         if name not in self.series:
-            raise KeyError(f"no series {name!r} in this record; it has {', '.join(self.series)}")
+            raise KeyError(f"no series {name!r} in this record, but it has {', '.join(self.series)}")
         return self.series[name]
 
     def __contains__(self, name: str) -> bool:
@@ -54,11 +67,11 @@ class Record:
 
     @property
     def iterations(self) -> int:
-        """Iterations run."""
+        """Number of iterations that were run."""
         return max(len(self) - 1, 0)
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """One more iteration. A series that first appears now has None for the iterations before."""
+        """Adds a row. A series that is new gets None for all earlier rows."""
         length = len(self)
         for name, value in row.items():
             self.series.setdefault(name, [None] * length).append(
@@ -68,16 +81,16 @@ class Record:
             values.extend([None] * (length + 1 - len(values)))
 
     def cut(self, rows: int) -> None:
-        """Drops all rows from number `rows` on, a row that is only half written included."""
+        """Drops all rows from number `rows` on, also a row that is only half written."""
         for values in self.series.values():
             del values[rows:]
 
     def stop(self, code: str, reason: str) -> None:
-        """Notes why the run stopped."""
+        """Notes the reason for the end of the run."""
         self.stop_code, self.stop_reason = code, reason
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists, numbers and words, for JSON."""
+        """The record as plain lists, numbers and words, for JSON."""
         return {
             "settings": plain(self.settings),
             "best_iteration": self.best_iteration,
@@ -88,7 +101,7 @@ class Record:
 
     @classmethod
     def from_dict(cls, d: Mapping[str, Any]) -> Record:
-        """The record that `to_dict` wrote."""
+        """The record from a result of `to_dict`."""
         record = cls(d["settings"])
         record.series = d["series"]
         record.best_iteration = d["best_iteration"]

@@ -1,4 +1,4 @@
-"""A run of an algorithm on patterns: one value per iteration, and the step from each to the next."""
+"""A run of an algorithm on patterns: a value per iteration, and the step from one to the next."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ from pwl.training.initialise import start
 from pwl.training.limits import NON_FINITE
 from pwl.training.record import Record
 
-Spent = tuple[float, float]  # multiplies by the literature's and by our own count
+Spent = tuple[float, float]  # multiplies by the literature's formula and by our own count
 
 
 class Run(NamedTuple):
-    """A run between two iterations. All of it changes by one assignment; the record, a log, is cut back to its rows.
+    """A run between two iterations. It changes as a whole, by one assignment, and its record is cut back to `rows` rows.
 
-    net, state: after the last iteration. best, best_iteration: the network to return, and its iteration. record: the log,
-    of which `rows` rows are this run's. spent: multiplies so far, None if the algorithm does not count them. stop: why it ended.
+    net, state: network and state after the last iteration. best, best_iteration: the network to return, and its iteration.
+    record: the log, with `rows` rows of this run. spent: multiplies so far, or None if the algorithm does not count them.
+    stop: the reason for the end, if the run has ended.
     """
 
     net: Network
@@ -42,22 +43,22 @@ class Run(NamedTuple):
     stop: Stop | None = None
 
     def settled(self) -> Run:
-        """The run, whose record says what the run does, and no more."""
+        """The run with a record that agrees with it."""
         self.record.cut(self.rows)
         self.record.best_iteration = self.best_iteration
         self.record.stop(*(self.stop or ("", "")))
         return self
 
     def ended(self, stop: Stop | None) -> Run:
-        """The run that ended so, if it did."""
+        """The run with the reason for its end, if there is one."""
         return self if stop is None else self._replace(stop=stop)
 
 
 @dataclass(frozen=True)
 class Job:
-    """What stays the same during a run.
+    """The constants of a run.
 
-    others: validation and test patterns by name. begin: the clock at the start. passes: made before.
+    others: validation and test patterns by name. begin: the clock at the start. passes: passes before the start.
     """
 
     patterns: Patterns
@@ -67,7 +68,7 @@ class Job:
     seed: int
     begin: float
     passes: float
-    multiplies: dict[int, Spent | None] = field(default_factory=dict)  # of a step, by the number of patterns
+    multiplies: dict[int, Spent | None] = field(default_factory=dict)  # multiplies of a step, by the number of patterns
 
     def multiplies_of(self, net: Network, Nv: int) -> Spent | None:
         """Multiplies of one step on Nv patterns, counted once."""
@@ -82,11 +83,11 @@ class Job:
 
     @property
     def shares_pass(self) -> bool:
-        """Whether a record and the next step share a pass: the step then begins at this very network, moments and all."""
+        """Whether the record and the next step share a pass, because the step begins at the recorded network."""
         return self.batch_size is None and self.algorithm.shares_pass
 
     def first(self, net: Network) -> Run:
-        """The run before its first iteration: network initialised, row 0 of the record."""
+        """The run before its first iteration, with the initialised network and row 0 of the record."""
         record = Record(self.settings(net))
         if not net.initialised:
             net = start(net, self.patterns, self.algorithm.penalties, self.algorithm.ols)
@@ -101,21 +102,21 @@ class Job:
         return Run(net, net, 0, state, record, 1, spent)
 
     def next(self, run: Run) -> Run:
-        """The run after one more pass over the patterns; the same run, stopped, if a number is no longer finite."""
+        """The run after one more iteration. If a number is not finite, it is the same run, stopped."""
         number, spent, step = run.rows, run.spent, Step(run.net, run.state, {})
         norms: list[Any] = []
-        with np.errstate(over="ignore", invalid="ignore"):  # steps that diverge: the record says so below
+        with np.errstate(over="ignore", invalid="ignore"):  # for steps that diverge, which is checked below
             for batch in _batches(self.patterns, self.batch_size, self.seed, number):
                 step = self.algorithm.step(step.net, batch, step.state)
                 spent = _added(spent, self.multiplies_of(step.net, len(batch)))
                 norms.append(step.series.get("gradient_norm"))
             net = step.net
-            if not self.shares_pass:  # else steps are on the network itself: other moments would move it
+            if not self.shares_pass:  # otherwise the next step starts at this network, and new moments would change it
                 net = with_moments(net, self.patterns, (self.seed, number))
             row, state = self.row(net, step.state, spent)
         row |= step.series
         if "gradient_norm" in step.series:
-            row["gradient_norm"] = float(max(norms))  # one batch that fits is no reason to stop
+            row["gradient_norm"] = float(max(norms))  # the largest, because one batch that fits is no reason to stop
         if not (math.isfinite(row["error"]) and math.isfinite(row["objective"])):
             return run.ended(Stop("non_finite", f"{NON_FINITE} (in iteration {number})"))
         run.record.append(row)
@@ -126,7 +127,7 @@ class Job:
         return Run(net, best, best_iteration, state, run.record, number + 1, spent, step.stop)
 
     def row(self, net: Network, state: AnyState, spent: Spent | None) -> tuple[dict[str, Any], AnyState]:
-        """What is recorded of a network, and the state with what the next step can use of the pass over the data."""
+        """The row of the record for a network, and the state with those results of the pass that the next step can use."""
         if self.shares_pass:
             scores, state = self.algorithm.measure(net, self.patterns, state)
         else:
@@ -143,7 +144,7 @@ class Job:
         return row, state
 
     def settings(self, net: Network) -> dict[str, Any]:
-        """What a record says was run, and what a checkpoint must agree with."""
+        """The settings of a run for its record, which a checkpoint must agree with."""
         return {
             "algorithm": repr(self.algorithm),
             "network": describe(net),
@@ -155,7 +156,7 @@ class Job:
 
 
 def describe(net: Network) -> str:
-    """The network's structure in one line: sizes and activations."""
+    """The structure of a network in one line: sizes and activations."""
     layers = " - ".join(repr(layer) for layer in net.layers)
     return f"{'x'.join(map(str, net.input_shape))} - {layers} - {net.n_outputs}, {'bypass, ' if net.bypass else ''}{net.loss.name}"
 
@@ -169,12 +170,12 @@ def _added(spent: Spent | None, more: Spent | None) -> Spent | None:
 
 
 def _batches(patterns: Patterns, batch_size: int | None, seed: int, iteration: int) -> Iterator[Patterns]:
-    """Slices of one pass over the patterns, shuffled by (seed, iteration); the whole if no batch size is given."""
+    """Batches of one pass over the patterns, shuffled by (seed, iteration), or all patterns if there is no batch size."""
     if batch_size is None:
         yield patterns
         return
     order = np.random.default_rng([seed, iteration]).permutation(len(patterns))
     for first in range(0, len(patterns), batch_size):
-        rows = order[first : first + batch_size]  # not sorted: neighbours share moments in batch normalisation
-        if patterns.weights is None or np.any(patterns.weights[rows]):  # patterns that weigh nothing make no step
+        rows = order[first : first + batch_size]  # not sorted, because neighbours share moments in batch normalisation
+        if patterns.weights is None or np.any(patterns.weights[rows]):  # patterns of weight 0 make no step
             yield patterns.batch(rows, (seed, iteration), first)

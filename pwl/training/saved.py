@@ -1,4 +1,4 @@
-"""Networks in files together with the record of their training."""
+"""Networks in files together with the records of their training."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pwl.training.record import Record
 
 
 def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> Saved:
-    """What `Network.save` wrote, its record as a `Record` or None. Raises InputError as `pwl.network.save.load` does."""
+    """The contents of a file by `Network.save`, with the record as a `Record` or None. Raises InputError as `save.load` does."""
     saved = save.load(path, layers)
     try:
         return saved._replace(record=None if saved.record is None else Record.from_dict(saved.record))
     except (KeyError, TypeError, ValueError, AttributeError) as wrong:
-        raise InputError(f"{path} is damaged: its record can't be read ({wrong}); use another copy") from None
+        raise InputError(f"{path} is damaged, because its record can't be read ({wrong}): use another copy") from None

@@ -1,7 +1,7 @@
-"""Learning rates that change with the step: values to be called with the number of steps made so far, 0, 1, ...
+"""Learning rates that change with the step. Call a schedule with the number of steps so far, 0, 1, ...
 
-Their repr says all there is to know of them, and a run is known again by it: such a rate can be resumed from a checkpoint.
-After its last step a schedule stays at its end value.
+The repr of a schedule tells everything about it, so a run with a schedule can be resumed from a checkpoint. After its last
+step a schedule keeps its end value.
 """
 
 from __future__ import annotations
@@ -21,12 +21,23 @@ WARM = 0.3  # share of the steps of "one_cycle" that warm up
 
 @dataclass(frozen=True)
 class Cosine:
-    """Up in a straight line over `warmup` steps, then down to floor rate along half a cosine.
+    """Raises the rate in a straight line over `warmup` steps, then lowers it to floor x rate along half a cosine.
 
-    rate: the highest, reached in step `warmup`; step s before it has (s + 1) / (warmup + 1) of it, so that none is wasted at 0.
-    steps: of the whole, warm-up included; step `steps` is the first at the end value. floor: share of the rate in [0, 1].
+    Parameters
+    ----------
+    rate : float
+        Highest rate, reached in step `warmup`. An earlier step s has (s + 1) / (warmup + 1) of it, so that no step is at 0.
+    steps : int
+        Number of steps in all, warm-up included. Step number `steps` is the first at the end value.
+    warmup : int
+        Number of steps of the warm-up.
+    floor : float
+        Share of the rate at the end, in [0, 1].
 
-    Raises InputError for a rate that is not 0 or a positive number, no steps, a warm-up that leaves none, or another floor.
+    Raises
+    ------
+    InputError
+        If the rate is negative or not finite, there are no steps after the warm-up, or the floor is outside [0, 1].
     """
 
     rate: float
@@ -45,7 +56,18 @@ class Cosine:
 
 @dataclass(frozen=True)
 class Linear:
-    """Up in a straight line over `warmup` steps, then down to floor rate in another. rate, steps, floor: as in `Cosine`."""
+    """Raises the rate in a straight line over `warmup` steps, then lowers it to floor x rate in another straight line.
+
+    Parameters
+    ----------
+    rate, steps, warmup, floor
+        As in `Cosine`.
+
+    Raises
+    ------
+    InputError
+        As in `Cosine`.
+    """
 
     rate: float
     steps: int
@@ -63,9 +85,21 @@ class Linear:
 
 @dataclass(frozen=True)
 class Steps:
-    """The rate times `factor` from each of the steps in `at` on: Steps(0.1, at=(300, 400)) is 0.1, 0.01, 0.001.
+    """Multiplies the rate by `factor` at each of the steps `at`. Steps(0.1, at=(300, 400)) is 0.1, then 0.01, then 0.001.
 
-    Raises InputError where `at` does not name steps, 1 or more, in increasing order, or the factor is not positive.
+    Parameters
+    ----------
+    rate : float
+        Rate at the start.
+    at : sequence of int
+        Numbers of steps, 1 or more, in increasing order.
+    factor : float
+        A positive number.
+
+    Raises
+    ------
+    InputError
+        If the rate is negative or not finite, `at` is not increasing, or the factor is not positive.
     """
 
     rate: float
@@ -77,7 +111,7 @@ class Steps:
         at = tuple(self.at) if isinstance(self.at, (tuple, list, np.ndarray)) else ()
         if not at or not all(map(_is_whole, at)) or list(at) != sorted(set(at)) or at[0] < 1:
             raise InputError(
-                f"at of Steps names steps, 1 or more, in increasing order, such as (300, 400), not {self.at!r}"
+                f"at of Steps must be numbers of steps, 1 or more, in increasing order, such as (300, 400), not {self.at!r}"
             )
         object.__setattr__(self, "at", tuple(map(int, at)))
         object.__setattr__(self, "factor", _factor(self, self.factor))
@@ -88,9 +122,21 @@ class Steps:
 
 @dataclass(frozen=True)
 class Exponential:
-    """The rate times `factor` for every `every` steps made, smoothly: rate factor^(step / every).
+    """Multiplies the rate smoothly by `factor` over every `every` steps: rate x factor^(step / every).
 
-    Raises InputError for a rate that is not 0 or a positive number, a factor that is not positive, or no steps.
+    Parameters
+    ----------
+    rate : float
+        Rate at the start.
+    factor : float
+        A positive number.
+    every : int
+        Number of steps per factor, 1 or more.
+
+    Raises
+    ------
+    InputError
+        If the rate is negative or not finite, the factor is not positive, or `every` is below 1.
     """
 
     rate: float
@@ -115,12 +161,12 @@ NAMED = {
 
 
 def named(name: str, rate: float, steps: int) -> Any:
-    """The learning rate of a name in NAMED over so many steps: a number, or a schedule with `rate` as its highest.
+    """The schedule with a name in NAMED over `steps` steps, with `rate` as its highest rate; "constant" is a number.
 
-    "one_cycle" warms up over 30 % of the steps and falls along a cosine to 0. Raises InputError for another name.
+    "one_cycle" warms up over 30 % of the steps and falls along a cosine to 0. Raises InputError for an unknown name.
     """
     if name not in NAMED:
-        raise InputError(f"unknown schedule {name!r}{nearest(str(name), NAMED)}; there are {', '.join(NAMED)}")
+        raise InputError(f"unknown schedule {name!r}{nearest(str(name), NAMED)}: use one of {', '.join(NAMED)}")
     return NAMED[name](rate, steps)
 
 
@@ -129,12 +175,12 @@ def _warm(schedule: Any, step: int) -> float:
 
 
 def _progress(schedule: Any, step: int) -> float:
-    """Of the way down, 0 to 1."""
+    """Share of the way down, from 0 to 1."""
     return min(1.0, (step - schedule.warmup) / (schedule.steps - schedule.warmup))
 
 
 def _check_descent(schedule: Any) -> None:
-    """Rate, steps, warm-up and floor as plain numbers, so that equal schedules have the same repr."""
+    """Turns rate, steps, warm-up and floor into plain numbers, so that equal schedules have the same repr."""
     name = type(schedule).__name__
     object.__setattr__(schedule, "rate", _rate(schedule, schedule.rate))
     object.__setattr__(schedule, "steps", _whole(schedule, "steps", schedule.steps, 1))
@@ -144,7 +190,7 @@ def _check_descent(schedule: Any) -> None:
             f"a warmup of {schedule.warmup} steps leaves {name} none of its {schedule.steps}: make it smaller"
         )
     if not _is_number(schedule.floor) or not 0 <= float(schedule.floor) <= 1:
-        raise InputError(f"the floor of {name} is a share of the rate in [0, 1], not {schedule.floor!r}")
+        raise InputError(f"the floor of {name} must be a share of the rate in [0, 1], not {schedule.floor!r}")
     object.__setattr__(schedule, "floor", float(schedule.floor))
 
 

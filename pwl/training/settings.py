@@ -1,4 +1,4 @@
-"""Settings of two runs compared: values written down as text, field by field, whatever version wrote them."""
+"""Comparison of the settings of two runs, as text, field by field, whatever version wrote them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pwl.algorithms.options import FLAT
 
 
 def differing(written: Any, now: Any) -> bool:
-    """Whether a setting of a checkpoint is another one than this run's.
+    """Whether a setting of a checkpoint differs from that of this run.
 
-    Texts such as "LM(mu=0.001, solver='qr')" are compared field by field. A field that only one of them has must have its
-    default: versions add fields.
+    Texts such as "LM(mu=0.001, solver='qr')" are compared field by field. Versions add fields, so a field that only one of the
+    two has must have its default.
     """
     if written == now:
         return False
@@ -24,9 +24,9 @@ def differing(written: Any, now: Any) -> bool:
 
 
 def _fields(text: Any) -> dict[str, str] | None:
-    """Names and values, as text, of all arguments in the text of a call, values inside values included; the call's name as "".
+    """Names and values, as text, of all arguments in the text of a call, also of inner calls. The call's name is under "".
 
-    None if the text is no call.
+    None if the text is not a call.
     """
     try:
         call = ast.parse(text, mode="eval").body
@@ -46,7 +46,7 @@ def _fields(text: Any) -> dict[str, str] | None:
 
 
 def _defaults(old: dict[str, str], new: dict[str, str], now: str) -> dict[str, str]:
-    """Defaults, as text, of the fields of either; those of the class in this version if it is an algorithm."""
+    """Defaults, as text, of the fields of both. For an algorithm they come from its class in this version."""
     made = getattr(pwl.algorithms, ast.unparse(ast.parse(now, mode="eval").body.func), None)  # type: ignore[attr-defined]
     known = _fields(repr(made())) if isinstance(made, type) else {}
     return {name: (known or {}).get(name, "") for name in old.keys() | new.keys()}

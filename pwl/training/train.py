@@ -50,40 +50,43 @@ def train(
     Parameters
     ----------
     net : Network
-        It is initialised on the data if it has not been.
+        A network that is not initialised is first initialised on the data.
     data, validation, test : (x, t), (x, t, weights) or pwl.Patterns
-        Used as they are; pwl.Preparation scales.
+        The patterns. They are not scaled here; pwl.Preparation does that.
     algorithm : Algorithm
         pwl.AdAct(), pwl.MOLF(), pwl.LM(), ...
     iterations : int
-        At most so many. Each is one pass over the data, in shuffled batches of `batch_size` patterns if that is given.
+        The largest number of iterations. An iteration is one step, or with `batch_size` one step per batch until all patterns
+        have been used.
+    batch_size : int, optional
+        Number of patterns per batch. Batches are shuffled anew in each iteration.
     augment : pwl.Augmentation, optional
-        How the images of batches are changed, anew in each iteration. Errors are those of the images as they are.
+        Changes the images of batches, anew in each iteration. Errors are measured on the unchanged images.
     max_fail : int
-        Stop after so many iterations in a row without a new lowest validation error.
+        Stop after this number of iterations in a row without a new lowest validation error.
     min_grad : float
-        Stop when the norm of the step's gradient is no larger (of batches, the largest in a pass).
+        Stop when the norm of the gradient is no larger than this. With batches it is the largest norm in an iteration.
     goal : float
-        Stop when the training error is no larger.
+        Stop when the training error is no larger than this.
     max_seconds : float, optional
-        Stop after so many seconds.
+        Stop after this number of seconds.
     callback : function of (net, record), optional
-        Called after each iteration; the run stops if it returns True.
+        Called after each iteration. The run stops if it returns True.
     checkpoint : path or pwl.Checkpoint, optional
-        The run is written down there now and then, and when it ends.
+        File in which the run is saved from time to time, and when it ends.
     resume : path, optional
-        A checkpoint. The run goes on from there to the same bits as one that was never interrupted.
+        A checkpoint. The run goes on from there, to the same bits as a run that was never interrupted.
     progress : bool
-        Whether a bar is shown on the terminal.
+        Whether to show a progress bar on the terminal.
     seed : int
-        Of the shuffling.
+        Seed of the shuffling and of all other random numbers in training.
 
     Returns
     -------
     net : Network
-        The one with the lowest validation error, or without validation data with the lowest training error.
+        The best network, with the lowest validation error, or without validation data with the lowest training error.
     record : Record
-        Ctrl-C and numbers that are no longer finite end the run with the best network so far, and the record says so.
+        The record of the run. If Ctrl-C or a number that is not finite ended the run, the record says so.
 
     Raises
     ------
@@ -106,7 +109,7 @@ def train(
     else:
         job, run = checkpoints.resumed(resume, net, job)
     try:
-        # the limit on BLAS is set once for all, and on SciPy's too: setting it in every reduction takes longer than a small one
+        # the limit on BLAS, SciPy's included, is set once, because in every reduction it would take longer than a small reduction
         import scipy.linalg  # noqa: F401
 
         with _bar(progress, iterations, run.rows - 1) as bar, single_threaded_blas():
@@ -138,14 +141,22 @@ def _bar(progress: bool, iterations: int, done: int) -> Any:
 
 
 class Evaluation(NamedTuple):
-    """error: E. classification_error: share of patterns whose largest output is wrong, None under squared error."""
+    """The result of `evaluate`.
+
+    Attributes
+    ----------
+    error : float
+        E, Eqs. (1), (2).
+    classification_error : float or None
+        Share of patterns whose largest output is wrong; None under squared error.
+    """
 
     error: float
     classification_error: float | None
 
 
 def evaluate(net: Network, data: Any) -> Evaluation:
-    """E of an initialised network, Eqs. (1), (2).
+    """Computes E of an initialised network, and for classes the share of wrong patterns, Eqs. (1), (2).
 
     Parameters
     ----------
@@ -155,11 +166,12 @@ def evaluate(net: Network, data: Any) -> Evaluation:
     Returns
     -------
     Evaluation
+        With `error` and `classification_error`.
 
     Raises
     ------
     InputError
-        For a network that is not initialised, and if data and network do not fit.
+        If the network is not initialised, or if data and network do not fit.
     """
     net.check_initialised()
     patterns = Patterns.of(data)
@@ -183,15 +195,15 @@ def _checked(net: Network, data: Any, others: dict[str, Any]) -> tuple[Patterns,
 
 
 def _is_true(answer: Any) -> bool:
-    """True or NumPy's True; anything else that a callback returns does not stop the run."""
+    """Whether a callback returned True or NumPy's True. No other answer stops the run."""
     return isinstance(answer, (bool, np.bool_)) and bool(answer)
 
 
 def _check_algorithm(algorithm: Any, callback: Any) -> None:
     if isinstance(algorithm, type) or not isinstance(algorithm, Algorithm):
         raise InputError(
-            f"an algorithm is an object such as pwl.AdAct() or pwl.MOLF(), not {algorithm!r}; one of your own derives from "
-            "pwl.algorithms.Algorithm"
+            f"an algorithm is an object such as pwl.AdAct() or pwl.MOLF(), not {algorithm!r}; an algorithm of your own must "
+            "derive from pwl.algorithms.Algorithm"
         )
     if callback is not None and not callable(callback):
         raise InputError(f"callback must be a function of (net, record), not {callback!r}")
@@ -211,5 +223,5 @@ def _check_batches(batch_size: Any, algorithm: Algorithm, patterns: Patterns) ->
 
 def _check_augment(augment: Any, net: Network, batch_size: int | None) -> None:
     if not isinstance(augment, Augmentation):
-        raise InputError(f"augment is an object such as pwl.Augmentation(shift=4, flip=True), not {augment!r}")
+        raise InputError(f"augment must be an object such as pwl.Augmentation(shift=4, flip=True), not {augment!r}")
     augment.check(net.input_shape, batch_size)
