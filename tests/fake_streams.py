@@ -1,5 +1,5 @@
-"""As much of CuPy's streams, events and memory pools as kernels/cuda/staging.py uses, on a device that works as late and in as odd an order
-as streams and events allow."""
+"""As much of CuPy's streams, events and memory pools as kernels/cuda/staging.py uses, on a device that works as late and in as
+odd an order as streams and events allow."""
 
 from __future__ import annotations
 

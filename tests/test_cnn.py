@@ -183,7 +183,8 @@ def test_spans_are_taken_over_pixels_and_patterns():
 
 FULL = [
     pwl.MOLF(), pwl.MOLF("hwo", ridge=0.01, l2=0.01, safeguard=True), pwl.AdAct(), pwl.AdAct("hwo", "unit"),
-    pwl.OWOBP(), pwl.OWOBP("heuristic"), pwl.CG(), pwl.SCG(), pwl.LM(), pwl.LM(solver="cholesky"), pwl.LBFGS(), pwl.BayesianLM(), pwl.VarPro(),
+    pwl.OWOBP(), pwl.OWOBP("heuristic"), pwl.CG(), pwl.SCG(), pwl.LM(), pwl.LM(solver="cholesky"), pwl.LBFGS(),
+    pwl.BayesianLM(), pwl.VarPro(),
 ]  # fmt: skip
 BATCHED = [pwl.Adam(0.01), pwl.SGD(0.01, 0.9)]
 
