@@ -61,6 +61,13 @@ def finite(name: str, value: Any) -> float:
     return float(value)
 
 
+def truth(name: str, value: Any) -> bool:
+    """True or False, Python's or NumPy's."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise InputError(f"{name} must be True or False, not {shown(value)}")
+    return bool(value)
+
+
 def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
     """One of several words; a word that is none of them is answered with the nearest."""
     known = list(choices)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from pwl.errors import InputError
+from pwl.validate import shown, truth
 
 Class = TypeVar("Class", bound=type)
 
@@ -25,17 +26,23 @@ def flat(*shared: str) -> Callable[[Class], Class]:
 
         @functools.wraps(made)
         def init(self: Any, *args: Any, **options: Any) -> None:
+            for name, value in (dict(zip(defaults, args, strict=False)) | options).items():
+                _check_kind(name, value, defaults.get(name))
             for field in shared:
                 own = {inside: options.pop(name) for name, inside in FLAT[field].items() if name in options}
                 if own:
                     options[field] = dataclasses.replace(options.get(field, defaults[field]), **own)
             made(self, *args, **options)
-            for field in shared:
-                value, wanted = getattr(self, field), type(defaults[field])
-                if not isinstance(value, wanted):
-                    raise InputError(f"{field} must be a pwl.{wanted.__name__}(...), not {value!r}")
 
         setattr(cls, "__init__", init)  # noqa: B010 - mypy takes an assignment for one to an instance
         return cls
 
     return decorated
+
+
+def _check_kind(name: str, value: Any, default: Any) -> None:
+    """Raises InputError where the default is a truth value, or an option with settings of its own, and `value` is none."""
+    if isinstance(default, bool):
+        truth(name, value)
+    elif dataclasses.is_dataclass(default) and not isinstance(value, type(default)):
+        raise InputError(f"{name} must be a pwl.{type(default).__name__}(...), not {shown(value)}")

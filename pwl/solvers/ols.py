@@ -15,6 +15,7 @@ import numpy as np
 from pwl.errors import InputError
 from pwl.runtime.backend import Array, array_namespace, host, like
 from pwl.runtime.threads import single_threaded_blas
+from pwl.validate import is_number, truth
 
 PANEL = 64  # columns that are factored before one matrix product updates the rest of R
 
@@ -59,7 +60,8 @@ class OLS:
     relative: bool = True
 
     def __post_init__(self) -> None:
-        if not 0 <= self.tolerance < 1:
+        truth("relative", self.relative)
+        if not is_number(self.tolerance) or not 0 <= self.tolerance < 1:
             raise InputError(f"the dependence tolerance must be in [0, 1), not {self.tolerance!r}")
 
     def thresholds(self, R: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from pwl.runtime.backend import array_namespace, host, is_numpy_array, like
 from pwl.training.record import Record
 from pwl.training.run import Job, Run
 from pwl.training.settings import differing
+from pwl.validate import is_number, shown
 
 FORMAT = "pwl checkpoint"
 FORMAT_VERSION = 1
@@ -45,14 +46,15 @@ class Checkpoint:
     Raises
     ------
     InputError
-        If `seconds` is negative.
+        If `seconds` is negative, or `path` is not a path.
     """
 
     path: str | os.PathLike[str]
     seconds: float = 30.0
 
     def __post_init__(self) -> None:
-        if not self.seconds >= 0:
+        _check_path("checkpoint", self.path)
+        if not is_number(self.seconds) or not self.seconds >= 0:
             raise InputError(f"the seconds between saves of a checkpoint must be 0 or more, not {self.seconds!r}")
         self._last = time.monotonic()
 
@@ -102,7 +104,13 @@ def resumed(path: str | os.PathLike[str], net: Network, job: Job) -> tuple[Job, 
     return dataclasses.replace(job, begin=job.begin - record["seconds"][-1], passes=passes), run
 
 
+def _check_path(name: str, path: Any) -> None:
+    if not isinstance(path, (str, os.PathLike)):
+        raise InputError(f"{name} must be the path of a file, not {shown(path)}")
+
+
 def _read(path: str | os.PathLike[str], net: Network, job: Job) -> Run:
+    _check_path("resume", path)
     arrays, header = read_tensors(Path(path), FORMAT, FORMAT_VERSION)
     arrays = {key: arrays[key] for key in header.get("order", arrays)}
     record = Record.from_dict(json.loads(header["record"]))

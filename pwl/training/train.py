@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -102,7 +101,7 @@ def train(
     if augment is not None:
         _check_augment(augment, net, batch_size)
         patterns = patterns.augmented(augment)
-    writer = Checkpoint(checkpoint) if isinstance(checkpoint, (str, os.PathLike)) else checkpoint
+    writer = checkpoint if checkpoint is None or isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
     job = Job(patterns, others, algorithm, batch_size, seed, time.perf_counter(), -patterns.passes)
     if resume is None:
         run = job.first(net)
@@ -202,11 +201,11 @@ def _is_true(answer: Any) -> bool:
 def _check_algorithm(algorithm: Any, callback: Any) -> None:
     if isinstance(algorithm, type) or not isinstance(algorithm, Algorithm):
         raise InputError(
-            f"an algorithm is an object such as pwl.AdAct() or pwl.MOLF(), not {algorithm!r}; an algorithm of your own must "
-            "derive from pwl.algorithms.Algorithm"
+            f"an algorithm is an object such as pwl.AdAct() or pwl.MOLF(), not {validate.shown(algorithm)}; an algorithm of "
+            "your own must derive from pwl.algorithms.Algorithm"
         )
     if callback is not None and not callable(callback):
-        raise InputError(f"callback must be a function of (net, record), not {callback!r}")
+        raise InputError(f"callback must be a function of (net, record), not {validate.shown(callback)}")
 
 
 def _check_batches(batch_size: Any, algorithm: Algorithm, patterns: Patterns) -> None:
@@ -223,5 +222,7 @@ def _check_batches(batch_size: Any, algorithm: Algorithm, patterns: Patterns) ->
 
 def _check_augment(augment: Any, net: Network, batch_size: int | None) -> None:
     if not isinstance(augment, Augmentation):
-        raise InputError(f"augment must be an object such as pwl.Augmentation(shift=4, flip=True), not {augment!r}")
+        raise InputError(
+            f"augment must be an object such as pwl.Augmentation(shift=4, flip=True), not {validate.shown(augment)}"
+        )
     augment.check(net.input_shape, batch_size)
