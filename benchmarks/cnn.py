@@ -94,7 +94,7 @@ def our_step(blocks: int, activation: str, x: np.ndarray, t: np.ndarray) -> Call
     at = {"net": net, "state": algorithm.init(net, patterns, 0)}
 
     def one() -> None:
-        at["net"], at["state"], _ = algorithm.step(at["net"], patterns, at["state"])
+        at["net"], at["state"], *_ = algorithm.step(at["net"], patterns, at["state"])
 
     return one
 

@@ -22,6 +22,7 @@ from benchmarks.shared.timing import in_turns
 from pwl.files.write import write_atomic
 from pwl.kernels.cpu import convolution as convolution_cpu
 from pwl.layers import Conv2d
+from pwl.reductions.blocks import block_rows
 from pwl.runtime.threads import ordered_map, workers
 
 LAYERS = ((32, 3, 32), (32, 32, 32), (16, 32, 64), (16, 64, 64), (8, 64, 128), (8, 128, 128))  # side, channels, filters
@@ -45,7 +46,7 @@ def measure(Nv: int, side: int, channels: int, filters: int, repeats: int) -> di
     x = rng.standard_normal((Nv, side, side, channels)).astype(np.float32)
     g = rng.standard_normal((Nv, side, side, filters)).astype(np.float32)
     W = rng.standard_normal((filters, 3, 3, channels)).astype(np.float32)
-    rows = block_rows(Nv)
+    rows = block_rows(pwl.models.vgg(3))  # of a training step
     passes = PASSES if channels > 3 else (PASSES[0], PASSES[2])
     jobs = {"ours": ours(x, g, W, rows), "bare products": bare(x, g, W, rows), **torch_jobs(x, g, W)}
     times: dict[str, dict[str, float]] = {}
@@ -56,12 +57,6 @@ def measure(Nv: int, side: int, channels: int, filters: int, repeats: int) -> di
         "patterns": Nv, "side": side, "channels": channels, "filters": filters, "block": rows, "threads": workers(),
         "multiplies": Nv * side**2 * 9 * channels * filters, "milliseconds": times,
     }  # fmt: skip
-
-
-def block_rows(Nv: int) -> int:
-    """Patterns in a block of a training step of vgg3."""
-    net = pwl.models.vgg(3)
-    return pwl.Patterns(np.zeros((Nv, 32, 32, 3), np.float32), np.zeros(Nv, int)).block_rows(net)
 
 
 def in_blocks(Nv: int, rows: int, work: Callable[[slice], Any]) -> list[Any]:

@@ -51,7 +51,7 @@ def problem(Nv: int) -> tuple[np.ndarray, np.ndarray]:
 
 def stepped(contender: Learner, net: pwl.Network, patterns: pwl.Patterns) -> pwl.Network:
     algorithm = contender.algorithm
-    return algorithm.step(net, patterns, algorithm.init(net, patterns, 0))[0]
+    return algorithm.step(net, patterns, algorithm.init(net, patterns, 0)).net
 
 
 def trained(contender: Learner, net: pwl.Network, data: Any, iterations: int) -> pwl.Network:

@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.conv import LAYERS, PASSES, best_torch
 from benchmarks.gpu.device import Device
 from benchmarks.gpu.kernels import has_torch
-from pwl.kernels import convolution_engine
+from pwl.kernels import engine
 from pwl.layers import Conv2d
 
 BATCH = 512
@@ -45,11 +45,11 @@ def measure(
 
 
 def ours(x: Any, g: Any, W: Any) -> Jobs:
-    window, engine = Conv2d(W.shape[0], 3, padding="same").window, convolution_engine(x)
+    window, kernels = Conv2d(W.shape[0], 3, padding="same").window, engine(x)
     return {
-        "forward": lambda: engine.convolve(x, W, window),
-        "input gradient": lambda: engine.input_gradient(g, W, window, *x.shape[1:3]),
-        "weight gradient": lambda: engine.weight_gradient(x, g, window),
+        "forward": lambda: kernels.convolve(x, W, window),
+        "input gradient": lambda: kernels.input_gradient(g, W, window, *x.shape[1:3]),
+        "weight gradient": lambda: kernels.weight_gradient(x, g, window),
     }
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pwl
 from benchmarks.gpu.device import Device
 from pwl.algorithms.all_weights import trained
+from pwl.reductions.blocks import block_rows
 from pwl.reductions.jacobian import normal_equations
 
 N, M, HINGES = 20, 1, 25
@@ -65,15 +66,15 @@ def measure(device: Device, name: str, Nv: int, Nh: int, repeats: int = 5) -> di
     _, state = algorithm.measure(net, patterns, algorithm.init(net, patterns, 0))
 
     def iteration() -> None:
-        after, there, _ = algorithm.step(net, patterns, state)
-        algorithm.measure(after, patterns, there)
+        step = algorithm.step(net, patterns, state)
+        algorithm.measure(step.net, patterns, step.state)
 
-    patterns.passes = 0.0
+    before = patterns.passes
     iteration()
-    passes = patterns.passes
+    passes = patterns.passes - before
     counted += (counted[-1],) * (round(passes) - len(counted))
     floats = normal_equations(net, trained(net, False)).floats if name == "LM" else 0
-    products = bare(device.xp, net, counted, Nv, patterns.block_rows(net, floats))
+    products = bare(device.xp, net, counted, Nv, block_rows(net, floats))
     jobs = {"iteration": iteration, "bare products": products}
     seconds = device.seconds(jobs, repeats)
     return {

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from pwl.errors import InputError
-from pwl.training.record import plain
+from pwl.files.plain import plain
 
 BEGINNING = b'{"key":'  # of every line that is written here
 

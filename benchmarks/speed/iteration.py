@@ -24,6 +24,7 @@ from benchmarks.shared.cells import Cells
 from benchmarks.shared.memory import Peak, private
 from benchmarks.shared.timing import in_turns
 from pwl.files.write import write_atomic
+from pwl.reductions.blocks import block_rows
 from pwl.runtime.threads import ordered_map
 
 ALGORITHMS = {
@@ -69,15 +70,15 @@ def measure(Nv: int, name: str, source: str) -> dict[str, Any]:
         _, state = algorithm.measure(net, patterns, state)
 
         def iteration() -> None:
-            after, _, _ = algorithm.step(net, patterns, state)
-            algorithm.measure(after, patterns, {})
+            step = algorithm.step(net, patterns, state)
+            algorithm.measure(step.net, patterns, step.state)
 
-        patterns.passes = 0.0
+        before = patterns.passes
         iteration()
-        passes = patterns.passes
+        passes = patterns.passes - before
         repeats = 3 if Nv >= 1_000_000 else 7
         memory = peak.stop()
-        jobs = {"iteration": iteration, "bare products": bare(x, patterns.block_rows(net), name)}
+        jobs = {"iteration": iteration, "bare products": bare(x, block_rows(net), name)}
         seconds = in_turns(jobs, repeats)
     return {
         "algorithm": name, "patterns": Nv, "inputs": N, "hidden": NH, "outputs": M, "hinges": HINGES,

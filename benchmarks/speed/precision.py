@@ -73,7 +73,7 @@ def step_by_step(net: pwl.Network, data: Any, dtypes: Any, algorithm: Any) -> di
         after = {}
         for kind in data:
             at = net.to(np) if dtypes[kind] is np.float64 else in_single(net)
-            after[kind], _, _ = algorithm.step(at, pwl.Patterns(*data[kind]), states[kind])
+            after[kind] = algorithm.step(at, pwl.Patterns(*data[kind]), states[kind]).net
         errors = {kind: pwl.evaluate(after[kind], data[kind]).error for kind in data}
         worst = {kind: max(value, abs(errors[kind] / errors["float64"] - 1)) for kind, value in worst.items()}
         net = after["float64"]

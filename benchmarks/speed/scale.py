@@ -57,16 +57,16 @@ def measure(setting: dict[str, int]) -> dict[str, Any]:
     start = private()
     algorithm, patterns = pwl.AdAct(), pwl.Patterns(x, t)
     net = pwl.initialise(pwl.Network.mlp(N, Nh, M, pwl.PiecewiseLinear("sigmoid", K)), patterns)
-    _, state = algorithm.measure(net, patterns, {})
+    _, state = algorithm.measure(net, patterns, algorithm.init(net, patterns, 0))
     peak = Peak(start)
 
     def iteration() -> None:
-        after, _, _ = algorithm.step(net, patterns, state)
-        algorithm.measure(after, patterns, {})
+        step = algorithm.step(net, patterns, state)
+        algorithm.measure(step.net, patterns, step.state)
 
-    patterns.passes = 0.0
+    before = patterns.passes
     iteration()
-    passes, memory = patterns.passes, peak.stop()
+    passes, memory = patterns.passes - before, peak.stop()
     return setting | {"seconds": in_turns({"": iteration}, 7)[""], "passes": passes, "peak_mib": memory}
 
 
