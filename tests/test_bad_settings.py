@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from test_bad_input import INF, NAN, T, X, refuses, train
@@ -127,12 +129,27 @@ def test_a_start_of_the_curves_that_gives_no_ordinates(start):
         (lambda: pwl.OWOBP(z=0), ["positive", "0"]),
         (lambda: pwl.OLS(tolerance=1), ["[0, 1)", "1"]),
         (lambda: pwl.OLS(tolerance=-1e-9), ["[0, 1)", "-1e-09"]),
+        (lambda: pwl.OLS("small"), ["[0, 1)", "'small'"]),
+        (lambda: pwl.OLS(relative=1e-9), ["relative must be True or False", "1e-09"]),
+        (lambda: pwl.MOLF("hwo", 0.01), ["safeguard must be True or False", "0.01"]),
+        (lambda: pwl.AdAct(safeguard="yes"), ["safeguard must be True or False", "'yes'"]),
+        (lambda: pwl.BayesianLM(0.005), ["train_curves must be True or False", "0.005"]),
+        (lambda: pwl.SGD(nesterov=2), ["nesterov must be True or False", "2"]),
+        (lambda: pwl.LM(0.1), ['solver must be "qr" or "cholesky"', "0.1"]),
+        (lambda: pwl.MOLF(ols=1e-9), ["ols must be a pwl.OLS(...)", "1e-09"]),
+        (lambda: pwl.MOLF(penalties=0.1), ["penalties must be a pwl.Penalties(...)", "0.1"]),
+        (lambda: pwl.AdAct(penalties=0.1, l2=0.1), ["penalties must be a pwl.Penalties(...)", "0.1"]),
+        (lambda: pwl.CG("polak-ribiere", None, True, 0.1), ["penalties must be a pwl.Penalties(...)", "0.1"]),
+        (lambda: pwl.BayesianLM(damping=0.005), ["damping must be a pwl.Damping(...)", "0.005"]),
+        (lambda: pwl.VarPro(damping="gain"), ["damping must be a pwl.Damping(...)", "'gain'"]),
         (lambda: train(algorithm=pwl.MOLF(ridge=-1)), ["ridge", "-1"]),
         (lambda: train(algorithm=pwl.MOLF(l2=INF)), ["l2", "inf"]),
         (lambda: train(algorithm=pwl.AdAct(curve_penalty=NAN)), ["curves", "nan"]),
         (lambda: train(algorithm=pwl.AdAct(ridge="a little")), ["ridge", "a little"]),
         (lambda: train(algorithm=pwl.AdAct), ["pwl.AdAct()", "not"]),
         (lambda: train(algorithm="adact"), ["pwl.AdAct()", "'adact'"]),
+        (lambda: pwl.train(curve_network(3, 4, 2), X, T), ["pwl.AdAct()", "an array of shape (40, 2)"]),
+        (lambda: pwl.Checkpoint("run", "often"), ["0 or more", "'often'"]),
     ],
 )
 def test_algorithms_that_cannot_be(make, words):
@@ -164,6 +181,8 @@ def test_adact_on_fixed_activations_says_what_to_do():
         ({"max_seconds": -5}, ["max_seconds", "-5"]),
         ({"callback": 3}, ["callback", "3"]),
         ({"seed": -2, "batch_size": 10}, ["seed", "-2"]),
+        ({"checkpoint": 0}, ["checkpoint must be the path of a file", "0"]),
+        ({"resume": {}}, ["resume must be the path of a file", "{}"]),
     ],
 )
 def test_settings_that_cannot_be(settings, words):
@@ -176,3 +195,20 @@ def test_a_hinge_that_cannot_be_inserted():
     refuses(lambda: pwl.insert_hinge(net, NAN), "finite", "nan")
     refuses(lambda: pwl.insert_hinge(net, 0.1, layer=0), "layer 0", "[1]")
     refuses(lambda: pwl.insert_hinge(pwl.Network.mlp(3, 4, 2), 0.1), "no curves", "none")
+
+
+def test_options_that_algorithms_share_are_given_flat_or_as_one():
+    for algorithm, options in (
+        (pwl.AdAct, {"ridge": 0.1, "l2": 0.2, "curve_penalty": 0.3}),
+        (pwl.LM, {"ridge": 0.1, "mu": 0.5, "schedule": "gain", "mu_max": 1e5}),
+    ):
+        penalties = pwl.Penalties(options["ridge"], options.get("l2", 0.0), options.get("curve_penalty", 0.0))
+        own = {"damping": pwl.Damping(mu=0.5, schedule="gain", mu_max=1e5)} if algorithm is pwl.LM else {}
+        assert algorithm(**options) == algorithm(penalties=penalties, **own)
+        assert repr(algorithm(**options)) == repr(algorithm(penalties=penalties, **own))
+        assert dataclasses.replace(algorithm(**options), ridge=0.4).penalties == dataclasses.replace(
+            penalties, ridge=0.4
+        )
+    assert pwl.MOLF(penalties=pwl.Penalties(ridge=0.1), l2=0.2).penalties == pwl.Penalties(0.1, 0.2)
+    with pytest.raises(TypeError, match="lambda_"):
+        pwl.MOLF(lambda_=0.1)

@@ -242,7 +242,7 @@ def test_where_nothing_lowers_the_objective_the_gradient_is_tried_and_then_the_r
     same, state, info = take_step(pwl.CG(), net, patterns, state)
     assert same is net and info["share"] == 0 and "stop" not in info and state.P is None
     same, state, info = take_step(pwl.CG(), net, patterns, state)
-    assert same is net and info["stop"][0] == "no_descent"
+    assert same is net and info["stop"].code == "no_descent"
 
 
 def test_a_network_without_a_gradient_stays():

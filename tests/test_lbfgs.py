@@ -159,7 +159,7 @@ def test_a_gradient_of_zero_ends_it():
     net = random_network("tanh", inputs=2, outputs=1)
     net = net.with_parts({"head.W": 0 * net.W_o})
     after, _, (info,) = steps(pwl.LBFGS(), net, pwl.Patterns(x, np.zeros(20)), 1)
-    assert info["stop"][0] == "no_descent" and np.array_equal(after.theta, net.theta)
+    assert info["stop"].code == "no_descent" and np.array_equal(after.theta, net.theta)
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])

@@ -237,16 +237,16 @@ def test_resumed_runs_give_the_same_bits(tmp_path, algorithm, batch_size):
             pwl.train(curve_network(), waves(), algorithm, batch_size=30, seed=1, resume=tmp_path / "run")
 
 
-# ---- contenders
+# ---- learners
 
 
-def test_contenders_take_their_batches_or_all_there_is():
+def test_learners_take_their_batches_or_all_there_is():
     assert Learner(pwl.SGD(), batch_size=32).batch(range(100)) == 32
     assert Learner(pwl.SGD(), batch_size=32).batch(range(9)) == 9
     assert Learner(pwl.MOLF()).batch(range(100)) is None
-    for name, contender in LEARNERS.items():
+    for name, learner in LEARNERS.items():
         in_batches = name.removeprefix("curved-") in ("adam", "sgd", "minibatch-adact")
-        assert (contender.batch_size is not None) == in_batches
+        assert (learner.batch_size is not None) == in_batches
 
 
 def test_a_comparison_trains_them_by_batches():

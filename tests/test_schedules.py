@@ -125,7 +125,7 @@ def test_rates_that_cannot_be(make, rate):
         (lambda: Cosine(0.1, 10, warmup=-1), "warmup of Cosine must be a whole number, 0 or more, not -1"),
         (lambda: Linear(0.1, 10, warmup=10), "a warmup of 10 steps leaves Linear none of its 10: make it smaller"),
         (lambda: Linear(0.1, 10, floor=1.5), r"floor of Linear must be a share of the rate in \[0, 1\], not 1.5"),
-        (lambda: Cosine(0.1, 10, floor="low"), "floor of Cosine is a share"),
+        (lambda: Cosine(0.1, 10, floor="low"), "floor of Cosine must be a share"),
         (lambda: Steps(0.1, ()), "increasing order"),
         (lambda: Steps(0.1, 30), r"such as \(300, 400\), not 30"),
         (lambda: Steps(0.1, (4, 3)), "increasing order"),
