@@ -1,4 +1,4 @@
-"""What was wanted, said once: each check returns the value that it accepts and raises InputError otherwise."""
+"""Checks of arguments, said once. Each check returns the value that it accepts, and otherwise raises InputError."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from pwl.errors import InputError
 
 
 def is_whole(value: Any) -> bool:
-    """True for Python's and NumPy's whole numbers; truth values are none."""
+    """True for whole numbers of Python and NumPy, but not for bools."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
 
 
 def is_number(value: Any) -> bool:
-    """True for real numbers, NaN and infinities included; truth values are none."""
+    """True for real numbers, also NaN and infinities, but not for bools."""
     return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
 
 
 def whole(
     name: str, value: Any, least: int = 1, unit: str = "", also: str = "", *, most: int | float = math.inf
 ) -> int:
-    """A whole number, `least` or more. unit: what is counted, such as " of units". also: what else is allowed, or why."""
+    """A whole number, `least` or more. unit: the unit of the number, such as " of units". also: an addition to the message."""
     if not is_whole(value) or not least <= value <= most:
         wanted = f", {least} or more" if most == math.inf else f" from {least} to {most}"
         raise InputError(f"{name} must be a whole number{unit}{wanted}{also}, not {shown(value)}")
@@ -69,7 +69,7 @@ def truth(name: str, value: Any) -> bool:
 
 
 def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
-    """One of several words; a word that is none of them is answered with the nearest."""
+    """One of several words. For any other word the message suggests the nearest."""
     known = list(choices)
     if isinstance(value, str) and value in known:
         return value
@@ -79,19 +79,19 @@ def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
 
 
 def seed(value: Any) -> int:
-    """A whole number, 0 or more, that random numbers are drawn from."""
+    """A seed of random numbers: a whole number, 0 or more."""
     return whole("seed", value, 0)
 
 
 def nearest(wrong: str, names: Iterable[str]) -> str:
-    """ " (did you mean 'x'?)", or nothing if no name is near; capitals count as small letters."""
+    """ " (did you mean 'x'?)", or nothing if no name is near. Capitals count as small letters."""
     lower = {name.lower(): name for name in reversed(list(names))}  # of equals, the first name stays
     found = get_close_matches(wrong.lower(), lower, n=1)
     return f" (did you mean {lower[found[0]]!r}?)" if found else ""
 
 
 def shown(value: Any) -> str:
-    """A value in an error message: arrays by their shape, everything else by its repr, cut short."""
+    """A value in the form for a message: the shape of an array, or the start of any other repr."""
     if hasattr(value, "shape") and hasattr(value, "dtype") and getattr(value, "ndim", 0) > 0:
         return f"an array of shape {tuple(value.shape)}"
     text = repr(value)

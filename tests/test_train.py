@@ -179,7 +179,7 @@ REASONS = {
     "max_fail": "the validation error rose too many times in a row",
     "min_grad": "the gradient is as small as asked for",
     "goal": "the training error reached the goal",
-    "max_seconds": "the time asked for is over",
+    "max_seconds": "the time limit was reached",
     "callback": "the callback asked to stop",
     "no_descent": "as it was told",
     "mu_max": "as it was told",

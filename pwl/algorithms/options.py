@@ -41,7 +41,7 @@ def flat(*shared: str) -> Callable[[Class], Class]:
 
 
 def _check_kind(name: str, value: Any, default: Any) -> None:
-    """Raises InputError where the default is a truth value, or an option with settings of its own, and `value` is none."""
+    """Raises InputError if `value` has another kind than the default, a bool or a shared option such as Penalties."""
     if isinstance(default, bool):
         truth(name, value)
     elif dataclasses.is_dataclass(default) and not isinstance(value, type(default)):

@@ -169,7 +169,7 @@ def cholesky_of_independent(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.n
 def _cholesky_dropping(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Blocked Cholesky in the given order, which leaves out each dependent function when it meets it."""
     n = len(R)
-    S = R.copy()  # S[i, j] holds what is left of R after the functions before the current panel
+    S = R.copy()  # S[i, j] holds the rest of R after the functions before the current panel
     L = np.zeros((n, n))
     kept = np.zeros(n, dtype=bool)
     for first in range(0, n, PANEL):

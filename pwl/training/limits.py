@@ -47,7 +47,7 @@ class Limits:
             reason = "the validation error rose too many times in a row"
             return Stop("max_fail", f"{reason} ({self.max_fail} iterations without a new lowest)")
         if self.max_seconds is not None and record.iterations and record["seconds"][-1] >= self.max_seconds:
-            return Stop("max_seconds", f"the time asked for is over ({self.max_seconds:g} s)")
+            return Stop("max_seconds", f"the time limit was reached ({self.max_seconds:g} s)")
         if record.iterations >= self.iterations:
             reason = f"all iterations asked for were run ({record.iterations} of {self.iterations})"
             return Stop("iterations", reason)
