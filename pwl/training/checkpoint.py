@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from pwl.algorithms.algorithm import Stop
 from pwl.errors import InputError
 from pwl.files.tensors import read_tensors, write_tensors
 from pwl.network.network import Network
@@ -20,6 +21,7 @@ from pwl.network.structure import own_layers, rebuild, structure, tensors
 from pwl.reductions.gradients import error
 from pwl.reductions.reduce import reduce
 from pwl.runtime.backend import array_namespace, host, is_numpy_array, like
+from pwl.training.limits import GO_ON
 from pwl.training.record import Record
 from pwl.training.run import Job, Run
 from pwl.training.settings import differing
@@ -80,7 +82,9 @@ class Checkpoint:
             "structure": structure(run.net),
             "record": json.dumps(run.record.to_dict()),
             "state": json.dumps(numbers),
-            "order": list(arrays),  # the last bits of sums over parts depend on their order, and files sort arrays by name
+            "order": list(
+                arrays
+            ),  # the last bits of sums over parts depend on their order, and files sort arrays by name
         }
         write_tensors(Path(self.path), FORMAT, FORMAT_VERSION, arrays, header)
         self._last = time.monotonic()
@@ -134,8 +138,15 @@ def _read(path: str | os.PathLike[str], net: Network, job: Job) -> Run:
     state |= {key.removeprefix("host."): a for key, a in arrays.items() if key.startswith("host.")}
     spent = (float(arrays["spent"][0]), float(arrays["spent"][1])) if len(arrays["spent"]) else None
     return Run(
-        network("net."), network("best."), record.best_iteration, restored(job.algorithm.State, state), record, len(record), spent
-    )  # fmt: skip
+        net=network("net."),
+        best=network("best."),
+        best_iteration=record.best_iteration,
+        state=restored(job.algorithm.State, state),
+        record=record,
+        rows=len(record),
+        spent=spent,
+        stop=None if record.stop_code in GO_ON else Stop(record.stop_code, record.stop_reason),
+    )
 
 
 def flattened(state: Any) -> Iterator[tuple[str, Any]]:
@@ -159,5 +170,3 @@ def restored(kind: Any, values: dict[str, Any]) -> Any:
         elif nested:
             found[field] = nested
     return kind(**found)
-
-

@@ -13,6 +13,8 @@ from pwl.validate import is_number, shown, whole
 INTERRUPTED = "interrupted from the keyboard"
 NON_FINITE = "a number became infinite or NaN; the best network before that was kept"
 CALLBACK = Stop("callback", "the callback asked to stop")
+# After these a resumed run may go on. Any other code is an algorithm's, which would stop at the same point again.
+GO_ON = ("", "iterations", "max_fail", "min_grad", "goal", "max_seconds", "callback", "interrupted", "non_finite")
 
 
 @dataclass(frozen=True)

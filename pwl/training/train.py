@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from pwl import validate
 from pwl.algorithms.algorithm import Algorithm, Stop
 from pwl.data.augmentation import Augmentation
 from pwl.errors import InputError
+from pwl.files.write import check_writable
 from pwl.network.network import Network
 from pwl.reductions.gradients import error
 from pwl.reductions.patterns import Patterns
@@ -102,6 +104,8 @@ def train(
         _check_augment(augment, net, batch_size)
         patterns = patterns.augmented(augment)
     writer = checkpoint if checkpoint is None or isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
+    if writer is not None:
+        check_writable(Path(writer.path))
     job = Job(patterns, others, algorithm, batch_size, seed, time.perf_counter(), -patterns.passes)
     if resume is None:
         run = job.first(net)
