@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_cg import quadratic
 
 import pwl
 
@@ -230,6 +231,28 @@ def test_ctrl_c_at_any_line(tmp_path, step):
         codes.append(record.stop_code)
     ended = codes.index("iterations") if "iterations" in codes else len(codes)
     assert ended > 0.6 * len(codes) and codes == ["interrupted"] * ended + ["iterations"] * (len(codes) - ended)
+
+
+@pytest.mark.parametrize("algorithm", [pwl.CG(), pwl.SCG(), pwl.LM()], ids=repr)
+def test_a_run_that_its_algorithm_ended_stays_so(tmp_path, algorithm):
+    """To resume it adds nothing, also where a kill came after the checkpoint, and however many iterations are asked for."""
+    net, patterns = quadratic(6)
+    best, record = pwl.train(net, patterns, algorithm, iterations=300, checkpoint=pwl.Checkpoint(tmp_path / "c", 0))
+    assert record.stop_code in ("no_descent", "mu_max")
+    for iterations in (300, 1000):
+        again, same = pwl.train(
+            net, patterns, algorithm, iterations=iterations, resume=tmp_path / "c", checkpoint=tmp_path / "c"
+        )
+        np.testing.assert_array_equal(again.theta, best.theta)
+        assert same.to_dict() == record.to_dict()
+
+
+def test_a_checkpoint_that_can_not_be_written_is_refused_before_the_work():
+    def called(net, record):
+        raise AssertionError("it trained")
+
+    with pytest.raises(pwl.InputError, match="/proc/nowhere/c can't be written"):
+        pwl.train(network(), data(), pwl.LM(), checkpoint="/proc/nowhere/c", callback=called)
 
 
 def test_checkpoint_of_another_run_is_refused(tmp_path):
