@@ -123,5 +123,6 @@ def test_these_checks_can_fail():
     assert "def cited" in (definition(here, "cited") or "")
     assert definition(here, "no_such_name") is None
     assert definition(here.with_name("no_such_file.py"), "cited") is None
-    assert definition(ROOT / "pwl/losses.py", "SquaredError.curvature") != definition(ROOT / "pwl/losses.py", "CrossEntropy.curvature")
+    first, second = (definition(ROOT / "pwl/losses.py", f"{name}.curvature") for name in ("SquaredError", "CrossEntropy"))
+    assert first != second
     assert covered("Eqs. (15)-(18) and Eq. (3)") == {3, 15, 16, 17, 18}

@@ -117,7 +117,14 @@ def adam(x: np.ndarray, t: np.ndarray, iterations: int) -> Jobs:
     from sklearn.neural_network import MLPRegressor
 
     net = started(x, t, "sigmoid")
-    rival = MLPRegressor(hidden_layer_sizes=(UNITS,), activation="logistic", batch_size=BATCH, max_iter=iterations, tol=0, n_iter_no_change=10**9)
+    rival = MLPRegressor(
+        hidden_layer_sizes=(UNITS,),
+        activation="logistic",
+        batch_size=BATCH,
+        max_iter=iterations,
+        tol=0,
+        n_iter_no_change=10**9,
+    )
     job = ours(net, x, t, pwl.Adam(), iterations, batch_size=BATCH)
     return job, lambda: rival.fit(x, t[:, 0]), "scikit-learn"
 
