@@ -9,7 +9,7 @@ weights.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -59,16 +59,8 @@ def cells(device: Device, quick: bool) -> Iterator[tuple[str, Callable[[], dict[
 
 
 def measure(device: Device, name: str, Nv: int, Nh: int, repeats: int = 5) -> dict[str, Any]:
-    algorithm, counted = ALGORITHMS[name]
-    patterns = problem(device.xp, Nv)
-    net = pwl.Network.mlp(N, Nh, M, pwl.PiecewiseLinear("sigmoid", HINGES) if name == "AdAct" else "sigmoid")
-    net = pwl.initialise(net.to(device.xp), patterns)
-    _, state = algorithm.measure(net, patterns, algorithm.init(net, patterns, 0))
-
-    def iteration() -> None:
-        step = algorithm.step(net, patterns, state)
-        algorithm.measure(step.net, patterns, step.state)
-
+    net, patterns, iteration = iterated(device.xp, name, Nv, Nh)
+    counted = ALGORITHMS[name][1]
     before = patterns.passes
     iteration()
     passes = patterns.passes - before
@@ -81,6 +73,28 @@ def measure(device: Device, name: str, Nv: int, Nh: int, repeats: int = 5) -> di
         "algorithm": name, "patterns": Nv, "inputs": N, "hidden": Nh, "dtype": "float64", "passes": passes,
         "seconds": seconds, "ratio": seconds["iteration"] / seconds["bare products"],
     }  # fmt: skip
+
+
+class Iterated(NamedTuple):
+    """job(): an iteration, always the same one. It begins at this network, on these patterns."""
+
+    net: pwl.Network
+    patterns: pwl.Patterns
+    job: Callable[[], None]
+
+
+def iterated(xp: Any, name: str, Nv: int, Nh: int) -> Iterated:
+    """An iteration of an algorithm on a network that was just initialised."""
+    algorithm, patterns = ALGORITHMS[name][0], problem(xp, Nv)
+    net = pwl.Network.mlp(N, Nh, M, pwl.PiecewiseLinear("sigmoid", HINGES) if name == "AdAct" else "sigmoid")
+    net = pwl.initialise(net.to(xp), patterns)
+    _, state = algorithm.measure(net, patterns, algorithm.init(net, patterns, 0))
+
+    def job() -> None:
+        step = algorithm.step(net, patterns, state)
+        algorithm.measure(step.net, patterns, step.state)
+
+    return Iterated(net, patterns, job)
 
 
 def problem(xp: Any, Nv: int) -> pwl.Patterns:

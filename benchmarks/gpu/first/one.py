@@ -1,0 +1,46 @@
+"""Each kernel of curves and convolutions once, at its benchmark's size, for NVIDIA's profiler ncu."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.gpu import conv
+from benchmarks.gpu import kernels as curve_kernels
+from benchmarks.gpu.device import Device
+from benchmarks.gpu.first.target import is_dry_run, target
+from pwl.kernels import engine
+
+NETS, UNITS = 2**20, 128
+SIDE, CHANNELS, FILTERS = 16, 64, 64
+
+
+def main() -> None:
+    device = target()
+    rows, batch = (1000, 2) if is_dry_run() else (NETS, conv.BATCH)
+    curves(device.xp, rows)
+    convolutions(device, batch)
+    device.wait()
+
+
+def curves(xp: Any, rows: int) -> None:
+    n, c, grid, A = curve_kernels.problem(xp, rows, UNITS, "spread")
+    kernels, v, W = engine(n), c[:, :1] * 1, A[:, :1].T * 1
+    kernels.value_slope(n, grid, A)
+    kernels.scatter(n, grid, c)
+    kernels.mix(n, grid, A, W)
+    kernels.back(n, grid, A, v, W)
+    kernels.back_scatter(n, grid, v, W)
+
+
+def convolutions(device: Device, batch: int) -> None:
+    rng = np.random.default_rng(0)
+    shapes = ((batch, SIDE, SIDE, CHANNELS), (batch, SIDE, SIDE, FILTERS), (FILTERS, 3, 3, CHANNELS))
+    arrays = [device.xp.asarray(rng.standard_normal(shape, dtype=np.float32)) for shape in shapes]
+    for job in conv.ours(*arrays).values():
+        job()
+
+
+if __name__ == "__main__":
+    main()
