@@ -34,6 +34,7 @@ def in_a_new_process(code):
     return done.stdout.split()
 
 
+@pytest.mark.slow  # beside others the processor's clock and caches are not its own
 def test_the_import_is_quick():
     # The importing thread's own time: what others do on the same cores doesn't count.
     code = "import time; begin = time.thread_time(); import pwl; print(time.thread_time() - begin)"
