@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from toys import problem, random_network, spirals, waves
+from toys import LOSSES, problem, random_network, spirals, waves
 
 import pwl
 from pwl import kernels, losses
@@ -277,3 +277,13 @@ def test_forgotten_weights_are_seen(monkeypatch):
     for module in ("gradients", "correlations", "curvature"):
         monkeypatch.setattr(f"pwl.reductions.{module}.weighted", lambda a, w: a)
     assert failing(check(net, data)) == G | {("G_o", "head.W"), ("OWO", "head.W")} | g | z
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("loss", LOSSES)
+def test_curves_with_automatic_hinges_pass(loss):
+    """Their step goes along a smooth direction, not along G_a."""
+    net = random_network(pwl.PiecewiseLinear("tanh"), loss=loss)
+    rows = check(net, problem(net, 150))
+    assert [row for row in rows if row.quantity == "z"][0].passed
+    assert not [row for row in rows if row.failed]

@@ -242,15 +242,14 @@ def slope_left(at: Probe) -> float:
 
 
 def curve_direction(at: Probe, patterns: Patterns) -> tuple[Direction, float]:
-    """The engine's G_a of all curves times a length, and the length, which changes curves by about their own size."""
-    keys = at.net.keys("activation")
-    G_a = {key: host(g) for key, g in reduce(gradients(keys), at.there, patterns).G.items()}
-    length = min(size(at.units[key]) / (size(g) * g.shape[1] ** 0.5) for key, g in G_a.items())
-    return {key: length * g for key, g in G_a.items()}, length
+    """The direction of the engine's curve step times a length, and the length: it changes curves by their own size."""
+    D = {key: host(d) for key, d in adact_step(at.there, patterns)[1]["D"].items()}
+    length = min(size(at.units[key]) / (size(d) * d.shape[1] ** 0.5) for key, d in D.items())
+    return {key: length * d for key, d in D.items()}, length
 
 
 def curve_factor(net: Network, patterns: Patterns) -> float:
-    """z of the engine along G_a."""
+    """z of the engine along that direction."""
     return float(adact_step(net, patterns)[1]["z"][0])
 
 
