@@ -18,10 +18,13 @@ def rates(net: Network, keys: tuple[str, ...], weights: Rate, curves: Rate | Non
 
     weights: the rate of the weights. curves: the rate of the curves' ordinates, or None for the same rate.
     """
-    xp = array_namespace(net.theta)
     rate = at(weights, step)
     of = dict.fromkeys(keys, rate) | dict.fromkeys(net.keys("activation"), rate if curves is None else at(curves, step))
-    return net.join({key: xp.full_like(net.parts[key], of[key]) for key in keys})
+    found = array_namespace(net.theta).zeros_like(net.theta)
+    for key in keys:
+        slot = net.layout.by_key[key]
+        found[slot.start : slot.stop] = of[key]
+    return found
 
 
 def at(rate: Rate, step: int) -> float:

@@ -105,7 +105,7 @@ def weighted_sum(net: Network, W_o: Array, x: Array, o: Array) -> Array:
 def gradients(net: Network, at: Signals, v: Array, keys: Collection[str]) -> dict[str, Array]:
     """v (Nv, M) at the outputs carried back to the parameters `keys`, and summed over the block, Eqs. (16)-(18)."""
     last, layer, p, b = _last(net)
-    G = {HEAD: v.T @ basis(net, at.x, at.o)} if HEAD in keys else {}
+    G = {HEAD: _head_gradient(net, at, v)} if HEAD in keys else {}
     layers = net.layout.layers(key for key in keys if key != HEAD)
     if layers == [last]:
         G |= net.layout.keyed(last, layer.sums_gradient(p, b, at.saved[last], v, net.W_oh, net.layout.shapes[-1]))
@@ -239,6 +239,12 @@ def _last(net: Network) -> tuple[int, Layer, dict[str, Array], dict[str, Array]]
 def _lowest(net: Network, keys: Collection[str]) -> int:
     """The lowest layer of some parameters, or the number of layers if the body has none of them."""
     return min((net.layout.by_key[key].layer for key in keys), default=len(net.layers))
+
+
+def _head_gradient(net: Network, at: Signals, v: Array) -> Array:
+    """v'B (M, Nu) without forming B, Eq. (9)."""
+    assert at.o is not None
+    return array_namespace(v).concat([v.T @ direct(net, at.x), v.T @ at.o], axis=1)
 
 
 def _completed(net: Network, y: Array, W_o: Array, x: Array) -> Array:
