@@ -285,5 +285,5 @@ def test_curves_with_automatic_hinges_pass(loss):
     """Their step goes along a smooth direction, not along G_a."""
     net = random_network(pwl.PiecewiseLinear("tanh"), loss=loss)
     rows = check(net, problem(net, 150))
-    assert [row for row in rows if row.quantity == "z"][0].passed
+    assert next(row for row in rows if row.quantity == "z").passed
     assert not [row for row in rows if row.failed]

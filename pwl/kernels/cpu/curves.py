@@ -1,11 +1,10 @@
 """The curve kernels on the CPU, compiled by Numba.
 
-Each row of nets takes two loops. The first finds the segment and the position of every unit. It has no table look-up, so
-the compiler turns it into vector instructions. The second looks up the ordinates. A single loop would not be vectorised.
-Table indices are unsigned, because signed ones cost a test for counting from the end at every look-up.
+Each kernel is one formula on registers full of nets. `segments` finds where the nets lie, and both ordinates of a segment
+are looked up together.
 
 The loops are serial and release the interpreter's lock. `reduce` already runs blocks of patterns on all cores, so one
-place decides how many threads there are. Every step has the arithmetic and the index rule of the reference.
+place decides how many threads there are.
 """
 
 from __future__ import annotations
@@ -13,140 +12,100 @@ from __future__ import annotations
 import numpy as np
 
 from pwl.kernels.cpu.compiled import compiled
+from pwl.kernels.cpu.gather import fast, gather_two
+from pwl.kernels.cpu.segments import after, locate, space, units_of
+from pwl.kernels.cpu.vectors import add_pairs, lanes, load, put, put_in_pairs, store
 from pwl.kernels.hinges import Hinges
 from pwl.runtime.backend import Array, product
 
-# The kernels call the two locating functions themselves. The compiler would not inline them through a third function, and
-# one call per row costs a quarter of the whole time.
-# Shapes in all loops below: n (Nv, units); ns (K, units), hinges by column; inverse = 1 / width, (1, units) if the hinges
-# are uniform, otherwise (K - 1, units); segments = K - 1 in n's type; m and u, a unit's segment and its position there.
+WAITING = 128  # nets whose shares wait to be added; a power of 2
+
+# In all loops below, arrays are one long row: n, o, slope, g, c of (Nv, units) numbers; ns, A, G_a of (units, K); segments =
+# K - 1 as n's type. k is the unit of the first net in a register.
 
 
 @compiled
-def _locate_uniform(n, first, inverse, segments, linear, m, u):
-    """Segments by a multiply and a floor. The comparisons are written to become vector minima and maxima."""
-    zero, last = segments - segments, segments - segments / segments
-    for k in range(n.shape[0]):
-        t = (n[k] - first[k]) * inverse[k]
-        bounded = t if t > zero else zero  # also 0 for NaN
-        bounded = bounded if bounded < segments else segments
-        whole = np.floor(bounded)
-        whole = whole if whole < last else last
-        m[k] = np.int32(whole)
-        position = (t if linear else bounded) - whole
-        u[k] = position if t == t else t
+def _value(n, ns, segments, uniform, linear, by_gather, numbers, row, A, o):
+    units = units_of(ns, segments, uniform, linear, by_gather, numbers, row)
+    k = 0
+    for p in range(0, n.size, lanes(n)):
+        at, u, _ = locate(load(n, p), k, units)
+        left, right = gather_two(A, at, by_gather)
+        store(left + u * (right - left), o, p)
+        k = after(k, units)
 
 
 @compiled
-def _locate_search(n, ns, inverse, linear, m, u):
-    """Segments by counting the hinges passed: more steps than bisection, but vector instructions for all units."""
-    first, end = ns[0], ns[ns.shape[0] - 1]
-    for k in range(n.shape[0]):
-        m[k] = np.int32(0)
-    for column in range(1, ns.shape[0] - 1):
-        hinge = ns[column]
-        for k in range(n.shape[0]):
-            m[k] += np.int32(1) if n[k] >= hinge[k] else np.int32(0)
-    for k in range(n.shape[0]):
-        x = n[k]
-        if not linear:
-            x = first[k] if x < first[k] else (end[k] if x > end[k] else x)
-        at = np.uint32(m[k])
-        u[k] = (x - ns[at, k]) * inverse[at, k]
+def _value_slope(n, ns, segments, uniform, linear, by_gather, numbers, row, A, o, slope):
+    units = units_of(ns, segments, uniform, linear, by_gather, numbers, row)
+    k = 0
+    for p in range(0, n.size, lanes(n)):
+        at, u, factor = locate(load(n, p), k, units)
+        left, right = gather_two(A, at, by_gather)
+        store(left + u * (right - left), o, p)
+        store((right - left) * factor, slope, p)
+        k = after(k, units)
 
 
 @compiled
-def _factor_uniform(n, first, inverse, segments, linear, factor):
-    """Factor from a segment's rise to its slope: 1 / width inside the hinges, 0 outside, NaN for NaN."""
-    zero = segments - segments
-    for k in range(n.shape[0]):
-        t = (n[k] - first[k]) * inverse[k]  # the arithmetic of the index
-        width = inverse[k] if linear or (t >= zero and t < segments) else zero
-        factor[k] = width if t == t else t
+def _times_slope(n, ns, segments, uniform, linear, by_gather, numbers, row, A, g):
+    units = units_of(ns, segments, uniform, linear, by_gather, numbers, row)
+    k = 0
+    for p in range(0, n.size, lanes(n)):
+        at, _, factor = locate(load(n, p), k, units)
+        left, right = gather_two(A, at, by_gather)
+        store(load(g, p) * ((right - left) * factor), g, p)
+        k = after(k, units)
 
 
 @compiled
-def _factor_search(n, ns, inverse, linear, m, factor):
-    """The same factor for hinges at any spacing."""
-    first, end = ns[0], ns[ns.shape[0] - 1]
-    for k in range(n.shape[0]):
-        width = inverse[np.uint32(m[k]), k]
-        width = width if linear or (n[k] >= first[k] and n[k] < end[k]) else width - width
-        factor[k] = width if n[k] == n[k] else n[k]
+def _scatter(n, ns, segments, uniform, linear, by_gather, numbers, row, c, G_a):
+    """What a segment's ends get is summed in pairs, so that each net costs one addition; the pairs are joined at the end.
+
+    Shares wait before they are added, so that none is read right after it was written and memory is read all the time.
+    Beyond the end of c, shares are 0.
+    """
+    units, k = units_of(ns, segments, uniform, linear, by_gather, numbers, row), 0
+    sums, shares, places = np.zeros(2 * G_a.size, n.dtype), np.empty(2 * WAITING, n.dtype), np.empty(WAITING, np.int32)
+    for p in range(0, n.size + WAITING, lanes(n)):
+        slot = p & (WAITING - 1)
+        if p >= WAITING:
+            add_pairs(sums, places, shares, slot)
+        if p < n.size:
+            at, u, _ = locate(load(n, p), k, units)
+            signal = load(c, p)
+            right = signal * u
+            put(at, places, slot)
+            put_in_pairs(signal - right, right, shares, 2 * slot)
+            k = after(k, units)
+    end = n.dtype.type(0)
+    for at in range(G_a.size):
+        G_a[at] = sums[2 * at] + end
+        end = sums[2 * at + 1]
 
 
-@compiled
-def _value(n, ns, inverse, segments, uniform, linear, A, o):
-    m, u = np.empty(n.shape[1], np.int32), np.empty(n.shape[1], n.dtype)
-    K = np.uintp(ns.shape[0])
-    for p in range(n.shape[0]):
-        if uniform:
-            _locate_uniform(n[p], ns[0], inverse[0], segments, linear, m, u)
-        else:
-            _locate_search(n[p], ns, inverse, linear, m, u)
-        for k in range(n.shape[1]):
-            at = np.uintp(k) * K + np.uintp(np.uint32(m[k]))
-            o[p, k] = A[at] + u[k] * (A[at + np.uintp(1)] - A[at])
+def _row(a: Array, dtype: np.dtype) -> Array:
+    """An array as one row of numbers of a type; a copy where they are of another type or do not stand side by side."""
+    return np.ascontiguousarray(a, dtype).reshape(-1)
 
 
-@compiled
-def _value_slope(n, ns, inverse, segments, uniform, linear, A, o, slope):
-    m, u = np.empty(n.shape[1], np.int32), np.empty(n.shape[1], n.dtype)
-    factor = np.empty(n.shape[1], n.dtype)
-    K = np.uintp(ns.shape[0])
-    for p in range(n.shape[0]):
-        if uniform:
-            _locate_uniform(n[p], ns[0], inverse[0], segments, linear, m, u)
-            _factor_uniform(n[p], ns[0], inverse[0], segments, linear, factor)
-        else:
-            _locate_search(n[p], ns, inverse, linear, m, u)
-            _factor_search(n[p], ns, inverse, linear, m, factor)
-        for k in range(n.shape[1]):
-            at = np.uintp(k) * K + np.uintp(np.uint32(m[k]))
-            rise = A[at + np.uintp(1)] - A[at]
-            o[p, k] = A[at] + u[k] * rise
-            slope[p, k] = rise * factor[k]
+def _filled(a: Array, row: Array) -> Array:
+    """The array, filled from its row where that is a copy."""
+    if not a.flags.c_contiguous or a.dtype != row.dtype:
+        a[...] = row.reshape(a.shape)
+    return a
 
 
-@compiled
-def _scatter(n, ns, inverse, segments, uniform, linear, c, G_a):
-    m, u = np.empty(n.shape[1], np.int32), np.empty(n.shape[1], n.dtype)
-    K = np.uintp(ns.shape[0])
-    for p in range(n.shape[0]):
-        if uniform:
-            _locate_uniform(n[p], ns[0], inverse[0], segments, linear, m, u)
-        else:
-            _locate_search(n[p], ns, inverse, linear, m, u)
-        for k in range(n.shape[1]):
-            at = np.uintp(k) * K + np.uintp(np.uint32(m[k]))
-            right = c[p, k] * u[k]
-            G_a[at] += c[p, k] - right
-            G_a[at + np.uintp(1)] += right
+def _parameters(a: Array, dtype: np.dtype) -> Array:
+    """A copy as one row: parameters may be read-only, and Numba would compile once more for them."""
+    return np.array(a, dtype, order="C").reshape(-1)
 
 
-@compiled
-def _times_slope(n, ns, inverse, segments, uniform, linear, A, g):
-    m, u = np.empty(n.shape[1], np.int32), np.empty(n.shape[1], n.dtype)
-    factor = np.empty(n.shape[1], n.dtype)
-    K = np.uintp(ns.shape[0])
-    for p in range(n.shape[0]):
-        if uniform:
-            _locate_uniform(n[p], ns[0], inverse[0], segments, linear, m, u)
-            _factor_uniform(n[p], ns[0], inverse[0], segments, linear, factor)
-        else:
-            _locate_search(n[p], ns, inverse, linear, m, u)
-            _factor_search(n[p], ns, inverse, linear, m, factor)
-        for k in range(n.shape[1]):
-            at = np.uintp(k) * K + np.uintp(np.uint32(m[k]))
-            g[p, k] *= (A[at + np.uintp(1)] - A[at]) * factor[k]
-
-
-def _geometry(n: Array, grid: Hinges) -> tuple[Array, Array, Array, bool, bool]:
-    """The hinges in the form that the loops take."""
-    ns = np.ascontiguousarray(grid.ns.T)
-    segments = ns.shape[0] - 1
-    inverse = segments / (ns[-1:] - ns[:1]) if grid.uniform else 1 / np.diff(ns, axis=0)
-    return ns, inverse, n.dtype.type(segments), grid.uniform, grid.linear
+def _geometry(n: Array, grid: Hinges) -> tuple:
+    """A grid as the loops want it, in the nets' type."""
+    units, K = grid.ns.shape
+    hinges, room = _parameters(grid.ns, n.dtype), space(units, K, n.dtype)
+    return hinges, n.dtype.type(K - 1), grid.uniform, grid.linear, fast(n.dtype), *room
 
 
 def value(n: Array, grid: Hinges, A: Array) -> Array:
@@ -161,20 +120,23 @@ def value_slope(n: Array, grid: Hinges, A: Array) -> tuple[Array, Array]:
 
 def value_into(n: Array, grid: Hinges, A: Array, o: Array) -> Array:
     """`value` into an array of n's shape and dtype."""
-    _value(n, *_geometry(n, grid), A.flatten(), o)
-    return o
+    row = _row(o, n.dtype)
+    _value(_row(n, n.dtype), *_geometry(n, grid), _parameters(A, n.dtype), row)
+    return _filled(o, row)
 
 
 def value_slope_into(n: Array, grid: Hinges, A: Array, o: Array, slope: Array) -> tuple[Array, Array]:
     """`value_slope` into arrays of n's shape and dtype."""
-    _value_slope(n, *_geometry(n, grid), A.flatten(), o, slope)
-    return o, slope
+    row, slopes = _row(o, n.dtype), _row(slope, n.dtype)
+    _value_slope(_row(n, n.dtype), *_geometry(n, grid), _parameters(A, n.dtype), row, slopes)
+    return _filled(o, row), _filled(slope, slopes)
 
 
 def times_slope(n: Array, grid: Hinges, A: Array, g: Array) -> Array:
     """g (Nv, units) times the slopes do/dn, in place."""
-    _times_slope(n, *_geometry(n, grid), A.flatten(), g)
-    return g
+    row = _row(g, n.dtype)
+    _times_slope(_row(n, n.dtype), *_geometry(n, grid), _parameters(A, n.dtype), row)
+    return _filled(g, row)
 
 
 def mix(n: Array, grid: Hinges, A: Array, W: Array) -> Array:
@@ -195,5 +157,5 @@ def back_scatter(n: Array, grid: Hinges, v: Array, W: Array) -> Array:
 def scatter(n: Array, grid: Hinges, c: Array) -> Array:
     """G_a (units, K): sum over patterns of c[p, k] phi_m(n[p, k]), Eq. (17)."""
     G_a = np.zeros(grid.ns.shape, n.dtype)
-    _scatter(n, *_geometry(n, grid), c, G_a.reshape(-1))
+    _scatter(_row(n, n.dtype), *_geometry(n, grid), _row(c, n.dtype), _row(G_a, n.dtype))
     return G_a
