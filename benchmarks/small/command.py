@@ -51,7 +51,7 @@ def problem(Nv: int) -> tuple[np.ndarray, np.ndarray]:
 def measure(name: str, Nv: int) -> dict[str, Any]:
     """Seconds per iteration of both programs."""
     x, t = problem(Nv)
-    iterations = max(2, min(30, 60_000 // Nv))
+    iterations = max(2, min(20, 60_000 // Nv))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn's, that it did not converge
         ours, theirs, rival = ALGORITHMS[name](x, t, iterations)

@@ -119,6 +119,8 @@ def lm(x, t, W, W_o, iterations, mu=1e-3):
             if new < E:
                 break
             mu, nu = mu * nu, nu * 2
+            if mu > 1e10:  # at a minimum
+                return [*errors, E]
         ratio = (E - new) / (g @ step + mu * step @ step)
         mu, nu = mu * max(1 / 3, 1 - (2 * ratio - 1) ** 3), 2.0
         w, E = w + step, new
