@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -34,10 +35,17 @@ def flat(*shared: str) -> Callable[[Class], Class]:
                     options[field] = dataclasses.replace(options.get(field, defaults[field]), **own)
             made(self, *args, **options)
 
+        signature = inspect.signature(made)
+        single = [_keyword(name, getattr(defaults[field], inside)) for field in shared for name, inside in FLAT[field].items()]
+        vars(init)["__signature__"] = signature.replace(parameters=[*signature.parameters.values(), *single])
         setattr(cls, "__init__", init)  # noqa: B010 - mypy takes an assignment for one to an instance
         return cls
 
     return decorated
+
+
+def _keyword(name: str, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
 
 
 def _check_kind(name: str, value: Any, default: Any) -> None:
