@@ -46,9 +46,10 @@ def scatter_in_order(n: np.ndarray, grid: Hinges, c: np.ndarray) -> np.ndarray:
     m, u, _, _ = reference.locate(n, grid)
     units = np.broadcast_to(np.arange(n.shape[1]), n.shape)
     left, right = np.zeros_like(grid.ns), np.zeros_like(grid.ns)
-    np.add.at(left, (units, m), c - c * u)
-    np.add.at(right, (units, m + 1), c * u)
-    return left + right
+    with np.errstate(invalid="ignore"):  # nets may be NaN or infinite
+        np.add.at(left, (units, m), c - c * u)
+        np.add.at(right, (units, m + 1), c * u)
+        return left + right
 
 
 def test_nothing_beyond_an_array_is_written():
