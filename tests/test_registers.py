@@ -86,6 +86,7 @@ def test_hinges_and_ordinates_are_taken_in_the_type_of_the_nets():
     np.testing.assert_array_equal(found, wanted)
 
 
+@pytest.mark.slow  # kernels are compiled anew for each of them
 @pytest.mark.parametrize("features", ["+sse4.2", "+avx2,+fma"])
 def test_processors_with_shorter_registers_give_the_same_bits(features, tmp_path):
     """Compiled for them, this processor gives what it gives otherwise."""
