@@ -175,12 +175,12 @@ class CrossEntropy(Loss):
 
     def roots(self, y: Array) -> Iterator[Array]:
         """The vectors sqrt(pi_i) (e_i - pi), i = 1..M, Eq. (28)."""
-        xp = array_namespace(y)
         pi = softmax(y)
+        scales = _root_scales(pi)
         for i in range(y.shape[1]):
             v = -pi
             v[:, i] += 1
-            yield v * xp.sqrt(pi[:, i])[:, None]
+            yield v * scales[:, i][:, None]
 
     def drawn_root(self, y: Array, u: Array) -> Array:
         """onehot(label) - pi for a label drawn from pi, the one at which the summed probabilities pass u, Eq. (29)."""
@@ -193,8 +193,7 @@ class CrossEntropy(Loss):
         """(onehot(t) - pi) / sqrt(pi)."""
         xp = array_namespace(y)
         pi = softmax(y)
-        least = xp.finfo(y.dtype).smallest_normal  # for a class that is almost impossible, whose v is almost zero
-        return (xp.astype(one_hot(t, y), y.dtype) - pi) / xp.sqrt(xp.clip(pi, least, None))
+        return (xp.astype(one_hot(t, y), y.dtype) - pi) / _root_scales(pi)
 
     def curvature(self, V: Array, W_b: Array, y: Array | None, w: Array | None) -> Array:
         """Eq. (22): H = sum_i ((V * pi_i)'V) * (w_i'w_i) - U'U with U = V * (pi W_b)."""
@@ -207,6 +206,16 @@ class CrossEntropy(Loss):
 
     def curvature_multiplies(self, blocks: int, M: int) -> float:
         return blocks * M + M * blocks**2 + blocks * (blocks + 1) / 2
+
+
+def _root_scales(pi: Array) -> Array:
+    """sqrt(pi), and never below the root of the precision.
+
+    A class that is almost impossible would have a residual so large that its rounding hides the other patterns' in Eq. (42).
+    Any positive scale gives the same d, and this one changes S by less than its own rounding.
+    """
+    xp = array_namespace(pi)
+    return xp.sqrt(xp.clip(pi, xp.finfo(pi.dtype).eps, None))
 
 
 LOSSES = {loss.name: loss for loss in (SquaredError(), CrossEntropy())}

@@ -329,6 +329,18 @@ def test_roots_sum_to_the_hessian(loss, scale):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("scale", [1.0, 30.0, 1000.0])
+def test_roots_and_residuals_make_the_output_signal(loss, scale):
+    """Also of classes whose probability is too small for a float64, as at the scale 1,000."""
+    found = LOSS_OBJECTS[loss]
+    rng = np.random.default_rng(5)
+    y = scale * rng.standard_normal((7, 3))
+    t = rng.integers(0, 3, 7) if found.classes else rng.standard_normal((7, 3))
+    d = sum(r[:, None] * v for r, v in zip(found.residuals(y, t).T, found.roots(y), strict=True))
+    np.testing.assert_allclose(d, found.d(y, t), rtol=1e-14, atol=1e-15)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
 def test_quadratic_form_is_the_hessians(loss):
     net = random_network("tanh", loss=loss)
     y, dy = np.random.default_rng(2).standard_normal((2, 7, 3))

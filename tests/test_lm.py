@@ -15,6 +15,7 @@ from toys import (
     activations,
     block_rows,
     curve_network,
+    gradients_of,
     outputs,
     problem,
     random_network,
@@ -27,6 +28,7 @@ import pwl
 from pwl.algorithms.all_weights import trained
 from pwl.algorithms.lm import along, penalised
 from pwl.algorithms.penalties import Penalties
+from pwl.network.layout import HEAD
 from pwl.reductions.gradients import error
 from pwl.reductions.jacobian import system
 from pwl.runtime.backend import host
@@ -55,6 +57,20 @@ def test_the_system_is_that_of_finite_differences(hidden, loss, weights, bypass)
     triangle = system(net, patterns, keys, "qr")
     np.testing.assert_allclose(triangle.R.T @ triangle.R, A, atol=1e-8 * np.abs(A).max())
     np.testing.assert_allclose(triangle.gradient(), g, atol=1e-8 * np.abs(g).max())
+
+
+@pytest.mark.parametrize("solver", ["cholesky", "qr"])
+@pytest.mark.parametrize("scale", [100.0, 1000.0])
+def test_wrong_classes_given_with_certainty_leave_the_system_right(scale, solver):
+    """Their residuals are the largest there are, Eq. (28). They must not drown the other patterns in the triangle."""
+    net = random_network("tanh", loss="cross_entropy")
+    net = net.with_parts({HEAD: scale * net.W_o})
+    patterns = problem(net)
+    keys = trained(net, False)
+    wanted = np.concatenate([g.ravel() for g in gradients_of(net, patterns, keys).values()]) / 2
+    np.testing.assert_allclose(
+        system(net, patterns, keys, solver).gradient(), wanted, rtol=0, atol=1e-7 * np.abs(wanted).max()
+    )
 
 
 @pytest.mark.parametrize("name", list(activations()))
