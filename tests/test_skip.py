@@ -67,7 +67,7 @@ def resnet(activation=None, loss="squared_error", dropout=0.0, group=4):
         Conv2d(4, 3, 2, padding=1), BatchNorm2d(group=group), a, Conv2d(4, 3, padding="same"), BatchNorm2d(group=group),
         From(5), Conv2d(4, 1, 2, bias=False), BatchNorm2d(group=group), Add(3), a, Dropout(dropout), GlobalAvgPool2d(),
     ]  # fmt: skip
-    return from_layers(body, SHAPE, loss, seed=3)  # of outputs near 1: where classes are certain, a step without safeguard enlarges rounding
+    return from_layers(body, SHAPE, loss, seed=3)  # where classes are certain, a step without safeguard enlarges rounding
 
 
 @st.composite
