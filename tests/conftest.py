@@ -16,7 +16,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # each process has a core of its own; s
 import numpy as np
 
 CORE = (
-    "test_batch_norm", "test_cg", "test_curves", "test_dropout", "test_factors", "test_first_order", "test_golden",
+    "test_batch_norm", "test_cg", "test_curves", "test_dropout", "test_factors", "test_first_order", "test_golden", "test_losses",
     "test_gradients", "test_layers", "test_lm", "test_net_control", "test_owo", "test_patterns", "test_threads",
     "test_train", "test_varpro",
 )  # fmt: skip

@@ -157,7 +157,7 @@ def test_a_name_that_is_not_there_is_answered_with_those_that_are():
     _, info = pwl.molf_step(net, problem(net))
     assert info.z is info["z"]
     with pytest.raises(AttributeError, match="this step has no 'H'.* G, D, H_molf, g_molf, z"):
-        info.H  # noqa: B018
+        info.H  # noqa: B018 - the reading itself raises
 
 
 @pytest.mark.parametrize(

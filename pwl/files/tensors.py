@@ -40,7 +40,8 @@ def read_tensors(path: Path, kind: str, version: int) -> tuple[Tensors, dict[str
                 raise InputError(
                     f"{path} has version {found} of the {kind} format, but pwl {VERSION} reads up to {version}: upgrade pwl"
                 )
-            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata["header"])  # noqa: SIM118
+            names = file.keys()  # a method of the library's, whose files can't be iterated over
+            return {name: file.get_tensor(name) for name in names}, json.loads(metadata["header"])
     except InputError:
         raise
     except (SafetensorError, OSError, ValueError, KeyError) as wrong:

@@ -91,7 +91,8 @@ class Layer(Protocol):
 
     def to_dict(self) -> dict[str, Any]:
         """The layer in plain words and numbers. "name" is its class, and the rest are the arguments of the class."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        fields = dataclasses.fields(self)  # type: ignore[arg-type] # a layer is a dataclass, which a Protocol can't say
+        values = {field.name: getattr(self, field.name) for field in fields}
         plain = {name: value.to_dict() if isinstance(value, Layer) else value for name, value in values.items()}
         return {"name": type(self).__name__, **plain}
 

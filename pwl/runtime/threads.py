@@ -32,6 +32,7 @@ def workers() -> int:
 
 @functools.cache
 def _controller(with_scipy: bool) -> threadpoolctl.ThreadpoolController:
+    """The libraries that are loaded. SciPy brings a BLAS of its own, so there is one controller before and one after it."""
     return threadpoolctl.ThreadpoolController()
 
 

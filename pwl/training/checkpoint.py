@@ -82,9 +82,8 @@ class Checkpoint:
             "structure": structure(run.net),
             "record": json.dumps(run.record.to_dict()),
             "state": json.dumps(numbers),
-            "order": list(
-                arrays
-            ),  # the last bits of sums over parts depend on their order, and files sort arrays by name
+            # Files sort arrays by name, but the last bits of sums over parts depend on their order.
+            "order": list(arrays),
         }
         write_tensors(Path(self.path), FORMAT, FORMAT_VERSION, arrays, header)
         self._last = time.monotonic()

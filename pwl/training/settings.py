@@ -18,9 +18,12 @@ def differing(written: Any, now: Any) -> bool:
     if written == now:
         return False
     old, new = _fields(written), _fields(now)
-    if old is None or new is None or old.pop("") != new.pop(""):
+    if old is None or new is None or old[""] != new[""]:
         return True
-    return any(old.get(name, default) != new.get(name, default) for name, default in _defaults(old, new, now).items())
+    known = _defaults(new[""])
+    return any(
+        old.get(name, known.get(name, "")) != new.get(name, known.get(name, "")) for name in old.keys() | new.keys()
+    )
 
 
 def _fields(text: Any) -> dict[str, str] | None:
@@ -45,8 +48,7 @@ def _fields(text: Any) -> dict[str, str] | None:
     return found
 
 
-def _defaults(old: dict[str, str], new: dict[str, str], now: str) -> dict[str, str]:
-    """Defaults, as text, of the fields of both. For an algorithm they come from its class in this version."""
-    made = getattr(pwl.algorithms, ast.unparse(ast.parse(now, mode="eval").body.func), None)  # type: ignore[attr-defined]
-    known = _fields(repr(made())) if isinstance(made, type) else {}
-    return {name: (known or {}).get(name, "") for name in old.keys() | new.keys()}
+def _defaults(algorithm: str) -> dict[str, str]:
+    """Defaults, as text, of the fields of an algorithm of this version. None are known of other names."""
+    made = getattr(pwl.algorithms, algorithm, None)
+    return (_fields(repr(made())) or {}) if isinstance(made, type) else {}

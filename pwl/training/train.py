@@ -112,8 +112,8 @@ def train(
     else:
         job, run = checkpoints.resumed(resume, net, job)
     try:
-        # the limit on BLAS, SciPy's included, is set once, because in every reduction it would take longer than a small reduction
-        import scipy.linalg  # noqa: F401
+        # The limit on BLAS is set once, because in every reduction it would take longer than a small reduction.
+        import scipy.linalg  # noqa: F401 - so that the limit includes SciPy's own BLAS
 
         with _bar(progress, iterations, run.rows - 1) as bar, single_threaded_blas():
             while run.stop is None:
