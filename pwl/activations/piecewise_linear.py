@@ -61,6 +61,7 @@ class PiecewiseLinear(Layer):
     outside: str = "constant"
     kind: ClassVar[str] = "activation"
     linear: ClassVar[bool] = True
+    fused: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not callable(self.start) and not (isinstance(self.start, str) and self.start in FIXED):

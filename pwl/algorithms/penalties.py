@@ -59,8 +59,10 @@ class Penalties:
 
     def curvature(self, net: Network, key: str, D: Array) -> Array:
         """Second derivative of J - E along each unit's row of a direction D, (units,)."""
-        form = self._form(net, key)
-        return 2 * form.weight * array_namespace(D).sum(form.map(D) ** 2, axis=1)
+        form, xp = self._form(net, key), array_namespace(D)
+        if not form.weight:
+            return xp.zeros((D.shape[0],), dtype=D.dtype, device=D.device)
+        return 2 * form.weight * xp.sum(form.map(D) ** 2, axis=1)
 
     def rows(self, net: Network, keys: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
         """J - E as squares of linear forms: rows (m, n) over the parameters `keys`, and residuals (m,), minus their values."""

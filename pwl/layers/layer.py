@@ -46,6 +46,8 @@ class Layer(Protocol):
         The kind of the layer, as the module explains.
     linear : bool
         For activations: True if the output is linear in the parameters.
+    fused : bool
+        True if `sums` adds up the units as it evaluates them, without storing them.
     span : object
         For activations: "nets" if the hinges follow the nets when a network is initialised.
     bias : bool
@@ -54,6 +56,7 @@ class Layer(Protocol):
 
     kind: ClassVar[str]
     linear: ClassVar[bool] = False
+    fused: ClassVar[bool] = False
     span: Any = None
     bias: bool = True
 
@@ -130,12 +133,12 @@ class Layer(Protocol):
 
     def sums(self, p: Arrays, b: Arrays, x: Array, W: Array) -> Array:
         """The sum of the units for each output, o W' (Nv, M), Eq. (9)."""
-        return _rows(self.apply(p, b, x)) @ W.T
+        return rows_of_units(self.apply(p, b, x)) @ W.T
 
     def sums_forward(self, p: Arrays, b: Arrays, x: Array, W: Array) -> tuple[Array, Any]:
         """`sums`, and the arrays saved for the calls below."""
         o, saved = self.forward(p, b, x)
-        return _rows(o) @ W.T, saved
+        return rows_of_units(o) @ W.T, saved
 
     def through(self, p: Arrays, b: Arrays, x: Array) -> Any:
         """The arrays that `sums_forward` saves, without the sums."""
@@ -151,7 +154,7 @@ class Layer(Protocol):
 
     def sums_tangent(self, p: Arrays, b: Arrays, saved: Any, d: Arrays, dx: Array | None, W: Array) -> Array:
         """Change of the outputs (Nv, M) along directions d of the parameters and dx of the input."""
-        return _rows(self.tangent(p, b, saved, d, dx)) @ W.T
+        return rows_of_units(self.tangent(p, b, saved, d, dx)) @ W.T
 
     # ---- two signals joined (`reaches_back` > 0)
 
@@ -226,5 +229,6 @@ def image_shape(layer: str, shape: Shape) -> tuple[int, int, int]:
     return shape[0], shape[1], shape[2]
 
 
-def _rows(o: Array) -> Array:
+def rows_of_units(o: Array) -> Array:
+    """Units (Nv, ...) as rows (Nv, units)."""
     return o if o.ndim == 2 else array_namespace(o).reshape(o, (o.shape[0], -1))

@@ -78,6 +78,17 @@ class Layout:
         xp = array_namespace(theta)
         return {slot.key: xp.reshape(theta[slot.start : slot.stop], slot.shape) for slot in self.slots}
 
+    def join(self, parts: Mapping[str, Array], theta: Array) -> Array:
+        """A vector like theta from parts by slot key, with zeros for missing parameters."""
+        xp = array_namespace(theta)
+        if all(slot.key in parts for slot in self.slots):
+            return xp.concat([xp.reshape(parts[slot.key], (-1,)) for slot in self.slots])
+        found = xp.zeros_like(theta)
+        for slot in self.slots:
+            if slot.key in parts:
+                found[slot.start : slot.stop] = xp.reshape(parts[slot.key], (-1,))
+        return found
+
     def cut(self, vector: Array, keys: Iterable[str]) -> dict[str, Array]:
         """Parts by slot key from a vector that holds the parameters `keys` one after another."""
         xp, parts, first = array_namespace(vector), {}, 0

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -18,7 +17,8 @@ from pwl.layers.layer import Layer
 from pwl.layers.skip import sources
 from pwl.losses import Loss
 from pwl.network.layout import HEAD, Layout, buffers_by_layer, lay_out
-from pwl.runtime.backend import Array, array_namespace, host, namespace_named, read_only
+from pwl.network.remembered import Remembered
+from pwl.runtime.backend import Array, host, namespace_named, read_only
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -60,6 +60,7 @@ class Network:
     initialised: bool = False
     net_control: bool = True
     preparation: Preparation | None = field(default=None, repr=False)
+    remembered: ClassVar[Remembered | None] = None  # set on a network for one block, see `remembering`
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "theta", read_only(self.theta))
@@ -185,11 +186,7 @@ class Network:
 
     def join(self, parts: Mapping[str, Array]) -> Array:
         """Vector like theta from parts by slot key, with zeros for missing parameters."""
-        xp = array_namespace(self.theta)
-        zero = xp.zeros_like(self.theta)
-        return xp.concat(
-            [xp.reshape(parts[s.key], (-1,)) if s.key in parts else zero[s.start : s.stop] for s in self.layout.slots]
-        )
+        return self.layout.join(parts, self.theta)
 
     def keys(self, *kinds: str) -> tuple[str, ...]:
         """Slot keys of the parameters of layers of these kinds: "map" (weights W), "activation" (curves' A), "head" (W_o)."""
@@ -215,23 +212,24 @@ class Network:
 
     def with_theta(self, theta: Array) -> Network:
         """The same network with other parameters."""
-        same = copy.copy(self)  # keeps the layout and everything else that follows from the structure
+        same = object.__new__(type(self))  # keeps the layout and everything else that follows from the structure
+        vars(same).update(vars(self))
         for follows_from_theta in ("parts", "layer_parameters", "W_oh"):
             vars(same).pop(follows_from_theta, None)
-        object.__setattr__(same, "theta", read_only(theta))
+        vars(same)["theta"] = read_only(theta)
         return same
 
     def with_parts(self, parts: Mapping[str, Array]) -> Network:
         """The same network with some parameters replaced, by slot key."""
         return self.with_theta(self.join({**self.parts, **parts}))
 
-    def moved(self, changes: Mapping[str, Array]) -> Network:
-        """The network with changes, by slot key, added to its parameters."""
-        return self.with_parts({key: self.parts[key] + change for key, change in changes.items()})
-
     def with_head(self, W_o: Array) -> Network:
         """The same network with other output weights (M, Nu)."""
         return self.with_parts({HEAD: W_o})
+
+    def moved(self, changes: Mapping[str, Array]) -> Network:
+        """The network with changes, by slot key, added to its parameters."""
+        return self.with_parts({key: self.parts[key] + change for key, change in changes.items()})
 
     def to(self, where: Any) -> Network:
         """The same network with its arrays on "cpu", on "cuda", or in an Array API namespace such as numpy or cupy."""
@@ -286,13 +284,17 @@ class Network:
 
     def training(self, *key: int) -> Network:
         """The network for training by first-order methods, with each layer in its training form, keyed by (*key, layer)."""
-        layers = tuple(layer.training((*key, index)) for index, layer in enumerate(self.layers))
-        return self._with_layers(layers)
+        return self._with_layers(tuple(layer.training((*key, index)) for index, layer in enumerate(self.layers)))
 
     def at_pattern(self, first: int) -> Network:
         """The network for a block that begins at pattern `first` of its batch. Layers draw random numbers from there on."""
-        layers = tuple(layer.at_pattern(first) for layer in self.layers)
-        return self._with_layers(layers)
+        return self._with_layers(tuple(layer.at_pattern(first) for layer in self.layers))
+
+    def remembering(self, remembered: Remembered) -> Network:
+        """The network for the one block of patterns whose last pass `remembered` holds."""
+        same = self.with_theta(self.theta)
+        vars(same).update(parts=self.parts, layer_parameters=self.layer_parameters, remembered=remembered)
+        return same
 
     def _with_layers(self, layers: tuple[Layer, ...]) -> Network:
         same = all(new is old for new, old in zip(layers, self.layers, strict=True))

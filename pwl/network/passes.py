@@ -14,10 +14,12 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pwl.layers.flatten import Flatten
-from pwl.layers.layer import Layer, signals
+from pwl.layers.layer import Layer, rows_of_units, signals
 from pwl.network.layout import HEAD
 from pwl.network.network import Network
 from pwl.runtime.backend import Array, array_namespace
+
+Of = tuple[int, Layer, dict[str, Array], dict[str, Array]]  # the index of a layer, the layer, its parameters and its buffers
 
 
 class Signals(NamedTuple):
@@ -39,13 +41,14 @@ class Signals(NamedTuple):
 def outputs(net: Network, x: Array) -> Array:
     """Outputs y (Nv, M) alone, Eq. (9)."""
     last, layer, p, b = _last(net)
+    if _remembers(net, layer):
+        return weighted_sum(net, net.W_o, x, features(net, x))
     return _completed(net, layer.sums(p, b, input_of(net, last, x), net.W_oh), net.W_o, x)
 
 
 def features(net: Network, x: Array) -> Array:
     """Features o (Nv, Nf) alone."""
-    o = input_of(net, len(net.layers), x)
-    return array_namespace(o).reshape(o, (o.shape[0], -1))
+    return rows_of_units(input_of(net, len(net.layers), x))
 
 
 def input_of(net: Network, index: int, x: Array) -> Array:
@@ -59,10 +62,13 @@ def forward(net: Network, x: Array, keys: Collection[str]) -> Signals:
     lowest = _lowest(net, keys)
     n, saved = _forward(net, x, min(lowest, last), last)
     if HEAD in keys:
-        o, kept = _own(layer, p, b, n) if lowest >= last else layer.forward(p, b, n)
-        o = array_namespace(o).reshape(o, (o.shape[0], -1))
+        o, kept = _step(net, (last, layer, p, b), n, lowest)
+        o = rows_of_units(o)
         return Signals(x, (*saved, kept), o, weighted_sum(net, net.W_o, x, o))
-    if lowest >= last:
+    if _remembers(net, layer):
+        o, kept = _step(net, (last, layer, p, b), n, lowest)
+        y = rows_of_units(o) @ net.W_oh.T
+    elif lowest >= last:
         y, kept = layer.sums(p, b, n, net.W_oh), layer.keep(p, b, n)
     else:
         y, kept = layer.sums_forward(p, b, n, net.W_oh)
@@ -74,6 +80,8 @@ def kept(net: Network, x: Array, keys: Collection[str]) -> tuple[Any, ...]:
     last, layer, p, b = _last(net)
     lowest = _lowest(net, keys)
     n, saved = _forward(net, x, min(lowest, last), last)
+    if _remembers(net, layer):
+        return *saved, _step(net, (last, layer, p, b), n, lowest)[1]
     return *saved, layer.keep(p, b, n) if lowest >= last else layer.through(p, b, n)
 
 
@@ -164,19 +172,35 @@ def _forward(net: Network, x: Array, lowest: int, end: int) -> tuple[Array, tupl
     read: dict[int, Array] = {}
     saved: list[Any] = []
     for index in range(end):
-        layer, p, b = net.layer(index)
         if index in net.joins.values():
             read[index] = x
         if index in net.joins:
-            x, own = layer.joined(x, read[net.joins[index]]), None
-        elif index < lowest:
-            x, own = layer.apply(p, b, x), None
-        elif index == lowest:
-            x, own = _own(layer, p, b, x)
+            x, own = net.layers[index].joined(x, read[net.joins[index]]), None
         else:
-            x, own = layer.forward(p, b, x)
+            x, own = _step(net, (index, *net.layer(index)), x, lowest)
         saved.append(own)
     return x, tuple(saved)
+
+
+def _step(net: Network, of: Of, x: Array, lowest: int) -> tuple[Array, Any]:
+    """The output of a layer for its input x, and the saved arrays, None below the layer `lowest`.
+
+    No signal passes through the lowest layer, so an activation needs no slopes there. A block whose layers are remembered has
+    all arrays.
+    """
+    index, layer, p, b = of
+    if net.remembered is not None:
+        return net.remembered.forward(*of, x)
+    if index < lowest:
+        return layer.apply(p, b, x), None
+    if index == lowest and layer.kind == "activation":
+        return layer.apply(p, b, x), layer.keep(p, b, x)
+    return layer.forward(p, b, x)
+
+
+def _remembers(net: Network, last: Layer) -> bool:
+    """Whether the units of the last layer are kept for the next pass, rather than summed as they are evaluated."""
+    return net.remembered is not None and not last.fused
 
 
 def _back(
@@ -220,12 +244,7 @@ def _tangent(net: Network, saved: tuple[Any, ...], direction: Mapping[str, Array
     return dx
 
 
-def _own(layer: Layer, p: dict, b: dict, x: Array) -> tuple[Array, Any]:
-    """Output and saved arrays of the lowest layer. No signal passes through it, so an activation needs no slopes."""
-    return (layer.apply(p, b, x), layer.keep(p, b, x)) if layer.kind == "activation" else layer.forward(p, b, x)
-
-
-def _last(net: Network) -> tuple[int, Layer, dict[str, Array], dict[str, Array]]:
+def _last(net: Network) -> Of:
     """Index, layer, parameters and buffers of the layer whose units the outputs sum.
 
     Joined signals, and the inputs of a network without layers, are summed through `Flatten`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from pwl.data.rows import Rows
 from pwl.errors import InputError
 from pwl.network.inputs import check_scaled, check_shape
 from pwl.network.network import Network
+from pwl.network.remembered import Remembered
 from pwl.runtime.backend import Array, as_array, beside, host, is_numpy_array, like
 from pwl.runtime.finite import check_finite
 from pwl.runtime.ranks import Communicator, Serial
@@ -33,12 +34,20 @@ class Reads:
         self.patterns += patterns
 
 
+class Whole(NamedTuple):
+    """All patterns as one block for networks of one kind, and the last pass over them."""
+
+    kind: tuple[Any, ...]
+    block: tuple[Array, Array, Array | None]
+    remembered: Remembered
+
+
 class Patterns:
     """Holds training patterns: inputs x, targets t and, if given, a weight per pattern.
 
-    Arrays are neither changed nor copied. Memory-mapped arrays are read block by block and never as a whole. If the network is
-    on a GPU, arrays on the same GPU are prepared and used there. Blocks of other arrays are read, prepared and moved by
-    separate threads while the GPU works on earlier blocks.
+    Arrays are neither changed nor copied, and must not change while they are in use. Memory-mapped arrays are read block by
+    block and never as a whole. If the network is on a GPU, arrays on the same GPU are prepared and used there. Blocks of other
+    arrays are read, prepared and moved by separate threads while the GPU works on earlier blocks.
 
     Parameters
     ----------
@@ -95,6 +104,8 @@ class Patterns:
         if self.x.shape[0] == 0:
             raise InputError("no patterns came: at least two are needed to train")
         self.weights = None if weights is None else _checked_weights(weights, self.x.shape[0])
+        self._whole: Whole | None = None
+        self._is_batch = False
         # blocks are read from here; sums and choices use the copy on the host
         self._given_weights = self.weights if weights is None else as_array(weights, "weights")
         self.reads = Reads()
@@ -160,7 +171,7 @@ class Patterns:
         part.x, part.t = Rows(self.x, rows), Rows(self.t, rows)
         if self.weights is not None:
             part.weights = part._given_weights = _checked_weights(self.weights[rows], len(part))
-        part.augmentation, part._change = None, None
+        part.augmentation, part._change, part._whole = None, None, None
         return part
 
     def augmented(self, augmentation: Augmentation) -> Patterns:
@@ -172,6 +183,7 @@ class Patterns:
     def batch(self, rows: Any, key: Key, first: int) -> Patterns:
         """`take` of patterns first, first + 1, ... of a pass with this key. Their images are changed when they are read."""
         part = self.take(rows)
+        part._is_batch = True
         if self.augmentation is not None:
             part._change = self.augmentation.of(key, first)
         return part
@@ -192,6 +204,19 @@ class Patterns:
             t = beside(t, net.theta)
         w = None if self._given_weights is None else like(self._given_weights[first:last], net.theta)
         return like(x, net.theta), t, w
+
+    def whole(self, net: Network) -> tuple[Network, Array, Array, Array | None]:
+        """All patterns as one block, and the network for it.
+
+        It is read and prepared once, because every reduction of a run needs it, and the network remembers the last pass over
+        it. A batch is seldom read twice, and the results of its layers would take memory, so that nothing of it is kept.
+        """
+        if self._is_batch:
+            return net, *self.block(net, 0, len(self))
+        kind = (net.theta.dtype, net.loss.classes)
+        if self._whole is None or self._whole.kind != kind:
+            self._whole = Whole(kind, self.block(net, 0, len(self)), Remembered())
+        return net.remembering(self._whole.remembered), *self._whole.block
 
     def are_beside(self, net: Network) -> bool:
         """Whether inputs and targets are on the network's device and stay unchanged, so that blocks are mere views."""

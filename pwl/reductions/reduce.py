@@ -36,20 +36,15 @@ def reduce(statistic: Statistic, net: Network, patterns: Patterns) -> Tree:
     else:
         keep_freed_memory()
         with single_threaded_blas():
-            outline = statistic.of_block(net, *_block(statistic, net, patterns, 0, len(patterns)))
+            outline = statistic.of_block(*patterns.whole(net), *statistic.beside_rows(0, len(patterns)))
             total = statistic.start(outline)
     return grown(outline, iter(statistic.mean(*_over_ranks(statistic, patterns, total))))
 
 
-def _block(statistic: Statistic, net: Network, patterns: Patterns, first: int, last: int) -> tuple[Any, ...]:
-    """The arguments of `of_block` for patterns first..last-1."""
-    beside = () if statistic.beside is None else (statistic.beside[first:last],)
-    return (*patterns.block(net, first, last), *beside)
-
-
 def _read(statistic: Statistic, net: Network, patterns: Patterns, rows: int, first: int) -> tuple[int, tuple[Any, ...]]:
     """The number of a block's first pattern, and the block."""
-    return first, _block(statistic, net, patterns, first, min(first + rows, len(patterns)))
+    last = min(first + rows, len(patterns))
+    return first, (*patterns.block(net, first, last), *statistic.beside_rows(first, last))
 
 
 def _computed(statistic: Statistic, net: Network, first: int, block: tuple[Any, ...]) -> Part:

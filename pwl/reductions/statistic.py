@@ -31,6 +31,10 @@ class Statistic:
     floats: int = 0
     beside: Array | None = None
 
+    def beside_rows(self, first: int, last: int) -> tuple[Array, ...]:
+        """The rows of `beside` for patterns first..last-1, if there are any."""
+        return () if self.beside is None else (self.beside[first:last],)
+
     def start(self, values: Tree) -> list[Array]:
         """A block's arrays in the form that goes into a total."""
         found = list(leaves(values))

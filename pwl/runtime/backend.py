@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import array_api_compat
 import numpy as np
-from array_api_compat import is_array_api_obj, is_cupy_array, is_numpy_array
+from array_api_compat import is_array_api_obj, is_cupy_array
 
 from pwl.errors import InputError
 
@@ -38,17 +37,12 @@ NARROW = (np.uint8, np.float32)  # moved as they are, and converted to a wider d
 
 def array_namespace(a: Array) -> Any:
     """The Array API namespace of an array."""
-    if type(a) is np.ndarray:  # most arrays are, and the look-up would take as long as the work on a small one
-        return _numpy()
-    return array_api_compat.array_namespace(a)
+    return np if is_numpy_array(a) else array_api_compat.array_namespace(a)
 
 
-@functools.cache
-def _numpy() -> Any:
-    """The standard's NumPy, imported at the first call: it takes as long as NumPy itself."""
-    import array_api_compat.numpy
-
-    return array_api_compat.numpy
+def is_numpy_array(a: Any) -> bool:
+    """Whether `a` is an array or a single number of NumPy."""
+    return isinstance(a, (np.ndarray, np.generic))
 
 
 def as_array(a: Any, name: str) -> Array:

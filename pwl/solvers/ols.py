@@ -68,7 +68,7 @@ class OLS:
         """The bounds (n,) that g must exceed for a function to be independent, never below the rounding of R's dtype."""
         if not self.relative:
             return np.full(len(R), self.tolerance)
-        return max(self.tolerance, _rounding(R)) * np.diagonal(R).astype(np.float64)
+        return max(self.tolerance, _rounding(R)) * R.diagonal().astype(np.float64)
 
     def of_functions_like(self, a: Array) -> OLS:
         """The test for an R in float64 of functions in the dtype of `a`. A relative test is never finer than their rounding."""
@@ -96,27 +96,31 @@ class OLS:
     def solver(self, R: Array) -> Callable[[Array], Solution]:
         """A function from C to its solution. R is factored once, here."""
         there = host(R)
-        A = there.astype(np.float64)
-        if not np.all(np.isfinite(A)):
+        A = there.astype(np.float64, copy=False)
+        if not np.isfinite(A).all():
             return _no_numbers
         lapack = _lapack()  # imported before the limit is set, so that the limit also holds for SciPy's BLAS
         with single_threaded_blas():  # the same bits, whatever the number of threads
             L, kept = cholesky_of_independent(A, self.thresholds(there))
-        is_kept = np.zeros(len(A), dtype=bool)
-        is_kept[kept] = True
-        dependent = tuple(np.flatnonzero(~is_kept).tolist())
+        every = len(kept) == len(A)
+        dependent = () if every else tuple(np.delete(np.arange(len(A)), kept).tolist())
 
         def solution(C: Array) -> Solution:
-            B = np.atleast_2d(host(C).astype(np.float64))
-            if not np.all(np.isfinite(B)):
+            c = host(C).astype(np.float64, copy=False)
+            B = c.reshape(-1, len(A))
+            if not np.isfinite(B).all():
                 return _no_numbers(C)
-            weights = np.zeros_like(B)
             if not len(kept):  # LAPACK takes no empty system
-                return Solution(like(weights.reshape(np.shape(C)), C), dependent, np.zeros(len(B)))
+                return Solution(like(np.zeros_like(c), C), dependent, np.zeros(len(B)))
             with single_threaded_blas():
-                V, _ = lapack.dtrtrs(L, B[:, kept].T, lower=1)
-                weights[:, kept] = lapack.dtrtrs(L, V, lower=1, trans=1)[0].T
-            return Solution(like(weights.reshape(np.shape(C)), C), dependent, np.sum(V * V, axis=0))
+                V, _ = lapack.dtrtrs(L, (B if every else B[:, kept]).T, lower=1)
+                found = lapack.dtrtrs(L, V, lower=1, trans=1)[0].T
+            if every:
+                weights = found
+            else:
+                weights = np.zeros_like(B)
+                weights[:, kept] = found
+            return Solution(like(weights.reshape(c.shape), C), dependent, (V * V).sum(axis=0))
 
         return solution
 
@@ -161,7 +165,7 @@ def cholesky_of_independent(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.n
     LAPACK does the work as long as every g = L[m, m]^2 is above its threshold, which is nearly always so.
     """
     L, failed = _lapack().dpotrf(R, lower=1)
-    if not failed and np.all(np.diagonal(L) ** 2 > thresholds):
+    if not failed and (L.diagonal() ** 2 > thresholds).all():
         return L, np.arange(len(R))
     return _cholesky_dropping(R, thresholds)
 

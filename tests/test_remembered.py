@@ -1,0 +1,106 @@
+"""Reductions over one block begin where the last pass over it leaves off, and give the same bits as if they did not."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import pwl
+from pwl.layers import Dense
+
+ALGORITHMS = {
+    "molf": (pwl.MOLF(direction="hwo"), "sigmoid"),
+    "adact": (pwl.AdAct(), pwl.PiecewiseLinear("tanh", 7)),
+    "lm": (pwl.LM(solver="cholesky"), "tanh"),
+    "lbfgs": (pwl.LBFGS(), pwl.activations.Spline()),
+}
+
+
+def data(rows=60):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(rows, 3))
+    return x, np.sin(x @ rng.normal(size=(3, 2)))
+
+
+def trained(algorithm, activation, patterns_of, iterations=4):
+    """theta after some steps, for which each step takes its patterns from `patterns_of`."""
+    x, t = data()
+    net = pwl.initialise(pwl.Network.mlp(3, (5, 4), 2, activation, seed=1), (x, t))
+    patterns = pwl.Patterns(x, t)
+    state = algorithm.init(net, patterns, 0)
+    for _ in range(iterations):
+        step = algorithm.step(net, patterns_of(patterns), state)
+        net, state = step.net, step.state
+    return net.theta
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_a_remembered_pass_changes_no_bit(name):
+    algorithm, activation = ALGORITHMS[name]
+    forgetful = trained(algorithm, activation, lambda patterns: patterns.batch(np.arange(60), (0, 0), 0))
+    assert np.array_equal(trained(algorithm, activation, lambda patterns: patterns), forgetful)
+
+
+def forwards(monkeypatch, call):
+    """The number of times that a dense layer is computed."""
+    count, real = [0], Dense.forward
+
+    def counted(self, p, b, x):
+        count[0] += 1
+        return real(self, p, b, x)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Dense, "forward", counted)
+        patch.setattr(Dense, "apply", lambda self, p, b, x: counted(self, p, b, x)[0])
+        call()
+    return count[0]
+
+
+def test_an_iteration_computes_each_hidden_layer_once(monkeypatch):
+    """MOLF changes W once an iteration, so that the nets are computed once, though three reductions need them."""
+    x, t = data()
+    net = pwl.initialise(pwl.Network.mlp(3, 5, 2, "sigmoid"), (x, t))
+
+    def calls(iterations):
+        return forwards(monkeypatch, lambda: pwl.train(net, (x, t), pwl.MOLF(), iterations=iterations))
+
+    assert calls(7) - calls(4) == 3
+
+
+def test_what_changes_is_computed_anew():
+    """Parameters, hinges, inputs and targets: E is that of the network and the patterns at hand, not of earlier ones."""
+    x, t = data()
+    patterns = pwl.Patterns(x, t)
+    net = pwl.initialise(pwl.Network.mlp(3, 5, 2, pwl.PiecewiseLinear("tanh", 7)), patterns)
+
+    def fresh(net):
+        return float(np.mean(np.sum((t - net.predict(x)) ** 2, axis=1)))
+
+    assert pwl.evaluate(net, patterns).error == pytest.approx(fresh(net), rel=1e-12)
+    for key, part in net.parts.items():
+        other = net.with_parts({key: part + 0.1})
+        assert pwl.evaluate(other, patterns).error == pytest.approx(fresh(other), rel=1e-12)
+        assert fresh(other) != pytest.approx(fresh(net), rel=1e-6)
+    moved = dataclasses.replace(net, buffers={key: b + 0.2 for key, b in net.buffers.items()})
+    assert pwl.evaluate(moved, patterns).error == pytest.approx(fresh(moved), rel=1e-12)
+    assert fresh(moved) != pytest.approx(fresh(net), rel=1e-6)
+    assert pwl.evaluate(net, patterns).error == pytest.approx(fresh(net), rel=1e-12)
+
+
+def test_networks_of_several_dtypes_share_patterns():
+    x, t = data()
+    patterns = pwl.Patterns(x, t)
+    for dtype in (np.float64, np.float32, np.float64):
+        net = pwl.initialise(pwl.Network.mlp(3, 5, 2, "tanh", dtype=dtype), patterns)
+        scores, G = pwl.reductions.reduce.reduce(pwl.reductions.gradients.gradients(net.keys("map")), net, patterns)
+        assert scores.dtype == dtype and all(g.dtype == dtype for g in G.values())
+
+
+def test_nothing_of_a_batch_is_kept():
+    x, t = data()
+    net = pwl.initialise(pwl.Network.mlp(3, 5, 2, "tanh"), (x, t))
+    batch = pwl.Patterns(x, t).batch(np.arange(10), (0, 0), 0)
+    assert batch.whole(net)[0] is net and pwl.Patterns(x, t).whole(net)[0].remembered is not None
+    assert net.remembered is None
