@@ -21,6 +21,9 @@ from pwl.runtime.backend import Array, array_namespace, host, like
 from pwl.validate import whole
 
 
+C1, C2 = 1e-4, 0.9  # of the strong Wolfe conditions: the shares of the slope that J falls by, and that may be left
+
+
 class LBFGSState(NamedTuple):
     """scores, J, G: the present point, if known. S, Y: the last steps and changes of the gradient (pairs, parameters)."""
 
@@ -129,6 +132,8 @@ class Line:
         slope = self.slope(0.0)
         if not -math.inf < slope < 0:
             return 0.0
+        if self.value(1.0) <= self.value(0.0) + C1 * slope and abs(self.slope(1.0)) <= -C2 * slope:
+            return 1.0  # nearly always so; SciPy's search would try z = 1 first and find the same
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # overflow far out, or no such z
             z, *_, derivative = line_search(
@@ -138,18 +143,25 @@ class Line:
                 np.ones(1),
                 np.asarray([slope]),
                 self.value(0.0),
+                c1=C1,
+                c2=C2,
             )
             return float(z) if derivative is not None else min(self.trials, key=self.value)
 
 
 def quasi_newton(S: Array, Y: Array, G: Array) -> Array:
-    """H G for the inverse Hessian H from scale I, the steps S and the gradient changes Y (pairs, n), Eq. (50)."""
-    from scipy.optimize import LbfgsInvHessProduct
+    """H G for the inverse Hessian H from scale I, the steps S and the gradient changes Y (pairs, n), Eq. (50).
+
+    The compact form of Byrd, Nocedal & Schnabel (1994) takes a few products with S and Y rather than a loop over the pairs.
+    """
+    from scipy.linalg.lapack import dtrtrs
 
     s, y, g = (np.asarray(host(a), dtype=np.float64) for a in (S, Y, G))
-    scale = s[-1] @ y[-1] / (y[-1] @ y[-1])
-    root = scale**0.5  # SciPy's product starts from I, which becomes scale I for theta in units of this length
-    return like(scale * (LbfgsInvHessProduct(s / root, y * root) @ g), G)
+    SY, YY = s @ y.T, y @ y.T  # R is the upper triangle of SY, later pairs to the right
+    scale = SY[-1, -1] / YY[-1, -1]
+    u = dtrtrs(SY, s @ g)[0]
+    v = dtrtrs(SY, SY.diagonal() * u + scale * (YY @ u - y @ g), trans=1)[0]
+    return like(scale * (g - u @ y) + v @ s, G)
 
 
 def remembered(S: Array, Y: Array, s: Array, y: Array, memory: int) -> tuple[Array, Array]:
