@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from pwl.algorithms.algorithm import Info
 from pwl.algorithms.penalties import Penalties
 from pwl.network.layout import HEAD
@@ -31,7 +33,7 @@ def owo_step(
     net : Network
     patterns : (x, t), (x, t, weights) or pwl.Patterns
     penalties : pwl.Penalties
-        The ridge of Eq. (11) is used.
+        The ridge of Eq. (11) and the penalty on input curves of Eq. (73) are used.
     ols : pwl.OLS
         The dependence test, Eq. (13).
 
@@ -54,7 +56,7 @@ def owo_step(
 
 def _least_squares(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> tuple[Network, Info]:
     R, C, E_t = reduce(basis_correlations(), net, patterns)
-    R = R + _but_constant(R, penalties.ridge)
+    R = R + _diagonal(R, penalties.on_head(net))
     W_o, dependent, energy = ols.solve(R, C.T)
     J = float(E_t) - float(energy.sum())
     info = Info(R=R, C=C, dependent=dependent, output_step="least squares", owo_objective=J)
@@ -63,7 +65,7 @@ def _least_squares(net: Network, patterns: Patterns, penalties: Penalties, ols: 
 
 def _bound_steps(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> tuple[Network, Info]:
     R = reduce(basis_autocorrelation(), net, patterns)
-    R = R + _but_constant(R, 4 * penalties.ridge)
+    R = R + _diagonal(R, 4 * penalties.on_head(net))
     solve, steps = ols.solver(R), net.loss.output_steps
     info = Info(R=R, output_step=f"{steps} bound steps")
     for _ in range(steps):
@@ -74,9 +76,6 @@ def _bound_steps(net: Network, patterns: Patterns, penalties: Penalties, ols: OL
     return net, info
 
 
-def _but_constant(R: Array, ridge: float) -> Array:
-    """ridge on the diagonal, except for the constant."""
-    xp = array_namespace(R)
-    diagonal = xp.full((R.shape[0],), float(ridge), dtype=R.dtype)
-    diagonal[0] = 0.0
-    return xp.eye(R.shape[0], dtype=R.dtype) * diagonal
+def _diagonal(R: Array, weight: np.ndarray) -> Array:
+    """The weights of the penalty (Nu,) on the diagonal of a matrix like R."""
+    return array_namespace(R).eye(R.shape[0], dtype=R.dtype) * like(weight, R)
