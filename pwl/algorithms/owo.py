@@ -21,7 +21,7 @@ RECORDED = ("dependent", "output_step", "owo_objective")
 
 
 def owo_step(
-    net: Network, patterns: Any, penalties: Penalties = Penalties(), ols: OLS = OLS()
+    net: Network, patterns: Any, penalties: Penalties = Penalties(), ols: OLS = OLS(), inputs: Array | None = None
 ) -> tuple[Network, Info]:
     """Solves for new output weights, Eqs. (10)-(12).
 
@@ -36,6 +36,8 @@ def owo_step(
         The ridge of Eq. (11) and the penalty on input curves of Eq. (73) are used.
     ols : pwl.OLS
         The dependence test, Eq. (13).
+    inputs : array, optional
+        The part of R that belongs to the constant and to curves on the inputs, if it is known. It does not change in a run.
 
     Returns
     -------
@@ -51,11 +53,15 @@ def owo_step(
         If data and network do not fit.
     """
     step = _least_squares if net.loss.quadratic else _bound_steps
-    return step(net, Patterns.fitting(net, patterns), penalties, ols.of_functions_like(net.theta))
+    return step(net, Patterns.fitting(net, patterns), penalties, ols.of_functions_like(net.theta), inputs)
 
 
-def _least_squares(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> tuple[Network, Info]:
-    R, C, E_t = reduce(basis_correlations(), net, patterns)
+def _least_squares(
+    net: Network, patterns: Patterns, penalties: Penalties, ols: OLS, inputs: Array | None
+) -> tuple[Network, Info]:
+    R, C, E_t = reduce(basis_correlations(inputs is not None), net, patterns)
+    if inputs is not None:
+        R[: inputs.shape[0], : inputs.shape[0]] = inputs
     R = R + _diagonal(R, penalties.on_head(net))
     W_o, dependent, energy = ols.solve(R, C.T)
     J = float(E_t) - float(energy.sum())
@@ -63,7 +69,9 @@ def _least_squares(net: Network, patterns: Patterns, penalties: Penalties, ols: 
     return net.with_head(like(W_o, net.theta)), info
 
 
-def _bound_steps(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> tuple[Network, Info]:
+def _bound_steps(
+    net: Network, patterns: Patterns, penalties: Penalties, ols: OLS, inputs: Array | None
+) -> tuple[Network, Info]:
     R = reduce(basis_autocorrelation(), net, patterns)
     R = R + _diagonal(R, 4 * penalties.on_head(net))
     solve, steps = ols.solver(R), net.loss.output_steps

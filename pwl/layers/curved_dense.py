@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from pwl.errors import InputError
 from pwl.kernels import Hinges, engine
+from pwl.kernels.hinges import InputGeometry, Rises, input_geometry
 from pwl.kernels.reference.input_curves import Places
 from pwl.layers import forms
 from pwl.layers.dense import Dense, augmented
@@ -41,8 +41,8 @@ class CurvedDense(Layer):
     units : int
         Number of units, 1 or more.
     hinges : "auto", int or positions
-        A number, 2 or more, puts that many hinges for each input at equal shares of the training patterns, Eq. (71). "auto"
-        chooses the number by the number of patterns. An input of fewer than three distinct values, such as the column of a
+        A number, 2 or more, puts that many hinges for each input at equal shares of the training patterns, Eq. (71). "auto" is
+        sqrt(Nv) / 4 + 1, from 3 to 9. An input of fewer than three distinct values, such as the column of a
         category, stays straight. Positions (K,) are for all inputs. A list of positions for each input may have empty entries.
     counts : tuple of int, optional
         The number of hinges of each input, once they are placed.
@@ -66,8 +66,8 @@ class CurvedDense(Layer):
     # ---- structure
 
     @property
-    def geometry(self) -> Geometry:
-        return geometry(self.counts or ())
+    def geometry(self) -> InputGeometry:
+        return input_geometry(self.counts or ())
 
     @property
     def rises(self) -> int:
@@ -128,7 +128,7 @@ class CurvedDense(Layer):
         n = saved.xa @ W[:, :straight].T
         if saved.places is None:
             return n
-        return engine(n).add_input_curves(n, saved.places, self.ordinates(b, W[:, straight:]))
+        return engine(n).add_input_curves(n, saved.places, engine(n).input_ordinates(W[:, straight:], self.curves(b)))
 
     # ---- functions of the inputs
 
@@ -140,38 +140,15 @@ class CurvedDense(Layer):
         own = x if len(self.geometry.inputs) == x.shape[1] else xp.take(x, xp.asarray(self.geometry.inputs), axis=1)
         return engine(x).input_places(own, grid)
 
-    def ordinates(self, b: dict, W: Array) -> Array:
-        """Ordinates (hinges, units) of the sums of rises with weights W (units, rises), with mean 0, Eq. (68)."""
-        xp, geometry = array_namespace(W), self.geometry
-        V = (W / b["scale"]).T
-        means = b["mean"][:, None] * V
-        own = _padded(V, geometry)
-        level = -xp.sum(_padded(means, geometry), axis=1)
-        rows = [level]
-        for m in range(own.shape[1]):
-            level = level + own[:, m, :]
-            rows.append(level)
-        return xp.reshape(xp.stack(rows, axis=1), (-1, W.shape[0]))
-
-    def of_rises(self, b: dict, G: Array) -> Array:
-        """The transpose of `ordinates`: sums (hinges, n) over hats as sums (rises, n) over the rises, Eq. (69)."""
-        xp, geometry = array_namespace(G), self.geometry
-        G = xp.reshape(G, (len(geometry.inputs), geometry.most + 1, G.shape[1]))
-        total, above = G[:, -1, :], [G[:, -1, :]]
-        for m in range(geometry.most - 1, 0, -1):
-            total = total + G[:, m, :]
-            above.append(total)
-        beyond = xp.reshape(xp.stack(above[::-1], axis=1), (-1, G.shape[2]))  # what lies right of each segment
-        total = total + G[:, 0, :]
-        found = xp.take(beyond, xp.asarray(geometry.kept), axis=0)
-        found = found - b["mean"][:, None] * xp.take(total, xp.asarray(geometry.owner), axis=0)
-        return found / b["scale"][:, None]
+    def curves(self, b: dict) -> Rises:
+        """The rises of the layer."""
+        return Rises(self.geometry, b["mean"], b["scale"])
 
     def _scattered(self, places: Places | None, b: dict, c: Array) -> Array:
         """Sum over patterns of rises c (rises, columns)."""
         if places is None:
             return array_namespace(c).zeros((0, c.shape[1]), dtype=c.dtype)
-        return self.of_rises(b, engine(c).input_scatter(places, self.geometry.hinges, c))
+        return engine(c).input_rises(engine(c).input_scatter(places, self.geometry.hinges, c), self.curves(b))
 
     def inputs(self, b: dict, x: Array) -> Array:
         """The inputs of a unit as rows [1, x, rises], for autocorrelations, Eq. (23)."""
@@ -200,16 +177,19 @@ class CurvedDense(Layer):
     def direct_gradient(self, b: dict, x: Array, v: Array) -> Array:
         return self.gradient({}, b, self.keep({}, b, x), v)["W"]
 
-    def direct_products(self, b: dict, x: Array, w: Array | None, *others: Array) -> tuple[Array, ...]:
-        xp, xa, places = array_namespace(x), augmented(x), self.places(b, x)
+    def direct_products(self, b: dict, x: Array, w: Array | None, known: bool, *others: Array) -> tuple[Array, ...]:
+        xp, xa, places, kernels = array_namespace(x), augmented(x), self.places(b, x), engine(x)
         if places is None:
-            return super().direct_products(b, x, w, *others)
-        across = self._scattered(places, b, weighted(xa, w))
-        hats = engine(x).input_pairs(places, self.geometry.hinges, w)
-        within = self.of_rises(b, self.of_rises(b, hats).T)
-        upper, lower = xp.concat([gram(xa, w), across.T], axis=1), xp.concat([across, within], axis=1)
-        each = (xp.concat([xa.T @ c, self._scattered(places, b, c)], axis=0) for c in others)
-        return xp.concat([upper, lower], axis=0), *each
+            return super().direct_products(b, x, w, known, *others)
+        width = xa.shape[1] + self.rises
+        across = (xp.concat([xa.T @ c, self._scattered(places, b, c)], axis=0) for c in others)
+        if known:
+            return xp.zeros((width, width), dtype=x.dtype), *across
+        straight = xp.concat([gram(xa, w), self._scattered(places, b, weighted(xa, w))], axis=0)
+        hats, curves = kernels.input_pairs(places, self.geometry.hinges, w), self.curves(b)
+        within = kernels.input_rises(kernels.input_rises(hats, curves).T, curves)
+        right = xp.concat([straight[xa.shape[1] :, :].T, within], axis=0)
+        return xp.concat([straight, right], axis=1), *across
 
     # ---- for algorithms
 
@@ -222,44 +202,6 @@ class CurvedDense(Layer):
     def row_multiplies(self, W: tuple[int, ...]) -> int:
         """Multiplies of a unit's net: one for the threshold and each straight part, two for each input with hinges."""
         return W[1] - self.rises + 2 * len(self.geometry.inputs)
-
-
-class Geometry(NamedTuple):
-    """What follows from the numbers of hinges: `inputs` have hinges, a table of `most` + 1 rows each, `hinges` rows in all.
-
-    For each of the `rises`: `owner`, the place of its input among `inputs`; `left`, the row of its left hinge; and `kept`, its
-    place in a table of `most` rises for each input.
-    """
-
-    inputs: tuple[int, ...]
-    most: int
-    hinges: int
-    rises: int
-    owner: tuple[int, ...]
-    left: tuple[int, ...]
-    kept: tuple[int, ...]
-    padded: tuple[int, ...]  # of the table of rises, the places among the rises, `rises` where there is none
-
-
-@functools.lru_cache(maxsize=256)
-def geometry(counts: tuple[int, ...]) -> Geometry:
-    inputs = tuple(j for j, count in enumerate(counts) if count > 1)
-    most = max((counts[j] - 1 for j in inputs), default=0)
-    each = [(place, m) for place, j in enumerate(inputs) for m in range(counts[j] - 1)]
-    kept = tuple(place * most + m for place, m in each)
-    padded = np.full(len(inputs) * most, len(each))
-    padded[list(kept)] = range(len(each))
-    return Geometry(
-        inputs, most, len(inputs) * (most + 1), len(each), tuple(place for place, _ in each),
-        tuple(place * (most + 1) + m for place, m in each), kept, tuple(padded.tolist()),
-    )  # fmt: skip
-
-
-def _padded(V: Array, geometry: Geometry) -> Array:
-    """Rows V (rises, n) as a table (inputs, most, n), with zeros where an input has fewer rises."""
-    xp = array_namespace(V)
-    V = xp.concat([V, xp.zeros((1, V.shape[1]), dtype=V.dtype)], axis=0)
-    return xp.reshape(xp.take(V, xp.asarray(geometry.padded), axis=0), (len(geometry.inputs), geometry.most, V.shape[1]))
 
 
 def checked_hinges(hinges: Any) -> Any:

@@ -184,8 +184,11 @@ class Layer(Protocol):
         """v'D (M, width + 1) for v (Nv, M) at the outputs."""
         return v.T @ self.direct(b, x)
 
-    def direct_products(self, b: Arrays, x: Array, w: Array | None, *others: Array) -> tuple[Array, ...]:
-        """D'D with pattern weights w, and D'c for each c (Nv, columns) of `others`, in which the weights are contained."""
+    def direct_products(self, b: Arrays, x: Array, w: Array | None, known: bool, *others: Array) -> tuple[Array, ...]:
+        """D'D with pattern weights w, and D'c for each c (Nv, columns) of `others`, in which the weights are contained.
+
+        known: whether D'D is known already, so that it may be left at 0 if it costs much.
+        """
         D = self.direct(b, x)
         return gram(D, w), *(D.T @ c for c in others)
 

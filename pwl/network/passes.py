@@ -103,11 +103,14 @@ def direct(net: Network, x: Array) -> Array:
     return array_namespace(x).ones((x.shape[0], 1), dtype=x.dtype)
 
 
-def direct_products(net: Network, x: Array, w: Array | None, *others: Array) -> tuple[Array, ...]:
-    """D'D for D = `direct` with pattern weights w, and D'c for each c of `others`, in which the weights are contained."""
+def direct_products(net: Network, x: Array, w: Array | None, known: bool, *others: Array) -> tuple[Array, ...]:
+    """D'D for D = `direct` with pattern weights w, and D'c for each c of `others`, in which the weights are contained.
+
+    known: whether D'D is known already, and may be left at 0.
+    """
     if net.bypass:
         layer, b = _first(net)
-        return layer.direct_products(b, x, w, *others)
+        return layer.direct_products(b, x, w, known, *others)
     one = direct(net, x)
     return gram(one, w), *(one.T @ c for c in others)
 

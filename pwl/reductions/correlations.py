@@ -28,13 +28,13 @@ class Moments(NamedTuple):
     second: Array
 
 
-def basis_correlations() -> Statistic:
-    """`Correlations` under squared error, Eq. (10)."""
+def basis_correlations(known: bool = False) -> Statistic:
+    """`Correlations` under squared error, Eq. (10). known: whether the inputs' own part of R is known, and may be left at 0."""
 
     def correlations_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Correlations:
         o, t = in_double(passes.features(net, x)), in_double(t)
         xp, wt = array_namespace(t), weighted(t, w)
-        R, C = _gram_of_parts(net, x, o, w, wt)
+        R, C = _gram_of_parts(net, x, o, w, known, wt)
         return Correlations(R, xp.concat([C, o.T @ wt], axis=0), xp.sum(wt * t))
 
     return Statistic(correlations_of_block)
@@ -44,7 +44,7 @@ def basis_autocorrelation() -> Statistic:
     """R = B'B (Nu, Nu), Eq. (10)."""
 
     def autocorrelation_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
-        return _gram_of_parts(net, x, in_double(passes.features(net, x)), w)[0]
+        return _gram_of_parts(net, x, in_double(passes.features(net, x)), w, False)[0]
 
     return Statistic(autocorrelation_of_block)
 
@@ -54,6 +54,8 @@ def input_autocorrelation(layer: int) -> Statistic:
 
     def autocorrelation_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
         a, rows, b = passes.input_of(net, layer, x), net.layers[layer].inputs, net.layer_buffers[layer]
+        if net.layers[layer].reads_inputs:
+            return net.layers[layer].direct_products(b, in_double(a), w, False)[0]
         if a.ndim == 2:
             return gram(in_double(rows(b, a)), w)
         total = 0
@@ -106,10 +108,10 @@ def in_double(a: Array) -> Array:
     return xp.astype(a, xp.float64, copy=False)
 
 
-def _gram_of_parts(net: Network, x: Array, o: Array, w: Array | None, *others: Array) -> tuple[Array, ...]:
+def _gram_of_parts(net: Network, x: Array, o: Array, w: Array | None, known: bool, *others: Array) -> tuple[Array, ...]:
     """B'B of B = [D, o], and D'c for each c of `others`. B is not put together, because that would move o twice more."""
     xp = array_namespace(o)
-    within, across, *found = passes.direct_products(net, in_double(x), w, weighted(o, w), *others)
+    within, across, *found = passes.direct_products(net, in_double(x), w, known, weighted(o, w), *others)
     rows = [xp.concat([within, across], axis=1), xp.concat([across.T, gram(o, w)], axis=1)]
     return xp.concat(rows, axis=0), *found
 

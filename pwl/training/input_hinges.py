@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pwl.errors import InputError
+from pwl.kernels.hinges import input_geometry
 from pwl.layers import CurvedDense
-from pwl.layers.curved_dense import geometry
 from pwl.network.layout import HEAD, address
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
@@ -18,7 +18,7 @@ from pwl.runtime.backend import host, like
 NUMBERS = 1 << 22  # most numbers in the patterns that the hinges are taken from; of larger tables it is a sample
 BLOCK = 1 << 20  # numbers in a block of them
 SEED = (0, 2)  # draws the sample
-FEWEST, MOST = 3, 9  # hinges of an input with "auto"
+FEWEST, MOST = 2, 8  # rises of an input with "auto"
 
 
 class Sample(NamedTuple):
@@ -82,8 +82,8 @@ def placed(layer: CurvedDense, seen: Sample, dtype: np.dtype) -> list[np.ndarray
 
 
 def automatic(patterns: int) -> int:
-    """The number of hinges of "auto", Eq. (71): one more than the fourth root of the number of patterns, from 3 to 9."""
-    return min(max(round(patterns**0.25) + 1, FEWEST), MOST)
+    """The number of hinges of "auto": a rise for every four of the square root of the number of patterns, from 2 to 8, Eq. (71)."""
+    return 1 + min(max(round(patterns**0.5 / 4), FEWEST), MOST)
 
 
 def several(column: np.ndarray) -> bool:
@@ -107,7 +107,7 @@ def measured(layer: CurvedDense, q: list[np.ndarray], seen: Sample) -> dict[str,
     """The buffers of a layer with hinges q: "ns" (inputs with hinges, most), filled up with infinity, and of each rise "mean" and
     "scale", and of each input the "covariance" (N, 1 + most rises, 1 + most rises) of x and its rises, Eq. (74).
     """
-    own = geometry(layer.counts or ())
+    own = input_geometry(layer.counts or ())
     ns = np.full((len(own.inputs), own.most + 1), np.inf)
     means, scales = [np.zeros(0)], [np.zeros(0)]
     covariance = np.zeros((len(q), 1 + own.most, 1 + own.most))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pwl.kernels.hinges import Hinges
+from pwl.kernels.hinges import Hinges, InputGeometry, Rises
 from pwl.kernels.reference.curves import locate
 from pwl.runtime.backend import Array, array_namespace, gram
 
@@ -51,3 +51,38 @@ def input_scatter(places: Places, hinges: int, c: Array) -> Array:
 def input_pairs(places: Places, hinges: int, w: Array | None) -> Array:
     """Sum over patterns of w phi_m phi_m' (hinges, hinges), Eq. (70)."""
     return gram(hats(places, hinges), w)
+
+
+def input_ordinates(W: Array, rises: Rises) -> Array:
+    """Ordinates (hinges, units) of the sums of rises with weights W (units, rises), with mean 0 over the patterns, Eq. (68)."""
+    xp, own = array_namespace(W), rises.geometry
+    V = (W / rises.scale).T
+    V, level = _padded(V, own), -xp.sum(_padded(rises.mean[:, None] * V, own), axis=1)
+    rows = [level]
+    for m in range(own.most):
+        level = level + V[:, m, :]
+        rows.append(level)
+    return xp.reshape(xp.stack(rows, axis=1), (-1, W.shape[0]))
+
+
+def input_rises(G: Array, rises: Rises) -> Array:
+    """The transpose of `input_ordinates`: sums (hinges, n) over hats as sums (rises, n) over the rises, Eq. (69)."""
+    xp, own = array_namespace(G), rises.geometry
+    G = xp.reshape(G, (len(own.inputs), own.most + 1, G.shape[1]))
+    total = G[:, -1, :]
+    right = [total]  # of each segment, the sum of all hats beyond it
+    for m in range(own.most - 1, 0, -1):
+        total = total + G[:, m, :]
+        right.append(total)
+    total = total + G[:, 0, :]
+    right = xp.reshape(xp.stack(right[::-1], axis=1), (-1, G.shape[2]))
+    found = xp.take(right, xp.asarray(own.kept), axis=0)
+    found = found - rises.mean[:, None] * xp.take(total, xp.asarray(own.owner), axis=0)
+    return found / rises.scale[:, None]
+
+
+def _padded(V: Array, own: InputGeometry) -> Array:
+    """Rows V (rises, n) as a table (inputs, most, n), with zeros where an input has fewer rises."""
+    xp = array_namespace(V)
+    V = xp.concat([V, xp.zeros((1, V.shape[1]), dtype=V.dtype)], axis=0)
+    return xp.reshape(xp.take(V, xp.asarray(own.padded), axis=0), (len(own.inputs), own.most, V.shape[1]))
