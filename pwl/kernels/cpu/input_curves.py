@@ -33,22 +33,25 @@ def _places(x, ns, segments, uniform, linear, by_gather, numbers, row, at, u):
 
 
 @compiled
-def _add(at, u, A, n, o, inputs, width, strips):
-    """o = n + curves: n, o (patterns, width), A (hinges, width). The last strip begins earlier than it would, to end with the row."""
+def _add(at, u, A, n, inputs, width, strips):
+    """n += curves: n (patterns, width), A (hinges, width).
+
+    The last strip begins earlier than it would, to end with the row. What it has in common with the strip before it is 0 there.
+    """
     step, beside, last, hinges = 2 * lanes(A), lanes(A), width - 2 * lanes(A), A.size // width
-    some, rows, source, goal = load(A, 0), table(strips, 0), table(n, 0), table(o, 0)
+    some, rows, nets = load(A, 0), table(strips, 0), table(n, 0)
     for begin in range(0, width, step):
         first = min(begin, last)
         for m in range(hinges):
             for k in range(step):
-                strips[(begin // step * hinges + m) * step + k] = A[m * width + first + k]
+                strips[begin * hinges + m * step + k] = A[m * width + first + k] if first + k >= begin else 0
     patterns = at.size // inputs
     for top in range(0, patterns, TILE):
         for begin in range(0, width, step):
             first, strip = min(begin, last), begin * hinges
             for p in range(top, min(top + TILE, patterns)):
                 here = p * width + first
-                a, b = load_beside(some, source, here), load_beside(some, source, here + beside)
+                a, b = load_beside(some, nets, here), load_beside(some, nets, here + beside)
                 c, d = a - a, a - a
                 for j in range(p * inputs, (p + 1) * inputs):
                     left = strip + at[j] * step
@@ -57,8 +60,8 @@ def _add(at, u, A, n, o, inputs, width, strips):
                     b = fused(u_left, load_beside(some, rows, left + beside), b)
                     c = fused(u_right, load_beside(some, rows, right), c)
                     d = fused(u_right, load_beside(some, rows, right + beside), d)
-                put(a + c, goal, here)
-                put(b + d, goal, here + beside)
+                put(a + c, nets, here)
+                put(b + d, nets, here + beside)
 
 
 @compiled
@@ -85,7 +88,7 @@ def _scatter(at, u, c, G, inputs, width, strips):
         first = min(begin, last)
         for m in range(hinges):
             for k in range(step):
-                G[m * width + first + k] = strips[(begin // step * hinges + m) * step + k]
+                G[m * width + first + k] = strips[begin * hinges + m * step + k]
 
 
 @compiled
@@ -170,10 +173,9 @@ def input_places(x: Array, grid: Hinges) -> Places:
 def add_input_curves(n: Array, places: Places, A: Array) -> Array:
     """n (Nv, units) + the curves of all inputs with ordinates A (hinges, units), Eq. (68). May overwrite n."""
     wide, rows = _wide(n), _wide(np.asarray(A, n.dtype))
-    o = np.empty_like(wide)
     at, u = _rows(places, n.dtype)
-    _add(at, u, rows.reshape(-1), wide.reshape(-1), o.reshape(-1), places.at.shape[1], wide.shape[1], _strips(rows))
-    return o[:, : n.shape[1]]
+    _add(at, u, rows.reshape(-1), wide.reshape(-1), places.at.shape[1], wide.shape[1], _strips(rows))
+    return wide[:, : n.shape[1]]
 
 
 def input_scatter(places: Places, hinges: int, c: Array) -> Array:
