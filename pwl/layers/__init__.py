@@ -11,5 +11,6 @@ from pwl.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from pwl.layers.skip import Add, From
 
 __all__ = [
-    "Add", "AvgPool2d", "BatchNorm2d", "Conv2d", "CurvedDense", "Dense", "Dropout", "Flatten", "From", "GlobalAvgPool2d", "Layer", "MaxPool2d",
+    "Add", "AvgPool2d", "BatchNorm2d", "Conv2d", "CurvedDense", "Dense", "Dropout", "Flatten", "From", "GlobalAvgPool2d", "Layer",
+    "MaxPool2d",
 ]  # fmt: skip

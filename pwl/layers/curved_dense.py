@@ -17,7 +17,9 @@ from pwl.layers.layer import Deviation, Layer
 from pwl.runtime.backend import Array, array_namespace, gram, transposed, weighted
 from pwl.validate import is_whole, shown, whole
 
-WANTED = 'input hinges must be "auto", a number of hinges, or sorted positions for all inputs or one list for each input'
+WANTED = (
+    'input hinges must be "auto", a number of hinges, or sorted positions for all inputs or one list for each input'
+)
 
 
 class CurvedInputs(NamedTuple):
@@ -75,9 +77,13 @@ class CurvedDense(Layer):
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         if len(input_shape) != 1:
-            raise InputError(f"a curved dense layer takes vectors, but its input has shape {input_shape}: flatten it first")
+            raise InputError(
+                f"a curved dense layer takes vectors, but its input has shape {input_shape}: flatten it first"
+            )
         if self.per_input and len(self.hinges) != input_shape[0]:
-            raise InputError(f"positions for {len(self.hinges)} inputs came, but there are {input_shape[0]}: give a list for each")
+            raise InputError(
+                f"positions for {len(self.hinges)} inputs came, but there are {input_shape[0]}: give a list for each"
+            )
         return (self.units,)
 
     @property

@@ -174,11 +174,11 @@ class Layer(Protocol):
     def direct(self, b: Arrays, x: Array) -> Array:
         """These functions, the constant first, D = [1, x] (Nv, width + 1)."""
         xp = array_namespace(x)
-        return xp.concat([xp.ones((x.shape[0], 1), dtype=x.dtype), _rows(x)], axis=1)
+        return xp.concat([xp.ones((x.shape[0], 1), dtype=x.dtype), rows_of_units(x)], axis=1)
 
     def direct_sums(self, b: Arrays, x: Array, W: Array) -> Array:
         """Their sums with weights W (M, width), without the constant, (Nv, M)."""
-        return _rows(x) @ W.T
+        return rows_of_units(x) @ W.T
 
     def direct_gradient(self, b: Arrays, x: Array, v: Array) -> Array:
         """v'D (M, width + 1) for v (Nv, M) at the outputs."""

@@ -22,11 +22,11 @@ FEWEST, MOST = 2, 8  # rises of an input with "auto"
 
 
 class Sample(NamedTuple):
-    """Inputs x (n, N) of patterns of weight above 0, their weights w (n,), and the number of patterns on all ranks."""
+    """Inputs x (n, N) of patterns of weight above 0, their weights w (n,), and the number of them on all ranks."""
 
     x: np.ndarray
     w: np.ndarray
-    count: int
+    patterns: int
 
 
 def with_input_hinges(net: Network, patterns: Patterns) -> Network:
@@ -72,7 +72,7 @@ def placed(layer: CurvedDense, seen: Sample, dtype: np.dtype) -> list[np.ndarray
     elif isinstance(layer.hinges, tuple):
         found = [np.asarray(layer.hinges) if several(column) else np.zeros(0) for column in columns]
     else:
-        count = automatic(seen.count) if layer.hinges == "auto" else layer.hinges
+        count = automatic(seen.patterns) if layer.hinges == "auto" else layer.hinges
         found = [quantiles(column, seen.w, count) if several(column) else np.zeros(0) for column in columns]
         found = [q if len(q) > 2 else np.zeros(0) for q in found]  # a single rise between the ends is a straight line
     for q in found:
