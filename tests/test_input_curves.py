@@ -34,6 +34,7 @@ def moved(net, seed=1):
 
 def started(hinges=6, hidden=7, outputs=2, **options):
     x, t = data()
+    t = t[:, :outputs]
     net = pwl.Network.mlp(5, hidden, outputs, "tanh", input_hinges=hinges, **options)
     return moved(pwl.initialise(net, (x, t))), x, t
 
@@ -114,7 +115,7 @@ def test_a_check_by_difference_quotients_passes(loss, hidden):
 )
 def test_kernels_equal_products_with_hats(engine, patterns, inputs, units, K, seed):
     rng = np.random.default_rng(seed)
-    counts = tuple(int(rng.integers(2, K + 1)) for _ in range(inputs - 1)) + (K,)
+    counts = (*(int(rng.integers(2, K + 1)) for _ in range(inputs - 1)), K)
     ns = np.full((inputs, K), np.inf)
     for j, count in enumerate(counts):
         ns[j, :count] = np.cumsum(rng.uniform(0.1, 1, count)) - 1
@@ -149,9 +150,8 @@ def test_not_a_number_shows_in_every_kernel():
 def test_a_straight_start_is_the_plain_network(dtype):
     x, t = data()
     x[:, 0] *= 100  # of another scale
-    plain, bent = (
-        pwl.initialise(pwl.Network.mlp(5, 8, 2, "tanh", seed=3, dtype=dtype, bypass=False, input_hinges=h), (x, t)) for h in (None, 7)
-    )
+    same = {"seed": 3, "dtype": dtype, "bypass": False}
+    plain, bent = (pwl.initialise(pwl.Network.mlp(5, 8, 2, "tanh", input_hinges=h, **same), (x, t)) for h in (None, 7))
     np.testing.assert_array_equal(bent.W[:, 6:], 0)
     np.testing.assert_allclose(bent.W[:, :6], plain.W, rtol=1e-5 if dtype == np.float32 else 1e-13)
     np.testing.assert_allclose(bent.predict(x), plain.predict(x), rtol=0, atol=1e-3 if dtype == np.float32 else 1e-11)
