@@ -80,6 +80,7 @@ class Network:
         dtype: Any = np.float64,
         W: Any = None,
         net_control: bool = True,
+        input_hinges: Any = None,
     ) -> Network:
         """Builds a multilayer perceptron. Hidden weights are drawn from N(0, 1), output weights are 0, and `initialise` comes next.
 
@@ -103,6 +104,8 @@ class Network:
             Hidden weights to start from, threshold first. Net control also scales these, unless net_control=False.
         net_control : bool
             Whether `initialise` scales the hidden weights to the data, Eq. (8).
+        input_hinges : None, "auto", int or positions
+            Hinges of a curve for each input, as in pwl.layers.CurvedDense, Eq. (67). None leaves the inputs straight.
 
         Returns
         -------
@@ -118,7 +121,7 @@ class Network:
 
         return mlp(
             n_inputs, n_hidden, n_outputs, activation, bypass=bypass, loss=loss, seed=seed, dtype=dtype, W=W,
-            net_control=net_control,
+            net_control=net_control, input_hinges=input_hinges,
         )  # fmt: skip
 
     @staticmethod
@@ -134,8 +137,8 @@ class Network:
     ) -> Network:
         """Builds a network of any layers, for vectors or for images (height, width, channels).
 
-        There is no net control, so the network can be trained at once. Only curves with span "nets" and batch normalisation wait
-        for `initialise`, which measures their spans and moments.
+        There is no net control, so the network can be trained at once. Only curves on inputs, curves with span "nets" and batch
+        normalisation wait for `initialise`, which measures their hinges, spans and moments.
 
         Parameters
         ----------
@@ -274,6 +277,11 @@ class Network:
     def n_basis(self) -> int:
         """Nu, the number of basis functions."""
         return self.layout.by_key[HEAD].shape[1]
+
+    @cached_property
+    def direct_rises(self) -> int:
+        """Number of rises of curves on inputs among the basis functions, the last of those before the features."""
+        return self.layers[0].rises if self.bypass and self.layers else 0
 
     @cached_property
     def joins(self) -> dict[int, int]:
