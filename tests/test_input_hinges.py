@@ -20,10 +20,14 @@ def placed(x, hinges, weights=None, **options):
 
 def test_quantiles_worked_by_hand():
     x = np.array([5.0, 1, 2, 3, 4])
-    np.testing.assert_array_equal(quantiles(x, np.ones(5), 3), [1, 3, 5])  # a half of five patterns is reached at the third
+    np.testing.assert_array_equal(
+        quantiles(x, np.ones(5), 3), [1, 3, 5]
+    )  # a half of five patterns is reached at the third
     np.testing.assert_array_equal(quantiles(x, np.ones(5), 5), [1, 2, 3, 4, 5])
     np.testing.assert_array_equal(quantiles(x, np.ones(5), 50), [1, 2, 3, 4, 5])  # more than there are values
-    np.testing.assert_array_equal(quantiles(np.array([0.0, 0, 0, 0, 1, 2]), np.ones(6), 4), [0, 2])  # repeats are dropped
+    np.testing.assert_array_equal(
+        quantiles(np.array([0.0, 0, 0, 0, 1, 2]), np.ones(6), 4), [0, 2]
+    )  # repeats are dropped
 
 
 def test_weights_count_as_repeated_patterns():
@@ -80,7 +84,23 @@ def test_constant_duplicated_and_few_valued_inputs_train():
 
 @pytest.mark.parametrize(
     "hinges",
-    [1, 0, -3, 2.5, True, "many", [3, 1, 2], [0, 0, 1], [0, np.nan], [0, np.inf], [1.0], [], [[0, 1], [1, 0]], [["a", "b"]], {}],
+    [
+        1,
+        0,
+        -3,
+        2.5,
+        True,
+        "many",
+        [3, 1, 2],
+        [0, 0, 1],
+        [0, np.nan],
+        [0, np.inf],
+        [1.0],
+        [],
+        [[0, 1], [1, 0]],
+        [["a", "b"]],
+        {},
+    ],
 )
 def test_bad_hinges_are_refused(hinges):
     with pytest.raises(pwl.InputError, match="hinges"):
