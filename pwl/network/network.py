@@ -119,10 +119,8 @@ class Network:
         """
         from pwl.network.build import mlp
 
-        return mlp(
-            n_inputs, n_hidden, n_outputs, activation, bypass=bypass, loss=loss, seed=seed, dtype=dtype, W=W,
-            net_control=net_control, input_hinges=input_hinges,
-        )  # fmt: skip
+        return mlp(n_inputs, n_hidden, n_outputs, activation, bypass=bypass, loss=loss, seed=seed, dtype=dtype, W=W,
+                   net_control=net_control, input_hinges=input_hinges)  # fmt: skip
 
     @staticmethod
     def from_layers(
@@ -277,11 +275,6 @@ class Network:
     def n_basis(self) -> int:
         """Nu, the number of basis functions."""
         return self.layout.by_key[HEAD].shape[1]
-
-    @cached_property
-    def direct_rises(self) -> int:
-        """Number of rises of curves on inputs among the basis functions, the last of those before the features."""
-        return self.layers[0].rises if self.bypass and self.layers else 0
 
     @cached_property
     def joins(self) -> dict[int, int]:
