@@ -110,8 +110,10 @@ def opened(name: str, options: argparse.Namespace) -> Checked:
     saved = load(name)
     table = as_saved(name, saved, options)
     x = table.x.reshape(len(table.x), *saved.net.input_shape)
-    preparation = saved.net.preparation or Preparation.fit(x, table.t, targets="common", classes=table.classes)
-    return saved.net, *preparation.transform(x, table.t), f"{table.summary()}; {name}"
+    title = f"{table.summary()}; {name}"
+    if saved.net.preparation is not None:
+        return saved.net, x, table.t, title
+    return saved.net, *Preparation.fit(x, table.t, targets="common", classes=table.classes).transform(x, table.t), title
 
 
 def as_saved(name: str, saved: Saved, options: argparse.Namespace) -> source.Source:

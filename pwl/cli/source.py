@@ -93,8 +93,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="auto: text means classes, numbers mean regression; classification: whole numbers mean classes as well "
         "(default: %(default)s)",
     )  # fmt: skip
-    group.add_argument("--weights", metavar="COLUMN", help="weights of the patterns: 0 leaves one out, 2 counts it twice")
     add_rules(group)
+
+
+def add_weights(group: argparse._ActionsContainer) -> None:
+    group.add_argument("--weights", metavar="COLUMN", help="weights of the patterns: 0 leaves one out, 2 counts it twice")
 
 
 def settle(options: argparse.Namespace) -> None:
@@ -137,7 +140,7 @@ def read(name: str, options: argparse.Namespace, targets: Sequence[str] | None, 
         targets,
         task=task,
         drop=options.drop or (),
-        weights=options.weights,
+        weights=getattr(options, "weights", None),
         groups=getattr(options, "group", None),
         **dataclasses.asdict(rules(options)),
     )

@@ -180,7 +180,7 @@ def _careful(
             for column, (cell, parser) in enumerate(zip(fields, parsers, strict=True)):
                 row[column] = loosely(parser or to_number, cell) if column in loose else (parser or to_number)(cell)
         except ValueError as error:
-            wrong = f"{layout.where(record.number, column)}: {error}{_hint(layout, record.number)}"
+            wrong = f"{layout.where(record.number, column)}: {error}{_hint(layout, record.number, error)}"
             if strict:
                 raise InputError(wrong) from None
             unread[place] = wrong
@@ -195,9 +195,9 @@ def _ragged(layout: Layout, record: Record, width: int) -> str:
     )
 
 
-def _hint(layout: Layout, line: int) -> str:
+def _hint(layout: Layout, line: int, error: ValueError) -> str:
     """What may be meant by a fault in the first line of data."""
-    if line != layout.first_line:
+    if line != layout.first_line or "column of numbers" not in str(error):
         return ""
     if layout.header:
         return " (if the column names take two lines, keep one)"

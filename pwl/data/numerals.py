@@ -45,7 +45,7 @@ class Numerals:
         """Numbers whose thousands are parted. Indian groups (1,23,456) are among them."""
         mark, point = MARKS[self.thousands or ","], re.escape(self.decimal)
         groups = rf"[1-9]\d{{0,2}}(?:{mark}\d{{3}})+|[1-9]\d?(?:{mark}\d{{2}})*{mark}\d{{3}}"
-        return re.compile(rf"[+-]?(?:{groups})(?:{point}\d*)?{EXPONENT}")
+        return re.compile(rf"[+-]?(?:{groups})(?:{point}\d*)?")
 
     def is_missing(self, cell: str) -> bool:
         """True for an empty cell and for the words of a missing value."""

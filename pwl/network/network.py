@@ -322,11 +322,16 @@ class Network:
                 "this network has not been initialised: call pwl.initialise(net, (x, t)) or pwl.train first"
             )
 
-    def with_preparation(self, preparation: Preparation) -> Network:
-        """Returns the network with the preparation of its data. `predict` then takes and returns raw units.
+    def with_preparation(self, preparation: Preparation | None) -> Network:
+        """Returns the network with the preparation of its data. It then takes and returns raw units everywhere.
 
-        Raises InputError if the numbers of inputs or targets differ between the preparation and the network.
+        With None it has no preparation. Raises InputError if the numbers of inputs or targets differ between the preparation
+        and the network.
         """
+        if preparation is None:
+            return self if self.preparation is None else dataclasses.replace(self, preparation=None)
+        if not isinstance(preparation, Preparation):
+            raise InputError(f"a preparation must be a pwl.Preparation, not {shown(preparation)}")
         n_inputs, n_outputs = len(preparation.inputs.scale), len(preparation.target_scale)
         if n_inputs != self.input_shape[-1] or n_outputs != self.n_outputs:
             raise InputError(

@@ -141,7 +141,8 @@ class Patterns:
         x, t, w = Rows(x, rows), Rows(t, rows), None if weights is None else weights[rows]
         if isinstance(x.array, np.memmap) or x.ndim > 2:
             return cls(x, t, w, preparation=preparation)
-        return cls(*preparation.transform(x[:], t[:]), w)
+        prepared_x, prepared_t = preparation.transform(x[:], t[:])
+        return cls(prepared_x, prepared_t, w)
 
     def in_units_of(self, net: Network) -> Patterns:
         """The patterns as a network with this preparation trains on them: one owner prepares.
