@@ -29,8 +29,8 @@ DESCRIPTION = f"""Trains one network and saves it with its preparation, the tabl
 A part of the patterns validates, and the network with the lowest validation error is saved. It is drawn by the seed, with the
 same share of each class; --ordered takes the last patterns, --group keeps groups together, and --validation can name a file of
 its own. A checkpoint is kept beside the network's file. After a crash or Ctrl-C, the same command with --resume goes on from
-the checkpoint to the same bits. A finished run goes on with more --iterations, or with a larger --max-fail if that ended it. When a run is finished
-for good, you may delete its checkpoint.
+the checkpoint to the same bits. A finished run goes on with more --iterations, or with a larger --max-fail if that ended it.
+When a run is finished for good, you may delete its checkpoint.
 
 {source.SCALES}"""
 EXAMPLES = """examples:

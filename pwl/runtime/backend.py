@@ -52,7 +52,7 @@ def as_array(a: Any, name: str) -> Array:
 
     Raises InputError for what can't be one, such as a frame with a column of text, or masked values.
     """
-    foreign = isinstance(a, np.ma.MaskedArray) or hasattr(a, "to_numpy") or getattr(a, "dtype", None) == np.dtype(object)
+    foreign = isinstance(a, np.ma.MaskedArray) or hasattr(a, "to_numpy")
     return plain_array(a, name) if foreign or not (hasattr(a, "shape") and hasattr(a, "dtype")) else a
 
 

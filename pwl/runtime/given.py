@@ -1,4 +1,4 @@
-"""Data as users have them: data frames, series, masked and object arrays become NumPy arrays, or are refused in words."""
+"""Data as users have them: data frames, series and masked arrays become NumPy arrays, or are refused in words."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ def plain_array(a: Any, name: str) -> np.ndarray:
     if hasattr(a, "to_numpy"):
         return _series(a, name)
     try:
-        array = np.asarray(a)
+        return np.asarray(a)
     except (TypeError, ValueError):
         raise InputError(f"{name} can't be made an array: rows of numbers, all of the same length, were wanted") from None
-    return of_objects(array, name) if array.dtype.kind == "O" else array
 
 
 def unmasked(a: np.ma.MaskedArray, name: str) -> np.ndarray:
@@ -54,20 +53,20 @@ def _column(series: Any, column: Any, name: str) -> np.ndarray:
 def _series(a: Any, name: str) -> np.ndarray:
     """The values of a series: numbers, labels or texts."""
     missing = a.isna() if hasattr(a, "isna") else a.is_null() if hasattr(a, "is_null") else None
-    if missing is not None and str(a.dtype) not in ("float64", "float32", "float16"):
+    if missing is not None and str(getattr(a, "dtype", "")) not in ("float64", "float32", "float16"):
         count = int(np.asarray(missing).sum())
         if count:
             raise InputError(f"{name} holds {count} missing values: {FILL}")
-    kind = str(a.dtype)
+    kind = str(getattr(a, "dtype", ""))
     if kind in ("Float32", "Float64"):
         return np.asarray(a.to_numpy(dtype=np.float64))
     if kind[:3] in ("Int", "UIn") or kind == "boolean":
         return np.asarray(a.to_numpy(dtype=bool if kind == "boolean" else kind.lower()))
     values = np.asarray(a.to_numpy())
-    return of_objects(values, name) if values.dtype.kind == "O" else values
+    return _of_objects(values, name) if values.dtype.kind == "O" else values
 
 
-def of_objects(a: np.ndarray, name: str) -> np.ndarray:
+def _of_objects(a: np.ndarray, name: str) -> np.ndarray:
     """Numbers or texts of an array of Python objects. Objects of several kinds stay as they are."""
     objects = a.reshape(-1).tolist()
     for place, value in enumerate(objects):
