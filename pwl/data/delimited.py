@@ -66,12 +66,8 @@ def _whole_records(layout: Layout, lines: list[str], file: TextIO, first: int) -
 
     Lines are added until no quoted field is cut.
     """
-    mark = re.escape(layout.delimiter)
-    text = "".join(lines)
-    if layout.delimiter != " ":
-        simple = re.findall(rf'(?:^|(?<={mark}))"[^"\n]*"(?={mark}|$)', text, re.MULTILINE)
-        if 2 * len(simple) == text.count('"'):
-            return None
+    if layout.delimiter != " " and all(_closes(line, layout.delimiter) for line in lines):
+        return None
     while True:
         found = list(records(lines, layout.delimiter, first, len(layout.names)))
         end = first + len(lines) - LONGEST
@@ -80,6 +76,16 @@ def _whole_records(layout: Layout, lines: list[str], file: TextIO, first: int) -
         if not more:
             return found
         lines += more
+
+
+def _closes(line: str, delimiter: str) -> bool:
+    """Whether the quotes of a line stand in pairs around whole fields."""
+    quotes = line.count('"')
+    if not quotes:
+        return True
+    begin = line.count(f'{delimiter}"') + (line[0] == '"')
+    end = line.count(f'"{delimiter}') + line.endswith(('"\n', '"'))
+    return quotes == 2 * begin == 2 * end
 
 
 def _fast(
@@ -91,23 +97,28 @@ def _fast(
     text: str,
 ) -> Block | None:
     """The block by NumPy's own reader, or None if it finds anything unusual, which `_careful` then reads or names."""
-    rows = _plain_lines(layout, not any(parsers), lines, text)
-    if rows is None:
-        return None
-    converters: dict[int | str, Parser] = {i: p for i, p in enumerate(parsers) if p is not None}
-    kept: dict[int, list[str]] = {place: [] for place in keep}
-    for place, cells in kept.items():
-        converters[place] = _keeping(cells, parsers[place], place in loose, layout.numerals.to_number)
-    delimiter = None if layout.delimiter == " " else layout.delimiter
+    for rows in _plain_lines(layout, not any(parsers), lines, text):
+        kept: dict[int, list[str]] = {place: [] for place in keep}
+        converters: dict[int | str, Parser] = {i: p for i, p in enumerate(parsers) if p is not None}
+        for place, cells in kept.items():
+            converters[place] = _keeping(cells, parsers[place], place in loose, layout.numerals.to_number)
+        values = _loaded(rows, layout.delimiter, converters)
+        if values is None or values.shape[1] != len(parsers) or any(len(cells) != len(values) for cells in kept.values()):
+            continue
+        finite = np.isfinite(values)
+        finite[:, list(loose)] = True
+        if finite.all():
+            return Block(values, list(map(list, zip(*kept.values(), strict=True))), {})
+    return None
+
+
+def _loaded(rows: list[str], delimiter: str, converters: dict[int | str, Parser]) -> np.ndarray | None:
+    """The numbers by NumPy's reader, or None if it can't read them."""
+    mark = None if delimiter == " " else delimiter
     try:
-        values = np.loadtxt(rows, delimiter=delimiter, comments=None, quotechar='"', converters=converters, ndmin=2)
+        return np.loadtxt(rows, delimiter=mark, comments=None, quotechar='"', converters=converters, ndmin=2)
     except ValueError:
         return None
-    if values.shape[1] != len(parsers) or any(len(cells) != len(values) for cells in kept.values()):
-        return None
-    finite = np.isfinite(values)
-    finite[:, list(loose)] = True
-    return Block(values, list(map(list, zip(*kept.values(), strict=True))), {}) if finite.all() else None
 
 
 def _keeping(cells: list[str], parser: Parser | None, loose: bool, to_number: Parser) -> Parser:
@@ -129,27 +140,31 @@ def loosely(parse: Parser, cell: str) -> float:
         return float("nan")
 
 
-def _plain_lines(layout: Layout, numeric: bool, lines: list[str], text: str) -> list[str] | None:
-    """The lines as NumPy's reader takes them, or None if it would not read them as we do."""
+def _plain_lines(layout: Layout, numeric: bool, lines: list[str], text: str) -> Iterator[list[str]]:
+    """The lines in ways that NumPy's reader may take them: as they stand, then with other marks of numbers replaced."""
     numerals, changed = layout.numerals, text
     if '"' in text and ((not numeric and layout.delimiter == " ") or '""' in text or f'{layout.delimiter} "' in text):
-        return None  # NumPy takes a quote after a blank for a letter
+        return  # NumPy takes a quote after a blank for a letter
     if numerals.thousands is not None or (not numeric and not numerals.plain):
-        return None
+        return
+    if numerals.plain and not layout.trailing:
+        yield lines
     if numerals.decimal == ",":
         if "." in text:
-            return None
+            return
         changed = changed.replace(",", ".")
-    if numeric and not changed.isascii():
-        changed = changed.translate(SIGNS)
-    if numeric and (n := changed.count("D") + changed.count("d")) and n == sum(1 for _ in FORTRAN.finditer(changed)):
-        changed = changed.translate(TO_E)
+    if numeric:
+        changed = changed.translate(SIGNS) if not changed.isascii() else changed
+        exponents = sum(1 for _ in FORTRAN.finditer(changed))
+        if exponents and exponents == changed.count("D") + changed.count("d"):
+            changed = changed.translate(TO_E)
     if layout.trailing:
         tail = f"{layout.delimiter}\n"
         if changed.count(tail) + (not changed.endswith("\n")) * changed.endswith(layout.delimiter) != len(lines):
-            return None
+            return
         changed = changed.replace(tail, "\n").removesuffix(layout.delimiter)
-    return lines if changed is text else changed.split("\n")
+    if changed is not text:
+        yield changed.split("\n")
 
 
 def _careful(

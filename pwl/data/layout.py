@@ -12,13 +12,14 @@ from pwl.data.fields import OPEN, Record, records
 from pwl.data.header import Doubt, has_header
 from pwl.data.numerals import DIGITS, MISSING, Numerals, Unsure, bare, guess
 from pwl.data.rules import Rules
-from pwl.data.text import CHUNK, Text
+from pwl.data.text import AS_CSV, CHUNK, Text
 from pwl.errors import InputError
 
 SAMPLE = 1000  # lines from which the layout is guessed
 AT_LEAST = 10  # lines that are looked at, however long they are
 CELLS = 200  # cells of a line that are looked at to guess the delimiter
 DELIMITERS = (";", "\t", "|", ",", " ")  # the earlier wins a tie: a blank or a comma is often within cells
+STRONG = DELIMITERS[:3]  # these are seldom within cells
 USUAL = 0.8  # share of the lines that a delimiter must divide alike
 SEPARATOR = re.compile(r'"?sep=(?P<sign>.)"?\s*', re.IGNORECASE)  # the first line that spreadsheets understand
 
@@ -70,6 +71,7 @@ def sniff(text: Text, rules: Rules, *, strict: bool = True, known: Numerals | No
     if not rows:
         raise InputError(f"{text.name} is empty, wanted a table with a line of column names and a line per pattern")
     _refuse_comments(text.name, rows)
+    _refuse_titles(text.name, rows)
     trailing = _is_trailing(rows)
     if trailing:
         width = len(rows[0].fields or []) - (not (rows[0].fields or [""])[-1].strip())
@@ -98,6 +100,8 @@ def _beginning(text: Text) -> list[str]:
             lines += islice(file, max(0, AT_LEAST - len(lines)))
     except UnicodeDecodeError as why:
         raise text.damaged(why) from None
+    if any("\0" in line for line in lines):
+        raise InputError(f"{text.name} is not a text file (it holds zero characters): {AS_CSV}")
     return lines
 
 
@@ -120,10 +124,9 @@ def guess_delimiter(lines: list[str]) -> str:
     fits = {delimiter: _fit(lines, delimiter) for delimiter in DELIMITERS}
     usual = [d for d in DELIMITERS if fits[d][0] >= USUAL]
     if usual:
-        strong = [d for d in usual if d in DELIMITERS[:3]]
-        numbers = {d: fits[d][1] for d in usual}
-        best = max(usual, key=lambda d: numbers[d])
-        return strong[0] if strong and numbers[strong[0]] >= numbers[best] - 0.05 else best
+        strong = [d for d in usual if d in STRONG]
+        best = max(usual, key=lambda d: (round(fits[d][1], 1), fits[d][0]))
+        return strong[0] if strong and fits[strong[0]][1] >= fits[best][1] - 0.05 else best
     present = [d for d in DELIMITERS if fits[d][2] >= 0.5]
     return present[0] if present else max(DELIMITERS, key=lambda d: fits[d][2])
 
@@ -136,7 +139,7 @@ def _fit(lines: list[str], delimiter: str) -> tuple[float, float, float]:
     widths = Counter(map(len, rows))
     divided = sum(count for width, count in widths.items() if width > 1)
     width, count = max(((w, c) for w, c in widths.items() if w > 1), key=lambda pair: pair[1], default=(1, 0))
-    cells = [cell for row in rows[:50] if len(row) == width for cell in row[:CELLS]] if width > 1 else []
+    cells = [cell for row in rows[1:50] or rows if len(row) == width for cell in row[:CELLS]] if width > 1 else []
     numbers = sum(DIGITS.fullmatch(bare(cell)) is not None for cell in cells)
     return count / len(rows), numbers / max(1, len(cells)), divided / len(rows)
 
@@ -194,6 +197,15 @@ def _names(name: str, record: Record) -> tuple[str, ...]:
             f"{name}, line {record.number}, has the column name {twice!r} {count} times: give each column a name of its own"
         )
     return names
+
+
+def _refuse_titles(name: str, rows: list[Record]) -> None:
+    """Raise InputError if a line of one field stands above a table of several columns."""
+    width, count = Counter(len(record.fields or ()) for record in rows).most_common(1)[0]
+    if len(rows[0].fields or ()) == 1 < width and 2 * count > len(rows):
+        raise InputError(
+            f"{name}, line {rows[0].number} has 1 field, but most lines have {width}: remove what stands above the column names"
+        )
 
 
 def _refuse_comments(name: str, rows: list[Record]) -> None:

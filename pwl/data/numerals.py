@@ -174,7 +174,7 @@ def parted(cell: str) -> tuple[str, str] | None:
 def bare(cell: str) -> str:
     """A cell without its unit and without blanks around it."""
     text = cell.strip()
-    if text[-1:].isdigit() and (text[:1].isdigit() or text[:1] in "+-."):
+    if text[-1:].isdigit() and (text[:1].isdigit() or (text[:1] in "+-." and text[1:2].isdigit())):
         return text
     found = parted(text)
     return text if found is None else found[1]
