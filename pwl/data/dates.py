@@ -26,7 +26,7 @@ def to_days(cell: str, order: str) -> float:
     if found is None and (found := _TIME.fullmatch(text)) is not None:
         return _share(found)
     if found is None:
-        raise ValueError(f"{text!r} is in a column of dates; write it as the others")
+        raise ValueError(f"{text[:60]!r} is in a column of dates; write it as the others")
     parts = dict(zip(order if len(found["a"]) < 4 else "ymd", (found["a"], found["b"], found["c"]), strict=True))
     if len(parts["y"]) == 3 or (len(parts["y"]) == 1):
         raise ValueError(f"{text!r} is no date in the order {order} (--dates)")

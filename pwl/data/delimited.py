@@ -66,7 +66,7 @@ def _whole_records(layout: Layout, lines: list[str], file: TextIO, first: int) -
 
     Lines are added until no quoted field is cut.
     """
-    if layout.delimiter != " " and all(_closes(line, layout.delimiter) for line in lines):
+    if layout.delimiter != " " and _closes("".join(lines), lines, layout.delimiter):
         return None
     while True:
         found = list(records(lines, layout.delimiter, first, len(layout.names)))
@@ -78,14 +78,11 @@ def _whole_records(layout: Layout, lines: list[str], file: TextIO, first: int) -
         lines += more
 
 
-def _closes(line: str, delimiter: str) -> bool:
-    """Whether the quotes of a line stand in pairs around whole fields."""
-    quotes = line.count('"')
-    if not quotes:
-        return True
-    begin = line.count(f'{delimiter}"') + (line[0] == '"')
-    end = line.count(f'"{delimiter}') + line.endswith(('"\n', '"'))
-    return quotes == 2 * begin == 2 * end
+def _closes(text: str, lines: list[str], delimiter: str) -> bool:
+    """Whether quotes stand in pairs around whole fields, each pair within a line."""
+    begin = text.count(f'{delimiter}"') + text.count('\n"') + text.startswith('"')
+    end = text.count(f'"{delimiter}') + text.count('"\n') + text.endswith('"')
+    return text.count('"') == 2 * begin == 2 * end and not any(line.count('"') & 1 for line in lines)
 
 
 def _fast(
@@ -105,6 +102,8 @@ def _fast(
         values = _loaded(rows, layout.delimiter, converters)
         if values is None or values.shape[1] != len(parsers) or any(len(cells) != len(values) for cells in kept.values()):
             continue
+        if len(values) != len(lines) and len(values) != sum(not line.isspace() for line in lines):
+            return None  # a quote has joined lines
         finite = np.isfinite(values)
         finite[:, list(loose)] = True
         if finite.all():

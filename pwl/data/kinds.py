@@ -69,17 +69,17 @@ class Codes(dict[str, float]):
         if len(name) > LONGEST:
             raise ValueError(f"the text {name[:30]!r}... of {len(name)} characters is no category; drop the column (--drop)")
         if len(self.names) == self.limit:
-            raise ValueError(f"{name!r} is one category more than the {self.limit} allowed; drop the column (--drop)")
+            raise ValueError(f"{name[:60]!r} is one category more than the {self.limit} allowed; drop the column (--drop)")
         self[name] = float(len(self.names))
         self.names.append(name)
 
     def refuse(self, name: str) -> None:
         """Raise ValueError for numbers and what looks like them."""
         if self.numerals.is_number(name):
-            raise ValueError(f"the number {name!r} is in a column of text; make the column all numbers or all text")
+            raise ValueError(f"the number {name[:60]!r} is in a column of text; make the column all numbers or all text")
         if NUMBER_LIKE.fullmatch(name):
             raise ValueError(
-                f"{name!r} is neither a number nor a word; write numbers as 1005.5, read dates by --dates, or drop the column "
+                f"{name[:60]!r} is neither a number nor a word; write numbers as 1005.5, read dates by --dates, or drop the column "
                 "(--drop)"
             )
 
@@ -101,7 +101,7 @@ def kind_of(sheet: Sheet, place: int, dates: str | None) -> Kind:
     if 2 * like_dates > len(cells):
         if dates is None:
             raise InputError(
-                f"{where} dates, such as {cells[0].strip()!r}: say --dates ymd, dmy or mdy to read them as days, or --drop the "
+                f"{where} dates, such as {cells[0].strip()[:40]!r}: say --dates ymd, dmy or mdy to read them as days, or --drop the "
                 "column"
             )
         return Kind(dates=dates)
@@ -166,7 +166,7 @@ def _with_unit(unit: str, numerals: Numerals) -> Parser:
     def parse(cell: str) -> float:
         found = parted(cell)
         if found is not None and found[0] != unit:
-            raise ValueError(f"{cell.strip()!r} is not in {unit!r} as the others of its column; convert it")
+            raise ValueError(f"{cell.strip()[:60]!r} is not in {unit!r} as the others of its column; convert it")
         return numerals.to_number(cell if found is None else found[1])
 
     return parse

@@ -53,7 +53,7 @@ class Layout:
 
     def where(self, line: int, column: int | None = None) -> str:
         """The place in words for error messages, such as "FILE, line 3, column 'age'"."""
-        return f"{self.text.name}, line {line}" + ("" if column is None else f", column {self.names[column]!r}")
+        return f"{self.text.name}, line {line}" + ("" if column is None else f", column {self.names[column][:60]!r}")
 
 
 def sniff(text: Text, rules: Rules, *, strict: bool = True, known: Numerals | None = None) -> Layout:
@@ -194,7 +194,7 @@ def _names(name: str, record: Record) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         twice, count = Counter(names).most_common(1)[0]
         raise InputError(
-            f"{name}, line {record.number}, has the column name {twice!r} {count} times: give each column a name of its own"
+            f"{name}, line {record.number}, has the column name {twice[:60]!r} {count} times: give each column a name of its own"
         )
     return names
 

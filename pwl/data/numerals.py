@@ -73,7 +73,7 @@ class Numerals:
         if number != number:
             raise ValueError(missing_words(cell))
         if not isfinite(number):
-            raise ValueError(f"{cell.strip()!r} is not a finite number; correct it or drop the row")
+            raise ValueError(f"{cell.strip()[:60]!r} is not a finite number; correct it or drop the row")
         return number
 
     def _other(self, cell: str) -> float:
@@ -92,7 +92,7 @@ class Numerals:
                 raise ValueError
             return float(text)
         except ValueError:
-            raise ValueError(f"the text {cell!r} is in a column of numbers") from None
+            raise ValueError(f"the text {cell[:60]!r} is in a column of numbers") from None
 
 
 def missing_words(cell: str) -> str:

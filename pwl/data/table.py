@@ -202,8 +202,7 @@ def _read(
             store.append(block.values[:, part])
     x_met, t_met = ([_column(sheet, kinds, codes, place) for place in part] for part in (inputs, chosen))
     for place, column in codes.items():
-        if place in set(inputs) or not isinstance(column, Labels):
-            refuse_id(sheet.title, sheet.names[place], column, stores[0].rows)
+        refuse_id(sheet.title, sheet.names[place], column, stores[0].rows)
     _name_codes(sheet, inputs, kinds)
     x, raw, beside = _expand(stores[0].array(), x_met), stores[1].array(), stores[2].array()
     missing = None if rules.missing is None else tuple(rules.missing)
@@ -240,8 +239,17 @@ def _target_kind(sheet: Sheet, place: int, task: Task, dates: str | None, target
     if task == "classification" and targets == 1:
         return Kind(text=True)
     kind = kind_of(sheet, place, dates)
-    codes = task == "auto" and targets == 1 and not kind.text and sheet.column(place) and holds_codes(sheet, place)
-    return Kind(text=True) if codes else kind
+    if task != "auto" or targets > 1 or kind != Kind() or not sheet.column(place) or not holds_codes(sheet, place):
+        return kind
+    cells = [cell.strip() for cell in sheet.column(place)]
+    if len(set(cells)) <= max(2, len(cells) // 2):
+        return Kind(text=True)
+    if any(len(cell) >= 16 for cell in cells):
+        raise InputError(
+            f"{sheet.title}: the target {sheet.names[place]!r} holds whole numbers of 16 digits and more that hardly repeat, such as "
+            f"{cells[0][:40]}: choose another target if they are ids, or --task regression"
+        )
+    return kind
 
 
 def _codes(sheet: Sheet, place: int, target: bool, task: Task) -> Codes:
