@@ -101,8 +101,8 @@ def kind_of(sheet: Sheet, place: int, dates: str | None) -> Kind:
     if 2 * like_dates > len(cells):
         if dates is None:
             raise InputError(
-                f"{where} dates, such as {cells[0].strip()[:40]!r}: say --dates ymd, dmy or mdy to read them as days, or --drop the "
-                "column"
+                f"{where} dates, such as {cells[0].strip()[:40]!r}: say --dates ymd, dmy or mdy to read them as days, or --drop "
+                "the column"
             )
         return Kind(dates=dates)
     units = Counter(None if (found := parted(cell)) is None else found[0] for cell in cells)

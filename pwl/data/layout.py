@@ -122,6 +122,9 @@ def guess_delimiter(lines: list[str]) -> str:
     if SEPARATOR.fullmatch(lines[0] if lines else ""):
         lines = lines[1:]
     fits = {delimiter: _fit(lines, delimiter) for delimiter in DELIMITERS}
+    first = next((line for line in lines if line.strip()), "")
+    if len(first.split()) < 2:  # blanks that do not divide the names are within cells
+        fits[" "] = (0.0, 0.0, 0.0)
     usual = [d for d in DELIMITERS if fits[d][0] >= USUAL]
     if usual:
         strong = [d for d in usual if d in STRONG]

@@ -246,8 +246,8 @@ def _target_kind(sheet: Sheet, place: int, task: Task, dates: str | None, target
         return Kind(text=True)
     if any(len(cell) >= 16 for cell in cells):
         raise InputError(
-            f"{sheet.title}: the target {sheet.names[place]!r} holds whole numbers of 16 digits and more that hardly repeat, such as "
-            f"{cells[0][:40]}: choose another target if they are ids, or --task regression"
+            f"{sheet.title}: the target {sheet.names[place]!r} holds whole numbers of 16 digits and more that hardly repeat, such "
+            f"as {cells[0][:40]}: choose another target if they are ids, or --task regression"
         )
     return kind
 
