@@ -15,8 +15,8 @@ from pwl.data.inputs import open_inputs
 from pwl.data.rules import Rules
 from pwl.errors import InputError
 
-WORDS = ("red", "green", "blue", "NA", "ZA", "north-east", "5\" pipe", "a, b", "x;y", "true", "007")
-MARKS = '",;\t|\'\n\r \ufeff\u00a0\u2212\u20ac%$-.#=?eDdN0x_/:()\\'
+WORDS = ("red", "green", "blue", "NA", "ZA", "north-east", '5" pipe', "a, b", "x;y", "true", "007")
+MARKS = "\",;\t|'\n\r \ufeff\u00a0\u2212\u20ac%$-.#=?eDdN0x_/:()\\"
 KINDS = (
     lambda r, i: f"{r.gauss(0, 100):.3f}",
     lambda r, i: str(r.randrange(1000)),
@@ -26,7 +26,7 @@ KINDS = (
     lambda r, i: f"\u20ac{r.uniform(0, 9):.2f}",
     lambda r, i: f"2020-{i % 12 + 1:02}-{i % 28 + 1:02}",
     lambda r, i: r.choice(WORDS),
-    lambda r, i: f"{r.randrange(10 ** 18, 10 ** 19)}",
+    lambda r, i: f"{r.randrange(10**18, 10**19)}",
     lambda r, i: r.choice(("01", "02")),
     lambda r, i: f"{r.gauss(0, 10):.2f}".replace("-", "\u2212"),
 )

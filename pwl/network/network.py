@@ -325,13 +325,10 @@ class Network:
     def with_preparation(self, preparation: Preparation | None) -> Network:
         """Returns the network with the preparation of its data. It then takes and returns raw units everywhere.
 
-        With None it has no preparation. Raises InputError if the numbers of inputs or targets differ between the preparation
-        and the network.
+        None takes it away. Raises InputError if the numbers of inputs or targets differ between preparation and network.
         """
         if preparation is None:
-            return self if self.preparation is None else dataclasses.replace(self, preparation=None)
-        if not isinstance(preparation, Preparation):
-            raise InputError(f"a preparation must be a pwl.Preparation, not {shown(preparation)}")
+            return dataclasses.replace(self, preparation=None) if self.preparation else self
         n_inputs, n_outputs = len(preparation.inputs.scale), len(preparation.target_scale)
         if n_inputs != self.input_shape[-1] or n_outputs != self.n_outputs:
             raise InputError(
