@@ -60,7 +60,7 @@ def test_no_row_is_without_a_line(net, capsys):
         in said[1]
     )
     assert "1 of 60 rows have no finite prediction" in said[2]
-    assert "line 4, column 'a'" in fails(capsys, "predict", net, "bad.csv", "--strict", "--out", "o.csv")
+    assert "bad.csv, line 8: a quote opens here" in fails(capsys, "predict", net, "bad.csv", "--strict", "--out", "o.csv")
     assert not Path("o.csv").exists()
     Path("far.csv").write_text("a,b\n1,2\n1.7e308,-1.7e308\n")
     assert "row 2 of data is not finite" in fails(capsys, "predict", net, "far.csv", "--strict", "--out", "o.csv")

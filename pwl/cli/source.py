@@ -13,7 +13,7 @@ import numpy as np
 
 from pwl import data
 from pwl.cli.tables import add_rules, rules, said
-from pwl.data.arrays import image_file, read_images
+from pwl.data.arrays import image_file, is_array_file, read_images
 from pwl.data.columns import check_path
 from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
@@ -135,6 +135,8 @@ def stem(name: str) -> str:
 
 def read(name: str, options: argparse.Namespace, targets: Sequence[str] | None, task: Any) -> data.Table:
     """The table at a path, read as the options say."""
+    if is_array_file(Path(name)) and (given := said(options)):
+        raise InputError(f"--{given[0]} is for text tables, but {name} holds numbers only: leave it out")
     return data.read_table(
         name,
         targets,
