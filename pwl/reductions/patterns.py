@@ -172,8 +172,13 @@ class Patterns:
         return same
 
     def present(self) -> Patterns:
-        """The patterns whose weight is not 0."""
-        return self if self.weights is None or self.weights.all() else self.take(np.flatnonzero(self.weights))
+        """The patterns whose weight is not 0, to the same bits as if the others had never been there."""
+        if self.weights is None or self.weights.all():
+            return self
+        part = self.take(np.flatnonzero(self.weights))
+        if part.weights is not None and np.all(part.weights == 1):
+            part.weights = part._given_weights = None
+        return part
 
     # ---- numbers of patterns
 
