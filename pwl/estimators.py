@@ -47,9 +47,9 @@ class _PWL(BaseEstimator):
         """Fit to inputs X (Nv, N) and targets t (Nv, M) or labels t (Nv,), and set net_, record_ and n_iter_."""
         random_state = whole("random_state", self.random_state, 0)
         held_out = round(share("validation_fraction", self.validation_fraction) * len(X))
-        preparation = Preparation.fit(X, t, targets="common", classes=classes)
-        x, prepared = preparation.transform(X, t)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, X)
+        preparation = Preparation.fit(X, t, targets="common", classes=classes, weights=weights)
+        x, prepared = preparation.transform(X, t)
         patterns = Patterns(x, prepared, weights)
         order = np.random.default_rng(random_state).permutation(len(X))
         net = Network.mlp(

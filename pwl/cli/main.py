@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             finally:
                 sys.stdout.flush()  # here, where a closed pipe is caught
     except InputError as wrong:
-        print(f"pwl: {wrong}", file=sys.stderr)
+        print(f"pwl: {' '.join(str(wrong).split(chr(10)))}", file=sys.stderr)  # names of files may hold line ends
         return 2
     except KeyboardInterrupt:
         print("pwl: interrupted", file=sys.stderr)

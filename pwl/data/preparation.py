@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pwl.data.scaling import Scaling
+from pwl.data.weights import checked_weights
 from pwl.errors import InputError
 from pwl.runtime.backend import Array, array_namespace, as_array, beside, host
 
@@ -44,6 +45,7 @@ class Preparation:
         inputs: str = "standardise",
         targets: str = "standardise",
         classes: Sequence[Class] | None = None,
+        weights: Any = None,
     ) -> Preparation:
         """Fit a preparation to training data.
 
@@ -62,6 +64,8 @@ class Preparation:
         classes : sequence, optional
             The labels in the order of their numbers, or the names of the classes 0..M-1. Without it, the classes are
             the labels found, sorted.
+        weights : array (Nv,), optional
+            Weights of the patterns, 0 or more. A pattern of weight 0 counts as absent, and one of weight 2 as two.
 
         Returns
         -------
@@ -75,14 +79,15 @@ class Preparation:
         """
         x, t = as_array(x, "inputs x"), as_array(t, "targets t")
         _check_lengths(x, t)
-        x_scaling = Scaling.fit(x, inputs, "x")
+        w = None if weights is None else checked_weights(weights, x.shape[0])
+        x_scaling = Scaling.fit(x, inputs, "x", weights=w)
         if not _are_labels(t):
             if classes is not None:
                 raise InputError(
                     f"classes came with targets of shape {t.shape}, wanted one-dimensional integer labels or texts"
                 )
-            return cls(x_scaling, Scaling.fit(_as_columns(t), targets, "t", squares=True))
-        labels = host(t[:])
+            return cls(x_scaling, Scaling.fit(_as_columns(t), targets, "t", squares=True, weights=w))
+        labels = host(t[:]) if w is None else host(t[:])[w > 0]
         found = tuple(_distinct(labels)[0].tolist()) if classes is None else tuple(_plain(c) for c in classes)
         if len(found) < 2 or len(set(found)) < len(found):
             raise InputError(f"the classes came as {list(found)}, wanted two or more, each of them once")

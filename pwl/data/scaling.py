@@ -36,7 +36,9 @@ class Scaling:
     scale: np.ndarray
 
     @classmethod
-    def fit(cls, a: Array, method: str, name: str, squares: bool = False) -> Scaling:
+    def fit(
+        cls, a: Array, method: str, name: str, squares: bool = False, weights: np.ndarray | None = None
+    ) -> Scaling:
         """Fit to (Nv, ..., N) data, read block by block in two passes. The last axis holds the columns.
 
         Spread is the standard deviation over all Nv patterns (divided by Nv). "minmax" maps to [-1, 1]. "common" gives
@@ -48,6 +50,8 @@ class Scaling:
             The data's name in error messages.
         squares : bool
             Whether squares in raw units will be computed later.
+        weights : array (Nv,), optional
+            Weights of the patterns, 0 or more: those of weight 0 are not looked at, and a weight of 2 counts one twice.
 
         Raises
         ------
@@ -59,18 +63,19 @@ class Scaling:
         if a.ndim < 2 or 0 in a.shape:
             raise InputError(f"{name} came with shape {tuple(a.shape)}, wanted (patterns, columns), neither of them 0")
         n_columns = a.shape[-1]
+        check_real(a, name)
         if method == "none":
-            for start, block in _blocks(a):
+            for start, block, _ in _blocks(a, weights):
                 check_finite(block, start, name)
             return cls(method, np.zeros(n_columns), np.ones(n_columns))
-        low, high, mean = _extremes_and_mean(a, name)
+        low, high, mean = _extremes_and_mean(a, name, weights)
         half = high / 2 - low / 2
         _check_spread(half, name, np.finfo(np.float64).max / 2)
         if squares:
             _check_spread(half, name, SQUARED, 1 / SQUARED, together=method == "common")
         if method == "minmax":
             return cls(method, low + half, half)
-        mean, spread = _mean_and_spread(a, mean, half)
+        mean, spread = _mean_and_spread(a, mean, half, weights)
         if method == "common":
             return cls(method, mean, np.full(n_columns, _root_mean_square(spread) or 1.0))
         return cls(method, mean, spread if method == "standardise" else np.ones(n_columns))
@@ -83,12 +88,13 @@ class Scaling:
         another number of columns, NaN or Inf.
         """
         self._check_columns(a, name)
+        check_real(a, name)
         if not isinstance(a, np.ndarray):
             return _apply_on_device(self, a, name)
         dtype = a.dtype if a.dtype.kind == "f" else np.dtype(np.float64)
         new = scratch_array(a.shape, dtype) if isinstance(a, np.memmap) and a.size else np.empty(a.shape, dtype)
         gain = _gain(self.scale)
-        for start, block in _blocks(a):
+        for start, block, _ in _blocks(a):
             check_finite(block, start, name)
             with np.errstate(over="ignore"):  # far from the data of the fit; networks refuse infinite inputs
                 new[start : start + len(block)] = (block - self.offset) * gain
@@ -120,6 +126,13 @@ class Scaling:
             )
 
 
+def check_real(a: Array, name: str) -> None:
+    """Raise InputError for NumPy arrays of anything but real numbers, such as texts, dates and complex numbers."""
+    if isinstance(a.dtype, np.dtype) and a.dtype.kind not in "fiub":
+        data = {"x": "inputs", "t": "targets"}.get(name, name)
+        raise InputError(f"{data} must be real numbers, but an array of {a.dtype} came")
+
+
 def _apply_on_device(scaling: Scaling, a: Array, name: str) -> Array:
     """The same formula for an array of another library (CuPy, array_api_strict), without a copy of it on the host."""
     xp = array_namespace(a)
@@ -137,15 +150,34 @@ def _narrowed(wide: Array, a: Array) -> Array:
     return xp.astype(wide, a.dtype, copy=False) if xp.isdtype(a.dtype, "real floating") else wide
 
 
-def _blocks(a: Array) -> Iterator[tuple[int, np.ndarray]]:
-    """(first row, float64 block on the host), block after block: a memory-mapped array is never in memory whole."""
+def _blocks(a: Array, weights: np.ndarray | None = None) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
+    """(first row, float64 block on the host, its weights), block after block: no memory-mapped array is in memory whole.
+
+    Patterns of weight 0 are left out.
+    """
     rows = rows_a_block(math.prod(a.shape[1:]))
     for start in range(0, a.shape[0], rows):
         block = np.asarray(host(a[start : min(start + rows, a.shape[0]), ...]))
-        yield start, block.astype(np.float64)
+        w = None if weights is None else weights[start : start + len(block)]
+        if w is not None and not w.all():
+            block, w = block[w > 0], w[w > 0]
+        if len(block):
+            yield start, block.astype(np.float64), w
 
 
-def _extremes_and_mean(a: Array, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _sum(columns: np.ndarray, w: np.ndarray | None) -> np.ndarray:
+    """Sums (N,) over rows, of which each pattern may have several (pixels)."""
+    alike = w is None or np.all(w == 1)  # then to the same bits as without weights
+    return columns.sum(axis=0) if alike or w is None else np.repeat(w, len(columns) // len(w)) @ columns
+
+
+def _number(a: Array, weights: np.ndarray | None) -> float:
+    """Number of values in a column, by weight."""
+    each = math.prod(a.shape[1:-1])
+    return math.prod(a.shape[:-1]) if weights is None else float(weights.sum()) * each
+
+
+def _extremes_and_mean(a: Array, name: str, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lowest, highest and mean value of each column, (N,) each. This first pass looks for NaN and Inf as well."""
     n_columns = a.shape[-1]
     low, high, total, first = (
@@ -154,31 +186,34 @@ def _extremes_and_mean(a: Array, name: str) -> tuple[np.ndarray, np.ndarray, np.
         np.zeros(n_columns),
         np.zeros(n_columns),
     )
-    for start, block in _blocks(a):
+    met = False
+    for start, block, w in _blocks(a, weights):
         check_finite(block, start, name)
         columns = block.reshape(-1, n_columns)
-        if start == 0:
-            first = columns[0].copy()
+        if not met:
+            first, met = columns[0].copy(), True
         np.minimum(low, columns.min(axis=0), out=low)
         np.maximum(high, columns.max(axis=0), out=high)
         with np.errstate(over="ignore", invalid="ignore"):
-            total += (columns - first).sum(axis=0)  # around the first row, so that large offsets cost no digits
-    mean = first + total / (math.prod(a.shape) / n_columns)
+            total += _sum(columns - first, w)  # around the first row, so that large offsets cost no digits
+    mean = first + total / _number(a, weights)
     return low, high, np.where(np.isfinite(mean), mean, low + (high / 2 - low / 2))  # the second pass corrects it
 
 
-def _mean_and_spread(a: Array, mean: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _mean_and_spread(
+    a: Array, mean: np.ndarray, half: np.ndarray, weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
     """The mean, corrected by the rounding seen, and the standard deviation: the second pass.
 
     Deviations are measured in half ranges, so they are of order 1 in any unit: no square overflows or underflows, and
     a constant column (half range 0) has spread 0 exactly.
     """
     total, squares, gain = np.zeros_like(mean), np.zeros_like(mean), _gain(half)
-    for _, block in _blocks(a):
+    for _, block, w in _blocks(a, weights):
         d = (block.reshape(-1, len(mean)) - mean) * gain
-        total += d.sum(axis=0)
-        squares += (d * d).sum(axis=0)
-    n = math.prod(a.shape) / len(mean)
+        total += _sum(d, w)
+        squares += _sum(d * d, w)
+    n = _number(a, weights)
     variance = np.maximum(squares / n - (total / n) ** 2, 0.0)
     return mean + half * (total / n), half * np.sqrt(variance)
 

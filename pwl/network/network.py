@@ -315,11 +315,13 @@ class Network:
                 "this network has not been initialised: call pwl.initialise(net, (x, t)) or pwl.train first"
             )
 
-    def with_preparation(self, preparation: Preparation) -> Network:
-        """Returns the network with the preparation of its data. `predict` then takes and returns raw units.
+    def with_preparation(self, preparation: Preparation | None) -> Network:
+        """Returns the network with the preparation of its data. It then takes and returns raw units everywhere.
 
-        Raises InputError if the numbers of inputs or targets differ between the preparation and the network.
+        None takes it away. Raises InputError if the numbers of inputs or targets differ between preparation and network.
         """
+        if preparation is None:
+            return dataclasses.replace(self, preparation=None) if self.preparation else self
         n_inputs, n_outputs = len(preparation.inputs.scale), len(preparation.target_scale)
         if n_inputs != self.input_shape[-1] or n_outputs != self.n_outputs:
             raise InputError(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pwl.network import passes
 from pwl.network.network import Network
 from pwl.reductions.statistic import Statistic
-from pwl.runtime.backend import Array, array_namespace, weighted
+from pwl.runtime.backend import Array, array_namespace, beside, weighted
 
 
 class Gradients(NamedTuple):
@@ -24,6 +24,17 @@ def error() -> Statistic:
         return scores(net, passes.outputs(net, x), t, w)
 
     return Statistic(scores_of_block)
+
+
+def raw_error(scale: Array) -> Statistic:
+    """Sum over outputs of the squared error in raw units, E of Eq. (1) with each output times its scale (M,)."""
+
+    def raw_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
+        xp = array_namespace(t)
+        squares = ((t - passes.outputs(net, x)) * beside(scale, t)) ** 2
+        return xp.sum(weighted(xp.sum(squares, axis=1), w))
+
+    return Statistic(raw_of_block)
 
 
 def gradients(keys: tuple[str, ...]) -> Statistic:

@@ -9,6 +9,7 @@ import numpy as np
 from array_api_compat import is_array_api_obj, is_cupy_array
 
 from pwl.errors import InputError
+from pwl.runtime.given import plain_array
 
 Array = Any  # an array of any Array API namespace; NumPy, CuPy and array_api_strict are tested
 
@@ -47,13 +48,12 @@ def is_numpy_array(a: Any) -> bool:
 
 
 def as_array(a: Any, name: str) -> Array:
-    """`a` itself if it is an array of any kind (or a memory map). Data frames and all else become NumPy arrays."""
-    if hasattr(a, "shape") and hasattr(a, "dtype") and not hasattr(a, "to_numpy"):
-        return a
-    try:
-        return np.asarray(a)
-    except (TypeError, ValueError):
-        raise InputError(f"{name} can't be made an array: rows of numbers, all of the same length, were wanted") from None
+    """`a` itself if it is an array of any kind (or a memory map). Data frames and all else become NumPy arrays.
+
+    Raises InputError for what can't be one, such as a frame with a column of text, or masked values.
+    """
+    foreign = isinstance(a, np.ma.MaskedArray) or hasattr(a, "to_numpy")
+    return plain_array(a, name) if foreign or not (hasattr(a, "shape") and hasattr(a, "dtype")) else a
 
 
 def host(a: Array) -> np.ndarray:

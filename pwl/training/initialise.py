@@ -51,7 +51,7 @@ def initialise(net: Network, data: Any, *, ridge: float = 0.0, ols: OLS | None =
     InputError
         If data and network do not fit.
     """
-    patterns = Patterns.of(data)
+    patterns = Patterns.of(data).in_units_of(net)
     patterns.check(net)
     return start(net, patterns, Penalties(ridge=ridge), ols or OLS())
 
