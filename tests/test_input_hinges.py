@@ -42,7 +42,8 @@ def test_weights_count_as_repeated_patterns():
 
 
 def test_means_and_scales_worked_by_hand():
-    net = placed([0.0, 1, 2, 4], [0, 2, 4])
+    with pytest.warns(UserWarning, match="fewer than the 6 basis functions"):
+        net = placed([0.0, 1, 2, 4], [0, 2, 4])
     np.testing.assert_allclose(net.buffers["0.mean"], [(0 + 0.5 + 1 + 1) / 4, 1 / 4])
     np.testing.assert_allclose(net.buffers["0.scale"], [np.std([0, 0.5, 1, 1]), np.std([0, 0, 0, 1])])
 

@@ -170,7 +170,8 @@ def write(
     text = table_text(rows)
     if len(table.target_names) > 1:
         text += "\n\n" + targets_text(outcomes, table.x, table.t, folds, table.target_names)
-    names = {"targets": table.target_names, "classes": table.classes}
+    inputs = table.schema.input_names if table.schema else None
+    names = {"inputs": inputs, "targets": table.target_names, "classes": table.classes}
     title = f"pwl compare: {table.name}"
     with renewed(folder, about) as room:
         write_results(room, rows, text, outcomes)
