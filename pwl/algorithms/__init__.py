@@ -9,6 +9,8 @@ from pwl.algorithms.adam import Adam
 from pwl.algorithms.algorithm import Algorithm, Info, Step, Stop
 from pwl.algorithms.bayesian_lm import BayesianLM
 from pwl.algorithms.cg import CG
+from pwl.algorithms.damped import DampedMOLF, damped_molf_step
+from pwl.algorithms.damped_adact import DampedAdAct
 from pwl.algorithms.lbfgs import LBFGS
 from pwl.algorithms.lm import LM
 from pwl.algorithms.minibatch_adact import MinibatchAdAct
@@ -31,12 +33,15 @@ __all__ = [
     "Adam",
     "Algorithm",
     "BayesianLM",
+    "DampedAdAct",
+    "DampedMOLF",
     "Info",
     "MinibatchAdAct",
     "Step",
     "Stop",
     "VarPro",
     "adact_step",
+    "damped_molf_step",
     "molf_step",
     "owo_bp_step",
     "owo_step",

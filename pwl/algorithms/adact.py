@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pwl.activations.knots import KNOTS, knots_at
 from pwl.algorithms import molf, multiplies, owo
@@ -21,6 +21,9 @@ from pwl.reductions.reduce import reduce
 from pwl.runtime.backend import Array, array_namespace
 from pwl.solvers.ols import OLS
 from pwl.validate import one_of, whole
+
+if TYPE_CHECKING:
+    from pwl.algorithms.damped_adact import DampedAdAct
 
 CURVE_FACTORS = ("scalar", "unit")
 RECORDED = ("z_curve", "curve_gradient_norm", "curve_share")
@@ -76,6 +79,13 @@ class AdAct(Algorithm):
         one_of("direction", self.direction, DIRECTIONS)
         one_of("curve_factor", self.curve_factor, CURVE_FACTORS)
         whole("refine", self.refine, unit=" of steps")
+
+    @staticmethod
+    def damped(**options: Any) -> DampedAdAct:
+        """The damped form, with the options of `pwl.DampedAdAct`, Eq. (68)."""
+        from pwl.algorithms.damped_adact import DampedAdAct  # which is built on this module
+
+        return DampedAdAct(**options)
 
     def init(self, net: Network, patterns: Patterns, key: int) -> AdActState:
         check_curves(net)

@@ -67,9 +67,11 @@ class Learner:
 LEARNERS = {
     "adact": Learner(AdAct(), curves=True),
     "hwo-adact": Learner(AdAct(direction="hwo"), curves=True),
+    "adact-damped": Learner(AdAct.damped(), curves=True),
     "minibatch-adact": Learner(MinibatchAdAct(), curves=True, batch_size=32),
     "molf": Learner(MOLF()),
     "hwo-molf": Learner(MOLF(direction="hwo")),
+    "molf-damped": Learner(MOLF.damped()),
     "owo-bp": Learner(OWOBP()),
     "cg": Learner(CG()),
     "scg": Learner(SCG()),

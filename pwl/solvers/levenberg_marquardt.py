@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -174,8 +175,9 @@ def search(
     damped: Damped,
     trial: Callable[[np.ndarray], tuple[float, Any]],
     J: float,
+    most: float = math.inf,
 ) -> Found:
-    """Raises mu until a step lowers the objective below J, or until mu is above mu_max.
+    """Raises mu until a step lowers the objective below J, or until mu is above mu_max, or after `most` trials.
 
     trial(e) returns the objective after the step e, and any value that the caller wants to keep. The objective must have the
     scale of the system, because the predicted decrease is g'e + mu e'Qe.
@@ -183,7 +185,7 @@ def search(
     Q = damping.scaled(damped, system)
     damped = damped._replace(Q=Q)
     trials, g = 0, system.gradient()
-    while damped.mu <= damping.mu_max:
+    while damped.mu <= damping.mu_max and trials < most:
         d = damped.mu * Q
         with single_threaded_blas():
             e = system.damped(d)

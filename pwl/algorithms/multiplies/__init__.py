@@ -20,6 +20,19 @@ def adact(net: Network, Nv: int, hwo: bool, per_unit: bool) -> Pair:
     return published.owo_molf(net, Nv, hwo) + published.adact(net, Nv), spent
 
 
+def damped_adact(net: Network, Nv: int, hwo: bool, per_unit: bool) -> Pair:
+    """Multiplies of an iteration of AdAct with one trial of damped factors, and OWO once more after the curves' step."""
+    literature, spent = adact(net, Nv, hwo, per_unit)
+    return literature + published.owo(net, Nv), spent + own.owo(net, Nv)
+
+
+def further_trials(net: Network, Nv: int, trials: int) -> Pair:
+    """Multiplies of the trials of damped factors after the first: each is a solve for the factors, and OWO."""
+    solve = published.ols(sum(net.parts[key].shape[0] for key in net.keys("map")), 1)
+    count = max(trials - 1, 0)
+    return count * (published.owo(net, Nv) + solve), count * (own.owo(net, Nv) + solve)
+
+
 def owo_bp(net: Network, Nv: int) -> Pair:
     return published.owo_bp(net, Nv), own.gradient_step(net, Nv) + own.owo(net, Nv)
 
