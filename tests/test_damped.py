@@ -12,7 +12,7 @@ from toys import iterate, spirals, waves
 import pwl
 from pwl.algorithms.damped import DAMPING, SMALLEST_MU, TRIALS, DampedState
 from pwl.algorithms.penalties import Penalties
-from pwl.algorithms.ridge import fitted, preferred
+from pwl.algorithms.ridge import PACE, START, fitted, preferred
 
 ALGORITHMS = {"molf": pwl.MOLF, "adact": pwl.AdAct}
 
@@ -90,7 +90,7 @@ def test_a_refused_dozen_keeps_the_raised_damping(monkeypatch):
     same, info = pwl.damped_molf_step(net, patterns)
     assert same is net and info.trials == TRIALS and not np.any(info.z)
     assert info.mu == pytest.approx(DAMPING.mu * 5.0**TRIALS)
-    algorithm = pwl.MOLF.damped()
+    algorithm = pwl.MOLF.damped(ridge=0.0)
     _, state, series, _, stop = algorithm.step(net, patterns, algorithm.init(net, patterns, 0))
     assert (
         stop is None and state.mu == info.mu and series["objective"] == pytest.approx(pwl.evaluate(net, patterns).error)
@@ -117,7 +117,10 @@ def test_the_ridge_is_held_within_a_step_and_follows_the_evidence(name):
         J = pwl.evaluate(net, patterns).error + before.value(net)
         net, state, series, info, _ = algorithm.step(net, patterns, state)
         assert info.molf.fit.J < J  # with the old ridge
-        assert series["ridge"] == state.ridge > 0
+        wanted = preferred(
+            info.molf.fit if name == "molf" else fitted(net, patterns, before, pwl.OLS()), patterns
+        ).ridge
+        assert series["ridge"] == state.ridge == pytest.approx(max(wanted, before.ridge / PACE), rel=1e-6)
         now = pwl.evaluate(net, patterns).error + Penalties(ridge=state.ridge).value(net)
         assert series["objective"] == pytest.approx(now, rel=1e-9)
 
@@ -180,3 +183,23 @@ def test_the_evidence_measures_what_differences_do_not_show():
     found = preferred(fit, patterns)
     assert 1e-14 < found.ridge < 1e-9
     assert found.negative_log < -120 * 9  # at a noise of 1e-5
+
+
+def test_by_evidence_the_ridge_begins_large_in_the_units_of_the_basis():
+    net, patterns = started(curves=False)
+    B = np.column_stack([patterns.x, np.tanh(net.W[:, 0] + patterns.x @ net.W[:, 1:].T)])
+    state = pwl.MOLF.damped().init(net, patterns, 0)
+    assert state.ridge == pytest.approx(START * np.mean(B.var(axis=0)))
+    assert pwl.MOLF.damped(ridge=0.3).init(net, patterns, 0).ridge == 0.3
+
+
+def test_classes_have_a_ridge_by_evidence_too():
+    """Of two kinds of labels, those that are drawn at random have the larger ridge."""
+    ridges = {}
+    x, t = spirals(Nv=300)
+    for kind, labels in (("true", t), ("random", np.random.default_rng(0).integers(0, 3, 300))):
+        net = pwl.Network.mlp(2, 12, 3, pwl.PiecewiseLinear("tanh"), loss="cross_entropy")
+        _, record = pwl.train(net, (x, labels), pwl.AdAct.damped(), iterations=40)
+        ridges[kind] = record["ridge"][-1]
+        assert record["objective"][-1] > record["error"][-1] and record["effective_output_weights"][-1] > 0
+    assert 0 < 2 * ridges["true"] < ridges["random"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pwl.solvers.evidence import best_ridge, spectrum
+from pwl.solvers.evidence import best_ridge, class_ridge, spectrum
 
 
 def sums(B, T, w=None):
@@ -96,3 +96,12 @@ def test_dependent_functions_do_no_harm_and_weights_of_patterns_count():
 
 def test_nothing_but_constants():
     assert np.isfinite(best_ridge(spectrum(*sums(np.ones((9, 1)), np.arange(9.0)[:, None]))).ridge)
+
+
+def test_the_ridge_of_classes_in_worked_numbers():
+    # a = (1, 3), S has eigenvalues (0, 1/2): h = (1/2, 3/2); at lambda = 1/4 gamma = 5/4; then lambda = 1.25 / (2 * 10 * 2)
+    R = np.array([[1.0, 2, 0], [2, 5, 0], [0, 0, 3]])
+    S = np.array([[0.25, -0.25], [-0.25, 0.25]])
+    found = class_ridge(R, S, square=2.0, ridge=0.25, Nv=10)
+    assert found.ridge == pytest.approx(1.25 / 40) and found.gamma == pytest.approx(1.25 / 2)
+    assert class_ridge(R, S, square=0.0, ridge=0.25, Nv=10).ridge == pytest.approx(300)  # bounded

@@ -14,7 +14,7 @@ from pwl.algorithms.learning_factors import block_system, norm, times_rows
 from pwl.algorithms.molf import DIRECTIONS, hwo_direction, known_autocorrelation, measure_gradient, spent
 from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
-from pwl.algorithms.ridge import Fit, fitted, preferred, solved
+from pwl.algorithms.ridge import Fit, first_ridge, fitted, followed, preferred, refitted
 from pwl.errors import InputError
 from pwl.network.network import Network
 from pwl.reductions.gradients import gradients
@@ -58,7 +58,8 @@ class DampedMOLF(Algorithm):
     direction : {"hwo", "gradient"}
         As in `MOLF`.
     ridge : "evidence" or float
-        Weight lambda of the penalty on the output weights, Eq. (11). "evidence" finds it after every step, Eq. (67).
+        Weight lambda of the penalty on the output weights, Eq. (11). "evidence" begins with a large one and follows the evidence
+        after every step, downwards by 5 % at most, Eqs. (67), (69).
     l2 : float
         Weight of the penalty on the hidden weights, Eq. (27).
     ols : pwl.OLS
@@ -92,7 +93,7 @@ class DampedMOLF(Algorithm):
         return Penalties(ridge=0.0 if self.ridge == EVIDENCE else float(self.ridge), l2=self.l2)
 
     def init(self, net: Network, patterns: Patterns, key: int) -> DampedState:
-        return started(net, patterns, self.direction, self.penalties, self.damping)
+        return started(net, patterns, self.direction, self.ridge, self.damping)
 
     def measure(self, net: Network, patterns: Patterns, state: DampedState) -> tuple[Array, DampedState]:
         return measure_gradient(net, patterns, state)
@@ -158,7 +159,7 @@ def damped_molf_step(
     D = hwo_direction(net, patterns, G, ols, known.R or {}) if direction == "hwo" else G
     H, g = block_system(net, patterns, G, D, penalties)
     J = float(scores[0]) + penalties.value(net)
-    start, zero = Fit(net, J, None, Info()), np.zeros(H.shape[0])
+    start, zero = Fit(net, J, penalties.ridge, None, Info()), np.zeros(H.shape[0])
 
     def trial(z: np.ndarray) -> tuple[float, tuple[np.ndarray, Fit]]:
         fit = fitted(net.moved(times_rows(like(z, net.theta), D)), patterns, penalties, ols)
@@ -181,18 +182,19 @@ def weighed(
 
     A network that did not move keeps its ridge.
     """
-    series: dict[str, Any] = {"ridge": penalties.ridge, "effective_outputs": None}
-    if ridge == EVIDENCE and fit.sums is not None:
+    series: dict[str, Any] = {"ridge": penalties.ridge, "effective_output_weights": None}
+    if ridge == EVIDENCE and fit.info:
         evidence = preferred(fit, patterns)
-        penalties = dataclasses.replace(penalties, ridge=evidence.ridge)
-        fit = solved(fit.net, fit.sums, patterns, penalties, ols)
-        series = {"ridge": evidence.ridge, "effective_outputs": evidence.gamma}
+        penalties = dataclasses.replace(penalties, ridge=followed(penalties.ridge, evidence.ridge))
+        fit = refitted(fit, patterns, penalties, ols)
+        series = {"ridge": penalties.ridge, "effective_output_weights": evidence.gamma}
     return fit, penalties.ridge, fit.info.only(owo.RECORDED) | series | {"objective": fit.J}
 
 
-def started(net: Network, patterns: Patterns, direction: str, penalties: Penalties, damping: Damping) -> DampedState:
-    """The state before the first step. By evidence the ridge is 0 at first."""
-    return DampedState(R=known_autocorrelation(net, patterns, direction), mu=damping.mu, ridge=penalties.ridge)
+def started(net: Network, patterns: Patterns, direction: str, ridge: float | str, damping: Damping) -> DampedState:
+    """The state before the first step."""
+    first = first_ridge(net, patterns) if ridge == EVIDENCE else float(ridge)
+    return DampedState(R=known_autocorrelation(net, patterns, direction), mu=damping.mu, ridge=first)
 
 
 def stopped(mu: float, damping: Damping) -> Stop | None:

@@ -83,7 +83,7 @@ class DampedAdAct(Algorithm):
 
     def init(self, net: Network, patterns: Patterns, key: int) -> DampedState:
         check_curves(net)
-        return started(net, patterns, self.direction, self.penalties, self.damping)
+        return started(net, patterns, self.direction, self.ridge, self.damping)
 
     def measure(self, net: Network, patterns: Patterns, state: DampedState) -> tuple[Array, DampedState]:
         return measure_gradient(net, patterns, state)

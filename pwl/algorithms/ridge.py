@@ -13,15 +13,17 @@ from pwl.algorithms.owo import owo_step
 from pwl.algorithms.penalties import Penalties
 from pwl.network import passes
 from pwl.network.network import Network
-from pwl.reductions.correlations import basis_correlations, in_double
+from pwl.reductions.correlations import basis_autocorrelation, basis_correlations, in_double
 from pwl.reductions.gradients import weighted
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.reductions.statistic import Statistic
 from pwl.runtime.backend import Array, array_namespace, host, like
-from pwl.solvers.evidence import Evidence, best_ridge, spectrum
+from pwl.solvers.evidence import Evidence, best_ridge, class_ridge, spectrum
 from pwl.solvers.ols import OLS
 
+START = 1e-2  # the first ridge, relative to the mean variance of the basis functions
+PACE = 1.05  # a large ridge at first keeps units alive and factors small; the evidence alone would drop it while the fit is poor
 DIGITS = 1e-6  # an objective below this part of the targets' energy is measured from residuals, since differences lose its digits
 
 
@@ -34,10 +36,11 @@ class Sums(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """A network after OWO. J: its objective. sums: those of OWO, None under cross-entropy. info: as of `owo_step`."""
+    """A network after OWO with a ridge. J: its objective. sums: those of OWO, None under cross-entropy. info: as of `owo_step`."""
 
     net: Network
     J: float
+    ridge: float
     sums: Sums | None
     info: Info
 
@@ -46,9 +49,16 @@ def fitted(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> 
     """OWO with the ridge of the penalties. Under squared error it takes one pass, and J no other."""
     if not net.loss.quadratic:
         net, info = owo_step(net, patterns, penalties, ols)
-        return Fit(net, objective(net, patterns, penalties), None, info)
+        return Fit(net, objective(net, patterns, penalties), penalties.ridge, None, info)
     sums = Sums(*(host(a).astype(np.float64) for a in reduce(_sums(), net, patterns)))
     return solved(net, sums, patterns, penalties, ols)
+
+
+def refitted(fit: Fit, patterns: Patterns, penalties: Penalties, ols: OLS) -> Fit:
+    """The fit with another ridge. Under cross-entropy the network stays, and the next output step feels the ridge."""
+    if fit.sums is not None:
+        return solved(fit.net, fit.sums, patterns, penalties, ols)
+    return fit._replace(J=objective(fit.net, patterns, penalties), ridge=penalties.ridge)
 
 
 def solved(net: Network, sums: Sums, patterns: Patterns, penalties: Penalties, ols: OLS) -> Fit:
@@ -63,18 +73,44 @@ def solved(net: Network, sums: Sums, patterns: Patterns, penalties: Penalties, o
         J = objective(net, patterns, penalties)
     else:
         J += dataclasses.replace(penalties, ridge=0.0).value(net)
-    return Fit(net, J, sums, info)
+    return Fit(net, J, penalties.ridge, sums, info)
 
 
 def preferred(fit: Fit, patterns: Patterns) -> Evidence:
-    """The ridge of the highest evidence for the basis of a fit. All outputs share it, each with a noise of its own, Eq. (67)."""
-    assert fit.sums is not None
+    """The ridge of the highest evidence for the basis of a fit, which all outputs share, Eqs. (67), (69)."""
+    Nv = patterns.total_weight()
+    if fit.sums is None:
+        S = host(reduce(output_curvature(), fit.net, patterns)).astype(np.float64)
+        W = host(fit.net.W_o).astype(np.float64)[:, 1:]
+        R = host(reduce(basis_autocorrelation(), fit.net, patterns)).astype(np.float64)
+        return class_ridge(R, S, float(np.sum(W * W)), fit.ridge, Nv)
     R, C, energies = fit.sums
-    Nv, rest = patterns.total_weight(), None
+    rest = None
     if _few_digits(fit.J, fit.sums):
         free = solved(fit.net, fit.sums, patterns, Penalties(), OLS()).net
         rest = host(reduce(output_errors(), free, patterns)).astype(np.float64)
     return best_ridge(spectrum(R, C, energies, Nv, rest))
+
+
+def first_ridge(net: Network, patterns: Patterns) -> float:
+    """The ridge from which the evidence is followed, relative to the mean variance of the basis functions."""
+    R = host(reduce(basis_autocorrelation(), net, patterns)).astype(np.float64)
+    return START * float(np.mean(np.diagonal(R)[1:] - R[0, 1:] ** 2))
+
+
+def followed(ridge: float, wanted: float) -> float:
+    """The next ridge on the way to the one of the highest evidence. It falls by PACE at most, and rises at once."""
+    return max(wanted, ridge / PACE)
+
+
+def output_curvature() -> Statistic:
+    """The mean S (M, M) of S_p, Eq. (19)."""
+
+    def curvature_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
+        xp, y = array_namespace(x), passes.outputs(net, x)
+        return net.loss.curvature(xp.ones_like(y), xp.eye(y.shape[1], dtype=y.dtype), y, w)
+
+    return Statistic(curvature_of_block)
 
 
 def output_errors() -> Statistic:

@@ -91,3 +91,28 @@ def best_ridge(found: Spectrum) -> Evidence:
         k = int(np.argmin(found.negative_log(np.exp(grid))))
         best, low, high = grid[k], grid[max(k - 1, 0)], grid[min(k + 1, GRID - 1)]
     return found.at(float(np.exp(best)))
+
+
+def class_ridge(R: np.ndarray, S: np.ndarray, square: float, ridge: float, Nv: float) -> Evidence:
+    """The next ridge under cross-entropy, by one step of the fixed point of its evidence, Eq. (69).
+
+    Parameters
+    ----------
+    R : array (Nu, Nu)
+        Autocorrelation of the basis functions, the constant first.
+    S : array (M, M)
+        Mean of S_p. The Hessian of E is taken as the product of both, as if S_p and the basis were independent.
+    square : float
+        Sum of the squares of the output weights, without the constants.
+    ridge : float
+        The ridge with which they were found.
+    Nv : float
+        Sum of the patterns' weights.
+    """
+    with single_threaded_blas():
+        a = np.clip(np.linalg.eigvalsh(R[1:, 1:] - np.outer(R[1:, 0], R[1:, 0])), 0, None)
+        h = np.outer(np.clip(np.linalg.eigvalsh(S), 0, None), a).reshape(-1)
+    h = h[h > len(h) * np.finfo(float).eps * np.max(h, initial=0.0)]
+    gamma = float(np.sum(h / (h + 2 * ridge)))
+    highest = HIGHEST * np.max(a, initial=0.0)
+    return Evidence(min(gamma / (2 * Nv * max(square, np.finfo(float).tiny)), highest), gamma / len(S), float("nan"))
