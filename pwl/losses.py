@@ -22,6 +22,7 @@ class Loss(Protocol):
     quadratic: ClassVar[bool]  # in y: S is constant, and one Newton step along a line of outputs is exact
     classes: ClassVar[bool]  # targets are labels
     output_steps: ClassVar[int]  # solves per output step, Eqs. (10), (12)
+    evidence: ClassVar[bool] = True  # -E is the logarithm of a probability, up to a scale
 
     def check_targets(self, t: Array, n_outputs: int, first_row: int = 0) -> None:
         """Raises InputError if targets do not fit. first_row: the number of t's first row."""

@@ -66,8 +66,10 @@ def varpro(net: Network, Nv: int, keys: tuple[str, ...], solver: str) -> Pair:
     return own.varpro(net, Nv, keys, solver), own.varpro(net, Nv, keys, solver)
 
 
-def bayesian_lm(net: Network, Nv: int, keys: tuple[str, ...]) -> Pair:
-    """Multiplies of a step with one trial, and of the eigenvalues for the evidence, about 4 P^3 / 3."""
+def bayesian_lm(net: Network, Nv: int, keys: tuple[str, ...], solver: str = "cholesky") -> Pair:
+    """Multiplies of a step with one trial, and of the eigenvalues for the evidence, about 4 n^3 / 3 for n weights or rows."""
     literature, spent = lm(net, Nv, keys, "cholesky")
-    eigenvalues = 4 * net.layout.size_of(keys) ** 3 / 3
-    return literature + eigenvalues, spent + eigenvalues
+    P = net.layout.size_of(keys)
+    if solver == "rows":
+        return literature + 4 * P**3 / 3, own.bayesian_rows(net, Nv, P)
+    return literature + 4 * P**3 / 3, spent + 4 * P**3 / 3

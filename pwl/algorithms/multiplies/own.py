@@ -159,6 +159,12 @@ def lm(net: Network, Nv: int, keys: tuple[str, ...], solver: str) -> float:
     return error(net, Nv) + Nv * (pattern_rows(net) + net.n_outputs * sums) + solution
 
 
+def bayesian_rows(net: Network, Nv: int, P: int) -> float:
+    """An LM step with the rows of few patterns: their triangle, their product twice, a factorisation, and its eigenvalues."""
+    m = min(net.n_outputs * Nv, P + 1)
+    return error(net, Nv) + Nv * pattern_rows(net) + 2 * m**2 * P + m**3 / 6 + 4 * m**3 / 3
+
+
 def varpro(net: Network, Nv: int, keys: tuple[str, ...], solver: str) -> float:
     """The same with eliminated output weights. The trial point has their least squares solution and the error."""
     n_body, Nu, M = _of_body(net, keys), net.n_basis, net.n_outputs
