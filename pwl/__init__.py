@@ -25,6 +25,7 @@ from pwl.algorithms import (
     molf_step,
     owo_bp_step,
     owo_step,
+    with_posterior,
 )
 from pwl.algorithms.penalties import Penalties
 from pwl.data.augmentation import Augmentation
@@ -96,6 +97,7 @@ __all__ = [
     "plots",
     "schedules",
     "train",
+    "with_posterior",
 ]
 
 

@@ -143,6 +143,14 @@ def test_the_evidence_of_classes_is_the_laplace_approximation():
     assert found["negative_log_evidence"] == pytest.approx(top - np.log(area * np.sqrt(alpha / np.pi)), abs=0.02)
 
 
+def test_groups_of_repeated_inputs_have_an_evidence_from_lambda_zero():
+    x, t = waves(M=1)
+    net = pwl.Network.mlp(7, 9, 1, "tanh")
+    repeated = np.column_stack([x, x, 0 * x[:, :1]])
+    _, record = pwl.train(net, (repeated, t), pwl.BayesianLM(groups="inputs"), iterations=15)
+    assert np.all(np.isfinite(record["negative_log_evidence"][1:])) and record["error"][-1] < record["error"][0]
+
+
 def test_groups_hold_every_weight_once():
     net = pwl.Network.mlp(3, (4, 2), 2, pwl.PiecewiseLinear("tanh", 5))
     keys = net.keys("map", "activation", "head")

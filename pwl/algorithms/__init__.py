@@ -17,6 +17,7 @@ from pwl.algorithms.minibatch_adact import MinibatchAdAct
 from pwl.algorithms.molf import MOLF, molf_step
 from pwl.algorithms.owo import owo_step
 from pwl.algorithms.owo_bp import OWOBP, owo_bp_step
+from pwl.algorithms.predictive import with_posterior
 from pwl.algorithms.scg import SCG
 from pwl.algorithms.sgd import SGD
 from pwl.algorithms.varpro import VarPro
@@ -45,4 +46,5 @@ __all__ = [
     "molf_step",
     "owo_bp_step",
     "owo_step",
+    "with_posterior",
 ]

@@ -141,7 +141,7 @@ class BayesianLM(Algorithm):
             net = net.with_theta(state.theta)
             state = self._begun(net, patterns, state, state.start + 1)
         start, keys = net, trained(net, self.train_curves)
-        groups, lambdas = self._groups(net, keys), np.atleast_1d(state.lambda_)
+        groups, lambdas = self.indices(net, keys), np.atleast_1d(state.lambda_)
         at = self._system(net, patterns, keys) if state.A is None else self._known(state)
 
         def penalty(there: Network) -> float:
@@ -170,7 +170,8 @@ class BayesianLM(Algorithm):
         assert isinstance(found, Normal)
         return found
 
-    def _groups(self, net: Network, keys: tuple[str, ...]) -> Groups:
+    def indices(self, net: Network, keys: tuple[str, ...]) -> Groups:
+        """Indices of the weights of each group, into the vector of the parameters `keys`."""
         if self.groups == "one":
             return (np.arange(net.layout.size_of(keys)),)
         return tuple(groups_of(net, keys).values())
@@ -184,7 +185,7 @@ class BayesianLM(Algorithm):
         keys = trained(net, self.train_curves)
         at = self._system(net, patterns, keys)
         weight = self.starts[start] * float(np.mean(at.norms()))
-        first = np.full(len(self._groups(net, keys)), weight)
+        first = np.full(len(self.indices(net, keys)), weight)
         damped = self.damping.start(len(at.g))
         return BayesianLMState(*damped, None, _plain(first), at[0], at.g, start, net.theta)
 

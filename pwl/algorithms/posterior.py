@@ -15,6 +15,7 @@ from pwl.solvers.levenberg_marquardt import Normal, Wide
 LARGEST = (
     1e6  # of a group's lambda, relative to the mean squared norm of J's columns: the data may not need the group at all
 )
+ROUNDING = 10 * np.finfo(float).eps  # of J'J per weight: a smaller lambda would leave it without a Cholesky factor
 
 Groups = tuple[np.ndarray, ...]  # indices of each group's weights
 
@@ -97,13 +98,14 @@ def many_groups(
     equations: Normal | Wide, E: float, w: np.ndarray, weights: np.ndarray, groups: Groups, size: Size
 ) -> dict[str, Any]:
     """The same for a weight lambda per group, Eq. (71). weights (groups,): the present ones. "lambda" and "alpha" are (groups,)."""
-    mean = float(np.mean(equations.norms()))
-    V, _ = equations.inverse_diagonal(spread(np.maximum(weights, np.finfo(float).eps * mean), groups, len(w)))
+    norms = equations.norms()
+    mean, least = float(np.mean(norms)), ROUNDING * len(w) * float(np.max(norms))
+    V, _ = equations.inverse_diagonal(spread(np.maximum(weights, least), groups, len(w)))
     counts = np.array([len(g) for g in groups])
     gamma = np.clip(counts - weights * np.array([np.sum(V[g]) for g in groups]), 1e-12, None)
     square = np.maximum([float(w[g] @ w[g]) for g in groups], np.finfo(float).tiny)
     beta = size.beta(float(np.sum(gamma)), E)
-    wanted = np.minimum(gamma / (2 * square * beta * size.Nv), LARGEST * mean)
+    wanted = np.clip(gamma / (2 * square * beta * size.Nv), least, LARGEST * mean)
     alpha = wanted * beta * size.Nv
     _, logarithm = equations.inverse_diagonal(spread(wanted, groups, len(w)))
     volume = 0.5 * (logarithm + len(w) * math.log(2 * beta * size.Nv)) - 0.5 * float(counts @ np.log(2 * alpha))

@@ -17,6 +17,7 @@ from pwl.layers.layer import Layer
 from pwl.layers.skip import sources
 from pwl.losses import Loss
 from pwl.network.layout import HEAD, Layout, buffers_by_layer, lay_out
+from pwl.network.posterior import Posterior
 from pwl.network.remembered import Remembered
 from pwl.runtime.backend import Array, host, namespace_named, read_only
 
@@ -37,7 +38,7 @@ class Network:
     input_shape, n_outputs, bypass : tuple of int, int, bool
         Shape of one pattern's inputs, M, and whether the outputs also see the inputs directly.
     theta : array (number of parameters,)
-        All parameters in one vector. The other parameters are read-only views of it.
+        All parameters in one vector, of which the others are read-only views.
     W, A, W_o : array (Nh, N+1), (Nh, K), (M, Nu)
         Weights and ordinates of the first hidden layer, and the output weights.
     parts : dict
@@ -46,8 +47,8 @@ class Network:
         Arrays that are not trained, by key, such as the hinges "1.ns".
     initialised, net_control : bool
         Whether `initialise` has started the network on data, and whether it scales the hidden weights to them, Eq. (8).
-    preparation : pwl.Preparation or None
-        The preparation of the data, if the network carries one.
+    preparation, posterior : pwl.Preparation, Posterior, or None
+        The preparation of the data, and the posterior of the weights from `pwl.with_posterior`, if the network carries them.
     """
 
     layers: tuple[Layer, ...]
@@ -60,6 +61,7 @@ class Network:
     initialised: bool = False
     net_control: bool = True
     preparation: Preparation | None = field(default=None, repr=False)
+    posterior: Posterior | None = field(default=None, repr=False)
     remembered: ClassVar[Remembered | None] = None  # set on a network for one block, see `remembering`
 
     def __post_init__(self) -> None:
@@ -216,7 +218,7 @@ class Network:
         vars(same).update(vars(self))
         for follows_from_theta in ("parts", "layer_parameters", "W_oh"):
             vars(same).pop(follows_from_theta, None)
-        vars(same)["theta"] = read_only(theta)
+        vars(same).update(theta=read_only(theta), posterior=None)  # a posterior belongs to the parameters that it was made for
         return same
 
     def with_parts(self, parts: Mapping[str, Array]) -> Network:
@@ -327,13 +329,15 @@ class Network:
             )
         return dataclasses.replace(self, preparation=preparation)
 
-    def predict(self, x: Any) -> Array:
+    def predict(self, x: Any, return_std: bool = False) -> Any:
         """Computes the outputs, or under cross-entropy the labels, for inputs.
 
         Parameters
         ----------
         x : array (Nv, N) or (Nv, height, width, channels)
             Inputs, in raw units if the network carries a preparation.
+        return_std : bool
+            Whether to return (outputs, standard deviations of new targets), after `pwl.with_posterior`, Eqs. (73), (74).
 
         Returns
         -------
@@ -343,11 +347,10 @@ class Network:
         Raises
         ------
         InputError
-            If the network is not initialised, the inputs have another shape, or a number is not finite.
+            If the network is not initialised or has no posterior, or for inputs of another shape or that are not finite.
         """
-        from pwl.network.predict import predict
-
-        return predict(self, x)
+        from pwl.network.predict import predict, predict_with_std
+        return predict_with_std(self, x) if return_std else predict(self, x)
 
     def predict_proba(self, x: Any) -> Array:
         """Computes class probabilities (Nv, M) for inputs x as in `predict`. Raises InputError for nets without classes."""

@@ -50,24 +50,12 @@ def rows_of(net: Network, keys: tuple[str, ...], x: Array, t: Array, w: Array | 
     residuals = net.loss.residuals(signals.y, t)
     for i, v in enumerate(net.loss.roots(signals.y)):
         v = v * scale[:, None]
-        own = _body_rows(net, keys, signals.saved, v)
+        own = passes.columns(net, signals.saved, v, keys)
         r = (residuals[:, i] * scale)[None, :]
         if net.loss.quadratic:  # output i depends on its own weights only
             yield Rows(own, B * v[:, i][None, :], i * Nu, r)
         else:
             yield Rows(own, xp.reshape(v.T[:, None, :] * B[None, :, :], (-1, v.shape[0])), 0, r)
-
-
-def _body_rows(net: Network, keys: tuple[str, ...], saved: tuple, v: Array) -> list[Array]:
-    """Rows of the body's parameters among `keys`, for v (b, M) at the outputs."""
-    body = [key for key in keys if key != HEAD]
-    if not body:
-        return []
-    found: dict[str, Array] = {}
-    for index, g in passes.backpropagate(net, saved, v, net.layout.layers(body)):
-        layer, p, b = net.layer(index)
-        found |= net.layout.keyed(index, layer.columns(p, b, saved[index], g))
-    return [array_namespace(v).reshape(found[key], (-1, v.shape[0])) for key in body]
 
 
 def body_size(net: Network, keys: tuple[str, ...]) -> int:
