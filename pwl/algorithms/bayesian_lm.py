@@ -121,7 +121,7 @@ class BayesianLM(Algorithm):
     def init(self, net: Network, patterns: Patterns, key: int) -> BayesianLMState:
         if not net.loss.evidence:
             raise InputError(
-                f"BayesianLM needs the probability of the targets, but loss={net.loss.name!r} has none: use pwl.LM with l2"
+                f"BayesianLM needs the probability of the targets, but loss={net.loss.name!r} has none: use pwl.LM(l2=...)"
             )
         n = net.layout.size_of(trained(net, self.train_curves))
         if self.solver == "rows":

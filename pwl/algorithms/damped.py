@@ -193,6 +193,11 @@ def weighed(
 
 def started(net: Network, patterns: Patterns, direction: str, ridge: float | str, damping: Damping) -> DampedState:
     """The state before the first step."""
+    if ridge == EVIDENCE and not net.loss.evidence:
+        raise InputError(
+            f"a ridge by evidence needs the probability of the targets, but loss={net.loss.name!r} has none: give ridge a number, "
+            "such as 1e-3, and choose it on held-out data"
+        )
     first = first_ridge(net, patterns) if ridge == EVIDENCE else float(ridge)
     return DampedState(R=known_autocorrelation(net, patterns, direction), mu=damping.mu, ridge=first)
 

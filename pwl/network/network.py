@@ -95,8 +95,8 @@ class Network:
             The activation of every hidden layer, a name or an object such as pwl.PiecewiseLinear().
         bypass : bool
             Whether the outputs also see the inputs directly.
-        loss : {"squared_error", "cross_entropy"}
-            "cross_entropy" is for integer labels.
+        loss : {"squared_error", "cross_entropy", "output_reset"}
+            "cross_entropy" and "output_reset", Eq. (75), are for integer labels.
         seed : int
             Seed of the starting weights.
         dtype : float32 or float64
@@ -148,8 +148,8 @@ class Network:
             Shape of one pattern, such as (28, 28, 1).
         bypass : bool
             Whether the outputs also see the inputs directly.
-        loss : {"cross_entropy", "squared_error"}
-            "cross_entropy" is for integer labels.
+        loss : {"cross_entropy", "squared_error", "output_reset"}
+            As in `mlp`.
         start : {"glorot", "he"}
             Variance of the starting weights, 2 / (n_in + n_out) or 2 / n_in. Thresholds start at 0.
         seed : int
@@ -330,7 +330,7 @@ class Network:
         return dataclasses.replace(self, preparation=preparation)
 
     def predict(self, x: Any, return_std: bool = False) -> Any:
-        """Computes the outputs, or under cross-entropy the labels, for inputs.
+        """Computes the outputs, or for classes the labels, for inputs.
 
         Parameters
         ----------
@@ -342,7 +342,7 @@ class Network:
         Returns
         -------
         array (Nv, M) or (Nv,)
-            Outputs (Nv, M), in raw units if the network carries a preparation, or labels (Nv,) under cross-entropy.
+            Outputs (Nv, M), in raw units if the network carries a preparation, or labels (Nv,) of classes.
 
         Raises
         ------
@@ -353,7 +353,7 @@ class Network:
         return predict_with_std(self, x) if return_std else predict(self, x)
 
     def predict_proba(self, x: Any) -> Array:
-        """Computes class probabilities (Nv, M) for inputs x as in `predict`. Raises InputError for nets without classes."""
+        """Computes class probabilities (Nv, M) for inputs x as in `predict`. Raises InputError but for cross-entropy."""
         from pwl.network.predict import predict_proba
 
         return predict_proba(self, x)

@@ -33,7 +33,7 @@ class Posterior:
     Nv: float
 
     def variance(self, j: np.ndarray) -> np.ndarray:
-        """Variance (b, M) of new targets from the rows dy/dw, one (n, b) for all outputs or (n, b) per output (M, n, b), Eqs. (73), (74)."""
+        """Variance (b, M) of new targets from the rows dy/dw (n, b), or (M, n, b) if outputs differ, Eqs. (73), (74)."""
         import scipy.linalg
 
         rows = j[None] if j.ndim == 2 else j

@@ -23,10 +23,14 @@ DEVICE_NUMBERS = 1 << 28  # the same on a device, which a small block would not 
 
 def predict(net: Network, x: Any) -> Array:
     """`Network.predict`."""
-    y = _outputs(net, x)
-    if net.loss.classes:
-        y = array_namespace(y).argmax(y, axis=1)
+    y = class_numbers(net, x) if net.loss.classes else _outputs(net, x)
     return y if net.preparation is None else net.preparation.inverse_targets(y)
+
+
+def class_numbers(net: Network, x: Any) -> Array:
+    """Numbers (Nv,) of the classes of the largest outputs."""
+    y = _outputs(net, x)
+    return array_namespace(y).argmax(y, axis=1)
 
 
 def predict_with_std(net: Network, x: Any) -> tuple[Array, Array]:
@@ -43,10 +47,9 @@ def predict_with_std(net: Network, x: Any) -> tuple[Array, Array]:
 
 def predict_proba(net: Network, x: Any) -> Array:
     """`Network.predict_proba`."""
-    if not net.loss.classes:
-        raise InputError(
-            "predict_proba is for nets with loss='cross_entropy', but this one has squared error: use predict"
-        )
+    if not net.loss.probabilities:
+        kind = "gives classes without probabilities" if net.loss.classes else "has squared error"
+        raise InputError(f"predict_proba is for nets with loss='cross_entropy', but this one {kind}: use predict")
     return softmax(_outputs(net, x))
 
 

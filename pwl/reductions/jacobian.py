@@ -1,6 +1,6 @@
 """Rows of the Jacobian of all patterns and outputs, summed into normal equations or folded into a triangle, Eqs. (41), (42).
 
-A pattern has one row J_p'v and one residual per root v of S_p, Eq. (28). Under squared error that is one per output.
+A pattern has one row J_p'v and one residual per root v of S_p, Eq. (28). With S = 2 I that is one per output.
 Within a block the rows are stored as columns, so that patterns lie side by side in memory.
 """
 
@@ -52,7 +52,7 @@ def rows_of(net: Network, keys: tuple[str, ...], x: Array, t: Array, w: Array | 
         v = v * scale[:, None]
         own = passes.columns(net, signals.saved, v, keys)
         r = (residuals[:, i] * scale)[None, :]
-        if net.loss.quadratic:  # output i depends on its own weights only
+        if net.loss.constant:  # output i depends on its own weights only
             yield Rows(own, B * v[:, i][None, :], i * Nu, r)
         else:
             yield Rows(own, xp.reshape(v.T[:, None, :] * B[None, :, :], (-1, v.shape[0])), 0, r)
