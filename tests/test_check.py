@@ -32,7 +32,9 @@ def data_for(loss="squared_error", Nv=150):
 
 def untrained(hidden, activation=CURVE, loss="squared_error", **options):
     x, _ = data_for(loss, 10)
-    return pwl.Network.mlp(x.shape[1], hidden, 3 if losses.LOSSES[loss].classes else 2, activation, loss=loss, **options)
+    return pwl.Network.mlp(
+        x.shape[1], hidden, 3 if losses.LOSSES[loss].classes else 2, activation, loss=loss, **options
+    )
 
 
 # ---- where the engine is right
