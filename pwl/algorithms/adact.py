@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from pwl.activations.knots import KNOTS, knots_at
 from pwl.algorithms import molf, multiplies, owo
 from pwl.algorithms.algorithm import Algorithm, Info, Step
+from pwl.algorithms.curve_newton import newton_directions
 from pwl.algorithms.learning_factors import along_line, block_system, guarded, line_factor, norm, times_rows
 from pwl.algorithms.molf import DIRECTIONS, MOLFState, known_autocorrelation, measure_gradient, molf_step, spent
 from pwl.algorithms.options import flat
 from pwl.algorithms.owo import owo_step
 from pwl.algorithms.penalties import Penalties
+from pwl.algorithms.span import of_basis, units_outside
 from pwl.errors import InputError
 from pwl.network.network import Network
 from pwl.reductions.gradients import gradients
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from pwl.algorithms.damped_adact import DampedAdAct
 
 CURVE_FACTORS = ("scalar", "unit")
+CURVE_DIRECTIONS = ("gradient", "newton")
 RECORDED = ("z_curve", "curve_gradient_norm", "curve_share")
 
 
@@ -100,6 +103,7 @@ class AdAct(Algorithm):
         net, curves = adact_step(net, patterns, self.curve_factor, self.penalties, self.ols, knots)
         net, output = owo_step(net, patterns, self.penalties, self.ols)
         series = hidden.only(molf.RECORDED) | curves.only(RECORDED) | output.only(owo.RECORDED)
+        series |= units_outside(net, state.R or of_basis(net, output.R, self.penalties.ridge))
         state = spent(state)._replace(steps=state.steps + 1)
         return Step(net, state, series, Info(molf=hidden, adact=curves, owo=output))
 
@@ -114,6 +118,7 @@ def adact_step(
     penalties: Penalties = Penalties(),
     ols: OLS = OLS(),
     knots: int = KNOTS[-1],
+    curve_direction: str = "gradient",
 ) -> tuple[Network, Info]:
     """Moves the ordinates by A += z D with one z for all curves, Eq. (24), or one per unit, Eq. (25).
 
@@ -130,6 +135,8 @@ def adact_step(
         As in `AdAct`.
     knots : int
         Number of knots of curves with hinges="auto". Other curves have none.
+    curve_direction : {"gradient", "newton"}
+        "newton" divides each unit's gradient by its own tridiagonal curvature, Eqs. (77), (78).
 
     Returns
     -------
@@ -146,11 +153,15 @@ def adact_step(
     """
     patterns = Patterns.fitting(net, patterns)
     one_of("curve_factor", curve_factor, CURVE_FACTORS)
+    one_of("curve_direction", curve_direction, CURVE_DIRECTIONS)
     check_curves(net)
     net.check_initialised()
     scores, G_a = reduce(gradients(net.keys("activation")), net, patterns)
     G_a = penalties.add_gradient(net, G_a)
-    D = {key: net.layer_of(key).curve_direction(g, knots) for key, g in G_a.items()}
+    if curve_direction == "newton":
+        D = newton_directions(net, patterns, G_a, knots, ols)
+    else:
+        D = {key: net.layer_of(key).curve_direction(g, knots) for key, g in G_a.items()}
     if curve_factor == "unit":
         z = ols.solve(*block_system(net, patterns, G_a, D, penalties)).weights
         change = times_rows(z, D)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pwl.algorithms import multiplies, owo
+from pwl.algorithms import multiplies, owo, span
 from pwl.algorithms.algorithm import Algorithm, Info, Step, Stop
 from pwl.algorithms.learning_factors import block_system, norm, times_rows
 from pwl.algorithms.molf import DIRECTIONS, hwo_direction, known_autocorrelation, measure_gradient, spent
@@ -93,7 +93,7 @@ class DampedMOLF(Algorithm):
         return Penalties(ridge=0.0 if self.ridge == EVIDENCE else float(self.ridge), l2=self.l2)
 
     def init(self, net: Network, patterns: Patterns, key: int) -> DampedState:
-        return started(net, patterns, self.direction, self.ridge, self.damping)
+        return started(net, patterns, self.ridge, self.damping)
 
     def measure(self, net: Network, patterns: Patterns, state: DampedState) -> tuple[Array, DampedState]:
         return measure_gradient(net, patterns, state)
@@ -124,6 +124,8 @@ def damped_molf_step(
     known: Any = None,
 ) -> tuple[Network, Info]:
     """Moves the hidden weights by damped factors and solves for the output weights, so that the objective falls, Eq. (68).
+
+    If the state knows the inputs' autocorrelation, factors stop where nets would stray far beyond their curves' hinges, Eq. (76).
 
     Parameters
     ----------
@@ -161,7 +163,10 @@ def damped_molf_step(
     J = float(scores[0]) + penalties.value(net)
     start, zero = Fit(net, J, penalties.ridge, None, Info()), np.zeros(H.shape[0])
 
+    low, high = span.bounds(net, D, known.R or {})
+
     def trial(z: np.ndarray) -> tuple[float, tuple[np.ndarray, Fit]]:
+        z = np.clip(z, low, high)
         fit = fitted(net.moved(times_rows(like(z, net.theta), D)), patterns, penalties, ols)
         return fit.J, (z, fit)
 
@@ -191,7 +196,7 @@ def weighed(
     return fit, penalties.ridge, fit.info.only(owo.RECORDED) | series | {"objective": fit.J}
 
 
-def started(net: Network, patterns: Patterns, direction: str, ridge: float | str, damping: Damping) -> DampedState:
+def started(net: Network, patterns: Patterns, ridge: float | str, damping: Damping) -> DampedState:
     """The state before the first step."""
     if ridge == EVIDENCE and not net.loss.evidence:
         raise InputError(
@@ -199,7 +204,7 @@ def started(net: Network, patterns: Patterns, direction: str, ridge: float | str
             "such as 1e-3, and choose it on held-out data"
         )
     first = first_ridge(net, patterns) if ridge == EVIDENCE else float(ridge)
-    return DampedState(R=known_autocorrelation(net, patterns, direction), mu=damping.mu, ridge=first)
+    return DampedState(R=known_autocorrelation(net, patterns, "hwo"), mu=damping.mu, ridge=first)
 
 
 def stopped(mu: float, damping: Damping) -> Stop | None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from pwl.activations.knots import knots_at
 from pwl.algorithms import adact, multiplies
-from pwl.algorithms.adact import CURVE_FACTORS, adact_step, check_curves
+from pwl.algorithms.adact import CURVE_DIRECTIONS, CURVE_FACTORS, adact_step, check_curves
 from pwl.algorithms.algorithm import Algorithm, Info, Step
 from pwl.algorithms.damped import (
     DAMPING,
@@ -26,6 +26,7 @@ from pwl.algorithms.molf import DIRECTIONS, measure_gradient, spent
 from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
 from pwl.algorithms.ridge import fitted
+from pwl.algorithms.span import units_outside
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import Array
@@ -45,6 +46,9 @@ class DampedAdAct(Algorithm):
     ----------
     direction, ridge, l2, ols, damping
         As in `DampedMOLF`.
+    curve_direction : {"gradient", "newton"}
+        Direction of the step on the curves. "newton" divides each unit's gradient by its own curvature, Eqs. (77), (78). It lowers
+        the training error faster, and on most tables it overfits more.
     curve_factor, refine
         As in `AdAct`.
     curve_penalty : float
@@ -59,6 +63,7 @@ class DampedAdAct(Algorithm):
     direction: str = "hwo"
     ridge: float | str = EVIDENCE
     l2: float = 0.0
+    curve_direction: str = "gradient"
     curve_factor: str = "scalar"
     refine: int = 25
     curve_penalty: float = 0.0
@@ -70,6 +75,7 @@ class DampedAdAct(Algorithm):
 
     def __post_init__(self) -> None:
         one_of("direction", self.direction, DIRECTIONS)
+        one_of("curve_direction", self.curve_direction, CURVE_DIRECTIONS)
         one_of("curve_factor", self.curve_factor, CURVE_FACTORS)
         whole("refine", self.refine, unit=" of steps")
         check_ridge(self.ridge)
@@ -83,7 +89,7 @@ class DampedAdAct(Algorithm):
 
     def init(self, net: Network, patterns: Patterns, key: int) -> DampedState:
         check_curves(net)
-        return started(net, patterns, self.direction, self.ridge, self.damping)
+        return started(net, patterns, self.ridge, self.damping)
 
     def measure(self, net: Network, patterns: Patterns, state: DampedState) -> tuple[Array, DampedState]:
         return measure_gradient(net, patterns, state)
@@ -92,12 +98,12 @@ class DampedAdAct(Algorithm):
         penalties = dataclasses.replace(self.penalties, ridge=state.ridge)
         net, molf = damped_molf_step(net, patterns, self.direction, penalties, self.ols, self.damping, state)
         knots = knots_at(state.steps, self.refine)
-        net, curves = adact_step(net, patterns, self.curve_factor, penalties, self.ols, knots)
+        net, curves = adact_step(net, patterns, self.curve_factor, penalties, self.ols, knots, self.curve_direction)
         fit, ridge, series = weighed(
             fitted(net, patterns, penalties, self.ols), patterns, self.ridge, penalties, self.ols
         )
         state = spent(state)._replace(mu=molf.mu, nu=molf.nu, ridge=ridge, steps=state.steps + 1)
-        series = molf.only(RECORDED) | curves.only(adact.RECORDED) | series
+        series = molf.only(RECORDED) | curves.only(adact.RECORDED) | series | units_outside(fit.net, state.R or {})
         return Step(fit.net, state, series, Info(molf=molf, adact=curves, owo=fit.info), stopped(molf.mu, self.damping))
 
     def multiplies(self, net: Network, Nv: int) -> tuple[float, float]:
