@@ -41,10 +41,8 @@ class Network:
         All parameters in one vector, of which the others are read-only views.
     W, A, W_o : array (Nh, N+1), (Nh, K), (M, Nu)
         Weights and ordinates of the first hidden layer, and the output weights.
-    parts : dict
-        Every parameter by slot key, such as "0.W", "1.A" or "head.W".
-    buffers : dict
-        Arrays that are not trained, by key, such as the hinges "1.ns".
+    parts, buffers : dict, dict
+        Parameters by slot key, such as "0.W", "1.A" or "head.W", and arrays that are not trained, such as the hinges "1.ns".
     initialised, net_control : bool
         Whether `initialise` has started the network on data, and whether it scales the hidden weights to them, Eq. (8).
     preparation, posterior : pwl.Preparation, Posterior, or None
@@ -342,7 +340,7 @@ class Network:
         Returns
         -------
         array (Nv, M) or (Nv,)
-            Outputs (Nv, M), in raw units if the network carries a preparation, or labels (Nv,) of classes.
+            Outputs, in raw units if the network carries a preparation, or the labels of classes.
 
         Raises
         ------
