@@ -116,16 +116,16 @@ def _settled(net: Network, found: Posterior, validation: Any) -> Network:
     others = Patterns.fitting(net, validation)
     E = host(reduce(output_errors(), net, others)).astype(np.float64)
     share = (
-        host(reduce(_variances(net.layout.size), net, others)).astype(np.float64) / found.noise
+        host(reduce(_variances(found, net.layout.size), net, others)).astype(np.float64) / found.noise
     )  # 1 + the mean of q / Nv
     return dataclasses.replace(net, posterior=dataclasses.replace(found, noise=E / share))
 
 
-def _variances(floats: int) -> Statistic:
+def _variances(posterior: Posterior, floats: int) -> Statistic:
     """The mean variance of each output (M,)."""
 
     def variances_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
-        return array_namespace(t).sum(weighted(like(variances(net, x), t), w), axis=0)
+        return array_namespace(t).sum(weighted(like(variances(net, posterior, x), t), w), axis=0)
 
     return Statistic(variances_of_block, floats=floats)
 

@@ -35,13 +35,14 @@ def class_numbers(net: Network, x: Any) -> Array:
 
 def predict_with_std(net: Network, x: Any) -> tuple[Array, Array]:
     """Outputs and standard deviations (Nv, M) in raw units, Eqs. (73), (74)."""
-    if net.posterior is None:
+    posterior = net.posterior
+    if posterior is None:
         raise InputError(
             "this network keeps no posterior, so it knows no standard deviations: make it by pwl.with_posterior(net, (x, t), "
             "algorithm, record) after training"
         )
     y, scale = predict(net, x), 1.0 if net.preparation is None else net.preparation.target_scale
-    std = _by_blocks(net, x, lambda net, x: like(np.sqrt(variances(net, x)), net.theta), net.layout.size)
+    std = _by_blocks(net, x, lambda net, x: like(np.sqrt(variances(net, posterior, x)), net.theta), net.layout.size)
     return y, std * like(np.broadcast_to(scale, (net.n_outputs,)), std)
 
 

@@ -7,13 +7,12 @@ import numpy as np
 from pwl.network import passes
 from pwl.network.layout import HEAD
 from pwl.network.network import Network
+from pwl.network.posterior import Posterior
 from pwl.runtime.backend import Array, array_namespace, host
 
 
-def variances(net: Network, x: Array) -> np.ndarray:
-    """Variance (b, M) of new targets at a block of inputs, of a network with a posterior."""
-    posterior = net.posterior
-    assert posterior is not None
+def variances(net: Network, posterior: Posterior, x: Array) -> np.ndarray:
+    """Variance (b, M) of new targets at a block of inputs."""
     if posterior.keys == (HEAD,):
         return posterior.variance(host(passes.basis(net, x, passes.features(net, x))).astype(np.float64).T)
     return posterior.variance(np.stack([host(rows).astype(np.float64) for rows in _rows(net, posterior.keys, x)]))

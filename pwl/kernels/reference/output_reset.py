@@ -17,7 +17,7 @@ def reset_residuals(y: Array, t: Array) -> Array:
     v = y - xp.astype(right, y.dtype)
     below = xp.full_like(v, -float("inf"))
     v_c = xp.sum(xp.where(right, v, xp.zeros_like(v)), axis=1, keepdims=True)
-    u = xp.sort(xp.where(right, below, v), axis=1, descending=True)  # the wrong classes, then -inf
+    u = -xp.sort(-xp.where(right, below, v), axis=1)  # descending: the wrong classes, then -inf
     m = xp.arange(1, y.shape[1], dtype=y.dtype)[None, :]
     levels = (v_c + xp.cumulative_sum(u[:, :-1], axis=1)) / (1 + m)
     first = xp.argmax(xp.astype(u[:, 1:] <= levels, xp.int8), axis=1)  # the last level always holds all wrong classes
