@@ -7,7 +7,7 @@ import itertools
 
 import numpy as np
 import pytest
-from toys import iterate, spirals, waves
+from toys import iterate, on_ranks, spirals, waves
 
 import pwl
 from pwl.algorithms.damped import DAMPING, SMALLEST_MU, TRIALS, DampedState
@@ -203,3 +203,14 @@ def test_classes_have_a_ridge_by_evidence_too():
         ridges[kind] = record["ridge"][-1]
         assert record["objective"][-1] > record["error"][-1] and record["effective_output_weights"][-1] > 0
     assert 0 < 2 * ridges["true"] < ridges["random"]
+
+
+def test_ranks_train_the_serial_net():
+    x, t = waves(90)
+    parts = [(x[:20], t[:20]), (x[20:], t[20:])]
+    net = pwl.Network.mlp(3, 5, 2, pwl.PiecewiseLinear("tanh", 9))
+    serial, record = pwl.train(net, (x, t), pwl.AdAct.damped(), iterations=4)
+    runs = on_ranks(lambda patterns: pwl.train(net, patterns, pwl.AdAct.damped(), iterations=4), parts)
+    assert np.array_equal(runs[0][0].theta, runs[1][0].theta)
+    np.testing.assert_allclose(runs[0][1]["ridge"][1:], record["ridge"][1:], rtol=1e-6)
+    assert np.linalg.norm(runs[0][0].theta - serial.theta) <= 1e-6 * np.linalg.norm(serial.theta)

@@ -47,7 +47,7 @@ def test_it_takes_the_highest_evidence():
     B, T = regression()
     found = best_ridge(spectrum(*sums(B, T)))
     around = found.ridge * np.linspace(0.2, 5, 97)
-    assert all(found.negative_log <= sum(direct(B, t, ridge) for t in T.T) + 1e-9 for ridge in around)
+    assert all(found.negative_log <= sum(direct(B, t, ridge) for t in T.T) + 1e-4 for ridge in around)
     # there lambda = gamma E / ((n - gamma) |W|^2), one output at a time
     B, T = regression(M=1, seed=3)
     found = best_ridge(spectrum(*sums(B, T)))
@@ -56,7 +56,7 @@ def test_it_takes_the_highest_evidence():
     W = np.linalg.solve(A, C)
     E = float(energies.sum() - 2 * np.sum(W * C) + np.sum(W * (R @ W)))
     wanted = found.gamma * E / ((Nv - 1 - found.gamma) * float(np.sum(W[1:] ** 2)))
-    assert found.ridge == pytest.approx(wanted, rel=1e-4)
+    assert found.ridge == pytest.approx(wanted, rel=2e-3)
 
 
 def test_weights_of_a_known_prior_give_their_ridge():
@@ -91,7 +91,7 @@ def test_dependent_functions_do_no_harm_and_weights_of_patterns_count():
     assert np.isfinite(best_ridge(spectrum(*sums(doubled, T))).ridge)
     w = np.r_[2.0, np.ones(len(B) - 1)]
     again = best_ridge(spectrum(*sums(np.r_[B[:1], B], np.r_[T[:1], T])))
-    assert best_ridge(spectrum(*sums(B, T, w))).ridge == pytest.approx(again.ridge, rel=1e-6)
+    assert best_ridge(spectrum(*sums(B, T, w))).ridge == pytest.approx(again.ridge, rel=1e-9)
 
 
 def test_nothing_but_constants():

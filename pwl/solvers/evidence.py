@@ -8,14 +8,8 @@ import numpy as np
 
 from pwl.runtime.threads import single_threaded_blas
 
-LOWEST, HIGHEST = (
-    1e-12,
-    1e2,
-)  # bounds of lambda, relative to the largest eigenvalue: pure noise would send it to infinity
-GRID, ZOOMS = (
-    57,
-    6,
-)  # points per grid over log lambda, four a decade at first; each further grid covers two of its intervals
+LOWEST, HIGHEST = 1e-12, 1e2  # bounds of lambda, relative to the largest eigenvalue: pure noise would send it to infinity
+GRID, ZOOMS = 57, 3  # points per grid over log lambda. The last are 1e-3 apart: nearer ones differ by rounding alone
 
 
 class Evidence(NamedTuple):
