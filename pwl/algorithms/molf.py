@@ -72,7 +72,7 @@ class MOLF(Algorithm):
 
     @staticmethod
     def damped(**options: Any) -> DampedMOLF:
-        """The damped form, with the options of `pwl.DampedMOLF`, Eq. (68)."""
+        """The damped form, with the options of `pwl.DampedMOLF`, Eq. (76)."""
         from pwl.algorithms.damped import DampedMOLF  # which is built on this module
 
         return DampedMOLF(**options)

@@ -1,4 +1,4 @@
-"""The evidence of a network's weights, one weight of |w|^2 for all of them or one per group, Eqs. (52), (70), (71)."""
+"""The evidence of a network's weights, one weight of |w|^2 for all of them or one per group, Eqs. (52), (78), (79)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def eigenvalues(equations: Normal | Wide) -> np.ndarray:
 def belief(
     equations: Normal | Wide, E: float, w: np.ndarray, lambdas: np.ndarray, groups: Groups, size: Size
 ) -> dict[str, Any]:
-    """New estimates of the lambdas, one per group, and the evidence, Eqs. (52), (70), (71).
+    """New estimates of the lambdas, one per group, and the evidence, Eqs. (52), (78), (79).
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def belief(
 
 
 def one_group(equations: Normal | Wide, E: float, w: np.ndarray, weight: float, size: Size) -> dict[str, Any]:
-    """A new estimate of the weight lambda of |w|^2, and the evidence for the present one, Eqs. (52), (70).
+    """A new estimate of the weight lambda of |w|^2, and the evidence for the present one, Eqs. (52), (78).
 
     w (P,): weights. weight: the present lambda. Returns "lambda", "effective_parameters" (gamma), "alpha", "beta" and
     "negative_log_evidence" (lower is better).
@@ -97,7 +97,7 @@ def one_group(equations: Normal | Wide, E: float, w: np.ndarray, weight: float, 
 def many_groups(
     equations: Normal | Wide, E: float, w: np.ndarray, weights: np.ndarray, groups: Groups, size: Size
 ) -> dict[str, Any]:
-    """The same for a weight lambda per group, Eq. (71). weights (groups,): the present ones. "lambda" and "alpha" are (groups,)."""
+    """The same for a weight lambda per group, Eq. (79). weights (groups,): the present ones. "lambda" and "alpha" are (groups,)."""
     norms = equations.norms()
     mean, least = float(np.mean(norms)), ROUNDING * len(w) * float(np.max(norms))
     V, _ = equations.inverse_diagonal(spread(np.maximum(weights, least), groups, len(w)))
@@ -125,7 +125,7 @@ def spread(weights: np.ndarray, groups: Groups, P: int) -> np.ndarray:
 
 
 def groups_of(net: Network, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Groups of the parameters `keys`, by name, as indices into their vector, Eq. (71).
+    """Groups of the parameters `keys`, by name, as indices into their vector, Eq. (79).
 
     The thresholds; the weights of each input; the weights of each higher layer; each layer's curves; and of the head, the
     constants, the bypass and the features.

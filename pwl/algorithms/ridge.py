@@ -1,4 +1,4 @@
-"""OWO that hands on its sums, so that other ridges need no further pass, and the ridge that the evidence prefers, Eq. (67)."""
+"""OWO that hands on its sums, so that other ridges need no further pass, and the ridge that the evidence prefers, Eq. (75)."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def solved(net: Network, sums: Sums, patterns: Patterns, penalties: Penalties, o
 
 
 def preferred(fit: Fit, patterns: Patterns) -> Evidence:
-    """The ridge of the highest evidence for the basis of a fit, which all outputs share, Eqs. (67), (69)."""
+    """The ridge of the highest evidence for the basis of a fit, which all outputs share, Eqs. (75), (77)."""
     Nv = patterns.total_weight()
     if fit.sums is None:
         S = host(reduce(output_curvature(), fit.net, patterns)).astype(np.float64)

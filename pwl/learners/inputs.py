@@ -1,4 +1,4 @@
-"""The preparation of the inputs that the evidence prefers: standardised, or decorrelated as well, Eq. (79)."""
+"""The preparation of the inputs that the evidence prefers: standardised, or decorrelated as well, Eq. (87)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def by_evidence(
     targets: str = "standardise",
     **options: Any,
 ) -> Chosen:
-    """Trains a network on each preparation of the inputs and keeps the one of the highest evidence, Eqs. (70), (79).
+    """Trains a network on each preparation of the inputs and keeps the one of the highest evidence, Eqs. (78), (87).
 
     The evidence is a probability of the same targets, so that it compares preparations. Inputs that nearly repeat each other
     hide what sets them apart from a standardised network: Levenberg-Marquardt and the prior on |w|^2 both hold back the

@@ -94,7 +94,7 @@ class Network:
         bypass : bool
             Whether the outputs also see the inputs directly.
         loss : {"squared_error", "cross_entropy", "output_reset"}
-            "cross_entropy" and "output_reset", Eq. (75), are for integer labels.
+            "cross_entropy" and "output_reset", Eq. (83), are for integer labels.
         seed : int
             Seed of the starting weights.
         dtype : float32 or float64
@@ -335,7 +335,7 @@ class Network:
         x : array (Nv, N) or (Nv, height, width, channels)
             Inputs, in raw units if the network carries a preparation.
         return_std : bool
-            Whether to return (outputs, standard deviations of new targets), after `pwl.with_posterior`, Eqs. (73), (74).
+            Whether to return (outputs, standard deviations of new targets), after `pwl.with_posterior`, Eqs. (81), (82).
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""The variance of predictions from the posterior that a network keeps, Eqs. (73), (74)."""
+"""The variance of predictions from the posterior that a network keeps, Eqs. (81), (82)."""
 
 from __future__ import annotations
 
