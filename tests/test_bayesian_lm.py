@@ -228,3 +228,25 @@ def test_classes_are_weighed_too():
 def test_bad_settings_are_refused(wrong):
     with pytest.raises(pwl.InputError):
         pwl.BayesianLM(**wrong)
+
+
+def test_the_group_of_an_input_holds_its_curve_too():
+    x, t = waves(Nv=100, M=1)
+    net = pwl.initialise(pwl.Network.mlp(3, 4, 1, "tanh", input_hinges=4), (x, t))
+    keys = net.keys("map", "head")
+    groups = groups_of(net, keys)
+    assert sorted(np.concatenate(list(groups.values()))) == list(range(net.layout.size_of(keys)))
+    assert len(groups["input 1"]) == 4 * (1 + 3) and len(groups["bypass"]) == 3 and len(groups["bypass curves"]) == 9
+    moved = net.moved({"0.W": np.zeros(net.W.shape)})
+    W = np.zeros(net.W.size)
+    W[groups["input 1"]] = 1.0
+    change = net.moved({"0.W": W.reshape(net.W.shape)})
+    other = x + np.array([0.3, 0.0, -0.2])  # the change of the nets depends on input 1 alone
+    from toys import input_of
+
+    one = input_of(change, 1, x) - input_of(moved, 1, x)
+    two = input_of(change, 1, other) - input_of(moved, 1, other)
+    np.testing.assert_allclose(one, two, atol=1e-9)
+    assert np.abs(one).max() > 0.1
+    _, record = pwl.train(net, (x, t), pwl.BayesianLM(groups="inputs", starts=(0.01,)), iterations=5)
+    assert record["error"][-1] < record["error"][0]

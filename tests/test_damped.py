@@ -214,3 +214,18 @@ def test_ranks_train_the_serial_net():
     assert np.array_equal(runs[0][0].theta, runs[1][0].theta)
     np.testing.assert_allclose(runs[0][1]["ridge"][1:], record["ridge"][1:], rtol=1e-6)
     assert np.linalg.norm(runs[0][0].theta - serial.theta) <= 1e-6 * np.linalg.norm(serial.theta)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_curves_on_the_inputs_train_in_the_damped_forms(name):
+    x, t = waves(Nv=150, M=1)
+    net = pwl.initialise(pwl.Network.mlp(3, 6, 1, pwl.PiecewiseLinear("tanh"), input_hinges=5), (x, t))
+    patterns = pwl.Patterns(x, t)
+    nets, said = iterate(ALGORITHMS[name].damped(), net, patterns, 8)
+    for at, series in zip(nets[1:], said, strict=True):
+        now = pwl.evaluate(at, patterns).error + Penalties(ridge=series["ridge"]).value(at)
+        assert series["objective"] == pytest.approx(now, rel=1e-8)
+    known = fitted(net, patterns, Penalties(), pwl.OLS(), ALGORITHMS[name].damped().init(net, patterns, 0).R["0.W"])
+    np.testing.assert_allclose(known.net.W_o, fitted(net, patterns, Penalties(), pwl.OLS()).net.W_o, rtol=1e-6, atol=1e-9)
+    if name == "adact":
+        assert said[-1]["units_outside"] >= 0

@@ -44,10 +44,10 @@ def test_distances_are_those_of_the_nets():
 def test_the_basis_knows_the_inputs_too(loss):
     net, patterns = started(loss)
     _, info = pwl.owo_step(net, patterns, pwl.Penalties(ridge=0.3))
-    found = of_basis(net, info.R, 0.3)
+    found = of_basis(net, info.R, pwl.Penalties(ridge=0.3))
     np.testing.assert_allclose(found["0.W"], known_autocorrelation(net, patterns, "hwo")["0.W"], atol=1e-12)
     bare, patterns = started(loss, bypass=False)
-    assert of_basis(bare, pwl.owo_step(bare, patterns)[1].R, 0.0) == {}
+    assert of_basis(bare, pwl.owo_step(bare, patterns)[1].R, pwl.Penalties()) == {}
 
 
 @pytest.mark.parametrize("algorithm", [pwl.AdAct(), pwl.AdAct(direction="hwo"), pwl.AdAct.damped()])

@@ -11,7 +11,14 @@ import numpy as np
 from pwl.algorithms import multiplies, owo, span
 from pwl.algorithms.algorithm import Algorithm, Info, Step, Stop
 from pwl.algorithms.learning_factors import block_system, norm, times_rows
-from pwl.algorithms.molf import DIRECTIONS, hwo_direction, known_autocorrelation, measure_gradient, spent
+from pwl.algorithms.molf import (
+    DIRECTIONS,
+    hwo_direction,
+    known_autocorrelation,
+    measure_gradient,
+    of_input_curves,
+    spent,
+)
 from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
 from pwl.algorithms.ridge import Fit, first_ridge, fitted, followed, preferred, refitted
@@ -163,11 +170,12 @@ def damped_molf_step(
     J = float(scores[0]) + penalties.value(net)
     start, zero = Fit(net, J, penalties.ridge, None, Info()), np.zeros(H.shape[0])
 
+    inputs = of_input_curves(net, known.R)
     low, high = span.bounds(net, D, known.R or {})
 
     def trial(z: np.ndarray) -> tuple[float, tuple[np.ndarray, Fit]]:
         z = np.clip(z, low, high)
-        fit = fitted(net.moved(times_rows(like(z, net.theta), D)), patterns, penalties, ols)
+        fit = fitted(net.moved(times_rows(like(z, net.theta), D)), patterns, penalties, ols, inputs)
         return fit.J, (z, fit)
 
     # Half of H and g, because `search` takes a system whose step e lowers its objective by g'e + mu e'Qe.

@@ -22,7 +22,7 @@ from pwl.algorithms.damped import (
     stopped,
     weighed,
 )
-from pwl.algorithms.molf import DIRECTIONS, measure_gradient, spent
+from pwl.algorithms.molf import DIRECTIONS, measure_gradient, of_input_curves, spent
 from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
 from pwl.algorithms.ridge import fitted
@@ -100,7 +100,7 @@ class DampedAdAct(Algorithm):
         knots = knots_at(state.steps, self.refine)
         net, curves = adact_step(net, patterns, self.curve_factor, penalties, self.ols, knots, self.curve_direction)
         fit, ridge, series = weighed(
-            fitted(net, patterns, penalties, self.ols), patterns, self.ridge, penalties, self.ols
+            fitted(net, patterns, penalties, self.ols, of_input_curves(net, state.R)), patterns, self.ridge, penalties, self.ols
         )
         state = spent(state)._replace(mu=molf.mu, nu=molf.nu, ridge=ridge, steps=state.steps + 1)
         series = molf.only(RECORDED) | curves.only(adact.RECORDED) | series | units_outside(fit.net, state.R or {})

@@ -20,7 +20,6 @@ from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import Array, array_namespace, host, like
 from pwl.validate import whole
 
-
 C1, C2 = 1e-4, 0.9  # of the strong Wolfe conditions: the shares of the slope that J falls by, and that may be left
 
 
@@ -46,7 +45,7 @@ class LBFGS(Algorithm):
     train_curves : bool
         Whether the curves' ordinates are trained, too.
     penalties : pwl.Penalties
-        Can also be given as ridge, l2 and curve_penalty, Eqs. (11), (27), (26).
+        Can also be given as ridge, l2, curve_penalty and input_curve_penalty, Eqs. (11), (27), (26), (73).
 
     Raises
     ------

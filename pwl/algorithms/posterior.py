@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pwl.layers import CurvedDense
 from pwl.network.layout import HEAD
 from pwl.network.network import Network
 from pwl.runtime.threads import single_threaded_blas
@@ -127,8 +128,8 @@ def spread(weights: np.ndarray, groups: Groups, P: int) -> np.ndarray:
 def groups_of(net: Network, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Groups of the parameters `keys`, by name, as indices into their vector, Eq. (79).
 
-    The thresholds; the weights of each input; the weights of each higher layer; each layer's curves; and of the head, the
-    constants, the bypass and the features.
+    The thresholds; the weights of each input, with those of its curves; the weights of each higher layer; the curves of each
+    layer's units; and of the head, the constants, the bypass, its curves and the features.
     """
     found: dict[str, list[np.ndarray]] = {}
     first, lowest = 0, net.keys("map")[:1]
@@ -138,16 +139,16 @@ def groups_of(net: Network, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
         first += index.size
         if key == HEAD:
             direct = net.n_basis - net.n_features
+            straight = direct - net.direct_rises
             parts = {
-                "output constants": index[:, :1],
-                "bypass": index[:, 1:direct],
+                "output constants": index[:, :1], "bypass": index[:, 1:straight], "bypass curves": index[:, straight:direct],
                 "output weights": index[:, direct:],
-            }
+            }  # fmt: skip
         elif slot.kind == "map":
             parts = {"thresholds": index[:, :1]}
             flat = index[:, 1:].reshape(len(index), -1)
             if key in lowest and len(net.input_shape) == 1:
-                parts |= {f"input {j}": flat[:, j : j + 1] for j in range(flat.shape[1])}
+                parts |= {f"input {j}": flat[:, columns] for j, columns in enumerate(_columns(net))}
             else:
                 parts |= {f"weights {key}": flat}
         else:
@@ -156,3 +157,13 @@ def groups_of(net: Network, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
             if part.size:
                 found.setdefault(name, []).append(part.reshape(-1))
     return {name: np.sort(np.concatenate(parts)) for name, parts in found.items()}
+
+
+def _columns(net: Network) -> list[list[int]]:
+    """The columns of each input in the first layer's weights without thresholds: its slope, and its rises."""
+    N, layer = net.input_shape[0], net.layers[0]
+    found = [[j] for j in range(N)]
+    if isinstance(layer, CurvedDense):
+        for rise, place in enumerate(layer.geometry.owner):
+            found[layer.geometry.inputs[place]].append(N + rise)
+    return found

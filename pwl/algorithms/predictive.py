@@ -17,12 +17,11 @@ from pwl.network.network import Network
 from pwl.network.posterior import Posterior
 from pwl.network.variance import variances
 from pwl.reductions.correlations import basis_autocorrelation
-from pwl.reductions.gradients import weighted
 from pwl.reductions.jacobian import system
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.reductions.statistic import Statistic
-from pwl.runtime.backend import Array, array_namespace, host, like
+from pwl.runtime.backend import Array, array_namespace, host, like, weighted
 from pwl.runtime.threads import single_threaded_blas
 
 MOST_WEIGHTS = 600  # more would make files and predictions large; then the output weights alone are kept

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import NamedTuple
 
 import numpy as np
@@ -14,11 +13,10 @@ from pwl.algorithms.penalties import Penalties
 from pwl.network import passes
 from pwl.network.network import Network
 from pwl.reductions.correlations import basis_autocorrelation, basis_correlations, in_double
-from pwl.reductions.gradients import weighted
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.reductions.statistic import Statistic
-from pwl.runtime.backend import Array, array_namespace, host, like
+from pwl.runtime.backend import Array, array_namespace, host, like, weighted
 from pwl.solvers.evidence import Evidence, best_ridge, class_ridge, spectrum
 from pwl.solvers.ols import OLS
 
@@ -45,12 +43,17 @@ class Fit(NamedTuple):
     info: Info
 
 
-def fitted(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> Fit:
-    """OWO with the ridge of the penalties. Under squared error it takes one pass, and J no other."""
+def fitted(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS, inputs: Array | None = None) -> Fit:
+    """OWO with the ridge of the penalties. Under squared error it takes one pass, and J no other.
+
+    inputs: as of `owo_step`.
+    """
     if not net.loss.quadratic:
-        net, info = owo_step(net, patterns, penalties, ols)
+        net, info = owo_step(net, patterns, penalties, ols, inputs)
         return Fit(net, objective(net, patterns, penalties), penalties.ridge, None, info)
-    sums = Sums(*(host(a).astype(np.float64) for a in reduce(_sums(), net, patterns)))
+    sums = Sums(*(np.array(host(a), dtype=np.float64) for a in reduce(_sums(inputs is not None), net, patterns)))
+    if inputs is not None:
+        sums.R[: inputs.shape[0], : inputs.shape[0]] = host(inputs)
     return solved(net, sums, patterns, penalties, ols)
 
 
@@ -63,16 +66,15 @@ def refitted(fit: Fit, patterns: Patterns, penalties: Penalties, ols: OLS) -> Fi
 
 def solved(net: Network, sums: Sums, patterns: Patterns, penalties: Penalties, ols: OLS) -> Fit:
     """OWO from sums that are known. It takes no pass, unless J is so small that only residuals have its digits."""
-    ridge = np.full(len(sums.R), float(penalties.ridge))
-    ridge[0] = 0.0
-    R = sums.R + np.diag(ridge)
+    weight = penalties.on_head(net)
+    R = sums.R + np.diag(weight)
     W_o, dependent, energy = ols.of_functions_like(net.theta).solve(R, sums.C.T)
     net, J = net.with_head(like(W_o, net.theta)), float(np.sum(sums.energies) - np.sum(energy))
     info = Info(R=R, C=sums.C, dependent=dependent, output_step="least squares", owo_objective=J)
     if _few_digits(J, sums):
         J = objective(net, patterns, penalties)
     else:
-        J += dataclasses.replace(penalties, ridge=0.0).value(net)
+        J += penalties.value(net) - float(weight @ np.sum(host(net.W_o).astype(np.float64) ** 2, axis=0))
     return Fit(net, J, penalties.ridge, sums, info)
 
 
@@ -123,9 +125,9 @@ def output_errors() -> Statistic:
     return Statistic(errors_of_block)
 
 
-def _sums() -> Statistic:
-    """`Sums`, in one pass."""
-    correlations = basis_correlations().of_block
+def _sums(known: bool) -> Statistic:
+    """`Sums`, in one pass. known: as in `basis_correlations`."""
+    correlations = basis_correlations(known).of_block
 
     def sums_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Sums:
         R, C, _ = correlations(net, x, t, w)

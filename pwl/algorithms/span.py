@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from pwl.algorithms.penalties import Penalties
 from pwl.network.layout import address
 from pwl.network.network import Network
 from pwl.runtime.backend import Array, host
@@ -34,18 +35,16 @@ def units_outside(net: Network, R: Mapping[str, Array]) -> dict[str, int]:
     return {"units_outside": sum(int(np.sum(d > 1)) for d in found.values())} if found else {}
 
 
-def of_basis(net: Network, R: Array, ridge: float) -> dict[str, Array]:
+def of_basis(net: Network, R: Array, penalties: Penalties) -> dict[str, Array]:
     """The autocorrelation of the first layer's inputs by slot key, from that of the basis after OWO, if the bypass has them all.
 
-    R (Nu, Nu) of `owo_step`, with the ridge that was added to its diagonal.
+    R (Nu, Nu) of `owo_step`, whose diagonal holds the penalties, too.
     """
-    keys = net.keys("map")
-    if not net.bypass or not keys or net.layout.by_key[keys[0]].layer > 0 or len(net.input_shape) > 1:
+    keys, n = net.keys("map"), net.n_basis - net.n_features
+    if not net.bypass or not keys or net.layout.by_key[keys[0]].layer > 0 or net.parts[keys[0]].shape[1] != n:
         return {}
-    n = net.input_shape[0] + 1
-    bare = np.array(host(R), dtype=np.float64)[:n, :n]
-    bare[range(1, n), range(1, n)] -= 2 / net.loss.bound * ridge
-    return {keys[0]: bare}
+    added = 2 / net.loss.bound * penalties.on_head(net)[:n]
+    return {keys[0]: np.array(host(R), dtype=np.float64)[:n, :n] - np.diag(added)}
 
 
 def bounds(net: Network, D: Mapping[str, Array], R: Mapping[str, Array]) -> tuple[np.ndarray, np.ndarray]:

@@ -102,6 +102,8 @@ class Shape:
         The fixed activation, from which curves also start.
     hinges : int or "auto"
         Number of hinges per curve.
+    input_hinges : int, "auto" or None
+        Number of hinges of a curve for each input of an mlp. None leaves the inputs straight.
     network : str
         One of NETWORKS. The networks for images have no choice of hidden units.
     batch_size : int or None
@@ -125,6 +127,7 @@ class Shape:
     curve_rate: float | None = None
     schedule: str = "constant"
     augment: Augmentation | None = None
+    input_hinges: Any = None
     loss: str | None = None
 
     def activation(self, curves: bool) -> Any:
@@ -188,6 +191,7 @@ def network(
         shape.activation(learner.curves),
         loss=loss_of(shape, bool(preparation.classes)),
         seed=seed,
+        input_hinges=shape.input_hinges,
     )
 
 

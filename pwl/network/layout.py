@@ -109,10 +109,15 @@ def lay_out(layers: tuple[Layer, ...], input_shape: tuple[int, ...], n_outputs: 
             slots.append(Slot(address(index, name), index, name, start, stop, shape, layer.kind))
             start = stop
         shapes.append(shape_after(layer, shapes))
-    n_basis = 1 + (math.prod(input_shape) if bypass else 0) + math.prod(shapes[-1])
+    n_basis = 1 + (direct_width(layers, input_shape) if bypass else 0) + math.prod(shapes[-1])
     stop = start + n_outputs * n_basis
     slots.append(Slot(HEAD, len(layers), "W", start, stop, (n_outputs, n_basis), "head"))
     return Layout(tuple(shapes), tuple(slots), stop)
+
+
+def direct_width(layers: tuple[Layer, ...], input_shape: tuple[int, ...]) -> int:
+    """Number of functions of the inputs that the outputs of a network with a bypass see directly."""
+    return layers[0].direct_width(input_shape) if layers else math.prod(input_shape)
 
 
 def address(index: int, name: str) -> str:

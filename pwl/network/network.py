@@ -16,6 +16,7 @@ from pwl.errors import InputError
 from pwl.layers.layer import Layer
 from pwl.layers.skip import sources
 from pwl.losses import Loss
+from pwl.network.inputs import check_preparation
 from pwl.network.layout import HEAD, Layout, buffers_by_layer, lay_out
 from pwl.network.posterior import Posterior
 from pwl.network.remembered import Remembered
@@ -80,6 +81,7 @@ class Network:
         dtype: Any = np.float64,
         W: Any = None,
         net_control: bool = True,
+        input_hinges: Any = None,
     ) -> Network:
         """Builds a multilayer perceptron. Hidden weights are drawn from N(0, 1), output weights are 0, and `initialise` comes next.
 
@@ -103,6 +105,8 @@ class Network:
             Hidden weights to start from, threshold first. Net control also scales these, unless net_control=False.
         net_control : bool
             Whether `initialise` scales the hidden weights to the data, Eq. (8).
+        input_hinges : None, "auto", int or positions
+            Hinges of a curve for each input, as in pwl.layers.CurvedDense, Eq. (67). None leaves the inputs straight.
 
         Returns
         -------
@@ -118,7 +122,7 @@ class Network:
 
         return mlp(
             n_inputs, n_hidden, n_outputs, activation, bypass=bypass, loss=loss, seed=seed, dtype=dtype, W=W,
-            net_control=net_control,
+            net_control=net_control, input_hinges=input_hinges,
         )  # fmt: skip
 
     @staticmethod
@@ -134,8 +138,8 @@ class Network:
     ) -> Network:
         """Builds a network of any layers, for vectors or for images (height, width, channels).
 
-        There is no net control, so the network can be trained at once. Only curves with span "nets" and batch normalisation wait
-        for `initialise`, which measures their spans and moments.
+        There is no net control, so the network can be trained at once. Only curves on inputs, curves with span "nets" and batch
+        normalisation wait for `initialise`, which measures their hinges, spans and moments.
 
         Parameters
         ----------
@@ -276,6 +280,11 @@ class Network:
         return self.layout.by_key[HEAD].shape[1]
 
     @cached_property
+    def direct_rises(self) -> int:
+        """Number of rises of curves on inputs among the basis functions, the last of those before the features."""
+        return self.layers[0].rises if self.bypass and self.layers else 0
+
+    @cached_property
     def joins(self) -> dict[int, int]:
         """The earlier signal that a layer reads, by index of each layer that joins two. Signal i is the input of layer i."""
         return sources(self.layers)
@@ -310,21 +319,11 @@ class Network:
     def check_initialised(self) -> None:
         """Raises InputError if the network has not been initialised on training data."""
         if not self.initialised:
-            raise InputError(
-                "this network has not been initialised: call pwl.initialise(net, (x, t)) or pwl.train first"
-            )
+            raise InputError("this network has not been initialised: call pwl.initialise(net, (x, t)) or pwl.train first")
 
     def with_preparation(self, preparation: Preparation) -> Network:
-        """Returns the network with the preparation of its data. `predict` then takes and returns raw units.
-
-        Raises InputError if the numbers of inputs or targets differ between the preparation and the network.
-        """
-        n_inputs, n_outputs = len(preparation.inputs.scale), len(preparation.target_scale)
-        if n_inputs != self.input_shape[-1] or n_outputs != self.n_outputs:
-            raise InputError(
-                f"a preparation for {self.input_shape[-1]} inputs and {self.n_outputs} outputs was wanted, "
-                f"but one for {n_inputs} and {n_outputs} came"
-            )
+        """Returns the network with the preparation of its data, so that `predict` takes raw units, or raises InputError."""
+        check_preparation(preparation, self.input_shape[-1], self.n_outputs)
         return dataclasses.replace(self, preparation=preparation)
 
     def predict(self, x: Any, return_std: bool = False) -> Any:

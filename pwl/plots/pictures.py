@@ -14,6 +14,7 @@ from pwl.network.network import Network
 from pwl.plots.classes import class_names, confusion_of, numbers
 from pwl.plots.figure import DPI, png, require_matplotlib
 from pwl.plots.history import classification_errors, errors
+from pwl.plots.inputs import input_curves
 from pwl.plots.targets import predicted_of, residuals_of, values
 from pwl.plots.units import curves
 from pwl.runtime.backend import Array
@@ -104,10 +105,13 @@ def of_errors(by_name: Mapping[str, Sequence[Outcome]]) -> Iterator[Drawn]:
 
 
 def of_curves(name: str, first: Outcome, x: Array, folds: Sequence[Fold]) -> Iterator[Drawn]:
-    """The curves of an algorithm's first fold, if it has any."""
+    """The curves of an algorithm's first fold, of its units and of its inputs, if it has any."""
     if first.net.keys("activation"):
         figure = curves(first.net, x[folds[first.fold].train])
         yield f"curves-{name}", figure, f"{name}: curves of the hidden units, fold {first.fold}."
+    if first.net.layers and first.net.layers[0].reads_inputs:
+        figure = input_curves(first.net, x[folds[first.fold].train])
+        yield f"input-curves-{name}", figure, f"{name}: curves of the inputs, fold {first.fold}."
 
 
 def of_predictions(

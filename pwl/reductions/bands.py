@@ -11,9 +11,8 @@ from pwl.kernels.hinges import Hinges
 from pwl.kernels.reference.curves import locate
 from pwl.network import passes
 from pwl.network.network import Network
-from pwl.reductions.gradients import weighted
 from pwl.reductions.statistic import Statistic
-from pwl.runtime.backend import Array, array_namespace, is_numpy_array
+from pwl.runtime.backend import Array, array_namespace, is_numpy_array, weighted
 
 
 class Bands(NamedTuple):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pwl.network import passes
 from pwl.network.network import Network
 from pwl.reductions.statistic import Statistic
-from pwl.runtime.backend import Array, array_namespace
+from pwl.runtime.backend import Array, array_namespace, weighted
 
 
 class Gradients(NamedTuple):
@@ -46,13 +46,6 @@ def scores_and_d(net: Network, y: Array, t: Array, w: Array | None) -> tuple[Arr
     """`scores`, and d (Nv, M) times the patterns' weights, Eq. (15)."""
     errors, d = net.loss.errors_and_d(y, t)
     return _summed(net, errors, y, t, w), weighted(d, w)
-
-
-def weighted(a: Array, w: Array | None) -> Array:
-    """Rows of `a` times the weights of their patterns."""
-    if w is None:
-        return a
-    return a * (w if a.ndim == 1 else array_namespace(a).reshape(w, (-1,) + (1,) * (a.ndim - 1)))
 
 
 def _summed(net: Network, errors: Array, y: Array, t: Array, w: Array | None) -> Array:

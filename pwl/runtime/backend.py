@@ -30,6 +30,7 @@ __all__ = [
     "product",
     "read_only",
     "transposed",
+    "weighted",
 ]
 
 NARROW = (np.uint8, np.float32)  # moved as they are, and converted to a wider dtype on arrival
@@ -114,6 +115,13 @@ def is_out_of_memory(failure: Exception) -> bool:
 def gram(a: Array, w: Array | None = None) -> Array:
     """Gram matrix A' diag(w) A of rows `a` (Nv x B). NumPy's BLAS recognises A'A and takes half the multiplies."""
     return a.T @ a if w is None else a.T @ (a * w[:, None])
+
+
+def weighted(a: Array, w: Array | None) -> Array:
+    """Rows of `a` times the weights of their patterns."""
+    if w is None:
+        return a
+    return a * (w if a.ndim == 1 else array_namespace(a).reshape(w, (-1,) + (1,) * (a.ndim - 1)))
 
 
 def product(v: Array, W: Array) -> Array:
