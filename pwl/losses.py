@@ -230,7 +230,7 @@ def _root_scales(pi: Array) -> Array:
 
 @dataclass(frozen=True)
 class OutputReset(Loss):
-    """Squared error to targets that move out of the way: being right by more than the margin of 1 costs nothing, Eq. (83).
+    """Squared error to targets that move out of the way: being right by more than the margin of 1 costs nothing, Eq. (84).
 
     Targets t are labels 0..M-1, integers (Nv,). S_p = 2 I is a bound of the curvature, that of the error to fixed targets.
     """
@@ -257,7 +257,7 @@ class OutputReset(Loss):
         return 2 * reset_residuals(y, t)
 
     def errors_and_d(self, y: Array, t: Array) -> tuple[Array, Array]:
-        """Eq. (83), and d = 2 (t + a + d - y)."""
+        """Eq. (84), and d = 2 (t + a + d - y)."""
         r = reset_residuals(y, t)
         return array_namespace(y).sum(r * r, axis=1), 2 * r
 

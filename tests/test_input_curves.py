@@ -66,7 +66,9 @@ def test_nets_are_a_dense_product_of_the_functions():
     np.testing.assert_allclose(layer.inputs(b, far), D, rtol=0, atol=1e-12)
     np.testing.assert_allclose(layer.apply(p, b, far), D @ net.W.T, rtol=1e-12, atol=1e-12)
     W = np.random.default_rng(2).standard_normal(net.W.shape)
-    np.testing.assert_allclose(layer.tangent(p, b, layer.keep(p, b, far), {"W": W}, None), D @ W.T, rtol=1e-12, atol=1e-11)
+    np.testing.assert_allclose(
+        layer.tangent(p, b, layer.keep(p, b, far), {"W": W}, None), D @ W.T, rtol=1e-12, atol=1e-11
+    )
 
 
 def test_gradient_and_columns_are_those_of_the_functions():
@@ -111,7 +113,11 @@ def test_a_check_by_difference_quotients_passes(loss, hidden):
 @pytest.mark.parametrize("engine", ENGINES)
 @settings(max_examples=25, deadline=None)
 @given(
-    patterns=st.integers(1, 140), inputs=st.integers(1, 5), units=st.integers(1, 40), K=st.integers(2, 7), seed=st.integers(0, 99)
+    patterns=st.integers(1, 140),
+    inputs=st.integers(1, 5),
+    units=st.integers(1, 40),
+    K=st.integers(2, 7),
+    seed=st.integers(0, 99),
 )
 def test_kernels_equal_products_with_hats(engine, patterns, inputs, units, K, seed):
     rng = np.random.default_rng(seed)
@@ -125,7 +131,11 @@ def test_kernels_equal_products_with_hats(engine, patterns, inputs, units, K, se
         for m in range(count):
             H[:, j * K + m] = np.interp(x[:, j], ns[j, :count], np.eye(count)[m])
     places = engine.input_places(x, Hinges(ns, False, False))
-    n, A, w = rng.standard_normal((patterns, units)), rng.standard_normal((inputs * K, units)), rng.uniform(0, 2, patterns)
+    n, A, w = (
+        rng.standard_normal((patterns, units)),
+        rng.standard_normal((inputs * K, units)),
+        rng.uniform(0, 2, patterns),
+    )
     close = {"rtol": 1e-11, "atol": 1e-11}
     np.testing.assert_allclose(engine.add_input_curves(n.copy(), places, A), n + H @ A, **close)
     np.testing.assert_allclose(engine.input_scatter(places, inputs * K, n), H.T @ n, **close)
@@ -169,6 +179,8 @@ def test_far_inputs_follow_the_straight_part_alone():
 
 def test_curves_are_for_the_first_layer():
     with pytest.raises(pwl.InputError, match="must be the first layer"):
-        pwl.Network.from_layers([pwl.layers.Dense(3), CurvedDense(2), "tanh", pwl.layers.Dense(1)], (4,), loss="squared_error")
+        pwl.Network.from_layers(
+            [pwl.layers.Dense(3), CurvedDense(2), "tanh", pwl.layers.Dense(1)], (4,), loss="squared_error"
+        )
     with pytest.raises(pwl.InputError, match="takes vectors"):
         pwl.Network.from_layers([CurvedDense(2), "tanh", pwl.layers.Dense(2)], (4, 4, 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import array_api_strict
 import numpy as np
 import pytest
 from test_input_curves import data, started
@@ -62,6 +63,15 @@ def test_every_algorithm_for_classes(name, dtype):
     assert record["error"][record.best_iteration] < record["error"][0] and net.theta.dtype == dtype
 
 
+@pytest.mark.parametrize("name", ["hwo-adact", "molf", "lbfgs", "lm"])
+def test_other_namespaces_give_the_same(name):
+    x, t = data()
+    start = network(True)
+    wanted, _ = pwl.train(start, (x, t), FULL[name], iterations=3)
+    found, _ = pwl.train(start.to(array_api_strict), (x, t), FULL[name], iterations=3)
+    np.testing.assert_allclose(np.asarray(found.predict(x)), wanted.predict(x), rtol=0, atol=1e-10)
+
+
 def test_a_known_part_of_r_gives_the_same_step():
     x, t = data()
     net = pwl.initialise(network(False), (x, t))
@@ -115,7 +125,9 @@ def test_files_and_checkpoints_keep_the_bits(tmp_path):
     assert loaded.layers[0] == net.layers[0]
     np.testing.assert_array_equal(loaded.predict(x), net.predict(x))
     file = tmp_path / "c"
-    pwl.train(network(True), (x, t), FULL["hwo-adact"], iterations=3, checkpoint=pwl.training.checkpoint.Checkpoint(file, 0))
+    pwl.train(
+        network(True), (x, t), FULL["hwo-adact"], iterations=3, checkpoint=pwl.training.checkpoint.Checkpoint(file, 0)
+    )
     again, _ = pwl.train(network(True), (x, t), FULL["hwo-adact"], iterations=6, resume=file)
     np.testing.assert_array_equal(again.theta, net.theta)
 
@@ -186,15 +198,19 @@ def test_pictures_show_the_inputs(tmp_path):
 
 def test_commands_know_input_hinges(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main(["train", "--input-hinges", "5", "--algorithm", "hwo-molf", "--iterations", "3", "--out", "n.safetensors"]) == 0
+    assert (
+        main(["train", "--input-hinges", "5", "--algorithm", "hwo-molf", "--iterations", "3", "--out", "n.safetensors"])
+        == 0
+    )
     assert main(["info", "n.safetensors"]) == 0
     text = capsys.readouterr().out
     assert "CurvedDense(units=20, hinges=5, counts=(5," in text and "inputs by their share" in text and "cement" in text
     assert main(["check", "n.safetensors", "--data", "concrete"]) == 0
-    assert main(["compare", "--input-hinges", "auto", "--algorithms", "hwo-molf", "--folds", "3", "--iterations", "2"]) == 0
+    assert (
+        main(["compare", "--input-hinges", "auto", "--algorithms", "hwo-molf", "--folds", "3", "--iterations", "2"])
+        == 0
+    )
     assert (tmp_path / "pwl-compare" / "input-curves-hwo-molf.png").exists()
     assert main(["train", "--input-hinges", "1"]) == 2
     assert main(["train", "--input-hinges", "5", "--network", "vgg1"]) == 2
     assert "--input-hinges is for an mlp" in capsys.readouterr().err
-
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from test_input_curves import started
 
 import pwl
 from pwl.training import input_hinges
@@ -20,10 +21,14 @@ def placed(x, hinges, weights=None, **options):
 
 def test_quantiles_worked_by_hand():
     x = np.array([5.0, 1, 2, 3, 4])
-    np.testing.assert_array_equal(quantiles(x, np.ones(5), 3), [1, 3, 5])  # a half of five patterns is reached at the third
+    np.testing.assert_array_equal(
+        quantiles(x, np.ones(5), 3), [1, 3, 5]
+    )  # a half of five patterns is reached at the third
     np.testing.assert_array_equal(quantiles(x, np.ones(5), 5), [1, 2, 3, 4, 5])
     np.testing.assert_array_equal(quantiles(x, np.ones(5), 50), [1, 2, 3, 4, 5])  # more than there are values
-    np.testing.assert_array_equal(quantiles(np.array([0.0, 0, 0, 0, 1, 2]), np.ones(6), 4), [0, 2])  # repeats are dropped
+    np.testing.assert_array_equal(
+        quantiles(np.array([0.0, 0, 0, 0, 1, 2]), np.ones(6), 4), [0, 2]
+    )  # repeats are dropped
 
 
 def test_weights_count_as_repeated_patterns():
@@ -80,7 +85,23 @@ def test_constant_duplicated_and_few_valued_inputs_train():
 
 @pytest.mark.parametrize(
     "hinges",
-    [1, 0, -3, 2.5, True, "many", [3, 1, 2], [0, 0, 1], [0, np.nan], [0, np.inf], [1.0], [], [[0, 1], [1, 0]], [["a", "b"]], {}],
+    [
+        1,
+        0,
+        -3,
+        2.5,
+        True,
+        "many",
+        [3, 1, 2],
+        [0, 0, 1],
+        [0, np.nan],
+        [0, np.inf],
+        [1.0],
+        [],
+        [[0, 1], [1, 0]],
+        [["a", "b"]],
+        {},
+    ],
 )
 def test_bad_hinges_are_refused(hinges):
     with pytest.raises(pwl.InputError, match="hinges"):
@@ -118,3 +139,25 @@ def test_ranks_place_the_same_hinges():
     patterns = pwl.Patterns(x[:40], x[:40, :1], comm=Two(other))
     found = input_hinges.with_input_hinges(net, patterns)
     np.testing.assert_array_equal(found.buffers["0.ns"], whole)
+
+
+@pytest.mark.parametrize(("index", "position"), [(0, 0.123), (0, -9.0), (0, 9.0), (3, 0.5), (4, 2.5)])
+@pytest.mark.parametrize("bypass", [True, False])
+def test_an_inserted_hinge_changes_no_output(index, position, bypass):
+    net, x, t = started(bypass=bypass)
+    w = np.random.default_rng(0).uniform(0.5, 2, len(x))  # other weights than those of the start
+    grown = pwl.insert_input_hinge(net, (x, t, w), index, position)
+    assert grown.layers[0].counts[index] == net.layers[0].counts[index] + 1 and position in grown.buffers["0.ns"]
+    assert grown.n_parameters == net.n_parameters + 7 + (2 if bypass else 0)
+    far = np.vstack([x, 5 * x, [[20.0] * 5]])
+    np.testing.assert_allclose(grown.predict(far), net.predict(far), rtol=1e-10, atol=1e-10)
+
+
+def test_hinges_that_cannot_be_inserted():
+    net, x, t = started()
+    for index, position in ((2, 0.5), (3, 1.0)):  # straight; there already
+        with pytest.raises(pwl.InputError, match="a new one can go where there is none"):
+            pwl.insert_input_hinge(net, (x, t), index, position)
+    for index, position in ((5, 0.5), (0, np.nan)):
+        with pytest.raises(pwl.InputError):
+            pwl.insert_input_hinge(net, (x, t), index, position)

@@ -1,4 +1,4 @@
-"""Output Reset: the closed minimum against brute force, its derivatives, and steps that never raise it, Eq. (83)."""
+"""Output Reset: the closed minimum against brute force, its derivatives, and steps that never raise it, Eq. (84)."""
 
 from __future__ import annotations
 

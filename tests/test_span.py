@@ -1,4 +1,4 @@
-"""Units whose nets leave their hinges: counted in the record, and kept from straying by bounds on the factors, Eq. (84)."""
+"""Units whose nets leave their hinges: counted in the record, and kept from straying by bounds on the factors, Eq. (85)."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class AdAct(Algorithm):
 
     @staticmethod
     def damped(**options: Any) -> DampedAdAct:
-        """The damped form, with the options of `pwl.DampedAdAct`, Eq. (76)."""
+        """The damped form, with the options of `pwl.DampedAdAct`, Eq. (77)."""
         from pwl.algorithms.damped_adact import DampedAdAct  # which is built on this module
 
         return DampedAdAct(**options)
@@ -144,7 +144,7 @@ def adact_step(
     knots : int
         Number of knots of curves with hinges="auto". Other curves have none.
     curve_direction : {"gradient", "newton"}
-        "newton" divides each unit's gradient by its own tridiagonal curvature, Eqs. (85), (86).
+        "newton" divides each unit's gradient by its own tridiagonal curvature, Eqs. (86), (87).
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Bayesian regularisation: Levenberg-Marquardt on E + lambda |w|^2 with lambda from the evidence, Eqs. (52), (78)-(80)."""
+"""Bayesian regularisation: Levenberg-Marquardt on E + lambda |w|^2 with lambda from the evidence, Eqs. (52), (79)-(81)."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class BayesianLMState(NamedTuple):
 @flat("damping")
 @dataclass(frozen=True)
 class BayesianLM(Algorithm):
-    """Trains by LM on E + lambda |w|^2 with lambda from the evidence (MacKay 1992; Foresee & Hagan 1997), Eqs. (52), (78).
+    """Trains by LM on E + lambda |w|^2 with lambda from the evidence (MacKay 1992; Foresee & Hagan 1997), Eqs. (52), (79).
 
     This is MATLAB's trainbr. After each step gamma = P - lambda tr (J'J + lambda I)^-1 is the number of weights that the data
     determine. With alpha = gamma / (2 |w|^2) and beta = (n - gamma) / (2 Nv E), lambda moves towards alpha / (beta Nv), by a
@@ -85,9 +85,9 @@ class BayesianLM(Algorithm):
         (1, 0.1, 0.01, 0).
     groups : {"one", "inputs"}
         "one" is one lambda for all weights. "inputs" has one for the thresholds, for the weights of each input, of each higher
-        layer and of the curves, and for the constants, the bypass and the features of the outputs, Eq. (79).
+        layer and of the curves, and for the constants, the bypass and the features of the outputs, Eq. (80).
     solver : {"cholesky", "rows"}
-        "rows" works with J itself, which is much faster for fewer residuals than weights, Eq. (80).
+        "rows" works with J itself, which is much faster for fewer residuals than weights, Eq. (81).
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The Newton direction of each curve: its gradient divided by its own tridiagonal curvature, Eqs. (85), (86)."""
+"""The Newton direction of each curve: its gradient divided by its own tridiagonal curvature, Eqs. (86), (87)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def newton_directions(
 
 
 def _among_knots(diagonal: np.ndarray, beside: np.ndarray, g: np.ndarray, S: np.ndarray, ols: OLS) -> np.ndarray:
-    """D_k = S' (S T_k S')^-1 S g_k, Eq. (86)."""
+    """D_k = S' (S T_k S')^-1 S g_k, Eq. (87)."""
     with single_threaded_blas():
         STS = np.einsum("qm,km,rm->kqr", S, diagonal, S)
         across = np.einsum("qm,km,rm->kqr", S[:, :-1], beside, S[:, 1:])

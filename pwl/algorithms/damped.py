@@ -1,4 +1,4 @@
-"""Damped factors: Levenberg-Marquardt among the learning factors, with each trial judged after OWO, Eq. (76)."""
+"""Damped factors: Levenberg-Marquardt among the learning factors, with each trial judged after OWO, Eq. (77)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class DampedState(NamedTuple):
 @flat("damping")
 @dataclass(frozen=True)
 class DampedMOLF(Algorithm):
-    """Trains by OWO-MOLF with damped factors: (H_molf + mu diag H_molf) z = g_molf, Eq. (76). `MOLF` is the published form.
+    """Trains by OWO-MOLF with damped factors: (H_molf + mu diag H_molf) z = g_molf, Eq. (77). `MOLF` is the published form.
 
     A step is taken if the objective after OWO falls. Otherwise mu grows, up to twelve times. So the objective never rises while
     the ridge stays the same. A run ends with stop_code "mu_max" if no damping up to mu_max lowers it.
@@ -66,7 +66,7 @@ class DampedMOLF(Algorithm):
         As in `MOLF`.
     ridge : "evidence" or float
         Weight lambda of the penalty on the output weights, Eq. (11). "evidence" begins with a large one and follows the evidence
-        after every step, downwards by 5 % at most, Eqs. (75), (77).
+        after every step, downwards by 5 % at most, Eqs. (76), (78).
     l2 : float
         Weight of the penalty on the hidden weights, Eq. (27).
     ols : pwl.OLS
@@ -130,9 +130,9 @@ def damped_molf_step(
     damping: Damping = DAMPING,
     known: Any = None,
 ) -> tuple[Network, Info]:
-    """Moves the hidden weights by damped factors and solves for the output weights, so that the objective falls, Eq. (76).
+    """Moves the hidden weights by damped factors and solves for the output weights, so that the objective falls, Eq. (77).
 
-    If the state knows the inputs' autocorrelation, factors stop where nets would stray far beyond their curves' hinges, Eq. (84).
+    If the state knows the inputs' autocorrelation, factors stop where nets would stray far beyond their curves' hinges, Eq. (85).
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def damped_molf_step(
 def weighed(
     fit: Fit, patterns: Patterns, ridge: float | str, penalties: Penalties, ols: OLS
 ) -> tuple[Fit, float, dict[str, Any]]:
-    """The fit with the ridge for the next step, that ridge, and the series of both. Only "evidence" changes the ridge, Eq. (75).
+    """The fit with the ridge for the next step, that ridge, and the series of both. Only "evidence" changes the ridge, Eq. (76).
 
     A network that did not move keeps its ridge.
     """

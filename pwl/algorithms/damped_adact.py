@@ -1,4 +1,4 @@
-"""AdAct with damped factors, and a step on the curves that is as robust, Eqs. (75), (76)."""
+"""AdAct with damped factors, and a step on the curves that is as robust, Eqs. (76), (77)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from pwl.validate import not_negative, one_of, whole
 @flat("damping")
 @dataclass(frozen=True)
 class DampedAdAct(Algorithm):
-    """Trains by AdAct with damped factors: a damped MOLF step, a step on the curves, and OWO, Eqs. (24), (76).
+    """Trains by AdAct with damped factors: a damped MOLF step, a step on the curves, and OWO, Eqs. (24), (77).
 
     `AdAct` is the published form.
 
@@ -47,7 +47,7 @@ class DampedAdAct(Algorithm):
     direction, ridge, l2, ols, damping
         As in `DampedMOLF`.
     curve_direction : {"gradient", "newton"}
-        Direction of the step on the curves. "newton" divides each unit's gradient by its own curvature, Eqs. (85), (86). It lowers
+        Direction of the step on the curves. "newton" divides each unit's gradient by its own curvature, Eqs. (86), (87). It lowers
         the training error faster, and on most tables it overfits more.
     curve_factor, refine
         As in `AdAct`.

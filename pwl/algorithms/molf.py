@@ -72,7 +72,7 @@ class MOLF(Algorithm):
 
     @staticmethod
     def damped(**options: Any) -> DampedMOLF:
-        """The damped form, with the options of `pwl.DampedMOLF`, Eq. (76)."""
+        """The damped form, with the options of `pwl.DampedMOLF`, Eq. (77)."""
         from pwl.algorithms.damped import DampedMOLF  # which is built on this module
 
         return DampedMOLF(**options)
@@ -181,11 +181,11 @@ def known_autocorrelation(net: Network, patterns: Patterns, direction: str) -> d
 
     HWO needs it, and OWO needs it for curves on the inputs, where it costs as much as the rest of the step.
     """
-    if net.layers[0].kind != "map" or not (direction == "hwo" or net.direct_rises):
+    if net.layers[0].kind != "map" or not (direction == "hwo" or net.layout.direct_rises):
         return {}
     return {net.keys("map")[0]: reduce(input_autocorrelation(0), net, patterns)}
 
 
 def of_input_curves(net: Network, known: Mapping[str, Array] | None) -> Array | None:
     """The known autocorrelation of curves on the inputs, if the outputs of the network see them."""
-    return (known or {}).get(net.keys("map")[0]) if net.direct_rises else None
+    return (known or {}).get(net.keys("map")[0]) if net.layout.direct_rises else None

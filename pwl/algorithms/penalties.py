@@ -74,7 +74,7 @@ class Penalties:
 
     def on_head(self, net: Network) -> np.ndarray:
         """The weight of each output weight's square, one for each basis function, (Nu,), Eqs. (11), (73)."""
-        rises, first = net.direct_rises, net.n_basis - net.n_features
+        rises, first = net.layout.direct_rises, net.n_basis - net.n_features
         found = np.full(net.n_basis, float(self.ridge))
         found[0] = 0.0
         found[first - rises : first] += self.input_curves
@@ -100,7 +100,7 @@ class Penalties:
         """The penalties on a parameter that have a weight."""
         slot = net.layout.by_key[key]
         if key == HEAD:
-            form, rises, last = without_threshold(self.ridge), net.direct_rises, net.n_basis - net.n_features
+            form, rises, last = without_threshold(self.ridge), net.layout.direct_rises, net.n_basis - net.n_features
         else:
             layer = net.layer_of(key)
             form, rises, last = layer.penalty(slot.name, self.l2, self.curves), layer.rises, slot.shape[1]

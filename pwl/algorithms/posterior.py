@@ -1,4 +1,4 @@
-"""The evidence of a network's weights, one weight of |w|^2 for all of them or one per group, Eqs. (52), (78), (79)."""
+"""The evidence of a network's weights, one weight of |w|^2 for all of them or one per group, Eqs. (52), (79), (80)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def eigenvalues(equations: Normal | Wide) -> np.ndarray:
 def belief(
     equations: Normal | Wide, E: float, w: np.ndarray, lambdas: np.ndarray, groups: Groups, size: Size
 ) -> dict[str, Any]:
-    """New estimates of the lambdas, one per group, and the evidence, Eqs. (52), (78), (79).
+    """New estimates of the lambdas, one per group, and the evidence, Eqs. (52), (79), (80).
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def belief(
 
 
 def one_group(equations: Normal | Wide, E: float, w: np.ndarray, weight: float, size: Size) -> dict[str, Any]:
-    """A new estimate of the weight lambda of |w|^2, and the evidence for the present one, Eqs. (52), (78).
+    """A new estimate of the weight lambda of |w|^2, and the evidence for the present one, Eqs. (52), (79).
 
     w (P,): weights. weight: the present lambda. Returns "lambda", "effective_parameters" (gamma), "alpha", "beta" and
     "negative_log_evidence" (lower is better).
@@ -98,7 +98,7 @@ def one_group(equations: Normal | Wide, E: float, w: np.ndarray, weight: float, 
 def many_groups(
     equations: Normal | Wide, E: float, w: np.ndarray, weights: np.ndarray, groups: Groups, size: Size
 ) -> dict[str, Any]:
-    """The same for a weight lambda per group, Eq. (79). weights (groups,): the present ones. "lambda" and "alpha" are (groups,)."""
+    """The same for a weight lambda per group, Eq. (80). weights (groups,): the present ones. "lambda" and "alpha" are (groups,)."""
     norms = equations.norms()
     mean, least = float(np.mean(norms)), ROUNDING * len(w) * float(np.max(norms))
     V, _ = equations.inverse_diagonal(spread(np.maximum(weights, least), groups, len(w)))
@@ -126,7 +126,7 @@ def spread(weights: np.ndarray, groups: Groups, P: int) -> np.ndarray:
 
 
 def groups_of(net: Network, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Groups of the parameters `keys`, by name, as indices into their vector, Eq. (79).
+    """Groups of the parameters `keys`, by name, as indices into their vector, Eq. (80).
 
     The thresholds; the weights of each input, with those of its curves; the weights of each higher layer; the curves of each
     layer's units; and of the head, the constants, the bypass, its curves and the features.
@@ -139,7 +139,7 @@ def groups_of(net: Network, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
         first += index.size
         if key == HEAD:
             direct = net.n_basis - net.n_features
-            straight = direct - net.direct_rises
+            straight = direct - net.layout.direct_rises
             parts = {
                 "output constants": index[:, :1], "bypass": index[:, 1:straight], "bypass curves": index[:, straight:direct],
                 "output weights": index[:, direct:],

@@ -1,4 +1,4 @@
-"""What a trained network needs for the variance of its predictions: the posterior of its weights, Eqs. (81), (82)."""
+"""What a trained network needs for the variance of its predictions: the posterior of its weights, Eqs. (82), (83)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SLACK = 1e-14  # of the mean diagonal: a function that depends on others must no
 
 
 def with_posterior(net: Network, data: Any, algorithm: Algorithm, record: Any, validation: Any = None) -> Network:
-    """Gives a trained network the posterior of its weights, so that `predict(x, return_std=True)` works, Eqs. (81), (82).
+    """Gives a trained network the posterior of its weights, so that `predict(x, return_std=True)` works, Eqs. (82), (83).
 
     After BayesianLM it is that of all weights if there are 600 at most, with the lambda of the best iteration. Otherwise it is
     that of the output weights, up to 700 basis functions, with the ridge of the algorithm or its record.
@@ -78,7 +78,7 @@ def with_posterior(net: Network, data: Any, algorithm: Algorithm, record: Any, v
 
 
 def _of_all(net: Network, patterns: Patterns, keys: tuple[str, ...], algorithm: BayesianLM, lambdas: Any) -> Posterior:
-    """Eq. (81), from J'J + Lambda."""
+    """Eq. (82), from J'J + Lambda."""
     A, Nv = system(net, patterns, keys, "cholesky")[0], patterns.total_weight()
     d = spread(np.atleast_1d(lambdas), algorithm.indices(net, keys), len(A))
     factor = _factor(A + np.diag(d))
@@ -87,7 +87,7 @@ def _of_all(net: Network, patterns: Patterns, keys: tuple[str, ...], algorithm: 
 
 
 def _of_outputs(net: Network, patterns: Patterns, ridge: float) -> Posterior:
-    """Eq. (82), from R + lambda I_1."""
+    """Eq. (83), from R + lambda I_1."""
     if net.n_basis > MOST_OUTPUTS:
         raise InputError(
             f"variances of predictions are for {MOST_OUTPUTS} basis functions at most, but this net has {net.n_basis}"

@@ -1,4 +1,4 @@
-"""OWO that hands on its sums, so that other ridges need no further pass, and the ridge that the evidence prefers, Eq. (75)."""
+"""OWO that hands on its sums, so that other ridges need no further pass, and the ridge that the evidence prefers, Eq. (76)."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def solved(net: Network, sums: Sums, patterns: Patterns, penalties: Penalties, o
 
 
 def preferred(fit: Fit, patterns: Patterns) -> Evidence:
-    """The ridge of the highest evidence for the basis of a fit, which all outputs share, Eqs. (75), (77)."""
+    """The ridge of the highest evidence for the basis of a fit, which all outputs share, Eqs. (76), (78)."""
     Nv = patterns.total_weight()
     if fit.sums is None:
         S = host(reduce(output_curvature(), fit.net, patterns)).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Units whose nets leave the hinges of their curves, and bounds on the factors that keep them in, Eq. (84)."""
+"""Units whose nets leave the hinges of their curves, and bounds on the factors that keep them in, Eq. (85)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FARTHEST = 3.0  # half spans: on most tables nearer bounds cost more than they s
 
 
 def distances(net: Network, R: Mapping[str, Array]) -> dict[str, np.ndarray]:
-    """Root mean square distance (units,) of the nets of each layer from the middle of its hinges, in half spans, Eq. (84).
+    """Root mean square distance (units,) of the nets of each layer from the middle of its hinges, in half spans, Eq. (85).
 
     R: autocorrelations of inputs by slot key of the weights. Layers that it lacks, and units without curves, are left out.
     """
@@ -48,7 +48,7 @@ def of_basis(net: Network, R: Array, penalties: Penalties) -> dict[str, Array]:
 
 
 def bounds(net: Network, D: Mapping[str, Array], R: Mapping[str, Array]) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest factors (blocks,) that leave every unit's distance at `FARTHEST` at most, Eq. (84).
+    """Lowest and highest factors (blocks,) that leave every unit's distance at `FARTHEST` at most, Eq. (85).
 
     A unit that is farther may come nearer, but not go farther. Units of which nothing is known have no bounds.
     """

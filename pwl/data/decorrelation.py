@@ -1,4 +1,4 @@
-"""Standardise columns and remove their correlations, so that columns that nearly repeat others can be told apart, Eq. (87)."""
+"""Standardise columns and remove their correlations, so that columns that nearly repeat others can be told apart, Eq. (88)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROUNDING = 1e-14  # of the largest eigenvalue, per column: less variance than th
 
 @dataclass(frozen=True, eq=False)
 class Decorrelation:
-    """prepared = standardised @ matrix, with uncorrelated columns of variance 1, Eq. (87). It stands in the place of a `Scaling`.
+    """prepared = standardised @ matrix, with uncorrelated columns of variance 1, Eq. (88). It stands in the place of a `Scaling`.
 
     Parameters
     ----------

@@ -60,7 +60,7 @@ class Preparation:
         inputs, targets : str
             "standardise" (mean 0, standard deviation 1), "centre" (mean 0), "minmax" (to [-1, 1]), "common" (mean 0 and
             one scale for all columns, so that errors summed over targets keep their raw proportions), or "none". Inputs can
-            also be "decorrelate" (standardised, and without correlations), for columns that nearly repeat others, Eq. (87).
+            also be "decorrelate" (standardised, and without correlations), for columns that nearly repeat others, Eq. (88).
         classes : sequence, optional
             The labels in the order of their numbers, or the names of the classes 0..M-1. Without it, the classes are
             the labels found, sorted.

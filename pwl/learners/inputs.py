@@ -1,4 +1,4 @@
-"""The preparation of the inputs that the evidence prefers: standardised, or decorrelated as well, Eq. (87)."""
+"""The preparation of the inputs that the evidence prefers: standardised, or decorrelated as well, Eq. (88)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def by_evidence(
     targets: str = "standardise",
     **options: Any,
 ) -> Chosen:
-    """Trains a network on each preparation of the inputs and keeps the one of the highest evidence, Eqs. (78), (87).
+    """Trains a network on each preparation of the inputs and keeps the one of the highest evidence, Eqs. (79), (88).
 
     The evidence is a probability of the same targets, so that it compares preparations. Inputs that nearly repeat each other
     hide what sets them apart from a standardised network: Levenberg-Marquardt and the prior on |w|^2 both hold back the

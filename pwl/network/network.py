@@ -96,7 +96,7 @@ class Network:
         bypass : bool
             Whether the outputs also see the inputs directly.
         loss : {"squared_error", "cross_entropy", "output_reset"}
-            "cross_entropy" and "output_reset", Eq. (83), are for integer labels.
+            "cross_entropy" and "output_reset", Eq. (84), are for integer labels.
         seed : int
             Seed of the starting weights.
         dtype : float32 or float64
@@ -120,10 +120,8 @@ class Network:
         """
         from pwl.network.build import mlp
 
-        return mlp(
-            n_inputs, n_hidden, n_outputs, activation, bypass=bypass, loss=loss, seed=seed, dtype=dtype, W=W,
-            net_control=net_control, input_hinges=input_hinges,
-        )  # fmt: skip
+        return mlp(n_inputs, n_hidden, n_outputs, activation, bypass=bypass, loss=loss, seed=seed, dtype=dtype, W=W,
+                   net_control=net_control, input_hinges=input_hinges)  # fmt: skip
 
     @staticmethod
     def from_layers(
@@ -280,11 +278,6 @@ class Network:
         return self.layout.by_key[HEAD].shape[1]
 
     @cached_property
-    def direct_rises(self) -> int:
-        """Number of rises of curves on inputs among the basis functions, the last of those before the features."""
-        return self.layers[0].rises if self.bypass and self.layers else 0
-
-    @cached_property
     def joins(self) -> dict[int, int]:
         """The earlier signal that a layer reads, by index of each layer that joins two. Signal i is the input of layer i."""
         return sources(self.layers)
@@ -334,7 +327,7 @@ class Network:
         x : array (Nv, N) or (Nv, height, width, channels)
             Inputs, in raw units if the network carries a preparation.
         return_std : bool
-            Whether to return (outputs, standard deviations of new targets), after `pwl.with_posterior`, Eqs. (81), (82).
+            Whether to return (outputs, standard deviations of new targets), after `pwl.with_posterior`, Eqs. (82), (83).
 
         Returns
         -------

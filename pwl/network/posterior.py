@@ -1,4 +1,4 @@
-"""The posterior of a network's weights, from which the variance of a prediction follows, Eqs. (81), (82)."""
+"""The posterior of a network's weights, from which the variance of a prediction follows, Eqs. (82), (83)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ARRAYS = ("factor", "noise")
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """The spread of some weights about those of a network, under squared error, Eqs. (81), (82).
+    """The spread of some weights about those of a network, under squared error, Eqs. (82), (83).
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Posterior:
     Nv: float
 
     def variance(self, j: np.ndarray) -> np.ndarray:
-        """Variance (b, M) of new targets from the rows dy/dw (n, b), or (M, n, b) if outputs differ, Eqs. (81), (82)."""
+        """Variance (b, M) of new targets from the rows dy/dw (n, b), or (M, n, b) if outputs differ, Eqs. (82), (83)."""
         import scipy.linalg
 
         rows = j[None] if j.ndim == 2 else j

@@ -34,7 +34,7 @@ def class_numbers(net: Network, x: Any) -> Array:
 
 
 def predict_with_std(net: Network, x: Any) -> tuple[Array, Array]:
-    """Outputs and standard deviations (Nv, M) in raw units, Eqs. (81), (82)."""
+    """Outputs and standard deviations (Nv, M) in raw units, Eqs. (82), (83)."""
     posterior = net.posterior
     if posterior is None:
         raise InputError(

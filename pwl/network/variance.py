@@ -1,4 +1,4 @@
-"""The variance of predictions from the posterior that a network keeps, Eqs. (81), (82)."""
+"""The variance of predictions from the posterior that a network keeps, Eqs. (82), (83)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each curve's own curvature: the tridiagonal Gauss-Newton matrix of a unit's ordinates, Eq. (85)."""
+"""Each curve's own curvature: the tridiagonal Gauss-Newton matrix of a unit's ordinates, Eq. (86)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Bands(NamedTuple):
 
 
 def curve_bands(keys: tuple[str, ...]) -> Statistic:
-    """`Bands` of the ordinates `keys` of curves over vectors, Eq. (85)."""
+    """`Bands` of the ordinates `keys` of curves over vectors, Eq. (86)."""
 
     def bands_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Bands:
         signals = passes.forward(net, x, keys)
@@ -50,7 +50,7 @@ def _weights(net: Network, signals: passes.Signals, keys: tuple[str, ...]) -> di
 
 
 def tridiagonal(n: Array, grid: Hinges, c: Array) -> tuple[Array, Array]:
-    """Sums over patterns of c phi phi' for nets n and weights c (b, units): the diagonal, and the band beside it, Eq. (85).
+    """Sums over patterns of c phi phi' for nets n and weights c (b, units): the diagonal, and the band beside it, Eq. (86).
 
     In a segment two hats are not 0, and they add up to 1. So c phi_m^2 is c phi_m without the shares of the neighbours.
     """

@@ -130,7 +130,7 @@ def system(net: Network, patterns: Patterns, keys: tuple[str, ...], solver: str)
 
 
 def wide_system(net: Network, patterns: Patterns, keys: tuple[str, ...]) -> Wide:
-    """The system of a step from rows that keep J'J, at most one more than weights, for few patterns, Eq. (80)."""
+    """The system of a step from rows that keep J'J, at most one more than weights, for few patterns, Eq. (81)."""
     F = host(reduce(triangle(net, keys), net, patterns)).astype(np.float64)
     J, c = F[:, :-1], F[:, -1]
     return Wide(J, J.T @ c, np.zeros(J.shape[1]))

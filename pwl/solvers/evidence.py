@@ -1,4 +1,4 @@
-"""The ridge of a least squares fit by its evidence, the probability of the targets with the weights integrated out, Eq. (75)."""
+"""The ridge of a least squares fit by its evidence, the probability of the targets with the weights integrated out, Eq. (76)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Evidence(NamedTuple):
 
 
 class Spectrum(NamedTuple):
-    """The sums of a fit with its constants eliminated, Eq. (75). a (n,): eigenvalues. s (n, M): squared projections of the targets.
+    """The sums of a fit with its constants eliminated, Eq. (76). a (n,): eigenvalues. s (n, M): squared projections of the targets.
 
     rest (M,): the energy of each target that no weights explain. Nv: sum of the patterns' weights.
     """
@@ -32,7 +32,7 @@ class Spectrum(NamedTuple):
     Nv: float
 
     def negative_log(self, ridge: np.ndarray) -> np.ndarray:
-        """-log p at ridges (k,), summed over the outputs, each with its own best precision of the noise, Eq. (75)."""
+        """-log p at ridges (k,), summed over the outputs, each with its own best precision of the noise, Eq. (76)."""
         ridge = ridge[:, None]
         J = self.rest + (ridge / (self.a * (self.a + ridge))) @ self.s
         n, M = self.Nv - 1, self.s.shape[1]
@@ -75,7 +75,7 @@ def spectrum(R: np.ndarray, C: np.ndarray, energies: np.ndarray, Nv: float, rest
 
 
 def best_ridge(found: Spectrum) -> Evidence:
-    """The ridge of the highest evidence: a grid over log lambda, and finer ones about its best point, Eq. (75)."""
+    """The ridge of the highest evidence: a grid over log lambda, and finer ones about its best point, Eq. (76)."""
     if not len(found.a):
         return found.at(1.0)  # nothing but constants: any ridge will do
     low, high = np.log(LOWEST * found.a[-1]), np.log(HIGHEST * found.a[-1])
@@ -88,7 +88,7 @@ def best_ridge(found: Spectrum) -> Evidence:
 
 
 def class_ridge(R: np.ndarray, S: np.ndarray, square: float, ridge: float, Nv: float) -> Evidence:
-    """The next ridge under cross-entropy, by one step of the fixed point of its evidence, Eq. (77).
+    """The next ridge under cross-entropy, by one step of the fixed point of its evidence, Eq. (78).
 
     Parameters
     ----------

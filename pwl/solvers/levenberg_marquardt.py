@@ -66,7 +66,7 @@ class Normal(NamedTuple):
 
 
 class Wide(NamedTuple):
-    """The system of a step with fewer rows than weights: J (m, n) itself, g = J'r (n,), and the penalty d (n,) of Eq. (80).
+    """The system of a step with fewer rows than weights: J (m, n) itself, g = J'r (n,), and the penalty d (n,) of Eq. (81).
 
     Solutions cost m^2 n in the place of n^3.
     """
@@ -82,7 +82,7 @@ class Wide(NamedTuple):
         return self.g
 
     def damped(self, d: np.ndarray) -> np.ndarray | None:
-        """The solution e of (J'J + diag(d + the penalty)) e = g, Eq. (80). None if rounding makes the rows' product indefinite."""
+        """The solution e of (J'J + diag(d + the penalty)) e = g, Eq. (81). None if rounding makes the rows' product indefinite."""
         from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
         D = self.d + d
@@ -98,7 +98,7 @@ class Wide(NamedTuple):
         return Wide(self.J, self.g - d * w, self.d + d)
 
     def inverse_diagonal(self, d: np.ndarray) -> tuple[np.ndarray, float]:
-        """The diagonal (n,) of (J'J + diag(d))^-1, and log det (J'J + diag(d)), Eq. (80)."""
+        """The diagonal (n,) of (J'J + diag(d))^-1, and log det (J'J + diag(d)), Eq. (81)."""
         from scipy.linalg import solve_triangular
 
         with single_threaded_blas():

@@ -1,4 +1,4 @@
-"""Many symmetric tridiagonal systems side by side, with OLS's rule for dependent functions, Eqs. (13), (85)."""
+"""Many symmetric tridiagonal systems side by side, with OLS's rule for dependent functions, Eqs. (13), (86)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def solve_tridiagonal(diagonal: np.ndarray, beside: np.ndarray, g: np.ndarray, tolerance: float) -> np.ndarray:
-    """x (units, K) with T_k x_k = g_k for every unit k, Eq. (85). It takes K steps for all units together.
+    """x (units, K) with T_k x_k = g_k for every unit k, Eq. (86). It takes K steps for all units together.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ def with_input_hinges(net: Network, patterns: Patterns) -> Network:
     if not isinstance(layer, CurvedDense) or layer.counts is not None:
         return net
     seen = sample(net, patterns)
-    q = placed(layer, seen, net.theta.dtype)
+    q = placed(layer, seen, host(net.theta).dtype)
     curved = dataclasses.replace(layer, counts=tuple(len(own) for own in q))
     buffers = {address(0, name): like(b, net.theta) for name, b in measured(curved, q, seen).items()}
     grown = dataclasses.replace(net, layers=(curved, *net.layers[1:]), buffers={**net.buffers, **buffers})

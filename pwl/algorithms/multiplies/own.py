@@ -51,7 +51,7 @@ def _features(net: Network) -> int:
 
 def _touched(net: Network) -> int:
     """Basis functions of a pattern that are not known to be 0. A curve of an input touches two."""
-    rises = net.direct_rises
+    rises = net.layout.direct_rises
     return net.n_basis - (rises and net.parts[net.keys("map")[0]].shape[1] - _row(net))
 
 

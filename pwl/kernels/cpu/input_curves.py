@@ -39,7 +39,7 @@ def _add(at, u, A, n, inputs, width, strips):
     The last strip begins earlier than it would, to end with the row. What it has in common with the strip before it is 0 there.
     """
     step, beside, last, hinges = 2 * lanes(A), lanes(A), width - 2 * lanes(A), A.size // width
-    some, rows, nets = load(A, 0), table(strips, 0), table(n, 0)
+    some, rows, nets, places, shares = load(A, 0), table(strips, 0), table(n, 0), table(at, 0), table(u, 0)
     for begin in range(0, width, step):
         first = min(begin, last)
         for m in range(hinges):
@@ -53,22 +53,43 @@ def _add(at, u, A, n, inputs, width, strips):
                 here = p * width + first
                 a, b = load_beside(some, nets, here), load_beside(some, nets, here + beside)
                 c, d = a - a, a - a
-                for j in range(p * inputs, (p + 1) * inputs):
-                    left = strip + at[j] * step
-                    right, u_left, u_right = left + step, spread(some, 1 - u[j]), spread(some, u[j])
+                e, f, g, h = c, c, c, c  # two inputs at a time: a sum waits for the one before it
+                for j in range(p * inputs, (p + 1) * inputs - 1, 2):
+                    left, u_left, u_right = (
+                        strip + places[j] * step,
+                        spread(some, 1 - shares[j]),
+                        spread(some, shares[j]),
+                    )
                     a = fused(u_left, load_beside(some, rows, left), a)
                     b = fused(u_left, load_beside(some, rows, left + beside), b)
-                    c = fused(u_right, load_beside(some, rows, right), c)
-                    d = fused(u_right, load_beside(some, rows, right + beside), d)
-                put(a + c, nets, here)
-                put(b + d, nets, here + beside)
+                    c = fused(u_right, load_beside(some, rows, left + step), c)
+                    d = fused(u_right, load_beside(some, rows, left + step + beside), d)
+                    left = strip + places[j + 1] * step
+                    u_left, u_right = spread(some, 1 - shares[j + 1]), spread(some, shares[j + 1])
+                    e = fused(u_left, load_beside(some, rows, left), e)
+                    f = fused(u_left, load_beside(some, rows, left + beside), f)
+                    g = fused(u_right, load_beside(some, rows, left + step), g)
+                    h = fused(u_right, load_beside(some, rows, left + step + beside), h)
+                if inputs & 1:
+                    j = (p + 1) * inputs - 1
+                    left, u_left, u_right = (
+                        strip + places[j] * step,
+                        spread(some, 1 - shares[j]),
+                        spread(some, shares[j]),
+                    )
+                    a = fused(u_left, load_beside(some, rows, left), a)
+                    b = fused(u_left, load_beside(some, rows, left + beside), b)
+                    c = fused(u_right, load_beside(some, rows, left + step), c)
+                    d = fused(u_right, load_beside(some, rows, left + step + beside), d)
+                put((a + c) + (e + g), nets, here)
+                put((b + d) + (f + h), nets, here + beside)
 
 
 @compiled
 def _scatter(at, u, c, G, inputs, width, strips):
     """G (hinges, width) = sum of phi_m c over patterns, c (patterns, width)."""
     step, beside, last, hinges = 2 * lanes(c), lanes(c), width - 2 * lanes(c), G.size // width
-    some, rows, source = load(c, 0), table(strips, 0), table(c, 0)
+    some, rows, source, places, shares = load(c, 0), table(strips, 0), table(c, 0), table(at, 0), table(u, 0)
     strips[:] = 0
     patterns = at.size // inputs
     for top in range(0, patterns, TILE):
@@ -78,8 +99,12 @@ def _scatter(at, u, c, G, inputs, width, strips):
                 here = p * width + first
                 a, b = load_beside(some, source, here), load_beside(some, source, here + beside)
                 for j in range(p * inputs, (p + 1) * inputs):
-                    left = strip + at[j] * step
-                    right, u_left, u_right = left + step, spread(some, 1 - u[j]), spread(some, u[j])
+                    left, u_left, u_right = (
+                        strip + places[j] * step,
+                        spread(some, 1 - shares[j]),
+                        spread(some, shares[j]),
+                    )
+                    right = left + step
                     put(fused(u_left, a, load_beside(some, rows, left)), rows, left)
                     put(fused(u_left, b, load_beside(some, rows, left + beside)), rows, left + beside)
                     put(fused(u_right, a, load_beside(some, rows, right)), rows, right)

@@ -1,4 +1,4 @@
-"""Output Reset in plain Array API code: the residuals that are left of squared errors to classes, Eq. (83)."""
+"""Output Reset in plain Array API code: the residuals that are left of squared errors to classes, Eq. (84)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pwl.runtime.backend import Array, array_namespace
 
 
 def reset_residuals(y: Array, t: Array) -> Array:
-    """t + a + d - y (b, M) at the best a and d, for outputs y (b, M) and labels t (b,), Eq. (83).
+    """t + a + d - y (b, M) at the best a and d, for outputs y (b, M) and labels t (b,), Eq. (84).
 
     It is 0 if the right class leads by its margin of 1. Otherwise the right class is below the level a, those wrong classes
     that are above it are pulled down to it, and the others cost nothing.
