@@ -13,14 +13,19 @@ from pwl.files.tensors import Tensors
 from pwl.layers.layer import Layer
 from pwl.losses import LOSSES
 from pwl.network.network import Network
+from pwl.network.posterior import Posterior
 from pwl.runtime.backend import host
 
 BUFFER = "buffer."
+POSTERIOR = "posterior."
 
 
 def tensors(net: Network) -> Tensors:
     """The arrays of a network by name, in host memory."""
-    return {"theta": host(net.theta), **{BUFFER + key: host(b) for key, b in net.buffers.items()}}
+    found = {"theta": host(net.theta), **{BUFFER + key: host(b) for key, b in net.buffers.items()}}
+    if net.posterior is not None:
+        found |= {POSTERIOR + name: a for name, a in net.posterior.arrays().items()}
+    return found
 
 
 def structure(net: Network) -> dict[str, Any]:
@@ -33,6 +38,7 @@ def structure(net: Network) -> dict[str, Any]:
         "loss": net.loss.name,
         "initialised": net.initialised,
         "net_control": net.net_control,
+        "posterior": None if net.posterior is None else net.posterior.to_dict(),
     }
 
 
@@ -49,10 +55,18 @@ def rebuild(d: Mapping[str, Any], arrays: Tensors, own: Iterable[Any] = ()) -> N
         buffers={key.removeprefix(BUFFER): b for key, b in arrays.items() if key.startswith(BUFFER)},
         initialised=d["initialised"],
         net_control=d["net_control"],
+        posterior=_posterior(d.get("posterior"), arrays),  # files of 0.1.0 have none
     )
     if net.theta.shape != (net.layout.size,):
         raise ValueError(f"{net.layout.size} parameters were wanted, but {net.theta.shape} came")
     return net
+
+
+def _posterior(d: Mapping[str, Any] | None, arrays: Tensors) -> Posterior | None:
+    if d is None:
+        return None
+    own = {key.removeprefix(POSTERIOR): host(a) for key, a in arrays.items() if key.startswith(POSTERIOR)}
+    return Posterior.from_dict(d, own)
 
 
 def known(own: Iterable[Any] = ()) -> dict[str, Any]:

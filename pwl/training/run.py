@@ -110,6 +110,7 @@ class Job:
             for batch in _batches(self.patterns, self.batch_size, self.seed, number):
                 step = self.algorithm.step(step.net, batch, step.state)
                 spent = _added(spent, self.multiplies_of(step.net, len(batch)))
+                spent = _added(spent, self.algorithm.further(step.net, len(batch), step.series))
                 norms.append(step.series.get("gradient_norm"))
             net = step.net
             if not self.shares_pass:  # otherwise the next step starts at this network, and new moments would change it
