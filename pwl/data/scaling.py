@@ -36,7 +36,9 @@ class Scaling:
     scale: np.ndarray
 
     @classmethod
-    def fit(cls, a: Array, method: str, name: str, squares: bool = False) -> Scaling:
+    def fit(
+        cls, a: Array, method: str, name: str, squares: bool = False, weights: np.ndarray | None = None
+    ) -> Scaling:
         """Fit to (Nv, ..., N) data, read block by block in two passes. The last axis holds the columns.
 
         Spread is the standard deviation over all Nv patterns (divided by Nv). "minmax" maps to [-1, 1]. "common" gives
@@ -48,6 +50,8 @@ class Scaling:
             The data's name in error messages.
         squares : bool
             Whether squares in raw units will be computed later.
+        weights : array (Nv,), optional
+            Above 0. A pattern of weight 2 counts as two.
 
         Raises
         ------
@@ -63,14 +67,14 @@ class Scaling:
             for start, block in _blocks(a):
                 check_finite(block, start, name)
             return cls(method, np.zeros(n_columns), np.ones(n_columns))
-        low, high, mean = _extremes_and_mean(a, name)
+        low, high, mean = _extremes_and_mean(a, name, weights)
         half = high / 2 - low / 2
         _check_spread(half, name, np.finfo(np.float64).max / 2)
         if squares:
             _check_spread(half, name, SQUARED, 1 / SQUARED, together=method == "common")
         if method == "minmax":
             return cls(method, low + half, half)
-        mean, spread = _mean_and_spread(a, mean, half)
+        mean, spread = _mean_and_spread(a, mean, half, weights)
         if method == "common":
             return cls(method, mean, np.full(n_columns, _root_mean_square(spread) or 1.0))
         return cls(method, mean, spread if method == "standardise" else np.ones(n_columns))
@@ -145,7 +149,9 @@ def _blocks(a: Array) -> Iterator[tuple[int, np.ndarray]]:
         yield start, block.astype(np.float64)
 
 
-def _extremes_and_mean(a: Array, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _extremes_and_mean(
+    a: Array, name: str, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lowest, highest and mean value of each column, (N,) each. This first pass looks for NaN and Inf as well."""
     n_columns = a.shape[-1]
     low, high, total, first = (
@@ -162,25 +168,42 @@ def _extremes_and_mean(a: Array, name: str) -> tuple[np.ndarray, np.ndarray, np.
         np.minimum(low, columns.min(axis=0), out=low)
         np.maximum(high, columns.max(axis=0), out=high)
         with np.errstate(over="ignore", invalid="ignore"):
-            total += (columns - first).sum(axis=0)  # around the first row, so that large offsets cost no digits
-    mean = first + total / (math.prod(a.shape) / n_columns)
+            # around the first row, so that large offsets cost no digits
+            total += _summed(columns - first, weights, start, len(block))
+    mean = first + total / _count(a, weights)
     return low, high, np.where(np.isfinite(mean), mean, low + (high / 2 - low / 2))  # the second pass corrects it
 
 
-def _mean_and_spread(a: Array, mean: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _mean_and_spread(
+    a: Array, mean: np.ndarray, half: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """The mean, corrected by the rounding seen, and the standard deviation: the second pass.
 
     Deviations are measured in half ranges, so they are of order 1 in any unit: no square overflows or underflows, and
     a constant column (half range 0) has spread 0 exactly.
     """
     total, squares, gain = np.zeros_like(mean), np.zeros_like(mean), _gain(half)
-    for _, block in _blocks(a):
+    for start, block in _blocks(a):
         d = (block.reshape(-1, len(mean)) - mean) * gain
-        total += d.sum(axis=0)
-        squares += (d * d).sum(axis=0)
-    n = math.prod(a.shape) / len(mean)
+        total += _summed(d, weights, start, len(block))
+        squares += _summed(d * d, weights, start, len(block))
+    n = _count(a, weights)
     variance = np.maximum(squares / n - (total / n) ** 2, 0.0)
     return mean + half * (total / n), half * np.sqrt(variance)
+
+
+def _summed(columns: np.ndarray, weights: np.ndarray | None, start: int, patterns: int) -> np.ndarray:
+    """Sums (N,) of the columns of patterns start, start + 1, ..., which have one row each, or one per pixel."""
+    if weights is None:
+        return columns.sum(axis=0)
+    w = weights[start : start + patterns]
+    return np.repeat(w, len(columns) // patterns) @ columns
+
+
+def _count(a: Array, weights: np.ndarray | None) -> float:
+    """Number of rows of columns in `a`, counted by the weights of their patterns."""
+    rows = math.prod(a.shape) / a.shape[-1]
+    return rows if weights is None else rows / a.shape[0] * float(weights.sum())
 
 
 def _root_mean_square(spread: np.ndarray) -> float:
