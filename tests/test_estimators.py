@@ -13,7 +13,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import pwl
 from pwl import PWLClassifier, PWLRegressor
 
-
 HELD = {"safeguard": True, "ridge": 1e-4, "l2": 1e-4}
 SETTINGS = [  # weights are compared with repeated rows to 1e-7, so that these settings must not blow up rounding
     {"hidden": 5, "iterations": 20},

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pwl.data.rows import Rows
 from pwl.data.scaling import Scaling
+from pwl.data.weights import checked_weights
 from pwl.errors import InputError
 from pwl.runtime.backend import Array, array_namespace, as_array, beside, host
 
@@ -65,7 +65,7 @@ class Preparation:
             The labels in the order of their numbers, or the names of the classes 0..M-1. Without it, the classes are
             the labels found, sorted.
         weights : array (Nv,), optional
-            Weights of the patterns. A weight of 2 counts a pattern twice, and patterns of weight 0 are not looked at.
+            Weights of the patterns, 0 or more. A pattern of weight 0 counts as absent, and one of weight 2 as two.
 
         Returns
         -------
@@ -79,15 +79,15 @@ class Preparation:
         """
         x, t = as_array(x, "inputs x"), as_array(t, "targets t")
         _check_lengths(x, t)
-        x, t, weights = _counted(x, t, weights)
-        x_scaling = Scaling.fit(x, inputs, "x", weights=weights)
+        w = None if weights is None else checked_weights(weights, x.shape[0])
+        x_scaling = Scaling.fit(x, inputs, "x", weights=w)
         if not _are_labels(t):
             if classes is not None:
                 raise InputError(
                     f"classes came with targets of shape {t.shape}, wanted one-dimensional integer labels or texts"
                 )
-            return cls(x_scaling, Scaling.fit(_as_columns(t), targets, "t", squares=True, weights=weights))
-        labels = host(t[:])
+            return cls(x_scaling, Scaling.fit(_as_columns(t), targets, "t", squares=True, weights=w))
+        labels = host(t[:]) if w is None else host(t[:])[w > 0]
         found = tuple(_distinct(labels)[0].tolist()) if classes is None else tuple(_plain(c) for c in classes)
         if len(found) < 2 or len(set(found)) < len(found):
             raise InputError(f"the classes came as {list(found)}, wanted two or more, each of them once")
@@ -183,22 +183,6 @@ class Preparation:
         """The Preparation that `to_dict` wrote."""
         targets = None if d["targets"] is None else Scaling.from_dict(d["targets"])
         return cls(Scaling.from_dict(d["inputs"]), targets, None if d["classes"] is None else tuple(d["classes"]))
-
-
-def _counted(x: Array, t: Array, weights: Any) -> tuple[Array, Array, np.ndarray | None]:
-    """The patterns of weight above 0, and their weights; None if all weigh 1."""
-    if weights is None:
-        return x, t, None
-    w = host(as_array(weights, "weights"))
-    if w.shape != (x.shape[0],) or w.dtype.kind not in "fiub":
-        raise InputError(f"weights came with shape {w.shape}, wanted a number per pattern: ({x.shape[0]},)")
-    w = w.astype(np.float64)
-    if not np.all(np.isfinite(w)) or np.any(w < 0) or not np.any(w > 0):
-        raise InputError("pattern weights must be finite, not negative, and not all zero")
-    if np.all(w > 0):
-        return x, t, None if np.all(w == 1) else w
-    rows = np.flatnonzero(w)
-    return Rows(x, rows), Rows(t, rows), None if np.all(w[rows] == 1) else w[rows]
 
 
 def _numbers(labels: np.ndarray, classes: tuple[Class, ...]) -> np.ndarray:

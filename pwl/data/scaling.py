@@ -51,7 +51,7 @@ class Scaling:
         squares : bool
             Whether squares in raw units will be computed later.
         weights : array (Nv,), optional
-            Above 0. A pattern of weight 2 counts as two.
+            Weights of the patterns, 0 or more: those of weight 0 are not looked at, and a weight of 2 counts one twice.
 
         Raises
         ------
@@ -64,7 +64,7 @@ class Scaling:
             raise InputError(f"{name} came with shape {tuple(a.shape)}, wanted (patterns, columns), neither of them 0")
         n_columns = a.shape[-1]
         if method == "none":
-            for start, block in _blocks(a):
+            for start, block, _ in _blocks(a, weights):
                 check_finite(block, start, name)
             return cls(method, np.zeros(n_columns), np.ones(n_columns))
         low, high, mean = _extremes_and_mean(a, name, weights)
@@ -92,7 +92,7 @@ class Scaling:
         dtype = a.dtype if a.dtype.kind == "f" else np.dtype(np.float64)
         new = scratch_array(a.shape, dtype) if isinstance(a, np.memmap) and a.size else np.empty(a.shape, dtype)
         gain = _gain(self.scale)
-        for start, block in _blocks(a):
+        for start, block, _ in _blocks(a):
             check_finite(block, start, name)
             with np.errstate(over="ignore"):  # far from the data of the fit; networks refuse infinite inputs
                 new[start : start + len(block)] = (block - self.offset) * gain
@@ -141,17 +141,33 @@ def _narrowed(wide: Array, a: Array) -> Array:
     return xp.astype(wide, a.dtype, copy=False) if xp.isdtype(a.dtype, "real floating") else wide
 
 
-def _blocks(a: Array) -> Iterator[tuple[int, np.ndarray]]:
-    """(first row, float64 block on the host), block after block: a memory-mapped array is never in memory whole."""
+def _blocks(a: Array, weights: np.ndarray | None = None) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
+    """(first row, float64 block on the host, its weights), block after block: no memory-mapped array is in memory whole.
+
+    Patterns of weight 0 are left out.
+    """
     rows = rows_a_block(math.prod(a.shape[1:]))
     for start in range(0, a.shape[0], rows):
         block = np.asarray(host(a[start : min(start + rows, a.shape[0]), ...]))
-        yield start, block.astype(np.float64)
+        w = None if weights is None else weights[start : start + len(block)]
+        if w is not None and not w.all():
+            block, w = block[w > 0], w[w > 0]
+        if len(block):
+            yield start, block.astype(np.float64), w
 
 
-def _extremes_and_mean(
-    a: Array, name: str, weights: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _sum(columns: np.ndarray, w: np.ndarray | None) -> np.ndarray:
+    """Sums (N,) over rows, of which each pattern may have several (pixels)."""
+    return columns.sum(axis=0) if w is None else np.repeat(w, len(columns) // len(w)) @ columns
+
+
+def _number(a: Array, weights: np.ndarray | None) -> float:
+    """Number of values in a column, by weight."""
+    each = math.prod(a.shape[1:-1])
+    return math.prod(a.shape[:-1]) if weights is None else float(weights.sum()) * each
+
+
+def _extremes_and_mean(a: Array, name: str, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lowest, highest and mean value of each column, (N,) each. This first pass looks for NaN and Inf as well."""
     n_columns = a.shape[-1]
     low, high, total, first = (
@@ -160,22 +176,22 @@ def _extremes_and_mean(
         np.zeros(n_columns),
         np.zeros(n_columns),
     )
-    for start, block in _blocks(a):
+    met = False
+    for start, block, w in _blocks(a, weights):
         check_finite(block, start, name)
         columns = block.reshape(-1, n_columns)
-        if start == 0:
-            first = columns[0].copy()
+        if not met:
+            first, met = columns[0].copy(), True
         np.minimum(low, columns.min(axis=0), out=low)
         np.maximum(high, columns.max(axis=0), out=high)
         with np.errstate(over="ignore", invalid="ignore"):
-            # around the first row, so that large offsets cost no digits
-            total += _summed(columns - first, weights, start, len(block))
-    mean = first + total / _count(a, weights)
+            total += _sum(columns - first, w)  # around the first row, so that large offsets cost no digits
+    mean = first + total / _number(a, weights)
     return low, high, np.where(np.isfinite(mean), mean, low + (high / 2 - low / 2))  # the second pass corrects it
 
 
 def _mean_and_spread(
-    a: Array, mean: np.ndarray, half: np.ndarray, weights: np.ndarray | None = None
+    a: Array, mean: np.ndarray, half: np.ndarray, weights: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The mean, corrected by the rounding seen, and the standard deviation: the second pass.
 
@@ -183,27 +199,13 @@ def _mean_and_spread(
     a constant column (half range 0) has spread 0 exactly.
     """
     total, squares, gain = np.zeros_like(mean), np.zeros_like(mean), _gain(half)
-    for start, block in _blocks(a):
+    for _, block, w in _blocks(a, weights):
         d = (block.reshape(-1, len(mean)) - mean) * gain
-        total += _summed(d, weights, start, len(block))
-        squares += _summed(d * d, weights, start, len(block))
-    n = _count(a, weights)
+        total += _sum(d, w)
+        squares += _sum(d * d, w)
+    n = _number(a, weights)
     variance = np.maximum(squares / n - (total / n) ** 2, 0.0)
     return mean + half * (total / n), half * np.sqrt(variance)
-
-
-def _summed(columns: np.ndarray, weights: np.ndarray | None, start: int, patterns: int) -> np.ndarray:
-    """Sums (N,) of the columns of patterns start, start + 1, ..., which have one row each, or one per pixel."""
-    if weights is None:
-        return columns.sum(axis=0)
-    w = weights[start : start + patterns]
-    return np.repeat(w, len(columns) // patterns) @ columns
-
-
-def _count(a: Array, weights: np.ndarray | None) -> float:
-    """Number of rows of columns in `a`, counted by the weights of their patterns."""
-    rows = math.prod(a.shape) / a.shape[-1]
-    return rows if weights is None else rows / a.shape[0] * float(weights.sum())
 
 
 def _root_mean_square(spread: np.ndarray) -> float:

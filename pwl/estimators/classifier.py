@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from pwl.errors import InputError
 from pwl.estimators.base import PWLBase, check_pair
 from pwl.estimators.options import checked
 from pwl.estimators.parts import Part, class_weights, weighed
-from pwl.network.predict import scores
+from pwl.losses import LOSSES
 
 
 class PWLClassifier(ClassifierMixin, PWLBase):
@@ -225,6 +226,10 @@ early_stopping, warm_start, missing, verbose
         """
         return self._fitted().predict_proba(self._inputs(X))
 
+    def _scores(self, X: Any) -> np.ndarray:
+        """The outputs (Nv, M) of the net, of which another loss makes neither labels nor probabilities."""
+        return dataclasses.replace(self._fitted(), loss=LOSSES["squared_error"]).predict(self._inputs(X))
+
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict the logarithms of the probabilities, also of those that are too small for a number.
 
@@ -237,7 +242,7 @@ early_stopping, warm_start, missing, verbose
         array (Nv, M)
             A column per class, in the order of classes_.
         """
-        y = scores(self._fitted(), self._inputs(X))
+        y = self._scores(X)
         y = y - y.max(axis=1, keepdims=True)
         return y - np.log(np.exp(y).sum(axis=1, keepdims=True))
 
@@ -253,7 +258,7 @@ early_stopping, warm_start, missing, verbose
         array (Nv, M), or (Nv,) for two classes
             With two classes, the logarithm of the odds of the second.
         """
-        y = scores(self._fitted(), self._inputs(X))
+        y = self._scores(X)
         return y[:, 1] - y[:, 0] if y.shape[1] == 2 else y
 
 

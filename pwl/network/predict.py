@@ -19,7 +19,7 @@ DEVICE_NUMBERS = 1 << 28  # the same on a device, which a small block would not 
 
 def predict(net: Network, x: Any) -> Array:
     """`Network.predict`."""
-    y = scores(net, x)
+    y = _outputs(net, x)
     if net.loss.classes:
         y = array_namespace(y).argmax(y, axis=1)
     return y if net.preparation is None else net.preparation.inverse_targets(y)
@@ -31,11 +31,10 @@ def predict_proba(net: Network, x: Any) -> Array:
         raise InputError(
             "predict_proba is for nets with loss='cross_entropy', but this one has squared error: use predict"
         )
-    return softmax(scores(net, x))
+    return softmax(_outputs(net, x))
 
 
-def scores(net: Network, x: Any) -> Array:
-    """The outputs (Nv, M) in the network's own units, before labels, probabilities or raw units are made of them."""
+def _outputs(net: Network, x: Any) -> Array:
     net.check_initialised()
     x = as_array(x, "inputs x")
     check_shape(tuple(x.shape), net.input_shape)

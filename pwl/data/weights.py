@@ -1,0 +1,20 @@
+"""Weights of patterns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pwl.errors import InputError
+from pwl.runtime.backend import as_array, host
+
+
+def checked_weights(weights: Any, n: int) -> np.ndarray:
+    """Weights (n,) of n patterns as float64 on the host. Raises InputError if they can't be weights."""
+    w = host(as_array(weights, "weights"))
+    if w.shape != (n,):
+        raise InputError(f"weights of shape ({n},), one per pattern, were wanted, but {w.shape} came")
+    if w.dtype.kind not in "fiub" or not np.all(np.isfinite(w)) or np.any(w < 0) or not np.any(w > 0):
+        raise InputError("pattern weights must be finite, not negative, and not all zero")
+    return w.astype(np.float64)
