@@ -82,6 +82,9 @@ class BayesianLM(Algorithm):
         check_bytes(n, self.max_bytes, "BayesianLM")
         return BayesianLMState(*self.damping.start(n))
 
+    def check(self, net: Network) -> None:
+        check_bytes(net.layout.size_of(trained(net, self.train_curves)), self.max_bytes, "BayesianLM")
+
     def measure(self, net: Network, patterns: Patterns, state: BayesianLMState) -> tuple[Array, BayesianLMState]:
         return measured_error(net, patterns, state)
 
@@ -131,10 +134,10 @@ def evidence(A: np.ndarray, E: float, w: np.ndarray, weight: float, Nv: float, M
     alpha = gamma / (2 * float(w @ w))
     beta = max(n - gamma, 1.0) / (2 * Nv * max(E, np.finfo(float).tiny))  # at least one degree of freedom is noise
     misfit = beta * Nv * E + alpha * float(w @ w)
-    volume = 0.5 * float(np.sum(np.log(2 * beta * Nv * a + 2 * alpha))) - P / 2 * math.log(2 * alpha)
+    volume = 0.5 * float(np.sum(np.log(2 * beta * Nv * a + 2 * alpha))) - P / 2 * float(np.log(2 * alpha))
     return {
         "lambda": alpha / (beta * Nv), "effective_parameters": gamma, "alpha": alpha, "beta": beta,
-        "negative_log_evidence": misfit + volume - n / 2 * math.log(beta / math.pi),
+        "negative_log_evidence": misfit + volume - n / 2 * float(np.log(beta / math.pi)),
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, TypeVar
@@ -18,6 +19,7 @@ from pwl.reductions.gradients import gradients
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.runtime.backend import Array
+from pwl.runtime.room import check_square
 from pwl.solvers.ols import OLS
 from pwl.validate import one_of
 
@@ -160,8 +162,7 @@ def hwo_direction(
     """D with D R_i = G in every layer, where R_i is the autocorrelation of the layer's inputs, Eq. (23)."""
     D, ols = {}, ols.of_functions_like(net.theta)
     for key, g in G.items():
-        layer = net.layout.by_key[key].layer
-        R = known[key] if key in known else reduce(input_autocorrelation(layer), net, patterns)
+        R = known[key] if key in known else _inputs_of(net, patterns, key)
         D[key] = ols.solve(R, g).weights
     return D
 
@@ -170,4 +171,12 @@ def known_autocorrelation(net: Network, patterns: Patterns, direction: str) -> d
     """The autocorrelation of the first layer's inputs by slot key, if HWO will need it. It does not change in a run."""
     if direction != "hwo" or net.layers[0].kind != "map":
         return {}
-    return {net.keys("map")[0]: reduce(input_autocorrelation(0), net, patterns)}
+    key = net.keys("map")[0]
+    return {key: _inputs_of(net, patterns, key)}
+
+
+def _inputs_of(net: Network, patterns: Patterns, key: str) -> Array:
+    """R_i of the inputs of the layer with the weights `key`, Eq. (23), if it fits the memory that is left."""
+    slot = net.layout.by_key[key]
+    check_square(math.prod(slot.shape[1:]), "inputs of a layer", 'use fewer inputs or units, or direction="gradient"')
+    return reduce(input_autocorrelation(slot.layer), net, patterns)

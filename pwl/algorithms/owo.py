@@ -13,6 +13,7 @@ from pwl.reductions.gradients import gradients
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.runtime.backend import Array, array_namespace, like
+from pwl.runtime.room import check_square
 from pwl.solvers.ols import OLS
 
 RECORDED = ("dependent", "output_step", "owo_objective")
@@ -52,7 +53,13 @@ def owo_step(
     return step(net, Patterns.fitting(net, patterns), penalties, ols.of_functions_like(net.theta))
 
 
+def check_room(net: Network) -> None:
+    """Raises InputError if R (Nu, Nu) and what it is solved with do not fit the memory that is left."""
+    check_square(net.n_basis, "basis functions", "use fewer inputs or hidden units")
+
+
 def _least_squares(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> tuple[Network, Info]:
+    check_room(net)
     R, C, E_t = reduce(basis_correlations(), net, patterns)
     R = R + _but_constant(R, penalties.ridge)
     W_o, dependent, energy = ols.solve(R, C.T)
@@ -62,6 +69,7 @@ def _least_squares(net: Network, patterns: Patterns, penalties: Penalties, ols: 
 
 
 def _bound_steps(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> tuple[Network, Info]:
+    check_room(net)
     R = reduce(basis_autocorrelation(), net, patterns)
     R = R + _but_constant(R, 4 * penalties.ridge)
     solve, steps = ols.solver(R), net.loss.output_steps

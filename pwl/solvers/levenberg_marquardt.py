@@ -155,7 +155,7 @@ class Damping:
             if self.schedule == "fixed":
                 return damped._replace(mu=mu * self.mu_increase)
             return damped._replace(mu=mu * nu, nu=nu * 2)
-        factor = self.mu_decrease if self.schedule == "fixed" else max(1 / 3, 1 - (2 * ratio - 1) ** 3)
+        factor = self.mu_decrease if self.schedule == "fixed" else max(1 / 3, 1 - (2 * min(ratio, 1.0) - 1) ** 3)
         return damped._replace(mu=max(mu * factor, SMALLEST_MU), nu=2.0)
 
 

@@ -220,7 +220,7 @@ def _side_by_side(
             with environment(max(1, workers() // jobs)), interrupts_held():
                 futures = [pool.submit(_run_shared, task) for task in tasks]  # starts the processes
             for (name, number), future in zip(tasks, futures, strict=True):
-                outcome, notes = future.result()
+                outcome, notes = _result(future)
                 for note in notes:
                     warnings.warn(note)
                 if watch is not None:
@@ -236,7 +236,31 @@ def _side_by_side(
 _shared: list[Problem] = []  # in a worker process, the problem that its runs share, so that it is sent once
 
 
+def _result(future: Any) -> tuple[Outcome, list[str]]:
+    """The result of a run. Raises InputError if its process was ended from outside."""
+    from concurrent.futures.process import BrokenProcessPool
+
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        raise InputError(
+            "a process of the comparison was ended from outside, perhaps because memory ran out: use fewer jobs"
+        ) from None
+
+
+def _end_with_parent() -> None:
+    """Ends this process when its parent ends, however that came."""
+    import multiprocessing
+    from multiprocessing.connection import wait
+
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
 def _share(problem: Problem) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _shared[:] = [problem]
     from tqdm import tqdm
 
@@ -247,6 +271,7 @@ def _share(problem: Problem) -> None:
 def _run_shared(task: tuple[str, int]) -> tuple[Outcome, list[str]]:
     """The outcome, and the warnings that the parent is to give."""
     with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")  # PYTHONWARNINGS may have made them errors
         outcome = run(_shared[0], *task)
     return outcome, [str(warning.message) for warning in caught]
 

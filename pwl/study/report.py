@@ -18,6 +18,7 @@ import numpy as np
 from pwl.data import Fold
 from pwl.errors import InputError
 from pwl.files.plain import plain
+from pwl.files.temporary import prefix, sweep
 from pwl.files.text_table import aligned
 from pwl.files.write import write_atomic
 from pwl.learners.outcome import Outcome
@@ -195,7 +196,8 @@ def renewed(folder: Path, settings: Mapping[str, Any]) -> Iterator[Path]:
     the settings and the files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".pwl-compare-", dir=folder) as name:
+    sweep(folder, ".pwl-compare")
+    with tempfile.TemporaryDirectory(prefix=prefix(".pwl-compare"), dir=folder) as name:
         room = Path(name)
         try:
             yield room

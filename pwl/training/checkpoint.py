@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,9 +63,18 @@ class Checkpoint:
         self._last = time.monotonic()
 
     def maybe(self, run: Run) -> None:
-        """Saves the run if it is time."""
+        """Saves the run if it is time. A file that can't be written, as on a full disk, is said and does not end the run."""
         if time.monotonic() - self._last >= self.seconds:
+            self.try_to_write(run)
+
+    def try_to_write(self, run: Run) -> None:
+        """Saves the run. If the file can't be written, that is said in a warning, and an earlier file stays as it is."""
+        try:
             self.write(run)
+        except InputError as failure:
+            self._last = time.monotonic()
+            with contextlib.suppress(Warning):  # where warnings are errors, the run is not to be lost either
+                warnings.warn(f"the checkpoint is not up to date: {failure}", stacklevel=4)
 
     def write(self, run: Run) -> None:
         """Saves the run."""

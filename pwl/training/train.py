@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -127,12 +128,12 @@ def train(
                     run = run.ended(CALLBACK)
                 bar.update()
         if writer is not None:
-            writer.write(run.settled())
+            writer.try_to_write(run.settled())
     except KeyboardInterrupt:
         if run.stop is None:
             run = run.ended(Stop("interrupted", f"{INTERRUPTED} (after iteration {run.rows - 1})"))
         if writer is not None:
-            writer.write(run.settled())
+            writer.try_to_write(run.settled())
     return run.settled().best, run.record
 
 
@@ -140,7 +141,8 @@ def _bar(progress: bool, iterations: int, done: int) -> Any:
     """A progress bar if one was asked for and standard error is a terminal."""
     from tqdm import tqdm
 
-    return tqdm(total=iterations, initial=done, unit="it", leave=False, disable=None if progress else True)
+    shown = progress and sys.stderr is not None  # which is None where standard error is closed
+    return tqdm(total=iterations, initial=done, unit="it", leave=False, disable=None if shown else True)
 
 
 class Evaluation(NamedTuple):
