@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Iterable
@@ -13,13 +14,13 @@ import numpy as np
 from pwl.data.preparation import Preparation
 from pwl.data.schema import Schema
 from pwl.errors import InputError
-from pwl.files.tensors import read_tensors, write_tensors
+from pwl.files.tensors import FAULTS, in_a_line, read_tensors, write_tensors
 from pwl.network.network import Network
 from pwl.network.structure import rebuild, structure, tensors
 from pwl.version import VERSION
 
 FORMAT = "pwl network"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class Writable(Protocol):
@@ -68,10 +69,28 @@ def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> Saved:
         if header["preparation"] is not None:
             net = net.with_preparation(Preparation.from_dict(header["preparation"]))
         schema = None if header["schema"] is None else Schema.from_dict(header["schema"])
-        return Saved(net, header["record"], schema, header["versions"])
+        if schema is not None:
+            _check_fits(net, schema)
+        return Saved(net, header["record"], schema, _versions(header["versions"]))
     except InputError as wrong:
         raise InputError(f"{path} can't be used: {wrong}") from None
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as wrong:
+    except FAULTS as wrong:
         raise InputError(
-            f"{path} is damaged, because its header and its arrays do not fit ({wrong}): use another copy"
+            f"{path} is damaged, because its header and its arrays do not fit ({in_a_line(wrong)}): use another copy"
         ) from None
+
+
+def _check_fits(net: Network, schema: Schema) -> None:
+    """Raises ValueError if the columns of a table are not those of the network."""
+    inputs, targets = len(schema.input_names), schema.targets
+    if inputs != math.prod(net.input_shape):
+        raise ValueError(f"{inputs} columns for {math.prod(net.input_shape)} inputs")
+    categories = targets[0].categories if len(targets) == 1 else None
+    if (len(targets) if categories is None else len(categories)) != net.n_outputs:
+        raise ValueError(f"targets of its table do not fit {net.n_outputs} outputs")
+
+
+def _versions(versions: Any) -> dict[str, str]:
+    if not isinstance(versions, dict):
+        raise TypeError("its versions are no dictionary")
+    return {str(name): str(version) for name, version in versions.items()}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from pwl import activations, layers
 from pwl.activations import FIXED
 from pwl.activations.parameterless import Parameterless
@@ -12,8 +14,10 @@ from pwl.errors import InputError
 from pwl.files.tensors import Tensors
 from pwl.layers.layer import Layer
 from pwl.losses import LOSSES
+from pwl.network.layout import address
 from pwl.network.network import Network
 from pwl.runtime.backend import host
+from pwl.validate import truth, whole
 
 BUFFER = "buffer."
 
@@ -39,10 +43,13 @@ def structure(net: Network) -> dict[str, Any]:
 def rebuild(d: Mapping[str, Any], arrays: Tensors, own: Iterable[Any] = ()) -> Network:
     """The network from `structure` and `tensors`. own: layers that are not part of pwl, as `known` takes them."""
     makers = known(own)
+    for name in ("bypass", "initialised", "net_control"):
+        truth(name, d[name])
+    sizes = [whole("input_shape", size) for size in d["input_shape"]]
     net = Network(
         layers=tuple(layer_from_dict(layer, makers) for layer in d["layers"]),
-        input_shape=tuple(d["input_shape"]),
-        n_outputs=d["n_outputs"],
+        input_shape=tuple(sizes),
+        n_outputs=whole("n_outputs", d["n_outputs"]),
         bypass=d["bypass"],
         loss=LOSSES[d["loss"]],
         theta=arrays["theta"],
@@ -52,7 +59,27 @@ def rebuild(d: Mapping[str, Any], arrays: Tensors, own: Iterable[Any] = ()) -> N
     )
     if net.theta.shape != (net.layout.size,):
         raise ValueError(f"{net.layout.size} parameters were wanted, but {net.theta.shape} came")
+    _check_arrays(net)
     return net
+
+
+def _check_arrays(net: Network) -> None:
+    """Raises ValueError unless all arrays are finite numbers of one float type, and the buffers those of the layers."""
+    wanted = {
+        address(index, name): b
+        for index, layer in enumerate(net.layers)
+        for name, b in layer.buffers(net.layout.shapes[index]).items()
+    }
+    if set(wanted) != set(net.buffers):
+        raise ValueError(f"the buffers {sorted(wanted)} were wanted, but {sorted(net.buffers)} came")
+    for key, b in net.buffers.items():
+        if b.ndim == 0 or b.shape[-1] != np.shape(wanted[key])[-1]:
+            raise ValueError(f"the buffer {key} has the shape {b.shape}")
+    for a in (net.theta, *net.buffers.values()):
+        if a.dtype not in (np.float32, np.float64) or a.dtype != net.theta.dtype:
+            raise ValueError(f"numbers of {net.theta.dtype} and {a.dtype} came, wanted float32 or float64 throughout")
+        if not np.all(np.isfinite(a)):
+            raise InputError("it holds weights that are not finite numbers")
 
 
 def known(own: Iterable[Any] = ()) -> dict[str, Any]:

@@ -180,6 +180,8 @@ def search(
     trial(e) returns the objective after the step e, and any value that the caller wants to keep. The objective must have the
     scale of the system, because the predicted decrease is g'e + mu e'Qe.
     """
+    if not damped.mu > 0:  # from a file that others wrote; it would never grow
+        raise InputError(f"the damping mu is {damped.mu!r}, but a positive number was wanted: start anew")
     Q = damping.scaled(damped, system)
     damped = damped._replace(Q=Q)
     trials, g = 0, system.gradient()

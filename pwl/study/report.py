@@ -184,7 +184,7 @@ def earlier(folder: Path) -> list[str]:
     try:
         files = json.loads((folder / LIST).read_text())["files"]
         return [name for name in files if (folder / name).resolve().is_relative_to(folder.resolve())]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
 
 

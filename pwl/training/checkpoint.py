@@ -17,7 +17,7 @@ import numpy as np
 
 from pwl.algorithms.algorithm import Stop
 from pwl.errors import InputError
-from pwl.files.tensors import read_tensors, write_tensors
+from pwl.files.tensors import FAULTS, Tensors, in_a_line, read_tensors, write_tensors
 from pwl.network.network import Network
 from pwl.network.structure import own_layers, rebuild, structure, tensors
 from pwl.reductions.gradients import error
@@ -30,8 +30,12 @@ from pwl.training.settings import differing
 from pwl.validate import is_number, shown
 
 FORMAT = "pwl checkpoint"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 ROUNDING = 1e5  # roundings by which E may differ between versions, devices and numbers of threads
+
+
+class _Another(InputError):
+    """A checkpoint of another run."""
 
 
 @dataclass
@@ -126,11 +130,25 @@ def _check_path(name: str, path: Any) -> None:
 def _read(path: str | os.PathLike[str], net: Network, job: Job) -> Run:
     _check_path("resume", path)
     arrays, header = read_tensors(Path(path), FORMAT, FORMAT_VERSION)
+    try:
+        return _run(path, arrays, header, net, job)
+    except _Another as wrong:
+        raise InputError(str(wrong)) from None
+    except InputError as wrong:
+        raise InputError(f"{path} can't be used: {wrong}") from None
+    except FAULTS as wrong:
+        raise InputError(
+            f"{path} is damaged, because its parts do not fit ({in_a_line(wrong)}): run without it, or use another copy"
+        ) from None
+
+
+def _run(path: str | os.PathLike[str], arrays: Tensors, header: dict[str, Any], net: Network, job: Job) -> Run:
+    """The run from the parts of a checkpoint, whose own form is checked here."""
     arrays = {key: arrays[key] for key in header.get("order", arrays)}
     record = Record.from_dict(json.loads(header["record"]))
     for name, value in job.settings(net).items():
         if differing(record.settings.get(name), value):
-            raise InputError(
+            raise _Another(
                 f"{path} is a checkpoint of another run: its {name} is {record.settings.get(name)!r}, but this run has {value!r}"
             )
 
@@ -144,6 +162,8 @@ def _read(path: str | os.PathLike[str], net: Network, job: Job) -> Run:
         return dataclasses.replace(found, theta=native(host(found.theta)), buffers=buffers, preparation=net.preparation)
 
     state = json.loads(header["state"])
+    if any(np.isnan(a).any() for a in arrays.values() if a.dtype.kind == "f") or any(v != v for v in state.values()):
+        raise ValueError("NaN among its numbers")
     state |= {key.removeprefix("state."): native(a) for key, a in arrays.items() if key.startswith("state.")}
     state |= {key.removeprefix("host."): a for key, a in arrays.items() if key.startswith("host.")}
     spent = (float(arrays["spent"][0]), float(arrays["spent"][1])) if len(arrays["spent"]) else None
