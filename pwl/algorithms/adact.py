@@ -10,7 +10,7 @@ from pwl.algorithms import molf, multiplies, owo
 from pwl.algorithms.algorithm import Algorithm, Info, Step
 from pwl.algorithms.learning_factors import along_line, block_system, guarded, line_factor, norm, times_rows
 from pwl.algorithms.molf import DIRECTIONS, MOLFState, known_autocorrelation, measure_gradient, molf_step, spent
-from pwl.algorithms.options import flat
+from pwl.algorithms.options import check_shared, flat
 from pwl.algorithms.owo import owo_step
 from pwl.algorithms.penalties import Penalties
 from pwl.errors import InputError
@@ -135,6 +135,7 @@ def adact_step(
         If data and network do not fit, if the activations are fixed, or if the network is not initialised.
     """
     patterns = Patterns.fitting(net, patterns)
+    check_shared(penalties, ols)
     one_of("curve_factor", curve_factor, CURVE_FACTORS)
     check_curves(net)
     net.check_initialised()

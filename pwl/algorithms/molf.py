@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 from pwl.algorithms import multiplies, owo
 from pwl.algorithms.algorithm import Algorithm, Info, Step
 from pwl.algorithms.learning_factors import block_system, guarded, norm, times_rows
-from pwl.algorithms.options import flat
+from pwl.algorithms.options import check_shared, flat
 from pwl.algorithms.owo import owo_step
 from pwl.algorithms.penalties import Penalties
 from pwl.network.network import Network
@@ -120,6 +120,7 @@ def molf_step(
         If data and network do not fit, the direction is unknown, or the network is not initialised.
     """
     patterns = Patterns.fitting(net, patterns)
+    check_shared(penalties, ols)
     one_of("direction", direction, DIRECTIONS)
     net.check_initialised()
     known = known or MOLFState()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pwl.algorithms.algorithm import Info
+from pwl.algorithms.options import check_shared
 from pwl.algorithms.penalties import Penalties
 from pwl.network.layout import HEAD
 from pwl.network.network import Network
@@ -49,8 +50,10 @@ def owo_step(
     InputError
         If data and network do not fit.
     """
+    patterns = Patterns.fitting(net, patterns)
+    check_shared(penalties, ols)
     step = _least_squares if net.loss.quadratic else _bound_steps
-    return step(net, Patterns.fitting(net, patterns), penalties, ols.of_functions_like(net.theta))
+    return step(net, patterns, penalties, ols.of_functions_like(net.theta))
 
 
 def check_room(net: Network) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from pwl import validate
 from pwl.data.preparation import Preparation
 from pwl.errors import InputError
 from pwl.layers.layer import Layer
@@ -234,6 +235,8 @@ class Network:
     def to(self, where: Any) -> Network:
         """The same network with its arrays on "cpu", on "cuda", or in an Array API namespace such as numpy or cupy."""
         xp = namespace_named(where) if isinstance(where, str) else where
+        if not hasattr(xp, "asarray"):
+            raise InputError(f'a device must be "cpu", "cuda", "auto" or a module such as cupy, not {validate.shown(where)}')
         buffers = {key: xp.asarray(host(b)) for key, b in self.buffers.items()}
         return dataclasses.replace(self, theta=xp.asarray(host(self.theta)), buffers=buffers)
 
@@ -319,6 +322,7 @@ class Network:
 
         Raises InputError if the numbers of inputs or targets differ between the preparation and the network.
         """
+        validate.kind("preparation", preparation, Preparation, "a pwl.Preparation")
         n_inputs, n_outputs = len(preparation.inputs.scale), len(preparation.target_scale)
         if n_inputs != self.input_shape[-1] or n_outputs != self.n_outputs:
             raise InputError(

@@ -6,11 +6,11 @@ import math
 import os
 import platform
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from pwl import validate
 from pwl.data.preparation import Preparation
 from pwl.data.schema import Schema
 from pwl.errors import InputError
@@ -55,7 +55,7 @@ def save(
         "schema": None if schema is None else schema.to_dict(),
         "versions": {"pwl": VERSION, "python": platform.python_version(), "numpy": np.__version__},
     }
-    write_tensors(Path(path), FORMAT, FORMAT_VERSION, tensors(net), header)
+    write_tensors(validate.path("path", path), FORMAT, FORMAT_VERSION, tensors(net), header)
 
 
 def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> Saved:
@@ -63,7 +63,7 @@ def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> Saved:
 
     Raises InputError if the file is not a network of pwl, is damaged or newer, or has an unknown layer.
     """
-    arrays, header = read_tensors(Path(path), FORMAT, FORMAT_VERSION)
+    arrays, header = read_tensors(validate.path("path", path), FORMAT, FORMAT_VERSION)
     try:
         net = rebuild(header["network"], arrays, layers)
         if header["preparation"] is not None:

@@ -12,7 +12,11 @@ from pwl.runtime.threads import workers
 SMALL = 1000  # a matrix of so many functions x functions takes 8 MB, and is not counted
 CGROUPS = (  # of version 2 and 1: the limit, the use, and the name of the share of it that files could give back
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "inactive_file"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes", "total_inactive_file"),
+    (
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+        "total_inactive_file",
+    ),
 )
 
 
@@ -32,9 +36,7 @@ def check_bytes(needed: int | float, what: str, todo: str) -> None:
         return
     left = available()
     if needed > left:
-        raise InputError(
-            f"{what} take about {in_units(needed)} of memory, but {in_units(left)} are left: {todo}"
-        )
+        raise InputError(f"{what} take about {in_units(needed)} of memory, but {in_units(left)} are left: {todo}")
 
 
 def in_units(size: float) -> str:

@@ -26,6 +26,7 @@ from pwl.runtime.backend import as_array
 from pwl.runtime.threads import workers
 from pwl.training.record import Record
 from pwl.training.train import train
+from pwl.validate import kind, nearest, whole
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,11 @@ def compare(
     InputError
         For an unknown name, or if data and settings do not fit.
     """
+    if isinstance(names, str):
+        raise InputError(f"names must be a list of algorithms, not {names!r}: put it into a list")
     pick(names)
-    settings = dataclasses.replace(settings, **options)
+    settings = _settings(settings, options)
+    whole("jobs", jobs)
     x, t = as_array(x, "inputs x"), as_array(t, "targets t")
     if t.ndim == 1 and t.dtype.kind == "f":
         t = t[:, None]
@@ -113,6 +117,20 @@ def compare(
     left = [task for task in tasks if task not in done]
     problem = Problem(x, t, classes, settings, data_folds(t, settings))
     return _in_order(problem, tasks, left, jobs, watch, done)
+
+
+def _settings(settings: Settings, options: Mapping[str, Any]) -> Settings:
+    """The settings with single ones replaced, checked."""
+    kind("settings", settings, Settings, "a pwl.study.compare.Settings")
+    known = [field.name for field in dataclasses.fields(Settings)]
+    for name in options:
+        if name not in known:
+            raise InputError(f"unknown setting {name!r}{nearest(name, known)}: use one of {', '.join(known)}")
+    settings = dataclasses.replace(settings, **options)
+    whole("iterations", settings.iterations)
+    whole("k", settings.k, 3)
+    whole("seed", settings.seed, 0)
+    return settings
 
 
 def _in_order(

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from pwl import validate
 from pwl.algorithms.algorithm import Stop
 from pwl.errors import InputError
 from pwl.files.tensors import FAULTS, Tensors, in_a_line, read_tensors, write_tensors
@@ -27,7 +28,7 @@ from pwl.training.limits import GO_ON
 from pwl.training.record import Record
 from pwl.training.run import Job, Run
 from pwl.training.settings import differing
-from pwl.validate import is_number, shown
+from pwl.validate import is_number
 
 FORMAT = "pwl checkpoint"
 FORMAT_VERSION = 2
@@ -123,8 +124,7 @@ def resumed(path: str | os.PathLike[str], net: Network, job: Job) -> tuple[Job, 
 
 
 def _check_path(name: str, path: Any) -> None:
-    if not isinstance(path, (str, os.PathLike)):
-        raise InputError(f"{name} must be the path of a file, not {shown(path)}")
+    validate.path(name, path)
 
 
 def _read(path: str | os.PathLike[str], net: Network, job: Job) -> Run:

@@ -95,8 +95,10 @@ def train(
     InputError
         If data, network and settings do not fit.
     """
+    validate.kind("net", net, Network, "a pwl.Network")
     _check_algorithm(algorithm, callback)
     validate.seed(seed)
+    validate.truth("progress", progress)
     limits = Limits(iterations, max_fail, min_grad, goal, max_seconds)
     patterns, others = _checked(net, data, {"validation": validation, "test": test})
     if batch_size is not None:
@@ -178,6 +180,7 @@ def evaluate(net: Network, data: Any) -> Evaluation:
     InputError
         If the network is not initialised, or if data and network do not fit.
     """
+    validate.kind("net", net, Network, "a pwl.Network")
     net.check_initialised()
     patterns = Patterns.of(data)
     patterns.check(net)
