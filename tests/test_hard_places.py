@@ -100,7 +100,10 @@ def test_any_mplbackend(backend):
 
 @pytest.mark.slow
 def test_damaged_caches_of_compiled_code(tmp_path):
-    code = "import numpy as np, pwl; x = np.random.rand(30, 3); pwl.train(pwl.Network.mlp(3, 2, 1, pwl.PiecewiseLinear()), (x, x[:, :1]), pwl.AdAct(), iterations=1)"
+    code = (
+        "import numpy as np, pwl; x = np.random.rand(30, 3); net = pwl.Network.mlp(3, 2, 1, pwl.PiecewiseLinear()); "
+        "pwl.train(net, (x, x[:, :1]), pwl.AdAct(), iterations=1)"
+    )
 
     def run():
         subprocess.run(
@@ -184,10 +187,10 @@ def test_names_as_long_as_a_disk_allows(tmp_path):
 def test_large_matrices_are_counted_before_they_are_made(monkeypatch):
     monkeypatch.setattr(room, "available", lambda: 1e8)
     x = np.random.default_rng(0).normal(size=(20, 3000))
+    wide = pwl.Network.mlp(3000, 4, 1, pwl.PiecewiseLinear(hinges=5))
     for algorithm in (pwl.SCG(), pwl.AdAct(), pwl.Adam(), pwl.LM()):
         with pytest.raises(pwl.InputError, match=r"take about .*are left: use fewer|more than max_bytes"):
-            net = pwl.Network.mlp(3000, 4, 1, pwl.PiecewiseLinear(hinges=5))
-            pwl.train(net, (x, x[:, :1]), algorithm, iterations=1)
+            pwl.train(wide, (x, x[:, :1]), algorithm, iterations=1)
     with pytest.raises(pwl.InputError, match="inputs of a layer take about"):
         pwl.train(pwl.Network.mlp(3000, 4, 1, bypass=False), (x, x[:, :1]), pwl.MOLF("hwo"), iterations=1)
     with pytest.raises(pwl.InputError, match="2000 x 2000 learning factors|basis functions"):

@@ -20,7 +20,6 @@ from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import Array, array_namespace, host, like
 from pwl.validate import whole
 
-
 C1, C2 = 1e-4, 0.9  # of the strong Wolfe conditions: the shares of the slope that J falls by, and that may be left
 
 

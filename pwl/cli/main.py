@@ -90,7 +90,7 @@ def _sentence(arguments: list[str]) -> int:
 def _ended(words: str, status: int = 2) -> int:
     """Say why a command ended, and return the status."""
     with contextlib.suppress(OSError):
-        print(f"pwl: {words}", file=sys.stderr, flush=True)
+        print(f"pwl: {in_a_line(words)}", file=sys.stderr, flush=True)
     return status
 
 
@@ -100,6 +100,11 @@ def _show_notes() -> None:
     warnings.resetwarnings()
     for kind in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
         warnings.simplefilter("ignore", kind)
+
+
+def in_a_line(words: str) -> str:
+    """Words in one line, also where a name or an option holds the end of one."""
+    return "\\n".join(words.splitlines())
 
 
 def command(arguments: list[str]) -> int:
@@ -121,4 +126,4 @@ def command(arguments: list[str]) -> int:
 def note(message: Warning | str, *rest: Any, **more: Any) -> None:
     """Write a warning as a sentence to standard error, above a progress bar if there is one."""
     with contextlib.suppress(OSError):
-        tqdm.write(f"pwl: note: {message}", file=sys.stderr)
+        tqdm.write(f"pwl: note: {in_a_line(str(message))}", file=sys.stderr)
