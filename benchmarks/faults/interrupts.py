@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dis
 import io
+import linecache
 import os
 import sys
 from collections.abc import Callable
@@ -37,7 +39,7 @@ class CtrlC:
         return self.line if frame.f_code.co_filename.startswith(PACKAGE) else None
 
     def line(self, frame: Any, event: str, arg: Any) -> Any:
-        if event == "line":
+        if event == "line" and not _leaves(frame):
             self.lines += 1
             if self.lines == self.at:
                 self.place = f"{frame.f_code.co_filename.removeprefix(PACKAGE)}:{frame.f_lineno}"
@@ -46,16 +48,23 @@ class CtrlC:
         return self.line
 
 
+def _leaves(frame: Any) -> bool:
+    """Whether a `with` is about to call its exit, an instant at which Python handles no signal."""
+    if dis.opname[frame.f_code.co_code[frame.f_lasti]] != "LOAD_CONST":
+        return False
+    return linecache.getline(frame.f_code.co_filename, frame.f_lineno).lstrip().startswith("with ")
+
+
 def campaign(tally: Tally, tries: int, seed: int) -> None:
-    """Most tries interrupt `train` with a checkpoint; a tenth each interrupt a save, the command and a comparison."""
+    """Most tries interrupt `train` with a checkpoint, others a save, the command and, in a hundredth, a comparison."""
     rng = np.random.default_rng(seed)
-    shares = ((Training(pwl.LM()), 3), (Training(pwl.AdAct(direction="hwo")), 3), (Training(pwl.Adam(), 20), 1), (Saving(), 1))
-    for work, tenths in (*shares, (Command(), 1), (Comparison(), 1)):
+    trainings = ((Training(pwl.LM()), 35), (Training(pwl.AdAct(direction="hwo")), 35), (Training(pwl.Adam(), 20), 14))
+    for work, share in (*trainings, (Saving(), 10), (Command(), 5), (Comparison(), 1)):
         with CtrlC() as count:
             work.run()
         work.whole = work.result()
         work.clear()
-        for at in rng.integers(1, count.lines + 1, max(1, tries * tenths // 10)).tolist():
+        for at in rng.integers(1, count.lines + 1, max(1, tries * share // 100)).tolist():
             _interrupted(tally, work, at)
 
 
@@ -72,7 +81,7 @@ def _interrupted(tally: Tally, work: Any, at: int) -> None:
             return tally.failed(f"{what}, {interrupt.place}", f"became {wrong!r}")
     what = f"{what}, {interrupt.place}"
     fault = work.fault(before) or ("the limit of BLAS was not given back" if _Limit.users else None)
-    _Limit.users = 0
+    _Limit.users.clear()
     work.clear()
     if fault:
         return tally.failed(what, fault)
