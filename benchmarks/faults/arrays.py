@@ -39,7 +39,11 @@ def campaign(tally: Tally, tries: int, seed: int) -> None:
 
     @seeded(seed)
     @settings(
-        max_examples=tries, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+        max_examples=tries,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )
     @given(arrays(2), arrays(1), st.sampled_from([train, estimator, classifier, preparation, fit]), st.data())
     def one(x: Any, t: Any, door: Any, data: st.DataObject) -> None:
@@ -59,7 +63,10 @@ def _short(a: Any) -> str:
 
 
 def train(x: Any, t: Any, data: st.DataObject) -> Any:
-    algorithm, loss = data.draw(st.sampled_from(ALGORITHMS)), data.draw(st.sampled_from(["squared_error", "cross_entropy"]))
+    algorithm, loss = (
+        data.draw(st.sampled_from(ALGORITHMS)),
+        data.draw(st.sampled_from(["squared_error", "cross_entropy"])),
+    )
     outputs = data.draw(st.integers(1, 3))
 
     def call() -> Any:

@@ -135,7 +135,12 @@ class Training(Work):
         x = np.random.default_rng(0).normal(size=(60, 3))
         t = np.sin(x[:, :1])
         self.net = pwl.Network.mlp(3, 3, 1, pwl.PiecewiseLinear(hinges=5), seed=1)
-        self.given = {"data": (x[20:], t[20:]), "validation": (x[:20], t[:20]), "iterations": 3, "batch_size": batch_size}
+        self.given = {
+            "data": (x[20:], t[20:]),
+            "validation": (x[:20], t[:20]),
+            "iterations": 3,
+            "batch_size": batch_size,
+        }
         self.algorithm, self.found = algorithm, None
 
     def run(self) -> None:
@@ -185,13 +190,28 @@ class Saving(Work):
         if not Path("net").exists():
             return None
         theta = pwl.Network.load("net").theta
-        return None if any(np.array_equal(theta, net.theta) for net in self.nets) else "neither the earlier net nor the new one"
+        return (
+            None
+            if any(np.array_equal(theta, net.theta) for net in self.nets)
+            else "neither the earlier net nor the new one"
+        )
 
 
 class Command(Work):
     """`pwl train`, which resumes to the same net."""
 
-    line = ("train", "t.csv", "--iterations", "3", "--hidden", "3", "--checkpoint-seconds", "0", "--out", "n.safetensors")
+    line = (
+        "train",
+        "t.csv",
+        "--iterations",
+        "3",
+        "--hidden",
+        "3",
+        "--checkpoint-seconds",
+        "0",
+        "--out",
+        "n.safetensors",
+    )
 
     def run(self) -> None:
         _commanded(self.line)
@@ -211,7 +231,20 @@ class Command(Work):
 class Comparison(Work):
     """`pwl compare`, which goes on to the same table."""
 
-    line = ("compare", "t.csv", "--iterations", "2", "--hidden", "2", "--folds", "3", "--algorithms", "molf,lm", "--out", "c")
+    line = (
+        "compare",
+        "t.csv",
+        "--iterations",
+        "2",
+        "--hidden",
+        "2",
+        "--folds",
+        "3",
+        "--algorithms",
+        "molf,lm",
+        "--out",
+        "c",
+    )
 
     def run(self) -> None:
         _commanded(self.line)

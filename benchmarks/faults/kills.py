@@ -66,5 +66,7 @@ def _killed(algorithm: str, number: int, waits: np.ndarray, theta: np.ndarray) -
             return f"status {process.returncode}: {said[-300:]}"
     if not np.array_equal(pwl.Network.load(net).theta, theta):
         return "resumed to other bits"
-    left = sorted(set(os.listdir()) - {"t.csv", str(net), str(kept)} - {name for name in os.listdir() if name[0] != "."})
+    left = sorted(
+        set(os.listdir()) - {"t.csv", str(net), str(kept)} - {name for name in os.listdir() if name[0] != "."}
+    )
     return f"left behind: {left}" if left else None

@@ -47,14 +47,20 @@ def campaign(tally: Tally, tries: int, seed: int) -> None:
 
     @seeded(seed)
     @settings(
-        max_examples=tries, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+        max_examples=tries,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )
     @given(st.data())
     def one(data: st.DataObject) -> None:
         name = data.draw(st.sampled_from([*names, "train", "train"]))
         line = [name]
         if name not in ("data",) and data.draw(st.integers(0, 9)):
-            line += data.draw(st.lists(st.sampled_from(["t.csv", "t.csv", "net.safetensors", *WILD[:3]]), min_size=1, max_size=2))
+            line += data.draw(
+                st.lists(st.sampled_from(["t.csv", "t.csv", "net.safetensors", *WILD[:3]]), min_size=1, max_size=2)
+            )
         for option in data.draw(st.lists(st.sampled_from(options[name] or ["--x"]), max_size=4)):
             fits = FIT.get(option, [])
             value = data.draw(st.sampled_from(fits * 3 + WILD) | st.text(max_size=5) | st.integers().map(str))

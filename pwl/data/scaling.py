@@ -63,6 +63,7 @@ class Scaling:
         if a.ndim < 2 or 0 in a.shape:
             raise InputError(f"{name} came with shape {tuple(a.shape)}, wanted (patterns, columns), neither of them 0")
         n_columns = a.shape[-1]
+        check_real(a, name)
         if method == "none":
             for start, block, _ in _blocks(a, weights):
                 check_finite(block, start, name)
@@ -87,6 +88,7 @@ class Scaling:
         another number of columns, NaN or Inf.
         """
         self._check_columns(a, name)
+        check_real(a, name)
         if not isinstance(a, np.ndarray):
             return _apply_on_device(self, a, name)
         dtype = a.dtype if a.dtype.kind == "f" else np.dtype(np.float64)
@@ -122,6 +124,13 @@ class Scaling:
                 f"{name} came with shape {tuple(a.shape)}, wanted (patterns, {wanted}): "
                 f"give the {wanted} columns that the preparation was fitted to"
             )
+
+
+def check_real(a: Array, name: str) -> None:
+    """Raise InputError for NumPy arrays of anything but real numbers, such as texts, dates and complex numbers."""
+    if isinstance(a.dtype, np.dtype) and a.dtype.kind not in "fiub":
+        data = {"x": "inputs", "t": "targets"}.get(name, name)
+        raise InputError(f"{data} must be real numbers, but an array of {a.dtype} came")
 
 
 def _apply_on_device(scaling: Scaling, a: Array, name: str) -> Array:

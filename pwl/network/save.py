@@ -12,11 +12,13 @@ import numpy as np
 
 from pwl import validate
 from pwl.data.preparation import Preparation
+from pwl.data.scaling import METHODS
 from pwl.data.schema import Schema
 from pwl.errors import InputError
 from pwl.files.tensors import FAULTS, in_a_line, read_tensors, write_tensors
 from pwl.network.network import Network
 from pwl.network.structure import rebuild, structure, tensors
+from pwl.validate import one_of
 from pwl.version import VERSION
 
 FORMAT = "pwl network"
@@ -67,7 +69,7 @@ def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> Saved:
     try:
         net = rebuild(header["network"], arrays, layers)
         if header["preparation"] is not None:
-            net = net.with_preparation(Preparation.from_dict(header["preparation"]))
+            net = net.with_preparation(_checked(Preparation.from_dict(header["preparation"])))
         schema = None if header["schema"] is None else Schema.from_dict(header["schema"])
         if schema is not None:
             _check_fits(net, schema)
@@ -78,6 +80,21 @@ def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> Saved:
         raise InputError(
             f"{path} is damaged, because its header and its arrays do not fit ({in_a_line(wrong)}): use another copy"
         ) from None
+
+
+def _checked(preparation: Preparation) -> Preparation:
+    """The preparation. Raises ValueError if its numbers can't be."""
+    for scaling in (preparation.inputs, preparation.targets):
+        if scaling is None:
+            continue
+        one_of("method", scaling.method, METHODS)
+        offset, scale = scaling.offset, scaling.scale
+        if offset.ndim != 1 or offset.shape != scale.shape or not np.all(np.isfinite([offset, scale])) or np.any(scale < 0):
+            raise ValueError("its preparation holds numbers that can't be")
+    classes = preparation.classes
+    if classes is not None and (len(set(classes)) < len(classes) or not all(isinstance(c, (int, str, float)) for c in classes)):
+        raise ValueError("its preparation holds classes that can't be")
+    return preparation
 
 
 def _check_fits(net: Network, schema: Schema) -> None:

@@ -73,13 +73,19 @@ def _check_arrays(net: Network) -> None:
     if set(wanted) != set(net.buffers):
         raise ValueError(f"the buffers {sorted(wanted)} were wanted, but {sorted(net.buffers)} came")
     for key, b in net.buffers.items():
-        if b.ndim == 0 or b.shape[-1] != np.shape(wanted[key])[-1]:
+        own = np.shape(wanted[key])  # of all units together, or one row for each
+        if b.ndim == 0 or own not in (b.shape, b.shape[1:]) or (own != b.shape and len(b) != _units(net, key)):
             raise ValueError(f"the buffer {key} has the shape {b.shape}")
     for a in (net.theta, *net.buffers.values()):
         if a.dtype not in (np.float32, np.float64) or a.dtype != net.theta.dtype:
             raise ValueError(f"numbers of {net.theta.dtype} and {a.dtype} came, wanted float32 or float64 throughout")
         if not np.all(np.isfinite(a)):
             raise InputError("it holds weights that are not finite numbers")
+
+
+def _units(net: Network, key: str) -> int:
+    """Number of units or channels that a layer with the buffer `key` acts on."""
+    return next(net.layout.shapes[i][-1] for i in range(len(net.layers)) if key.startswith(address(i, "")))
 
 
 def known(own: Iterable[Any] = ()) -> dict[str, Any]:

@@ -162,8 +162,12 @@ def _run(path: str | os.PathLike[str], arrays: Tensors, header: dict[str, Any], 
         return dataclasses.replace(found, theta=native(host(found.theta)), buffers=buffers, preparation=net.preparation)
 
     state = json.loads(header["state"])
-    if any(np.isnan(a).any() for a in arrays.values() if a.dtype.kind == "f") or any(v != v for v in state.values()):
+    if any(np.isnan(a).any() for a in arrays.values() if a.dtype.kind == "f"):
         raise ValueError("NaN among its numbers")
+    if not all(isinstance(value, (int, float)) and value == value for value in state.values()):
+        raise ValueError("its state holds something else than numbers")
+    if not {"error", "seconds", "passes"} <= record.series.keys():
+        raise ValueError("its record is not complete")
     state |= {key.removeprefix("state."): native(a) for key, a in arrays.items() if key.startswith("state.")}
     state |= {key.removeprefix("host."): a for key, a in arrays.items() if key.startswith("host.")}
     spent = (float(arrays["spent"][0]), float(arrays["spent"][1])) if len(arrays["spent"]) else None
