@@ -2,7 +2,7 @@
 
 Allowed is sane output with status 0, or one sentence with status 2. After an interrupt or a kill the run resumes to the same
 bits, and nothing is left behind. The table counts what was tried, what came of it, and what failed. The exit status is 1 if
-something failed.
+something failed. Ctrl-C ends a campaign, and its counts so far are printed.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ def run(out: Path, quick: bool, only: str | None = None, tries: int | None = Non
                 os.chdir(folder)
                 try:
                     campaign(tally, tries or (few if quick else many), seed)
+                except KeyboardInterrupt:
+                    print(f"{name} was interrupted", file=sys.stderr)
                 finally:
                     os.chdir(here)
             lines.append((name, *map(str, tally.counts()), f"{time.perf_counter() - begin:.0f}"))

@@ -15,7 +15,7 @@ import pwl
 from benchmarks.faults.outcome import Tally
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-LINE = ["train", "t.csv", "--hidden", "4", "--iterations", "120", "--max-fail", "120", "--checkpoint-seconds", "0"]
+LINE = ["train", "t.csv", "--hidden", "4", "--iterations", "60", "--max-fail", "60", "--checkpoint-seconds", "0"]
 
 
 def campaign(tally: Tally, tries: int, seed: int) -> None:
