@@ -38,6 +38,7 @@ from pwl.study.compare import compare
 from pwl.training import schedules
 from pwl.training.checkpoint import Checkpoint
 from pwl.training.initialise import initialise
+from pwl.training.insert_input_hinge import insert_input_hinge
 from pwl.training.record import Record
 from pwl.training.train import evaluate, train
 from pwl.version import VERSION
@@ -81,6 +82,7 @@ __all__ = [
     "evaluate",
     "initialise",
     "insert_hinge",
+    "insert_input_hinge",
     "layers",
     "least_squares",
     "models",

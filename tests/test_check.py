@@ -12,6 +12,7 @@ from toys import LOSSES, problem, random_network, spirals, waves
 
 import pwl
 from pwl import kernels, losses
+from pwl.layers import Layer
 from pwl.network import passes
 from pwl.reductions import correlations
 from pwl.solvers.ols import Solution
@@ -136,11 +137,13 @@ def test_bad_data_is_an_input_error():
 
 
 def wrong(value):
-    """Larger by 0.1 %: an array, every array of a dictionary, or of an iterator, the weights of a solution."""
+    """Larger by 0.1 %: an array, the first of several, every array of a dictionary or of an iterator, the weights of a solution."""
     if isinstance(value, dict):
         return {key: 1.001 * part for key, part in value.items()}
     if isinstance(value, Solution):
         return value._replace(weights=1.001 * value.weights)
+    if isinstance(value, tuple):  # the matrix before other sums
+        return wrong(value[0]), *value[1:]
     if isinstance(value, Iterator):
         return map(wrong, value)
     return None if value is None else 1.001 * value
@@ -198,7 +201,7 @@ TWO_LAYERS = {
     "columns of the curves": ((pwl.PiecewiseLinear, "columns"), SYSTEM),
     "basis": ((passes, "basis"), SYSTEM),
     "gradient of the head": ((passes, "_head_gradient"), {("G_o", "head.W")}),
-    "basis without features": ((passes, "direct"), {("G_o", "head.W"), ("OWO", "head.W")} | SYSTEM),
+    "basis without features": ((Layer, "direct"), {("G_o", "head.W"), ("OWO", "head.W")} | SYSTEM),
     "Gram matrix of the basis": ((correlations, "_gram_of_parts"), {("OWO", "head.W")}),
     "solve": ((pwl.OLS, "solve"), {("OWO", "head.W")}),
 }

@@ -162,7 +162,7 @@ def test_info_of_a_network_without_record(capsys):
     assert main(["info", "n"]) == 0
     printed = capsys.readouterr().out
     assert "no record" in printed and "no preparation" in printed
-    assert "saved from Python" in fails(capsys, "predict", "n", "n")
+    assert "is not a text file" in fails(capsys, "predict", "n", "n")
 
 
 def test_data_lists_what_is_there(capsys, monkeypatch, tmp_path):

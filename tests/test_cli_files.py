@@ -131,10 +131,10 @@ def test_each_target_has_its_own_error(houses, capsys):
     line = ["train", str(houses), "--target", "price", "age", "--iterations", "3", "--out", "n"]
     assert main(line) == 0
     printed = capsys.readouterr().out
-    from pwl.cli.train import split
+    from pwl.data import split
 
     table = pwl.data.read_table(houses, ["price", "age"])
-    rows = split(60, 0.1, 0)[0]
+    rows = split(60, (0.1, 0.9), 0)[0]
     residual = pwl.Network.load("n").predict(table.x[rows]) - table.t[rows]
     rmse = np.sqrt(np.mean(residual**2, axis=0))
     r2 = 1 - np.mean(residual**2, axis=0) / table.t[rows].var(axis=0)

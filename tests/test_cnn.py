@@ -118,7 +118,7 @@ def test_an_image_counts_once_in_the_autocorrelation():
         R = reduce(patterns, input_autocorrelation(index), net)
         a, wanted = input_of(net, index, patterns.x), 0
         for p, w in enumerate(patterns.weights):
-            rows = net.layers[index].inputs(a[p : p + 1])
+            rows = net.layers[index].inputs({}, a[p : p + 1])
             wanted = wanted + w * rows.T @ rows
         np.testing.assert_allclose(R, wanted / patterns.weights.sum(), rtol=1e-12, atol=1e-13)
     pixels = np.prod(net.layout.shapes[1][:-1])

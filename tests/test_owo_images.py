@@ -77,7 +77,7 @@ def test_the_hwo_direction_of_a_wide_layer():
     patterns = smooth_images(net, 700)
     G = gradients_of(net, patterns, ("3.W",))
     D = hwo_direction(net, patterns, G, pwl.OLS(), {})["3.W"]
-    rows = net.layers[3].inputs(input_of(net, 3, patterns.x)).astype(np.float64)
+    rows = net.layers[3].inputs({}, input_of(net, 3, patterns.x)).astype(np.float64)
     assert np.linalg.norm(D @ (rows.T @ rows / 700) - G["3.W"]) < 0.05 * np.linalg.norm(G["3.W"])
 
 

@@ -9,8 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pwl.data.delimited as delimited
+import pwl.data.layout as layout
 import pwl.data.scratch as scratch
 import pwl.data.table as table_module
+import pwl.data.text as text
 from pwl.data import Schema, read_inputs, read_table
 from pwl.errors import InputError
 
@@ -212,7 +214,8 @@ def test_temporary_files_go_with_the_last_view(write, monkeypatch, tmp_path):
 
 def test_memory_stays_bounded(write, monkeypatch):
     monkeypatch.setattr(table_module, "STREAM_BYTES", 2**20)
-    monkeypatch.setattr(delimited, "CHUNK", 2**14)
+    for module in (delimited, layout, text):
+        monkeypatch.setattr(module, "CHUNK", 2**14)
     monkeypatch.setattr(scratch, "BLOCK", 2**14)
     lines = "".join(f"{i % 97},{i % 89},{i % 83},{i % 7}\n" for i in range(5000)) * 40
     path = write("a,b,c,y\n" + lines)

@@ -28,7 +28,7 @@ def test_elimination_leaves_the_full_solution_with_undamped_output_weights(outpu
     d = np.r_[np.full(n, 0.05), extra]
     wanted = np.linalg.solve(A + np.diag(d), g - np.r_[np.zeros(n), extra * net.W_o.ravel()])[:n]
     for solver in SOLVERS:
-        found = ELIMINATE[solver](net, patterns, keys, ridge).damped(np.full(n, 0.05))
+        found = ELIMINATE[solver](net, patterns, keys, pwl.Penalties(ridge=ridge).on_head(net)).damped(np.full(n, 0.05))
         np.testing.assert_allclose(found, wanted, rtol=1e-7, atol=1e-9)
 
 
@@ -40,7 +40,7 @@ def test_output_weights_end_at_their_least_squares_solution(solver, ridge):
     B, w = basis(net, patterns.x), patterns.weights
     I_1 = np.diag(np.r_[0, np.ones(net.n_basis - 1)])
     R, C = (B.T * w) @ B / w.sum(), (B.T * w) @ patterns.t / w.sum()
-    found = output_correction(net, patterns, solver, ridge)
+    found = output_correction(net, patterns, solver, pwl.Penalties(ridge=ridge).on_head(net))
     np.testing.assert_allclose(found.W_o, np.linalg.solve(R + ridge * I_1, C).T, rtol=1e-8, atol=1e-10)
     np.testing.assert_array_equal(found.W, net.W)
 

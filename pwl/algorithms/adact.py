@@ -9,7 +9,15 @@ from pwl.activations.knots import KNOTS, knots_at
 from pwl.algorithms import molf, multiplies, owo
 from pwl.algorithms.algorithm import Algorithm, Info, Step
 from pwl.algorithms.learning_factors import along_line, block_system, guarded, line_factor, norm, times_rows
-from pwl.algorithms.molf import DIRECTIONS, MOLFState, known_autocorrelation, measure_gradient, molf_step, spent
+from pwl.algorithms.molf import (
+    DIRECTIONS,
+    MOLFState,
+    known_autocorrelation,
+    measure_gradient,
+    molf_step,
+    of_input_curves,
+    spent,
+)
 from pwl.algorithms.options import check_shared, flat
 from pwl.algorithms.owo import owo_step
 from pwl.algorithms.penalties import Penalties
@@ -88,7 +96,7 @@ class AdAct(Algorithm):
         known, knots = MOLFState(state.R, state.scores, state.G), knots_at(state.steps, self.refine)
         net, hidden = molf_step(net, patterns, self.direction, self.penalties, self.ols, self.safeguard, known)
         net, curves = adact_step(net, patterns, self.curve_factor, self.penalties, self.ols, knots)
-        net, output = owo_step(net, patterns, self.penalties, self.ols)
+        net, output = owo_step(net, patterns, self.penalties, self.ols, of_input_curves(net, state.R))
         series = hidden.only(molf.RECORDED) | curves.only(RECORDED) | output.only(owo.RECORDED)
         state = spent(state)._replace(steps=state.steps + 1)
         return Step(net, state, series, Info(molf=hidden, adact=curves, owo=output))

@@ -55,7 +55,7 @@ class LM(Algorithm):
     damping : pwl.Damping
         Can also be given as mu, mu_increase, mu_decrease, mu_max, scaling and schedule. Defaults are those of MATLAB's trainlm.
     penalties : pwl.Penalties
-        Can also be given as ridge, l2 and curve_penalty, Eqs. (11), (27), (26).
+        Can also be given as ridge, l2, curve_penalty and input_curve_penalty, Eqs. (11), (27), (26), (73).
 
     Raises
     ------

@@ -71,7 +71,7 @@ class MinibatchAdAct(Algorithm):
         With 0 the average counts all steps alike, and with n the last step counts (n + 1) times as much. A very large number
         leaves only the last step.
     penalties : pwl.Penalties
-        Can also be given as ridge, l2 and curve_penalty, Eqs. (11), (27), (26).
+        Can also be given as ridge, l2, curve_penalty and input_curve_penalty, Eqs. (11), (27), (26), (73).
 
     Raises
     ------

@@ -77,7 +77,7 @@ class MOLF(Algorithm):
 
     def step(self, net: Network, patterns: Patterns, state: MOLFState) -> Step:
         net, molf = molf_step(net, patterns, self.direction, self.penalties, self.ols, self.safeguard, state)
-        net, output = owo_step(net, patterns, self.penalties, self.ols)
+        net, output = owo_step(net, patterns, self.penalties, self.ols, of_input_curves(net, state.R))
         series = molf.only(RECORDED) | output.only(owo.RECORDED)
         return Step(net, spent(state), series, Info(molf=molf, owo=output))
 
@@ -169,8 +169,11 @@ def hwo_direction(
 
 
 def known_autocorrelation(net: Network, patterns: Patterns, direction: str) -> dict[str, Array]:
-    """The autocorrelation of the first layer's inputs by slot key, if HWO will need it. It does not change in a run."""
-    if direction != "hwo" or net.layers[0].kind != "map":
+    """The autocorrelation of the first layer's inputs by slot key, if it will be needed. It does not change in a run.
+
+    HWO needs it, and OWO needs it for curves on the inputs, where it costs as much as the rest of the step.
+    """
+    if net.layers[0].kind != "map" or not (direction == "hwo" or net.layout.direct_rises):
         return {}
     key = net.keys("map")[0]
     return {key: _inputs_of(net, patterns, key)}
@@ -181,3 +184,8 @@ def _inputs_of(net: Network, patterns: Patterns, key: str) -> Array:
     slot = net.layout.by_key[key]
     check_square(math.prod(slot.shape[1:]), "inputs of a layer", 'use fewer inputs or units, or direction="gradient"')
     return reduce(input_autocorrelation(slot.layer), net, patterns)
+
+
+def of_input_curves(net: Network, known: Mapping[str, Array] | None) -> Array | None:
+    """The known autocorrelation of curves on the inputs, if the outputs of the network see them."""
+    return (known or {}).get(net.keys("map")[0]) if net.layout.direct_rises else None

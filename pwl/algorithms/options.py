@@ -16,7 +16,7 @@ from pwl.validate import kind, shown, truth
 Class = TypeVar("Class", bound=type)
 
 FLAT = {  # by field, the names of its options as keywords and in the value
-    "penalties": {"ridge": "ridge", "l2": "l2", "curve_penalty": "curves"},
+    "penalties": {"ridge": "ridge", "l2": "l2", "curve_penalty": "curves", "input_curve_penalty": "input_curves"},
     "damping": {name: name for name in ("mu", "mu_increase", "mu_decrease", "mu_max", "scaling", "schedule")},
 }
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from pwl.algorithms.algorithm import Info
 from pwl.algorithms.options import check_shared
 from pwl.algorithms.penalties import Penalties
@@ -21,7 +23,7 @@ RECORDED = ("dependent", "output_step", "owo_objective")
 
 
 def owo_step(
-    net: Network, patterns: Any, penalties: Penalties = Penalties(), ols: OLS = OLS()
+    net: Network, patterns: Any, penalties: Penalties = Penalties(), ols: OLS = OLS(), inputs: Array | None = None
 ) -> tuple[Network, Info]:
     """Solves for new output weights, Eqs. (10)-(12).
 
@@ -33,9 +35,11 @@ def owo_step(
     net : Network
     patterns : (x, t), (x, t, weights) or pwl.Patterns
     penalties : pwl.Penalties
-        The ridge of Eq. (11) is used.
+        The ridge of Eq. (11) and the penalty on input curves of Eq. (73) are used.
     ols : pwl.OLS
         The dependence test, Eq. (13).
+    inputs : array, optional
+        The part of R that belongs to the constant and to curves on the inputs, if it is known. It does not change in a run.
 
     Returns
     -------
@@ -53,7 +57,7 @@ def owo_step(
     patterns = Patterns.fitting(net, patterns)
     check_shared(penalties, ols)
     step = _least_squares if net.loss.quadratic else _bound_steps
-    return step(net, patterns, penalties, ols.of_functions_like(net.theta))
+    return step(net, patterns, penalties, ols.of_functions_like(net.theta), inputs)
 
 
 def check_room(net: Network) -> None:
@@ -61,20 +65,26 @@ def check_room(net: Network) -> None:
     check_square(net.n_basis, "basis functions", "use fewer inputs or hidden units")
 
 
-def _least_squares(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> tuple[Network, Info]:
+def _least_squares(
+    net: Network, patterns: Patterns, penalties: Penalties, ols: OLS, inputs: Array | None
+) -> tuple[Network, Info]:
     check_room(net)
-    R, C, E_t = reduce(basis_correlations(), net, patterns)
-    R = R + _but_constant(R, penalties.ridge)
+    R, C, E_t = reduce(basis_correlations(inputs is not None), net, patterns)
+    if inputs is not None:
+        R[: inputs.shape[0], : inputs.shape[0]] = inputs
+    R = R + _diagonal(R, penalties.on_head(net))
     W_o, dependent, energy = ols.solve(R, C.T)
     J = float(E_t) - float(energy.sum())
     info = Info(R=R, C=C, dependent=dependent, output_step="least squares", owo_objective=J)
     return net.with_head(like(W_o, net.theta)), info
 
 
-def _bound_steps(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> tuple[Network, Info]:
+def _bound_steps(
+    net: Network, patterns: Patterns, penalties: Penalties, ols: OLS, inputs: Array | None
+) -> tuple[Network, Info]:
     check_room(net)
     R = reduce(basis_autocorrelation(), net, patterns)
-    R = R + _but_constant(R, 4 * penalties.ridge)
+    R = R + _diagonal(R, 4 * penalties.on_head(net))
     solve, steps = ols.solver(R), net.loss.output_steps
     info = Info(R=R, output_step=f"{steps} bound steps")
     for _ in range(steps):
@@ -85,9 +95,6 @@ def _bound_steps(net: Network, patterns: Patterns, penalties: Penalties, ols: OL
     return net, info
 
 
-def _but_constant(R: Array, ridge: float) -> Array:
-    """ridge on the diagonal, except for the constant."""
-    xp = array_namespace(R)
-    diagonal = xp.full((R.shape[0],), float(ridge), dtype=R.dtype)
-    diagonal[0] = 0.0
-    return xp.eye(R.shape[0], dtype=R.dtype) * diagonal
+def _diagonal(R: Array, weight: np.ndarray) -> Array:
+    """The weights of the penalty (Nu,) on the diagonal of a matrix like R."""
+    return array_namespace(R).eye(R.shape[0], dtype=R.dtype) * like(weight, R)

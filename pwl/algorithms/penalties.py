@@ -1,4 +1,7 @@
-"""Penalties on E. The objective is J = E + ridge |W_o|^2 + l2 |W|^2 + curves |second differences of A|^2."""
+"""Penalties on E.
+
+The objective is J = E + ridge |W_o|^2 + l2 |W|^2 + curves |second differences of A|^2 + input_curves |rises|^2.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pwl.layers.forms import Form, without_threshold
+from pwl.layers.forms import Form, of_columns, without_threshold
 from pwl.network.layout import HEAD
 from pwl.network.network import Network
 from pwl.runtime.backend import Array, array_namespace, host
@@ -29,6 +32,9 @@ class Penalties:
     curves : float
         Weight of the penalty on the second differences of each curve's ordinates, Eq. (26). The algorithms call it
         curve_penalty.
+    input_curves : float
+        Weight of the penalty on the rises of curves on inputs, in the hidden weights and in the output weights of a bypass,
+        Eq. (73). It draws the curves towards straight lines. The algorithms call it input_curve_penalty.
 
     Raises
     ------
@@ -39,38 +45,48 @@ class Penalties:
     ridge: float = 0.0
     l2: float = 0.0
     curves: float = 0.0
+    input_curves: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("ridge", "l2", "curves"):
+        for name in ("ridge", "l2", "curves", "input_curves"):
             not_negative(f"the penalty {name}", getattr(self, name))
 
     def value(self, net: Network) -> float:
         """J - E at the network's parameters."""
-        forms = ((self._form(net, key), part) for key, part in net.parts.items())
-        return sum((f.weight * float(_square(f.map(part))) for f, part in forms if f.weight), 0.0)
+        forms = ((f, part) for key, part in net.parts.items() for f in self._forms(net, key))
+        return sum((f.weight * float(_square(f.map(part))) for f, part in forms), 0.0)
 
     def add_gradient(self, net: Network, G: Mapping[str, Array]) -> dict[str, Array]:
         """Negative gradients of J from those of E."""
-        forms = {key: self._form(net, key) for key in G}
-        return {
-            key: g - 2 * f.weight * f.adjoint(f.map(net.parts[key])) if (f := forms[key]).weight else g
-            for key, g in G.items()
-        }
+        found = dict(G)
+        for key in G:
+            for f in self._forms(net, key):
+                found[key] = found[key] - 2 * f.weight * f.adjoint(f.map(net.parts[key]))
+        return found
 
     def curvature(self, net: Network, key: str, D: Array) -> Array:
         """Second derivative of J - E along each unit's row of a direction D, (units,)."""
-        form, xp = self._form(net, key), array_namespace(D)
-        if not form.weight:
-            return xp.zeros((D.shape[0],), dtype=D.dtype, device=D.device)
-        return 2 * form.weight * xp.sum(form.map(D) ** 2, axis=1)
+        xp = array_namespace(D)
+        total = xp.zeros((D.shape[0],), dtype=D.dtype, device=D.device)
+        for f in self._forms(net, key):
+            total = total + 2 * f.weight * xp.sum(f.map(D) ** 2, axis=1)
+        return total
+
+    def on_head(self, net: Network) -> np.ndarray:
+        """The weight of each output weight's square, one for each basis function, (Nu,), Eqs. (11), (73)."""
+        rises, first = net.layout.direct_rises, net.n_basis - net.n_features
+        found = np.full(net.n_basis, float(self.ridge))
+        found[0] = 0.0
+        found[first - rises : first] += self.input_curves
+        return found
 
     def rows(self, net: Network, keys: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
         """J - E as squares of linear forms: rows (m, n) over the parameters `keys`, and residuals (m,), minus their values."""
         n = net.layout.size_of(keys)
         rows, residuals, first = [np.zeros((0, n))], [np.zeros(0)], 0
         for key in keys:
-            form, part = self._form(net, key), host(net.parts[key]).astype(np.float64)
-            if form.weight:
+            part = host(net.parts[key]).astype(np.float64)
+            for form in self._forms(net, key):
                 one = form.weight**0.5 * form.map(np.eye(part.shape[1])).T
                 block = np.kron(np.eye(part.shape[0]), one)
                 whole = np.zeros((len(block), n))
@@ -80,10 +96,16 @@ class Penalties:
             first += part.size
         return np.concatenate(rows), np.concatenate(residuals)
 
-    def _form(self, net: Network, key: str) -> Form:
+    def _forms(self, net: Network, key: str) -> list[Form]:
+        """The penalties on a parameter that have a weight."""
+        slot = net.layout.by_key[key]
         if key == HEAD:
-            return without_threshold(self.ridge)
-        return net.layer_of(key).penalty(net.layout.by_key[key].name, self.l2, self.curves)
+            form, rises, last = without_threshold(self.ridge), net.layout.direct_rises, net.n_basis - net.n_features
+        else:
+            layer = net.layer_of(key)
+            form, rises, last = layer.penalty(slot.name, self.l2, self.curves), layer.rises, slot.shape[1]
+        bent = of_columns(self.input_curves if rises else 0.0, last - rises, last, slot.shape[1])
+        return [f for f in (form, bent) if f.weight]
 
 
 def _square(a: Array) -> Array:

@@ -72,7 +72,7 @@ class SCG(Algorithm):
     train_curves : bool
         Whether the curves' ordinates are trained, too.
     penalties : pwl.Penalties
-        Can also be given as ridge, l2 and curve_penalty, Eqs. (11), (27), (26).
+        Can also be given as ridge, l2, curve_penalty and input_curve_penalty, Eqs. (11), (27), (26), (73).
 
     Raises
     ------

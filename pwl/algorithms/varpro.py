@@ -91,12 +91,12 @@ class VarPro(Algorithm):
         return measured_error(net, patterns, state)
 
     def step(self, net: Network, patterns: Patterns, state: LMState) -> Step:
-        keys, ridge = trained(net, self.train_curves), self.penalties.ridge
+        keys, weight = trained(net, self.train_curves), self.penalties.on_head(net)
         body = tuple(key for key in keys if key != HEAD)
-        equations = penalised(ELIMINATE[self.solver](net, patterns, keys, ridge), net, body, self.penalties)
+        equations = penalised(ELIMINATE[self.solver](net, patterns, keys, weight), net, body, self.penalties)
 
         def moved(e: np.ndarray) -> Network:
-            return output_correction(along(net, body, e), patterns, self.solver, ridge)
+            return output_correction(along(net, body, e), patterns, self.solver, weight)
 
         return lm_step(net, Trial(patterns, moved, self.penalties.value), equations, self.damping, state)
 
@@ -104,7 +104,7 @@ class VarPro(Algorithm):
         return multiplies.varpro(net, Nv, trained(net, self.train_curves), self.solver)
 
 
-def eliminate_normal(net: Network, patterns: Patterns, keys: tuple[str, ...], ridge: float) -> Normal:
+def eliminate_normal(net: Network, patterns: Patterns, keys: tuple[str, ...], weight: np.ndarray) -> Normal:
     """The Schur complement of the output weights in J'J, the part of the body's columns beyond the basis, Eq. (51)."""
     import scipy.linalg  # would double the time of `import pwl`
 
@@ -112,7 +112,6 @@ def eliminate_normal(net: Network, patterns: Patterns, keys: tuple[str, ...], ri
     n, Nu = body_size(net, keys), net.n_basis
     left, right = A[:n, :n].copy(), g[:n].copy()
     R = A[n : n + Nu, n : n + Nu]  # the same for every output
-    weight = ridge_weights(Nu, ridge)
     with single_threaded_blas():
         L, kept = cholesky_of_independent(R + np.diag(weight + SLACK["cholesky"] * np.trace(R)), np.zeros(Nu))
         for i in range(net.n_outputs):
@@ -124,12 +123,11 @@ def eliminate_normal(net: Network, patterns: Patterns, keys: tuple[str, ...], ri
     return Normal(left, right)
 
 
-def eliminate_triangular(net: Network, patterns: Patterns, keys: tuple[str, ...], ridge: float) -> Triangular:
+def eliminate_triangular(net: Network, patterns: Patterns, keys: tuple[str, ...], weight: np.ndarray) -> Triangular:
     """The same by triangles, Eq. (51). Below the rows of the basis, [B J_i r_i] holds the part that is orthogonal to it."""
     Nu, below = net.n_basis, []
     for i, F in enumerate(reduce(separate_triangles(net, keys), net, patterns)):
         F = host(F).astype(np.float64)
-        weight = ridge_weights(Nu, ridge)
         rows = np.zeros((2 * Nu, F.shape[1]))
         rows[:Nu, :Nu], rows[:Nu, -1] = np.diag(np.sqrt(weight)), -np.sqrt(weight) * host(net.W_o)[i]
         rows[Nu:, :Nu] = np.sqrt(SLACK["qr"]) * np.linalg.norm(F[:, :Nu]) * np.eye(Nu)
@@ -137,12 +135,12 @@ def eliminate_triangular(net: Network, patterns: Patterns, keys: tuple[str, ...]
     return Triangular.of(triangular(np.concatenate(below)))
 
 
-def output_correction(net: Network, patterns: Patterns, solver: str, ridge: float) -> Network:
+def output_correction(net: Network, patterns: Patterns, solver: str, weight: np.ndarray) -> Network:
     """The network with its output weights at their least squares solution, Eq. (51).
 
     The solution is for the residuals, not for the targets, so that ill-determined weights do not change and E cannot rise.
     """
-    weight, W_o = ridge_weights(net.n_basis, ridge), host(net.W_o).astype(np.float64)
+    W_o = host(net.W_o).astype(np.float64)
     if solver == "cholesky":
         R, C = (host(a).astype(np.float64) for a in reduce(residual_correlations(), net, patterns))
         change = OLS(0.0).solve(R + np.diag(weight + SLACK[solver] * np.trace(R)), C.T - weight * W_o).weights
@@ -188,13 +186,6 @@ def residual_triangle() -> Statistic:
         return rows if w is None else rows * xp.sqrt(w)[:, None]
 
     return Statistic(rows_of_block, "qr")
-
-
-def ridge_weights(Nu: int, ridge: float) -> np.ndarray:
-    """ridge for all basis functions except the constant, (Nu,)."""
-    d = np.full(Nu, float(ridge))
-    d[0] = 0.0
-    return d
 
 
 ELIMINATE: dict[str, Callable[..., Normal | Triangular]] = {"cholesky": eliminate_normal, "qr": eliminate_triangular}

@@ -12,6 +12,7 @@ from pwl import data
 from pwl.activations import FIXED, PiecewiseLinear, resolve
 from pwl.cli import device, source
 from pwl.cli.shape import whole_numbers
+from pwl.cli.tables import rules
 from pwl.data.preparation import Preparation
 from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
@@ -109,8 +110,10 @@ def opened(name: str, options: argparse.Namespace) -> Checked:
     saved = load(name)
     table = as_saved(name, saved, options)
     x = table.x.reshape(len(table.x), *saved.net.input_shape)
-    preparation = saved.net.preparation or Preparation.fit(x, table.t, targets="common", classes=table.classes)
-    return saved.net, *preparation.transform(x, table.t), f"{table.summary()}; {name}"
+    title = f"{table.summary()}; {name}"
+    if saved.net.preparation is not None:
+        return saved.net, x, table.t, title
+    return saved.net, *Preparation.fit(x, table.t, targets="common", classes=table.classes).transform(x, table.t), title
 
 
 def as_saved(name: str, saved: Saved, options: argparse.Namespace) -> source.Source:
@@ -123,15 +126,10 @@ def as_saved(name: str, saved: Saved, options: argparse.Namespace) -> source.Sou
             raise InputError(f"{name} does not fit {path}: give the table that this network was trained on")
         return table
     classes = schema.targets[0].categories
-    read = data.read_table(
-        path,
-        source.columns(path, options.target, options) or [column.name for column in schema.targets],
-        task="classification" if classes else "regression",
-        drop=source.columns(path, options.drop, options),
-        header=schema.header if options.header is None else options.header,
-        delimiter=options.delimiter,
-    )
-    x = data.read_inputs(path, schema, delimiter=options.delimiter)
+    options.header = schema.header if options.header is None else options.header
+    targets = options.target or [column.name for column in schema.targets]
+    read = source.read(path, options, targets, "classification" if classes else "regression")
+    x = data.read_inputs(path, schema, rules=rules(options))
     t = read.t if classes is None else renumbered(path, read, classes)
     return source.Source(Path(path).stem, x, t, schema, classes)
 

@@ -76,6 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="processes that share the runs (default: %(default)s)"
     )
+    source.add_weights(group)
     group.add_argument("--resume", action="store_true", help="do only the runs that are not kept in --out")
     group.add_argument(
         "--out",
@@ -147,7 +148,9 @@ def finished(
             bar.update(steps)
 
         try:
-            for outcome in compare(table.x, table.t, names, settings, table.classes, jobs, watch, done):
+            for outcome in compare(
+                table.x, table.t, names, settings, table.classes, jobs, watch, done, table.weights
+            ):
                 outcome.record.settings["data"] = table.name
                 outcomes.append(outcome)
                 if (outcome.name, outcome.fold) not in done:
@@ -167,7 +170,8 @@ def write(
     text = table_text(rows)
     if len(table.target_names) > 1:
         text += "\n\n" + targets_text(outcomes, table.x, table.t, folds, table.target_names)
-    names = {"targets": table.target_names, "classes": table.classes}
+    inputs = table.schema.input_names if table.schema else None
+    names = {"inputs": inputs, "targets": table.target_names, "classes": table.classes}
     title = f"pwl compare: {table.name}"
     with renewed(folder, about) as room:
         write_results(room, rows, text, outcomes)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from pwl.network.input_curves import strengths
 from pwl.network.save import Saved
 from pwl.training.saved import load
+
+SHOWN = 12  # inputs at most
 
 HELP = "show a saved network: structure, preparation, training, versions"
 DESCRIPTION = "Prints the contents of a file that pwl train or net.save has written."
@@ -38,7 +41,19 @@ def structure(saved: Saved) -> list[str]:
         f"outputs: {net.n_outputs}, linear in {bypass}the last layer; W_o {net.n_outputs}x{net.n_basis}; loss {net.loss.name}"
     )
     lines.append(f"{net.n_parameters} parameters, {net.theta.dtype}, {'' if net.initialised else 'not '}initialised")
-    return lines
+    return lines + matter(saved)
+
+
+def matter(saved: Saved) -> list[str]:
+    """The strongest inputs, if the network has curves on its inputs."""
+    net = saved.net
+    if not net.initialised or not net.layers[0].reads_inputs:
+        return []
+    shares = strengths(net)
+    names = saved.schema.input_names if saved.schema else [f"input {j + 1}" for j in range(len(shares))]
+    words = [f"{names[j]} {shares[j]:.1%}" for j in (-shares).argsort(kind="stable")[:SHOWN]]
+    more = f", and {len(shares) - SHOWN} more" if len(shares) > SHOWN else ""
+    return [f"inputs by their share in the nets and past them: {', '.join(words)}{more}"]
 
 
 def columns(saved: Saved) -> list[str]:

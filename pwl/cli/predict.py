@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import argparse
 import csv
-import io
+import itertools
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, TextIO
 
 import numpy as np
 
 from pwl import data
 from pwl.cli import device
-from pwl.cli.source import add_delimiter, named
+from pwl.cli.scores import Scores
+from pwl.cli.source import named
+from pwl.cli.tables import add_rules, rules, said
+from pwl.data.inputs import Inputs, Rows, open_inputs
 from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
-from pwl.files.write import check_apart, check_writable, write_atomic
+from pwl.files.write import check_apart, check_writable, writing
+from pwl.network.predict import in_raw_units, unchecked_outputs
 from pwl.network.save import Saved
 from pwl.plots.classes import class_names
 from pwl.runtime.backend import host
@@ -24,68 +30,124 @@ from pwl.validate import nearest
 
 HELP = "predict with a saved network: from a table to a table, in raw units"
 DESCRIPTION = """Reads a table that has the columns of the network's training, in any order, since they are found by name.
-Writes one line of predictions per line of the table: values in the targets' raw units, or class names."""
+Writes one line of predictions per line of the table: values in the targets' raw units, or class names. Columns that the
+network does not use, such as ids, come first as they are written. If the table holds the targets, standard error tells how
+good the predictions are. A row that can't be read, or whose prediction is not finite, has empty cells, and standard error
+counts such rows; with --strict the first of them is an error. The table is never in memory whole."""
 EXAMPLES = """examples:
   pwl predict houses.safetensors new.csv --out prices.csv
   pwl predict flowers.safetensors new.csv --probabilities
+  zcat new.csv.gz | pwl predict flowers.safetensors -
 """
+ROWS = 2**14  # rows that are predicted and written at a time
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("net", help="a network that pwl train has saved")
-    parser.add_argument("data", help="a table (CSV, .npy, .npz), or a named set from pwl data")
+    parser.add_argument("net", help="a network that pwl train or net.save has written")
+    parser.add_argument(
+        "data", help="a table (CSV, .gz, Parquet, .npy, .npz; -: standard input), or a named set from pwl data"
+    )
     parser.add_argument("--probabilities", action="store_true", help="a column per class instead of the class")
-    add_delimiter(parser)
+    parser.add_argument("--strict", action="store_true", help="end with an error at the first row that gets no answer")
+    add_rules(parser.add_argument_group("tables"))
     device.add_arguments(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="CSV file (default: standard output)")
 
 
 def run(options: argparse.Namespace) -> int:
     device.settle(options)
+    if not options.data:
+        raise InputError("an empty name came, wanted a table or a named set: is a variable of the shell not set?")
     if options.out is not None:
         check_apart(options.out, [options.net, options.data])
         check_writable(options.out)
     saved = load(options.net)
-    saved = saved._replace(net=saved.net.to(options.device))
-    if saved.schema is None:
-        raise InputError(
-            f"{options.net} does not know the columns of a table, as it was saved from Python: use net.predict(x) there"
-        )
     if options.probabilities and not saved.net.loss.classes:
         raise InputError(f"--probabilities is for classes, but {options.net} predicts numbers: leave it out")
-    heads, values = predictions(saved, inputs(saved.schema, options), options.probabilities)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(heads)
-    writer.writerows(values.tolist())
+    if not np.isfinite(host(saved.net.theta)).all():
+        raise InputError(f"{options.net} holds weights that are not finite numbers: train the network again")
+    saved.net.check_initialised()
+    schema = saved.schema or implied(saved)
+    saved = saved._replace(net=saved.net.to(options.device), schema=schema)
+    inputs = opened(schema, options)
+    scores = Scores(schema)
     if options.out is None:
-        sys.stdout.write(text.getvalue())
+        write(sys.stdout, saved, inputs, scores, options)
     else:
-        write_atomic(options.out, text.getvalue())
+        with writing(options.out) as file:
+            write(file, saved, inputs, scores, options)
+    for line in scores.lines():
+        print(f"pwl: {line}", file=sys.stderr)
     return 0
 
 
-def inputs(schema: data.Schema, options: argparse.Namespace) -> np.ndarray:
-    """Inputs (Nv, N) in the network's order, from a table or a named set."""
+def implied(saved: Saved) -> data.Schema:
+    """The columns of a network that was saved from Python: its inputs in their order, and after them perhaps its targets."""
+    net = saved.net
+    inputs = tuple(data.Column(f"c{i + 1}") for i in range(int(np.prod(net.input_shape))))
+    after = [f"c{len(inputs) + i + 1}" for i in range(net.n_outputs)]
+    classes = tuple(class_names(net)) if net.loss.classes else None
+    targets = (data.Column(after[0], classes),) if classes else tuple(map(data.Column, after))
+    return data.Schema(inputs, targets, False, len(inputs) + len(targets))
+
+
+def opened(schema: data.Schema, options: argparse.Namespace) -> Inputs:
+    """The rows of a table or a named set, in the network's order of inputs."""
     if options.data not in DATA_SETS:
-        return data.read_inputs(options.data, schema, delimiter=options.delimiter)
-    if options.delimiter is not None:
-        raise InputError(f"--delimiter is for tables, but {options.data} is a named set: leave it out")
+        return open_inputs(options.data, schema, rules(options), strict=options.strict)
+    if given := said(options):
+        raise InputError(f"--{given[0]} is for tables, but {options.data} is a named set: leave it out")
     table = named(options.data)
-    known = table.schema.input_names
+    known = {name: place for place, name in enumerate(table.schema.input_names)}
     for name in schema.input_names:
-        if name not in known:
+        if name not in known and schema.header:
             raise InputError(f"{options.data} has no input {name!r}{nearest(name, known)}, but {options.net} needs it")
-    return table.x[:, [known.index(name) for name in schema.input_names]]
+    x = table.x[:, [known[name] for name in schema.input_names]] if schema.header else table.x
+    same = table.schema.targets == schema.targets
+    t = table.t.reshape(len(x), -1).astype(np.float64) if same else None
+    return Inputs((), (Rows(x[i : i + ROWS], None if t is None else t[i : i + ROWS], [], {}) for i in range(0, len(x), ROWS)))
 
 
-def predictions(saved: Saved, x: np.ndarray, probabilities: bool) -> tuple[list[str], np.ndarray]:
-    """The names of the columns, and rows (Nv, columns) of predictions for raw inputs x."""
+def write(file: TextIO, saved: Saved, inputs: Inputs, scores: Scores, options: argparse.Namespace) -> None:
+    """The names of the columns, and a line of predictions per row, block after block."""
     assert saved.schema is not None
-    x = x.reshape(len(x), *saved.net.input_shape)
     names = [column.name for column in saved.schema.targets]
-    if probabilities:
-        p = host(saved.net.predict_proba(x))
-        return [f"{names[0]}={label}" for label in class_names(saved.net)], p
-    y = host(saved.net.predict(x))
-    return names, y[:, None] if y.ndim == 1 else y
+    if options.probabilities:
+        names = [f"{names[0]}={label}" for label in class_names(saved.net)]
+    blocks = iter(inputs.rows)
+    first = next(blocks, None)
+    if first is None:
+        raise InputError(f"{options.data} has no rows of data, wanted one or more")
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([*inputs.others, *names])
+    for block in itertools.chain([first], blocks):
+        for part in pieces(block):
+            writer.writerows(answers(saved, part, scores, options, len(names)))
+
+
+def pieces(block: Rows) -> Iterator[Rows]:
+    """A block in pieces of at most ROWS rows."""
+    for first in range(0, len(block.x), ROWS):
+        last = first + ROWS
+        unread = {place - first: why for place, why in block.unread.items() if first <= place < last}
+        yield Rows(block.x[first:last], None if block.t is None else block.t[first:last], block.cells[first:last], unread)
+
+
+def answers(saved: Saved, rows: Rows, scores: Scores, options: argparse.Namespace, width: int) -> list[list[Any]]:
+    """The lines of some rows. A row without an answer has empty cells."""
+    net = saved.net
+    read = np.array([place for place in range(len(rows.x)) if place not in rows.unread], dtype=np.int64)
+    y = in_raw_units(net, unchecked_outputs(net, rows.x[read].reshape(len(read), *net.input_shape)), options.probabilities)
+    found, finite = host(y.values), host(y.finite)
+    if options.strict and not finite.all():
+        row = scores.rows + int(read[np.flatnonzero(~finite)[0]]) + 1
+        raise InputError(
+            f"{options.data}: the prediction of row {row} of data is not finite, as its inputs lie too far outside the data of the "
+            "training"
+        )
+    good = read[finite]
+    scores.add(rows, good, found[finite], options.probabilities, len(read) - len(good))
+    lines: list[list[Any]] = [[""] * width for _ in range(len(rows.x))]
+    for place, line in zip(good.tolist(), found[finite].tolist(), strict=True):
+        lines[place] = line if isinstance(line, list) else [line]
+    return [[*cells, *line] for cells, line in zip(rows.cells, lines, strict=True)] if rows.cells else lines

@@ -41,6 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='hinges of each curve; "auto": few at first, more during training (default: %(default)s)',
     )
     group.add_argument(
+        "--input-hinges", type=number_or_auto, metavar="K",
+        help='hinges of a curve for each input of an mlp; "auto": by the number of patterns (default: straight inputs)',
+    )  # fmt: skip
+    group.add_argument(
         "--iterations",
         type=int,
         default=default.iterations,
@@ -82,14 +86,17 @@ def shape(options: argparse.Namespace) -> Shape:
     one_of("--start", start, FIXED)
     if images and options.hidden:
         raise InputError(f"--hidden is for an mlp, but {options.network} has its own layers: leave it out")
+    if images and options.input_hinges is not None:
+        raise InputError(f"--input-hinges is for an mlp, but {options.network} is for images: leave it out")
     for option, least in (
+        ("--input-hinges", 2),
         ("--seed", 0),
         ("--iterations", 1),
         ("--max-fail", 1),
         ("--batch-size", 1),
         ("--patterns", 2),
     ):
-        if (count := value_of(options, option)) is not None:
+        if (count := value_of(options, option)) is not None and count != "auto":
             whole(option, count, least)
     hidden = whole_numbers(options.hidden, "--hidden") if options.hidden else default.hidden
     for option in ("--learning-rate", "--curve-rate"):
@@ -105,6 +112,7 @@ def shape(options: argparse.Namespace) -> Shape:
         options.curve_rate,
         options.schedule,
         augmentation(options),
+        options.input_hinges,
     )
     found.activation(curves=True)  # refuses hinges that are impossible
     return found
@@ -145,7 +153,7 @@ def check_used(shape: Shape, learners: Mapping[str, Learner]) -> None:
 
 
 def number_or_auto(text: str) -> int | str:
-    """The value of --hinges."""
+    """The value of --hinges and --input-hinges."""
     if text != "auto" and not text.lstrip("-").isdigit():
         raise argparse.ArgumentTypeError(f'"auto" or a whole number was wanted, not {text!r}')
     return text if text == "auto" else int(text)

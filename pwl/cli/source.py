@@ -7,13 +7,14 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pwl import data
-from pwl.data.arrays import is_array_file
+from pwl.cli.tables import add_rules, rules, said
+from pwl.data.arrays import image_file, is_array_file, read_images
 from pwl.data.columns import check_path
-from pwl.data.delimited import sniff
 from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
 from pwl.validate import nearest
@@ -21,7 +22,7 @@ from pwl.validate import nearest
 DEFAULT = "concrete"
 SCALES = """Several targets are scaled by one common factor, so that targets with large numbers count most. If targets
 matter equally, bring them to similar sizes. The RMSE (in its unit) and R^2 of each single target are printed as well."""
-TABLE_OPTIONS = {"target": None, "drop": None, "task": "auto", "delimiter": None, "header": None}
+TABLE_OPTIONS = {"target": None, "drop": None, "task": "auto", "weights": None, "group": None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,8 @@ class Source:
     """Data under a name.
 
     x: inputs (Nv, N), or images (Nv, height, width, channels). t: targets (Nv, M), or class numbers (Nv,). schema: the
-    columns. classes: the names of the classes, or None.
+    columns. classes: the names of the classes, or None. weights, groups: of the patterns (Nv,), or
+    None. shape: of images that came from a file.
     """
 
     name: str
@@ -37,6 +39,14 @@ class Source:
     t: np.ndarray
     schema: data.Schema
     classes: tuple[str, ...] | None
+    weights: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    shape: tuple[int, ...] = ()
+
+    def take(self, rows: np.ndarray) -> Source:
+        """Some of the patterns."""
+        w, g = (None if a is None else a[rows] for a in (self.weights, self.groups))
+        return dataclasses.replace(self, x=self.x[rows], t=self.t[rows], weights=w, groups=g)
 
     @property
     def target_names(self) -> tuple[str, ...]:
@@ -67,7 +77,9 @@ def counted(n: int, what: str) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "data", nargs="?", help=f"a table (CSV, .npy, .npz), or a named set from pwl data (default: {DEFAULT})"
+        "data",
+        nargs="?",
+        help=f"a table (CSV, .gz, Parquet, .npy, .npz; -: standard input), or a named set from pwl data (default: {DEFAULT})",
     )
     parser.add_argument("--data", dest="named", metavar="DATA", help="the same, as an option")
     group = parser.add_argument_group("tables")
@@ -81,25 +93,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="auto: text means classes, numbers mean regression; classification: whole numbers mean classes as well "
         "(default: %(default)s)",
     )  # fmt: skip
-    add_delimiter(group)
-    group.add_argument(
-        "--header",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="whether the first line names the columns (default: it does if it holds no number)",
-    )
+    add_rules(group)
 
 
-def add_delimiter(group: argparse._ActionsContainer) -> None:
-    group.add_argument(
-        "--delimiter", metavar="C", help=r"character between columns; \t is a tab (default: it is guessed)"
-    )
+def add_weights(group: argparse._ActionsContainer) -> None:
+    group.add_argument("--weights", metavar="COLUMN", help="weights of the patterns: 0 leaves one out, 2 counts it twice")
 
 
 def settle(options: argparse.Namespace) -> None:
     """Set `options.data` to the argument or the option --data. Raises InputError if they differ."""
     if options.data and options.named and options.data != options.named:
         raise InputError(f"{options.data} and --data {options.named} came, wanted one of them: leave out the other")
+    if "" in (options.data, options.named):
+        raise InputError("an empty name came, wanted a table or a named set: is a variable of the shell not set?")
     options.data = options.data or options.named or DEFAULT
 
 
@@ -109,19 +115,37 @@ def open_source(options: argparse.Namespace) -> Source:
     if name in DATA_SETS:
         check_named(name, options)
         return named(name)
-    if not Path(name).exists() and not Path(name).suffix:
+    if not Path(name).exists() and not Path(name).suffix and name != "-":
         raise InputError(
             f"{name!r} is neither a file nor a named set{nearest(name, DATA_SETS)}; pwl data lists the named sets"
         )
-    table = data.read_table(
+    if image_file(check_path(name)):
+        check_named(name, options)
+        return of_images(Path(name))
+    table = read(name, options, options.target or None, options.task)
+    source = Source(stem(name), table.x, table.t, table.schema, table.class_names, table.weights, table.groups)
+    absent = table.weights is not None and np.any(table.weights == 0)
+    return source.take(np.flatnonzero(table.weights)) if absent and table.weights is not None else source
+
+
+def stem(name: str) -> str:
+    """The name of a file without its folder and endings."""
+    return "standard input" if name == "-" else Path(name.removesuffix(".gz")).stem
+
+
+def read(name: str, options: argparse.Namespace, targets: Sequence[str] | None, task: Any) -> data.Table:
+    """The table at a path, read as the options say."""
+    if is_array_file(Path(name)) and (given := said(options)):
+        raise InputError(f"--{given[0]} is for text tables, but {name} holds numbers only: leave it out")
+    return data.read_table(
         name,
-        columns(name, options.target, options) or None,
-        task=options.task,
-        drop=columns(name, options.drop, options),
-        header=options.header,
-        delimiter=options.delimiter,
+        targets,
+        task=task,
+        drop=options.drop or (),
+        weights=getattr(options, "weights", None),
+        groups=getattr(options, "group", None),
+        **dataclasses.asdict(rules(options)),
     )
-    return Source(Path(name).stem, table.x, table.t, table.schema, table.class_names)
 
 
 def opened(options: argparse.Namespace) -> Source:
@@ -129,16 +153,19 @@ def opened(options: argparse.Namespace) -> Source:
     table = open_source(options)
     if options.patterns is not None and options.patterns < len(table.x):
         rows = np.sort(np.random.default_rng(options.seed).permutation(len(table.x))[: options.patterns])
-        table = dataclasses.replace(table, x=table.x[rows], t=table.t[rows])
+        table = table.take(rows)
     return table if options.network == "mlp" else with_images(table, options.network)
 
 
 def with_images(table: Source, network: str) -> Source:
-    """A named set of images with x (Nv, height, width, channels). Raises InputError for another set."""
+    """Images with x (Nv, height, width, channels), of a named set or a file. Raises InputError for other data."""
+    if table.shape:
+        return dataclasses.replace(table, x=table.x.reshape(-1, *table.shape))
     sets = [name for name, about in DATA_SETS.items() if len(about.shape) == 3]
     if table.name not in sets:
         raise InputError(
-            f"--network {network} is for images, but {table.name} has none: choose one of {', '.join(sets)}"
+            f"--network {network} is for images, but {table.name} has none: choose one of {', '.join(sets)}, or an .npz with "
+            "x_train and y_train"
         )
     return dataclasses.replace(table, x=table.x.reshape(-1, *DATA_SETS[table.name].shape))
 
@@ -160,20 +187,15 @@ def check_named(name: str, options: argparse.Namespace) -> None:
             raise InputError(
                 f"--{option} took {swallowed} for a column: write the file before it, {swallowed} --{option} ..."
             )
-    for option, unset in TABLE_OPTIONS.items():
-        if getattr(options, option) not in (unset, None):
-            raise InputError(
-                f"--{option} is for tables, but {name} is a named set, whose columns are known: leave it out"
-            )
+    given = [o for o, unset in TABLE_OPTIONS.items() if getattr(options, o, unset) not in (unset, None)]
+    for option in [*given, *said(options)]:
+        raise InputError(f"--{option} is for tables, but {name} is a named set, whose columns are known: leave it out")
 
 
-def columns(name: str, words: Sequence[str] | None, options: argparse.Namespace) -> list[str]:
-    """Column names. "a,b" means two columns, unless the file has a column of exactly that name."""
-    if not any("," in word for word in words or ()):
-        return list(words or ())
-    path = check_path(name)
-    known = () if is_array_file(path) else sniff(path, delimiter=options.delimiter, header=options.header).names
-    return [part.strip() for word in words or () for part in ([word] if word in known else word.split(","))]
+def of_images(path: Path) -> Source:
+    """The images in an .npz with x_train and y_train. Pixels are inputs."""
+    x, t, classes, schema = read_images(path)
+    return Source(path.stem, x.reshape(len(x), -1), t, schema, classes, shape=x.shape[1:])
 
 
 def named(name: str) -> Source:

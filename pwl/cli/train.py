@@ -8,10 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from pwl import data
-from pwl.cli import device, shape, source
+from pwl.cli import device, parts, shape, source
 from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
 from pwl.data.sets import DATA_SETS
@@ -26,21 +24,22 @@ from pwl.study.report import target_errors
 from pwl.training.checkpoint import Checkpoint
 from pwl.training.record import Record
 from pwl.training.train import evaluate, train
-from pwl.validate import share
 
 HELP = "train a network on a table and save it"
 DESCRIPTION = f"""Trains one network and saves it with its preparation, the table's columns and its training record.
 
-A part of the patterns, drawn by the seed, validates, and the network with the lowest validation error is saved. A checkpoint
-is kept beside the network's file. After a crash or Ctrl-C, the same command with --resume goes on from the checkpoint to the
-same bits. A finished run goes on with more --iterations, or with a larger --max-fail if that ended it. When a run is finished
-for good, you may delete its checkpoint.
+A part of the patterns validates, and the network with the lowest validation error is saved. It is drawn by the seed, with the
+same share of each class; --ordered takes the last patterns, --group keeps groups together, and --validation can name a file of
+its own. A checkpoint is kept beside the network's file. After a crash or Ctrl-C, the same command with --resume goes on from
+the checkpoint to the same bits. A finished run goes on with more --iterations, or with a larger --max-fail if that ended it.
+When a run is finished for good, you may delete its checkpoint.
 
 {source.SCALES}"""
 EXAMPLES = """examples:
   pwl train
   pwl train houses.csv --target price --out houses.safetensors
   pwl train houses.csv --target price --out houses.safetensors --iterations 300 --max-fail 60 --resume
+  pwl train sales.csv --ordered --validation 0.2 --test 0.1
   pwl train fashion-mnist --network vgg2 --algorithm curved-adam --batch-size 128 --iterations 10
   pwl train --network vgg2 --data cifar-10 --algorithm adam --learning-rate 0.002 --schedule one_cycle --shift 4 --flip
 """
@@ -57,13 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"one of {', '.join(LEARNERS)} (default: %(default)s)",
     )
-    group.add_argument(
-        "--validation",
-        type=float,
-        default=0.1,
-        metavar="SHARE",
-        help="share of the patterns that validates; 0: none (default: %(default)s)",
-    )
+    parts.add_arguments(group)
+    source.add_weights(group)
     group.add_argument(
         "--max-fail",
         type=int,
@@ -95,22 +89,29 @@ def run(options: argparse.Namespace) -> int:
     shaped = shape.shape(options)
     learner = pick([options.algorithm])[options.algorithm]
     shape.check_used(shaped, {options.algorithm: learner})
-    share("--validation", options.validation)
+    parts.settle(options)
     shape.check_seconds("--max-seconds", options.max_seconds)
     shape.check_seconds("--checkpoint-seconds", options.checkpoint_seconds)
     checkpoint = Path(f"{options.out}.checkpoint")
     for path in (options.out, checkpoint):
-        check_apart(path, [options.data])
+        check_apart(path, [options.data, *parts.files(options)])
         check_writable(path)
     if options.resume and not checkpoint.exists():
         raise InputError(f"there is no checkpoint {checkpoint} to go on from: run without --resume")
     table = source.opened(options)
     print(f"{table.summary()}; {shape.in_words(shaped)}, {options.algorithm}")
 
-    held_out, kept = split(len(table.x), options.validation, options.seed)
-    preparation = Preparation.fit(Rows(table.x, kept), Rows(table.t, kept), targets="common", classes=table.classes)
+    found = parts.divide(table, options)
+    kept = found.train
+    preparation = Preparation.fit(
+        Rows(table.x, kept),
+        Rows(table.t, kept),
+        targets="common",
+        classes=table.classes,
+        weights=None if table.weights is None else table.weights[kept],
+    )
     steps: list[None] = []
-    patterns = Patterns.prepared(table.x, table.t, preparation, kept)
+    patterns = Patterns.prepared(table.x, table.t, preparation, kept, table.weights)
     net, record = train(
         network(learner, shaped, table.x.shape[1:], preparation, options.seed).to(options.device),
         patterns,
@@ -118,7 +119,8 @@ def run(options: argparse.Namespace) -> int:
         iterations=options.iterations,
         batch_size=shaped.batch(learner, patterns),
         augment=shaped.augment,
-        validation=Patterns.prepared(table.x, table.t, preparation, held_out) if len(held_out) else None,
+        validation=parts.patterns(found.validation, preparation),
+        test=parts.patterns(found.test, preparation),
         max_fail=options.max_fail,
         max_seconds=options.max_seconds,
         callback=lambda *_: steps.append(None),
@@ -130,7 +132,7 @@ def run(options: argparse.Namespace) -> int:
     rescale(record, preparation)
     record.settings |= {
         "data": table.name,
-        "validation": f"{len(held_out)} of {len(table.x)} patterns, drawn by the seed",
+        "validation": found.words,
         "start_seed": options.seed,
         "device": options.device,
     }
@@ -141,10 +143,8 @@ def run(options: argparse.Namespace) -> int:
     best = record.best_iteration
     errors = [f"{name.replace('_', ' ')} {record[name][best]:.6g}" for name in record.series if name.endswith("error")]
     print(f"best of {record.iterations} iterations: {best}; {', '.join(errors)}")
-    if len(table.target_names) > 1 and len(held_out):
-        predicted = host(net.predict(table.x[held_out]))
-        for name, (rmse, r2) in zip(table.target_names, target_errors(table.t[held_out], predicted), strict=True):
-            print(f"validation of {name}: RMSE {rmse:.6g}, R^2 {r2:.4f}")
+    for line in single_targets(net, table, found):
+        print(line)
     for line in accuracies(net, table, record):
         print(line)
     print(f"stopped: {record.stop_reason}")
@@ -169,29 +169,29 @@ def save_somewhere(net: Network, out: Path, record: Record, schema: data.Schema)
         raise InputError(f"{failure}; the trained network is kept as {kept}") from None
 
 
+def single_targets(net: Network, table: source.Source, found: parts.Parts) -> Iterator[str]:
+    """Lines about each of several targets in the parts that were held out, and about one target in the test part."""
+    for name, part in (("validation", found.validation), ("test", found.test)):
+        if part is None or table.classes or (len(table.target_names) == 1 and name == "validation"):
+            continue
+        y = host(net.predict(part.x[:]))
+        for target, (rmse, r2) in zip(table.target_names, target_errors(part.t[:], y), strict=True):
+            yield f"{name} of {target}: RMSE {rmse:.6g}, R^2 {r2:.4f}"
+
+
 def accuracies(net: Network, table: source.Source, record: Record) -> Iterator[str]:
     """Lines about the share of patterns in the right class, in the validation part and in a named set's test part."""
     if not table.classes:
         return
-    if "validation_classification_error" in record:
-        yield f"validation accuracy: {1 - record['validation_classification_error'][record.best_iteration]:.2%}"
+    for part in ("validation", "test"):
+        if f"{part}_classification_error" in record:
+            yield f"{part} accuracy: {1 - record[f'{part}_classification_error'][record.best_iteration]:.2%}"
     if table.name in DATA_SETS and DATA_SETS[table.name].test:
-        part = source.test_part(table.name)
-        if isinstance(part, str):
-            yield f"test accuracy: not measured, {part}"
+        named = source.test_part(table.name)
+        if isinstance(named, str):
+            yield f"test accuracy: not measured, {named}"
         else:
-            x, t = part
+            x, t = named
             patterns = Patterns(x.reshape(len(x), *net.input_shape), t, preparation=net.preparation)
             wrong = evaluate(net, patterns).classification_error
             yield f"test accuracy: {1 - (wrong or 0):.2%} of {len(t)} patterns"
-
-
-def split(n: int, part: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted rows held out for validation, and the other rows. Raises InputError if either are too few."""
-    order = np.random.default_rng(seed).permutation(n)
-    count = round(part * n)
-    if part and not count:
-        raise InputError(f"--validation {part} of {n} patterns is none: choose a larger share, or 0 for no validation")
-    if n - count < 2:
-        raise InputError(f"--validation {part} leaves {n - count} of {n} patterns to train: choose a smaller share")
-    return np.sort(order[:count]), np.sort(order[count:])

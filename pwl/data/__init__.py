@@ -2,16 +2,20 @@
 
 from pwl.data.cache import data_home
 from pwl.data.crossvalidation import Fold, folds
+from pwl.data.inputs import read_inputs
 from pwl.data.load import CatalogueRow, catalogue, describe, load
+from pwl.data.rules import Rules
 from pwl.data.schema import Column, Schema
 from pwl.data.sets import DataSet
-from pwl.data.table import Table, read_inputs, read_table
+from pwl.data.split import split
+from pwl.data.table import Table, read_table
 
 __all__ = [
     "CatalogueRow",
     "Column",
     "DataSet",
     "Fold",
+    "Rules",
     "Schema",
     "Table",
     "catalogue",
@@ -21,4 +25,5 @@ __all__ = [
     "load",
     "read_inputs",
     "read_table",
+    "split",
 ]

@@ -13,6 +13,7 @@ from pwl.data.scratch import rows_a_block, scratch_array
 from pwl.errors import InputError
 
 Target = str | int
+MAX_CLASSES = 1000
 
 
 def is_array_file(path: Path) -> bool:
@@ -33,7 +34,7 @@ def read_array_table(
         inputs, chosen = list(range(x.shape[1])), list(range(x.shape[1], len(names)))
     else:
         names = _names(loaded.shape[1])
-        inputs, chosen = choose_columns(path, names, targets, drop)
+        inputs, chosen = choose_columns(str(path), names, targets, drop)
         x, t = _take(loaded, inputs), _take(loaded, chosen)
     _check(path, x, [names[i] for i in inputs])
     _check(path, t, [names[i] for i in chosen])
@@ -41,21 +42,68 @@ def read_array_table(
     return x, t if t.dtype.kind == "f" else t.astype(np.float64), Schema(columns, target_columns, False, len(names))
 
 
-def read_array_inputs(path: Path, schema: Schema) -> np.ndarray:
-    """Inputs (Nv, N) from an array of the inputs alone, in their order, or of all columns of the schema's file."""
+def array_inputs(path: Path, schema: Schema, *, check: bool = True) -> tuple[np.ndarray, np.ndarray | None]:
+    """Inputs (Nv, N), from an array of the inputs alone or of all columns of the schema's file, and targets if they are there.
+
+    check: whether numbers that are not finite raise InputError.
+    """
     texts = [column.name for column in schema.inputs if column.categories is not None]
     if texts:
         raise InputError(f"{path} holds numbers only, but the input {texts[0]!r} is text: give a text file")
     loaded = _load(path)
-    a = loaded[0] if isinstance(loaded, tuple) else loaded
+    a, t = loaded if isinstance(loaded, tuple) else (loaded, None)
     names = _names(len(schema.inputs))
     if a.shape[1] == schema.width and not schema.header and a.shape[1] != len(schema.inputs):
         names = tuple(column.name for column in schema.inputs)
+        t = _take(a, [int(column.name[1:]) - 1 for column in schema.targets])
         a = _take(a, [int(name[1:]) - 1 for name in names])
     elif a.shape[1] != len(schema.inputs):
         raise InputError(f"{path} has {a.shape[1]} columns, wanted the {len(schema.inputs)} inputs of the network")
-    _check(path, a, names)
-    return a
+    if check:
+        _check(path, a, names)
+    return a, t if t is None or t.shape[1] == len(schema.targets) else None
+
+
+def image_file(path: Path) -> bool:
+    """Whether a file is an .npz with x_train and y_train, as images are often published."""
+    if path.suffix.lower() != ".npz":
+        return False
+    try:
+        with np.load(path, allow_pickle=False) as loaded:
+            return {"x_train", "y_train"} <= set(loaded.files)
+    except Exception:  # a damaged file, which is named where it is read as a table
+        return False
+
+
+def read_images(path: Path, part: str = "train") -> tuple[np.ndarray, np.ndarray, tuple[str, ...], Schema]:
+    """Images (Nv, height, width, channels), class numbers (Nv,), the classes as they are written, and the columns.
+
+    part: "train" or "test". The classes are those of the training part. Raises InputError for other arrays.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as loaded:
+            arrays = {name: loaded[name] for name in loaded.files}
+    except Exception as error:
+        raise InputError(f"{path} is damaged ({str(error).splitlines()[0]}): write it again with numpy.savez") from None
+    labels = arrays["y_train"].reshape(-1)
+    if f"x_{part}" not in arrays or f"y_{part}" not in arrays:
+        raise InputError(f"{path} has no x_{part} and y_{part}")
+    x, t = arrays[f"x_{part}"], arrays[f"y_{part}"].reshape(-1)
+    x = x[..., None] if x.ndim == 3 else x
+    if x.ndim != 4 or x.dtype.kind not in "fiu" or 0 in x.shape or len(x) != len(t) or t.dtype.kind not in "iubU":
+        raise InputError(
+            f"{path} holds x_{part} {x.dtype} {x.shape} and y_{part} {t.dtype} {t.shape}, wanted images (patterns, height, width) "
+            "or (patterns, height, width, channels) and a label for each"
+        )
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        raise InputError(f"{path}: x_{part} holds numbers that are not finite")
+    values = np.unique(labels)
+    numbers = np.searchsorted(values, t)
+    if len(values) < 2 or len(values) > MAX_CLASSES or (values[np.minimum(numbers, len(values) - 1)] != t).any():
+        raise InputError(f"{path} has {len(values)} classes in y_train, wanted 2 to {MAX_CLASSES}, and no other ones in y_{part}")
+    classes = tuple(map(str, values.tolist()))
+    pixels = tuple(Column(f"pixel{i + 1}") for i in range(int(np.prod(x.shape[1:]))))
+    return x, numbers.astype(np.int64), classes, Schema(pixels, (Column("class", classes),), True, len(pixels) + 1)
 
 
 def _load(path: Path) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
@@ -68,9 +116,8 @@ def _load(path: Path) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
             with loaded:
                 arrays = dict(loaded)
     except (ValueError, OSError, EOFError, KeyError) as error:
-        raise InputError(
-            f"{path} can't be read as a NumPy file of numbers ({error}): write it again with numpy.save"
-        ) from None
+        why = str(error).split("\n")[0]
+        raise InputError(f"{path} can't be read as a NumPy file of numbers ({why}): write it again with numpy.save") from None
     except Exception as error:  # zipfile raises kinds of its own
         raise InputError(f"{path} is damaged ({error}): write it again with numpy.savez") from None
     if {"x", "t"} <= set(arrays):

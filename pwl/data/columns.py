@@ -8,10 +8,16 @@ from pathlib import Path
 from pwl.errors import InputError
 from pwl.validate import nearest
 
+STANDARD_INPUT = "-"
+
 
 def check_path(path: str | Path) -> Path:
     """The path of a file that exists and is not empty. Raises InputError otherwise."""
+    if not str(path):
+        raise InputError("an empty name came, wanted the path of a table: is a variable of the shell not set?")
     path = Path(path)
+    if str(path) == STANDARD_INPUT or (path.exists() and not path.is_file() and not path.is_dir()):
+        return path  # a pipe
     if path.is_dir():
         raise InputError(f"{path} is a folder, wanted a file: give the path of a table")
     if not path.exists():
@@ -21,30 +27,40 @@ def check_path(path: str | Path) -> Path:
     return path
 
 
-def find_column(path: Path, names: Sequence[str], wanted: str | int) -> int:
+def find_column(title: str, names: Sequence[str], wanted: str | int) -> int:
     """Place of a column, given its name or its number counted from 1. Raises InputError with the nearest name."""
     if wanted in names:
         return names.index(str(wanted))
-    if str(wanted).isdecimal() and 1 <= int(wanted) <= len(names):
+    if str(wanted).isdecimal() and len(str(wanted)) < 10 and 1 <= int(wanted) <= len(names):
         return int(wanted) - 1
     shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     near = nearest(str(wanted), names) or f": it has {shown}"
-    raise InputError(f"{path} has no column {wanted!r} among its {len(names)}{near}")
+    raise InputError(f"{title} has no column {wanted if isinstance(wanted, int) else wanted[:80]!r} among its {len(names)}{near}")
+
+
+def _apart(names: Sequence[str], words: Sequence[str | int]) -> list[str | int]:
+    """Columns that were named. "a,b" means two, unless a column has exactly that name."""
+    known, found = set(names), list[str | int]()
+    for word in words:
+        apart = isinstance(word, str) and "," in word and word not in known
+        found += [part.strip() for part in str(word).split(",")] if apart else [word]
+    return found
 
 
 def choose_columns(
-    path: Path, names: Sequence[str], targets: Sequence[str | int] | str | int | None, drop: Sequence[str | int]
+    title: str, names: Sequence[str], targets: Sequence[str | int] | str | int | None, drop: Sequence[str | int]
 ) -> tuple[list[int], list[int]]:
     """Places of the inputs, in the order of the file, and of the targets, in the order given."""
-    asked = [targets] if isinstance(targets, str | int) else targets
-    dropped = {find_column(path, names, column) for column in ([drop] if isinstance(drop, str) else drop)}
+    asked = _apart(names, [targets] if isinstance(targets, str | int) else targets or ())
+    dropped = {find_column(title, names, column) for column in _apart(names, drop)}
     left = [place for place in range(len(names)) if place not in dropped]
-    chosen = [find_column(path, names, target) for target in asked] if asked else left[-1:]
+    chosen = [find_column(title, names, target) for target in asked] if asked else left[-1:]
     if len(set(chosen)) < len(chosen) or dropped & set(chosen):
         raise InputError(f"the targets came as {asked}: name each column once, and no column that is dropped")
-    inputs = [place for place in left if place not in chosen]
+    taken = set(chosen)
+    inputs = [place for place in left if place not in taken]
     if not inputs or not chosen:
         raise InputError(
-            f"{path} has {len(left)} usable columns, {len(chosen)} of them targets: a table needs an input as well"
+            f"{title} has {len(left)} usable columns, {len(chosen)} of them targets: a table needs an input as well"
         )
     return inputs, chosen

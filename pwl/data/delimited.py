@@ -1,348 +1,218 @@
-"""Delimited text, read as blocks of numbers. The layout is guessed from the beginning; the file is never in memory whole."""
+"""Delimited text, read as blocks of numbers. The file is never in memory whole."""
 
 from __future__ import annotations
 
-import codecs
-import contextlib
-import csv
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from math import isfinite
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TextIO
 
 import numpy as np
 
+from pwl.data.fields import LONGEST, OPEN, Record, records
+from pwl.data.layout import Layout, without_tail
+from pwl.data.numerals import SIGNS
+from pwl.data.sheet import Block, Parser, Sheet
+from pwl.data.text import CHUNK
 from pwl.errors import InputError
-from pwl.validate import nearest
 
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "?"})  # markers of a missing value, in lower case
-CHUNK = 2**20  # characters read at a time
-SAMPLE = 1000  # lines from which the layout is guessed
-LONGEST_QUOTE = 1000  # lines that a quoted field may span
-FAR = 10  # a first line of numbers may be names if each lies so many ranges outside the numbers of its column
-# Digits with separators: 1.005,5, 1 000, 1/2, 50 %, $1,000, 2020-01-31, 31.1.2020, 12:30:00, 2020-01-31T12:30Z; but
-# 20-29 is a word, for example a range of ages.
-NUMBER_LIKE = re.compile(
-    r"""[+-]?[$€£]?\s?
-    (\d*([.,:/'_ \u00a0\u2019]\d+)+ | \d+-\d+-\d+ | \d+)
-    ([T ]\d+(:\d+)+([.,]\d+)?Z?)?
-    \s?[%$€£]?""",
-    re.VERBOSE,
-)
-DELIMITERS = (";", "\t", ",", " ")  # the earlier wins a tie, so that decimal commas beside ';' are no delimiters
-
-Parser = Callable[[str], float]
-Record = tuple[int, list[str]]  # number of the first line, counted from 1, and the fields
+TO_E = str.maketrans("dD", "eE")
+FORTRAN = re.compile(r"\d\.\d*[dD][+-]?\d|\.\d+[dD][+-]?\d|\d[dD][+-]\d")
 
 
-class Codes(dict[str, float]):
-    """The number of each category of a text column, by cell, in the order met. `known` categories close the list.
+class TextSheet(Sheet):
+    """A delimited text with its layout."""
 
-    A new cell raises ValueError with the reason if it is a number, is missing, is unknown, or exceeds the limit.
+    def __init__(self, layout: Layout) -> None:
+        self.layout, self.title = layout, layout.text.name
+        self.names, self.numerals, self.header = layout.names, layout.numerals, layout.header
+        self.size = layout.text.size
+        self.empty = not layout.sample
+
+    def column(self, place: int) -> list[str]:
+        return self.layout.column(place)
+
+    def blocks(
+        self,
+        parsers: Sequence[Parser | None],
+        keep: Sequence[int] = (),
+        loose: frozenset[int] = frozenset(),
+        *,
+        strict: bool = True,
+    ) -> Iterator[Block]:
+        layout, line = self.layout, self.layout.first_line
+        try:
+            with layout.text.open() as file:
+                for _ in range(line - 1):
+                    file.readline()
+                while lines := file.readlines(CHUNK):
+                    found, text = None, "".join(lines)
+                    if '"' in text:
+                        found = _whole_records(layout, lines, file, line)
+                        text = "".join(lines)
+                    if text and not text.isspace():
+                        block = None if found else _fast(layout, parsers, keep, loose, lines, text)
+                        if block is None:
+                            found = found or list(records(lines, layout.delimiter, line, len(parsers)))
+                            block = _careful(layout, parsers, keep, loose, found, strict)
+                        yield block
+                    line += len(lines)
+        except UnicodeDecodeError as why:
+            raise layout.text.damaged(why) from None
+
+
+def _whole_records(layout: Layout, lines: list[str], file: TextIO, first: int) -> list[Record] | None:
+    """The records of lines with quotes, or None if each quote closes in its line, as NumPy reads them as well.
+
+    Lines are added until no quoted field is cut.
     """
-
-    def __init__(self, known: Sequence[str] | None = None, limit: int = 100):
-        super().__init__((name, float(number)) for number, name in enumerate(known or ()))
-        self.names = list(known or ())
-        self.limit = None if known is not None else limit
-
-    def __missing__(self, cell: str) -> float:
-        name = cell.strip()
-        if name not in self:
-            self._admit(name)
-        self[cell] = self[name]
-        return self[name]
-
-    def _admit(self, name: str) -> None:
-        if is_missing(name):
-            raise ValueError(missing_words(name))
-        if self.limit is None:
-            near = nearest(name, self.names) or f"; known are {', '.join(map(repr, self.names[:8]))}"
-            raise ValueError(f"{name!r} is not one of the {len(self.names)} categories of this column{near}")
-        if is_number(name, "."):
-            raise ValueError(f"the number {name!r} is in a column of text; make the column all numbers or all text")
-        if NUMBER_LIKE.fullmatch(name):
-            raise ValueError(
-                f"{name!r} is neither a number nor a word; write numbers as 1005.5, dates as days or years, "
-                "or drop the column (--drop)"
-            )
-        if len(self.names) == self.limit:
-            raise ValueError(f"{name!r} is one category more than the {self.limit} allowed; drop the column")
-        self[name] = float(len(self.names))
-        self.names.append(name)
+    if layout.delimiter != " " and _closes("".join(lines), lines, layout.delimiter):
+        return None
+    while True:
+        found = list(records(lines, layout.delimiter, first, len(layout.names)))
+        end = first + len(lines) - LONGEST
+        cut = any(record.fault == OPEN and record.number > end for record in found)
+        more = list(islice(file, LONGEST)) if cut else []
+        if not more:
+            return found
+        lines += more
 
 
-@dataclass(frozen=True)
-class Layout:
-    """The layout of a text file. names: of the columns. first_line: of the data, counted from 1. sample: rows of it."""
-
-    path: Path
-    encoding: str
-    delimiter: str
-    decimal: str
-    header: bool
-    names: tuple[str, ...]
-    first_line: int
-    sample: tuple[list[str], ...]
-
-    def is_text(self, column: int) -> bool:
-        """True for a column that has a text and no number in the sampled rows."""
-        cells = [row[column] for row in self.sample if column < len(row)]
-        return not any(is_number(c, self.decimal) for c in cells) and not all(map(is_missing, cells))
-
-    def where(self, line: int, column: int | None = None) -> str:
-        """The place in words for error messages, such as "FILE, line 3, column 'age'"."""
-        return f"{self.path}, line {line}" + ("" if column is None else f", column {self.names[column]!r}")
+def _closes(text: str, lines: list[str], delimiter: str) -> bool:
+    """Whether quotes stand in pairs around whole fields, each pair within a line."""
+    begin = text.count(f'{delimiter}"') + text.count('\n"') + text.startswith('"')
+    end = text.count(f'"{delimiter}') + text.count('"\n') + text.endswith('"')
+    return text.count('"') == 2 * begin == 2 * end and not any(line.count('"') & 1 for line in lines)
 
 
-def sniff(path: Path, *, delimiter: str | None = None, header: bool | None = None) -> Layout:
-    """Guess a file's layout from its beginning. A delimiter and a header that are given are not guessed.
-
-    Raises InputError for a binary or empty file, for column names that come twice, for lines of comment before the
-    table, and for a first line of numbers that may be names.
-    """
-    delimiter = "\t" if delimiter == "\\t" else delimiter
-    if delimiter is not None and (len(delimiter) != 1 or delimiter.isalnum() or delimiter in '".+-\r\n'):
-        raise InputError(f"the delimiter came as {delimiter!r}, wanted one character such as ',', ';', tab or blank")
-    encoding = _encoding(path)
-    with _open(path, encoding) as file:
-        lines = file.readlines(CHUNK)[:SAMPLE]
-        while len(lines) < 10 and (line := file.readline()):
-            lines.append(line)
-    delimiter = delimiter or max(DELIMITERS, key=lambda d: _fitness(path, lines, d))  # of equals, the first
-    records = _records(lines, delimiter, 1, path)
-    if not records:
-        raise InputError(f"{path} is empty, wanted a table with a line of column names and a line per pattern")
-    rows = [fields for _, fields in records]
-    _refuse_comments(path, rows)
-    decimal = _decimal(rows) if delimiter in ";\t" else "."
-    if header is None:
-        header = not any(is_number(cell, decimal) for cell in rows[0])
-        if not header and _may_be_names(rows, decimal):
-            raise InputError(
-                f"{path}, line {records[0][0]}: {', '.join(rows[0][:4])}, ... may be column names, as they are far from "
-                "the numbers below: say --header, or --no-header if they are data (header=True or False in Python)"
-            )
-    names = _names(path, records[0]) if header else tuple(f"c{i + 1}" for i in range(len(rows[0])))
-    start = 1 if header else 0
-    first_line = records[start][0] if len(records) > start else len(lines) + 1
-    return Layout(path, encoding, delimiter, decimal, header, names, first_line, tuple(rows[start:]))
+def _fast(
+    layout: Layout,
+    parsers: Sequence[Parser | None],
+    keep: Sequence[int],
+    loose: frozenset[int],
+    lines: list[str],
+    text: str,
+) -> Block | None:
+    """The block by NumPy's own reader, or None if it finds anything unusual, which `_careful` then reads or names."""
+    for rows in _plain_lines(layout, not any(parsers), lines, text):
+        kept: dict[int, list[str]] = {place: [] for place in keep}
+        converters: dict[int | str, Parser] = {i: p for i, p in enumerate(parsers) if p is not None}
+        for place, cells in kept.items():
+            converters[place] = _keeping(cells, parsers[place], place in loose, layout.numerals.to_number)
+        values = _loaded(rows, layout.delimiter, converters)
+        if values is None or values.shape[1] != len(parsers) or any(len(cells) != len(values) for cells in kept.values()):
+            continue
+        if len(values) != len(lines) and len(values) != sum(not line.isspace() for line in lines):
+            return None  # a quote has joined lines
+        finite = np.isfinite(values)
+        finite[:, list(loose)] = True
+        if finite.all():
+            return Block(values, list(map(list, zip(*kept.values(), strict=True))), {})
+    return None
 
 
-def read_blocks(layout: Layout, parsers: Sequence[Parser | None]) -> Iterator[np.ndarray]:
-    """Float64 blocks (rows, columns) of the whole file. There is a parser per column, None for numbers.
-
-    Raises InputError, with line and column, at the first ragged line, missing value, NaN, Inf, text among numbers, and
-    cell that a parser refuses with ValueError.
-    """
-    line = layout.first_line
-    with _open(layout.path, layout.encoding) as file:
-        for _ in range(line - 1):
-            file.readline()
-        while lines := file.readlines(CHUNK):
-            _complete(lines, file)
-            if any(map(str.strip, lines)):
-                block = _fast(layout, parsers, lines)
-                yield _careful(layout, parsers, lines, line) if block is None else block
-            line += len(lines)
-
-
-def is_number(cell: str, decimal: str) -> bool:
-    """True for finite and infinite numbers. NaN is no number here, since it marks a missing value."""
+def _loaded(rows: list[str], delimiter: str, converters: dict[int | str, Parser]) -> np.ndarray | None:
+    """The numbers by NumPy's reader, or None if it can't read them."""
+    mark = None if delimiter == " " else delimiter
     try:
-        to_number(cell, decimal)
-    except ValueError:
-        return cell.strip().lstrip("+-").lower() in ("inf", "infinity")
-    return True
-
-
-def is_missing(cell: str) -> bool:
-    """True for an empty cell and for the usual marks of a missing value."""
-    return cell.strip().lstrip("+-").lower() in MISSING
-
-
-def missing_words(cell: str) -> str:
-    """The words of an error message about a missing value."""
-    held = f"holds {cell.strip()!r}" if cell.strip() else "is empty"
-    return f"a value is missing (the cell {held}); fill it, or drop the row or the column"
-
-
-def to_number(cell: str, decimal: str) -> float:
-    """The finite number in a cell. Raises ValueError, which says what else the cell holds."""
-    if is_missing(cell):
-        raise ValueError(missing_words(cell))
-    plain = cell.replace(",", ".") if decimal == "," and "." not in cell else cell
-    try:
-        if "_" in cell or (decimal == "," and plain is cell and "." in cell):
-            raise ValueError
-        number = float(plain)
-    except ValueError:
-        raise ValueError(f"the text {cell.strip()!r} is in a column of numbers") from None
-    if not isfinite(number):
-        raise ValueError(f"{cell.strip()!r} is not a finite number; correct it or drop the row")
-    return number
-
-
-def _fast(layout: Layout, parsers: Sequence[Parser | None], lines: list[str]) -> np.ndarray | None:
-    """The block by NumPy's own reader, or None if it finds anything unusual, which `_careful` then names."""
-    numeric = not any(parsers)
-    if not numeric and any(f'{layout.delimiter} "' in line for line in lines):
-        return None  # NumPy takes a quote after a blank for a letter
-    if layout.decimal == ",":
-        text = "".join(lines)
-        if not numeric or "." in text:
-            return None
-        lines = text.replace(",", ".").split("\n")
-    delimiter = None if layout.delimiter == " " else layout.delimiter
-    converters: dict[int | str, Parser] = {i: p for i, p in enumerate(parsers) if p is not None}
-    try:
-        block = np.loadtxt(lines, delimiter=delimiter, comments=None, quotechar='"', converters=converters, ndmin=2)
+        return np.loadtxt(rows, delimiter=mark, comments=None, quotechar='"', converters=converters, ndmin=2)
     except ValueError:
         return None
-    return block if block.shape[1] == len(parsers) and np.isfinite(block).all() else None
 
 
-def _careful(layout: Layout, parsers: Sequence[Parser | None], lines: list[str], first_line: int) -> np.ndarray:
-    """The block cell by cell, with the place of the first mistake. `_fast` must give the same numbers."""
-    width, rows = len(parsers), []
-    for line, fields in _records(lines, layout.delimiter, first_line, layout.path):
-        if len(fields) != width:
-            raise InputError(
-                f"{layout.where(line)} has {len(fields)} fields between {layout.delimiter!r}, but the file began with "
-                f"{width}: give every line as many, or name another delimiter with --delimiter"
-            )
-        row = []
-        for column, (cell, parser) in enumerate(zip(fields, parsers, strict=True)):
-            try:
-                row.append(to_number(cell, layout.decimal) if parser is None else parser(cell))
-            except ValueError as error:
-                unsure = line == 1 and not layout.header
-                hint = " (if this line names the columns, say --header, or header=True in Python)" if unsure else ""
-                raise InputError(f"{layout.where(line, column)}: {error}{hint}") from None
-        rows.append(row)
-    return np.array(rows, dtype=np.float64).reshape(-1, width)
+def _keeping(cells: list[str], parser: Parser | None, loose: bool, to_number: Parser) -> Parser:
+    """A parser that keeps each cell as it is written. loose: a cell that can't be read is NaN."""
+    parse = parser or to_number
+
+    def keep(cell: str) -> float:
+        cells.append(cell)
+        return loosely(parse, cell) if loose else parse(cell)
+
+    return keep
 
 
-def _records(lines: list[str], delimiter: str, first_line: int, path: Path) -> list[Record]:
-    """The records of some lines without blank ones, each with the number of its first line."""
-    if delimiter == " ":
-        lines = [line.replace("\t", " ").strip() for line in lines]
-    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-    records, line = [], first_line
+def loosely(parse: Parser, cell: str) -> float:
+    """The number of a cell, or NaN if it can't be read."""
     try:
-        for fields in reader:
-            if len(fields) > 1 or (fields and fields[0].strip()):
-                records.append((line, fields))
-            line = first_line + reader.line_num
-    except csv.Error as error:
-        raise InputError(f"{path}, line {line} can't be read: {error}") from None
-    return records
+        return parse(cell)
+    except ValueError:
+        return float("nan")
 
 
-def _complete(lines: list[str], file: TextIO) -> None:
-    """Add lines until no quoted field is cut. Quotes come in pairs, as a quote inside a field is doubled."""
-    if sum(line.count('"') for line in lines) % 2:
-        for _ in range(LONGEST_QUOTE):
-            lines.append(file.readline())
-            if lines[-1].count('"') % 2 or not lines[-1]:
-                break
-        if not lines[-1]:
-            lines.pop()
+def _plain_lines(layout: Layout, numeric: bool, lines: list[str], text: str) -> Iterator[list[str]]:
+    """The lines in ways that NumPy's reader may take them: as they stand, then with other marks of numbers replaced."""
+    numerals, changed = layout.numerals, text
+    if '"' in text and ((not numeric and layout.delimiter == " ") or '""' in text or f'{layout.delimiter} "' in text):
+        return  # NumPy takes a quote after a blank for a letter
+    if numerals.thousands is not None or (not numeric and not numerals.plain):
+        return
+    if numerals.plain and not layout.trailing:
+        yield lines
+    if numerals.decimal == ",":
+        if "." in text:
+            return
+        changed = changed.replace(",", ".")
+    if numeric:
+        changed = changed.translate(SIGNS) if not changed.isascii() else changed
+        exponents = sum(1 for _ in FORTRAN.finditer(changed))
+        if exponents and exponents == changed.count("D") + changed.count("d"):
+            changed = changed.translate(TO_E)
+    if layout.trailing:
+        tail = f"{layout.delimiter}\n"
+        if changed.count(tail) + (not changed.endswith("\n")) * changed.endswith(layout.delimiter) != len(lines):
+            return
+        changed = changed.replace(tail, "\n").removesuffix(layout.delimiter)
+    if changed is not text:
+        yield changed.split("\n")
 
 
-def _fitness(path: Path, lines: list[str], delimiter: str) -> tuple[float, float]:
-    """How well a delimiter fits some lines: the share of lines of one width, and the share of cells that are numbers."""
-    rows = [fields for _, fields in _records(lines, delimiter, 1, path)]
-    width, count = Counter(map(len, rows)).most_common(1)[0] if rows else (1, 0)
-    if width < 2:
-        return 0.0, 0.0
-    decimal = "." if delimiter == "," else ","
-    cells = [cell for row in rows[:50] for cell in row[:200]]
-    return count / len(rows), sum(is_number(c, ".") or is_number(c, decimal) for c in cells) / len(cells)
+def _careful(
+    layout: Layout,
+    parsers: Sequence[Parser | None],
+    keep: Sequence[int],
+    loose: frozenset[int],
+    found: Sequence[Record],
+    strict: bool,
+) -> Block:
+    """The block cell by cell, with the place of each mistake. `_fast` must give the same numbers."""
+    width, to_number = len(parsers), layout.numerals.to_number
+    values, cells, unread = np.full((len(found), width), np.nan), [], {}
+    for place, record in enumerate(found):
+        fields = record.fields
+        if fields is not None and layout.trailing:
+            fields = without_tail(fields, width)
+        if fields is None or len(fields) != width:
+            wrong = f"{layout.where(record.number)}: {record.fault}" if fields is None else _ragged(layout, record, width)
+            if strict:
+                raise InputError(wrong)
+            unread[place] = wrong
+            cells.append(["" if fields is None or i >= len(fields) else fields[i] for i in keep])
+            continue
+        row, column = values[place], 0
+        cells.append([fields[i] for i in keep])
+        try:
+            for column, (cell, parser) in enumerate(zip(fields, parsers, strict=True)):
+                row[column] = loosely(parser or to_number, cell) if column in loose else (parser or to_number)(cell)
+        except ValueError as error:
+            wrong = f"{layout.where(record.number, column)}: {error}{_hint(layout, record.number, error)}"
+            if strict:
+                raise InputError(wrong) from None
+            unread[place] = wrong
+            row[:] = np.nan
+    return Block(values, cells, unread)
 
 
-def _decimal(rows: list[list[str]]) -> str:
-    """The decimal mark: a comma if some cell is a number only with a comma, and no cell only with a point."""
-    commas = any("," in cell and is_number(cell, ",") for row in rows for cell in row)
-    points = any("." in cell and is_number(cell, ".") for row in rows for cell in row)
-    return "," if commas and not points else "."
+def _ragged(layout: Layout, record: Record, width: int) -> str:
+    return (
+        f"{layout.where(record.number)} has {len(record.fields or ())} fields between {layout.delimiter!r}, but the file began "
+        f"with {width}: give every line as many, or name another delimiter with --delimiter"
+    )
 
 
-def _names(path: Path, record: Record) -> tuple[str, ...]:
-    """Names from a line of them. A column without a name is named by its number, such as c1."""
-    line, fields = record
-    names = tuple(field.strip() or f"c{i + 1}" for i, field in enumerate(fields))
-    if len(set(names)) < len(names):
-        name, count = Counter(names).most_common(1)[0]
-        raise InputError(
-            f"{path}, line {line}, has the column name {name!r} {count} times: give each column a name of its own"
-        )
-    return names
-
-
-def _refuse_comments(path: Path, rows: list[list[str]]) -> None:
-    """Raise InputError if the first lines begin with '#' and are no rows of the table."""
-    after = next((row for row in rows if not row[0].lstrip().startswith("#")), rows[0])
-    if rows[0] is not after and len(rows[0]) != len(after):
-        raise InputError(f"{path} begins with a line of comment, {rows[0][0].strip()!r}: remove all lines of comment")
-
-
-def _may_be_names(rows: list[list[str]], decimal: str) -> bool:
-    """True for a first row of different whole numbers, each far outside the range of the later rows in its column."""
-    first, rest = [cell.strip() for cell in rows[0]], rows[1:]
-    if len(rest) < 3 or len(set(first)) < len(first) or not all(map(str.isdecimal, first)):
-        return False
-    return all(_far(float(cell), [row[i] for row in rest if i < len(row)], decimal) for i, cell in enumerate(first))
-
-
-def _far(number: float, cells: list[str], decimal: str) -> bool:
-    """Whether a number lies more than FAR ranges outside the numbers in some cells."""
-    numbers = []
-    for cell in cells:
-        with contextlib.suppress(ValueError):
-            numbers.append(to_number(cell, decimal))
-    if not numbers:
-        return False
-    low, high = min(numbers), max(numbers)
-    return not low - FAR * (high - low) <= number <= high + FAR * (high - low)
-
-
-def _encoding(path: Path) -> str:
-    """UTF-16 if the file is marked as such, else UTF-8 if it decodes, else Latin-1. Raises InputError if it is no text."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        with path.open("rb") as file:
-            start = file.read(CHUNK)
-            if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                return "utf-16"
-            encoding, piece = "utf-8-sig", start
-            while piece:
-                if b"\0" in piece:
-                    raise InputError(
-                        f"{path} is not a text file (it holds zero bytes): save the table as CSV, or as .npy"
-                    )
-                if encoding != "latin-1" and not _decodes(decoder, piece):
-                    encoding = "latin-1"
-                piece = file.read(CHUNK)
-            if encoding != "latin-1" and decoder.getstate()[0]:
-                encoding = "latin-1"  # the file ends within a character
-    except OSError as error:
-        raise InputError(f"{path} can't be read ({error.strerror}): give the path of a readable file") from None
-    if any(c < 32 and c not in b"\t\n\v\f\r\x1a" for c in start[:4096]):
-        raise InputError(f"{path} is not a text file (it holds control characters): save the table as CSV, or as .npy")
-    return encoding
-
-
-def _decodes(decoder: codecs.IncrementalDecoder, piece: bytes) -> bool:
-    try:
-        decoder.decode(piece)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _open(path: Path, encoding: str) -> TextIO:
-    return path.open(encoding=encoding)
+def _hint(layout: Layout, line: int, error: ValueError) -> str:
+    """What may be meant by a fault in the first line of data."""
+    if line != layout.first_line or "column of numbers" not in str(error):
+        return ""
+    if layout.header:
+        return " (if the column names take two lines, keep one)"
+    return " (if this line names the columns, say --header, or header=True in Python)" if line == 1 else ""

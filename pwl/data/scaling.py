@@ -167,7 +167,8 @@ def _blocks(a: Array, weights: np.ndarray | None = None) -> Iterator[tuple[int, 
 
 def _sum(columns: np.ndarray, w: np.ndarray | None) -> np.ndarray:
     """Sums (N,) over rows, of which each pattern may have several (pixels)."""
-    return columns.sum(axis=0) if w is None else np.repeat(w, len(columns) // len(w)) @ columns
+    alike = w is None or np.all(w == 1)  # then to the same bits as without weights
+    return columns.sum(axis=0) if alike or w is None else np.repeat(w, len(columns) // len(w)) @ columns
 
 
 def _number(a: Array, weights: np.ndarray | None) -> float:

@@ -16,10 +16,16 @@ class Column:
     name : str
     categories : tuple of str, optional
         The texts that the column may hold; None for numbers.
+    unit : str
+        The unit or currency that stands beside each number, such as "km".
+    dates : str
+        The order of dates, which are read as days, or nothing.
     """
 
     name: str
     categories: tuple[str, ...] | None = None
+    unit: str = ""
+    dates: str = ""
 
     @property
     def expanded(self) -> tuple[str, ...]:
@@ -39,12 +45,19 @@ class Schema:
         Whether the file names its columns.
     width : int
         Number of columns in the file, with those that were dropped.
+    decimal, thousands : str, str or None
+        The marks of the table's numbers, which decide if another file leaves them open.
+    missing : tuple of str, optional
+        The words of a missing value, if they were given.
     """
 
     inputs: tuple[Column, ...]
     targets: tuple[Column, ...]
     header: bool
     width: int
+    decimal: str = "."
+    thousands: str | None = None
+    missing: tuple[str, ...] | None = None
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -57,9 +70,23 @@ class Schema:
 
     @classmethod
     def from_dict(cls, d: Mapping[str, Any]) -> Schema:
-        """The Schema that `to_dict` wrote."""
-        return cls(_columns(d["inputs"]), _columns(d["targets"]), d["header"], d["width"])
+        """The Schema that `to_dict` wrote. What earlier versions did not write has its default."""
+        missing = d.get("missing")
+        return cls(
+            _columns(d["inputs"]),
+            _columns(d["targets"]),
+            d["header"],
+            d["width"],
+            d.get("decimal", "."),
+            d.get("thousands"),
+            None if missing is None else tuple(missing),
+        )
 
 
 def _columns(dicts: Sequence[Mapping[str, Any]]) -> tuple[Column, ...]:
-    return tuple(Column(d["name"], None if d["categories"] is None else tuple(d["categories"])) for d in dicts)
+    return tuple(
+        Column(
+            d["name"], None if d["categories"] is None else tuple(d["categories"]), d.get("unit", ""), d.get("dates", "")
+        )
+        for d in dicts
+    )

@@ -1,29 +1,37 @@
-"""Tables of the user's own, as text, .npy or .npz: read into inputs and targets, and later into inputs alone."""
+"""Tables of the user's own, as text, Parquet, .npy or .npz, read into inputs and targets."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from pwl.data.arrays import is_array_file, read_array_inputs, read_array_table
+from pwl.data.arrays import MAX_CLASSES, is_array_file, read_array_table
 from pwl.data.columns import check_path, choose_columns, find_column
-from pwl.data.delimited import Codes, Layout, Parser, read_blocks, sniff
+from pwl.data.delimited import TextSheet
+from pwl.data.kinds import Codes, Kind, Labels, holds_codes, kind_of, parser_of, refuse_id
+from pwl.data.layout import sniff
+from pwl.data.numerals import Numerals
+from pwl.data.parquet import ParquetSheet, is_parquet
+from pwl.data.rules import Rules
 from pwl.data.schema import Column, Schema
 from pwl.data.scratch import rows_a_block
+from pwl.data.sheet import Parser, Sheet, ignore
 from pwl.data.store import Store
+from pwl.data.text import text_of
 from pwl.errors import InputError
 from pwl.validate import one_of
 
 STREAM_BYTES = 64 * 2**20  # larger text files are read into a temporary memory-mapped array
-MAX_CATEGORIES = 100  # of a column of text: each becomes an input of the network
-MAX_CLASSES = 1000
 MIN_ROWS = 3
 
 Task = Literal["auto", "regression", "classification"]
+Target = str | int
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +46,17 @@ class Table:
         Targets, or class numbers from 0.
     schema : Schema
         The table's columns.
+    weights : float array (Nv,), optional
+        Weights of the patterns.
+    groups : int64 array (Nv,), optional
+        The number of the group that each pattern belongs to.
     """
 
     x: np.ndarray
     t: np.ndarray
     schema: Schema
+    weights: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -62,33 +76,42 @@ class Table:
 
 def read_table(
     path: str | Path,
-    targets: Sequence[str | int] | str | int | None = None,
+    targets: Sequence[Target] | Target | None = None,
     *,
     task: Task = "auto",
-    drop: Sequence[str | int] = (),
+    drop: Sequence[Target] | Target = (),
     header: bool | None = None,
     delimiter: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    missing: Sequence[str] | None = None,
+    dates: str | None = None,
+    weights: Target | None = None,
+    groups: Target | None = None,
 ) -> Table:
     """Read a table of patterns.
 
     A column of text becomes one input per category. A text file over 64 MiB is streamed into a temporary memory-mapped
-    array, in the folder that TMPDIR names.
+    array, in the folder that TMPDIR names. docs/data.md has the rules by which a table is read.
 
     Parameters
     ----------
     path : str or Path
-        Delimited text, .npy (memory-mapped, not copied), or .npz with arrays x and t, or with one array.
+        Delimited text, also packed by gzip or "-" for standard input; Parquet; .npy (memory-mapped, not copied); or .npz with
+        arrays x and t, or with one array.
     targets : str, int or sequence of them, optional
         Names of columns, or their numbers counted from 1. By default the last column is the target.
     task : str
         "auto": a target of text is classes, a target of numbers is regression. "classification": whole numbers are
         classes, too. "regression": text is refused.
-    drop : sequence of str or int
+    drop : str, int or sequence of them
         Columns to leave out.
-    header : bool, optional
-        Whether the first line names the columns. By default it does if it holds no number.
-    delimiter : str, optional
-        The character between columns. By default it is guessed from semicolon, tab, comma and blank.
+    header, delimiter, decimal, thousands, missing, dates
+        How the text is to be read, as in `pwl.data.Rules`. By default it is guessed.
+    weights : str or int, optional
+        The column of the patterns' weights, which is no input.
+    groups : str or int, optional
+        The column of groups whose patterns stay together when a part is held out. It is no input.
 
     Returns
     -------
@@ -98,110 +121,160 @@ def read_table(
     ------
     InputError
         If the file is not a full table of finite numbers and categories, has less than 3 rows, or has a constant
-        target. The message names line and column if it can.
+        target; and if its beginning leaves open what is meant. The message names line and column if it can.
     """
     path = check_path(path)
     one_of("task", task, ("auto", "regression", "classification"))
+    rules = Rules(header, delimiter, decimal, thousands, missing, dates)
     if is_array_file(path):
-        x, t, schema = read_array_table(path, targets, drop)
+        if weights is not None or groups is not None:
+            raise InputError(f"{path} has no names of columns: weights and groups come from a text table")
+        x, t, schema = read_array_table(path, targets, [drop] if isinstance(drop, str | int) else drop)
+        t, columns = _as_task(str(path), t, schema.targets, task)
+        table = Table(x, t, replace(schema, targets=columns))
     else:
-        x, t, schema = _read_text(path, sniff(path, delimiter=delimiter, header=header), targets, drop)
+        table = _read(sheet_of(path, rules), rules, targets, task, [drop] if isinstance(drop, str | int) else drop, weights, groups)
+    _check_table(str(path), table)
+    return table
+
+
+def sheet_of(path: Path, rules: Rules, *, strict: bool = True, known: Numerals | None = None) -> Sheet:
+    """The reader of a text or Parquet file. strict, known: as in `sniff`."""
+    if is_parquet(path):
+        return ParquetSheet(path, None if rules.missing is None else tuple(rules.missing))
+    return TextSheet(sniff(text_of(path), rules, strict=strict, known=known))
+
+
+def _check_table(title: str, table: Table) -> None:
+    """Raise InputError if there is too little to learn from."""
+    x, t = table.x, table.t
     if len(x) < MIN_ROWS:
         rows = "1 row" if len(x) == 1 else f"{len(x)} rows"
-        raise InputError(f"{path} has {rows} of data, wanted at least {MIN_ROWS}: add patterns")
-    t, columns = _as_task(path, t, schema.targets, task)
-    for column, low, high in zip(columns, np.atleast_1d(t.min(axis=0)), np.atleast_1d(t.max(axis=0)), strict=True):
+        raise InputError(f"{title} has {rows} of data, wanted at least {MIN_ROWS}: add patterns")
+    counted = t if table.weights is None else t[table.weights > 0]
+    lows, highs = np.atleast_1d(counted.min(axis=0)), np.atleast_1d(counted.max(axis=0))
+    for column, low, high in zip(table.schema.targets, lows, highs, strict=True):
         if low == high:
             raise InputError(
-                f"{path}: the target {column.name!r} has one value in all rows, so there is nothing to learn: "
+                f"{title}: the target {column.name!r} has one value in all rows, so there is nothing to learn: "
                 "choose another target"
             )
-    return Table(x, t, replace(schema, targets=columns))
 
 
-def read_inputs(path: str | Path, schema: Schema, *, delimiter: str | None = None) -> np.ndarray:
-    """Read inputs from a file of the kind that a schema describes.
-
-    Columns are found by their names, and others are ignored. A file without names must have all columns of the schema's
-    file, or its inputs alone, in their order.
-
-    Parameters
-    ----------
-    path : str or Path
-        Delimited text, .npy or .npz.
-    schema : Schema
-        Of the table that the network was trained on.
-    delimiter : str, optional
-        The character between columns; by default it is guessed.
-
-    Returns
-    -------
-    float array (Nv, N)
-
-    Raises
-    ------
-    InputError
-        For a missing column (with the nearest name), an unknown category, and the faults that `read_table` refuses.
-    """
-    path = check_path(path)
-    if is_array_file(path):
-        return read_array_inputs(path, schema)
-    layout = sniff(path, delimiter=delimiter, header=schema.header)
-    if not schema.header and len(layout.names) == len(schema.inputs):
-        layout = replace(layout, names=tuple(column.name for column in schema.inputs))
-    elif not schema.header and len(layout.names) != schema.width:
+def _read(
+    sheet: Sheet,
+    rules: Rules,
+    targets: Sequence[Target] | Target | None,
+    task: Task,
+    drop: Sequence[Target],
+    weights: Target | None,
+    groups: Target | None,
+) -> Table:
+    """The table of a sheet. Classes are numbered in their order."""
+    if sheet.empty:
+        only = "a line of column names only" if sheet.header else "one line only"
+        raise InputError(f"{sheet.title} has {only}, wanted at least {MIN_ROWS} rows of data: add patterns")
+    if len(sheet.names) == 1:
         raise InputError(
-            f"{path} has {len(layout.names)} columns, "
-            f"wanted the {len(schema.inputs)} inputs or all {schema.width} columns of the table that was trained on"
+            f"{sheet.title} has one column, {sheet.names[0][:40]!r}, wanted one input and one target or more: --delimiter names "
+            "another delimiter"
         )
-    places = [find_column(path, layout.names, column.name) for column in schema.inputs]
-    parsers: list[Parser | None] = [_ignore] * len(layout.names)
-    for place, column in zip(places, schema.inputs, strict=True):
-        parsers[place] = None if column.categories is None else Codes(column.categories).__getitem__
-    store = Store(len(places), path.stat().st_size > STREAM_BYTES)
-    for block in read_blocks(layout, parsers):
-        store.append(block[:, places])
-    if store.rows == 0:
-        raise InputError(f"{path} has no rows of data, wanted one or more")
-    return _expand(store.array(), schema.inputs)
+    aside = [None if c is None else find_column(sheet.title, sheet.names, c) for c in (weights, groups)]
+    left_out = [*drop, *(place + 1 for place in aside if place is not None)]
+    inputs, chosen = choose_columns(sheet.title, sheet.names, targets, left_out)
+    kinds = {place: kind_of(sheet, place, rules.dates) for place in inputs}
+    kinds |= {place: _target_kind(sheet, place, task, rules.dates, len(chosen)) for place in chosen}
+    codes = {place: _codes(sheet, place, place in set(chosen), task) for place, kind in kinds.items() if kind.text}
+    parsers: list[Parser | None] = [ignore] * len(sheet.names)
+    for place, kind in kinds.items():
+        known = Column(sheet.names[place], None, kind.unit, kind.dates)
+        parsers[place] = codes[place].__getitem__ if place in codes else parser_of(known, sheet.numerals)
+    if aside[0] is not None:
+        parsers[aside[0]] = None
+    group_codes = Groups()
+    if aside[1] is not None:
+        parsers[aside[1]] = group_codes.__getitem__
+    large = sheet.size > STREAM_BYTES
+    places = (inputs, chosen, [place for place in aside if place is not None])
+    stores = [Store(len(columns), large) for columns in places]
+    for block in sheet.blocks(parsers):
+        for store, part in zip(stores, places, strict=True):
+            store.append(block.values[:, part])
+    x_met, t_met = ([_column(sheet, kinds, codes, place) for place in part] for part in (inputs, chosen))
+    for place, column in codes.items():
+        refuse_id(sheet.title, sheet.names[place], column, stores[0].rows)
+    _name_codes(sheet, inputs, kinds)
+    x, raw, beside = _expand(stores[0].array(), x_met), stores[1].array(), stores[2].array()
+    missing = None if rules.missing is None else tuple(rules.missing)
+    t, target_columns = _targets(sheet.title, raw, t_met, task)
+    columns = tuple(map(_sorted, x_met))
+    marks = (sheet.numerals.decimal, sheet.numerals.thousands)
+    schema = Schema(columns, target_columns, sheet.header, len(sheet.names), *marks, missing)
+    w = None if weights is None else checked_weights(sheet.title, sheet.names[places[2][0]], beside[:, 0])
+    return Table(x, t, schema, w, None if groups is None else beside[:, -1].astype(np.int64))
 
 
-def _read_text(
-    path: Path, layout: Layout, targets: Sequence[str | int] | str | int | None, drop: Sequence[str | int]
-) -> tuple[np.ndarray, np.ndarray, Schema]:
-    """Inputs, targets (Nv, M) with classes as sorted numbers, and the schema."""
-    if not layout.sample:
-        only = "a line of column names only" if layout.header else "one line only"
-        raise InputError(f"{path} has {only}, wanted at least {MIN_ROWS} rows of data: add patterns")
-    if len(layout.names) == 1:
+class Groups(dict[str, float]):
+    """The number of each group by its cell."""
+
+    def __missing__(self, cell: str) -> float:
+        name = cell.strip()
+        if not name:
+            raise ValueError("the group is missing; fill it")
+        if name == cell:
+            self[cell] = float(len(self))
+            return self[cell]
+        return self[name]
+
+
+def checked_weights(title: str, name: str, w: np.ndarray) -> np.ndarray:
+    """The weights. Raises InputError for negative ones, and if none is positive."""
+    if (w < 0).any() or not (w > 0).any():
+        raise InputError(f"{title}: the weights in {name!r} must be 0 or more and not all 0")
+    return np.array(w)
+
+
+def _target_kind(sheet: Sheet, place: int, task: Task, dates: str | None, targets: int) -> Kind:
+    """The kind of a target. Whole numbers that are written as codes are classes unless regression was asked for."""
+    if task == "classification" and targets == 1:
+        return Kind(text=True)
+    kind = kind_of(sheet, place, dates)
+    if task != "auto" or targets > 1 or kind != Kind() or not sheet.column(place) or not holds_codes(sheet, place):
+        return kind
+    cells = [cell.strip() for cell in sheet.column(place)]
+    if len(set(cells)) <= max(2, len(cells) // 2):
+        return Kind(text=True)
+    if any(len(cell) >= 16 for cell in cells):
         raise InputError(
-            f"{path} has one column between {layout.delimiter!r}, wanted one input and one target or more: "
-            "--delimiter names another delimiter"
+            f"{sheet.title}: the target {sheet.names[place]!r} holds whole numbers of 16 digits and more that hardly repeat, such "
+            f"as {cells[0][:40]}: choose another target if they are ids, or --task regression"
         )
-    inputs, chosen = choose_columns(path, layout.names, targets, drop)
-    codes = {
-        i: Codes(limit=MAX_CLASSES if i in chosen else MAX_CATEGORIES) for i in inputs + chosen if layout.is_text(i)
-    }
-    parsers: list[Parser | None] = [_ignore] * len(layout.names)
-    for place in inputs + chosen:
-        parsers[place] = codes[place].__getitem__ if place in codes else None
-    large = path.stat().st_size > STREAM_BYTES
-    x_store, t_store = Store(len(inputs), large), Store(len(chosen), large)
-    for block in read_blocks(layout, parsers):
-        x_store.append(block[:, inputs])
-        t_store.append(block[:, chosen])
-    x_met, t_met = ([_column(layout, codes, place) for place in places] for places in (inputs, chosen))
-    x, t = _expand(x_store.array(), x_met), _sort_classes(t_store.array(), t_met)
-    columns, classes = (tuple(_sorted(column) for column in met) for met in (x_met, t_met))
-    return x, t, Schema(columns, classes, layout.header, len(layout.names))
+    return kind
 
 
-def _ignore(cell: str) -> float:
-    return 0.0
+def _codes(sheet: Sheet, place: int, target: bool, task: Task) -> Codes:
+    """An empty list of the categories or classes of a column."""
+    numerals = sheet.numerals
+    if not target:
+        return Codes(numerals=numerals)
+    as_written = task == "classification" or holds_codes(sheet, place)
+    return (Labels if as_written else Codes)(limit=MAX_CLASSES, numerals=numerals)
 
 
-def _column(layout: Layout, codes: dict[int, Codes], place: int) -> Column:
-    return Column(layout.names[place], tuple(codes[place].names) if place in codes else None)
+def _name_codes(sheet: Sheet, inputs: Sequence[int], kinds: dict[int, Kind]) -> None:
+    """Warn of inputs that are read as numbers but look like codes."""
+    names = [sheet.names[i] for i in inputs if kinds[i] == Kind() and sheet.column(i) and holds_codes(sheet, i)]
+    if names:
+        warnings.warn(
+            f"{', '.join(map(repr, names[:4]))}{', ...' if len(names) > 4 else ''} of {sheet.title} look like codes (007, or 16 "
+            "digits and more) and are read as numbers: --drop them if they are ids",
+            stacklevel=4,
+        )
+
+
+def _column(sheet: Sheet, kinds: dict[int, Kind], codes: dict[int, Codes], place: int) -> Column:
+    categories = tuple(codes[place].names) if place in codes else None
+    return Column(sheet.names[place], categories, kinds[place].unit, kinds[place].dates)
 
 
 def _sorted(column: Column) -> Column:
@@ -216,11 +289,12 @@ def _expand(raw: np.ndarray, columns: Sequence[Column]) -> np.ndarray:
     store = Store(width, isinstance(raw, np.memmap))
     rows = rows_a_block(width)
     for start in range(0, len(raw), rows):
-        store.append(_one_hot(raw[start : start + rows], columns))
+        store.append(expanded(raw[start : start + rows], columns))
     return store.array()
 
 
-def _one_hot(block: np.ndarray, columns: Sequence[Column]) -> np.ndarray:
+def expanded(block: np.ndarray, columns: Sequence[Column]) -> np.ndarray:
+    """Rows of numbers, with a column of 0 and 1 for each category instead of the category's number."""
     pieces = []
     for values, column in zip(block.T, columns, strict=True):
         if column.categories is None:
@@ -231,39 +305,65 @@ def _one_hot(block: np.ndarray, columns: Sequence[Column]) -> np.ndarray:
     return np.concatenate(pieces, axis=1, dtype=np.float64)
 
 
-def _sort_classes(t: np.ndarray, columns: Sequence[Column]) -> np.ndarray:
-    """Class numbers in the order of the classes' names, from numbers in the order in which the classes came."""
-    if columns[0].categories is None or len(columns) > 1:
-        return t
-    rank = np.argsort(np.argsort(np.array(columns[0].categories)))
-    return rank[t.astype(np.int64)]
+def _targets(title: str, raw: np.ndarray, columns: Sequence[Column], task: Task) -> tuple[np.ndarray, tuple[Column, ...]]:
+    """Targets (Nv, M), or class numbers (Nv,) in the order of the classes, and the target columns."""
+    texts = [column.name for column in columns if column.categories is not None]
+    if not texts:
+        return _as_task(title, raw, tuple(columns), task)
+    if task == "regression":
+        raise InputError(f"{title}: the target {texts[0]!r} is text, but regression needs numbers: choose another column")
+    if len(columns) > 1:
+        raise InputError(f"{title}: {len(columns)} targets came, but a target of classes must be alone: choose one")
+    (column,) = columns
+    order = _class_order(title, column.name, column.categories or ())
+    rank = np.argsort(np.array(order))
+    classes = tuple((column.categories or ())[place] for place in order)
+    return rank[raw[:, 0].astype(np.int64)], (replace(column, categories=classes),)
+
+
+def _class_order(title: str, name: str, classes: tuple[str, ...]) -> list[int]:
+    """The places of classes in the order of their numbers, or of their names if one is no number.
+
+    Raises InputError for fractions, and for one number that is written in two ways.
+    """
+    places = list(range(len(classes)))
+    try:
+        numbers = [int(text) if text.lstrip("+-").isdecimal() else float(text) for text in classes]
+    except ValueError:
+        return sorted(places, key=lambda place: classes[place])
+    places.sort(key=lambda place: (numbers[place], classes[place]))
+    for place, value in enumerate(numbers):
+        if value != value or value in (float("inf"), float("-inf")) or value != round(value):
+            raise InputError(
+                f"{title}: the target {name!r} holds {classes[place]}, but classes are whole numbers or texts: choose regression"
+            )
+    for one, other in pairwise(places):
+        if numbers[one] == numbers[other] and "." in classes[one] + classes[other]:
+            raise InputError(
+                f"{title}: the target {name!r} holds {classes[one]!r} and {classes[other]!r}, the same number written in two ways: "
+                "write each class in one way"
+            )
+    return places
 
 
 def _as_task(
-    path: Path, t: np.ndarray, columns: tuple[Column, ...], task: Task
+    title: str, t: np.ndarray, columns: tuple[Column, ...], task: Task
 ) -> tuple[np.ndarray, tuple[Column, ...]]:
-    """Targets (Nv, M), or class numbers (Nv,), as the task has them, and the target columns with their classes."""
-    texts = [column.name for column in columns if column.categories is not None]
-    if task == "regression" and texts:
-        raise InputError(
-            f"{path}: the target {texts[0]!r} is text, but regression needs numbers: choose another column"
-        )
-    if len(columns) > 1 and (texts or task == "classification"):
-        raise InputError(f"{path}: {len(columns)} targets came, but a target of classes must be alone: choose one")
-    if texts:
-        return t.reshape(len(t)).astype(np.int64), columns
+    """Targets of numbers (Nv, M), or the class numbers (Nv,) that they are if classes were asked for."""
     if task != "classification":
         return t, columns
+    if len(columns) > 1:
+        raise InputError(f"{title}: {len(columns)} targets came, but a target of classes must be alone: choose one")
     values, numbers = np.unique(t, return_inverse=True)
     fractions = values[values != np.round(values)]
     if fractions.size:
         raise InputError(
-            f"{path}: the target {columns[0].name!r} holds {fractions[0]}, but classes are whole numbers or texts: "
+            f"{title}: the target {columns[0].name!r} holds {fractions[0]}, but classes are whole numbers or texts: "
             "choose regression"
         )
     if len(values) > MAX_CLASSES:
         raise InputError(
-            f"{path}: the target {columns[0].name!r} has {len(values)} different numbers, but classes are at most "
+            f"{title}: the target {columns[0].name!r} has {len(values)} different numbers, but classes are at most "
             f"{MAX_CLASSES}: choose regression"
         )
     classes = tuple(str(int(value)) for value in values)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO, TextIO
 
 from pwl.errors import InputError
 from pwl.files.temporary import sweep, temporary
@@ -18,13 +20,29 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     A link is followed, and the file that it points to is written. Raises InputError, with the reason, if the file can't
     be written. An interrupt leaves the earlier file or the new one, whole, and goes on as an interrupt.
     """
-    data = content.encode() if isinstance(content, str) else content
+    with writing_bytes(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[TextIO]:
+    """A text file to write in pieces, in UTF-8. It takes the place of an earlier one at the end, as in `write_atomic`."""
+    with writing_bytes(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        yield text
+        text.flush()
+        text.detach()
+
+
+@contextlib.contextmanager
+def writing_bytes(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write in pieces, which takes the place of an earlier one if all went well."""
     with _place(path) as place:
         sweep(place.parent, f".{place.name}")
         name = temporary(place.parent, f".{place.name}")
         try:
             with open(name, "xb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(name, 0o666 & ~_umask())

@@ -18,6 +18,10 @@ The same for outputs that sum curves with weights W (M x units), without storing
 
 A curve is linear in its ordinates, so `value` and `mix` also give the change along a direction that takes the place of A.
 
+Curves on inputs, each of which touches two rows of a table: `input_places(x, grid)`, `add_input_curves(n, places, A)`,
+`input_scatter(places, hinges, c)`, `input_pairs(places, hinges, w)`, and `input_ordinates(W, rises)` and `input_rises(G, rises)`
+between weights of rises and ordinates at hinges, Eqs. (67)-(70).
+
 Images: `convolve`, `weight_gradient`, `input_gradient`, `max_pool`, `max_unpool`. Sums over rows: `column_sums`,
 `column_products`, `group_sums`, `group_products`. Losses: `cross_entropy`. First-order updates: `momentum_step`,
 `adam_step`. Blocks on their way to a device: `staging`.

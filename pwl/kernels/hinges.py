@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
+
+import numpy as np
 
 from pwl.runtime.backend import Array
 
@@ -19,3 +22,45 @@ class Hinges(NamedTuple):
     ns: Array
     uniform: bool
     linear: bool
+
+
+class InputGeometry(NamedTuple):
+    """What follows from the numbers of hinges of a network's inputs.
+
+    inputs: those that have hinges. In tables each of them has `most` rises, or `most` + 1 hinges, `hinges` in all. There are
+    `rises` between two hinges, one input after another. Input j's are rises begin[j] to begin[j + 1] - 1. owner: the place of a
+    rise's input among `inputs`. left: the hinge on its left in a table. kept: its place in a table of rises. padded: which rise
+    is at each place of such a table, or `rises` where there is none.
+    """
+
+    inputs: tuple[int, ...]
+    most: int
+    hinges: int
+    rises: int
+    begin: tuple[int, ...]
+    owner: tuple[int, ...]
+    left: tuple[int, ...]
+    kept: tuple[int, ...]
+    padded: tuple[int, ...]
+
+
+@functools.lru_cache(maxsize=256)
+def input_geometry(counts: tuple[int, ...]) -> InputGeometry:
+    """The geometry for so many hinges of each input. Fewer than two are none."""
+    inputs = tuple(j for j, count in enumerate(counts) if count > 1)
+    most = max((counts[j] - 1 for j in inputs), default=0)
+    each = [(place, m) for place, j in enumerate(inputs) for m in range(counts[j] - 1)]
+    begin = (0, *np.cumsum([counts[j] - 1 for j in inputs]).tolist())
+    kept = tuple(place * most + m for place, m in each)
+    padded = np.full(len(inputs) * most, len(each))
+    padded[list(kept)] = range(len(each))
+    owner, left = tuple(place for place, _ in each), tuple(place * (most + 1) + m for place, m in each)
+    return InputGeometry(inputs, most, len(inputs) * (most + 1), len(each), begin, owner, left, kept, tuple(padded.tolist()))
+
+
+class Rises(NamedTuple):
+    """The rises of curves on inputs, with the mean and the scale (rises,) that make them functions of mean 0 and deviation 1."""
+
+    geometry: InputGeometry
+    mean: Array
+    scale: Array

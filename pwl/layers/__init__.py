@@ -2,6 +2,7 @@
 
 from pwl.layers.batch_norm import BatchNorm2d
 from pwl.layers.conv2d import Conv2d
+from pwl.layers.curved_dense import CurvedDense
 from pwl.layers.dense import Dense
 from pwl.layers.dropout import Dropout
 from pwl.layers.flatten import Flatten
@@ -10,5 +11,6 @@ from pwl.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from pwl.layers.skip import Add, From
 
 __all__ = [
-    "Add", "AvgPool2d", "BatchNorm2d", "Conv2d", "Dense", "Dropout", "Flatten", "From", "GlobalAvgPool2d", "Layer", "MaxPool2d",
+    "Add", "AvgPool2d", "BatchNorm2d", "Conv2d", "CurvedDense", "Dense", "Dropout", "Flatten", "From", "GlobalAvgPool2d", "Layer",
+    "MaxPool2d",
 ]  # fmt: skip

@@ -132,7 +132,7 @@ class Conv2d(Layer):
         through = self._convolved(dx, p["W"], None)
         return through if dn is None else dn + through
 
-    def inputs(self, x: Array) -> Array:
+    def inputs(self, b: dict, x: Array) -> Array:
         """The inputs of a filter at every place as rows [1, patch], for autocorrelations, Eq. (23)."""
         xp = array_namespace(x)
         if self.groups > 1:

@@ -82,7 +82,7 @@ class Dense(Layer):
         through = dx @ p["W"][:, 1:].T
         return through if dn is None else dn + through
 
-    def inputs(self, x: Array) -> Array:
+    def inputs(self, b: dict, x: Array) -> Array:
         """The inputs of a unit as rows [1, x], for autocorrelations, Eq. (23)."""
         return augmented(x)
 

@@ -26,6 +26,20 @@ def without_threshold(weight: float) -> Form:
     return Form(weight, _drop_first, _prepend_zero)
 
 
+def of_columns(weight: float, first: int, last: int, width: int) -> Form:
+    """weight |columns first..last-1 of W|^2, for W (units, width)."""
+
+    def cut(W: Array) -> Array:
+        return W[:, first:last]
+
+    def put_back(V: Array) -> Array:
+        xp = array_namespace(V)
+        left, right = (xp.zeros((V.shape[0], n), dtype=V.dtype) for n in (first, width - last))
+        return xp.concat([left, V, right], axis=1)
+
+    return Form(weight, cut, put_back)
+
+
 def roughness(weight: float) -> Form:
     """weight |second differences of each row|^2, Eq. (26)."""
     return Form(weight, second_differences, _second_differences_adjoint)

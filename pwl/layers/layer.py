@@ -11,6 +11,7 @@ each unit by itself. A "shape" has no parameters: it pools, rearranges or joins 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from pwl.errors import InputError
 from pwl.layers import forms
-from pwl.runtime.backend import Array, array_namespace, product
+from pwl.runtime.backend import Array, array_namespace, gram, product
 
 Shape = tuple[int, ...]
 Arrays = dict[str, Array]
@@ -52,6 +53,8 @@ class Layer(Protocol):
         For activations: "nets" if the hinges follow the nets when a network is initialised.
     bias : bool
         For maps: True if the first column of W holds thresholds.
+    reads_inputs : bool
+        True if the layer can only be the first of a network.
     """
 
     kind: ClassVar[str]
@@ -59,6 +62,7 @@ class Layer(Protocol):
     fused: ClassVar[bool] = False
     span: Any = None
     bias: bool = True
+    reads_inputs: ClassVar[bool] = False
 
     @property
     def together(self) -> int:
@@ -68,6 +72,11 @@ class Layer(Protocol):
     @property
     def reaches_back(self) -> int:
         """For a layer that joins two signals, the number of layers that the earlier signal skips; otherwise 0."""
+        return 0
+
+    @property
+    def rises(self) -> int:
+        """Number of rises of curves on inputs, the last columns of W and of `direct`."""
         return 0
 
     # ---- structure
@@ -156,6 +165,33 @@ class Layer(Protocol):
         """Change of the outputs (Nv, M) along directions d of the parameters and dx of the input."""
         return rows_of_units(self.tangent(p, b, saved, d, dx)) @ W.T
 
+    # ---- the first layer's input as the outputs see it past the body (`bypass`)
+
+    def direct_width(self, input_shape: Shape) -> int:
+        """Number of functions of the inputs that the outputs see, without the constant."""
+        return math.prod(input_shape)
+
+    def direct(self, b: Arrays, x: Array) -> Array:
+        """These functions, the constant first, D = [1, x] (Nv, width + 1)."""
+        xp = array_namespace(x)
+        return xp.concat([xp.ones((x.shape[0], 1), dtype=x.dtype), rows_of_units(x)], axis=1)
+
+    def direct_sums(self, b: Arrays, x: Array, W: Array) -> Array:
+        """Their sums with weights W (M, width), without the constant, (Nv, M)."""
+        return rows_of_units(x) @ W.T
+
+    def direct_gradient(self, b: Arrays, x: Array, v: Array) -> Array:
+        """v'D (M, width + 1) for v (Nv, M) at the outputs."""
+        return v.T @ self.direct(b, x)
+
+    def direct_products(self, b: Arrays, x: Array, w: Array | None, known: bool, *others: Array) -> tuple[Array, ...]:
+        """D'D with pattern weights w, and D'c for each c (Nv, columns) of `others`, in which the weights are contained.
+
+        known: whether D'D is known already, so that it may be left at 0 if it costs much.
+        """
+        D = self.direct(b, x)
+        return gram(D, w), *(D.T @ c for c in others)
+
     # ---- two signals joined (`reaches_back` > 0)
 
     def joined_shape(self, shape: Shape, earlier: Shape) -> Shape:
@@ -188,7 +224,7 @@ class Layer(Protocol):
         """Direction of a curve step from the gradient of a parameter."""
         return G
 
-    def inputs(self, x: Array) -> Array:
+    def inputs(self, b: Arrays, x: Array) -> Array:
         """The inputs of each unit as rows [1, x], for autocorrelations, Eq. (23). InputError if units see different inputs."""
         raise InputError(
             f"the HWO direction needs one autocorrelation of inputs, which {type(self).__name__} does not have: "
@@ -198,6 +234,10 @@ class Layer(Protocol):
     def multiplies(self, W: Shape, output_shape: Shape) -> int:
         """Multiplies of one pattern's products with weights of shape W. Work element by element does not count."""
         return 0
+
+    def row_multiplies(self, W: Shape) -> int:
+        """Multiplies of one unit's net at one place, the threshold's included, for weights of shape W."""
+        return W[1]
 
     def pieces(self, p: Arrays, b: Arrays, saved: Any) -> tuple[Array, ...]:
         """The smooth piece of the layer that each input lies in, as whole numbers or bools. Empty if there is only one piece."""

@@ -99,6 +99,8 @@ class Shape:
         The fixed activation, from which curves also start.
     hinges : int or "auto"
         Number of hinges per curve.
+    input_hinges : int, "auto" or None
+        Number of hinges of a curve for each input of an mlp. None leaves the inputs straight.
     network : str
         One of NETWORKS. The networks for images have no choice of hidden units.
     batch_size : int or None
@@ -120,6 +122,7 @@ class Shape:
     curve_rate: float | None = None
     schedule: str = "constant"
     augment: Augmentation | None = None
+    input_hinges: Any = None
 
     def activation(self, curves: bool) -> Any:
         return PiecewiseLinear(self.start, self.hinges) if curves else self.start
@@ -170,6 +173,7 @@ def network(
         shape.activation(learner.curves),
         loss="cross_entropy" if preparation.classes else "squared_error",
         seed=seed,
+        input_hinges=shape.input_hinges,
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from pwl import activations, validate
 from pwl.errors import InputError
-from pwl.layers import BatchNorm2d, Dense
+from pwl.layers import BatchNorm2d, CurvedDense, Dense
 from pwl.layers.layer import Deviation, Layer
 from pwl.layers.skip import check_nothing_lost, shape_after
 from pwl.losses import LOSSES
@@ -33,6 +33,7 @@ def mlp(
     dtype: Any,
     W: Any,
     net_control: bool,
+    input_hinges: Any,
 ) -> Network:
     """`Network.mlp`."""
     widths = tuple(n_hidden) if isinstance(n_hidden, (Sequence, np.ndarray)) else (n_hidden,)
@@ -41,7 +42,8 @@ def mlp(
     if not widths:
         raise InputError("n_hidden is empty: give at least one hidden layer")
     activation = activations.resolve(activation)
-    layers = tuple(layer for width in widths for layer in (Dense(width), activation))
+    first = Dense(widths[0]) if input_hinges is None else CurvedDense(widths[0], input_hinges)
+    layers = (first, activation, *(layer for width in widths[1:] for layer in (Dense(width), activation)))
     net = build(
         layers,
         (n_inputs,),
@@ -77,7 +79,7 @@ def from_layers(
     for index, layer in enumerate(known):
         p = layer.scaled_start(net.layer_parameters[index], net.layout.shapes[index], deviation)
         parts |= net.layout.keyed(index, p)
-    ready = not any(isinstance(layer, BatchNorm2d) or layer.span == "nets" for layer in known)
+    ready = not any(isinstance(layer, (BatchNorm2d, CurvedDense)) or layer.span == "nets" for layer in known)
     return dataclasses.replace(net.with_parts(parts), initialised=ready)
 
 
@@ -151,6 +153,9 @@ def build(
     if not known:
         raise InputError(f"dtype must be float32 or float64, not {dtype!r}")
     validate.seed(seed)
+    for layer in layers[1:]:
+        if layer.reads_inputs:
+            raise InputError(f"{layer!r} bends the inputs of a network, so it must be the first layer")
     layout = lay_out(layers, input_shape, n_outputs, bypass)
     check_bytes(4 * 8 * layout.size, f"{layout.size:,} parameters", "use fewer inputs or units")
     theta = np.zeros(layout.size, dtype=dtype)

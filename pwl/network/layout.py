@@ -33,11 +33,13 @@ class Layout:
     """Shapes between the layers and places of the parameters in theta, which follow from the structure alone.
 
     shapes: the input's shape for each layer, then the shape of the last layer's output. size: the length of theta.
+    direct_rises: the number of rises of curves on inputs among the basis functions, the last of those before the features.
     """
 
     shapes: tuple[tuple[int, ...], ...]
     slots: tuple[Slot, ...]
     size: int
+    direct_rises: int = 0
 
     @cached_property
     def by_key(self) -> dict[str, Slot]:
@@ -109,10 +111,15 @@ def lay_out(layers: tuple[Layer, ...], input_shape: tuple[int, ...], n_outputs: 
             slots.append(Slot(address(index, name), index, name, start, stop, shape, layer.kind))
             start = stop
         shapes.append(shape_after(layer, shapes))
-    n_basis = 1 + (math.prod(input_shape) if bypass else 0) + math.prod(shapes[-1])
+    n_basis = 1 + (direct_width(layers, input_shape) if bypass else 0) + math.prod(shapes[-1])
     stop = start + n_outputs * n_basis
     slots.append(Slot(HEAD, len(layers), "W", start, stop, (n_outputs, n_basis), "head"))
-    return Layout(tuple(shapes), tuple(slots), stop)
+    return Layout(tuple(shapes), tuple(slots), stop, layers[0].rises if bypass and layers else 0)
+
+
+def direct_width(layers: tuple[Layer, ...], input_shape: tuple[int, ...]) -> int:
+    """Number of functions of the inputs that the outputs of a network with a bypass see directly."""
+    return layers[0].direct_width(input_shape) if layers else math.prod(input_shape)
 
 
 def address(index: int, name: str) -> str:

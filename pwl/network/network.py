@@ -19,7 +19,7 @@ from pwl.layers.skip import sources
 from pwl.losses import Loss
 from pwl.network.layout import HEAD, Layout, buffers_by_layer, lay_out
 from pwl.network.remembered import Remembered
-from pwl.runtime.backend import Array, host, namespace_named, read_only
+from pwl.runtime.backend import Array, host, namespace_of, read_only
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -81,6 +81,7 @@ class Network:
         dtype: Any = np.float64,
         W: Any = None,
         net_control: bool = True,
+        input_hinges: Any = None,
     ) -> Network:
         """Builds a multilayer perceptron. Hidden weights are drawn from N(0, 1), output weights are 0, and `initialise` comes next.
 
@@ -104,6 +105,8 @@ class Network:
             Hidden weights to start from, threshold first. Net control also scales these, unless net_control=False.
         net_control : bool
             Whether `initialise` scales the hidden weights to the data, Eq. (8).
+        input_hinges : None, "auto", int or positions
+            Hinges of a curve for each input, as in pwl.layers.CurvedDense, Eq. (67). None leaves the inputs straight.
 
         Returns
         -------
@@ -117,10 +120,8 @@ class Network:
         """
         from pwl.network.build import mlp
 
-        return mlp(
-            n_inputs, n_hidden, n_outputs, activation, bypass=bypass, loss=loss, seed=seed, dtype=dtype, W=W,
-            net_control=net_control,
-        )  # fmt: skip
+        return mlp(n_inputs, n_hidden, n_outputs, activation, bypass=bypass, loss=loss, seed=seed, dtype=dtype, W=W,
+                   net_control=net_control, input_hinges=input_hinges)  # fmt: skip
 
     @staticmethod
     def from_layers(
@@ -135,8 +136,8 @@ class Network:
     ) -> Network:
         """Builds a network of any layers, for vectors or for images (height, width, channels).
 
-        There is no net control, so the network can be trained at once. Only curves with span "nets" and batch normalisation wait
-        for `initialise`, which measures their spans and moments.
+        There is no net control, so the network can be trained at once. Only curves on inputs, curves with span "nets" and batch
+        normalisation wait for `initialise`, which measures their hinges, spans and moments.
 
         Parameters
         ----------
@@ -234,9 +235,7 @@ class Network:
 
     def to(self, where: Any) -> Network:
         """The same network with its arrays on "cpu", on "cuda", or in an Array API namespace such as numpy or cupy."""
-        xp = namespace_named(where) if isinstance(where, str) else where
-        if not hasattr(xp, "asarray"):
-            raise InputError(f'a device must be "cpu", "cuda", "auto" or a module such as cupy, not {validate.shown(where)}')
+        xp = namespace_of(where)
         buffers = {key: xp.asarray(host(b)) for key, b in self.buffers.items()}
         return dataclasses.replace(self, theta=xp.asarray(host(self.theta)), buffers=buffers)
 
@@ -317,11 +316,13 @@ class Network:
                 "this network has not been initialised: call pwl.initialise(net, (x, t)) or pwl.train first"
             )
 
-    def with_preparation(self, preparation: Preparation) -> Network:
-        """Returns the network with the preparation of its data. `predict` then takes and returns raw units.
+    def with_preparation(self, preparation: Preparation | None) -> Network:
+        """Returns the network with the preparation of its data. It then takes and returns raw units everywhere.
 
-        Raises InputError if the numbers of inputs or targets differ between the preparation and the network.
+        None takes it away. Raises InputError if the numbers of inputs or targets differ between preparation and network.
         """
+        if preparation is None:
+            return dataclasses.replace(self, preparation=None) if self.preparation else self
         validate.kind("preparation", preparation, Preparation, "a pwl.Preparation")
         n_inputs, n_outputs = len(preparation.inputs.scale), len(preparation.target_scale)
         if n_inputs != self.input_shape[-1] or n_outputs != self.n_outputs:

@@ -17,7 +17,7 @@ from pwl.layers.flatten import Flatten
 from pwl.layers.layer import Layer, rows_of_units, signals
 from pwl.network.layout import HEAD
 from pwl.network.network import Network
-from pwl.runtime.backend import Array, array_namespace
+from pwl.runtime.backend import Array, array_namespace, gram
 
 Of = tuple[int, Layer, dict[str, Array], dict[str, Array]]  # the index of a layer, the layer, its parameters and its buffers
 
@@ -96,10 +96,23 @@ def basis(net: Network, x: Array, o: Array) -> Array:
 
 
 def direct(net: Network, x: Array) -> Array:
-    """[1, x if bypass], the part of the basis that needs no layer."""
-    xp = array_namespace(x)
-    one = xp.ones((x.shape[0], 1), dtype=x.dtype)
-    return xp.concat([one, xp.reshape(x, (x.shape[0], -1))], axis=1) if net.bypass else one
+    """[1, x if bypass], the part of the basis that needs no layer. With curves on inputs x has their rises beside it, Eq. (72)."""
+    if net.bypass:
+        layer, b = _first(net)
+        return layer.direct(b, x)
+    return array_namespace(x).ones((x.shape[0], 1), dtype=x.dtype)
+
+
+def direct_products(net: Network, x: Array, w: Array | None, known: bool, *others: Array) -> tuple[Array, ...]:
+    """D'D for D = `direct` with pattern weights w, and D'c for each c of `others`, in which the weights are contained.
+
+    known: whether D'D is known already, and may be left at 0.
+    """
+    if net.bypass:
+        layer, b = _first(net)
+        return layer.direct_products(b, x, w, known, *others)
+    one = direct(net, x)
+    return gram(one, w), *(one.T @ c for c in others)
 
 
 def weighted_sum(net: Network, W_o: Array, x: Array, o: Array) -> Array:
@@ -255,6 +268,11 @@ def _last(net: Network) -> Of:
     return last + 1, Flatten(), {}, {}
 
 
+def _first(net: Network) -> tuple[Layer, dict[str, Array]]:
+    """The layer that says how the outputs see the inputs directly, and its buffers."""
+    return (net.layers[0], net.layer_buffers[0]) if net.layers else (Flatten(), {})
+
+
 def _lowest(net: Network, keys: Collection[str]) -> int:
     """The lowest layer of some parameters, or the number of layers if the body has none of them."""
     return min((net.layout.by_key[key].layer for key in keys), default=len(net.layers))
@@ -263,13 +281,15 @@ def _lowest(net: Network, keys: Collection[str]) -> int:
 def _head_gradient(net: Network, at: Signals, v: Array) -> Array:
     """v'B (M, Nu) without forming B, Eq. (9)."""
     assert at.o is not None
-    return array_namespace(v).concat([v.T @ direct(net, at.x), v.T @ at.o], axis=1)
+    layer, b = _first(net)
+    first = layer.direct_gradient(b, at.x, v) if net.bypass else v.T @ direct(net, at.x)
+    return array_namespace(v).concat([first, v.T @ at.o], axis=1)
 
 
 def _completed(net: Network, y: Array, W_o: Array, x: Array) -> Array:
     """Adds the shares of the inputs and of the constants to y, in place."""
     if net.bypass:
-        xp, first = array_namespace(y), net.n_basis - net.n_features
-        y += xp.reshape(x, (x.shape[0], -1)) @ W_o[:, 1:first].T
+        layer, b = _first(net)
+        y += layer.direct_sums(b, x, W_o[:, 1 : net.n_basis - net.n_features])
     y += W_o[:, 0]
     return y

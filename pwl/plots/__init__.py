@@ -1,7 +1,7 @@
 """Pictures of training and of trained networks. Each function gives a matplotlib Figure.
 
 Training: `errors(records)` and `classification_errors(records)`.
-Networks: `curves(net, x)`, `predicted(net, x, t)`, `residuals(net, x, t)` and `confusion(net, x, t)`.
+Networks: `curves(net, x)`, `input_curves(net, x)`, `predicted(net, x, t)`, `residuals(net, x, t)` and `confusion(net, x, t)`.
 Predictions that exist already: `predicted_of(t, y)`, `residuals_of(t, y)` and `confusion_of(t, y)`.
 `draw` writes the pictures of a whole comparison to a folder. matplotlib is loaded with the first picture.
 """
@@ -9,6 +9,7 @@ Predictions that exist already: `predicted_of(t, y)`, `residuals_of(t, y)` and `
 from pwl.plots.classes import confusion, confusion_of
 from pwl.plots.figure import png, require_matplotlib
 from pwl.plots.history import classification_errors, errors
+from pwl.plots.inputs import input_curves
 from pwl.plots.pictures import Picture, draw
 from pwl.plots.targets import predicted, predicted_of, residuals, residuals_of
 from pwl.plots.units import curves
@@ -21,6 +22,7 @@ __all__ = [
     "curves",
     "draw",
     "errors",
+    "input_curves",
     "png",
     "predicted",
     "predicted_of",

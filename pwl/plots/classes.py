@@ -10,7 +10,7 @@ import numpy as np
 from pwl.errors import InputError
 from pwl.network.network import Network
 from pwl.plots.figure import INK, blank
-from pwl.runtime.backend import Array, host
+from pwl.runtime.backend import Array, as_array, host
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,6 +48,7 @@ def confusion(net: Network, x: Array, t: Array, *, names: Sequence[str] | None =
 
 def numbers(net: Network, x: Array, t: Array) -> tuple[np.ndarray, np.ndarray]:
     """Class numbers (Nv,) of the labels t, and the class numbers (Nv,) that the net predicts for x."""
+    t = as_array(t, "labels t")
     true = t if net.preparation is None else net.preparation.transform_targets(t)
     return host(true), host(net.predict_proba(x)).argmax(axis=1)
 
@@ -85,7 +86,7 @@ def confusion_of(t: Array, y: Array, *, names: Sequence[str] | None = None) -> F
     InputError
         If t or y are no class numbers, if there are more classes than names, or if matplotlib is missing.
     """
-    t, y = host(t), host(y)
+    t, y = host(as_array(t, "classes t")), host(as_array(y, "classes y"))
     if t.shape != y.shape or t.ndim != 1 or not len(t) or t.dtype.kind not in "iu" or y.dtype.kind not in "iu":
         raise InputError(
             f"class numbers (Nv,) were wanted for t and y, but {t.dtype} {t.shape} and {y.dtype} {y.shape} came"

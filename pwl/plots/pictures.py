@@ -14,6 +14,7 @@ from pwl.network.network import Network
 from pwl.plots.classes import class_names, confusion_of, numbers
 from pwl.plots.figure import DPI, png, require_matplotlib
 from pwl.plots.history import classification_errors, errors
+from pwl.plots.inputs import input_curves
 from pwl.plots.targets import predicted_of, residuals_of, values
 from pwl.plots.units import curves
 from pwl.runtime.backend import Array
@@ -64,7 +65,7 @@ def draw(
         Its folds.
     folder : Path
     names : dict, optional
-        {"targets": names of the targets, "classes": names of the classes}.
+        {"inputs": names of the inputs, "targets": of the targets, "classes": of the classes}.
     dpi : int
         Pixels per inch.
 
@@ -85,7 +86,7 @@ def draw(
         by_name.setdefault(outcome.name, []).append(outcome)
     figures = [of_errors(by_name)]
     for name, own in by_name.items():
-        figures += [of_curves(name, own[0], x, folds), of_predictions(name, own, x, t, folds, names)]
+        figures += [of_curves(name, own[0], x, folds, names), of_predictions(name, own, x, t, folds, names)]
     pictures = []
     for stem, figure, caption in chain.from_iterable(figures):  # one at a time in memory
         pictures.append(Picture(folder / f"{stem}.png", caption))
@@ -103,11 +104,14 @@ def of_errors(by_name: Mapping[str, Sequence[Outcome]]) -> Iterator[Drawn]:
         yield "classification-errors", classification_errors(records), "Patterns in a wrong class against iterations."
 
 
-def of_curves(name: str, first: Outcome, x: Array, folds: Sequence[Fold]) -> Iterator[Drawn]:
-    """The curves of an algorithm's first fold, if it has any."""
+def of_curves(name: str, first: Outcome, x: Array, folds: Sequence[Fold], names: Names) -> Iterator[Drawn]:
+    """The curves of an algorithm's first fold, of its units and of its inputs, if it has any."""
     if first.net.keys("activation"):
         figure = curves(first.net, x[folds[first.fold].train])
         yield f"curves-{name}", figure, f"{name}: curves of the hidden units, fold {first.fold}."
+    if first.net.layers and first.net.layers[0].reads_inputs:
+        figure = input_curves(first.net, x[folds[first.fold].train], names=names.get("inputs"))
+        yield f"input-curves-{name}", figure, f"{name}: curves of the inputs, fold {first.fold}."
 
 
 def of_predictions(

@@ -10,7 +10,7 @@ import numpy as np
 from pwl.errors import InputError
 from pwl.network.network import Network
 from pwl.plots.figure import INK, nothing_finite, panels
-from pwl.runtime.backend import Array, host
+from pwl.runtime.backend import Array, as_array, host
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -162,7 +162,11 @@ def residuals_of(t: Array, y: Array, *, names: Sequence[str] | None = None) -> F
 
 def columns(t: Array, y: Array, names: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray, Sequence[str]]:
     """Targets and predictions as (Nv, M) host arrays, and a name per target."""
-    t, y = np.asarray(host(t), dtype=float), np.asarray(host(y), dtype=float)
+    t, y = host(as_array(t, "targets t")), host(as_array(y, "predictions y"))
+    for name, a in (("targets t", t), ("predictions y", y)):
+        if a.dtype.kind not in "fiub":
+            raise InputError(f"{name} must be real numbers, but an array of {a.dtype} came")
+    t, y = t.astype(float), y.astype(float)
     t, y = (a[:, None] if a.ndim == 1 else a for a in (t, y))
     if t.shape != y.shape or not len(t):
         raise InputError(

@@ -12,7 +12,7 @@ from pwl.errors import InputError
 from pwl.network.network import Network
 from pwl.network.passes import input_of
 from pwl.plots.figure import INK, PALE, START, panels
-from pwl.runtime.backend import Array, host, like
+from pwl.runtime.backend import Array, as_array, host, like
 from pwl.validate import whole
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ def curve_layer(net: Network, layer: int) -> tuple[int, PiecewiseLinear]:
 def nets(net: Network, x: Array, index: int) -> np.ndarray:
     """Nets (patterns, units) that layer `index` gets. The pixels of filters count as patterns."""
     pixels = math.prod(net.layout.shapes[index][:-1])
-    x = host(x)[:: max(1, len(x) * pixels // MOST_PATTERNS)]
+    x = host(as_array(x, "inputs x"))
+    x = x[:: max(1, len(x) * pixels // MOST_PATTERNS)]
     n = input_of(net, index, like(x if net.preparation is None else net.preparation.transform_inputs(x), net.theta))
     return host(n).reshape(-1, n.shape[-1])
 

@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 from pwl.network import passes
 from pwl.network.network import Network
-from pwl.reductions.gradients import weighted
 from pwl.reductions.statistic import Statistic
-from pwl.runtime.backend import Array, array_namespace, gram
+from pwl.runtime.backend import Array, array_namespace, gram, weighted
 
 
 class Correlations(NamedTuple):
@@ -29,13 +28,14 @@ class Moments(NamedTuple):
     second: Array
 
 
-def basis_correlations() -> Statistic:
-    """`Correlations` under squared error, Eq. (10)."""
+def basis_correlations(known: bool = False) -> Statistic:
+    """`Correlations` under squared error, Eq. (10). known: whether the inputs' own part of R is known, and may be left at 0."""
 
     def correlations_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Correlations:
-        a, o, t = in_double(passes.direct(net, x)), in_double(passes.features(net, x)), in_double(t)
+        o, t = in_double(passes.features(net, x)), in_double(t)
         xp, wt = array_namespace(t), weighted(t, w)
-        return Correlations(_gram_of_parts(a, o, w), xp.concat([a.T @ wt, o.T @ wt], axis=0), xp.sum(wt * t))
+        R, C = _gram_of_parts(net, x, o, w, known, wt)
+        return Correlations(R, xp.concat([C, o.T @ wt], axis=0), xp.sum(wt * t))
 
     return Statistic(correlations_of_block)
 
@@ -44,7 +44,7 @@ def basis_autocorrelation() -> Statistic:
     """R = B'B (Nu, Nu), Eq. (10)."""
 
     def autocorrelation_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
-        return _gram_of_parts(in_double(passes.direct(net, x)), in_double(passes.features(net, x)), w)
+        return _gram_of_parts(net, x, in_double(passes.features(net, x)), w, False)[0]
 
     return Statistic(autocorrelation_of_block)
 
@@ -53,12 +53,14 @@ def input_autocorrelation(layer: int) -> Statistic:
     """R_i (n+1, n+1) of [1, inputs of a unit of the layer], Eq. (23). For images it is summed over the places."""
 
     def autocorrelation_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
-        a, rows = passes.input_of(net, layer, x), net.layers[layer].inputs
+        a, rows, b = passes.input_of(net, layer, x), net.layers[layer].inputs, net.layer_buffers[layer]
+        if net.layers[layer].reads_inputs:
+            return net.layers[layer].direct_products(b, in_double(a), w, False)[0]
         if a.ndim == 2:
-            return gram(in_double(rows(a)), w)
+            return gram(in_double(rows(b, a)), w)
         total = 0
         for p in range(a.shape[0]):  # one image at a time, because all patches of a block would take far more memory than the block
-            R = gram(in_double(rows(a[p : p + 1, ...])))
+            R = gram(in_double(rows(b, a[p : p + 1, ...])))
             total = total + (R if w is None else R * w[p])
         return total
 
@@ -106,10 +108,12 @@ def in_double(a: Array) -> Array:
     return xp.astype(a, xp.float64, copy=False)
 
 
-def _gram_of_parts(a: Array, o: Array, w: Array | None) -> Array:
-    """B'B of B = [a, o]. B is not put together, because that would move o twice more."""
-    xp, across = array_namespace(o), a.T @ weighted(o, w)
-    return xp.concat([xp.concat([gram(a, w), across], axis=1), xp.concat([across.T, gram(o, w)], axis=1)], axis=0)
+def _gram_of_parts(net: Network, x: Array, o: Array, w: Array | None, known: bool, *others: Array) -> tuple[Array, ...]:
+    """B'B of B = [D, o], and D'c for each c of `others`. B is not put together, because that would move o twice more."""
+    xp = array_namespace(o)
+    within, across, *found = passes.direct_products(net, in_double(x), w, known, weighted(o, w), *others)
+    rows = [xp.concat([within, across], axis=1), xp.concat([across.T, gram(o, w)], axis=1)]
+    return xp.concat(rows, axis=0), *found
 
 
 def _counted(n: Array, w: Array | None, other: float) -> Array:

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 from pwl.network import passes
 from pwl.network.network import Network
-from pwl.reductions.gradients import weighted
 from pwl.reductions.statistic import Statistic
-from pwl.runtime.backend import Array, array_namespace, gram
+from pwl.runtime.backend import Array, array_namespace, gram, weighted
 
 
 def line_curvature(direction: Mapping[str, Array]) -> Statistic:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pwl.network import passes
 from pwl.network.network import Network
 from pwl.reductions.statistic import Statistic
-from pwl.runtime.backend import Array, array_namespace
+from pwl.runtime.backend import Array, array_namespace, beside, weighted
 
 
 class Gradients(NamedTuple):
@@ -24,6 +24,17 @@ def error() -> Statistic:
         return scores(net, passes.outputs(net, x), t, w)
 
     return Statistic(scores_of_block)
+
+
+def raw_error(scale: Array) -> Statistic:
+    """Sum over outputs of the squared error in raw units, E of Eq. (1) with each output times its scale (M,)."""
+
+    def raw_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
+        xp = array_namespace(t)
+        squares = ((t - passes.outputs(net, x)) * beside(scale, t)) ** 2
+        return xp.sum(weighted(xp.sum(squares, axis=1), w))
+
+    return Statistic(raw_of_block)
 
 
 def gradients(keys: tuple[str, ...]) -> Statistic:
@@ -46,13 +57,6 @@ def scores_and_d(net: Network, y: Array, t: Array, w: Array | None) -> tuple[Arr
     """`scores`, and d (Nv, M) times the patterns' weights, Eq. (15)."""
     errors, d = net.loss.errors_and_d(y, t)
     return _summed(net, errors, y, t, w), weighted(d, w)
-
-
-def weighted(a: Array, w: Array | None) -> Array:
-    """Rows of `a` times the weights of their patterns."""
-    if w is None:
-        return a
-    return a * (w if a.ndim == 1 else array_namespace(a).reshape(w, (-1,) + (1,) * (a.ndim - 1)))
 
 
 def _summed(net: Network, errors: Array, y: Array, t: Array, w: Array | None) -> Array:

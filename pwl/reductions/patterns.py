@@ -11,6 +11,7 @@ import numpy as np
 from pwl.data.augmentation import Augmentation, Key
 from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
+from pwl.data.weights import checked_weights
 from pwl.errors import InputError
 from pwl.network.inputs import check_scaled, check_shape
 from pwl.network.network import Network
@@ -56,9 +57,10 @@ class Patterns:
     t : array (Nv, M) or (Nv,)
         Real targets, (Nv,) for one output, or integer labels (Nv,).
     weights : array (Nv,), optional
-        Weights of the patterns, 0 or more. A weight of 2 counts a pattern twice. None means that all weigh 1.
+        Weights of the patterns, 0 or more. A weight of 0 counts a pattern as absent, and of 2 as two. None: all weigh 1.
     preparation : pwl.Preparation, optional
-        Applied to every block when it is read, so that raw data on disk need no prepared copy.
+        Applied to every block when it is read, so that raw data on disk need no prepared copy. A network that carries the same
+        preparation does not prepare them again.
     block_bytes : int, optional
         Bound on the work arrays of a reduction, in bytes. None means 512 MiB, or 2 GiB on a GPU. Blocks do not depend on the
         number of threads.
@@ -107,7 +109,7 @@ class Patterns:
             )
         if self.x.shape[0] == 0:
             raise InputError("no patterns came: at least two are needed to train")
-        self.weights = None if weights is None else _checked_weights(weights, self.x.shape[0])
+        self.weights = None if weights is None else checked_weights(weights, self.x.shape[0])
         self._whole: Whole | None = None
         self._is_batch = False
         # blocks are read from here; sums and choices use the copy on the host
@@ -120,30 +122,67 @@ class Patterns:
     def of(cls, data: Any) -> Patterns:
         """Patterns from (x, t), (x, t, weights) or Patterns. Raises InputError for anything else."""
         if isinstance(data, cls):
-            return data
+            return data.present()
         if isinstance(data, (tuple, list)) and len(data) in (2, 3):
-            return cls(*data)
+            return cls(*data).present()
         came = shown(data) if hasattr(data, "shape") else type(data).__name__
         raise InputError(f"data must be one argument, (x, t), (x, t, weights) or pwl.Patterns, but {came} came")
 
     @classmethod
     def fitting(cls, net: Network, data: Any) -> Patterns:
-        """`of`, checked against the network unless the data are Patterns already."""
-        patterns = cls.of(data)
+        """`of` in the network's units, checked against it unless they are Patterns that are so already."""
+        patterns = cls.of(data).in_units_of(net)
         if patterns is not data:
             patterns.check(net)
         return patterns
 
     @classmethod
-    def prepared(cls, x: Any, t: Any, preparation: Preparation, rows: Any) -> Patterns:
-        """Some rows of raw data, prepared at once if they are in memory.
+    def prepared(cls, x: Any, t: Any, preparation: Preparation, rows: Any, weights: Any = None) -> Patterns:
+        """Some rows of raw data, prepared at once if they are in memory. weights: of all rows.
 
         Memory-mapped data and images are prepared block by block. Prepared images would take eight times the memory.
         """
-        x, t = Rows(x, rows), Rows(t, rows)
+        x, t, w = Rows(x, rows), Rows(t, rows), None if weights is None else weights[rows]
         if isinstance(x.array, np.memmap) or x.ndim > 2:
-            return cls(x, t, preparation=preparation)
-        return cls(*preparation.transform(x[:], t[:]))
+            return cls(x, t, w, preparation=preparation)
+        prepared_x, prepared_t = preparation.transform(x[:], t[:])
+        return cls(prepared_x, prepared_t, w)
+
+    def in_units_of(self, net: Network) -> Patterns:
+        """The patterns as a network with this preparation trains on them: one owner prepares.
+
+        Data are raw if the network carries a preparation. Patterns that have the same one already are not prepared twice, and
+        InputError refuses those with another one.
+        """
+        if net.preparation is None or self.preparation is net.preparation:
+            return self
+        if self.preparation is not None:
+            if self.preparation.to_dict() != net.preparation.to_dict():
+                raise InputError(
+                    "the network carries a preparation, but the patterns came with another one: leave out one of the two"
+                )
+            return self
+        same = copy.copy(self)
+        same.preparation, same._whole = net.preparation, None
+        return same
+
+    def settled(self) -> Patterns:
+        """The same patterns, prepared once and for all if they are in memory and no images."""
+        if self.preparation is None or self.x.ndim > 2 or isinstance(_stored(self.x), np.memmap):
+            return self
+        same = copy.copy(self)
+        same.x, same.t = self.preparation.transform(self.x[:], self.t[:])
+        same.preparation, same._whole = None, None
+        return same
+
+    def present(self) -> Patterns:
+        """The patterns whose weight is not 0, to the same bits as if the others had never been there."""
+        if self.weights is None or self.weights.all():
+            return self
+        part = self.take(np.flatnonzero(self.weights))
+        if part.weights is not None and np.all(part.weights == 1):
+            part.weights = part._given_weights = None
+        return part
 
     # ---- numbers of patterns
 
@@ -174,7 +213,7 @@ class Patterns:
         part = copy.copy(self)
         part.x, part.t = Rows(self.x, rows), Rows(self.t, rows)
         if self.weights is not None:
-            part.weights = part._given_weights = _checked_weights(self.weights[rows], len(part))
+            part.weights = part._given_weights = checked_weights(self.weights[rows], len(part))
         part.augmentation, part._change, part._whole = None, None, None
         return part
 
@@ -273,11 +312,3 @@ def _checked_bytes(block_bytes: Any) -> int:
         block_bytes = int(block_bytes)
     return whole("block_bytes", block_bytes, unit=" of bytes")
 
-
-def _checked_weights(weights: Any, n: int) -> np.ndarray:
-    w = host(as_array(weights, "weights"))
-    if w.shape != (n,):
-        raise InputError(f"weights of shape ({n},), one per pattern, were wanted, but {w.shape} came")
-    if w.dtype.kind not in "fiub" or not np.all(np.isfinite(w)) or np.any(w < 0) or not np.any(w > 0):
-        raise InputError("pattern weights must be finite, not negative, and not all zero")
-    return w.astype(np.float64)

@@ -9,6 +9,7 @@ import numpy as np
 from array_api_compat import is_array_api_obj, is_cupy_array
 
 from pwl.errors import InputError
+from pwl.runtime.given import plain_array
 
 Array = Any  # an array of any Array API namespace; NumPy, CuPy and array_api_strict are tested
 
@@ -26,10 +27,12 @@ __all__ = [
     "is_out_of_memory",
     "like",
     "namespace_named",
+    "namespace_of",
     "on_cores",
     "product",
     "read_only",
     "transposed",
+    "weighted",
 ]
 
 NARROW = (np.uint8, np.float32)  # moved as they are, and converted to a wider dtype on arrival
@@ -46,13 +49,12 @@ def is_numpy_array(a: Any) -> bool:
 
 
 def as_array(a: Any, name: str) -> Array:
-    """`a` itself if it is an array of any kind (or a memory map). Data frames and all else become NumPy arrays."""
-    if hasattr(a, "shape") and hasattr(a, "dtype") and not hasattr(a, "to_numpy"):
-        return a
-    try:
-        return np.asarray(a)
-    except (TypeError, ValueError):
-        raise InputError(f"{name} can't be made an array: rows of numbers, all of the same length, were wanted") from None
+    """`a` itself if it is an array of any kind (or a memory map). Data frames and all else become NumPy arrays.
+
+    Raises InputError for what can't be one, such as a frame with a column of text, or masked values.
+    """
+    foreign = isinstance(a, np.ma.MaskedArray) or hasattr(a, "to_numpy")
+    return plain_array(a, name) if foreign or not (hasattr(a, "shape") and hasattr(a, "dtype")) else a
 
 
 def host(a: Array) -> np.ndarray:
@@ -116,6 +118,13 @@ def gram(a: Array, w: Array | None = None) -> Array:
     return a.T @ a if w is None else a.T @ (a * w[:, None])
 
 
+def weighted(a: Array, w: Array | None) -> Array:
+    """Rows of `a` times the weights of their patterns."""
+    if w is None:
+        return a
+    return a * (w if a.ndim == 1 else array_namespace(a).reshape(w, (-1,) + (1,) * (a.ndim - 1)))
+
+
 def product(v: Array, W: Array) -> Array:
     """v W for v (Nv, M) and W (M, units). At M = 1 it is an outer product, which would take BLAS five times as long."""
     return v @ W if W.shape[0] > 1 else v * W
@@ -129,6 +138,14 @@ def transposed(a: Array) -> Array:
 def device_named(device: str) -> str:
     """The device, "cpu" or "cuda", that "auto" means on this machine. Raises InputError as `namespace_named` does."""
     return "cpu" if namespace_named(device) is np else "cuda"
+
+
+def namespace_of(where: Any) -> Any:
+    """The namespace of a device by name, or `where` itself if it is a namespace. Raises InputError as `namespace_named` does."""
+    xp = namespace_named(where) if isinstance(where, str) else where
+    if not hasattr(xp, "asarray"):
+        raise InputError(f'a device must be "cpu", "cuda", "auto" or a module such as cupy, not {where!r}')
+    return xp
 
 
 def namespace_named(device: str) -> Any:

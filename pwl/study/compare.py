@@ -18,6 +18,7 @@ from pwl.data import Fold
 from pwl.data import folds as make_folds
 from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
+from pwl.data.weights import checked_weights
 from pwl.errors import InputError
 from pwl.learners.named import COMPARED, LEARNERS, Shape, network, pick, rescale
 from pwl.learners.outcome import Outcome
@@ -66,6 +67,7 @@ def compare(
     jobs: int = 1,
     watch: Watch | None = None,
     done: Mapping[tuple[str, int], Outcome] | None = None,
+    weights: Any = None,
     **options: Any,
 ) -> Iterator[Outcome]:
     """Trains several algorithms on the same data, folds and starting weights.
@@ -91,6 +93,8 @@ def compare(
         Called with the number of iterations since its last call.
     done : mapping of (name, fold) to Outcome, optional
         Outcomes that are not run again. They are yielded in their turn.
+    weights : array (Nv,), optional
+        Weights of the patterns. Those of weight 0 are left out.
     **options
         Single settings, such as iterations=50, k=3, hidden=(10,).
 
@@ -112,10 +116,13 @@ def compare(
     x, t = as_array(x, "inputs x"), as_array(t, "targets t")
     if t.ndim == 1 and t.dtype.kind == "f":
         t = t[:, None]
+    w = None if weights is None else checked_weights(weights, x.shape[0])
+    if w is not None and not w.all():
+        x, t, w = x[w > 0], t[w > 0], w[w > 0]
     done = done or {}
     tasks = [(name, number) for number in range(settings.k) for name in names]
     left = [task for task in tasks if task not in done]
-    problem = Problem(x, t, classes, settings, data_folds(t, settings))
+    problem = Problem(x, t, classes, settings, data_folds(t, settings), w)
     return _in_order(problem, tasks, left, jobs, watch, done)
 
 
@@ -166,6 +173,7 @@ class Problem(NamedTuple):
     classes: Sequence[str] | None
     settings: Settings
     folds: list[Fold]
+    weights: np.ndarray | None = None
 
 
 def data_folds(t: np.ndarray, settings: Settings) -> list[Fold]:
@@ -175,13 +183,16 @@ def data_folds(t: np.ndarray, settings: Settings) -> list[Fold]:
 
 def run(problem: Problem, name: str, number: int, watch: Watch | None = None) -> Outcome:
     """The outcome of one learner on one fold."""
-    x, t, classes, settings, folds = problem
+    x, t, classes, settings, folds, w = problem
     fold = folds[number]
     if t.ndim == 1 and classes is None:
         classes = [str(label) for label in range(int(t.max()) + 1)]
-    preparation = Preparation.fit(Rows(x, fold.train), Rows(t, fold.train), targets="common", classes=classes)
+    own = None if w is None else w[fold.train]
+    preparation = Preparation.fit(
+        Rows(x, fold.train), Rows(t, fold.train), targets="common", classes=classes, weights=own
+    )
     learner = LEARNERS[name]
-    parts = {part: Patterns.prepared(x, t, preparation, rows) for part, rows in fold._asdict().items()}
+    parts = {part: Patterns.prepared(x, t, preparation, rows, w) for part, rows in fold._asdict().items()}
     net, record = train(
         network(learner, settings, x.shape[1:], preparation, settings.seed + number).to(settings.device),
         parts["train"],

@@ -62,7 +62,7 @@ def units(net: Network, x: np.ndarray) -> dict[str, np.ndarray]:
     for index, layer in enumerate(net.layers):
         a, out = input_of(net, index, x), input_of(net, index + 1, x)
         if layer.kind == "map" or layer.linear:
-            inputs = input_sizes(layer, a) if layer.kind == "map" else np.ones(1)
+            inputs = input_sizes(layer, net.layer_buffers[index], a) if layer.kind == "map" else np.ones(1)
             found |= {slot.key: sizes(out)[:, None] / inputs for slot in net.layout.of_layer(index)}
         elif net.layout.of_layer(index):
             found |= net.layout.keyed(index, shape_units(*net.layer(index), a))
@@ -79,12 +79,12 @@ def shape_units(layer: Layer, p: dict, b: dict, n: np.ndarray) -> dict[str, np.n
     return found
 
 
-def input_sizes(layer: Layer, a: np.ndarray) -> np.ndarray:
+def input_sizes(layer: Layer, b: dict, a: np.ndarray) -> np.ndarray:
     """Size of each input of a unit, with 1 for the threshold. One size for all if units see different inputs."""
     if isinstance(layer, BatchNorm2d):  # channels were normalised
         return np.ones(1)
     try:
-        return sizes(layer.inputs(a))
+        return sizes(layer.inputs(b, a))
     except InputError:
         return np.full(1, size(a))
 

@@ -20,6 +20,7 @@ from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.runtime.backend import host, like
 from pwl.solvers.ols import OLS
+from pwl.training.input_hinges import with_input_hinges
 
 NET_MEAN, NET_STD = 0.5, 1.0
 START = (0, 0)  # key that draws the patterns for the first moments of batch normalisation
@@ -28,6 +29,7 @@ START = (0, 0)  # key that draws the patterns for the first moments of batch nor
 def initialise(net: Network, data: Any, *, ridge: float = 0.0, ols: OLS | None = None) -> Network:
     """Starts a network on its training data: net control, Eq. (8), spans from the nets, and an output step, Eqs. (10), (12).
 
+    Curves on inputs get their hinges, Eq. (71). They begin as straight lines.
     For networks with batch normalisation it measures the moments, Eq. (60), and keeps the output weights as they were drawn.
     `train` calls this function for a network that is not initialised.
 
@@ -53,7 +55,7 @@ def initialise(net: Network, data: Any, *, ridge: float = 0.0, ols: OLS | None =
     validate.kind("net", net, Network, "a pwl.Network")
     if ols is not None:
         validate.kind("ols", ols, OLS, "a pwl.OLS")
-    patterns = Patterns.of(data)
+    patterns = Patterns.of(data).in_units_of(net)
     patterns.check(net)
     return start(net, patterns, Penalties(ridge=ridge), ols or OLS())
 
@@ -63,6 +65,7 @@ def start(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> N
     count = patterns.count()
     if count < 2:
         raise InputError("only one pattern came, but net control needs the spread of the nets over at least two")
+    net = with_input_hinges(net, patterns)
     if count < net.n_basis:
         warnings.warn(
             f"{count} patterns are fewer than the {net.n_basis} basis functions: the output weights can fit any targets",

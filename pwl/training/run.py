@@ -14,7 +14,7 @@ from pwl.algorithms.algorithm import Algorithm, AnyState, Step, Stop
 from pwl.errors import InputError
 from pwl.network.network import Network
 from pwl.reductions.batch_moments import with_moments
-from pwl.reductions.gradients import error
+from pwl.reductions.gradients import error, raw_error
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.runtime.backend import Array
@@ -68,6 +68,7 @@ class Job:
     seed: int
     begin: float
     passes: float
+    scale: np.ndarray | None = None  # raw units in one unit of each target, if the error in raw units is recorded
     multiplies: dict[int, Spent | None] = field(default_factory=dict)  # multiplies of a step, by the number of patterns
 
     def multiplies_of(self, net: Network, Nv: int) -> Spent | None:
@@ -143,14 +144,25 @@ class Job:
             scores = reduce(error(), net, self.patterns)
         objective = float(scores[0]) + self.algorithm.penalties.value(net)
         row: dict[str, Any] = {"error": float(scores[0]), "objective": objective} | _classification("", scores)
+        if self.scale is not None:
+            row["raw_error"] = self.raw(net, self.patterns, float(scores[0]))
         for name, other in self.others.items():
             scores = reduce(error(), net, other)
             row |= {f"{name}_error": float(scores[0])} | _classification(f"{name}_", scores)
+            if self.scale is not None:
+                row[f"{name}_raw_error"] = self.raw(net, other, float(scores[0]))
         row["seconds"] = time.perf_counter() - self.begin
         if spent is not None:
             row["multiplies"], row["own_multiplies"] = spent
         row["passes"] = self.passes + self.patterns.passes
         return row, state
+
+    def raw(self, net: Network, patterns: Patterns, E: float) -> float:
+        """E in raw units: a multiple of E if all targets have one scale, else a pass over the patterns."""
+        assert self.scale is not None
+        if np.all(self.scale == self.scale[0]):
+            return E * float(self.scale[0]) ** 2
+        return float(reduce(raw_error(self.scale), net, patterns))
 
     def settings(self, net: Network) -> dict[str, Any]:
         """The settings of a run for its record, which a checkpoint must agree with."""

@@ -16,7 +16,7 @@ from pwl.data.augmentation import Augmentation
 from pwl.errors import InputError
 from pwl.files.write import check_writable
 from pwl.network.network import Network
-from pwl.reductions.gradients import error
+from pwl.reductions.gradients import error, raw_error
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.runtime.threads import single_threaded_blas
@@ -54,7 +54,8 @@ def train(
     net : Network
         A network that is not initialised is first initialised on the data.
     data, validation, test : (x, t), (x, t, weights) or pwl.Patterns
-        The patterns. They are not scaled here; pwl.Preparation does that.
+        The patterns, in raw units if the network carries a preparation. Otherwise they are not scaled here; pwl.Preparation
+        does that.
     algorithm : Algorithm
         pwl.AdAct(), pwl.MOLF(), pwl.LM(), ...
     iterations : int
@@ -88,7 +89,8 @@ def train(
     net : Network
         The best network, with the lowest validation error, or without validation data with the lowest training error.
     record : Record
-        The record of the run. If Ctrl-C or a number that is not finite ended the run, the record says so.
+        The record of the run. Its "error" is the E that is minimised; for a network with a preparation of targets, "raw_error"
+        is in their units. If Ctrl-C or a number that is not finite ended the run, the record says so.
 
     Raises
     ------
@@ -101,6 +103,7 @@ def train(
     validate.truth("progress", progress)
     limits = Limits(iterations, max_fail, min_grad, goal, max_seconds)
     patterns, others = _checked(net, data, {"validation": validation, "test": test})
+    preparation, net = net.preparation, net.with_preparation(None)  # the patterns are in the network's units from here on
     if batch_size is not None:
         _check_batches(batch_size, algorithm, patterns)
     if augment is not None:
@@ -109,7 +112,8 @@ def train(
     writer = checkpoint if checkpoint is None or isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
     if writer is not None:
         check_writable(Path(writer.path))
-    job = Job(patterns, others, algorithm, batch_size, seed, time.perf_counter(), -patterns.passes)
+    scale = None if preparation is None or preparation.targets is None else preparation.target_scale
+    job = Job(patterns, others, algorithm, batch_size, seed, time.perf_counter(), -patterns.passes, scale)
     if resume is None:
         run = job.first(net)
     else:
@@ -126,7 +130,9 @@ def train(
                 run = job.next(run)
                 if writer is not None:
                     writer.maybe(run.settled())
-                if callback is not None and run.stop is None and _is_true(callback(run.net, run.settled().record)):
+                if callback is not None and run.stop is None and _is_true(
+                    callback(run.net.with_preparation(preparation), run.settled().record)
+                ):
                     run = run.ended(CALLBACK)
                 bar.update()
         if writer is not None:
@@ -136,7 +142,7 @@ def train(
             run = run.ended(Stop("interrupted", f"{INTERRUPTED} (after iteration {run.rows - 1})"))
         if writer is not None:
             writer.try_to_write(run.settled())
-    return run.settled().best, run.record
+    return run.settled().best.with_preparation(preparation), run.record
 
 
 def _bar(progress: bool, iterations: int, done: int) -> Any:
@@ -153,7 +159,7 @@ class Evaluation(NamedTuple):
     Attributes
     ----------
     error : float
-        E, Eqs. (1), (2).
+        E, Eqs. (1), (2), in raw units if the network carries a preparation.
     classification_error : float or None
         Share of patterns whose largest output is wrong; None under squared error.
     """
@@ -182,21 +188,27 @@ def evaluate(net: Network, data: Any) -> Evaluation:
     """
     validate.kind("net", net, Network, "a pwl.Network")
     net.check_initialised()
-    patterns = Patterns.of(data)
+    patterns = Patterns.of(data).in_units_of(net)
     patterns.check(net)
+    if net.preparation is not None and not net.loss.classes:
+        return Evaluation(float(reduce(raw_error(net.preparation.target_scale), net, patterns)), None)
     scores = reduce(error(), net, patterns)
     return Evaluation(float(scores[0]), float(scores[1]) if scores.shape[0] > 1 else None)
 
 
 def _checked(net: Network, data: Any, others: dict[str, Any]) -> tuple[Patterns, dict[str, Patterns]]:
-    patterns = Patterns.of(data)
+    patterns = Patterns.of(data).in_units_of(net)
     patterns.check(net)
+    if patterns is not data and net.preparation is not None:
+        patterns = patterns.settled()
     rest = {}
     for name, given in others.items():
         if given is not None:
             try:
-                rest[name] = Patterns.of(given)
+                rest[name] = Patterns.of(given).in_units_of(net)
                 rest[name].check(net)
+                if net.preparation is not None:
+                    rest[name] = rest[name].settled()
             except InputError as wrong:
                 raise InputError(f"{name} data: {wrong}") from None
     return patterns, rest

@@ -34,7 +34,8 @@ def _places(net: Network) -> list[int]:
 
 def _body(net: Network) -> int:
     """Nets from inputs, or gradients of the weights from signals at the nets. Thresholds count."""
-    return sum(places * units * (inputs + 1) for places, (units, inputs) in zip(_places(net), _maps(net), strict=True))
+    slots = zip(_places(net), _products(net), strict=True)
+    return sum(places * slot.shape[0] * net.layers[slot.layer].row_multiplies(slot.shape) for places, slot in slots)
 
 
 def _between(net: Network) -> int:
@@ -48,9 +49,21 @@ def _features(net: Network) -> int:
     return net.n_outputs * net.n_features
 
 
+def _touched(net: Network) -> int:
+    """Basis functions of a pattern that are not known to be 0. A curve of an input touches two."""
+    rises = net.layout.direct_rises
+    return net.n_basis - (rises and net.parts[net.keys("map")[0]].shape[1] - _row(net))
+
+
+def _row(net: Network) -> int:
+    """Multiplies of one net of the first layer."""
+    slot = net.layout.by_key[net.keys("map")[0]]
+    return net.layers[slot.layer].row_multiplies(slot.shape)
+
+
 def _head(net: Network) -> int:
     """Outputs from features and inputs."""
-    return net.n_outputs * (net.n_basis - 1)
+    return net.n_outputs * (_touched(net) - 1)
 
 
 def error(net: Network, Nv: int) -> float:
@@ -65,7 +78,7 @@ def gradient(net: Network, Nv: int) -> float:
 
 def whole_gradient(net: Network, Nv: int) -> float:
     """E and G of all weights. The ordinates of the curves need no products."""
-    return gradient(net, Nv) + Nv * net.n_outputs * net.n_basis
+    return gradient(net, Nv) + Nv * net.n_outputs * _touched(net)
 
 
 def line(net: Network, Nv: int) -> float:
@@ -121,16 +134,16 @@ def gradient_step(net: Network, Nv: int) -> float:
 
 def owo(net: Network, Nv: int) -> float:
     """An output step, whose system is factored once."""
-    Nu, M, steps = net.n_basis, net.n_outputs, net.loss.output_steps
+    Nu, own, M, steps = net.n_basis, _touched(net), net.n_outputs, net.loss.output_steps
     if net.loss.quadratic:
-        return Nv * (_body(net) + Nu * (Nu + 1) / 2 + M * Nu) + ols(Nu, M)
-    return Nv * (_body(net) + Nu * (Nu + 1) / 2 + steps * (_body(net) + _head(net) + M * Nu)) + ols(Nu, steps * M)
+        return Nv * (_body(net) + own * (own + 1) / 2 + M * own) + ols(Nu, M)
+    return Nv * (_body(net) + own * (own + 1) / 2 + steps * (_body(net) + _head(net) + M * own)) + ols(Nu, steps * M)
 
 
 def minibatch_adact(net: Network, Nv: int) -> float:
     """A step of AdAct on batches: a gradient, the tangent of each layer, another backward pass, H_b and its solve."""
     blocks = sum(net.parts[key].shape[0] for kind in ("map", "activation") for key in net.keys(kind)) + net.n_outputs
-    tangents = _body(net) + net.n_outputs * net.n_basis
+    tangents = _body(net) + net.n_outputs * _touched(net)
     sampled = tangents + _features(net) + _between(net) + blocks * (blocks + 1) / 2
     return whole_gradient(net, Nv) + Nv * sampled + ols(blocks, 1)
 

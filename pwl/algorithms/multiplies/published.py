@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 
+from pwl.network.layout import direct_width
 from pwl.network.network import Network
 
 
 def sizes(net: Network) -> tuple[int, int, int, int]:
-    """N, Nh, M, Nu."""
+    """N, Nh, M, Nu. With curves on the inputs, their rises are inputs, too."""
     Nh = sum(net.parts[key].shape[0] for key in net.keys("map"))
-    return math.prod(net.input_shape), Nh, net.n_outputs, net.n_basis
+    return direct_width(net.layers, net.input_shape), Nh, net.n_outputs, net.n_basis
 
 
 def ols(Nu: int, M: int) -> float:

@@ -2,6 +2,14 @@
 
 from pwl.kernels.cpu.convolution import convolve, input_gradient, weight_gradient
 from pwl.kernels.cpu.curves import back, back_scatter, mix, scatter, times_slope, value, value_slope
+from pwl.kernels.cpu.input_curves import (
+    add_input_curves,
+    input_ordinates,
+    input_pairs,
+    input_places,
+    input_rises,
+    input_scatter,
+)
 from pwl.kernels.cpu.pooling import max_pool, max_unpool
 from pwl.kernels.reference.softmax import cross_entropy
 from pwl.kernels.reference.staging import staging
@@ -9,7 +17,8 @@ from pwl.kernels.reference.sums import column_products, column_sums, group_produ
 from pwl.kernels.reference.updates import adam_step, momentum_step
 
 __all__ = [
-    "adam_step", "back", "back_scatter", "column_products", "column_sums", "convolve", "cross_entropy", "group_products",
-    "group_sums", "input_gradient", "max_pool", "max_unpool", "mix", "momentum_step", "scatter", "staging", "times_slope", "value",
+    "adam_step", "add_input_curves", "back", "back_scatter", "column_products", "column_sums", "convolve", "cross_entropy",
+    "group_products", "group_sums", "input_gradient", "input_ordinates", "input_pairs", "input_places", "input_rises",
+    "input_scatter", "max_pool", "max_unpool", "mix", "momentum_step", "scatter", "staging", "times_slope", "value",
     "value_slope", "weight_gradient",
 ]  # fmt: skip

@@ -126,6 +126,18 @@ def where(typingctx, mask, x, y):
 
 
 @intrinsic
+def fused(typingctx, x, y, z):
+    """x y + z, rounded once."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vector = args[0].type
+        kind, name = ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{vector.count}{vector.element.intrinsic_name}"
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+
+    return x(x, y, z), code
+
+
+@intrinsic
 def whole(typingctx, x):
     """Whole numbers, by cutting off what stands after the point; of numbers that fit."""
     kind = Vector(types.int32, x.lanes)

@@ -7,9 +7,18 @@ from pwl.kernels.cuda.softmax import cross_entropy
 from pwl.kernels.cuda.staging import staging
 from pwl.kernels.cuda.sums import column_products, column_sums, group_products, group_sums
 from pwl.kernels.cuda.updates import adam_step, momentum_step
+from pwl.kernels.reference.input_curves import (
+    add_input_curves,
+    input_ordinates,
+    input_pairs,
+    input_places,
+    input_rises,
+    input_scatter,
+)
 
 __all__ = [
-    "adam_step", "back", "back_scatter", "column_products", "column_sums", "convolve", "cross_entropy", "group_products",
-    "group_sums", "input_gradient", "max_pool", "max_unpool", "mix", "momentum_step", "scatter", "staging", "times_slope", "value",
+    "adam_step", "add_input_curves", "back", "back_scatter", "column_products", "column_sums", "convolve", "cross_entropy",
+    "group_products", "group_sums", "input_gradient", "input_ordinates", "input_pairs", "input_places", "input_rises",
+    "input_scatter", "max_pool", "max_unpool", "mix", "momentum_step", "scatter", "staging", "times_slope", "value",
     "value_slope", "weight_gradient",
 ]  # fmt: skip

@@ -1,0 +1,142 @@
+"""The parts of the data that train, validate and test: drawn, in order, by groups, or files of their own."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from pwl import data
+from pwl.cli.source import Source
+from pwl.cli.tables import rules
+from pwl.data.arrays import image_file, read_images
+from pwl.data.columns import check_path
+from pwl.data.inputs import open_inputs
+from pwl.data.preparation import Preparation
+from pwl.data.rows import Rows
+from pwl.errors import InputError
+from pwl.reductions.patterns import Patterns
+from pwl.validate import share
+
+
+class HeldOut(NamedTuple):
+    """Patterns that do not train, in raw units, read when they are needed. weights: of the patterns, or None."""
+
+    x: Rows
+    t: Rows
+    weights: np.ndarray | None = None
+
+
+class Parts(NamedTuple):
+    """train: rows of the table. validation, test: what is held out, or None. words: the validation part in words."""
+
+    train: np.ndarray
+    validation: HeldOut | None
+    test: HeldOut | None
+    words: str
+
+
+def add_arguments(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--validation", default="0.1", metavar="SHARE|FILE",
+        help="share of the patterns that validates, 0: none; or a file of such patterns (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--test", default="0", metavar="SHARE|FILE",
+        help="share of the patterns that only tests; or a file of such patterns (default: none)",
+    )  # fmt: skip
+    group.add_argument(
+        "--ordered", action="store_true", help="hold out the last patterns, for tables in the order of time"
+    )
+    group.add_argument("--group", metavar="COLUMN", help="hold out whole groups; the column is no input")
+
+
+def settle(options: argparse.Namespace) -> None:
+    """Turn shares into numbers. Raises InputError for shares that can't be and for choices that exclude each other."""
+    for name in ("validation", "test"):
+        value = getattr(options, name)
+        try:
+            number = float(value)
+        except ValueError:
+            check_path(value)
+            continue
+        setattr(options, name, share(f"--{name}", number))
+    if options.ordered and options.group:
+        raise InputError("--ordered and --group came, wanted one of them: leave out the other")
+    if not options.ordered and not options.group:
+        return
+    if not any(isinstance(getattr(options, name), float) and getattr(options, name) for name in ("validation", "test")):
+        raise InputError("--ordered and --group say how patterns are held out, but none are: give --validation or --test a share")
+
+
+def files(options: argparse.Namespace) -> list[str]:
+    """The files that are read for parts."""
+    return [value for value in (options.validation, options.test) if isinstance(value, str)]
+
+
+def divide(table: Source, options: argparse.Namespace) -> Parts:
+    """The parts of the data. Raises InputError if one of them would be empty."""
+    n = len(table.x)
+    v, s = (value if isinstance(value, float) else 0.0 for value in (options.validation, options.test))
+    for name, part in (("validation", v), ("test", s)):
+        if part and not round(part * n):
+            raise InputError(f"--{name} {part} of {n} patterns is none: choose a larger share, or 0 for no {name}")
+    if n - round(v * n) - round(s * n) < 2:
+        name, left = ("validation", v) if v else ("test", s)
+        raise InputError(
+            f"--{name} {left} leaves {max(0, n - round(v * n) - round(s * n))} of {n} patterns to train: choose a smaller share"
+        )
+    shares = (1 - v - s, v, s) if options.ordered else (v, s, 1 - v - s)
+    labels = None if options.ordered or table.groups is not None or not table.classes else table.t
+    found = data.split(n, shares, options.seed, labels=labels, groups=table.groups, ordered=options.ordered)
+    train, validation, test = found if options.ordered else (found[2], found[0], found[1])
+    if len(train) < 2:
+        raise InputError(f"the parts leave {len(train)} of {n} patterns to train: choose smaller shares")
+    how = "the last ones" if options.ordered else "whole groups" if table.groups is not None else "drawn by the seed"
+    words = f"{len(validation)} of {n} patterns, {how}"
+    held: list[HeldOut | None] = []
+    for name, rows in (("validation", validation), ("test", test)):
+        value = getattr(options, name)
+        held.append(_own(value, name, table, options) if isinstance(value, str) else _of(table, rows))
+    if isinstance(options.validation, str) and held[0] is not None:
+        words = f"{len(held[0].x)} patterns of {Path(options.validation).name}"
+    return Parts(train, held[0], held[1], words)
+
+
+def _of(table: Source, rows: np.ndarray) -> HeldOut | None:
+    if not len(rows):
+        return None
+    return HeldOut(Rows(table.x, rows), Rows(table.t, rows), None if table.weights is None else table.weights[rows])
+
+
+def _all(x: np.ndarray, t: np.ndarray) -> HeldOut:
+    return HeldOut(Rows(x, slice(None)), Rows(t, slice(None)))
+
+
+def _own(path: str, name: str, table: Source, options: argparse.Namespace) -> HeldOut:
+    """The patterns of a file of their own, with the columns and the classes of the table."""
+    shape = table.x.shape[1:]
+    if table.shape and image_file(Path(path)):
+        x, t, classes, _ = read_images(Path(path), "test" if name == "test" else "train")
+        if x.shape[1:] != table.shape or classes != table.classes:
+            raise InputError(f"{path} holds images {x.shape[1:]} of {len(classes)} classes, wanted those of {table.name}")
+        return _all(x.reshape(-1, *shape), t)
+    blocks = list(open_inputs(path, table.schema, rules(options), strict=True).rows)
+    if not blocks or blocks[0].t is None:
+        wanted = ", ".join(column.name for column in table.schema.targets)
+        raise InputError(f"{path} has no rows of data with the target {wanted}, but --{name} needs it")
+    x, targets = np.concatenate([b.x for b in blocks]), np.concatenate([b.t for b in blocks if b.t is not None])
+    bad = np.flatnonzero(~np.isfinite(targets).all(axis=1))
+    if len(bad):
+        raise InputError(
+            f"{path}, row {bad[0] + 1} of data: its target is missing, or no target of {table.name}: correct it or drop the row"
+        )
+    return _all(x.reshape(-1, *shape), targets[:, 0].astype(np.int64) if table.classes else targets)
+
+
+def patterns(part: HeldOut | None, preparation: Preparation) -> Patterns | None:
+    """Prepared patterns of a part. Those of a table on disk stay there."""
+    return None if part is None else Patterns.prepared(part.x, part.t, preparation, slice(None), part.weights)
+

@@ -1,0 +1,63 @@
+"""How good predictions are, where a table holds the targets as well, and how many rows have no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pwl.data.inputs import Rows
+from pwl.data.schema import Schema
+
+
+class Scores:
+    """Sums over the rows so far, from which `lines` makes sentences. Memory does not grow with the rows."""
+
+    def __init__(self, schema: Schema) -> None:
+        self.names = [column.name for column in schema.targets]
+        self.classes = schema.targets[0].categories
+        self.rows = self.unread = self.far = 0
+        self.why = ""
+        self.n = 0
+        self.right = 0
+        self.squares = np.zeros(len(self.names))
+        self.mean, self.spread = np.zeros(len(self.names)), np.zeros(len(self.names))
+
+    def add(self, rows: Rows, good: np.ndarray, y: np.ndarray, probabilities: bool, far: int) -> None:
+        """Add some rows. good: places of those with an answer. y: their predictions. far: how many are not finite."""
+        self.rows += len(rows.x)
+        self.unread += len(rows.unread)
+        self.far += far
+        self.why = self.why or next(iter(rows.unread.values()), "")
+        if rows.t is None or not len(good):
+            return
+        t = rows.t[good]
+        known = np.isfinite(t).all(axis=1)
+        t, y = t[known], y[known]
+        if not len(t):
+            return
+        if self.classes is not None:
+            numbers = y.argmax(axis=1) if probabilities else np.array([self.classes.index(str(label)) for label in y])
+            self.right += int(np.sum(numbers == t[:, 0]))
+            self.n += len(t)
+            return
+        y = y.reshape(len(y), -1)
+        with np.errstate(over="ignore"):
+            self.squares += np.sum((t - y) ** 2, axis=0)
+            mean, n = t.mean(axis=0), self.n + len(t)
+            away = mean - self.mean
+            self.spread += np.sum((t - mean) ** 2, axis=0) + away**2 * self.n * len(t) / n
+        self.mean, self.n = self.mean + away * len(t) / n, n
+
+    def lines(self) -> Iterator[str]:
+        """Sentences for standard error."""
+        if self.n and self.classes is not None:
+            yield f"{self.names[0]}: {self.right / self.n:.2%} of {self.n} rows in the right class"
+        elif self.n:
+            for name, squares, spread in zip(self.names, self.squares, self.spread, strict=True):
+                r2 = f", R^2 {1 - squares / spread:.4f}" if spread > 0 else ""
+                yield f"{name}: RMSE {(squares / self.n) ** 0.5:.6g}{r2} over {self.n} rows"
+        if self.unread:
+            yield f"{self.unread} of {self.rows} rows can't be read and have empty cells; the first: {self.why}"
+        if self.far:
+            yield f"{self.far} of {self.rows} rows have no finite prediction and have empty cells: their inputs lie too far outside"

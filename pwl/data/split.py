@@ -1,0 +1,112 @@
+"""Parts of the patterns: drawn at random, with the same share of each class, whole groups together, or in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pwl.errors import InputError
+from pwl.validate import is_number, shown, truth, whole
+from pwl.validate import seed as checked_seed
+
+
+def split(
+    n: int,
+    shares: Sequence[float],
+    seed: int = 0,
+    *,
+    labels: Sequence[Any] | np.ndarray | None = None,
+    groups: Sequence[Any] | np.ndarray | None = None,
+    ordered: bool = False,
+) -> tuple[np.ndarray, ...]:
+    """Divide n patterns into parts.
+
+    Parameters
+    ----------
+    n : int
+        Number of patterns.
+    shares : sequence of float
+        Share of each part. They sum to 1.
+    seed : int
+        Of the draw.
+    labels : array (n,), optional
+        A label per pattern. Each part then has its share of each class, and a class has a pattern in the largest part.
+    groups : array (n,), optional
+        A group per pattern. A group is never divided.
+    ordered : bool
+        Whether the parts follow each other in the order of the patterns, as patterns in the order of time need it.
+
+    Returns
+    -------
+    tuple of int64 arrays
+        The sorted pattern numbers of each part.
+
+    Raises
+    ------
+    InputError
+        For shares that can't be, arrays of another length, or too few patterns or groups for a part whose share is not 0.
+    """
+    n, seed = whole("n", n, 1), checked_seed(seed)
+    parts = _shares(shares)
+    if truth("ordered", ordered) and (labels is not None or groups is not None):
+        raise InputError("parts in the order of the patterns have neither labels nor groups: leave them out")
+    for name, given in (("labels", labels), ("groups", groups)):
+        if given is not None and np.shape(given) != (n,):
+            raise InputError(f"{name} came with shape {np.shape(given)}, wanted one per pattern: ({n},)")
+    order = np.arange(n) if ordered else np.random.default_rng(seed).permutation(n)
+    if groups is not None:
+        part = _by_group(np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1), order, parts)
+    elif labels is not None:
+        part = _by_class(np.unique(np.asarray(labels), return_inverse=True)[1].reshape(-1), order, parts)
+    else:
+        part = np.empty(n, dtype=np.int64)
+        part[order] = np.repeat(np.arange(len(parts)), _counts(n, parts))
+    found = tuple(np.flatnonzero(part == number) for number in range(len(parts)))
+    for share, rows in zip(parts, found, strict=True):
+        if share and not len(rows):
+            raise InputError(f"a share of {share:g} of {n} patterns is none: choose a larger share, or 0 for no such part")
+    return found
+
+
+def _shares(shares: Sequence[float]) -> np.ndarray:
+    if not all(is_number(share) and 0 <= share <= 1 for share in shares) or abs(sum(shares) - 1) > 1e-9:
+        raise InputError(f"the shares of the parts must be numbers from 0 to 1 that sum to 1, not {shown(shares)}")
+    return np.array(shares, dtype=np.float64)
+
+
+def _counts(n: int, shares: np.ndarray) -> np.ndarray:
+    """Patterns in each part: rounded shares, and the rest in the largest part."""
+    counts = np.array([round(share * n) for share in shares])
+    counts[int(np.argmax(shares))] += n - counts.sum()
+    return counts
+
+
+def _by_class(labels: np.ndarray, order: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """The part of each pattern. What rounding leaves to one class is made up by the next."""
+    largest, part = int(np.argmax(shares)), np.empty(len(labels), dtype=np.int64)
+    wanted, given = np.zeros(len(shares)), np.zeros(len(shares), dtype=np.int64)
+    for label in range(int(labels.max()) + 1):
+        rows = order[labels[order] == label]
+        wanted += len(rows) * shares
+        counts = np.maximum(np.rint(wanted - given).astype(np.int64), 0)
+        counts[largest] = 0
+        while counts.sum() > len(rows) - 1:  # a pattern of each class stays in the largest part
+            counts[int(np.argmax(counts))] -= 1
+        counts[largest] = len(rows) - counts.sum()
+        given += counts
+        part[rows] = np.repeat(np.arange(len(shares)), counts)
+    return part
+
+
+def _by_group(groups: np.ndarray, order: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """The part of each pattern. Groups come in the order in which they are met, each to the part that lacks the most."""
+    sizes, given = np.bincount(groups), np.zeros(len(shares))
+    owner = np.empty(len(sizes), dtype=np.int64)
+    _, first = np.unique(groups[order], return_index=True)
+    for group in np.argsort(first):
+        lack = shares * len(groups) - given
+        owner[group] = int(np.argmax(np.where(shares > 0, lack, -np.inf)))
+        given[owner[group]] += sizes[group]
+    return owner[groups]

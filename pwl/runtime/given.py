@@ -1,0 +1,79 @@
+"""Data as users have them: data frames, series and masked arrays become NumPy arrays, or are refused in words."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from pwl.errors import InputError
+
+FILL = "fill them, or leave out their rows"
+
+
+def plain_array(a: Any, name: str) -> np.ndarray:
+    """A NumPy array of anything that is no array of numbers yet. Raises InputError that names the column or the row at fault."""
+    if isinstance(a, np.ma.MaskedArray):
+        return unmasked(a, name)
+    if hasattr(a, "dtypes") and hasattr(a, "columns"):
+        return _frame(a, name)
+    if hasattr(a, "to_numpy"):
+        return _series(a, name)
+    try:
+        return np.asarray(a)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} can't be made an array: rows of numbers, all of the same length, were wanted") from None
+
+
+def unmasked(a: np.ma.MaskedArray, name: str) -> np.ndarray:
+    """The data of a masked array in which nothing is masked."""
+    if np.ma.is_masked(a):
+        raise InputError(f"{name} came with {int(np.ma.count_masked(a))} masked values: {FILL}")
+    return np.asarray(a.data)
+
+
+def _frame(a: Any, name: str) -> np.ndarray:
+    """Numbers (rows, columns) of a data frame."""
+    columns = [_column(a.iloc[:, i] if hasattr(a, "iloc") else a[column], column, name) for i, column in enumerate(a.columns)]
+    return np.column_stack(columns) if columns else np.asarray(a)
+
+
+def _column(series: Any, column: Any, name: str) -> np.ndarray:
+    """The numbers of a data frame's column."""
+    kind = str(series.dtype)
+    values = _series(series, f"the column {column!r} of {name}")
+    if values.dtype.kind not in "fiub":
+        what = "categories" if kind == "category" else "dates" if values.dtype.kind in "mM" else "text"
+        how = "days since a date" if what == "dates" else "columns of 0 and 1 (pandas.get_dummies)"
+        raise InputError(f"the column {column!r} of {name} holds {what} ({kind}), wanted numbers: turn it into {how}, or drop it")
+    return values
+
+
+def _series(a: Any, name: str) -> np.ndarray:
+    """The values of a series: numbers, labels or texts."""
+    missing = a.isna() if hasattr(a, "isna") else a.is_null() if hasattr(a, "is_null") else None
+    if missing is not None and str(getattr(a, "dtype", "")) not in ("float64", "float32", "float16"):
+        count = int(np.asarray(missing).sum())
+        if count:
+            raise InputError(f"{name} holds {count} missing values: {FILL}")
+    kind = str(getattr(a, "dtype", ""))
+    if kind in ("Float32", "Float64"):
+        return np.asarray(a.to_numpy(dtype=np.float64))
+    if kind[:3] in ("Int", "UIn") or kind == "boolean":
+        return np.asarray(a.to_numpy(dtype=bool if kind == "boolean" else kind.lower()))
+    values = np.asarray(a.to_numpy())
+    return _of_objects(values, name) if values.dtype.kind == "O" else values
+
+
+def _of_objects(a: np.ndarray, name: str) -> np.ndarray:
+    """Numbers or texts of an array of Python objects. Objects of several kinds stay as they are."""
+    objects = a.reshape(-1).tolist()
+    for place, value in enumerate(objects):
+        if value is None or type(value).__name__ in ("NAType", "NaTType"):
+            row = place // max(1, a.size // max(1, len(a)))
+            raise InputError(f"{name} holds a missing value ({value}) in row {row}: {FILL}")
+    if objects and all(isinstance(value, Real) for value in objects):
+        numbers = np.array(objects)
+        return (numbers if numbers.dtype.kind in "fiub" else numbers.astype(np.float64)).reshape(a.shape)
+    return np.array(objects).reshape(a.shape) if objects and all(isinstance(value, str) for value in objects) else a
