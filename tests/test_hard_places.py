@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import pwl
-from pwl.cli import main
+from pwl.cli import ends, main
 from pwl.data import scratch
 from pwl.files.temporary import prefix, sweep, temporary
 from pwl.runtime import room
@@ -331,3 +331,19 @@ def test_a_request_to_end_ends_in_good_order(table, number):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 128 + number and "interrupted from the keyboard" in out and err == ""
     assert sorted(os.listdir()) == ["n.safetensors", "n.safetensors.checkpoint", "t.csv"]
+
+
+def test_a_signal_while_the_compiler_calls_back_comes_again():
+    """The compiler would swallow the exception. A function that seems to be of its file stands for it."""
+    code = compile("def called_back():\n    os.kill(os.getpid(), signal.SIGTERM)\n    return True", "/x/llvmlite/y.py", "exec")
+    names = {"os": os, "signal": signal}
+    exec(code, names)
+    came = []
+
+    def run():
+        came.append(names["called_back"]())
+        time.sleep(10)
+
+    with ends.caught() as ended, pytest.raises(KeyboardInterrupt):
+        run()
+    assert came == [True] and ended.number == signal.SIGTERM and ended.status(130) == 143

@@ -39,7 +39,7 @@ def run(out: Path, quick: bool, only: str | None = None, tries: int | None = Non
     for name, (campaign, few, many) in CAMPAIGNS.items():
         if only in (None, name):
             begin, tally, here = time.perf_counter(), Tally(name), Path.cwd()
-            with tempfile.TemporaryDirectory() as folder:
+            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
                 os.chdir(folder)
                 try:
                     campaign(tally, tries or (few if quick else many), seed)

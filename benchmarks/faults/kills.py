@@ -56,7 +56,10 @@ def _killed(algorithm: str, number: int, waits: np.ndarray, theta: np.ndarray) -
             process.wait(wait)
         except subprocess.TimeoutExpired:
             process.send_signal(number)
-            process.wait(30)
+            process.wait(60)
+        except BaseException:
+            process.kill()
+            raise
         said = process.stderr.read().decode() if process.stderr else ""
         if process.stderr:
             process.stderr.close()

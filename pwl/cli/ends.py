@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
-from typing import Any
+from types import FrameType
 
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+AGAIN = 0.1  # seconds until a signal that came at a bad moment comes again
 
 
 class Ended:
-    """The signal that came, if any."""
+    """The handler of the signals. number: that of the signal that came, or 0."""
 
     number = 0
 
-    def __call__(self, number: int, frame: Any) -> None:
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if _is_called_back(frame):
+            again = threading.Timer(AGAIN, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+            return
         self.number = number
         raise KeyboardInterrupt
 
@@ -25,13 +32,18 @@ class Ended:
         return 128 + self.number if self.number and status == 130 else status
 
 
+def _is_called_back(frame: FrameType | None) -> bool:
+    """Whether the compiler has called back into Python: it would swallow an exception, and the signal would be lost."""
+    return frame is not None and "llvmlite" in frame.f_code.co_filename
+
+
 @contextlib.contextmanager
 def caught() -> Iterator[Ended]:
-    """Context in which SIGTERM and SIGHUP raise KeyboardInterrupt, unless they are ignored, as under nohup."""
+    """Context in which the signals raise KeyboardInterrupt, unless they are ignored, as under nohup, or handled otherwise."""
     ended, before = Ended(), {}
     if threading.current_thread() is threading.main_thread():
         for number in SIGNALS:
-            if signal.getsignal(number) == signal.SIG_DFL:
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
                 before[number] = signal.signal(number, ended)
     try:
         yield ended
