@@ -16,6 +16,7 @@ MODULES = {
     "conv": "conv",
     "curves": "curves",
     "fashion": "fashion.command",
+    "faults": "faults.command",
     "gpu": "gpu.command",
     "iteration": "speed.iteration",
     "kernels": "speed.kernels",

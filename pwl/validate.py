@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,6 +68,20 @@ def truth(name: str, value: Any) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise InputError(f"{name} must be True or False, not {shown(value)}")
     return bool(value)
+
+
+def kind(name: str, value: Any, wanted: type, example: str) -> Any:
+    """A value of a class. example: the way to make one, for the message."""
+    if not isinstance(value, wanted):
+        raise InputError(f"{name} must be {example}, not {shown(value)}")
+    return value
+
+
+def path(name: str, value: Any) -> Path:
+    """The path of a file or a folder, given as a text or a path."""
+    if not isinstance(value, (str, os.PathLike)) or (isinstance(value, os.PathLike) and not isinstance(os.fspath(value), str)):
+        raise InputError(f"{name} must be the path of a file, not {shown(value)}")
+    return Path(value)
 
 
 def one_of(name: str, value: Any, choices: Iterable[str]) -> str:

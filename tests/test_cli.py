@@ -260,8 +260,30 @@ def test_full_disk(houses, capsys, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    assert "No space left on device" in fails(capsys, "train", str(houses), "--iterations", "2", "--out", "h")
+    assert main(["train", str(houses), "--iterations", "2", "--out", "h"]) == 2
+    note, words = capsys.readouterr().err.splitlines()
+    assert note.startswith("pwl: note: the checkpoint is not up to date") and "No space left on device" in note
+    assert words == "pwl: h can't be written: No space left on device"
     assert Path("h").read_text() == "earlier"
+
+
+def test_a_network_that_finds_no_room_is_kept_elsewhere(houses, capsys, monkeypatch):
+    """Training is not lost because of a disk that filled up meanwhile."""
+    replace = os.replace
+
+    def full(source, target):
+        if Path(target).parent == Path.cwd():
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr("os.replace", full)
+    assert main(["train", str(houses), "--iterations", "2", "--out", "n.safetensors"]) == 2
+    words = capsys.readouterr().err.splitlines()[-1]
+    kept = Path(words.rpartition("is kept as ")[2])
+    assert pwl.Network.load(kept).n_outputs == 1
+    assert not list(Path.cwd().glob(".n.safetensors*")), "nothing half written is left"
+    kept.unlink()
+    kept.parent.rmdir()
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -54,7 +54,7 @@ def test_hinges_inserted_per_unit_come_back(tmp_path):
 
 def test_record_schema_and_versions_come_back(tmp_path):
     net, record, _ = trained()
-    schema = Schema((Column("a"), Column("b", ("x", "y"))), (Column("t"),), True, 3)
+    schema = Schema((Column("a"), Column("b", ("x", "y"))), (Column("t"), Column("u")), True, 4)
     save(net, tmp_path / "n", record, schema)
     saved = load(tmp_path / "n")
     assert saved.record["error"] == record["error"]

@@ -19,7 +19,7 @@ from pwl.algorithms.molf import (
     of_input_curves,
     spent,
 )
-from pwl.algorithms.options import flat
+from pwl.algorithms.options import check_shared, flat
 from pwl.algorithms.owo import owo_step
 from pwl.algorithms.penalties import Penalties
 from pwl.algorithms.span import of_basis, units_outside
@@ -160,6 +160,7 @@ def adact_step(
         If data and network do not fit, if the activations are fixed, or if the network is not initialised.
     """
     patterns = Patterns.fitting(net, patterns)
+    check_shared(penalties, ols)
     one_of("curve_factor", curve_factor, CURVE_FACTORS)
     one_of("curve_direction", curve_direction, CURVE_DIRECTIONS)
     check_curves(net)

@@ -93,6 +93,10 @@ class Algorithm(Protocol):
         """The solver of linear systems, also for the first output weights."""
         return OLS()
 
+    def check(self, net: Network) -> None:
+        """Raises InputError, before the network is started on data, if the algorithm can't train it."""
+        return
+
     def init(self, net: Network, patterns: Patterns, key: int) -> AnyState:
         """The state before the first step. key: a seed. Raises InputError if the algorithm can't train the network."""
         ...

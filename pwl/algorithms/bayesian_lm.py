@@ -133,6 +133,10 @@ class BayesianLM(Algorithm):
             return state
         return self._begun(net, patterns, state, 0)
 
+    def check(self, net: Network) -> None:
+        if self.solver == "cholesky":  # that of the rows depends on the patterns, too
+            check_bytes(net.layout.size_of(trained(net, self.train_curves)), self.max_bytes, "BayesianLM")
+
     def measure(self, net: Network, patterns: Patterns, state: BayesianLMState) -> tuple[Array, BayesianLMState]:
         return measured_error(net, patterns, state)
 

@@ -13,6 +13,7 @@ from pwl.reductions.gradients import error
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.runtime.backend import Array, array_namespace
+from pwl.runtime.room import check_square
 
 HALVINGS = 30
 
@@ -28,6 +29,7 @@ class System(NamedTuple):
 
 def block_system(net: Network, patterns: Patterns, G: Parts, D: Parts, penalties: Penalties) -> System:
     """The system with one block per unit of each key of the direction D. G: negative gradients of the objective."""
+    check_square(sum(part.shape[0] for part in D.values()), "learning factors", "use fewer hidden units")
     H = reduce(block_curvature(net, D), net, patterns)
     xp = array_namespace(H)
     g = xp.concat([xp.sum(G[key] * D[key], axis=1) for key in D])

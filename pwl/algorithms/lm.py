@@ -81,6 +81,9 @@ class LM(Algorithm):
         check_bytes(n, self.max_bytes, "LM")
         return LMState(*self.damping.start(n))
 
+    def check(self, net: Network) -> None:
+        check_bytes(net.layout.size_of(trained(net, self.train_curves)), self.max_bytes, "LM")
+
     def measure(self, net: Network, patterns: Patterns, state: LMState) -> tuple[Array, LMState]:
         return measured_error(net, patterns, state)
 

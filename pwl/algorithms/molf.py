@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 from pwl.algorithms import multiplies, owo
 from pwl.algorithms.algorithm import Algorithm, Info, Step
 from pwl.algorithms.learning_factors import block_system, guarded, norm, times_rows
-from pwl.algorithms.options import flat
+from pwl.algorithms.options import check_shared, flat
 from pwl.algorithms.owo import owo_step
 from pwl.algorithms.penalties import Penalties
 from pwl.network.network import Network
@@ -18,6 +19,7 @@ from pwl.reductions.gradients import gradients
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.runtime.backend import Array
+from pwl.runtime.room import check_square
 from pwl.solvers.ols import OLS
 from pwl.validate import one_of
 
@@ -128,6 +130,7 @@ def molf_step(
         If data and network do not fit, the direction is unknown, or the network is not initialised.
     """
     patterns = Patterns.fitting(net, patterns)
+    check_shared(penalties, ols)
     one_of("direction", direction, DIRECTIONS)
     net.check_initialised()
     known = known or MOLFState()
@@ -170,8 +173,7 @@ def hwo_direction(
     """D with D R_i = G in every layer, where R_i is the autocorrelation of the layer's inputs, Eq. (23)."""
     D, ols = {}, ols.of_functions_like(net.theta)
     for key, g in G.items():
-        layer = net.layout.by_key[key].layer
-        R = known[key] if key in known else reduce(input_autocorrelation(layer), net, patterns)
+        R = known[key] if key in known else _inputs_of(net, patterns, key)
         D[key] = ols.solve(R, g).weights
     return D
 
@@ -183,7 +185,15 @@ def known_autocorrelation(net: Network, patterns: Patterns, direction: str) -> d
     """
     if net.layers[0].kind != "map" or not (direction == "hwo" or net.layout.direct_rises):
         return {}
-    return {net.keys("map")[0]: reduce(input_autocorrelation(0), net, patterns)}
+    key = net.keys("map")[0]
+    return {key: _inputs_of(net, patterns, key)}
+
+
+def _inputs_of(net: Network, patterns: Patterns, key: str) -> Array:
+    """R_i of the inputs of the layer with the weights `key`, Eq. (23), if it fits the memory that is left."""
+    slot = net.layout.by_key[key]
+    check_square(math.prod(slot.shape[1:]), "inputs of a layer", 'use fewer inputs or units, or direction="gradient"')
+    return reduce(input_autocorrelation(slot.layer), net, patterns)
 
 
 def of_input_curves(net: Network, known: Mapping[str, Array] | None) -> Array | None:

@@ -8,8 +8,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from pwl.algorithms.penalties import Penalties
 from pwl.errors import InputError
-from pwl.validate import shown, truth
+from pwl.solvers.ols import OLS
+from pwl.validate import kind, shown, truth
 
 Class = TypeVar("Class", bound=type)
 
@@ -42,6 +44,12 @@ def flat(*shared: str) -> Callable[[Class], Class]:
         return cls
 
     return decorated
+
+
+def check_shared(penalties: Any, ols: Any) -> None:
+    """Raises InputError for penalties and a dependence test of another kind, in steps that are called one by one."""
+    kind("penalties", penalties, Penalties, "a pwl.Penalties")
+    kind("ols", ols, OLS, "a pwl.OLS")
 
 
 def _keyword(name: str, default: Any) -> inspect.Parameter:

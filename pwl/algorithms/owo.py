@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pwl.algorithms.algorithm import Info
+from pwl.algorithms.options import check_shared
 from pwl.algorithms.penalties import Penalties
 from pwl.network.layout import HEAD
 from pwl.network.network import Network
@@ -15,6 +16,7 @@ from pwl.reductions.gradients import gradients
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.runtime.backend import Array, array_namespace, like
+from pwl.runtime.room import check_square
 from pwl.solvers.ols import OLS
 
 RECORDED = ("dependent", "output_step", "owo_objective")
@@ -52,13 +54,21 @@ def owo_step(
     InputError
         If data and network do not fit.
     """
+    patterns = Patterns.fitting(net, patterns)
+    check_shared(penalties, ols)
     step = _least_squares if net.loss.quadratic else _bound_steps
-    return step(net, Patterns.fitting(net, patterns), penalties, ols.of_functions_like(net.theta), inputs)
+    return step(net, patterns, penalties, ols.of_functions_like(net.theta), inputs)
+
+
+def check_room(net: Network) -> None:
+    """Raises InputError if R (Nu, Nu) and what it is solved with do not fit the memory that is left."""
+    check_square(net.n_basis, "basis functions", "use fewer inputs or hidden units")
 
 
 def _least_squares(
     net: Network, patterns: Patterns, penalties: Penalties, ols: OLS, inputs: Array | None
 ) -> tuple[Network, Info]:
+    check_room(net)
     R, C, E_t = reduce(basis_correlations(inputs is not None), net, patterns)
     if inputs is not None:
         R[: inputs.shape[0], : inputs.shape[0]] = inputs
@@ -72,6 +82,7 @@ def _least_squares(
 def _bound_steps(
     net: Network, patterns: Patterns, penalties: Penalties, ols: OLS, inputs: Array | None
 ) -> tuple[Network, Info]:
+    check_room(net)
     R = reduce(basis_autocorrelation(), net, patterns)
     bound = net.loss.bound
     R = R + _diagonal(R, 2 / bound * penalties.on_head(net))

@@ -18,7 +18,7 @@ from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.runtime.backend import Array, array_namespace
 from pwl.solvers.ols import OLS
-from pwl.validate import one_of, positive
+from pwl.validate import kind, one_of, positive
 
 STEP_RULES = ("optimal", "heuristic")
 RECORDED = ("z", "rejected", "gradient_norm", "share")
@@ -129,6 +129,7 @@ def owo_bp_step(
         If data and network do not fit, or the network is not initialised.
     """
     patterns = Patterns.fitting(net, patterns)
+    kind("penalties", penalties, Penalties, "a pwl.Penalties")
     net.check_initialised()
     scores, G = _measured(net, patterns, penalties, known or OWOBPState())
     factor = line_factor(net, patterns, G, G, penalties)

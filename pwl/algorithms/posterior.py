@@ -36,7 +36,7 @@ class Size(NamedTuple):
 
     def constant(self, beta: float) -> float:
         """The part of -log p from the residuals' own normalisation."""
-        return self.Nv * self.M / 2 * math.log(beta / math.pi) if self.gaussian else 0.0
+        return self.Nv * self.M / 2 * float(np.log(beta / math.pi)) if self.gaussian else 0.0
 
 
 def eigenvalues(equations: Normal | Wide) -> np.ndarray:
@@ -88,7 +88,7 @@ def one_group(equations: Normal | Wide, E: float, w: np.ndarray, weight: float, 
     alpha = gamma / (2 * float(w @ w))
     beta = size.beta(gamma, E)
     misfit = beta * size.Nv * E + alpha * float(w @ w)
-    volume = 0.5 * float(np.sum(np.log(2 * beta * size.Nv * a + 2 * alpha))) - P / 2 * math.log(2 * alpha)
+    volume = 0.5 * float(np.sum(np.log(2 * beta * size.Nv * a + 2 * alpha))) - P / 2 * float(np.log(2 * alpha))
     return {
         "lambda": alpha / (beta * size.Nv), "effective_parameters": gamma, "alpha": alpha, "beta": beta,
         "negative_log_evidence": misfit + volume - size.constant(beta),
@@ -109,7 +109,7 @@ def many_groups(
     wanted = np.clip(gamma / (2 * square * beta * size.Nv), least, LARGEST * mean)
     alpha = wanted * beta * size.Nv
     _, logarithm = equations.inverse_diagonal(spread(wanted, groups, len(w)))
-    volume = 0.5 * (logarithm + len(w) * math.log(2 * beta * size.Nv)) - 0.5 * float(counts @ np.log(2 * alpha))
+    volume = 0.5 * (logarithm + len(w) * float(np.log(2 * beta * size.Nv))) - 0.5 * float(counts @ np.log(2 * alpha))
     misfit = beta * size.Nv * E + float(alpha @ square)
     return {
         "lambda": wanted, "effective_parameters": float(np.sum(gamma)), "alpha": alpha, "beta": beta,

@@ -84,6 +84,9 @@ class VarPro(Algorithm):
         check_bytes(net.layout.size_of(keys), self.max_bytes, "VarPro")
         return LMState(*self.damping.start(body_size(net, keys)))
 
+    def check(self, net: Network) -> None:
+        check_bytes(net.layout.size_of(trained(net, self.train_curves)), self.max_bytes, "VarPro")
+
     def measure(self, net: Network, patterns: Patterns, state: LMState) -> tuple[Array, LMState]:
         return measured_error(net, patterns, state)
 

@@ -94,7 +94,13 @@ def training(saved: Saved) -> list[str]:
         f"iterations: {record.iterations}, best {best}; {record['seconds'][-1]:.2f} s; stopped: {record.stop_reason}"
     )
     return lines + [
-        f"{name.replace('_', ' ')}: {values[0]:.6g} at the start, {values[best]:.6g} at the best, {values[-1]:.6g} at the end"
+        f"{name.replace('_', ' ')}: {number(values[0])} at the start, {number(values[best])} at the best, "
+        f"{number(values[-1])} at the end"
         for name, values in record.series.items()
         if name.endswith("error")
     ]
+
+
+def number(value: float | None) -> str:
+    """A number of a record, whose file has no word for those that are not finite."""
+    return "not finite" if value is None else f"{value:.6g}"

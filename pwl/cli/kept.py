@@ -24,6 +24,7 @@ from pwl.training.saved import load
 from pwl.version import VERSION
 
 FOLDER = "unfinished"
+WANTED = {"error", "validation_error", "test_error", "seconds"}  # series of a run of a comparison
 ABOUT = "comparison.json"  # the comparison that the runs belong to
 
 
@@ -48,7 +49,9 @@ class Kept:
         """The finished runs of these algorithms. Raises InputError if there are none, or if they are another comparison's."""
         try:
             found = json.loads((self.folder / ABOUT).read_text())
-        except (OSError, ValueError):
+            if not isinstance(found, dict):
+                raise ValueError
+        except (OSError, ValueError, RecursionError):
             raise InputError(f"{self.folder} holds no comparison that can go on: run without --resume") from None
         for key, value in self.about.items():
             if found.get(key) != value:
@@ -61,7 +64,8 @@ class Kept:
         for name, fold in itertools.product(names, range(self.about["k"])):
             if self.path(name, fold).exists():
                 saved = load(self.path(name, fold))
-                assert saved.record is not None
+                if saved.record is None or not saved.record.series.keys() >= WANTED:
+                    raise InputError(f"{self.path(name, fold)} is not a run of a comparison: delete it, or run without --resume")
                 yield (name, fold), Outcome(name, fold, saved.net, saved.record)
 
     def begin(self) -> None:
@@ -75,11 +79,13 @@ class Kept:
     def clear(self) -> None:
         """Remove the files of the comparison in the folder, and the folder if nothing else is in it."""
         try:
-            folds = int(json.loads((self.folder / ABOUT).read_text())["k"])
-        except (OSError, ValueError, KeyError, TypeError):
+            json.loads((self.folder / ABOUT).read_text())["k"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return  # not ours
-        for name, fold in itertools.product(LEARNERS, range(folds)):
-            self.path(name, fold).unlink(missing_ok=True)
+        for path in list(self.folder.glob("*-fold*.safetensors")):
+            name, _, fold = path.stem.rpartition("-fold")
+            if name in LEARNERS and fold.isdigit():
+                path.unlink(missing_ok=True)
         (self.folder / ABOUT).unlink()
         if not any(self.folder.iterdir()):
             self.folder.rmdir()

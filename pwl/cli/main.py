@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
-import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from tqdm import tqdm
 
 from pwl import __version__
+from pwl.cli import ends, streams
 from pwl.errors import InputError
 from pwl.validate import nearest
 
@@ -54,26 +55,56 @@ def build() -> tuple[Parser, dict[str, Parser]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 0, 1 if a check failed, 2 for wrong input, 130 after Ctrl-C."""
+    with streams.settled(), ends.caught() as ended:
+        status = _sentence(list(sys.argv[1:] if arguments is None else arguments))
+        return ended.status(status)
+
+
+def _sentence(arguments: list[str]) -> int:
+    """Run one command. What ends it early is said in a sentence."""
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = note
+            _show_notes()
             try:
-                return command(list(sys.argv[1:] if arguments is None else arguments))
+                return command(arguments)
             finally:
                 sys.stdout.flush()  # here, where a closed pipe is caught
     except InputError as wrong:
-        print(f"pwl: {' '.join(str(wrong).split(chr(10)))}", file=sys.stderr)  # names of files may hold line ends
-        return 2
+        return _ended(f"{wrong}")
     except KeyboardInterrupt:
-        print("pwl: interrupted", file=sys.stderr)
-        return 130
+        return _ended("interrupted", 130)
     except BrokenPipeError:  # the reader of the output has seen enough, as in pwl info NET | head -1
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.silence(sys.stdout)
         return 0
+    except MemoryError as failure:
+        what = f" ({failure})" if str(failure) else ""
+        return _ended(f"memory ran out{what}: use fewer patterns, inputs, hidden units or jobs, or an algorithm such as scg")
+    except RecursionError:
+        return _ended("the input is nested too deeply to be read")
     except OSError as failure:
+        streams.silence(sys.stdout)  # such as a full disk, which would fail once more at the end
         name = f": {failure.filename}" if failure.filename else ""
-        print(f"pwl: {failure.strerror or failure}{name}", file=sys.stderr)
-        return 2
+        return _ended(f"{failure.strerror or failure}{name}")
+
+
+def _ended(words: str, status: int = 2) -> int:
+    """Say why a command ended, and return the status."""
+    with contextlib.suppress(OSError):
+        print(f"pwl: {in_a_line(words)}", file=sys.stderr, flush=True)
+    return status
+
+
+def _show_notes() -> None:
+    """Warnings become notes on standard error, whatever PYTHONWARNINGS says. Those for programmers are not shown."""
+    warnings.showwarning = note
+    warnings.resetwarnings()
+    for kind in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
+        warnings.simplefilter("ignore", kind)
+
+
+def in_a_line(words: str) -> str:
+    """Words in one line, also where a name or an option holds the end of one."""
+    return "\\n".join(words.splitlines())
 
 
 def command(arguments: list[str]) -> int:
@@ -94,4 +125,5 @@ def command(arguments: list[str]) -> int:
 
 def note(message: Warning | str, *rest: Any, **more: Any) -> None:
     """Write a warning as a sentence to standard error, above a progress bar if there is one."""
-    tqdm.write(f"pwl: note: {message}", file=sys.stderr)
+    with contextlib.suppress(OSError):
+        tqdm.write(f"pwl: note: {in_a_line(str(message))}", file=sys.stderr)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from pwl import data
 from pwl.cli import device, parts, shape, source
 from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
@@ -135,7 +137,7 @@ def run(options: argparse.Namespace) -> int:
         "device": options.device,
     }
     net = dataclasses.replace(net, preparation=preparation)
-    save(net, options.out, record, table.schema)
+    save_somewhere(net, options.out, record, table.schema)
     if options.resume and not steps:
         print(f"nothing was left to do, because {checkpoint} holds a run that has ended")
     best = record.best_iteration
@@ -148,6 +150,23 @@ def run(options: argparse.Namespace) -> int:
     print(f"stopped: {record.stop_reason}")
     print(f"saved: {options.out}")
     return 130 if record.stop_code == "interrupted" else 0
+
+
+def save_somewhere(net: Network, out: Path, record: Record, schema: data.Schema) -> None:
+    """Save the network as `out`, or among the temporary files if that fails, as on a full disk, and then say so.
+
+    Raises InputError for a network that is not in `out`, with the place where it is.
+    """
+    try:
+        save(net, out, record, schema)
+    except InputError as failure:
+        kept = Path(tempfile.mkdtemp(prefix="trained-")) / (out.name or "net.safetensors")
+        try:
+            save(net, kept, record, schema)
+        except InputError:
+            kept.parent.rmdir()
+            raise failure from None
+        raise InputError(f"{failure}; the trained network is kept as {kept}") from None
 
 
 def single_targets(net: Network, table: source.Source, found: parts.Parts) -> Iterator[str]:

@@ -65,9 +65,10 @@ def read_cifar_pickle(path: Path) -> tuple[np.ndarray, np.ndarray]:
         not isinstance(data, np.ndarray)
         or data.shape != (BATCH, 3072)
         or data.dtype != np.uint8
-        or len(labels) != BATCH
+        or labels.shape != (BATCH,)
+        or labels.dtype.kind not in "iu"
     ):
-        raise ValueError(f"it does not hold {BATCH} images of 3072 bytes and as many labels")
+        raise ValueError(f"it does not hold {BATCH} images of 3072 bytes and as many labels, which are whole numbers")
     return _channels_last(data), _labels(labels)
 
 

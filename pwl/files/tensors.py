@@ -1,7 +1,8 @@
-"""Arrays by name in safetensors files, with a versioned header in JSON."""
+"""Arrays by name in safetensors files, with a versioned header in JSON and a checksum over all of it."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -14,21 +15,27 @@ from pwl.files.write import write_atomic
 from pwl.version import VERSION
 
 Tensors = dict[str, np.ndarray]
+FAULTS = (  # what content of the wrong form may raise where it is taken apart
+    AssertionError, AttributeError, IndexError, KeyError, MemoryError, OverflowError, RecursionError, TypeError, ValueError,
+    ZeroDivisionError,
+)  # fmt: skip
 
 
 def write_tensors(path: Path, kind: str, version: int, arrays: Tensors, header: dict[str, Any]) -> None:
     """Write arrays and a header, with the file's kind and version, whole or not at all."""
     from safetensors.numpy import save as to_bytes
 
+    arrays = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
     metadata = {"format": kind, "format_version": str(version), "header": json.dumps(plain(header), allow_nan=False)}
-    write_atomic(path, to_bytes({name: np.ascontiguousarray(a) for name, a in arrays.items()}, metadata))
+    metadata["checksum"] = checksum(metadata, arrays)
+    write_atomic(path, to_bytes(arrays, metadata))
 
 
 def read_tensors(path: Path, kind: str, version: int) -> tuple[Tensors, dict[str, Any]]:
     """Arrays and header of a file that `write_tensors` wrote. Raises InputError, with the reason, for another file."""
     from safetensors import SafetensorError, safe_open
 
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"{path} is not there" if not path.exists() else f"{path} is not a file")
     try:
         with safe_open(path, "numpy") as file:
@@ -41,8 +48,42 @@ def read_tensors(path: Path, kind: str, version: int) -> tuple[Tensors, dict[str
                     f"{path} has version {found} of the {kind} format, but pwl {VERSION} reads up to {version}: upgrade pwl"
                 )
             names = file.keys()  # a method of the library's, whose files can't be iterated over
-            return {name: file.get_tensor(name) for name in names}, json.loads(metadata["header"])
+            arrays = {name: file.get_tensor(name) for name in names}
+        old = found == 1  # a file of 0.1.0, which has no checksum
+        if not old and metadata.get("checksum") != checksum(metadata, arrays):
+            raise ValueError("its checksum is another one")
+        header = json.loads(metadata["header"])
+        if not isinstance(header, dict):
+            raise ValueError("its header is no dictionary")
+        return arrays, header
     except InputError:
         raise
-    except (SafetensorError, OSError, ValueError, KeyError) as wrong:
-        raise InputError(f"{path} is not a {kind} file, or it is damaged or cut short ({wrong})") from None
+    except (SafetensorError, OSError, *FAULTS) as wrong:
+        raise InputError(
+            f"{path} is not a {kind} file, or it is damaged or cut short ({in_a_line(wrong)}): use another copy"
+        ) from None
+
+
+def checksum(metadata: dict[str, str], arrays: Tensors) -> str:
+    """A checksum over everything that is read: the metadata, and names, types, shapes and bytes of the arrays."""
+    sums = hashlib.blake2b(digest_size=16)
+    for key in ("format", "format_version", "header"):
+        sums.update(f"{key}={metadata.get(key)}\n".encode(errors="backslashreplace"))
+    for name in sorted(arrays):
+        a = np.ascontiguousarray(arrays[name])
+        sums.update(f"{name} {a.dtype.str} {a.shape}\n".encode())
+        sums.update(a.reshape(-1).view(np.uint8).data)
+    return sums.hexdigest()
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; no, if no file can have such a name."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def in_a_line(wrong: BaseException) -> str:
+    """The message of an exception in one line, or its kind if it has none."""
+    return " ".join(str(wrong).split())[:200] or type(wrong).__name__

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, TextIO
 
 from pwl.errors import InputError
+from pwl.files.temporary import sweep, temporary
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -37,9 +38,10 @@ def writing(path: Path) -> Iterator[TextIO]:
 def writing_bytes(path: Path) -> Iterator[IO[bytes]]:
     """A file to write in pieces, which takes the place of an earlier one if all went well."""
     with _place(path) as place:
-        handle, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
+        sweep(place.parent, f".{place.name}")
+        name = temporary(place.parent, f".{place.name}")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with open(name, "xb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -53,8 +55,10 @@ def writing_bytes(path: Path) -> Iterator[IO[bytes]]:
 
 def check_writable(path: Path) -> None:
     """Raise InputError now, not after hours of work, if `write_atomic` could not write `path`."""
-    with _place(path) as place, tempfile.TemporaryFile(prefix=f".{place.name}.", dir=place.parent):
-        pass
+    with _place(path) as place:
+        sweep(place.parent, f".{place.name}")
+        with tempfile.TemporaryFile(prefix=f".{place.name}.", dir=place.parent):
+            pass
 
 
 def check_apart(out: Path, inputs: Iterable[str | Path]) -> None:
@@ -78,8 +82,11 @@ def _place(path: Path) -> Iterator[Path]:
         place = Path(os.path.realpath(path))
         place.parent.mkdir(parents=True, exist_ok=True)
         yield place
-    except OSError as failure:
-        raise InputError(f"{path} can't be written: {failure.strerror or failure}") from None
+    except (OSError, ValueError) as failure:
+        if isinstance(failure, InputError):
+            raise
+        reason = failure.strerror or failure if isinstance(failure, OSError) else failure  # ValueError: a byte 0 in the path
+        raise InputError(f"{path} can't be written: {reason}") from None
 
 
 def _umask() -> int:

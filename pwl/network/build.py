@@ -17,6 +17,7 @@ from pwl.losses import LOSSES
 from pwl.network.layout import HEAD, address, lay_out
 from pwl.network.network import Network
 from pwl.runtime.backend import Array, as_array, host
+from pwl.runtime.room import check_bytes
 from pwl.validate import one_of, whole
 
 
@@ -156,6 +157,7 @@ def build(
         if layer.reads_inputs:
             raise InputError(f"{layer!r} bends the inputs of a network, so it must be the first layer")
     layout = lay_out(layers, input_shape, n_outputs, bypass)
+    check_bytes(4 * 8 * layout.size, f"{layout.size:,} parameters", "use fewer inputs or units")
     theta = np.zeros(layout.size, dtype=dtype)
     buffers: dict[str, Array] = {}
     for index, layer in enumerate(layers):

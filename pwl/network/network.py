@@ -20,7 +20,7 @@ from pwl.network.inputs import check_preparation
 from pwl.network.layout import HEAD, Layout, buffers_by_layer, lay_out
 from pwl.network.posterior import Posterior
 from pwl.network.remembered import Remembered
-from pwl.runtime.backend import Array, host, namespace_named, read_only
+from pwl.runtime.backend import Array, host, namespace_of, read_only
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -235,7 +235,7 @@ class Network:
 
     def to(self, where: Any) -> Network:
         """The same network with its arrays on "cpu", on "cuda", or in an Array API namespace such as numpy or cupy."""
-        xp = namespace_named(where) if isinstance(where, str) else where
+        xp = namespace_of(where)
         buffers = {key: xp.asarray(host(b)) for key, b in self.buffers.items()}
         return dataclasses.replace(self, theta=xp.asarray(host(self.theta)), buffers=buffers)
 
@@ -315,7 +315,7 @@ class Network:
             raise InputError("this network has not been initialised: call pwl.initialise(net, (x, t)) or pwl.train first")
 
     def with_preparation(self, preparation: Preparation | None) -> Network:
-        """Returns the network with the preparation of its data, so that it takes raw units, or raises InputError. None removes it."""
+        """Returns the network with the preparation of its data, which then takes raw units, or raises InputError."""
         if preparation is None:
             return dataclasses.replace(self, preparation=None) if self.preparation else self
         check_preparation(preparation, self.input_shape[-1], self.n_outputs)

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from pwl import validate
+from pwl.data.decorrelation import Decorrelation
 from pwl.data.preparation import Preparation
+from pwl.data.scaling import METHODS
 from pwl.data.schema import Schema
 from pwl.errors import InputError
-from pwl.files.tensors import read_tensors, write_tensors
+from pwl.files.tensors import FAULTS, in_a_line, read_tensors, write_tensors
 from pwl.network.network import Network
 from pwl.network.structure import rebuild, structure, tensors
+from pwl.validate import one_of
 from pwl.version import VERSION
 
 FORMAT = "pwl network"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class Writable(Protocol):
@@ -54,7 +58,7 @@ def save(
         "schema": None if schema is None else schema.to_dict(),
         "versions": {"pwl": VERSION, "python": platform.python_version(), "numpy": np.__version__},
     }
-    write_tensors(Path(path), FORMAT, FORMAT_VERSION, tensors(net), header)
+    write_tensors(validate.path("path", path), FORMAT, FORMAT_VERSION, tensors(net), header)
 
 
 def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> Saved:
@@ -62,16 +66,54 @@ def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> Saved:
 
     Raises InputError if the file is not a network of pwl, is damaged or newer, or has an unknown layer.
     """
-    arrays, header = read_tensors(Path(path), FORMAT, FORMAT_VERSION)
+    arrays, header = read_tensors(validate.path("path", path), FORMAT, FORMAT_VERSION)
     try:
         net = rebuild(header["network"], arrays, layers)
         if header["preparation"] is not None:
-            net = net.with_preparation(Preparation.from_dict(header["preparation"]))
+            net = net.with_preparation(_checked(Preparation.from_dict(header["preparation"])))
         schema = None if header["schema"] is None else Schema.from_dict(header["schema"])
-        return Saved(net, header["record"], schema, header["versions"])
+        if schema is not None:
+            _check_fits(net, schema)
+        return Saved(net, header["record"], schema, _versions(header["versions"]))
     except InputError as wrong:
         raise InputError(f"{path} can't be used: {wrong}") from None
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as wrong:
+    except FAULTS as wrong:
         raise InputError(
-            f"{path} is damaged, because its header and its arrays do not fit ({wrong}): use another copy"
+            f"{path} is damaged, because its header and its arrays do not fit ({in_a_line(wrong)}): use another copy"
         ) from None
+
+
+def _checked(preparation: Preparation) -> Preparation:
+    """The preparation. Raises ValueError if its numbers can't be."""
+    inputs = preparation.inputs
+    if isinstance(inputs, Decorrelation):
+        if inputs.matrix.shape != 2 * inputs.scale.shape or not np.all(np.isfinite(inputs.matrix)):
+            raise ValueError("its preparation holds a matrix that can't be")
+        inputs = inputs.scaling
+    for scaling in (inputs, preparation.targets):
+        if scaling is None:
+            continue
+        one_of("method", scaling.method, METHODS)
+        offset, scale = scaling.offset, scaling.scale
+        if offset.ndim != 1 or offset.shape != scale.shape or not np.all(np.isfinite([offset, scale])) or np.any(scale < 0):
+            raise ValueError("its preparation holds numbers that can't be")
+    classes = preparation.classes
+    if classes is not None and (len(set(classes)) < len(classes) or not all(isinstance(c, (int, str, float)) for c in classes)):
+        raise ValueError("its preparation holds classes that can't be")
+    return preparation
+
+
+def _check_fits(net: Network, schema: Schema) -> None:
+    """Raises ValueError if the columns of a table are not those of the network."""
+    inputs, targets = len(schema.input_names), schema.targets
+    if inputs != math.prod(net.input_shape):
+        raise ValueError(f"{inputs} columns for {math.prod(net.input_shape)} inputs")
+    categories = targets[0].categories if len(targets) == 1 else None
+    if (len(targets) if categories is None else len(categories)) != net.n_outputs:
+        raise ValueError(f"targets of its table do not fit {net.n_outputs} outputs")
+
+
+def _versions(versions: Any) -> dict[str, str]:
+    if not isinstance(versions, dict):
+        raise TypeError("its versions are no dictionary")
+    return {str(name): str(version) for name, version in versions.items()}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from pwl import activations, layers
 from pwl.activations import FIXED
 from pwl.activations.parameterless import Parameterless
@@ -12,9 +14,11 @@ from pwl.errors import InputError
 from pwl.files.tensors import Tensors
 from pwl.layers.layer import Layer
 from pwl.losses import LOSSES
+from pwl.network.layout import HEAD, address
 from pwl.network.network import Network
 from pwl.network.posterior import Posterior
 from pwl.runtime.backend import host
+from pwl.validate import truth, whole
 
 BUFFER = "buffer."
 POSTERIOR = "posterior."
@@ -45,10 +49,13 @@ def structure(net: Network) -> dict[str, Any]:
 def rebuild(d: Mapping[str, Any], arrays: Tensors, own: Iterable[Any] = ()) -> Network:
     """The network from `structure` and `tensors`. own: layers that are not part of pwl, as `known` takes them."""
     makers = known(own)
+    for name in ("bypass", "initialised", "net_control"):
+        truth(name, d[name])
+    sizes = [whole("input_shape", size) for size in d["input_shape"]]
     net = Network(
         layers=tuple(layer_from_dict(layer, makers) for layer in d["layers"]),
-        input_shape=tuple(d["input_shape"]),
-        n_outputs=d["n_outputs"],
+        input_shape=tuple(sizes),
+        n_outputs=whole("n_outputs", d["n_outputs"]),
         bypass=d["bypass"],
         loss=LOSSES[d["loss"]],
         theta=arrays["theta"],
@@ -59,7 +66,20 @@ def rebuild(d: Mapping[str, Any], arrays: Tensors, own: Iterable[Any] = ()) -> N
     )
     if net.theta.shape != (net.layout.size,):
         raise ValueError(f"{net.layout.size} parameters were wanted, but {net.theta.shape} came")
+    _check_arrays(net)
+    if net.posterior is not None:
+        _check_posterior(net, net.posterior)
     return net
+
+
+def _check_posterior(net: Network, posterior: Posterior) -> None:
+    """Raises ValueError unless the posterior belongs to weights of the network."""
+    n = net.n_basis if posterior.keys == (HEAD,) else net.layout.size_of(posterior.keys)
+    if posterior.factor.shape != (n, n) or posterior.noise.shape != (net.n_outputs,):
+        raise ValueError(f"a posterior of {n} weights and {net.n_outputs} outputs was wanted")
+    numbers = (posterior.factor, posterior.noise, np.asarray(posterior.Nv))
+    if not all(np.all(np.isfinite(a)) for a in numbers) or np.any(posterior.noise < 0) or not posterior.Nv > 0:
+        raise ValueError("its posterior holds numbers that can't be")
 
 
 def _posterior(d: Mapping[str, Any] | None, arrays: Tensors) -> Posterior | None:
@@ -67,6 +87,32 @@ def _posterior(d: Mapping[str, Any] | None, arrays: Tensors) -> Posterior | None
         return None
     own = {key.removeprefix(POSTERIOR): host(a) for key, a in arrays.items() if key.startswith(POSTERIOR)}
     return Posterior.from_dict(d, own)
+
+
+def _check_arrays(net: Network) -> None:
+    """Raises ValueError unless all arrays are finite numbers of one float type, and the buffers those of the layers."""
+    wanted = {
+        address(index, name): b
+        for index, layer in enumerate(net.layers)
+        for name, b in layer.buffers(net.layout.shapes[index]).items()
+    }
+    if set(wanted) != set(net.buffers):
+        raise ValueError(f"the buffers {sorted(wanted)} were wanted, but {sorted(net.buffers)} came")
+    for key, b in net.buffers.items():
+        own = np.shape(wanted[key])  # of all units together, or one row for each
+        if b.ndim == 0 or own not in (b.shape, b.shape[1:]) or (own != b.shape and len(b) != _units(net, key)):
+            raise ValueError(f"the buffer {key} has the shape {b.shape}")
+    for a in (net.theta, *net.buffers.values()):
+        if a.dtype not in (np.float32, np.float64) or a.dtype != net.theta.dtype:
+            raise ValueError(f"numbers of {net.theta.dtype} and {a.dtype} came, wanted float32 or float64 throughout")
+    filled = (np.isfinite(b) == np.isfinite(wanted[key]) for key, b in net.buffers.items())  # some rows are filled with infinity
+    if not np.all(np.isfinite(net.theta)) or not all(np.all(same) for same in filled):
+        raise InputError("it holds weights that are not finite numbers")
+
+
+def _units(net: Network, key: str) -> int:
+    """Number of units or channels that a layer with the buffer `key` acts on."""
+    return next(net.layout.shapes[i][-1] for i in range(len(net.layers)) if key.startswith(address(i, "")))
 
 
 def known(own: Iterable[Any] = ()) -> dict[str, Any]:

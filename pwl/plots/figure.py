@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import math
+import os
+import sys
 from typing import TYPE_CHECKING, Literal
 
 from pwl.errors import InputError
@@ -20,9 +23,26 @@ INK, START, PALE = "0.15", "0.6", "0.87"  # greys: frames and text, starts of cu
 def require_matplotlib() -> None:
     """Raise InputError if matplotlib is missing. Commands ask before they work for long."""
     try:
-        import matplotlib.figure  # noqa: F401
+        _import_matplotlib()
     except ImportError:
         raise InputError("pictures need matplotlib: pip install matplotlib") from None
+
+
+def _import_matplotlib() -> None:
+    """Import matplotlib, also if MPLBACKEND names a backend that it does not know. None is needed here."""
+    if "matplotlib" in sys.modules:
+        import matplotlib.figure
+
+        return
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib.figure
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+    if backend:
+        with contextlib.suppress(ValueError):
+            matplotlib.rcParams["backend"] = backend  # as matplotlib itself would have set it
 
 
 def blank(width: float, height: float) -> Figure:

@@ -20,6 +20,7 @@ from pwl.reductions.blocks import CACHE_BYTES
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.reductions.statistic import Statistic
+from pwl.runtime import room
 from pwl.runtime.backend import Array, array_namespace, host, transposed
 from pwl.runtime.threads import workers
 from pwl.solvers.levenberg_marquardt import Normal, Triangular, Wide
@@ -156,3 +157,4 @@ def _check(needed: float, n: int, max_bytes: float, who: str, what: str) -> None
             f"{max_bytes / 1e9:.2f} GB: use fewer hidden units, raise max_bytes, or train with pwl.AdAct, pwl.SCG or pwl.LBFGS, "
             "whose memory does not grow with the square of the weights"
         )
+    room.check_bytes(needed, f"{who}'s J'J of {n} weights and its factors", "use fewer hidden units, or pwl.SCG or pwl.LBFGS")

@@ -19,7 +19,7 @@ from pwl.network.remembered import Remembered
 from pwl.runtime.backend import Array, as_array, beside, host, is_numpy_array, like
 from pwl.runtime.finite import check_finite
 from pwl.runtime.ranks import Communicator, Serial
-from pwl.validate import shown, whole
+from pwl.validate import kind, shown, whole
 
 CHECKED = 1 << 20  # numbers in a block that is checked
 
@@ -89,6 +89,10 @@ class Patterns:
         comm: Communicator | None = None,
     ) -> None:
         self.x, self.t = as_array(x, "inputs x"), as_array(t, "targets t")
+        if preparation is not None:
+            kind("preparation", preparation, Preparation, "a pwl.Preparation")
+        if comm is not None and not hasattr(comm, "allgather"):
+            raise InputError(f"comm must have a method allgather, as pwl.runtime.ranks.Communicator has, not {shown(comm)}")
         self.preparation, self.comm = preparation, comm or Serial()
         self.block_bytes = None if block_bytes is None else _checked_bytes(block_bytes)
         if self.x.ndim < 2:

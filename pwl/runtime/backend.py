@@ -27,6 +27,7 @@ __all__ = [
     "is_out_of_memory",
     "like",
     "namespace_named",
+    "namespace_of",
     "on_cores",
     "product",
     "read_only",
@@ -137,6 +138,14 @@ def transposed(a: Array) -> Array:
 def device_named(device: str) -> str:
     """The device, "cpu" or "cuda", that "auto" means on this machine. Raises InputError as `namespace_named` does."""
     return "cpu" if namespace_named(device) is np else "cuda"
+
+
+def namespace_of(where: Any) -> Any:
+    """The namespace of a device by name, or `where` itself if it is a namespace. Raises InputError as `namespace_named` does."""
+    xp = namespace_named(where) if isinstance(where, str) else where
+    if not hasattr(xp, "asarray"):
+        raise InputError(f'a device must be "cpu", "cuda", "auto" or a module such as cupy, not {where!r}')
+    return xp
 
 
 def namespace_named(device: str) -> Any:

@@ -15,7 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import threadpoolctl
@@ -43,8 +43,25 @@ class _Limit:
     """
 
     lock = threading.Lock()
-    users = 0
+    users: ClassVar[set[object]] = set()
     context: Any = None
+
+    @classmethod
+    def enter(cls, user: object) -> None:
+        """Adds a user. The first one sets the limit."""
+        with cls.lock:
+            if not cls.users:
+                cls.context = _controller("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas")
+            cls.users.add(user)
+
+    @classmethod
+    def leave(cls, user: object) -> None:
+        """Removes a user, also one that did not come to be added. The last one gives the limit back."""
+        with cls.lock:
+            cls.users.discard(user)
+            if not cls.users and cls.context is not None:
+                cls.give_back()
+                cls.context = None
 
     @classmethod
     def give_back(cls) -> None:
@@ -64,17 +81,15 @@ class _Limit:
 @contextlib.contextmanager
 def single_threaded_blas() -> Iterator[None]:
     """Context in which BLAS uses one thread. Several threads may be in it at a time."""
-    with _Limit.lock:
-        if _Limit.users == 0:
-            _Limit.context = _controller("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas")
-        _Limit.users += 1
+    user = object()
     try:
+        _Limit.enter(user)
         yield
     finally:
-        with _Limit.lock:
-            _Limit.users -= 1
-            if _Limit.users == 0:
-                _Limit.give_back()
+        try:
+            _Limit.leave(user)
+        finally:
+            _Limit.leave(user)  # once more, because Ctrl-C may have come in the first
 
 
 @functools.cache

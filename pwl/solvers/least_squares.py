@@ -2,90 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from pwl.errors import InputError
+from pwl.solvers.fit import Fit
 from pwl.solvers.levenberg_marquardt import SOLVERS, Damping, Normal, Triangular, search, triangular
-from pwl.validate import one_of
+from pwl.solvers.problem import Problem, stated
+from pwl.validate import not_negative, one_of, shown, whole
 
-REASONS = {
-    "converged": "the residuals are orthogonal to every column of the Jacobian, as far as rounding lets them",
-    "small_step": "no weight changes any more in the digits that a float has",
-    "mu_max": "no damping up to mu_max lowers the sum of squares",
-    "iterations": "all requested iterations were run, and the fit has not converged",
-}
-
-
-@dataclass(frozen=True)
-class Fit:
-    """The result of `least_squares` for n residuals and P weights.
-
-    Attributes
-    ----------
-    w : array (P,)
-        The best weights.
-    error : float
-        The sum of the squared residuals at w.
-    jacobian : array (n, P)
-        The derivatives of the residuals at w.
-    iterations : int
-        Steps taken.
-    evaluations : int
-        Calls of the residual function.
-    stop_code : {"converged", "small_step", "mu_max", "iterations"}
-        The reason for the end in one word.
-    stop_reason : str
-        The same in a sentence.
-    converged : bool
-        True if w is at a minimum as far as floating point can tell.
-    """
-
-    w: np.ndarray
-    error: float
-    jacobian: np.ndarray
-    iterations: int
-    evaluations: int
-    stop_code: str
-
-    @property
-    def converged(self) -> bool:
-        return self.stop_code in ("converged", "small_step")
-
-    @property
-    def stop_reason(self) -> str:
-        return REASONS[self.stop_code]
-
-    def standard_deviations(self) -> np.ndarray:
-        """Estimates the standard deviations of the weights.
-
-        They follow from the variance of the residuals, error / (n - P), and from the inverse of J'J.
-
-        Returns
-        -------
-        array (P,)
-            In the units of the weights.
-
-        Raises
-        ------
-        InputError
-            If there are not more residuals than weights.
-        """
-        n, P = self.jacobian.shape
-        if n <= P:
-            raise InputError(f"{n} residuals leave no freedom to estimate the spread of {P} weights: more are needed")
-        inverse = np.linalg.pinv(triangular(self.jacobian))
-        return np.sqrt(np.sum(inverse**2, axis=1) * self.error / (n - P))
+LARGEST_MOVE = 1e-6  # of a weight, relative to it, in search of the residuals' rounding
+ROUNDINGS = 16  # residuals of so many roundings are rounding alone
 
 
 def least_squares(
     residual: Callable[[np.ndarray], Any],
-    jacobian: Callable[[np.ndarray], Any],
+    jacobian: Callable[[np.ndarray], Any] | str | None,
     w: Any,
     *,
+    bounds: Any = None,
+    loss: Any = "linear",
+    f_scale: float = 1.0,
     iterations: int = 20_000,
     tolerance: float = 1e-10,
     solver: str = "qr",
@@ -97,15 +38,22 @@ def least_squares(
     ----------
     residual : function of w (P,)
         Returns the residuals (n,). A trial point at which they overflow counts as a failure.
-    jacobian : function of w (P,)
-        Returns the derivatives of the residuals (n, P).
+    jacobian : function of w (P,), "2-point", "3-point" or None
+        Returns the derivatives of the residuals (n, P). Without a function they are difference quotients, Eq. (89). None is
+        "3-point".
     w : array (P,)
         The starting point.
+    bounds : pair of numbers or arrays (P,), or an object with lb and ub, optional
+        The lowest and the highest values of the weights, with -inf and inf for none.
+    loss : {"linear", "soft_l1", "huber", "cauchy", "arctan"} or function of z (n,)
+        What is summed over the residuals, Eq. (90). A function returns rho(z), rho'(z) and rho''(z), of shape (3, n).
+    f_scale : float
+        The size from which a residual counts as an outlier. It has no effect on the linear loss.
     iterations : int
         The largest number of steps.
     tolerance : float
         The fit has converged if the cosine between the residuals and every column of J is no larger than this. It has also
-        converged if a step changes no weight by more than a few roundings.
+        converged if a step changes no weight by more than a few roundings, or if the residuals are nothing but rounding.
     solver : {"qr", "cholesky"}
         "qr" is accurate; "cholesky" of J'J is faster.
     damping : pwl.Damping
@@ -119,45 +67,131 @@ def least_squares(
     Raises
     ------
     InputError
-        If shapes do not fit, or if residuals or Jacobian are not finite at the start.
+        If shapes do not fit, if a residual or a derivative is not finite at the start, or if w is outside of the bounds.
     """
     one_of("solver", solver, SOLVERS)
-    w = np.array(w, dtype=np.float64)
-    if w.ndim != 1 or not np.all(np.isfinite(w)):
-        raise InputError(f"w must be a vector of finite numbers to start from, not {w!r}")
-    r, J = _residual(residual, w), _jacobian(jacobian, w)
-    if not (np.all(np.isfinite(r)) and np.all(np.isfinite(J))):
-        raise InputError("residuals or Jacobian are not finite at the starting weights: start elsewhere or rescale")
-    damped, E, evaluations, code = damping.start(len(w)), float(r @ r), 1, "iterations"
+    whole("iterations", iterations, 0)
+    not_negative("tolerance", tolerance)
+    if not isinstance(damping, Damping):
+        raise InputError(f"damping must be a pwl.Damping, not {shown(damping)}")
+    problem, w = stated(residual, jacobian, w, bounds, loss, f_scale)
+    return _Search(problem, solver, damping, tolerance, w).run(iterations)
 
-    def trial(e: np.ndarray) -> tuple[float, Any]:
-        there = _residual(residual, w + e)
-        return float(there @ there), (w + e, there)
 
-    done = 0
-    while done < iterations:
-        system = _system(J, r, solver)
-        if _orthogonal(system, E, tolerance):
+@dataclass
+class _Search:
+    """The state of a fit: the point w with its residuals r and Jacobian J, and the damping."""
+
+    problem: Problem
+    solver: str
+    damping: Damping
+    tolerance: float
+    w: np.ndarray
+    r: np.ndarray = field(init=False)
+    J: np.ndarray = field(init=False)
+    evaluations: int = 1
+
+    def __post_init__(self) -> None:
+        self.r = self.problem.first_residuals(self.w)
+        self.J = self.problem.first_jacobian(self.w, self.r)
+        self.objective = self.problem.loss.sum(self.r)
+        self.damped = self.damping.start(len(self.w))
+
+    def run(self, iterations: int) -> Fit:
+        """The fit after so many steps at most."""
+        done, code = 0, "iterations"
+        while done < iterations:
+            if self._converged(self.tolerance):
+                code = "converged"
+                break
+            before = self.w
+            if stopped := self._step():
+                code = stopped
+                break
+            done += 1
+            if np.all(np.abs(self.w - before) <= 4 * np.finfo(float).eps * np.abs(self.w)):
+                code = "small_step"
+                break
+        if code == "mu_max" and self._at_minimum():
             code = "converged"
-            break
-        found = search(system, damping, damped, trial, E)
-        evaluations, damped = evaluations + found.trials, found.damped
+        J, _ = self.problem.loss.square(self.J, self.r)
+        return Fit(
+            self.w,
+            self.objective,
+            J,
+            done,
+            self.evaluations,
+            code,
+            self.problem.loss.rho is None,
+            self.problem.rounding,
+        )
+
+    def _step(self) -> str:
+        """Moves to a better point. Returns the reason if there is none."""
+        J, r = self.problem.loss.square(self.J, self.r)
+        free = self.problem.box.free(self.w, -(J.T @ r))
+        system = _system(J * free, r, self.solver)  # a weight that is held at its bound has no effect
+
+        def trial(e: np.ndarray) -> tuple[float, Any]:
+            w = self.problem.box.clipped(self.w + e * free)
+            there = self.problem.residuals(w)
+            return self.problem.loss.sum(there), (w, there)
+
+        found = search(system, self.damping, self.damped, trial, self.objective)
+        self.evaluations, self.damped = self.evaluations + found.trials, found.damped
         if found.value is None:
-            code = "mu_max"
-            break
-        done += 1
-        before, (w, r), E = w, found.value, found.objective
-        new = _jacobian(jacobian, w)
-        if not np.all(np.isfinite(new)):
-            w, code = before, "mu_max"
-            break
-        J = new
-        if np.all(np.abs(w - before) <= 4 * np.finfo(float).eps * np.abs(w)):
-            code = "small_step"
-            break
-    if code == "mu_max" and _orthogonal(_system(J, r, solver), E, np.sqrt(tolerance)):
-        code = "converged"
-    return Fit(w, E, J, done, evaluations, code)
+            return self._rescaled() or self._step()
+        w, r = found.value
+        J = self.problem.jacobian(w, r)
+        if not np.all(np.isfinite(J)):
+            return "not_finite"
+        self.w, self.r, self.J, self.objective = w, r, J, found.objective
+        return ""
+
+    def _rescaled(self) -> str:
+        """Turns to a damping in units of J'J, once: the given one may be far above it, and hide the way down."""
+        if self.damping.scaling == "diagonal" or self._at_minimum():
+            return "mu_max"
+        self.damping = dataclasses.replace(self.damping, scaling="diagonal", mu=min(self.damping.mu, 1e-6))
+        self.damped = self.damping.start(len(self.w))
+        return ""
+
+    def _at_minimum(self) -> bool:
+        """Whether no step can be expected to lower the objective, because rounding hides what is left."""
+        return self._converged(np.sqrt(self.tolerance)) or self._only_rounding()
+
+    def _converged(self, tolerance: float) -> bool:
+        """Whether |J_j'r| <= tolerance |J_j| |r| for every weight j that may move."""
+        J, r = self.problem.loss.square(self.J, self.r)
+        free = self.problem.box.free(self.w, -(J.T @ r))
+        system = _system(J * free, r, self.solver)
+        return bool(np.all(np.abs(system.gradient()) <= tolerance * np.sqrt(system.norms() * float(r @ r))))
+
+    def _only_rounding(self) -> bool:
+        """Whether the residuals are no larger than their own rounding, so that the fit is exact.
+
+        Small moves of w show their rounding: it is what J does not explain. What J leaves out of a smooth function shrinks with
+        the square of the move, but rounding does not, so the smaller of two moves tells them apart.
+        """
+        eps, size = float(np.finfo(float).eps), float(np.linalg.norm(self.r))
+        if size <= ROUNDINGS * eps * float(np.linalg.norm(np.abs(self.J) @ np.abs(self.w))):
+            return True
+        norms = np.linalg.norm(self.J, axis=0)
+        most = np.divide(
+            2 * size, norms, out=np.zeros_like(norms), where=norms > 0
+        )  # moves the residuals by their size
+        most = np.minimum(most, LARGEST_MOVE * np.maximum(np.abs(self.w), eps))
+        return size <= ROUNDINGS * min(self._unexplained(most), self._unexplained(most / 8))
+
+    def _unexplained(self, most: np.ndarray) -> float:
+        """The largest part of the residuals' change that J does not explain, over random moves of w up to `most` (P,)."""
+        draw, found = np.random.default_rng(0), 0.0
+        for _ in range(4):
+            w = self.problem.box.clipped(self.w + most * draw.uniform(-1, 1, len(self.w)))
+            there = self.problem.residuals(w)
+            found = max(found, float(np.linalg.norm(there - self.r - self.J @ (w - self.w))))
+        self.evaluations += 4
+        return found
 
 
 def _system(J: np.ndarray, r: np.ndarray, solver: str) -> Normal | Triangular:
@@ -165,22 +199,3 @@ def _system(J: np.ndarray, r: np.ndarray, solver: str) -> Normal | Triangular:
     if solver == "cholesky":
         return Normal(J.T @ J, -(J.T @ r))
     return Triangular.of(triangular(np.column_stack([J, -r])))
-
-
-def _orthogonal(system: Normal | Triangular, E: float, tolerance: float) -> bool:
-    """Whether |J_j'r| <= tolerance |J_j| |r| for every column j."""
-    return bool(np.all(np.abs(system.gradient()) <= tolerance * np.sqrt(system.norms() * E)))
-
-
-def _residual(residual: Callable[[np.ndarray], Any], w: np.ndarray) -> np.ndarray:
-    r = np.asarray(residual(w), dtype=np.float64)
-    if r.ndim != 1 or not len(r):
-        raise InputError(f"residual(w) must be a vector of one number per residual, not an array of shape {r.shape}")
-    return r
-
-
-def _jacobian(jacobian: Callable[[np.ndarray], Any], w: np.ndarray) -> np.ndarray:
-    J = np.asarray(jacobian(w), dtype=np.float64)
-    if J.ndim != 2 or J.shape[1] != len(w):
-        raise InputError(f"jacobian(w) must be of shape (residuals, {len(w)}), not {J.shape}")
-    return J

@@ -214,7 +214,7 @@ class Damping:
             if self.schedule == "fixed":
                 return damped._replace(mu=mu * self.mu_increase)
             return damped._replace(mu=mu * nu, nu=nu * 2)
-        factor = self.mu_decrease if self.schedule == "fixed" else max(1 / 3, 1 - (2 * ratio - 1) ** 3)
+        factor = self.mu_decrease if self.schedule == "fixed" else max(1 / 3, 1 - (2 * min(ratio, 1.0) - 1) ** 3)
         return damped._replace(mu=max(mu * factor, SMALLEST_MU), nu=2.0)
 
 
@@ -240,6 +240,8 @@ def search(
     trial(e) returns the objective after the step e, and any value that the caller wants to keep. The objective must have the
     scale of the system, because the predicted decrease is g'e + mu e'Qe.
     """
+    if not damped.mu > 0:  # from a file that others wrote; it would never grow
+        raise InputError(f"the damping mu is {damped.mu!r}, but a positive number was wanted: start anew")
     Q = damping.scaled(damped, system)
     damped = damped._replace(Q=Q)
     trials, g = 0, system.gradient()

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pwl.errors import InputError
-from pwl.runtime.backend import Array, array_namespace, host, like
+from pwl.runtime.backend import Array, array_namespace, as_array, host, like
 from pwl.runtime.threads import single_threaded_blas
 from pwl.validate import is_number, truth
 
@@ -95,7 +95,9 @@ class OLS:
 
     def solver(self, R: Array) -> Callable[[Array], Solution]:
         """A function from C to its solution. R is factored once, here."""
-        there = host(R)
+        there = host(as_array(R, "R"))
+        if there.ndim != 2 or there.shape[0] != there.shape[1] or there.dtype.kind not in "fiub":
+            raise InputError(f"R must be a square matrix of real numbers, not an array of {there.dtype} of shape {there.shape}")
         A = there.astype(np.float64, copy=False)
         if not np.isfinite(A).all():
             return _no_numbers
@@ -107,6 +109,8 @@ class OLS:
 
         def solution(C: Array) -> Solution:
             c = host(C).astype(np.float64, copy=False)
+            if c.shape[-1:] != A.shape[:1]:
+                raise InputError(f"C must have {len(A)} columns, as R has, but it came with shape {c.shape}")
             B = c.reshape(-1, len(A))
             if not np.isfinite(B).all():
                 return _no_numbers(C)

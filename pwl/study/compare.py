@@ -27,6 +27,7 @@ from pwl.runtime.backend import as_array
 from pwl.runtime.threads import workers
 from pwl.training.record import Record
 from pwl.training.train import train
+from pwl.validate import kind, nearest, whole
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,11 @@ def compare(
     InputError
         For an unknown name, or if data and settings do not fit.
     """
+    if isinstance(names, str):
+        raise InputError(f"names must be a list of algorithms, not {names!r}: put it into a list")
     pick(names)
-    settings = dataclasses.replace(settings, **options)
+    settings = _settings(settings, options)
+    whole("jobs", jobs)
     x, t = as_array(x, "inputs x"), as_array(t, "targets t")
     if t.ndim == 1 and t.dtype.kind == "f":
         t = t[:, None]
@@ -120,6 +124,20 @@ def compare(
     left = [task for task in tasks if task not in done]
     problem = Problem(x, t, classes, settings, data_folds(t, settings), w)
     return _in_order(problem, tasks, left, jobs, watch, done)
+
+
+def _settings(settings: Settings, options: Mapping[str, Any]) -> Settings:
+    """The settings with single ones replaced, checked."""
+    kind("settings", settings, Settings, "a pwl.study.compare.Settings")
+    known = [field.name for field in dataclasses.fields(Settings)]
+    for name in options:
+        if name not in known:
+            raise InputError(f"unknown setting {name!r}{nearest(name, known)}: use one of {', '.join(known)}")
+    settings = dataclasses.replace(settings, **options)
+    whole("iterations", settings.iterations)
+    whole("k", settings.k, 3)
+    whole("seed", settings.seed, 0)
+    return settings
 
 
 def _in_order(
@@ -231,7 +249,7 @@ def _side_by_side(
             with environment(max(1, workers() // jobs)), interrupts_held():
                 futures = [pool.submit(_run_shared, task) for task in tasks]  # starts the processes
             for (name, number), future in zip(tasks, futures, strict=True):
-                outcome, notes = future.result()
+                outcome, notes = _result(future)
                 for note in notes:
                     warnings.warn(note)
                 if watch is not None:
@@ -247,7 +265,31 @@ def _side_by_side(
 _shared: list[Problem] = []  # in a worker process, the problem that its runs share, so that it is sent once
 
 
+def _result(future: Any) -> tuple[Outcome, list[str]]:
+    """The result of a run. Raises InputError if its process was ended from outside."""
+    from concurrent.futures.process import BrokenProcessPool
+
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        raise InputError(
+            "a process of the comparison was ended from outside, perhaps because memory ran out: use fewer jobs"
+        ) from None
+
+
+def _end_with_parent() -> None:
+    """Ends this process when its parent ends, however that came."""
+    import multiprocessing
+    from multiprocessing.connection import wait
+
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
 def _share(problem: Problem) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _shared[:] = [problem]
     from tqdm import tqdm
 
@@ -258,6 +300,7 @@ def _share(problem: Problem) -> None:
 def _run_shared(task: tuple[str, int]) -> tuple[Outcome, list[str]]:
     """The outcome, and the warnings that the parent is to give."""
     with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")  # PYTHONWARNINGS may have made them errors
         outcome = run(_shared[0], *task)
     return outcome, [str(warning.message) for warning in caught]
 

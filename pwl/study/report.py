@@ -18,6 +18,7 @@ import numpy as np
 from pwl.data import Fold
 from pwl.errors import InputError
 from pwl.files.plain import plain
+from pwl.files.temporary import prefix, sweep
 from pwl.files.text_table import aligned
 from pwl.files.write import write_atomic
 from pwl.learners.outcome import Outcome
@@ -183,7 +184,7 @@ def earlier(folder: Path) -> list[str]:
     try:
         files = json.loads((folder / LIST).read_text())["files"]
         return [name for name in files if (folder / name).resolve().is_relative_to(folder.resolve())]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
 
 
@@ -195,7 +196,8 @@ def renewed(folder: Path, settings: Mapping[str, Any]) -> Iterator[Path]:
     the settings and the files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".pwl-compare-", dir=folder) as name:
+    sweep(folder, ".pwl-compare")
+    with tempfile.TemporaryDirectory(prefix=prefix(".pwl-compare"), dir=folder) as name:
         room = Path(name)
         try:
             yield room

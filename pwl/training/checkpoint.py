@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from pwl import validate
 from pwl.algorithms.algorithm import Stop
 from pwl.errors import InputError
-from pwl.files.tensors import read_tensors, write_tensors
+from pwl.files.tensors import FAULTS, Tensors, in_a_line, read_tensors, write_tensors
 from pwl.network.network import Network
 from pwl.network.structure import own_layers, rebuild, structure, tensors
 from pwl.reductions.gradients import error
@@ -25,11 +28,15 @@ from pwl.training.limits import GO_ON
 from pwl.training.record import Record
 from pwl.training.run import Job, Run
 from pwl.training.settings import differing
-from pwl.validate import is_number, shown
+from pwl.validate import is_number
 
 FORMAT = "pwl checkpoint"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 ROUNDING = 1e5  # roundings by which E may differ between versions, devices and numbers of threads
+
+
+class _Another(InputError):
+    """A checkpoint of another run."""
 
 
 @dataclass
@@ -61,9 +68,18 @@ class Checkpoint:
         self._last = time.monotonic()
 
     def maybe(self, run: Run) -> None:
-        """Saves the run if it is time."""
+        """Saves the run if it is time. A file that can't be written, as on a full disk, is said and does not end the run."""
         if time.monotonic() - self._last >= self.seconds:
+            self.try_to_write(run)
+
+    def try_to_write(self, run: Run) -> None:
+        """Saves the run. If the file can't be written, that is said in a warning, and an earlier file stays as it is."""
+        try:
             self.write(run)
+        except InputError as failure:
+            self._last = time.monotonic()
+            with contextlib.suppress(Warning):  # where warnings are errors, the run is not to be lost either
+                warnings.warn(f"the checkpoint is not up to date: {failure}", stacklevel=4)
 
     def write(self, run: Run) -> None:
         """Saves the run."""
@@ -108,18 +124,31 @@ def resumed(path: str | os.PathLike[str], net: Network, job: Job) -> tuple[Job, 
 
 
 def _check_path(name: str, path: Any) -> None:
-    if not isinstance(path, (str, os.PathLike)):
-        raise InputError(f"{name} must be the path of a file, not {shown(path)}")
+    validate.path(name, path)
 
 
 def _read(path: str | os.PathLike[str], net: Network, job: Job) -> Run:
     _check_path("resume", path)
     arrays, header = read_tensors(Path(path), FORMAT, FORMAT_VERSION)
+    try:
+        return _run(path, arrays, header, net, job)
+    except _Another as wrong:
+        raise InputError(str(wrong)) from None
+    except InputError as wrong:
+        raise InputError(f"{path} can't be used: {wrong}") from None
+    except FAULTS as wrong:
+        raise InputError(
+            f"{path} is damaged, because its parts do not fit ({in_a_line(wrong)}): run without it, or use another copy"
+        ) from None
+
+
+def _run(path: str | os.PathLike[str], arrays: Tensors, header: dict[str, Any], net: Network, job: Job) -> Run:
+    """The run from the parts of a checkpoint, whose own form is checked here."""
     arrays = {key: arrays[key] for key in header.get("order", arrays)}
     record = Record.from_dict(json.loads(header["record"]))
     for name, value in job.settings(net).items():
         if differing(record.settings.get(name), value):
-            raise InputError(
+            raise _Another(
                 f"{path} is a checkpoint of another run: its {name} is {record.settings.get(name)!r}, but this run has {value!r}"
             )
 
@@ -133,6 +162,12 @@ def _read(path: str | os.PathLike[str], net: Network, job: Job) -> Run:
         return dataclasses.replace(found, theta=native(host(found.theta)), buffers=buffers, preparation=net.preparation)
 
     state = json.loads(header["state"])
+    if any(np.isnan(a).any() for a in arrays.values() if a.dtype.kind == "f"):
+        raise ValueError("NaN among its numbers")
+    if not all(isinstance(value, (int, float)) and value == value for value in state.values()):
+        raise ValueError("its state holds something else than numbers")
+    if not {"error", "seconds", "passes"} <= record.series.keys():
+        raise ValueError("its record is not complete")
     state |= {key.removeprefix("state."): native(a) for key, a in arrays.items() if key.startswith("state.")}
     state |= {key.removeprefix("host."): a for key, a in arrays.items() if key.startswith("host.")}
     spent = (float(arrays["spent"][0]), float(arrays["spent"][1])) if len(arrays["spent"]) else None

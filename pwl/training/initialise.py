@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pwl import validate
 from pwl.algorithms.owo import owo_step
 from pwl.algorithms.penalties import Penalties
 from pwl.errors import InputError
@@ -51,6 +52,9 @@ def initialise(net: Network, data: Any, *, ridge: float = 0.0, ols: OLS | None =
     InputError
         If data and network do not fit.
     """
+    validate.kind("net", net, Network, "a pwl.Network")
+    if ols is not None:
+        validate.kind("ols", ols, OLS, "a pwl.OLS")
     patterns = Patterns.of(data).in_units_of(net)
     patterns.check(net)
     return start(net, patterns, Penalties(ridge=ridge), ols or OLS())

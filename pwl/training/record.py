@@ -7,6 +7,9 @@ from typing import Any
 
 from pwl.files.plain import plain
 from pwl.runtime.backend import host
+from pwl.validate import is_number, is_whole
+
+NUMBERS = ("error", "objective", "seconds", "multiplies", "passes", "gradient_norm")  # ends of the names of series of numbers
 
 
 class Record:
@@ -106,4 +109,22 @@ class Record:
         record.series = d["series"]
         record.best_iteration = d["best_iteration"]
         record.stop(d["stop_code"], d["stop_reason"])
+        record.check()
         return record
+
+    def check(self) -> None:
+        """Raises ValueError unless this is the record of a run, as a file should hold it."""
+        rows = len(self)
+        wrong = [name for name, values in self.series.items() if not isinstance(values, list) or len(values) != rows]
+        if wrong or not rows:
+            raise ValueError(f"the series {wrong[0]!r} has no value per iteration" if wrong else "it has no errors")
+        for name, values in self.series.items():
+            if name.endswith(NUMBERS) and not all(value is None or is_number(value) for value in values):
+                raise ValueError(f"the series {name!r} holds something else than numbers")
+        for name in ("error", "seconds", "passes"):
+            if name in self.series and not all(map(is_number, self.series[name])):
+                raise ValueError(f"the series {name!r} has gaps")
+        if not is_whole(self.best_iteration) or not 0 <= self.best_iteration < rows:
+            raise ValueError(f"iteration {self.best_iteration!r} can't be the best")
+        if not isinstance(self.stop_code, str) or not isinstance(self.stop_reason, str):
+            raise ValueError("the reason for its end is no text")

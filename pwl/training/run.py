@@ -90,6 +90,7 @@ class Job:
     def first(self, net: Network) -> Run:
         """The run before its first iteration, with the initialised network and row 0 of the record."""
         record = Record(self.settings(net))
+        self.algorithm.check(net)
         if not net.initialised:
             net = start(net, self.patterns, self.algorithm.penalties, self.algorithm.ols)
         state = self.algorithm.init(net, self.patterns, self.seed)
@@ -100,6 +101,12 @@ class Job:
             raise InputError(
                 f"the error of the initialised network is {row['error']}: scale inputs and targets (pwl.Preparation)"
             )
+        for name in self.others:
+            if not math.isfinite(row[f"{name}_error"]):
+                raise InputError(
+                    f"the error of the initialised network on the {name} data is {row[f'{name}_error']}: some of their numbers "
+                    "lie far outside of those of the training data, so correct or drop them"
+                )
         return Run(net, net, 0, state, record, 1, spent)
 
     def next(self, run: Run) -> Run:
@@ -108,7 +115,10 @@ class Job:
         norms: list[Any] = []
         with np.errstate(over="ignore", invalid="ignore"):  # for steps that diverge, which is checked below
             for batch in _batches(self.patterns, self.batch_size, self.seed, number):
-                step = self.algorithm.step(step.net, batch, step.state)
+                try:
+                    step = self.algorithm.step(step.net, batch, step.state)
+                except (ArithmeticError, np.linalg.LinAlgError):  # Python's numbers and LAPACK have no infinities
+                    return run.ended(Stop("non_finite", f"{NON_FINITE} (in iteration {number})"))
                 spent = _added(spent, self.multiplies_of(step.net, len(batch)))
                 spent = _added(spent, self.algorithm.further(step.net, len(batch), step.series))
                 norms.append(step.series.get("gradient_norm"))
@@ -123,8 +133,7 @@ class Job:
             return run.ended(Stop("non_finite", f"{NON_FINITE} (in iteration {number})"))
         run.record.append(row)
         watched = run.record[self.watched]
-        lowest = watched[run.best_iteration]
-        better = lowest is None or watched[-1] < lowest
+        better = _lower(watched[-1], watched[run.best_iteration])
         best, best_iteration = (net, number) if better else (run.best, run.best_iteration)
         return Run(net, best, best_iteration, state, run.record, number + 1, spent, step.stop)
 
@@ -176,6 +185,13 @@ def describe(net: Network) -> str:
 
 def _classification(prefix: str, scores: Array) -> dict[str, float]:
     return {f"{prefix}classification_error": float(scores[1])} if scores.shape[0] > 1 else {}
+
+
+def _lower(new: float | None, lowest: float | None) -> bool:
+    """Whether a value is finite, and lower than the lowest one so far, which may be none."""
+    if new is None or not math.isfinite(new):
+        return False
+    return lowest is None or not math.isfinite(lowest) or new < lowest
 
 
 def _added(spent: Spent | None, more: Spent | None) -> Spent | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pwl.errors import InputError
+from pwl.files.tensors import FAULTS, in_a_line
 from pwl.network import save
 from pwl.network.save import Saved
 from pwl.training.record import Record
@@ -17,5 +18,7 @@ def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> Saved:
     saved = save.load(path, layers)
     try:
         return saved._replace(record=None if saved.record is None else Record.from_dict(saved.record))
-    except (KeyError, TypeError, ValueError, AttributeError) as wrong:
-        raise InputError(f"{path} is damaged, because its record can't be read ({wrong}): use another copy") from None
+    except FAULTS as wrong:
+        raise InputError(
+            f"{path} is damaged, because its record can't be read ({in_a_line(wrong)}): use another copy"
+        ) from None

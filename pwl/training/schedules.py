@@ -149,7 +149,12 @@ class Exponential:
         object.__setattr__(self, "every", _whole(self, "every", self.every, 1))
 
     def __call__(self, step: int) -> float:
-        return self.rate * self.factor ** (step / self.every)
+        try:
+            return self.rate * self.factor ** (step / self.every)
+        except OverflowError:
+            raise InputError(
+                f"{self} is too large for a number at step {step}: choose a factor of at most 1, or a larger `every`"
+            ) from None
 
 
 NAMED = {

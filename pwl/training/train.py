@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -96,8 +97,10 @@ def train(
     InputError
         If data, network and settings do not fit.
     """
+    validate.kind("net", net, Network, "a pwl.Network")
     _check_algorithm(algorithm, callback)
     validate.seed(seed)
+    validate.truth("progress", progress)
     limits = Limits(iterations, max_fail, min_grad, goal, max_seconds)
     patterns, others = _checked(net, data, {"validation": validation, "test": test})
     preparation, net = net.preparation, net.with_preparation(None)  # the patterns are in the network's units from here on
@@ -133,12 +136,12 @@ def train(
                     run = run.ended(CALLBACK)
                 bar.update()
         if writer is not None:
-            writer.write(run.settled())
+            writer.try_to_write(run.settled())
     except KeyboardInterrupt:
         if run.stop is None:
             run = run.ended(Stop("interrupted", f"{INTERRUPTED} (after iteration {run.rows - 1})"))
         if writer is not None:
-            writer.write(run.settled())
+            writer.try_to_write(run.settled())
     return run.settled().best.with_preparation(preparation), run.record
 
 
@@ -146,7 +149,8 @@ def _bar(progress: bool, iterations: int, done: int) -> Any:
     """A progress bar if one was asked for and standard error is a terminal."""
     from tqdm import tqdm
 
-    return tqdm(total=iterations, initial=done, unit="it", leave=False, disable=None if progress else True)
+    shown = progress and sys.stderr is not None  # which is None where standard error is closed
+    return tqdm(total=iterations, initial=done, unit="it", leave=False, disable=None if shown else True)
 
 
 class Evaluation(NamedTuple):
@@ -182,6 +186,7 @@ def evaluate(net: Network, data: Any) -> Evaluation:
     InputError
         If the network is not initialised, or if data and network do not fit.
     """
+    validate.kind("net", net, Network, "a pwl.Network")
     net.check_initialised()
     patterns = Patterns.of(data).in_units_of(net)
     patterns.check(net)

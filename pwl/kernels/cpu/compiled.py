@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 from numba import njit
 
@@ -11,9 +13,28 @@ from numba import njit
 def compiled(f: Callable) -> Callable:
     """Compiles `f`, and keeps it on disk for the next process if a folder for it can be written."""
     try:
-        return njit(cache=True, nogil=True, error_model="numpy")(f)
+        return _forgiving(njit(cache=True, nogil=True, error_model="numpy")(f))
     except RuntimeError:  # neither the package's folder nor the user's cache folder can be written
         warnings.warn(
             "compiled curves can't be kept on disk, so each process takes seconds longer; set NUMBA_CACHE_DIR"
         )
         return njit(nogil=True, error_model="numpy")(f)
+
+
+def _forgiving(f: Any) -> Any:
+    """`f`, whose kept code is compiled anew if its file is empty, cut short or of another kind, as after a crash."""
+    kept = getattr(f, "_cache", None)
+    if kept is None or not hasattr(kept, "flush"):
+        return f
+    load = kept.load_overload
+
+    def loaded(*signature: Any) -> Any:
+        try:
+            return load(*signature)
+        except Exception:  # a damaged file may raise any kind
+            with contextlib.suppress(Exception):
+                kept.flush()
+            return None
+
+    kept.load_overload = loaded
+    return f

@@ -1,0 +1,1 @@
+"""Seeded campaigns of damage: files, options, arrays, interrupts and kills."""
