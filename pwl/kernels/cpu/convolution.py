@@ -7,10 +7,12 @@ loops are serial and release the interpreter's lock, because `reduce` runs block
 from __future__ import annotations
 
 import functools
+import math
 from typing import NamedTuple
 
 import numpy as np
 
+from pwl.kernels.cpu.addresses import address, copy
 from pwl.kernels.cpu.compiled import compiled
 from pwl.kernels.cpu.register_tile import ROWS, VECTOR_BYTES, tile_product, wide
 from pwl.kernels.window import Window
@@ -20,6 +22,7 @@ multiply = tile_product(ROWS, VECTOR_BYTES)
 
 LINE = 64  # bytes per cache line
 PATCHES = 2**17  # numbers in the patches that are made at a time, if a stride makes them necessary
+TOGETHER = 1024  # places of small images that a convolution computes at a time, at most
 PLACES = 128  # places that a tile of the weights' gradient sums at a time, so that its signals stay in the first cache
 
 
@@ -44,7 +47,7 @@ class Geometry(NamedTuple):
 
 @functools.lru_cache(maxsize=256)
 def geometry(window: Window, height: int, width: int, channels: int, pitch: int) -> Geometry:
-    """The offsets of a window. The last entry of `places` and of `taps` is repeated until their tiles are full.
+    """The offsets of a window. The last entry of `taps` is repeated until its tiles are full.
 
     pitch: numbers from a pixel of the frame to the next.
     """
@@ -56,62 +59,56 @@ def geometry(window: Window, height: int, width: int, channels: int, pitch: int)
     places = (rows[:, None] + np.arange(V) * sh * pitch).ravel()
     taps = ((down[:, None] + along)[:, :, None] + np.arange(channels)).ravel()
     starts, run = (down, kh * channels) if dh == 1 and pitch == channels else ((down[:, None] + along).ravel(), channels)
-    filled = (np.append(a, np.full(-len(a) % ROWS, a[-1])) for a in (places, taps))
-    places, taps = (a.astype(np.int64) for a in filled)
     frame, corner = (top + height + bottom, left + width + right, pitch), (top, left)
     return Geometry(
-        frame, corner, (H, V), places, taps, starts.astype(np.int64), run, rows.astype(np.int64), sh * pitch
+        frame, corner, (H, V), places.astype(np.int64), full(taps), starts.astype(np.int64), run, rows.astype(np.int64), sh * pitch
     )
 
 
 @compiled
 def _enclose(image, frame, top, left):
     """Copies the image (rows, pixels, channels) into the frame. The border of the frame does not change."""
-    rows, pixels, channels = image.shape
-    if frame.shape[2] == channels:  # a row of pixels is one run
-        for i in range(rows):
-            row, own = image[i].reshape(-1), frame[top + i].reshape(-1)
-            for j in range(row.size):
-                own[left * channels + j] = row[j]
-    else:
-        for i in range(rows):
+    (rows, pixels, channels), (_, wide, pitch), size = image.shape, frame.shape, image.itemsize
+    source, line = address(image), pixels * channels * size
+    goal = address(frame) + (top * wide + left) * pitch * size
+    for i in range(rows):
+        here, there = source + i * line, goal + i * wide * pitch * size
+        if pitch == channels:  # a row of pixels is one run
+            copy(here, there, line)
+        else:
             for j in range(pixels):
-                for k in range(channels):
-                    frame[top + i, left + j, k] = image[i, j, k]
+                copy(here + j * channels * size, there + j * pitch * size, channels * size)
 
 
 @compiled
-def _address(a):
-    """Address of an array's first number. It is signed, because an unsigned number plus an offset would be a float."""
-    return np.int64(a.ctypes.data)
-
-
-@compiled
-def _convolve(x, frame, top, left, places, starts, count, w, threshold, out):
+def _convolve(x, frames, top, left, places, starts, count, w, threshold, out):
     """Writes the nets of images x (Nv, rows, pixels, channels) to out (Nv, places, filters).
 
-    Filters come in bands: w (bands, taps, wide), threshold (bands, wide).
+    frames: work space for a few images at a time. places: the offset of each place's window in all frames. Filters come in
+    bands: w (bands, taps, wide), threshold (bands, wide).
     """
     like, size = x.dtype.type(0), x.itemsize
-    rows, (_, here, filters), wide = ROWS, out.shape, w.shape[2]
+    rows, together, (_, here, filters), wide = ROWS, frames.shape[0], out.shape, w.shape[2]
     own = np.empty((rows, wide), x.dtype)  # for tiles that are not whole
-    for p in range(x.shape[0]):
-        _enclose(x[p], frame, top, left)
+    for p in range(0, x.shape[0], together):
+        images = min(together, x.shape[0] - p)
+        for i in range(images):
+            _enclose(x[p + i], frames[i], top, left)
         for band in range(w.shape[0]):
             first = band * wide
             own_filters = min(wide, filters - first)
-            weights, before = _address(w[band]), _address(threshold[band])
-            target = _address(out[p]) + first * size
-            for q in range(0, here, rows):
-                whole = q + rows <= here and own_filters == wide
+            weights, before = address(w[band]), address(threshold[band])
+            target = address(out[p]) + first * size
+            for q in range(0, images * here, rows):
+                here_target = target + q * filters * size
+                whole = q + rows <= images * here and own_filters == wide
                 multiply(
-                    like, before, 0, _address(places) + 8 * q, _address(frame), _address(starts), starts.size, count,
-                    1, weights, wide, target + q * filters * size if whole else _address(own), filters if whole else wide,
+                    like, before, 0, address(places) + 8 * q, address(frames), address(starts), starts.size, count,
+                    1, weights, wide, here_target if whole else address(own), filters if whole else wide,
                 )  # fmt: skip
                 if not whole:
-                    for r in range(min(rows, here - q)):
-                        for f in range(own_filters):
-                            out[p, q + r, first + f] = own[r, f]
+                    for r in range(min(rows, images * here - q)):
+                        copy(address(own) + r * wide * size, here_target + r * filters * size, own_filters * size)
 
 
 @compiled
@@ -119,8 +116,8 @@ def _weight_gradient(x, g, frames, signals, top, left, taps, starts, along, step
     """Adds the gradient for images x (Nv, rows, pixels, channels) and signals g (Nv, places, filters) to G (bands, taps, wide).
 
     frames: work space for a few images at a time. signals: work space (bands, places of these images, wide) for their signals,
-    band by band. starts: offsets of the rows of places in all frames. along: places per row. at_once: rows of places that a
-    tile sums at a time.
+    band by band; with one whole band they are read where they are. starts: offsets of the rows of places in all frames. along:
+    places per row. at_once: rows of places that a tile sums at a time.
     """
     like, rows, wide, size = x.dtype.type(0), ROWS, G.shape[2], x.itemsize
     (Nv, here, filters), together = g.shape, frames.shape[0]
@@ -129,20 +126,21 @@ def _weight_gradient(x, g, frames, signals, top, left, taps, starts, along, step
         count = min(together, Nv - p)
         for i in range(count):
             _enclose(x[p + i], frames[i], top, left)
-            for band in range(G.shape[0]):
-                first = band * wide
-                for q in range(here):
-                    for f in range(min(wide, filters - first)):
-                        signals[band, i * here + q, f] = g[p + i, q, first + f]
-        for row in range(0, count * rows_each, at_once):
-            runs = min(at_once, count * rows_each - row)
-            for band in range(G.shape[0]):
+        for band in range(G.shape[0]):
+            first = band * wide
+            source, own = address(g[p]) + first * size, address(signals[band])
+            if filters == wide:
+                own = source
+            else:
+                for q in range(count * here):
+                    copy(source + q * filters * size, own + q * wide * size, min(wide, filters - first) * size)
+            for row in range(0, count * rows_each, at_once):
+                runs = min(at_once, count * rows_each - row)
                 for k in range(0, taps.size, rows):
-                    tile = _address(G) + (band * taps.size + k) * wide * size
+                    tile = address(G) + (band * taps.size + k) * wide * size
                     multiply(
-                        like, tile, wide, _address(taps) + 8 * k, _address(frames), _address(starts) + 8 * row, runs,
-                        along, step, _address(signals) + (band * signals.shape[1] + row * along) * wide * size, wide,
-                        tile, wide,
+                        like, tile, wide, address(taps) + 8 * k, address(frames), address(starts) + 8 * row, runs,
+                        along, step, own + row * along * wide * size, wide, tile, wide,
                     )  # fmt: skip
 
 
@@ -179,11 +177,26 @@ def convolve(x: Array, W: Array, window: Window, threshold: Array | None = None)
     at = geometry(window, height, width, channels, channels)
     out = np.empty((Nv, *at.size, filters), x.dtype)
     threshold = np.zeros(filters, x.dtype) if threshold is None else threshold
+    together = min(Nv, side_by_side(at.size[0] * at.size[1]))
+    frames = np.zeros((together, *at.frame), x.dtype)
+    places = full(np.arange(together)[:, None] * frames[0].size + at.places)
     _convolve(
-        np.ascontiguousarray(x), np.zeros(at.frame, x.dtype), *at.corner, at.places, at.starts,
-        at.run, bands(W), bands(threshold)[:, 0], out.reshape(Nv, -1, filters),
+        np.ascontiguousarray(x), frames, *at.corner, places, at.starts, at.run, bands(W), bands(threshold)[:, 0],
+        out.reshape(Nv, -1, filters),
     )  # fmt: skip
     return out
+
+
+def side_by_side(places: int) -> int:
+    """How many images of so many places fill whole tiles; one if they are many."""
+    images = math.lcm(places, ROWS) // places
+    return images if images * places <= TOGETHER else 1
+
+
+def full(offsets: np.ndarray) -> np.ndarray:
+    """The offsets in a row, with the last one repeated until their tiles are full."""
+    row = offsets.ravel()
+    return np.append(row, np.full(-len(row) % ROWS, row[-1])).astype(np.int64)
 
 
 def spread(channels: int, itemsize: int) -> int:
