@@ -25,6 +25,13 @@ def address(a):
 
 
 @intrinsic
+def bytes_of(typingctx, number):
+    """The size of a number."""
+    size = number.bitwidth // 8
+    return types.int64(number), lambda context, builder, signature, args: ir.IntType(64)(size)
+
+
+@intrinsic
 def copy(typingctx, source, goal, size):
     """Copies `size` bytes from one address to another; the two places do not overlap."""
     if not all(isinstance(a, types.Integer) for a in (source, goal, size)):

@@ -15,6 +15,7 @@ import numpy as np
 from pwl.kernels.cpu.addresses import address, copy
 from pwl.kernels.cpu.compiled import compiled
 from pwl.kernels.cpu.register_tile import ROWS, VECTOR_BYTES, tile_product, wide
+from pwl.kernels.cpu.transpose import transpose
 from pwl.kernels.window import Window
 from pwl.runtime.backend import Array
 
@@ -163,27 +164,50 @@ def _add_patches(columns, top, left, sv, sh, dv, dh, dx):
 
 def bands(W: np.ndarray) -> np.ndarray:
     """Weights (filters, ...) as bands (bands, inputs, wide) of filters side by side. Zeros fill the last band."""
-    side = wide(W.itemsize)
-    missing = -len(W) % side
-    if missing:
-        W = np.concatenate([W, np.zeros((missing, *W.shape[1:]), W.dtype)])
-    by_bands = np.moveaxis(W.reshape(-1, side, *W.shape[1:]), 1, -1)
-    return np.array(by_bands, order="C").reshape(len(by_bands), -1, side)
+    side, rows = wide(W.itemsize), W.reshape(len(W), -1)
+    if rows.strides[1] != rows.itemsize:
+        rows = np.ascontiguousarray(rows)
+    found = np.zeros((-(-len(W) // side), rows.shape[1], side), W.dtype)
+    for band, first in zip(found, range(0, len(W), side), strict=True):
+        _turn_over(rows[first : first + side], band)
+    return found
+
+
+def turned_bands(W: np.ndarray) -> np.ndarray:
+    """Weights (filters, window height, window width, channels) of the transpose as bands (bands, inputs, wide) of channels."""
+    channels, side = W.shape[3], wide(W.itemsize)
+    around = np.moveaxis(W[:, ::-1, ::-1], 0, 2)
+    found = np.zeros((-(-channels // side), *around.shape[:3], side), W.dtype)
+    for band, first in zip(found, range(0, channels, side), strict=True):
+        own = around[..., first : first + side]
+        band[..., : own.shape[3]] = own
+    return found.reshape(len(found), -1, side)
+
+
+def _turn_over(a: np.ndarray, out: np.ndarray) -> None:
+    """Writes the columns of a (rows, columns), whose rows have neighbours side by side, to the rows of out."""
+    steps = (each.strides[0] // each.itemsize for each in (a, out))
+    (source, step), (goal, goal_step) = ((each.ctypes.data, own) for each, own in zip((a, out), steps, strict=True))
+    transpose(a.dtype.type(0), source, step, goal, goal_step, *a.shape)
 
 
 def convolve(x: Array, W: Array, window: Window, threshold: Array | None = None) -> Array:
     """Nets (Nv, out height, out width, filters) of images x with weights W and, if given, thresholds (filters,), Eq. (53)."""
-    (Nv, height, width, channels), filters = x.shape, len(W)
+    threshold = np.zeros(len(W), x.dtype) if threshold is None else threshold
+    return _nets(x, bands(W), bands(threshold)[:, 0], len(W), window)
+
+
+def _nets(x: Array, w: np.ndarray, thresholds: np.ndarray, filters: int, window: Window) -> Array:
+    """`convolve` for bands of weights and thresholds."""
+    Nv, height, width, channels = x.shape
     at = geometry(window, height, width, channels, channels)
     out = np.empty((Nv, *at.size, filters), x.dtype)
-    threshold = np.zeros(filters, x.dtype) if threshold is None else threshold
     together = min(Nv, side_by_side(at.size[0] * at.size[1]))
     frames = np.zeros((together, *at.frame), x.dtype)
     places = full(np.arange(together)[:, None] * frames[0].size + at.places)
     _convolve(
-        np.ascontiguousarray(x), frames, *at.corner, places, at.starts, at.run, bands(W), bands(threshold)[:, 0],
-        out.reshape(Nv, -1, filters),
-    )  # fmt: skip
+        np.ascontiguousarray(x), frames, *at.corner, places, at.starts, at.run, w, thresholds, out.reshape(Nv, -1, filters)
+    )
     return out
 
 
@@ -219,8 +243,11 @@ def weight_gradient(x: Array, g: Array, window: Window) -> Array:
         max(1, PLACES // V), G,
     )  # fmt: skip
     taps = window.size[0] * window.size[1] * channels
-    by_filters = G[:, :taps].transpose(0, 2, 1).reshape(-1, taps)[:filters]
-    return np.ascontiguousarray(by_filters).reshape(filters, *window.size, channels)  # the order of later sums depends on it
+    by_filters = np.empty((filters, taps), x.dtype)
+    for band, first in zip(G, range(0, filters, side), strict=True):
+        own = by_filters[first : first + side]
+        _turn_over(band[:taps, : len(own)], own)
+    return by_filters.reshape(filters, *window.size, channels)
 
 
 def input_gradient(g: Array, W: Array, window: Window, height: int, width: int) -> Array:
@@ -230,7 +257,8 @@ def input_gradient(g: Array, W: Array, window: Window, height: int, width: int) 
     time are added up.
     """
     if window.stride == (1, 1) and min(min(side) for side in turned(window).padding) >= 0:
-        return convolve(g, W[:, ::-1, ::-1].transpose(3, 1, 2, 0), turned(window))
+        w = turned_bands(W)
+        return _nets(g, w, np.zeros(w[:, 0].shape, g.dtype), W.shape[3], turned(window))
     ((top, _), (left, _)), (down, _) = window.padding, window.stride
     (Nv, H, V, filters), channels = g.shape, W.shape[3]
     dx, kernel = np.zeros((Nv, height, width, channels), g.dtype), W.reshape(filters, -1)
