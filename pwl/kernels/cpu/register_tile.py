@@ -9,23 +9,23 @@ from __future__ import annotations
 
 from typing import Any
 
-import llvmlite.binding
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from pwl.kernels.cpu.vectors import vector_bytes
+
 VECTORS = 2  # side by side in a row
 
 
-def fitting(features: Any) -> tuple[int, int]:
-    """Rows of a tile and bytes of a vector for a processor's features. Sums and operands fill its registers."""
-    if features.get("avx512f"):
-        return 12, 64  # 24 of 32 registers hold sums
-    return 6, 32 if features.get("avx") else 16  # 12 of 16
+def fitting(vector_bytes: int) -> int:
+    """Rows of a tile, for a size of vectors. Sums and operands fill the registers that a processor has of that size."""
+    return 12 if vector_bytes == 64 else 6  # 24 of 32 registers hold sums, or 12 of 16
 
 
-ROWS, VECTOR_BYTES = fitting(llvmlite.binding.get_host_cpu_features())
+VECTOR_BYTES = vector_bytes()
+ROWS = fitting(VECTOR_BYTES)
 
 
 def wide(itemsize: int, vector_bytes: int = VECTOR_BYTES) -> int:
