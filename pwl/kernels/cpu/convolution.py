@@ -167,17 +167,22 @@ def bands(W: np.ndarray) -> np.ndarray:
     side, rows = wide(W.itemsize), W.reshape(len(W), -1)
     if rows.strides[1] != rows.itemsize:
         rows = np.ascontiguousarray(rows)
-    found = np.zeros((-(-len(W) // side), rows.shape[1], side), W.dtype)
+    found = room((-(-len(W) // side), rows.shape[1], side), W.dtype, len(W))
     for band, first in zip(found, range(0, len(W), side), strict=True):
         _turn_over(rows[first : first + side], band)
     return found
+
+
+def room(shape: tuple[int, ...], dtype: np.dtype, filters: int) -> np.ndarray:
+    """An array (bands, ..., wide) for numbers of filters; zeros where they do not fill the last band."""
+    return np.empty(shape, dtype) if shape[0] * shape[-1] == filters else np.zeros(shape, dtype)
 
 
 def turned_bands(W: np.ndarray) -> np.ndarray:
     """Weights (filters, window height, window width, channels) of the transpose as bands (bands, inputs, wide) of channels."""
     channels, side = W.shape[3], wide(W.itemsize)
     around = np.moveaxis(W[:, ::-1, ::-1], 0, 2)
-    found = np.zeros((-(-channels // side), *around.shape[:3], side), W.dtype)
+    found = room((-(-channels // side), *around.shape[:3], side), W.dtype, channels)
     for band, first in zip(found, range(0, channels, side), strict=True):
         own = around[..., first : first + side]
         band[..., : own.shape[3]] = own
@@ -239,7 +244,7 @@ def weight_gradient(x: Array, g: Array, window: Window) -> Array:
     G = np.zeros((count, at.taps.size, side), x.dtype)
     _weight_gradient(
         np.ascontiguousarray(x), np.ascontiguousarray(g).reshape(Nv, -1, filters), frames,
-        np.zeros((count, together * H * V, side), x.dtype), *at.corner, at.taps, starts, V, at.step,
+        room((count, together * H * V, side), x.dtype, filters), *at.corner, at.taps, starts, V, at.step,
         max(1, PLACES // V), G,
     )  # fmt: skip
     taps = window.size[0] * window.size[1] * channels
