@@ -190,10 +190,9 @@ def turned_bands(W: np.ndarray) -> np.ndarray:
 
 
 def _turn_over(a: np.ndarray, out: np.ndarray) -> None:
-    """Writes the columns of a (rows, columns), whose rows have neighbours side by side, to the rows of out."""
-    steps = (each.strides[0] // each.itemsize for each in (a, out))
-    (source, step), (goal, goal_step) = ((each.ctypes.data, own) for each, own in zip((a, out), steps, strict=True))
-    transpose(a.dtype.type(0), source, step, goal, goal_step, *a.shape)
+    """Writes the columns of a (rows, columns) to the rows of out. In both, the numbers of a row stand side by side."""
+    step, out_step = (each.strides[0] // each.itemsize for each in (a, out))
+    transpose(a.dtype.type(0), a.ctypes.data, step, out.ctypes.data, out_step, *a.shape)
 
 
 def convolve(x: Array, W: Array, window: Window, threshold: Array | None = None) -> Array:
