@@ -206,7 +206,7 @@ def _nets(x: Array, w: np.ndarray, thresholds: np.ndarray, filters: int, window:
     Nv, height, width, channels = x.shape
     at = geometry(window, height, width, channels, channels)
     out = np.empty((Nv, *at.size, filters), x.dtype)
-    together = min(Nv, side_by_side(at.size[0] * at.size[1]))
+    together = max(1, min(Nv, side_by_side(at.size[0] * at.size[1])))
     frames = np.zeros((together, *at.frame), x.dtype)
     places = full(np.arange(together)[:, None] * frames[0].size + at.places)
     _convolve(

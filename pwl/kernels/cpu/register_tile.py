@@ -17,6 +17,8 @@ from numba.extending import intrinsic
 from pwl.kernels.cpu.vectors import vector_bytes
 
 VECTORS = 2  # side by side in a row
+AHEAD = 16  # rows of weights: so far ahead are they asked for, because they come from the second cache
+LINE = 64  # bytes per cache line
 
 
 def fitting(vector_bytes: int) -> int:
@@ -75,6 +77,15 @@ def _code(real: Any, rows: int, vector_bytes: int) -> Any:
         def at(address: Any, kind: Any) -> Any:
             return builder.inttoptr(address, kind.as_pointer())
 
+        def ask(place: Any) -> None:
+            """Has the first cache bring a row of weights; it may lie beyond the last one."""
+            byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+            kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+            prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+            for at in range(0, VECTORS * vector_bytes, LINE):
+                line = builder.gep(builder.bitcast(place, byte), [whole(at)])
+                builder.call(prefetch, [line, word(0), word(3), word(1)])
+
         def cell(row: Any, v: int) -> Any:
             """Address of vector v of a row."""
             return builder.bitcast(builder.gep(row, [whole(v * lanes)]), vector.as_pointer())
@@ -120,6 +131,7 @@ def _code(real: Any, rows: int, vector_bytes: int) -> Any:
         (here_w,) = here_w_phi = phis(number.as_pointer(), [run_w], run)
         here = phis(vector, run_sums, run)
         weights = loads(here_w)
+        ask(builder.gep(here_w, [builder.mul(w_step, whole(AHEAD))]))
         after = []
         for r in range(rows):
             signal = spread(builder.load(builder.gep(x_rows[r], [place])))
