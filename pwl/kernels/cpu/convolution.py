@@ -210,7 +210,8 @@ def _nets(x: Array, w: np.ndarray, thresholds: np.ndarray, filters: int, window:
     frames = np.zeros((together, *at.frame), x.dtype)
     places = full(np.arange(together)[:, None] * frames[0].size + at.places)
     _convolve(
-        np.ascontiguousarray(x), frames, *at.corner, places, at.starts, at.run, w, thresholds, out.reshape(Nv, -1, filters)
+        np.ascontiguousarray(x), frames, *at.corner, places, at.starts, at.run, w, thresholds,
+        out.reshape(Nv, len(at.places), filters),
     )
     return out
 
@@ -242,7 +243,7 @@ def weight_gradient(x: Array, g: Array, window: Window) -> Array:
     starts = (np.arange(together)[:, None] * frames[0].size + at.rows).ravel()
     G = np.zeros((count, at.taps.size, side), x.dtype)
     _weight_gradient(
-        np.ascontiguousarray(x), np.ascontiguousarray(g).reshape(Nv, -1, filters), frames,
+        np.ascontiguousarray(x), np.ascontiguousarray(g).reshape(Nv, H * V, filters), frames,
         room((count, together * H * V, side), x.dtype, filters), *at.corner, at.taps, starts, V, at.step,
         max(1, PLACES // V), G,
     )  # fmt: skip
