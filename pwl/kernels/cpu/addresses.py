@@ -15,6 +15,8 @@ from numba.core import cgutils
 
 from pwl.kernels.cpu.compiled import compiled
 
+LINE = 64  # bytes per cache line
+
 intrinsic: Any = numba.extending.intrinsic  # whose functions have one parameter less than they say
 
 
@@ -43,3 +45,21 @@ def copy(typingctx, source, goal, size):
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, types.int64), code
+
+
+@intrinsic
+def ask(typingctx, place, size):
+    """Has memory bring `size` bytes from an address on into the cache."""
+    if not all(isinstance(a, types.Integer) for a in (place, size)):
+        return None
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        word, whole, pointer = ir.IntType(32), ir.IntType(64), ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [pointer, word, word, word])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        with cgutils.for_range_slice(builder, whole(0), args[1], whole(LINE), whole) as (at, _):
+            line = builder.inttoptr(builder.add(args[0], at), pointer)
+            builder.call(prefetch, [line, word(0), word(3), word(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), code

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pwl.kernels.cpu.addresses import address, copy
+from pwl.kernels.cpu.addresses import LINE, address, ask, copy
 from pwl.kernels.cpu.compiled import compiled
 from pwl.kernels.cpu.register_tile import ROWS, VECTOR_BYTES, tile_product, wide
 from pwl.kernels.cpu.transpose import transpose
@@ -21,7 +21,6 @@ from pwl.runtime.backend import Array
 
 multiply = tile_product(ROWS, VECTOR_BYTES)
 
-LINE = 64  # bytes per cache line
 PATCHES = 2**17  # numbers in the patches that are made at a time, if a stride makes them necessary
 TOGETHER = 1024  # places of small images that a convolution computes at a time, at most
 PLACES = 128  # places that a tile of the weights' gradient sums at a time, so that its signals stay in the first cache
@@ -103,6 +102,9 @@ def _convolve(x, frames, top, left, places, starts, count, w, threshold, out):
             for q in range(0, images * here, rows):
                 here_target = target + q * filters * size
                 whole = q + rows <= images * here and own_filters == wide
+                if whole:  # what is written to comes from memory, too
+                    for r in range(rows):
+                        ask(here_target + r * filters * size, wide * size)
                 multiply(
                     like, before, 0, address(places) + 8 * q, address(frames), address(starts), starts.size, count,
                     1, weights, wide, here_target if whole else address(own), filters if whole else wide,

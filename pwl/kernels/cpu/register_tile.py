@@ -14,11 +14,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from pwl.kernels.cpu.addresses import LINE
 from pwl.kernels.cpu.vectors import vector_bytes
 
 VECTORS = 2  # side by side in a row
 AHEAD = 16  # rows of weights: so far ahead are they asked for, because they come from the second cache
-LINE = 64  # bytes per cache line
 
 
 def fitting(vector_bytes: int) -> int:
