@@ -16,12 +16,16 @@ from pwl.algorithms import (
     AdAct,
     Adam,
     BayesianLM,
+    DampedAdAct,
+    DampedMOLF,
     MinibatchAdAct,
     VarPro,
     adact_step,
+    damped_molf_step,
     molf_step,
     owo_bp_step,
     owo_step,
+    with_posterior,
 )
 from pwl.algorithms.penalties import Penalties
 from pwl.data.augmentation import Augmentation
@@ -61,6 +65,8 @@ __all__ = [
     "Augmentation",
     "BayesianLM",
     "Checkpoint",
+    "DampedAdAct",
+    "DampedMOLF",
     "Damping",
     "InputError",
     "MinibatchAdAct",
@@ -78,6 +84,7 @@ __all__ = [
     "algorithms",
     "check",
     "compare",
+    "damped_molf_step",
     "data",
     "evaluate",
     "initialise",
@@ -92,6 +99,7 @@ __all__ = [
     "plots",
     "schedules",
     "train",
+    "with_posterior",
 ]
 
 

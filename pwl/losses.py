@@ -1,4 +1,4 @@
-"""The two losses: squared error and cross-entropy, as functions of the outputs y (Nv, M)."""
+"""The losses: squared error, cross-entropy and Output Reset, as functions of the outputs y (Nv, M)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,22 @@ import numpy as np
 
 from pwl.errors import InputError
 from pwl.kernels import engine
+from pwl.kernels.reference.output_reset import reset_residuals
 from pwl.kernels.reference.softmax import one_hot, softmax
 from pwl.runtime.backend import Array, array_namespace, gram, host
 from pwl.runtime.finite import check_finite
 
 
 class Loss(Protocol):
-    """The contract of a loss. S_p is the Hessian of a pattern's error with respect to its outputs, Eq. (19)."""
+    """The contract of a loss. S_p is the Hessian of a pattern's error with respect to its outputs, Eq. (19), or a bound of it."""
 
     name: ClassVar[str]
-    quadratic: ClassVar[bool]  # in y: S is constant, and one Newton step along a line of outputs is exact
+    quadratic: ClassVar[bool]  # in y: one Newton step along a line of outputs is exact
+    constant: ClassVar[bool]  # S is 2 I whatever the outputs
+    bound: ClassVar[float]  # S is at most bound I
     classes: ClassVar[bool]  # targets are labels
+    probabilities: ClassVar[bool] = False  # outputs stand for the probabilities of classes
+    evidence: ClassVar[bool] = True  # -E is the logarithm of a probability, up to a scale
     output_steps: ClassVar[int]  # solves per output step, Eqs. (10), (12)
 
     def check_targets(self, t: Array, n_outputs: int, first_row: int = 0) -> None:
@@ -58,7 +63,7 @@ class Loss(Protocol):
     def curvature(self, V: Array, W_b: Array, y: Array | None, w: Array | None) -> Array:
         """H = sum_p w_p J_p'S_p J_p for blocks that change one feature each, J_p[:, b] = V[p, b] W_b[:, b], Eqs. (21), (22).
 
-        V (Nv, blocks): changes of the features. W_b (M, blocks): output weights of the features. A `quadratic` loss needs no y.
+        V (Nv, blocks): changes of the features. W_b (M, blocks): output weights of the features. If S is `constant`, it needs no y.
         """
         ...
 
@@ -72,7 +77,9 @@ class SquaredError(Loss):
     """E = (1/Nv) sum_p sum_i (t_pi - y_pi)^2, a sum over the outputs without 1/M, Eq. (1). Targets t are (Nv, M)."""
 
     name: ClassVar[str] = "squared_error"
-    quadratic: ClassVar[bool] = True  # in y: one Newton step along a line of outputs is exact
+    quadratic: ClassVar[bool] = True
+    constant: ClassVar[bool] = True
+    bound: ClassVar[float] = 2.0
     classes: ClassVar[bool] = False
     output_steps: ClassVar[int] = 1  # least squares is exact
 
@@ -132,18 +139,21 @@ class CrossEntropy(Loss):
 
     name: ClassVar[str] = "cross_entropy"
     quadratic: ClassVar[bool] = False
+    constant: ClassVar[bool] = False
+    bound: ClassVar[float] = 0.5
     classes: ClassVar[bool] = True
+    probabilities: ClassVar[bool] = True
     output_steps: ClassVar[int] = 5  # bound steps per output step, Eq. (12); each lowers E and costs a pass
 
     def check_targets(self, t: Array, n_outputs: int, first_row: int = 0) -> None:
         xp = array_namespace(t)
         if t.ndim != 1:
             raise InputError(
-                f"cross-entropy wants one integer label per pattern, shape (patterns,), but {_shape(t)} came"
+                f"{_spoken(self)} wants one integer label per pattern, shape (patterns,), but {_shape(t)} came"
             )
         if not xp.isdtype(t.dtype, "integral"):
             raise InputError(
-                f"cross-entropy wants integer labels 0..{n_outputs - 1}, but an array of {t.dtype} came: "
+                f"{_spoken(self)} wants integer labels 0..{n_outputs - 1}, but an array of {t.dtype} came: "
                 "convert it with astype(int)"
             )
         labels = xp.astype(t, xp.int64, copy=False)  # 8 bits can't be compared with more than 256 outputs
@@ -218,7 +228,50 @@ def _root_scales(pi: Array) -> Array:
     return xp.sqrt(xp.clip(pi, xp.finfo(pi.dtype).eps, None))
 
 
-LOSSES = {loss.name: loss for loss in (SquaredError(), CrossEntropy())}
+@dataclass(frozen=True)
+class OutputReset(Loss):
+    """Squared error to targets that move out of the way: being right by more than the margin of 1 costs nothing, Eq. (84).
+
+    Targets t are labels 0..M-1, integers (Nv,). S_p = 2 I is a bound of the curvature, that of the error to fixed targets.
+    """
+
+    name: ClassVar[str] = "output_reset"
+    quadratic: ClassVar[bool] = False
+    constant: ClassVar[bool] = True
+    bound: ClassVar[float] = 2.0
+    classes: ClassVar[bool] = True
+    evidence: ClassVar[bool] = False
+    output_steps: ClassVar[int] = 5  # each finds the best weights for the targets at hand, and moves the targets
+
+    check_targets = CrossEntropy.check_targets
+    quadratic_form = SquaredError.quadratic_form
+    roots = SquaredError.roots
+    drawn_root = SquaredError.drawn_root
+    curvature = SquaredError.curvature
+    curvature_multiplies = SquaredError.curvature_multiplies
+
+    def errors(self, y: Array, t: Array) -> Array:
+        return array_namespace(y).sum(reset_residuals(y, t) ** 2, axis=1)
+
+    def d(self, y: Array, t: Array) -> Array:
+        return 2 * reset_residuals(y, t)
+
+    def errors_and_d(self, y: Array, t: Array) -> tuple[Array, Array]:
+        """Eq. (84), and d = 2 (t + a + d - y)."""
+        r = reset_residuals(y, t)
+        return array_namespace(y).sum(r * r, axis=1), 2 * r
+
+    def residuals(self, y: Array, t: Array) -> Array:
+        """sqrt(2) (t + a + d - y)."""
+        return 2.0**0.5 * reset_residuals(y, t)
+
+
+LOSSES = {loss.name: loss for loss in (SquaredError(), CrossEntropy(), OutputReset())}
+
+
+def _spoken(loss: Loss) -> str:
+    """The name of a loss in a sentence."""
+    return loss.name.replace("_", "-")
 
 
 def _shape(t: np.ndarray) -> str:

@@ -15,12 +15,16 @@ MOLFS = [
     MOLF(direction, ridge=0.01 * extra, l2=0.01 * extra, safeguard=bool(extra))
     for direction in ("gradient", "hwo")
     for extra in (0, 1)
-]
+] + [MOLF.damped(), MOLF.damped(direction="gradient", ridge=0.01)]
 ADACTS = [
     AdAct(),
     AdAct("hwo"),
     AdAct(curve_factor="unit"),
     AdAct("hwo", "unit", curve_penalty=0.01, ridge=0.01, l2=0.01, safeguard=True),
+    AdAct.damped(),
+    AdAct.damped(
+        direction="gradient", ridge=0.01, curve_direction="newton", curve_factor="unit", curve_penalty=0.01, l2=0.01
+    ),
 ]
 OWOBPS = [OWOBP(), OWOBP(safeguard=True, ridge=0.01, l2=0.01), OWOBP("heuristic"), OWOBP("heuristic", z=5.0)]
 

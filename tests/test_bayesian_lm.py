@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from toys import spirals, waves
+from toys import waves
 
 import pwl
-from pwl.algorithms.bayesian_lm import evidence
+from pwl.algorithms.posterior import Size, belief, groups_of
+from pwl.solvers.levenberg_marquardt import Normal, Wide
+
+
+def evidence(A, E, w, weight, Nv, M):
+    """`belief` for one group."""
+    return belief(Normal(A, w), E, w, np.array([weight]), (np.arange(len(w)),), Size(Nv, M))
 
 
 def test_evidence_in_worked_numbers():
@@ -59,7 +65,188 @@ def test_the_objective_recorded_is_what_the_step_lowered():
     assert record["objective"][-1] > record["error"][-1]
 
 
-def test_cross_entropy_is_refused():
-    net = pwl.Network.mlp(2, 4, 3, "tanh", loss="cross_entropy")
-    with pytest.raises(pwl.InputError, match="squared_error"):
-        pwl.train(net, spirals(), pwl.BayesianLM())
+def linear(P=6, Nv=30, seed=0):
+    """A linear model: rows X, targets t, and groups of its weights."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(Nv, P))
+    w = rng.normal(size=P) * np.repeat([2.0, 0.05], P // 2)
+    return X, X @ w + 0.3 * rng.normal(size=Nv), (np.arange(P // 2), np.arange(P // 2, P))
+
+
+def settled(at, X, t, groups, size, steps=3000):
+    """Where weights, lambdas and evidence agree."""
+    lambdas = np.full(len(groups), 0.01)
+    for _ in range(steps):
+        d = np.zeros(X.shape[1])
+        for each, g in zip(lambdas, groups, strict=True):
+            d[g] = each
+        w = np.linalg.solve(X.T @ X / len(X) + np.diag(d), X.T @ t / len(X))
+        found = belief(at, float(np.mean((t - X @ w) ** 2)), w, lambdas, groups, size)
+        lambdas = np.atleast_1d(found["lambda"])
+    return found
+
+
+def test_evidence_of_groups_is_that_of_a_linear_model():
+    """-log of the density of targets with covariance I / 2 beta + the sum of X_g X_g' / 2 alpha_g."""
+    X, t, groups = linear()
+    found = settled(Normal(X.T @ X / 30, X.T @ t / 30), X, t, groups, Size(30, 1))
+    covariance = np.eye(30) / (2 * found["beta"])
+    covariance += sum(X[:, g] @ X[:, g].T / (2 * a) for a, g in zip(found["alpha"], groups, strict=True))
+    wanted = 0.5 * (t @ np.linalg.solve(covariance, t) + np.linalg.slogdet(2 * np.pi * covariance)[1])
+    assert found["negative_log_evidence"] == pytest.approx(wanted, rel=1e-6)
+    assert found["alpha"][1] > 20 * found["alpha"][0]
+
+
+@pytest.mark.parametrize("split", [(6,), (3, 6)])
+def test_rows_have_the_evidence_and_the_steps_of_normal_equations(split):
+    X, t, _ = linear(Nv=5)
+    groups = tuple(np.arange(first, last) for first, last in zip((0, *split), split, strict=False))
+    J, g, w = X / np.sqrt(5), X.T @ t / 5, np.linspace(-1, 1, 6)
+    normal, wide = Normal(J.T @ J, g), Wide(J, g, np.zeros(6))
+    lambdas = np.linspace(0.1, 0.4, len(groups))
+    one, other = (belief(at, 0.1, w, lambdas, groups, Size(5, 1)) for at in (normal, wide))
+    assert one == {name: pytest.approx(value, rel=1e-9) for name, value in other.items()}
+    d = np.linspace(0.1, 2, 6)
+    np.testing.assert_allclose(wide.penalised(d, w).damped(d), normal.penalised(d, w).damped(d), rtol=1e-9)
+    np.testing.assert_allclose(wide.penalised(d, w).norms(), normal.penalised(d, w).norms(), rtol=1e-12)
+
+
+def test_equal_groups_are_one_group():
+    X, t, _ = linear()
+    at = Normal(X.T @ X / 30, X.T @ t / 30)
+    w = np.linalg.solve(at.A + 0.1 * np.eye(6), at.g)
+    one = belief(at, 0.2, w, np.array([0.1]), (np.arange(6),), Size(30, 1))
+    many = belief(at, 0.2, w, np.full(2, 0.1), (np.arange(3), np.arange(3, 6)), Size(30, 1))
+    assert many["effective_parameters"] == pytest.approx(one["effective_parameters"], rel=1e-9)
+
+
+def test_the_evidence_of_classes_is_the_laplace_approximation():
+    """-log of the integral over w of exp(-Nv E - alpha |w|^2), divided by that of the prior, at a minimum."""
+    from scipy import integrate, optimize
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=400)
+    y = (rng.uniform(size=400) < 1 / (1 + np.exp(-1.5 * x))) * 2 - 1.0
+    weight = 0.01
+    for _ in range(60):
+        def J(w, weight=weight):
+            return np.mean(np.logaddexp(0, -y * w * x)) + weight * w**2
+
+        w = optimize.minimize_scalar(J, bracket=(0, 2)).x
+        p = 1 / (1 + np.exp(-w * x))
+        at = Normal(np.array([[np.mean(p * (1 - p) * x**2) / 2]]), np.zeros(1))
+        found = belief(at, J(w) - weight * w**2, np.array([w]), np.array([weight]), (np.arange(1),), Size(400, 2, False))
+        weight = found["lambda"]
+    alpha = found["alpha"]
+    top = 400 * (J(w) - weight * w**2) + alpha * w**2
+    area = integrate.quad(lambda v: np.exp(top - 400 * np.mean(np.logaddexp(0, -y * v * x)) - alpha * v**2), w - 2, w + 2)[0]
+    assert found["negative_log_evidence"] == pytest.approx(top - np.log(area * np.sqrt(alpha / np.pi)), abs=0.02)
+
+
+def test_groups_of_repeated_inputs_have_an_evidence_from_lambda_zero():
+    x, t = waves(M=1)
+    net = pwl.Network.mlp(7, 9, 1, "tanh")
+    repeated = np.column_stack([x, x, 0 * x[:, :1]])
+    _, record = pwl.train(net, (repeated, t), pwl.BayesianLM(groups="inputs"), iterations=15)
+    assert np.all(np.isfinite(record["negative_log_evidence"][1:])) and record["error"][-1] < record["error"][0]
+
+
+def test_groups_hold_every_weight_once():
+    net = pwl.Network.mlp(3, (4, 2), 2, pwl.PiecewiseLinear("tanh", 5))
+    keys = net.keys("map", "activation", "head")
+    groups = groups_of(net, keys)
+    assert list(groups) == [
+        "thresholds", "input 0", "input 1", "input 2", "curves 1.A", "weights 2.W", "curves 3.A", "output constants", "bypass",
+        "output weights",
+    ]  # fmt: skip
+    assert sorted(np.concatenate(list(groups.values()))) == list(range(net.layout.size_of(keys)))
+    theta = np.arange(net.layout.size, dtype=float)
+    parts = net.split(theta)
+    W = np.concatenate([parts[key].reshape(-1) for key in keys])
+    np.testing.assert_array_equal(W[groups["input 1"]], parts["0.W"][:, 2])
+    np.testing.assert_array_equal(W[groups["thresholds"]], np.r_[parts["0.W"][:, 0], parts["2.W"][:, 0]])
+    np.testing.assert_array_equal(W[groups["bypass"]], parts["head.W"][:, 1:4].reshape(-1))
+
+
+def test_rows_give_the_steps_of_normal_equations():
+    x, t = waves(Nv=25, M=1)
+    net = pwl.Network.mlp(3, 12, 1, "tanh")
+    for groups in ("one", "inputs"):
+        both = [pwl.BayesianLM(solver=solver, groups=groups, starts=(0.01,)) for solver in ("cholesky", "rows")]
+        found = [pwl.train(net, (x, t), algorithm, iterations=8)[1] for algorithm in both]
+        for name in ("error", "negative_log_evidence", "objective", "effective_parameters"):
+            np.testing.assert_allclose(found[0][name][1:], found[1][name][1:], rtol=1e-5)
+
+
+def test_several_starts_find_the_higher_evidence_and_resume_to_the_same_bits(tmp_path):
+    """Noise and many units: from lambda near 0 the evidence ends in a maximum that overfits; large ones first find a higher."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(150, 6))
+    t = x[:, :1] + 0.5 * np.sin(2 * x[:, 1:2]) + rng.normal(size=(150, 1))
+    net = pwl.Network.mlp(6, 15, 1, "tanh")
+    algorithm = pwl.BayesianLM(starts=pwl.BayesianLM.STARTS, damping=pwl.Damping(mu=5e-3, schedule="gain"))
+    best, record = pwl.train(net, (x, t), algorithm, iterations=400)
+    assert record.stop_code == "evidence" and set(record["start"][1:]) == {0, 1, 2, 3}
+    series = record["negative_log_evidence"]
+    assert record.best_iteration == 1 + int(np.argmin(series[1:]))
+    last = min(s for s, k in zip(series[1:], record["start"][1:], strict=True) if k == 3)
+    assert series[record.best_iteration] < last - 5
+    path = tmp_path / "run.checkpoint"
+    k = record["start"].index(1) + 2
+    pwl.train(net, (x, t), algorithm, iterations=k, checkpoint=path)
+    again, resumed = pwl.train(net, (x, t), algorithm, iterations=400, resume=path)
+    assert np.array_equal(best.theta, again.theta) and resumed["lambda"] == record["lambda"]
+
+
+def test_inputs_of_no_use_get_a_large_lambda_of_their_own():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(300, 4))
+    t = np.sin(2 * x[:, :1]) + 0.5 * x[:, 1:2] ** 2 + 0.1 * rng.normal(size=(300, 1))
+    net = pwl.Network.mlp(4, 8, 1, "tanh")
+    algorithm = pwl.BayesianLM(groups="inputs", starts=(0.01,))
+    trained, record = pwl.train(net, (x, t), algorithm, iterations=80)
+    names = list(groups_of(trained, trained.keys("map", "head")))
+    lambdas = dict(zip(names, record["lambda"][-1], strict=True))
+    assert min(lambdas["input 2"], lambdas["input 3"]) > 10 * max(lambdas["input 0"], lambdas["input 1"])
+    size = np.abs(trained.W[:, 1:]).max(axis=0)
+    assert size[2:].max() < 0.1 * size[:2].min()
+
+
+def test_classes_are_weighed_too():
+    """Labels that follow a circle are worth many weights, and the same labels shuffled almost none."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 2))
+    t = (np.sum(x**2, axis=1) > 1.4).astype(int)
+    for labels, low, high in ((t, 8, 60), (rng.permutation(t), -1, 4)):
+        net = pwl.Network.mlp(2, 8, 2, "tanh", loss="cross_entropy")
+        algorithm = pwl.BayesianLM(starts=(1.0, 0.1, 0.01))
+        _, record = pwl.train(net, (x, labels), algorithm, iterations=150)
+        assert low < record["effective_parameters"][record.best_iteration] < high
+
+
+@pytest.mark.parametrize("wrong", [{"starts": ()}, {"starts": [1.0]}, {"starts": (-1.0,)}, {"groups": "all"}, {"solver": "qr"}])
+def test_bad_settings_are_refused(wrong):
+    with pytest.raises(pwl.InputError):
+        pwl.BayesianLM(**wrong)
+
+
+def test_the_group_of_an_input_holds_its_curve_too():
+    x, t = waves(Nv=100, M=1)
+    net = pwl.initialise(pwl.Network.mlp(3, 4, 1, "tanh", input_hinges=4), (x, t))
+    keys = net.keys("map", "head")
+    groups = groups_of(net, keys)
+    assert sorted(np.concatenate(list(groups.values()))) == list(range(net.layout.size_of(keys)))
+    assert len(groups["input 1"]) == 4 * (1 + 3) and len(groups["bypass"]) == 3 and len(groups["bypass curves"]) == 9
+    moved = net.moved({"0.W": np.zeros(net.W.shape)})
+    W = np.zeros(net.W.size)
+    W[groups["input 1"]] = 1.0
+    change = net.moved({"0.W": W.reshape(net.W.shape)})
+    other = x + np.array([0.3, 0.0, -0.2])  # the change of the nets depends on input 1 alone
+    from toys import input_of
+
+    one = input_of(change, 1, x) - input_of(moved, 1, x)
+    two = input_of(change, 1, other) - input_of(moved, 1, other)
+    np.testing.assert_allclose(one, two, atol=1e-9)
+    assert np.abs(one).max() > 0.1
+    _, record = pwl.train(net, (x, t), pwl.BayesianLM(groups="inputs", starts=(0.01,)), iterations=5)
+    assert record["error"][-1] < record["error"][0]

@@ -209,6 +209,8 @@ ALGORITHMS = [
     AdAct("hwo", "unit", curve_penalty=0.01, ridge=0.01, l2=0.01, safeguard=True),
     MOLF(),
     MOLF("hwo"),
+    MOLF.damped(),
+    AdAct.damped(),
     OWOBP(),
     OWOBP("heuristic"),
     CG(),

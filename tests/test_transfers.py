@@ -48,6 +48,9 @@ FULL = [
     AdAct("hwo", "unit", curve_penalty=0.01, ridge=0.01, l2=0.01, safeguard=True),
     MOLF(),
     MOLF("hwo"),
+    MOLF.damped(ridge=0.01),  # a ridge by evidence depends on the number of patterns, and with it the trials
+    AdAct.damped(ridge=0.01),
+    AdAct.damped(ridge=0.01, curve_direction="newton", curve_factor="unit"),
     OWOBP(),
     OWOBP("heuristic"),
     pwl.CG(),

@@ -9,12 +9,15 @@ from pwl.algorithms.adam import Adam
 from pwl.algorithms.algorithm import Algorithm, Info, Step, Stop
 from pwl.algorithms.bayesian_lm import BayesianLM
 from pwl.algorithms.cg import CG
+from pwl.algorithms.damped import DampedMOLF, damped_molf_step
+from pwl.algorithms.damped_adact import DampedAdAct
 from pwl.algorithms.lbfgs import LBFGS
 from pwl.algorithms.lm import LM
 from pwl.algorithms.minibatch_adact import MinibatchAdAct
 from pwl.algorithms.molf import MOLF, molf_step
 from pwl.algorithms.owo import owo_step
 from pwl.algorithms.owo_bp import OWOBP, owo_bp_step
+from pwl.algorithms.predictive import with_posterior
 from pwl.algorithms.scg import SCG
 from pwl.algorithms.sgd import SGD
 from pwl.algorithms.varpro import VarPro
@@ -31,13 +34,17 @@ __all__ = [
     "Adam",
     "Algorithm",
     "BayesianLM",
+    "DampedAdAct",
+    "DampedMOLF",
     "Info",
     "MinibatchAdAct",
     "Step",
     "Stop",
     "VarPro",
     "adact_step",
+    "damped_molf_step",
     "molf_step",
     "owo_bp_step",
     "owo_step",
+    "with_posterior",
 ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pwl.activations.knots import KNOTS, knots_at
 from pwl.algorithms import molf, multiplies, owo
 from pwl.algorithms.algorithm import Algorithm, Info, Step
+from pwl.algorithms.curve_newton import newton_directions
 from pwl.algorithms.learning_factors import along_line, block_system, guarded, line_factor, norm, times_rows
 from pwl.algorithms.molf import (
     DIRECTIONS,
@@ -21,6 +22,7 @@ from pwl.algorithms.molf import (
 from pwl.algorithms.options import check_shared, flat
 from pwl.algorithms.owo import owo_step
 from pwl.algorithms.penalties import Penalties
+from pwl.algorithms.span import of_basis, units_outside
 from pwl.errors import InputError
 from pwl.network.network import Network
 from pwl.reductions.gradients import gradients
@@ -30,7 +32,11 @@ from pwl.runtime.backend import Array, array_namespace
 from pwl.solvers.ols import OLS
 from pwl.validate import one_of, whole
 
+if TYPE_CHECKING:
+    from pwl.algorithms.damped_adact import DampedAdAct
+
 CURVE_FACTORS = ("scalar", "unit")
+CURVE_DIRECTIONS = ("gradient", "newton")
 RECORDED = ("z_curve", "curve_gradient_norm", "curve_share")
 
 
@@ -85,6 +91,13 @@ class AdAct(Algorithm):
         one_of("curve_factor", self.curve_factor, CURVE_FACTORS)
         whole("refine", self.refine, unit=" of steps")
 
+    @staticmethod
+    def damped(**options: Any) -> DampedAdAct:
+        """The damped form, with the options of `pwl.DampedAdAct`, Eq. (77)."""
+        from pwl.algorithms.damped_adact import DampedAdAct  # which is built on this module
+
+        return DampedAdAct(**options)
+
     def init(self, net: Network, patterns: Patterns, key: int) -> AdActState:
         check_curves(net)
         return AdActState(R=known_autocorrelation(net, patterns, self.direction))
@@ -98,6 +111,7 @@ class AdAct(Algorithm):
         net, curves = adact_step(net, patterns, self.curve_factor, self.penalties, self.ols, knots)
         net, output = owo_step(net, patterns, self.penalties, self.ols, of_input_curves(net, state.R))
         series = hidden.only(molf.RECORDED) | curves.only(RECORDED) | output.only(owo.RECORDED)
+        series |= units_outside(net, state.R or of_basis(net, output.R, self.penalties))
         state = spent(state)._replace(steps=state.steps + 1)
         return Step(net, state, series, Info(molf=hidden, adact=curves, owo=output))
 
@@ -112,6 +126,7 @@ def adact_step(
     penalties: Penalties = Penalties(),
     ols: OLS = OLS(),
     knots: int = KNOTS[-1],
+    curve_direction: str = "gradient",
 ) -> tuple[Network, Info]:
     """Moves the ordinates by A += z D with one z for all curves, Eq. (24), or one per unit, Eq. (25).
 
@@ -128,6 +143,8 @@ def adact_step(
         As in `AdAct`.
     knots : int
         Number of knots of curves with hinges="auto". Other curves have none.
+    curve_direction : {"gradient", "newton"}
+        "newton" divides each unit's gradient by its own tridiagonal curvature, Eqs. (86), (87).
 
     Returns
     -------
@@ -145,11 +162,15 @@ def adact_step(
     patterns = Patterns.fitting(net, patterns)
     check_shared(penalties, ols)
     one_of("curve_factor", curve_factor, CURVE_FACTORS)
+    one_of("curve_direction", curve_direction, CURVE_DIRECTIONS)
     check_curves(net)
     net.check_initialised()
     scores, G_a = reduce(gradients(net.keys("activation")), net, patterns)
     G_a = penalties.add_gradient(net, G_a)
-    D = {key: net.layer_of(key).curve_direction(g, knots) for key, g in G_a.items()}
+    if curve_direction == "newton":
+        D = newton_directions(net, patterns, G_a, knots, ols)
+    else:
+        D = {key: net.layer_of(key).curve_direction(g, knots) for key, g in G_a.items()}
     if curve_factor == "unit":
         z = ols.solve(*block_system(net, patterns, G_a, D, penalties)).weights
         change = times_rows(z, D)

@@ -115,3 +115,7 @@ class Algorithm(Protocol):
         None if nobody has counted them. The record then has no such series.
         """
         return None
+
+    def further(self, net: Network, Nv: int, series: dict[str, Any]) -> tuple[float, float]:
+        """Multiplies of a step beyond those of `multiplies`, such as of further trials, from the step's own series."""
+        return 0.0, 0.0

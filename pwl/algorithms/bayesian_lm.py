@@ -1,4 +1,4 @@
-"""Bayesian regularisation: Levenberg-Marquardt on E + lambda |w|^2 with lambda from the evidence, Eq. (52)."""
+"""Bayesian regularisation: Levenberg-Marquardt on E + lambda |w|^2 with lambda from the evidence, Eqs. (52), (79)-(81)."""
 
 from __future__ import annotations
 
@@ -9,43 +9,68 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from pwl.algorithms import multiplies
-from pwl.algorithms.algorithm import Algorithm, Info, Step
+from pwl.algorithms.algorithm import Algorithm, Info, Step, Stop
 from pwl.algorithms.all_weights import trained
 from pwl.algorithms.lm import MAX_BYTES, Trial, along, lm_step, measured_error
 from pwl.algorithms.options import flat
+from pwl.algorithms.posterior import Groups, Size, belief, groups_of, spread
 from pwl.errors import InputError
 from pwl.network.network import Network
-from pwl.reductions.jacobian import check_bytes, system
+from pwl.reductions.jacobian import check_bytes, check_row_bytes, system, wide_system
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import Array, host
-from pwl.runtime.threads import single_threaded_blas
-from pwl.solvers.levenberg_marquardt import Damping, Normal
-from pwl.validate import positive
+from pwl.solvers.levenberg_marquardt import Damping, Normal, Wide
+from pwl.validate import not_negative, one_of, positive, shown
 
 PACE = 3.0
 SMALLEST = 1e-8  # the first lambda, relative to the mean squared norm of J's columns
+GROUPS = ("one", "inputs")
+SOLVERS = ("cholesky", "rows")
+STALLED, GAIN = (
+    10,
+    0.1,
+)  # iterations without a gain of -log p that end a start; such a gain makes a model 1.1 times as probable
+STARTS = (
+    1.0,
+    0.1,
+    0.01,
+    0.0,
+)  # large ones first: their maxima of the evidence are found soon, and are often the higher ones
 
 
 class BayesianLMState(NamedTuple):
-    """mu, nu, Q, scores: as in `LMState`. lambda_: the weight of |w|^2. A, g: J'J and J'r of the present network, if known."""
+    """mu, nu, Q, scores: as in `LMState`. lambda_: the weight of |w|^2, or one per group. A, g: J'J, or J, and J'r here, if known.
+
+    start: number of the present start. theta: the parameters from which every start begins. best, since: the lowest -log p of
+    this start, and the number of iterations since then. over: whether this start has ended.
+    """
 
     mu: float
     nu: float
     Q: np.ndarray
     scores: Array = None
-    lambda_: float = 0.0
+    lambda_: Any = 0.0
     A: Any = None
     g: Any = None
+    start: int = 0
+    theta: Array = None
+    best: float = math.inf
+    since: int = 0
+    over: bool = False
 
 
 @flat("damping")
 @dataclass(frozen=True)
 class BayesianLM(Algorithm):
-    """Trains by LM on E + lambda |w|^2 with lambda from the evidence (MacKay 1992; Foresee & Hagan 1997), Eq. (52).
+    """Trains by LM on E + lambda |w|^2 with lambda from the evidence (MacKay 1992; Foresee & Hagan 1997), Eqs. (52), (79).
 
     This is MATLAB's trainbr. After each step gamma = P - lambda tr (J'J + lambda I)^-1 is the number of weights that the data
     determine. With alpha = gamma / (2 |w|^2) and beta = (n - gamma) / (2 Nv E), lambda moves towards alpha / (beta Nv), by a
-    factor of three at most. Validation data are not needed. Without them, `train` returns the network of the highest evidence.
+    factor of three at most. Under cross-entropy beta is 1. Validation data are not needed. Without them, `train` returns the
+    network of the highest evidence.
+
+    The evidence has several maxima, and a lambda that begins near 0 often ends in one where the network overfits. With several
+    `starts`, a start that no longer gains ends, and the next one begins from the first network: give enough iterations.
 
     Parameters
     ----------
@@ -55,16 +80,28 @@ class BayesianLM(Algorithm):
         Limit on the memory of J'J and its factors, in bytes.
     damping : pwl.Damping
         Can also be given as single options, as in `LM`. Its scaling must be "identity".
+    starts : tuple of float
+        The first lambda of each start, as a multiple of the mean squared norm of J's columns. `pwl.BayesianLM.STARTS` is
+        (1, 0.1, 0.01, 0).
+    groups : {"one", "inputs"}
+        "one" is one lambda for all weights. "inputs" has one for the thresholds, for the weights of each input, of each higher
+        layer and of the curves, and for the constants, the bypass and the features of the outputs, Eq. (80).
+    solver : {"cholesky", "rows"}
+        "rows" works with J itself, which is much faster for fewer residuals than weights, Eq. (81).
 
     Raises
     ------
     InputError
-        If a number is out of range. In training, for cross-entropy, or if the system would take more than max_bytes.
+        If a number is out of range, or for an unknown word. In training, if the system would take more than max_bytes.
     """
 
     train_curves: bool = False
     max_bytes: float = MAX_BYTES
     damping: Damping = Damping(mu=5e-3)
+    starts: tuple[float, ...] = (0.0,)
+    groups: str = "one"
+    solver: str = "cholesky"
+    STARTS: ClassVar[tuple[float, ...]] = STARTS
     State: ClassVar[type] = BayesianLMState
     full_batch: ClassVar[bool] = True
     shares_pass: ClassVar[bool] = True
@@ -74,71 +111,118 @@ class BayesianLM(Algorithm):
         positive("max_bytes", self.max_bytes)
         if self.damping.scaling != "identity":
             raise InputError('BayesianLM penalises all weights alike: its damping must have scaling="identity"')
+        if not isinstance(self.starts, tuple) or not self.starts:
+            raise InputError(f"starts must be a tuple of one number or more, not {shown(self.starts)}")
+        for start in self.starts:
+            not_negative("a start", start)
+        one_of("groups", self.groups, GROUPS)
+        one_of("solver", self.solver, SOLVERS)
 
     def init(self, net: Network, patterns: Patterns, key: int) -> BayesianLMState:
-        if not net.loss.quadratic:
-            raise InputError("BayesianLM weighs squared errors against |w|^2: use it with loss='squared_error'")
+        if not net.loss.evidence:
+            raise InputError(
+                f"BayesianLM needs the probability of the targets, but loss={net.loss.name!r} has none: use pwl.LM(l2=...)"
+            )
         n = net.layout.size_of(trained(net, self.train_curves))
-        check_bytes(n, self.max_bytes, "BayesianLM")
-        return BayesianLMState(*self.damping.start(n))
+        if self.solver == "rows":
+            check_row_bytes(min(len(patterns) * net.n_outputs, n), n, self.max_bytes, "BayesianLM")
+        else:
+            check_bytes(n, self.max_bytes, "BayesianLM")
+        state = BayesianLMState(*self.damping.start(n))
+        if self.starts == (0.0,) and self.groups == "one":
+            return state
+        return self._begun(net, patterns, state, 0)
 
     def check(self, net: Network) -> None:
-        check_bytes(net.layout.size_of(trained(net, self.train_curves)), self.max_bytes, "BayesianLM")
+        if self.solver != "rows":  # whose memory depends on the patterns
+            check_bytes(net.layout.size_of(trained(net, self.train_curves)), self.max_bytes, "BayesianLM")
 
     def measure(self, net: Network, patterns: Patterns, state: BayesianLMState) -> tuple[Array, BayesianLMState]:
         return measured_error(net, patterns, state)
 
     def step(self, net: Network, patterns: Patterns, state: BayesianLMState) -> Step:
+        if state.over:
+            net = net.with_theta(state.theta)
+            state = self._begun(net, patterns, state, state.start + 1)
         start, keys = net, trained(net, self.train_curves)
-        A, g = system(net, patterns, keys, "cholesky") if state.A is None else (state.A, state.g)
-        w, weight = weights(net, keys), state.lambda_
+        groups, lambdas = self.indices(net, keys), np.atleast_1d(state.lambda_)
+        at = self._system(net, patterns, keys) if state.A is None else self._known(state)
 
-        def penalty(at: Network) -> float:
-            return weight * float(np.sum(weights(at, keys) ** 2))
+        def penalty(there: Network) -> float:
+            w = weights(there, keys)
+            return sum(float(weight) * float(np.sum(w[g] ** 2)) for weight, g in zip(lambdas, groups, strict=True))
 
-        equations = Normal(A + weight * np.eye(len(w)), g - weight * w)
+        equations = at.penalised(spread(lambdas, groups, len(at.g)), weights(net, keys))
         trial = Trial(patterns, lambda e: along(start, keys, e), penalty)
         net, state, series, _, stop = lm_step(net, trial, equations, self.damping, state)
         if stop is None:
-            A, g = system(net, patterns, keys, "cholesky")
-        E = float(state.scores[0])
-        belief = evidence(A, E, weights(net, keys), weight, patterns.total_weight(), net.n_outputs)
-        state = state._replace(A=A, g=g, lambda_=followed(weight, belief["lambda"], A))
-        series |= belief | {"lambda": weight, "objective": E + penalty(net)}
-        return Step(net, state, series, Info(A=A, g=g), stop)
+            at = self._system(net, patterns, keys)
+        E, size = float(state.scores[0]), Size(patterns.total_weight(), net.n_outputs, net.loss.quadratic)
+        found = belief(at, E, weights(net, keys), lambdas, groups, size)
+        state = state._replace(A=at[0], g=at.g, lambda_=_plain(followed(lambdas, np.atleast_1d(found["lambda"]), at)))
+        series |= found | {"lambda": _plain(lambdas), "objective": E + penalty(net), "start": state.start}
+        state, stop = self._progressed(state, found["negative_log_evidence"], stop)
+        return Step(net, state, series, Info(A=at[0], g=at.g), stop)
 
     def multiplies(self, net: Network, Nv: int) -> tuple[float, float]:
-        return multiplies.bayesian_lm(net, Nv, trained(net, self.train_curves))
+        return multiplies.bayesian_lm(net, Nv, trained(net, self.train_curves), self.solver)
+
+    def _system(self, net: Network, patterns: Patterns, keys: tuple[str, ...]) -> Normal | Wide:
+        if self.solver == "rows":
+            return wide_system(net, patterns, keys)
+        found = system(net, patterns, keys, "cholesky")
+        assert isinstance(found, Normal)
+        return found
+
+    def indices(self, net: Network, keys: tuple[str, ...]) -> Groups:
+        """Indices of the weights of each group, into the vector of the parameters `keys`."""
+        if self.groups == "one":
+            return (np.arange(net.layout.size_of(keys)),)
+        return tuple(groups_of(net, keys).values())
+
+    def _known(self, state: BayesianLMState) -> Normal | Wide:
+        """The system that the state keeps."""
+        return Wide(state.A, state.g, np.zeros(len(state.g))) if self.solver == "rows" else Normal(state.A, state.g)
+
+    def _begun(self, net: Network, patterns: Patterns, state: BayesianLMState, start: int) -> BayesianLMState:
+        """The state at the beginning of a start from the network, with its first lambda."""
+        keys = trained(net, self.train_curves)
+        at = self._system(net, patterns, keys)
+        weight = self.starts[start] * float(np.mean(at.norms()))
+        first = np.full(len(self.indices(net, keys)), weight)
+        damped = self.damping.start(len(at.g))
+        return BayesianLMState(*damped, None, _plain(first), at[0], at.g, start, net.theta)
+
+    def _progressed(
+        self, state: BayesianLMState, negative_log: float, stop: Stop | None
+    ) -> tuple[BayesianLMState, Stop | None]:
+        """The state with the progress of its start, and the reason for the end of the run. A single start goes on for ever."""
+        if len(self.starts) == 1:
+            return state, stop
+        if negative_log < state.best - GAIN:
+            state = state._replace(best=negative_log, since=0)
+        else:
+            state = state._replace(since=state.since + 1)
+        if stop is None and state.since < STALLED:
+            return state, None
+        if state.start + 1 < len(self.starts):
+            return state._replace(over=True), None
+        return state, Stop("evidence", f"the evidence no longer rises from any of {len(self.starts)} starts")
 
 
-def followed(weight: float, wanted: float, A: np.ndarray) -> float:
-    """The next lambda on the way to `wanted`, the optimum of the evidence. It changes by a factor of PACE at most.
+def followed(lambdas: np.ndarray, wanted: np.ndarray, at: Normal | Wide) -> np.ndarray:
+    """The next lambdas (groups,) on the way to `wanted`, the optimum of the evidence. They change by PACE at most.
 
     While the fit is poor, everything looks like noise. A lambda that jumped to `wanted` would then shrink the weights to
     nothing, which is also a maximum of the evidence.
     """
-    smallest = SMALLEST * float(np.trace(A)) / len(A)
-    return min(max(wanted, weight / PACE), max(weight * PACE, smallest))
+    smallest = SMALLEST * float(np.sum(at.norms())) / len(at.g)
+    return np.minimum(np.maximum(wanted, lambdas / PACE), np.maximum(lambdas * PACE, smallest))
 
 
-def evidence(A: np.ndarray, E: float, w: np.ndarray, weight: float, Nv: float, M: int) -> dict[str, float]:
-    """A new estimate of the weight lambda of |w|^2, and the evidence for the present one, Eq. (52).
-
-    A (P, P): J'J. w (P,): weights. weight: the present lambda. Nv, M: numbers of patterns and of outputs.
-    Returns "lambda", "effective_parameters" (gamma), "alpha", "beta" and "negative_log_evidence" (lower is better).
-    """
-    P, n = len(w), Nv * M
-    with single_threaded_blas():
-        a = np.clip(np.linalg.eigvalsh(A), 0, None)
-    gamma = float(np.sum(np.divide(a, a + weight, out=np.zeros(P), where=a > 0)))
-    alpha = gamma / (2 * float(w @ w))
-    beta = max(n - gamma, 1.0) / (2 * Nv * max(E, np.finfo(float).tiny))  # at least one degree of freedom is noise
-    misfit = beta * Nv * E + alpha * float(w @ w)
-    volume = 0.5 * float(np.sum(np.log(2 * beta * Nv * a + 2 * alpha))) - P / 2 * float(np.log(2 * alpha))
-    return {
-        "lambda": alpha / (beta * Nv), "effective_parameters": gamma, "alpha": alpha, "beta": beta,
-        "negative_log_evidence": misfit + volume - n / 2 * float(np.log(beta / math.pi)),
-    }  # fmt: skip
+def _plain(lambdas: np.ndarray) -> Any:
+    """A single lambda as a number."""
+    return float(lambdas[0]) if len(lambdas) == 1 else lambdas
 
 
 def weights(net: Network, keys: tuple[str, ...]) -> np.ndarray:

@@ -20,7 +20,7 @@ from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.runtime.backend import Array, like
 from pwl.runtime.threads import single_threaded_blas
-from pwl.solvers.levenberg_marquardt import SOLVERS, Damped, Damping, Normal, Triangular, search
+from pwl.solvers.levenberg_marquardt import SOLVERS, Damped, Damping, Normal, System, Triangular, search
 from pwl.validate import one_of, positive
 
 MAX_BYTES = 4e9
@@ -112,7 +112,7 @@ class Trial:
         return float(scores[0]) + self.penalty(there), (there, scores)
 
 
-def lm_step(net: Network, trial: Trial, equations: Normal | Triangular, damping: Damping, state: Any) -> Step:
+def lm_step(net: Network, trial: Trial, equations: System, damping: Damping, state: Any) -> Step:
     """The first step that lowers the objective. mu rises until there is one.
 
     equations: the system at `net`, with the penalties. state: it has mu, nu, Q and scores. The series are "mu", "trials" and

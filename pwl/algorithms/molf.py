@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from pwl.algorithms import multiplies, owo
 from pwl.algorithms.algorithm import Algorithm, Info, Step
@@ -22,6 +22,9 @@ from pwl.runtime.backend import Array
 from pwl.runtime.room import check_square
 from pwl.solvers.ols import OLS
 from pwl.validate import one_of
+
+if TYPE_CHECKING:
+    from pwl.algorithms.damped import DampedMOLF
 
 DIRECTIONS = ("gradient", "hwo")
 RECORDED = ("z", "dependent_factors", "gradient_norm", "share")
@@ -68,6 +71,13 @@ class MOLF(Algorithm):
 
     def __post_init__(self) -> None:
         one_of("direction", self.direction, DIRECTIONS)
+
+    @staticmethod
+    def damped(**options: Any) -> DampedMOLF:
+        """The damped form, with the options of `pwl.DampedMOLF`, Eq. (77)."""
+        from pwl.algorithms.damped import DampedMOLF  # which is built on this module
+
+        return DampedMOLF(**options)
 
     def init(self, net: Network, patterns: Patterns, key: int) -> MOLFState:
         return MOLFState(R=known_autocorrelation(net, patterns, self.direction))

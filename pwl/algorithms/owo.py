@@ -27,7 +27,7 @@ def owo_step(
 ) -> tuple[Network, Info]:
     """Solves for new output weights, Eqs. (10)-(12).
 
-    Under squared error they are the least squares solution of R W_o' = C. Under cross-entropy they follow from a few bound
+    Under squared error they are the least squares solution of R W_o' = C. Under the other losses they follow from a few bound
     steps. Neither can raise the objective.
 
     Parameters
@@ -84,14 +84,15 @@ def _bound_steps(
 ) -> tuple[Network, Info]:
     check_room(net)
     R = reduce(basis_autocorrelation(), net, patterns)
-    R = R + _diagonal(R, 4 * penalties.on_head(net))
+    bound = net.loss.bound
+    R = R + _diagonal(R, 2 / bound * penalties.on_head(net))
     solve, steps = ols.solver(R), net.loss.output_steps
     info = Info(R=R, output_step=f"{steps} bound steps")
     for _ in range(steps):
         G_o = penalties.add_gradient(net, reduce(gradients((HEAD,)), net, patterns).G)[HEAD]
-        D, dependent, _ = solve(2 * G_o)
+        D, dependent, _ = solve(G_o / bound)
         net = net.moved({HEAD: D})
-        info |= Info(C=2 * G_o.T, dependent=dependent)
+        info |= Info(C=G_o.T / bound, dependent=dependent)
     return net, info
 
 

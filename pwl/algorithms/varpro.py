@@ -76,7 +76,7 @@ class VarPro(Algorithm):
         positive("max_bytes", self.max_bytes)
 
     def init(self, net: Network, patterns: Patterns, key: int) -> LMState:
-        if not net.loss.quadratic:
+        if not net.loss.constant:
             raise InputError(
                 "VarPro solves for the output weights, but under cross-entropy there is no such solution: use pwl.LM"
             )
@@ -171,7 +171,7 @@ def residual_correlations() -> Statistic:
 
     def correlations_of_block(net: Network, x: Array, t: Array, w: Array | None) -> ResidualCorrelations:
         B = passes.basis(net, x, passes.features(net, x))
-        return ResidualCorrelations(gram(B, w), B.T @ weighted(t - B @ net.W_o.T, w))
+        return ResidualCorrelations(gram(B, w), B.T @ weighted(net.loss.d(B @ net.W_o.T, t) / 2, w))
 
     return Statistic(correlations_of_block)
 
@@ -182,7 +182,7 @@ def residual_triangle() -> Statistic:
     def rows_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
         xp = array_namespace(net.theta)
         B = passes.basis(net, x, passes.features(net, x))
-        rows = xp.concat([B, t - B @ net.W_o.T], axis=1)
+        rows = xp.concat([B, net.loss.d(B @ net.W_o.T, t) / 2], axis=1)
         return rows if w is None else rows * xp.sqrt(w)[:, None]
 
     return Statistic(rows_of_block, "qr")

@@ -11,6 +11,7 @@ from pwl.activations import FIXED
 from pwl.data.augmentation import Augmentation
 from pwl.errors import InputError
 from pwl.learners.named import LEARNERS, NETWORKS, Learner, Shape
+from pwl.losses import LOSSES
 from pwl.study.compare import Settings
 from pwl.training.schedules import NAMED
 from pwl.validate import not_negative, one_of, whole
@@ -40,6 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="K",
         help='hinges of each curve; "auto": few at first, more during training (default: %(default)s)',
     )
+    group.add_argument(
+        "--loss", choices=LOSSES, default=default.loss,
+        help="output_reset is for classes (default: cross_entropy for classes, else squared_error)",
+    )  # fmt: skip
     group.add_argument(
         "--input-hinges", type=number_or_auto, metavar="K",
         help='hinges of a curve for each input of an mlp; "auto": by the number of patterns (default: straight inputs)',
@@ -113,7 +118,10 @@ def shape(options: argparse.Namespace) -> Shape:
         options.schedule,
         augmentation(options),
         options.input_hinges,
+        options.loss,
     )
+    if images and options.loss is not None:
+        raise InputError(f"--loss is for an mlp, but {options.network} has cross-entropy: leave it out")
     found.activation(curves=True)  # refuses hinges that are impossible
     return found
 

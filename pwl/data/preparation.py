@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pwl.data.decorrelation import METHOD, Decorrelation
 from pwl.data.scaling import Scaling
 from pwl.data.weights import checked_weights
 from pwl.errors import InputError
@@ -24,7 +25,7 @@ class Preparation:
 
     Parameters
     ----------
-    inputs : Scaling
+    inputs : Scaling or Decorrelation
         Of the N input columns, or of the channels of images.
     targets : Scaling or None
         Of the M target columns; None for classification.
@@ -32,7 +33,7 @@ class Preparation:
         The labels in the order of their numbers 0..M-1; None for regression.
     """
 
-    inputs: Scaling
+    inputs: Scaling | Decorrelation
     targets: Scaling | None
     classes: tuple[Class, ...] | None = None
 
@@ -60,7 +61,8 @@ class Preparation:
             column of targets.
         inputs, targets : str
             "standardise" (mean 0, standard deviation 1), "centre" (mean 0), "minmax" (to [-1, 1]), "common" (mean 0 and
-            one scale for all columns, so that errors summed over targets keep their raw proportions), or "none".
+            one scale for all columns, so that errors summed over targets keep their raw proportions), or "none". Inputs can
+            also be "decorrelate" (standardised, and without correlations), for columns that nearly repeat others, Eq. (88).
         classes : sequence, optional
             The labels in the order of their numbers, or the names of the classes 0..M-1. Without it, the classes are
             the labels found, sorted.
@@ -80,7 +82,7 @@ class Preparation:
         x, t = as_array(x, "inputs x"), as_array(t, "targets t")
         _check_lengths(x, t)
         w = None if weights is None else checked_weights(weights, x.shape[0])
-        x_scaling = Scaling.fit(x, inputs, "x", weights=w)
+        x_scaling = Decorrelation.fit(x, "x", weights=w) if inputs == METHOD else Scaling.fit(x, inputs, "x", weights=w)
         if not _are_labels(t):
             if classes is not None:
                 raise InputError(
@@ -182,7 +184,8 @@ class Preparation:
     def from_dict(cls, d: Mapping[str, Any]) -> Preparation:
         """The Preparation that `to_dict` wrote."""
         targets = None if d["targets"] is None else Scaling.from_dict(d["targets"])
-        return cls(Scaling.from_dict(d["inputs"]), targets, None if d["classes"] is None else tuple(d["classes"]))
+        inputs = (Decorrelation if d["inputs"]["method"] == METHOD else Scaling).from_dict(d["inputs"])
+        return cls(inputs, targets, None if d["classes"] is None else tuple(d["classes"]))
 
 
 def _numbers(labels: np.ndarray, classes: tuple[Class, ...]) -> np.ndarray:

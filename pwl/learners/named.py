@@ -27,6 +27,7 @@ from pwl.algorithms import (
 from pwl.data.augmentation import Augmentation
 from pwl.data.preparation import Preparation
 from pwl.errors import InputError
+from pwl.losses import LOSSES
 from pwl.models import vgg
 from pwl.network.network import Network
 from pwl.solvers.levenberg_marquardt import Damping
@@ -67,9 +68,11 @@ class Learner:
 LEARNERS = {
     "adact": Learner(AdAct(), curves=True),
     "hwo-adact": Learner(AdAct(direction="hwo"), curves=True),
+    "adact-damped": Learner(AdAct.damped(), curves=True),
     "minibatch-adact": Learner(MinibatchAdAct(), curves=True, batch_size=32),
     "molf": Learner(MOLF()),
     "hwo-molf": Learner(MOLF(direction="hwo")),
+    "molf-damped": Learner(MOLF.damped()),
     "owo-bp": Learner(OWOBP()),
     "cg": Learner(CG()),
     "scg": Learner(SCG()),
@@ -111,6 +114,8 @@ class Shape:
         Schedule of both rates, a name in pwl.schedules.NAMED.
     augment : pwl.Augmentation or None
         Changes of the images in batches.
+    loss : str or None
+        The loss. None means cross-entropy for classes, otherwise squared error.
     """
 
     hidden: tuple[int, ...] = (20,)
@@ -123,6 +128,7 @@ class Shape:
     schedule: str = "constant"
     augment: Augmentation | None = None
     input_hinges: Any = None
+    loss: str | None = None
 
     def activation(self, curves: bool) -> Any:
         return PiecewiseLinear(self.start, self.hinges) if curves else self.start
@@ -154,6 +160,18 @@ def pick(names: Sequence[str]) -> dict[str, Learner]:
     return {name: LEARNERS[name] for name in names}
 
 
+def loss_of(shape: Shape, classes: bool) -> str:
+    """The loss for a table with or without classes. Raises InputError if the one asked for does not fit."""
+    if shape.loss is None:
+        return "cross_entropy" if classes else "squared_error"
+    if LOSSES[shape.loss].classes != classes:
+        wanted = [name for name, loss in LOSSES.items() if loss.classes == classes]
+        raise InputError(
+            f"loss {shape.loss} does not fit: {'classes want' if classes else 'numbers want'} {' or '.join(wanted)}"
+        )
+    return shape.loss
+
+
 def network(
     learner: Learner, shape: Shape, input_shape: tuple[int, ...], preparation: Preparation, seed: int
 ) -> Network:
@@ -171,7 +189,7 @@ def network(
         shape.hidden,
         len(preparation.target_scale),
         shape.activation(learner.curves),
-        loss="cross_entropy" if preparation.classes else "squared_error",
+        loss=loss_of(shape, bool(preparation.classes)),
         seed=seed,
         input_hinges=shape.input_hinges,
     )

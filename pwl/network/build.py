@@ -145,7 +145,7 @@ def build(
     if not isinstance(loss, str) or loss not in LOSSES:
         raise InputError(f"unknown loss {loss!r}: use one of {', '.join(LOSSES)}")
     if LOSSES[loss].classes and n_outputs < 2:
-        raise InputError(f"cross-entropy needs one output per class, 2 or more, not {n_outputs}")
+        raise InputError(f"loss={loss!r} needs one output per class, 2 or more, not {n_outputs}")
     try:
         known = np.dtype(dtype) in (np.float32, np.float64)
     except TypeError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from pwl.data.preparation import Preparation
 from pwl.errors import InputError
 from pwl.runtime.backend import Array, array_namespace
 
@@ -39,4 +40,13 @@ def check_scaled(x: Array, wanted: Shape) -> None:
         raise InputError(
             f"images of {x.dtype} came without a preparation, but images of numbers around 1 were wanted: "
             "use pwl.Preparation.fit(x, t), or x / 255 (or x.astype(np.float32) if they must keep their values)"
+        )
+
+
+def check_preparation(preparation: Preparation, n_inputs: int, n_outputs: int) -> None:
+    """Raises InputError if the numbers of inputs or targets differ between a preparation and a network."""
+    found = len(preparation.inputs.scale), len(preparation.target_scale)
+    if found != (n_inputs, n_outputs):
+        raise InputError(
+            f"a preparation for {n_inputs} inputs and {n_outputs} outputs was wanted, but one for {found[0]} and {found[1]} came"
         )

@@ -17,7 +17,9 @@ from pwl.errors import InputError
 from pwl.layers.layer import Layer
 from pwl.layers.skip import sources
 from pwl.losses import Loss
+from pwl.network.inputs import check_preparation
 from pwl.network.layout import HEAD, Layout, buffers_by_layer, lay_out
+from pwl.network.posterior import Posterior
 from pwl.network.remembered import Remembered
 from pwl.runtime.backend import Array, host, namespace_of, read_only
 
@@ -38,17 +40,15 @@ class Network:
     input_shape, n_outputs, bypass : tuple of int, int, bool
         Shape of one pattern's inputs, M, and whether the outputs also see the inputs directly.
     theta : array (number of parameters,)
-        All parameters in one vector. The other parameters are read-only views of it.
+        All parameters in one vector, of which the others are read-only views.
     W, A, W_o : array (Nh, N+1), (Nh, K), (M, Nu)
         Weights and ordinates of the first hidden layer, and the output weights.
-    parts : dict
-        Every parameter by slot key, such as "0.W", "1.A" or "head.W".
-    buffers : dict
-        Arrays that are not trained, by key, such as the hinges "1.ns".
+    parts, buffers : dict, dict
+        Parameters by slot key, such as "0.W", "1.A" or "head.W", and arrays that are not trained, such as the hinges "1.ns".
     initialised, net_control : bool
         Whether `initialise` has started the network on data, and whether it scales the hidden weights to them, Eq. (8).
-    preparation : pwl.Preparation or None
-        The preparation of the data, if the network carries one.
+    preparation, posterior : pwl.Preparation, Posterior, or None
+        The preparation of the data, and the posterior of the weights from `pwl.with_posterior`, if the network carries them.
     """
 
     layers: tuple[Layer, ...]
@@ -61,6 +61,7 @@ class Network:
     initialised: bool = False
     net_control: bool = True
     preparation: Preparation | None = field(default=None, repr=False)
+    posterior: Posterior | None = field(default=None, repr=False)
     remembered: ClassVar[Remembered | None] = None  # set on a network for one block, see `remembering`
 
     def __post_init__(self) -> None:
@@ -95,8 +96,8 @@ class Network:
             The activation of every hidden layer, a name or an object such as pwl.PiecewiseLinear().
         bypass : bool
             Whether the outputs also see the inputs directly.
-        loss : {"squared_error", "cross_entropy"}
-            "cross_entropy" is for integer labels.
+        loss : {"squared_error", "cross_entropy", "output_reset"}
+            "cross_entropy" and "output_reset", Eq. (84), are for integer labels.
         seed : int
             Seed of the starting weights.
         dtype : float32 or float64
@@ -148,8 +149,8 @@ class Network:
             Shape of one pattern, such as (28, 28, 1).
         bypass : bool
             Whether the outputs also see the inputs directly.
-        loss : {"cross_entropy", "squared_error"}
-            "cross_entropy" is for integer labels.
+        loss : {"cross_entropy", "squared_error", "output_reset"}
+            As in `mlp`.
         start : {"glorot", "he"}
             Variance of the starting weights, 2 / (n_in + n_out) or 2 / n_in. Thresholds start at 0.
         seed : int
@@ -218,7 +219,7 @@ class Network:
         vars(same).update(vars(self))
         for follows_from_theta in ("parts", "layer_parameters", "W_oh"):
             vars(same).pop(follows_from_theta, None)
-        vars(same)["theta"] = read_only(theta)
+        vars(same).update(theta=read_only(theta), posterior=None)  # a posterior belongs to the parameters that it was made for
         return same
 
     def with_parts(self, parts: Mapping[str, Array]) -> Network:
@@ -312,50 +313,41 @@ class Network:
     def check_initialised(self) -> None:
         """Raises InputError if the network has not been initialised on training data."""
         if not self.initialised:
-            raise InputError(
-                "this network has not been initialised: call pwl.initialise(net, (x, t)) or pwl.train first"
-            )
+            raise InputError("this network has not been initialised: call pwl.initialise(net, (x, t)) or pwl.train first")
 
     def with_preparation(self, preparation: Preparation | None) -> Network:
-        """Returns the network with the preparation of its data. It then takes and returns raw units everywhere.
-
-        None takes it away. Raises InputError if the numbers of inputs or targets differ between preparation and network.
-        """
+        """The network with the preparation of its data, so that it takes raw units. None removes it. May raise InputError."""
         if preparation is None:
             return dataclasses.replace(self, preparation=None) if self.preparation else self
         validate.kind("preparation", preparation, Preparation, "a pwl.Preparation")
-        n_inputs, n_outputs = len(preparation.inputs.scale), len(preparation.target_scale)
-        if n_inputs != self.input_shape[-1] or n_outputs != self.n_outputs:
-            raise InputError(
-                f"a preparation for {self.input_shape[-1]} inputs and {self.n_outputs} outputs was wanted, "
-                f"but one for {n_inputs} and {n_outputs} came"
-            )
+        check_preparation(preparation, self.input_shape[-1], self.n_outputs)
         return dataclasses.replace(self, preparation=preparation)
 
-    def predict(self, x: Any) -> Array:
-        """Computes the outputs, or under cross-entropy the labels, for inputs.
+    def predict(self, x: Any, return_std: bool = False) -> Any:
+        """Computes the outputs, or for classes the labels, for inputs.
 
         Parameters
         ----------
         x : array (Nv, N) or (Nv, height, width, channels)
             Inputs, in raw units if the network carries a preparation.
+        return_std : bool
+            Whether to return (outputs, standard deviations of new targets), after `pwl.with_posterior`, Eqs. (82), (83).
 
         Returns
         -------
         array (Nv, M) or (Nv,)
-            Outputs (Nv, M), in raw units if the network carries a preparation, or labels (Nv,) under cross-entropy.
+            Outputs, in raw units if the network carries a preparation, or the labels of classes.
 
         Raises
         ------
         InputError
-            If the network is not initialised, the inputs have another shape, or a number is not finite.
+            If the network is not initialised or has no posterior, or for inputs of another shape or that are not finite.
         """
-        from pwl.network.predict import predict
-
-        return predict(self, x)
+        from pwl.network.predict import predict, predict_with_std
+        return predict_with_std(self, x) if return_std else predict(self, x)
 
     def predict_proba(self, x: Any) -> Array:
-        """Computes class probabilities (Nv, M) for inputs x as in `predict`. Raises InputError for nets without classes."""
+        """Computes class probabilities (Nv, M) for inputs x as in `predict`. Raises InputError but for cross-entropy."""
         from pwl.network.predict import predict_proba
 
         return predict_proba(self, x)

@@ -151,6 +151,18 @@ def backpropagate(net: Network, saved: tuple[Any, ...], v: Array, wanted: Collec
         yield from _back(net, layer.sums_backward(p, b, saved[last], v, net.W_oh, shape), last, saved, wanted)
 
 
+def columns(net: Network, saved: tuple[Any, ...], v: Array, keys: Collection[str]) -> list[Array]:
+    """Each pattern's own share of v (b, M) carried back to the body's parameters among `keys`, (numbers, b) each."""
+    body = [key for key in keys if key != HEAD]
+    if not body:
+        return []
+    found: dict[str, Array] = {}
+    for index, g in backpropagate(net, saved, v, net.layout.layers(body)):
+        layer, p, b = net.layer(index)
+        found |= net.layout.keyed(index, layer.columns(p, b, saved[index], g))
+    return [array_namespace(v).reshape(found[key], (-1, v.shape[0])) for key in body]
+
+
 # ---- tangent
 
 

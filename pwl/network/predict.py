@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from pwl.network.inputs import check_scaled, check_shape
 from pwl.network.memory import floats_per_pattern
 from pwl.network.network import Network
 from pwl.network.passes import outputs
+from pwl.network.variance import variances
 from pwl.runtime.backend import Array, array_namespace, as_array, host, like, on_cores
 from pwl.runtime.finite import check_finite
 
@@ -31,18 +33,36 @@ def predict(net: Network, x: Any) -> Array:
     return _answered(net, x, probabilities=False)
 
 
+def class_numbers(net: Network, x: Any) -> Array:
+    """Numbers (Nv,) of the classes of the largest outputs."""
+    y = _outputs(net, x)
+    return array_namespace(y).argmax(y, axis=1)
+
+
+def predict_with_std(net: Network, x: Any) -> tuple[Array, Array]:
+    """Outputs and standard deviations (Nv, M) in raw units, Eqs. (82), (83)."""
+    posterior = net.posterior
+    if posterior is None:
+        raise InputError(
+            "this network keeps no posterior, so it knows no standard deviations: make it by pwl.with_posterior(net, (x, t), "
+            "algorithm, record) after training"
+        )
+    y, scale = predict(net, x), 1.0 if net.preparation is None else net.preparation.target_scale
+    std = _by_blocks(net, x, lambda net, x: like(np.sqrt(variances(net, posterior, x)), net.theta), net.layout.size)
+    return y, std * like(np.broadcast_to(scale, (net.n_outputs,)), std)
+
+
 def predict_proba(net: Network, x: Any) -> Array:
     """`Network.predict_proba`."""
-    if not net.loss.classes:
-        raise InputError(
-            "predict_proba is for nets with loss='cross_entropy', but this one has squared error: use predict"
-        )
+    if not net.loss.probabilities:
+        kind = "gives classes without probabilities" if net.loss.classes else "has squared error"
+        raise InputError(f"predict_proba is for nets with loss='cross_entropy', but this one {kind}: use predict")
     return _answered(net, x, probabilities=True)
 
 
 def unchecked_outputs(net: Network, x: Any) -> Array:
     """Outputs (Nv, M) in the network's units. They are NaN for rows that the preparation takes out of the range of numbers."""
-    return _outputs(net, x, strict=False)
+    return _by_blocks(net, x, _where_finite, strict=False)
 
 
 def in_raw_units(net: Network, y: Array, probabilities: bool) -> Answers:
@@ -61,7 +81,7 @@ def in_raw_units(net: Network, y: Array, probabilities: bool) -> Answers:
 
 def _answered(net: Network, x: Any, probabilities: bool) -> Array:
     """Predictions of all rows. Raises InputError, with the row, for a prediction that is not finite."""
-    values, finite = in_raw_units(net, _outputs(net, x, strict=True), probabilities)
+    values, finite = in_raw_units(net, _outputs(net, x), probabilities)
     if not bool(array_namespace(finite).all(finite)):
         if not np.isfinite(host(net.theta)).all():
             raise InputError("the network holds weights that are not finite numbers, so it predicts nothing: train it again")
@@ -73,32 +93,43 @@ def _answered(net: Network, x: Any, probabilities: bool) -> Array:
     return values
 
 
-def _outputs(net: Network, x: Any, strict: bool) -> Array:
+def _outputs(net: Network, x: Any) -> Array:
+    return _by_blocks(net, x, outputs)
+
+
+def _by_blocks(net: Network, x: Any, f: Callable[[Network, Array], Array], floats: int = 0, *, strict: bool = True) -> Array:
+    """f(net, block) (b, M) of all blocks of inputs, one after another.
+
+    floats: its own numbers of work space per pattern. strict: whether inputs must be finite after their preparation.
+    """
     net.check_initialised()
     x = as_array(x, "inputs x")
     check_shape(tuple(x.shape), net.input_shape)
     xp, Nv = array_namespace(net.theta), x.shape[0]
     numbers = CPU_NUMBERS if on_cores(net.theta) else DEVICE_NUMBERS
-    rows = max(1, numbers // floats_per_pattern(net))
-    blocks = [_of_block(net, x[first : min(first + rows, Nv), ...], first, strict) for first in range(0, Nv, rows)]
+    rows = max(1, numbers // (floats_per_pattern(net) + floats))
+    with np.errstate(over="ignore", invalid="ignore"):  # for inputs that are far from the data of the training
+        blocks = [f(net, _prepared(net, x[first : min(first + rows, Nv), ...], first, strict)) for first in range(0, Nv, rows)]
     return xp.concat(blocks, axis=0) if blocks else xp.zeros((0, net.n_outputs), dtype=net.theta.dtype)
 
 
-def _of_block(net: Network, x: Any, first: int, strict: bool) -> Array:
+def _prepared(net: Network, x: Any, first: int, strict: bool) -> Array:
+    """A block of inputs as the network takes it. first: the number of its first row."""
     x = x if type(x) is type(net.theta) else host(x)
     if net.preparation is not None:
         x = net.preparation.transform_inputs(x)
     else:
         check_scaled(x, net.input_shape)
-    with np.errstate(over="ignore", invalid="ignore"):  # for inputs that are far from the data of the training
-        if strict:
-            check_finite(x, first)
-            return outputs(net, like(x, net.theta))
-        x = like(x, net.theta)
-        xp = array_namespace(x)
-        there = xp.all(xp.reshape(xp.isfinite(x), (x.shape[0], -1)), axis=1)
-        if bool(xp.all(there)):
-            return outputs(net, x)
-        x = xp.where(xp.reshape(there, (-1,) + (1,) * (x.ndim - 1)), x, xp.zeros_like(x))
-        y = outputs(net, x)
-        return xp.where(there[:, None], y, xp.full_like(y, float("nan")))
+    if strict:
+        check_finite(x, first)
+    return like(x, net.theta)
+
+
+def _where_finite(net: Network, x: Array) -> Array:
+    """Outputs (b, M), NaN for rows whose inputs are not finite."""
+    xp = array_namespace(x)
+    there = xp.all(xp.reshape(xp.isfinite(x), (x.shape[0], -1)), axis=1)
+    if bool(xp.all(there)):
+        return outputs(net, x)
+    y = outputs(net, xp.where(xp.reshape(there, (-1,) + (1,) * (x.ndim - 1)), x, xp.zeros_like(x)))
+    return xp.where(there[:, None], y, xp.full_like(y, float("nan")))

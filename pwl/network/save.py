@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from pwl import validate
+from pwl.data.decorrelation import Decorrelation
 from pwl.data.preparation import Preparation
 from pwl.data.scaling import METHODS
 from pwl.data.schema import Schema
@@ -84,7 +85,13 @@ def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> Saved:
 
 def _checked(preparation: Preparation) -> Preparation:
     """The preparation. Raises ValueError if its numbers can't be."""
-    for scaling in (preparation.inputs, preparation.targets):
+    inputs = preparation.inputs
+    if isinstance(inputs, Decorrelation):
+        n = len(inputs.scale)
+        if inputs.matrix.shape != (n, n) or not np.all(np.isfinite(inputs.matrix)):
+            raise ValueError("its preparation holds a matrix that can't be")
+        inputs = inputs.scaling
+    for scaling in (inputs, preparation.targets):
         if scaling is None:
             continue
         one_of("method", scaling.method, METHODS)

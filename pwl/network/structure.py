@@ -16,15 +16,20 @@ from pwl.layers.layer import Layer
 from pwl.losses import LOSSES
 from pwl.network.layout import address
 from pwl.network.network import Network
+from pwl.network.posterior import Posterior
 from pwl.runtime.backend import host
 from pwl.validate import truth, whole
 
 BUFFER = "buffer."
+POSTERIOR = "posterior."
 
 
 def tensors(net: Network) -> Tensors:
     """The arrays of a network by name, in host memory."""
-    return {"theta": host(net.theta), **{BUFFER + key: host(b) for key, b in net.buffers.items()}}
+    found = {"theta": host(net.theta), **{BUFFER + key: host(b) for key, b in net.buffers.items()}}
+    if net.posterior is not None:
+        found |= {POSTERIOR + name: a for name, a in net.posterior.arrays().items()}
+    return found
 
 
 def structure(net: Network) -> dict[str, Any]:
@@ -37,6 +42,7 @@ def structure(net: Network) -> dict[str, Any]:
         "loss": net.loss.name,
         "initialised": net.initialised,
         "net_control": net.net_control,
+        "posterior": None if net.posterior is None else net.posterior.to_dict(),
     }
 
 
@@ -56,6 +62,7 @@ def rebuild(d: Mapping[str, Any], arrays: Tensors, own: Iterable[Any] = ()) -> N
         buffers={key.removeprefix(BUFFER): b for key, b in arrays.items() if key.startswith(BUFFER)},
         initialised=d["initialised"],
         net_control=d["net_control"],
+        posterior=_posterior(d.get("posterior"), arrays),  # files of 0.1.0 have none
     )
     if net.theta.shape != (net.layout.size,):
         raise ValueError(f"{net.layout.size} parameters were wanted, but {net.theta.shape} came")
@@ -70,22 +77,36 @@ def _check_arrays(net: Network) -> None:
         for index, layer in enumerate(net.layers)
         for name, b in layer.buffers(net.layout.shapes[index]).items()
     }
-    if set(wanted) != set(net.buffers):
+    # curves on the inputs measure theirs on the data
+    measured = tuple(address(index, "") for index, layer in enumerate(net.layers) if isinstance(layer, layers.CurvedDense))
+    others = [key for key in net.buffers if key not in wanted and not key.startswith(measured)]
+    if not wanted.keys() <= net.buffers.keys() or others:
         raise ValueError(f"the buffers {sorted(wanted)} were wanted, but {sorted(net.buffers)} came")
-    for key, b in net.buffers.items():
-        own = np.shape(wanted[key])  # of all units together, or one row for each
+    for key in wanted:
+        b, own = net.buffers[key], np.shape(wanted[key])  # of all units together, or one row for each
         if b.ndim == 0 or own not in (b.shape, b.shape[1:]) or (own != b.shape and len(b) != _units(net, key)):
             raise ValueError(f"the buffer {key} has the shape {b.shape}")
-    for a in (net.theta, *net.buffers.values()):
+    if net.posterior is not None:
+        known_keys = all(key in net.layout.by_key for key in net.posterior.keys)
+        if not known_keys or not all(np.all(np.isfinite(a)) for a in net.posterior.arrays().values()):
+            raise ValueError("its posterior holds what can't be")
+    for key, a in {"": net.theta, **net.buffers}.items():
         if a.dtype not in (np.float32, np.float64) or a.dtype != net.theta.dtype:
             raise ValueError(f"numbers of {net.theta.dtype} and {a.dtype} came, wanted float32 or float64 throughout")
-        if not np.all(np.isfinite(a)):
+        if np.any(np.isnan(a) if key.startswith(measured) else ~np.isfinite(a)):  # measured rows are filled up with infinity
             raise InputError("it holds weights that are not finite numbers")
 
 
 def _units(net: Network, key: str) -> int:
     """Number of units or channels that a layer with the buffer `key` acts on."""
     return next(net.layout.shapes[i][-1] for i in range(len(net.layers)) if key.startswith(address(i, "")))
+
+
+def _posterior(d: Mapping[str, Any] | None, arrays: Tensors) -> Posterior | None:
+    if d is None:
+        return None
+    own = {key.removeprefix(POSTERIOR): host(a) for key, a in arrays.items() if key.startswith(POSTERIOR)}
+    return Posterior.from_dict(d, own)
 
 
 def known(own: Iterable[Any] = ()) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from pwl.errors import InputError
 from pwl.network.network import Network
+from pwl.network.predict import class_numbers
 from pwl.plots.figure import INK, blank
 from pwl.runtime.backend import Array, as_array, host
 
@@ -50,7 +51,7 @@ def numbers(net: Network, x: Array, t: Array) -> tuple[np.ndarray, np.ndarray]:
     """Class numbers (Nv,) of the labels t, and the class numbers (Nv,) that the net predicts for x."""
     t = as_array(t, "labels t")
     true = t if net.preparation is None else net.preparation.transform_targets(t)
-    return host(true), host(net.predict_proba(x)).argmax(axis=1)
+    return host(true), host(class_numbers(net, x))
 
 
 def class_names(net: Network) -> list[str]:

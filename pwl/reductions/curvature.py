@@ -14,7 +14,7 @@ def line_curvature(direction: Mapping[str, Array]) -> Statistic:
     """h, the sum of dy' S dy along a direction of some or all parameters. It is E'' in Eqs. (20), (24), (39)."""
 
     def h_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
-        if net.loss.quadratic and net.layout.layers(direction) == [len(net.layers) - 1]:
+        if net.loss.constant and net.layout.layers(direction) == [len(net.layers) - 1]:
             y = dy = passes.body_tangent(net, passes.kept(net, x, direction), direction)  # S needs no outputs
         else:
             signals = passes.forward(net, x, direction)
@@ -30,7 +30,7 @@ def block_curvature(net: Network, direction: Mapping[str, Array]) -> Statistic:
 
     def closed_form_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
         """For blocks that change one feature each, dy/dz_b = V[:, b] w_b. The loss sums J'SJ, Eqs. (21), (22), (25)."""
-        if net.loss.quadratic:
+        if net.loss.constant:
             saved, y = passes.kept(net, x, direction), None  # S needs no outputs
         else:
             signals = passes.forward(net, x, direction)

@@ -1,6 +1,6 @@
 """Rows of the Jacobian of all patterns and outputs, summed into normal equations or folded into a triangle, Eqs. (41), (42).
 
-A pattern has one row J_p'v and one residual per root v of S_p, Eq. (28). Under squared error that is one per output.
+A pattern has one row J_p'v and one residual per root v of S_p, Eq. (28). With S = 2 I that is one per output.
 Within a block the rows are stored as columns, so that patterns lie side by side in memory.
 """
 
@@ -23,7 +23,7 @@ from pwl.reductions.statistic import Statistic
 from pwl.runtime import room
 from pwl.runtime.backend import Array, array_namespace, host, transposed
 from pwl.runtime.threads import workers
-from pwl.solvers.levenberg_marquardt import Normal, Triangular
+from pwl.solvers.levenberg_marquardt import Normal, Triangular, Wide
 
 HALF = 0.5**0.5  # rows and residuals belong to E / 2, so under squared error they are dy/dw and t - y
 PANEL = 2048  # most patterns in a block, so that it fits the cache and small problems stay in one piece
@@ -51,24 +51,12 @@ def rows_of(net: Network, keys: tuple[str, ...], x: Array, t: Array, w: Array | 
     residuals = net.loss.residuals(signals.y, t)
     for i, v in enumerate(net.loss.roots(signals.y)):
         v = v * scale[:, None]
-        own = _body_rows(net, keys, signals.saved, v)
+        own = passes.columns(net, signals.saved, v, keys)
         r = (residuals[:, i] * scale)[None, :]
-        if net.loss.quadratic:  # output i depends on its own weights only
+        if net.loss.constant:  # output i depends on its own weights only
             yield Rows(own, B * v[:, i][None, :], i * Nu, r)
         else:
             yield Rows(own, xp.reshape(v.T[:, None, :] * B[None, :, :], (-1, v.shape[0])), 0, r)
-
-
-def _body_rows(net: Network, keys: tuple[str, ...], saved: tuple, v: Array) -> list[Array]:
-    """Rows of the body's parameters among `keys`, for v (b, M) at the outputs."""
-    body = [key for key in keys if key != HEAD]
-    if not body:
-        return []
-    found: dict[str, Array] = {}
-    for index, g in passes.backpropagate(net, saved, v, net.layout.layers(body)):
-        layer, p, b = net.layer(index)
-        found |= net.layout.keyed(index, layer.columns(p, b, saved[index], g))
-    return [array_namespace(v).reshape(found[key], (-1, v.shape[0])) for key in body]
 
 
 def body_size(net: Network, keys: tuple[str, ...]) -> int:
@@ -142,15 +130,30 @@ def system(net: Network, patterns: Patterns, keys: tuple[str, ...], solver: str)
     return Triangular.of(host(reduce(triangle(net, keys), net, patterns)).astype(np.float64))
 
 
+def wide_system(net: Network, patterns: Patterns, keys: tuple[str, ...]) -> Wide:
+    """The system of a step from rows that keep J'J, at most one more than weights, for few patterns, Eq. (81)."""
+    F = host(reduce(triangle(net, keys), net, patterns)).astype(np.float64)
+    J, c = F[:, :-1], F[:, -1]
+    return Wide(J, J.T @ c, np.zeros(J.shape[1]))
+
+
 def check_bytes(n: int, max_bytes: float, who: str) -> None:
     """Raises InputError if a system of n weights needs more than max_bytes.
 
     The count includes the sums of all threads and waiting blocks, the system, and the work arrays of its solution.
     """
-    needed = 8 * (n + 1) ** 2 * (2 * workers() + 6)
+    _check(8 * (n + 1) ** 2 * (2 * workers() + 6), n, max_bytes, who, "J'J and its factors")
+
+
+def check_row_bytes(m: int, n: int, max_bytes: float, who: str) -> None:
+    """Raises InputError if a system of m rows and n weights needs more than max_bytes."""
+    _check(8 * (m + 1) * (n + 1) * (2 * workers() + 6), n, max_bytes, who, "J and its factors")
+
+
+def _check(needed: float, n: int, max_bytes: float, who: str, what: str) -> None:
     if needed > max_bytes:
         raise InputError(
-            f"{who} on {n} weights needs about {needed / 1e9:.2f} GB for J'J and its factors, more than max_bytes = "
+            f"{who} on {n} weights needs about {needed / 1e9:.2f} GB for {what}, more than max_bytes = "
             f"{max_bytes / 1e9:.2f} GB: use fewer hidden units, raise max_bytes, or train with pwl.AdAct, pwl.SCG or pwl.LBFGS, "
             "whose memory does not grow with the square of the weights"
         )

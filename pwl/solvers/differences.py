@@ -16,7 +16,7 @@ ROUNDING = {"2-point": 100 * EPS ** (1 / 2), "3-point": 100 * EPS ** (2 / 3)}  #
 def quotients(
     residual: Callable[[np.ndarray], np.ndarray], w: np.ndarray, r: np.ndarray, method: str, box: Box
 ) -> np.ndarray:
-    """The derivatives (n, P) of the residuals r (n,) at w (P,), inside the box, Eq. (76).
+    """The derivatives (n, P) of the residuals r (n,) at w (P,), inside the box, Eq. (89).
 
     method: "2-point" takes P evaluations, and "3-point" takes 2 P and gives three more digits.
     """

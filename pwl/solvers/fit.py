@@ -29,7 +29,7 @@ class Fit:
     error : float
         The sum of the squared residuals at w, or of their loss.
     jacobian : array (n, P)
-        The derivatives of the residuals at w. With another loss than "linear" its rows are scaled, Eq. (77).
+        The derivatives of the residuals at w. With another loss than "linear" its rows are scaled, Eq. (90).
     iterations : int
         Steps taken.
     evaluations : int

@@ -39,14 +39,14 @@ def least_squares(
     residual : function of w (P,)
         Returns the residuals (n,). A trial point at which they overflow counts as a failure.
     jacobian : function of w (P,), "2-point", "3-point" or None
-        Returns the derivatives of the residuals (n, P). Without a function they are difference quotients, Eq. (76). None is
+        Returns the derivatives of the residuals (n, P). Without a function they are difference quotients, Eq. (89). None is
         "3-point".
     w : array (P,)
         The starting point.
     bounds : pair of numbers or arrays (P,), or an object with lb and ub, optional
         The lowest and the highest values of the weights, with -inf and inf for none.
     loss : {"linear", "soft_l1", "huber", "cauchy", "arctan"} or function of z (n,)
-        What is summed over the residuals, Eq. (77). A function returns rho(z), rho'(z) and rho''(z), of shape (3, n).
+        What is summed over the residuals, Eq. (90). A function returns rho(z), rho'(z) and rho''(z), of shape (3, n).
     f_scale : float
         The size from which a residual counts as an outlier. It has no effect on the linear loss.
     iterations : int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -50,6 +51,61 @@ class Normal(NamedTuple):
         """The system with further residuals r (m,) and their rows J (m, n), such as penalties."""
         return Normal(self.A + J.T @ J, self.g + J.T @ r)
 
+    def penalised(self, d: np.ndarray, w: np.ndarray) -> Normal:
+        """The system with the penalty sum d w^2 at the weights w (n,)."""
+        return Normal(self.A + np.diag(d), self.g - d * w)
+
+    def inverse_diagonal(self, d: np.ndarray) -> tuple[np.ndarray, float]:
+        """The diagonal (n,) of (A + diag(d))^-1, and log det (A + diag(d))."""
+        from scipy.linalg import solve_triangular
+
+        with single_threaded_blas():
+            L = np.linalg.cholesky(self.A + np.diag(d))
+            inverse = solve_triangular(L, np.eye(len(d)), lower=True, check_finite=False)
+        return np.sum(inverse**2, axis=0), 2 * float(np.sum(np.log(np.diagonal(L))))
+
+
+class Wide(NamedTuple):
+    """The system of a step with fewer rows than weights: J (m, n) itself, g = J'r (n,), and the penalty d (n,) of Eq. (81).
+
+    Solutions cost m^2 n in the place of n^3.
+    """
+
+    J: np.ndarray
+    g: np.ndarray
+    d: np.ndarray
+
+    def norms(self) -> np.ndarray:
+        return np.sum(self.J**2, axis=0) + self.d
+
+    def gradient(self) -> np.ndarray:
+        return self.g
+
+    def damped(self, d: np.ndarray) -> np.ndarray | None:
+        """The solution e of (J'J + diag(d + the penalty)) e = g, Eq. (81). None if rounding makes the rows' product indefinite."""
+        from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+        D = self.d + d
+        scaled = self.J / D
+        try:
+            inner = cho_factor(np.eye(len(self.J)) + scaled @ self.J.T, lower=True, check_finite=False)
+        except LinAlgError:
+            return None
+        return (self.g - self.J.T @ cho_solve(inner, scaled @ self.g, check_finite=False)) / D
+
+    def penalised(self, d: np.ndarray, w: np.ndarray) -> Wide:
+        """The system with the penalty sum d w^2 at the weights w (n,)."""
+        return Wide(self.J, self.g - d * w, self.d + d)
+
+    def inverse_diagonal(self, d: np.ndarray) -> tuple[np.ndarray, float]:
+        """The diagonal (n,) of (J'J + diag(d))^-1, and log det (J'J + diag(d)), Eq. (81)."""
+        from scipy.linalg import solve_triangular
+
+        with single_threaded_blas():
+            L = np.linalg.cholesky(np.eye(len(self.J)) + (self.J / d) @ self.J.T)
+            inner = solve_triangular(L, self.J / d, lower=True, check_finite=False)
+        return 1 / d - np.sum(inner**2, axis=0), 2 * float(np.sum(np.log(np.diagonal(L)))) + float(np.sum(np.log(d)))
+
 
 class Triangular(NamedTuple):
     """The system of a step by QR: R (n, n) of J, and c = Q'r (n,). J'J is not formed, which would lose digits, Eq. (42)."""
@@ -83,6 +139,9 @@ class Triangular(NamedTuple):
         n = F.shape[1] - 1
         F = np.concatenate([F, np.zeros((max(0, n - len(F)), n + 1))])
         return Triangular(F[:n, :n], F[:n, n])
+
+
+System = Normal | Triangular | Wide
 
 
 class Damped(NamedTuple):
@@ -141,7 +200,7 @@ class Damping:
         """The damping before the first step, for n weights."""
         return Damped(self.mu, 2.0, np.ones(n) if self.scaling == "identity" else np.zeros(n))
 
-    def scaled(self, damped: Damped, system: Normal | Triangular) -> np.ndarray:
+    def scaled(self, damped: Damped, system: System) -> np.ndarray:
         """Q (n,) for a system."""
         if self.scaling == "identity":
             return damped.Q
@@ -169,13 +228,14 @@ class Found(NamedTuple):
 
 
 def search(
-    system: Normal | Triangular,
+    system: System,
     damping: Damping,
     damped: Damped,
     trial: Callable[[np.ndarray], tuple[float, Any]],
     J: float,
+    most: float = math.inf,
 ) -> Found:
-    """Raises mu until a step lowers the objective below J, or until mu is above mu_max.
+    """Raises mu until a step lowers the objective below J, or until mu is above mu_max, or after `most` trials.
 
     trial(e) returns the objective after the step e, and any value that the caller wants to keep. The objective must have the
     scale of the system, because the predicted decrease is g'e + mu e'Qe.
@@ -185,7 +245,7 @@ def search(
     Q = damping.scaled(damped, system)
     damped = damped._replace(Q=Q)
     trials, g = 0, system.gradient()
-    while damped.mu <= damping.mu_max:
+    while damped.mu <= damping.mu_max and trials < most:
         d = damped.mu * Q
         with single_threaded_blas():
             e = system.damped(d)

@@ -1,4 +1,4 @@
-"""Losses that grow more slowly than the square, so that outliers count less, Eq. (77)."""
+"""Losses that grow more slowly than the square, so that outliers count less, Eq. (90)."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Loss:
         return float(r @ r) if self.rho is None else float(self.scale**2 * np.sum(self._of(r)[0]))
 
     def square(self, J: np.ndarray, r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """J (n, P) and r (n,) of the least squares problem with the same gradient and Gauss-Newton matrix, Eq. (77)."""
+        """J (n, P) and r (n,) of the least squares problem with the same gradient and Gauss-Newton matrix, Eq. (90)."""
         if self.rho is None:
             return J, r
         _, slope, bend = self._of(r)

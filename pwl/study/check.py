@@ -201,7 +201,7 @@ def unit_alone(D: Direction, key: str, k: int) -> Direction:
 
 def curvature(net: Network, patterns: Patterns, dy: np.ndarray) -> np.ndarray:
     """J'SJ (b, b) in one piece, from the changes dy (b, Nv, M) of the outputs along each block."""
-    if net.loss.quadratic:
+    if net.loss.constant:
         S_dy = 2 * dy
     else:
         y = passes.outputs(net, patterns.x)

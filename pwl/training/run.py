@@ -120,6 +120,7 @@ class Job:
                 except (ArithmeticError, np.linalg.LinAlgError):  # Python's numbers and LAPACK have no infinities
                     return run.ended(Stop("non_finite", f"{NON_FINITE} (in iteration {number})"))
                 spent = _added(spent, self.multiplies_of(step.net, len(batch)))
+                spent = _added(spent, self.algorithm.further(step.net, len(batch), step.series))
                 norms.append(step.series.get("gradient_norm"))
             net = step.net
             if not self.shares_pass:  # otherwise the next step starts at this network, and new moments would change it

@@ -20,6 +20,19 @@ def adact(net: Network, Nv: int, hwo: bool, per_unit: bool) -> Pair:
     return published.owo_molf(net, Nv, hwo) + published.adact(net, Nv), spent
 
 
+def damped_adact(net: Network, Nv: int, hwo: bool, per_unit: bool) -> Pair:
+    """Multiplies of an iteration of AdAct with one trial of damped factors, and OWO once more after the curves' step."""
+    literature, spent = adact(net, Nv, hwo, per_unit)
+    return literature + published.owo(net, Nv), spent + own.owo(net, Nv)
+
+
+def further_trials(net: Network, Nv: int, trials: int) -> Pair:
+    """Multiplies of the trials of damped factors after the first: each is a solve for the factors, and OWO."""
+    solve = published.ols(sum(net.parts[key].shape[0] for key in net.keys("map")), 1)
+    count = max(trials - 1, 0)
+    return count * (published.owo(net, Nv) + solve), count * (own.owo(net, Nv) + solve)
+
+
 def owo_bp(net: Network, Nv: int) -> Pair:
     return published.owo_bp(net, Nv), own.gradient_step(net, Nv) + own.owo(net, Nv)
 
@@ -53,8 +66,10 @@ def varpro(net: Network, Nv: int, keys: tuple[str, ...], solver: str) -> Pair:
     return own.varpro(net, Nv, keys, solver), own.varpro(net, Nv, keys, solver)
 
 
-def bayesian_lm(net: Network, Nv: int, keys: tuple[str, ...]) -> Pair:
-    """Multiplies of a step with one trial, and of the eigenvalues for the evidence, about 4 P^3 / 3."""
+def bayesian_lm(net: Network, Nv: int, keys: tuple[str, ...], solver: str = "cholesky") -> Pair:
+    """Multiplies of a step with one trial, and of the eigenvalues for the evidence, about 4 n^3 / 3 for n weights or rows."""
     literature, spent = lm(net, Nv, keys, "cholesky")
-    eigenvalues = 4 * net.layout.size_of(keys) ** 3 / 3
-    return literature + eigenvalues, spent + eigenvalues
+    P = net.layout.size_of(keys)
+    if solver == "rows":
+        return literature + 4 * P**3 / 3, own.bayesian_rows(net, Nv, P)
+    return literature + 4 * P**3 / 3, spent + 4 * P**3 / 3

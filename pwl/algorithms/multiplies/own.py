@@ -91,8 +91,8 @@ def block_factors(net: Network, Nv: int, blocks: int, map_directions: bool) -> f
     M, solve = net.n_outputs, ols(blocks, 1)
     along = _body(net) if map_directions else 0
     if _places(net) == [1] and len(net.keys("map")) == 1 and not net.joins:
-        y = 0 if net.loss.quadratic else _head(net)
-        per_block = M * blocks * (blocks + 1) / 2 if net.loss.quadratic else M * blocks**2
+        y = 0 if net.loss.constant else _head(net)
+        per_block = M * blocks * (blocks + 1) / 2 if net.loss.constant else M * blocks**2
         return Nv * (_body(net) + along + y + net.loss.curvature_multiplies(blocks, M)) + per_block + solve
     back = _features(net) + _between(net)
     return error(net, Nv) + Nv * (along + M * (back + blocks * (blocks + 1) / 2)) + solve
@@ -167,9 +167,15 @@ def lm(net: Network, Nv: int, keys: tuple[str, ...], solver: str) -> float:
     A product A'A counts half, a triangle of m rows and n columns counts n^2 (m - n / 3), and Cholesky's factorisation n^3 / 6.
     """
     n, n_body = net.layout.size_of(keys), _of_body(net, keys)
-    width = n_body + 1 + (net.n_basis if net.loss.quadratic else n - n_body)
+    width = n_body + 1 + (net.n_basis if net.loss.constant else n - n_body)
     sums, solution = _system(width, n + 1, n, solver)
     return error(net, Nv) + Nv * (pattern_rows(net) + net.n_outputs * sums) + solution
+
+
+def bayesian_rows(net: Network, Nv: int, P: int) -> float:
+    """An LM step with the rows of few patterns: their triangle, their product twice, a factorisation, and its eigenvalues."""
+    m = min(net.n_outputs * Nv, P + 1)
+    return error(net, Nv) + Nv * pattern_rows(net) + 2 * m**2 * P + m**3 / 6 + 4 * m**3 / 3
 
 
 def varpro(net: Network, Nv: int, keys: tuple[str, ...], solver: str) -> float:

@@ -1,0 +1,142 @@
+"""What a trained network needs for the variance of its predictions: the posterior of its weights, Eqs. (82), (83)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from pwl.algorithms.algorithm import Algorithm
+from pwl.algorithms.bayesian_lm import BayesianLM
+from pwl.algorithms.posterior import spread
+from pwl.algorithms.ridge import output_errors
+from pwl.errors import InputError
+from pwl.network.layout import HEAD
+from pwl.network.network import Network
+from pwl.network.posterior import Posterior
+from pwl.network.variance import variances
+from pwl.reductions.correlations import basis_autocorrelation
+from pwl.reductions.jacobian import system
+from pwl.reductions.patterns import Patterns
+from pwl.reductions.reduce import reduce
+from pwl.reductions.statistic import Statistic
+from pwl.runtime.backend import Array, array_namespace, host, like, weighted
+from pwl.runtime.threads import single_threaded_blas
+
+MOST_WEIGHTS = 600  # more would make files and predictions large; then the output weights alone are kept
+MOST_OUTPUTS = 700  # basis functions: 4 MB in a file
+LEAST_FREE = 0.1  # of the patterns: at least so many count as free in the variance of the noise
+SLACK = 1e-14  # of the mean diagonal: a function that depends on others must not have an infinite variance
+
+
+def with_posterior(net: Network, data: Any, algorithm: Algorithm, record: Any, validation: Any = None) -> Network:
+    """Gives a trained network the posterior of its weights, so that `predict(x, return_std=True)` works, Eqs. (82), (83).
+
+    After BayesianLM it is that of all weights if there are 600 at most, with the lambda of the best iteration. Otherwise it is
+    that of the output weights, up to 700 basis functions, with the ridge of the algorithm or its record.
+
+    Parameters
+    ----------
+    net : Network
+        The network that `train` returned.
+    data : (x, t), (x, t, weights) or pwl.Patterns
+        The data of its training.
+    algorithm : Algorithm
+        The algorithm of its training.
+    record : pwl.Record
+        The record of its training.
+    validation : optional
+        Patterns that were not trained on. They give the variance of the noise. Without them it follows from the training
+        errors and the number of weights, which is right after BayesianLM, and else too small if the network overfits.
+
+    Returns
+    -------
+    Network
+        The same network with `posterior`.
+
+    Raises
+    ------
+    InputError
+        If the loss is not squared error, if data and network do not fit, or if there are more than 700 basis functions.
+    """
+    if not net.loss.quadratic:
+        raise InputError(f"variances of predictions are for loss='squared_error', not {net.loss.name!r}")
+    net.check_initialised()
+    patterns = Patterns.fitting(net, data)
+    if isinstance(algorithm, BayesianLM) and record.best_iteration:
+        keys = net.keys("map", "activation", "head") if algorithm.train_curves else net.keys("map", "head")
+        if net.layout.size_of(keys) <= MOST_WEIGHTS:
+            found = _of_all(net, patterns, keys, algorithm, record["lambda"][record.best_iteration])
+            return _settled(net, found, validation)
+        ridge = float(np.mean(record["lambda"][record.best_iteration]))
+    else:
+        ridge = algorithm.penalties.ridge
+        if "ridge" in record and record.best_iteration:
+            ridge = record["ridge"][record.best_iteration]
+    return _settled(net, _of_outputs(net, patterns, ridge), validation)
+
+
+def _of_all(net: Network, patterns: Patterns, keys: tuple[str, ...], algorithm: BayesianLM, lambdas: Any) -> Posterior:
+    """Eq. (82), from J'J + Lambda."""
+    A, Nv = system(net, patterns, keys, "cholesky")[0], patterns.total_weight()
+    d = spread(np.atleast_1d(lambdas), algorithm.indices(net, keys), len(A))
+    factor = _factor(A + np.diag(d))
+    gamma = len(A) - float(d @ _inverse_diagonal(factor))
+    return Posterior(keys, factor, _noise(net, patterns, gamma / net.n_outputs), Nv)
+
+
+def _of_outputs(net: Network, patterns: Patterns, ridge: float) -> Posterior:
+    """Eq. (83), from R + lambda I_1."""
+    if net.n_basis > MOST_OUTPUTS:
+        raise InputError(
+            f"variances of predictions are for {MOST_OUTPUTS} basis functions at most, but this net has {net.n_basis}"
+        )
+    R = host(reduce(basis_autocorrelation(), net, patterns)).astype(np.float64)
+    d = np.full(len(R), float(ridge))
+    d[0] = 0.0
+    factor = _factor(R + np.diag(d))
+    gamma = len(R) - float(d @ _inverse_diagonal(factor))
+    body = net.layout.size_of(net.keys("map", "activation"))
+    return Posterior((HEAD,), factor, _noise(net, patterns, gamma + body / net.n_outputs), patterns.total_weight())
+
+
+def _noise(net: Network, patterns: Patterns, gamma: float) -> np.ndarray:
+    """The variance of each target (M,), if gamma weights per output were fitted to the patterns."""
+    Nv, E = patterns.total_weight(), host(reduce(output_errors(), net, patterns)).astype(np.float64)
+    return E * Nv / max(Nv - gamma, LEAST_FREE * Nv)
+
+
+def _settled(net: Network, found: Posterior, validation: Any) -> Network:
+    """The network with its posterior, whose noise is measured on validation data if there are any."""
+    net = dataclasses.replace(net, posterior=found)
+    if validation is None:
+        return net
+    others = Patterns.fitting(net, validation)
+    E = host(reduce(output_errors(), net, others)).astype(np.float64)
+    share = (
+        host(reduce(_variances(found, net.layout.size), net, others)).astype(np.float64) / found.noise
+    )  # 1 + the mean of q / Nv
+    return dataclasses.replace(net, posterior=dataclasses.replace(found, noise=E / share))
+
+
+def _variances(posterior: Posterior, floats: int) -> Statistic:
+    """The mean variance of each output (M,)."""
+
+    def variances_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
+        return array_namespace(t).sum(weighted(like(variances(net, posterior, x), t), w), axis=0)
+
+    return Statistic(variances_of_block, floats=floats)
+
+
+def _factor(A: np.ndarray) -> np.ndarray:
+    with single_threaded_blas():
+        return np.linalg.cholesky(A + SLACK * float(np.mean(np.diagonal(A))) * np.eye(len(A)))
+
+
+def _inverse_diagonal(factor: np.ndarray) -> np.ndarray:
+    from scipy.linalg import solve_triangular
+
+    with single_threaded_blas():
+        inverse = solve_triangular(factor, np.eye(len(factor)), lower=True, check_finite=False)
+    return np.sum(inverse**2, axis=0)
