@@ -191,6 +191,7 @@ def test_compiled_convolution_is_the_specification(case, few_at_a_time):
     with pytest.MonkeyPatch.context() as patch:
         if few_at_a_time:  # one image, one row of its places
             patch.setattr(convolution_cpu, "PLACES", 1)
+            patch.setattr(convolution_cpu, "TOGETHER", 1)
             patch.setattr(convolution_cpu, "PATCHES", 1)
         calls = (
             ("convolve", (x, W, window)),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from numba import njit
@@ -64,7 +68,15 @@ def test_other_numbers_are_refused():
 
 
 def test_the_size_follows_the_processor():
-    assert fitting({"avx512f": True, "avx": True}) == SIZES["AVX-512"]
-    assert fitting({"avx": True}) == SIZES["AVX"] and fitting({"neon": True}) == SIZES["other"]
+    assert all(fitting(vector_bytes) == rows for rows, vector_bytes in SIZES.values())
     assert (ROWS, VECTOR_BYTES) in SIZES.values()
     assert wide(4, 32) == 16 and wide(8, 64) == 16
+
+
+def test_the_size_follows_what_is_compiled_for():
+    """Numba may be told to leave out instructions that the processor has; wider vectors would not fit the registers."""
+    code = "from pwl.kernels.cpu.register_tile import ROWS, VECTOR_BYTES; print(ROWS, VECTOR_BYTES)"
+    for features, size in (("", "other"), ("+avx,-avx512f", "AVX")):
+        settings = {**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": features}
+        done = subprocess.run([sys.executable, "-c", code], env=settings, check=True, capture_output=True, text=True)
+        assert tuple(map(int, done.stdout.split())) == SIZES[size]

@@ -24,7 +24,7 @@ from pwl.validate import not_negative, one_of, positive, shown
 
 PACE = 3.0
 SMALLEST = 1e-8  # the first lambda, relative to the mean squared norm of J's columns
-GROUPS = ("one", "inputs")
+GROUPS = ("one", "layers", "inputs")
 SOLVERS = ("cholesky", "rows")
 STALLED, GAIN = (
     10,
@@ -83,9 +83,10 @@ class BayesianLM(Algorithm):
     starts : tuple of float
         The first lambda of each start, as a multiple of the mean squared norm of J's columns. `pwl.BayesianLM.STARTS` is
         (1, 0.1, 0.01, 0).
-    groups : {"one", "inputs"}
-        "one" is one lambda for all weights. "inputs" has one for the thresholds, for the weights of each input, of each higher
-        layer and of the curves, and for the constants, the bypass and the features of the outputs, Eq. (80).
+    groups : {"one", "layers", "inputs"}
+        "one" is one lambda for all weights. "layers" has one for the thresholds, for the weights of each layer, for the curves, and
+        for the constants, the bypass and the features of the outputs, Eq. (80). "inputs" is "layers" with one for each input of
+        the first layer. These two need Cholesky factors in the place of eigenvalues, which is several times faster.
     solver : {"cholesky", "rows"}
         "rows" works with J itself, which is much faster for fewer residuals than weights, Eq. (81).
 
@@ -134,7 +135,7 @@ class BayesianLM(Algorithm):
         return self._begun(net, patterns, state, 0)
 
     def check(self, net: Network) -> None:
-        if self.solver != "rows":  # whose memory depends on the patterns
+        if self.solver == "cholesky":  # that of the rows depends on the patterns, too
             check_bytes(net.layout.size_of(trained(net, self.train_curves)), self.max_bytes, "BayesianLM")
 
     def measure(self, net: Network, patterns: Patterns, state: BayesianLMState) -> tuple[Array, BayesianLMState]:
@@ -178,7 +179,7 @@ class BayesianLM(Algorithm):
         """Indices of the weights of each group, into the vector of the parameters `keys`."""
         if self.groups == "one":
             return (np.arange(net.layout.size_of(keys)),)
-        return tuple(groups_of(net, keys).values())
+        return tuple(groups_of(net, keys, each_input=self.groups == "inputs").values())
 
     def _known(self, state: BayesianLMState) -> Normal | Wide:
         """The system that the state keeps."""

@@ -125,11 +125,11 @@ def spread(weights: np.ndarray, groups: Groups, P: int) -> np.ndarray:
     return found
 
 
-def groups_of(net: Network, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
+def groups_of(net: Network, keys: tuple[str, ...], each_input: bool = True) -> dict[str, np.ndarray]:
     """Groups of the parameters `keys`, by name, as indices into their vector, Eq. (80).
 
-    The thresholds; the weights of each input, with those of its curves; the weights of each higher layer; the curves of each
-    layer's units; and of the head, the constants, the bypass, its curves and the features.
+    The thresholds; the weights of each layer, in the first one of each input if wanted, with those of its curves; the curves of
+    each layer's units; and of the head, the constants, the bypass, its curves and the features.
     """
     found: dict[str, list[np.ndarray]] = {}
     first, lowest = 0, net.keys("map")[:1]
@@ -147,7 +147,7 @@ def groups_of(net: Network, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
         elif slot.kind == "map":
             parts = {"thresholds": index[:, :1]}
             flat = index[:, 1:].reshape(len(index), -1)
-            if key in lowest and len(net.input_shape) == 1:
+            if each_input and key in lowest and len(net.input_shape) == 1:
                 parts |= {f"input {j}": flat[:, columns] for j, columns in enumerate(_columns(net))}
             else:
                 parts |= {f"weights {key}": flat}

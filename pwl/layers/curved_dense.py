@@ -94,6 +94,17 @@ class CurvedDense(Layer):
     def shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
         return {"W": (self.units, 1 + input_shape[0] + self.rises)}
 
+    def buffers(self, input_shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+        """None before the hinges are placed. Rows of hinges are filled up with infinity."""
+        if self.counts is None:
+            return {}
+        g, N = self.geometry, input_shape[0]
+        ns = np.full((len(g.inputs), g.most + 1), np.inf)
+        for row, j in enumerate(g.inputs):
+            ns[row, : self.counts[j]] = 0.0
+        covariance = np.zeros((N, 1 + g.most, 1 + g.most))
+        return {"ns": ns, "covariance": covariance, "mean": np.zeros(self.rises), "scale": np.ones(self.rises)}
+
     def start_parameters(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> dict[str, np.ndarray]:
         """W ~ N(0, 1) as in `Dense`. Hinges that are placed later start with rises of weight 0."""
         return Dense(self.units).start_parameters(input_shape, rng)

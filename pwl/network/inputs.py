@@ -7,6 +7,7 @@ import math
 from pwl.data.preparation import Preparation
 from pwl.errors import InputError
 from pwl.runtime.backend import Array, array_namespace
+from pwl.validate import kind
 
 Shape = tuple[int, ...]
 
@@ -45,6 +46,7 @@ def check_scaled(x: Array, wanted: Shape) -> None:
 
 def check_preparation(preparation: Preparation, n_inputs: int, n_outputs: int) -> None:
     """Raises InputError if the numbers of inputs or targets differ between a preparation and a network."""
+    kind("preparation", preparation, Preparation, "a pwl.Preparation")
     found = len(preparation.inputs.scale), len(preparation.target_scale)
     if found != (n_inputs, n_outputs):
         raise InputError(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from pwl import validate
 from pwl.data.preparation import Preparation
 from pwl.errors import InputError
 from pwl.layers.layer import Layer
@@ -316,10 +315,9 @@ class Network:
             raise InputError("this network has not been initialised: call pwl.initialise(net, (x, t)) or pwl.train first")
 
     def with_preparation(self, preparation: Preparation | None) -> Network:
-        """The network with the preparation of its data, so that it takes raw units. None removes it. May raise InputError."""
+        """Returns the network with the preparation of its data, which then takes raw units, or raises InputError."""
         if preparation is None:
             return dataclasses.replace(self, preparation=None) if self.preparation else self
-        validate.kind("preparation", preparation, Preparation, "a pwl.Preparation")
         check_preparation(preparation, self.input_shape[-1], self.n_outputs)
         return dataclasses.replace(self, preparation=preparation)
 

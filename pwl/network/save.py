@@ -87,8 +87,7 @@ def _checked(preparation: Preparation) -> Preparation:
     """The preparation. Raises ValueError if its numbers can't be."""
     inputs = preparation.inputs
     if isinstance(inputs, Decorrelation):
-        n = len(inputs.scale)
-        if inputs.matrix.shape != (n, n) or not np.all(np.isfinite(inputs.matrix)):
+        if inputs.matrix.shape != 2 * inputs.scale.shape or not np.all(np.isfinite(inputs.matrix)):
             raise ValueError("its preparation holds a matrix that can't be")
         inputs = inputs.scaling
     for scaling in (inputs, preparation.targets):

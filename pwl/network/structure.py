@@ -14,7 +14,7 @@ from pwl.errors import InputError
 from pwl.files.tensors import Tensors
 from pwl.layers.layer import Layer
 from pwl.losses import LOSSES
-from pwl.network.layout import address
+from pwl.network.layout import HEAD, address
 from pwl.network.network import Network
 from pwl.network.posterior import Posterior
 from pwl.runtime.backend import host
@@ -67,7 +67,26 @@ def rebuild(d: Mapping[str, Any], arrays: Tensors, own: Iterable[Any] = ()) -> N
     if net.theta.shape != (net.layout.size,):
         raise ValueError(f"{net.layout.size} parameters were wanted, but {net.theta.shape} came")
     _check_arrays(net)
+    if net.posterior is not None:
+        _check_posterior(net, net.posterior)
     return net
+
+
+def _check_posterior(net: Network, posterior: Posterior) -> None:
+    """Raises ValueError unless the posterior belongs to weights of the network."""
+    n = net.n_basis if posterior.keys == (HEAD,) else net.layout.size_of(posterior.keys)
+    if posterior.factor.shape != (n, n) or posterior.noise.shape != (net.n_outputs,):
+        raise ValueError(f"a posterior of {n} weights and {net.n_outputs} outputs was wanted")
+    numbers = (posterior.factor, posterior.noise, np.asarray(posterior.Nv))
+    if not all(np.all(np.isfinite(a)) for a in numbers) or np.any(posterior.noise < 0) or not posterior.Nv > 0:
+        raise ValueError("its posterior holds numbers that can't be")
+
+
+def _posterior(d: Mapping[str, Any] | None, arrays: Tensors) -> Posterior | None:
+    if d is None:
+        return None
+    own = {key.removeprefix(POSTERIOR): host(a) for key, a in arrays.items() if key.startswith(POSTERIOR)}
+    return Posterior.from_dict(d, own)
 
 
 def _check_arrays(net: Network) -> None:
@@ -77,36 +96,23 @@ def _check_arrays(net: Network) -> None:
         for index, layer in enumerate(net.layers)
         for name, b in layer.buffers(net.layout.shapes[index]).items()
     }
-    # curves on the inputs measure theirs on the data
-    measured = tuple(address(index, "") for index, layer in enumerate(net.layers) if isinstance(layer, layers.CurvedDense))
-    others = [key for key in net.buffers if key not in wanted and not key.startswith(measured)]
-    if not wanted.keys() <= net.buffers.keys() or others:
+    if set(wanted) != set(net.buffers):
         raise ValueError(f"the buffers {sorted(wanted)} were wanted, but {sorted(net.buffers)} came")
-    for key in wanted:
-        b, own = net.buffers[key], np.shape(wanted[key])  # of all units together, or one row for each
+    for key, b in net.buffers.items():
+        own = np.shape(wanted[key])  # of all units together, or one row for each
         if b.ndim == 0 or own not in (b.shape, b.shape[1:]) or (own != b.shape and len(b) != _units(net, key)):
             raise ValueError(f"the buffer {key} has the shape {b.shape}")
-    if net.posterior is not None:
-        known_keys = all(key in net.layout.by_key for key in net.posterior.keys)
-        if not known_keys or not all(np.all(np.isfinite(a)) for a in net.posterior.arrays().values()):
-            raise ValueError("its posterior holds what can't be")
-    for key, a in {"": net.theta, **net.buffers}.items():
+    for a in (net.theta, *net.buffers.values()):
         if a.dtype not in (np.float32, np.float64) or a.dtype != net.theta.dtype:
             raise ValueError(f"numbers of {net.theta.dtype} and {a.dtype} came, wanted float32 or float64 throughout")
-        if np.any(np.isnan(a) if key.startswith(measured) else ~np.isfinite(a)):  # measured rows are filled up with infinity
-            raise InputError("it holds weights that are not finite numbers")
+    filled = (np.isfinite(b) == np.isfinite(wanted[key]) for key, b in net.buffers.items())  # some rows are filled with infinity
+    if not np.all(np.isfinite(net.theta)) or not all(np.all(same) for same in filled):
+        raise InputError("it holds weights that are not finite numbers")
 
 
 def _units(net: Network, key: str) -> int:
     """Number of units or channels that a layer with the buffer `key` acts on."""
     return next(net.layout.shapes[i][-1] for i in range(len(net.layers)) if key.startswith(address(i, "")))
-
-
-def _posterior(d: Mapping[str, Any] | None, arrays: Tensors) -> Posterior | None:
-    if d is None:
-        return None
-    own = {key.removeprefix(POSTERIOR): host(a) for key, a in arrays.items() if key.startswith(POSTERIOR)}
-    return Posterior.from_dict(d, own)
 
 
 def known(own: Iterable[Any] = ()) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from pwl.kernels.cpu.input_curves import (
     input_scatter,
 )
 from pwl.kernels.cpu.pooling import max_pool, max_unpool
+from pwl.kernels.cpu.sums import column_products, column_sums
 from pwl.kernels.reference.softmax import cross_entropy
 from pwl.kernels.reference.staging import staging
-from pwl.kernels.reference.sums import column_products, column_sums, group_products, group_sums
+from pwl.kernels.reference.sums import group_products, group_sums
 from pwl.kernels.reference.updates import adam_step, momentum_step
 
 __all__ = [

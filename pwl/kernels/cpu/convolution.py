@@ -7,19 +7,22 @@ loops are serial and release the interpreter's lock, because `reduce` runs block
 from __future__ import annotations
 
 import functools
+import math
 from typing import NamedTuple
 
 import numpy as np
 
+from pwl.kernels.cpu.addresses import LINE, address, ask, copy
 from pwl.kernels.cpu.compiled import compiled
 from pwl.kernels.cpu.register_tile import ROWS, VECTOR_BYTES, tile_product, wide
+from pwl.kernels.cpu.transpose import transpose
 from pwl.kernels.window import Window
 from pwl.runtime.backend import Array
 
 multiply = tile_product(ROWS, VECTOR_BYTES)
 
-LINE = 64  # bytes per cache line
 PATCHES = 2**17  # numbers in the patches that are made at a time, if a stride makes them necessary
+TOGETHER = 1024  # places of small images that a convolution computes at a time, at most
 PLACES = 128  # places that a tile of the weights' gradient sums at a time, so that its signals stay in the first cache
 
 
@@ -44,7 +47,7 @@ class Geometry(NamedTuple):
 
 @functools.lru_cache(maxsize=256)
 def geometry(window: Window, height: int, width: int, channels: int, pitch: int) -> Geometry:
-    """The offsets of a window. The last entry of `places` and of `taps` is repeated until their tiles are full.
+    """The offsets of a window. The last entry of `taps` is repeated until its tiles are full.
 
     pitch: numbers from a pixel of the frame to the next.
     """
@@ -56,62 +59,59 @@ def geometry(window: Window, height: int, width: int, channels: int, pitch: int)
     places = (rows[:, None] + np.arange(V) * sh * pitch).ravel()
     taps = ((down[:, None] + along)[:, :, None] + np.arange(channels)).ravel()
     starts, run = (down, kh * channels) if dh == 1 and pitch == channels else ((down[:, None] + along).ravel(), channels)
-    filled = (np.append(a, np.full(-len(a) % ROWS, a[-1])) for a in (places, taps))
-    places, taps = (a.astype(np.int64) for a in filled)
     frame, corner = (top + height + bottom, left + width + right, pitch), (top, left)
     return Geometry(
-        frame, corner, (H, V), places, taps, starts.astype(np.int64), run, rows.astype(np.int64), sh * pitch
+        frame, corner, (H, V), places.astype(np.int64), full(taps), starts.astype(np.int64), run, rows.astype(np.int64), sh * pitch
     )
 
 
 @compiled
 def _enclose(image, frame, top, left):
     """Copies the image (rows, pixels, channels) into the frame. The border of the frame does not change."""
-    rows, pixels, channels = image.shape
-    if frame.shape[2] == channels:  # a row of pixels is one run
-        for i in range(rows):
-            row, own = image[i].reshape(-1), frame[top + i].reshape(-1)
-            for j in range(row.size):
-                own[left * channels + j] = row[j]
-    else:
-        for i in range(rows):
+    (rows, pixels, channels), (_, wide, pitch), size = image.shape, frame.shape, image.itemsize
+    source, line = address(image), pixels * channels * size
+    goal = address(frame) + (top * wide + left) * pitch * size
+    for i in range(rows):
+        here, there = source + i * line, goal + i * wide * pitch * size
+        if pitch == channels:  # a row of pixels is one run
+            copy(here, there, line)
+        else:
             for j in range(pixels):
-                for k in range(channels):
-                    frame[top + i, left + j, k] = image[i, j, k]
+                copy(here + j * channels * size, there + j * pitch * size, channels * size)
 
 
 @compiled
-def _address(a):
-    """Address of an array's first number. It is signed, because an unsigned number plus an offset would be a float."""
-    return np.int64(a.ctypes.data)
-
-
-@compiled
-def _convolve(x, frame, top, left, places, starts, count, w, threshold, out):
+def _convolve(x, frames, top, left, places, starts, count, w, threshold, out):
     """Writes the nets of images x (Nv, rows, pixels, channels) to out (Nv, places, filters).
 
-    Filters come in bands: w (bands, taps, wide), threshold (bands, wide).
+    frames: work space for a few images at a time. places: the offset of each place's window in all frames. Filters come in
+    bands: w (bands, taps, wide), threshold (bands, wide).
     """
     like, size = x.dtype.type(0), x.itemsize
-    rows, (_, here, filters), wide = ROWS, out.shape, w.shape[2]
+    rows, together, (_, here, filters), wide = ROWS, frames.shape[0], out.shape, w.shape[2]
     own = np.empty((rows, wide), x.dtype)  # for tiles that are not whole
-    for p in range(x.shape[0]):
-        _enclose(x[p], frame, top, left)
+    for p in range(0, x.shape[0], together):
+        images = min(together, x.shape[0] - p)
+        for i in range(images):
+            _enclose(x[p + i], frames[i], top, left)
         for band in range(w.shape[0]):
             first = band * wide
             own_filters = min(wide, filters - first)
-            weights, before = _address(w[band]), _address(threshold[band])
-            target = _address(out[p]) + first * size
-            for q in range(0, here, rows):
-                whole = q + rows <= here and own_filters == wide
+            weights, before = address(w[band]), address(threshold[band])
+            target = address(out[p]) + first * size
+            for q in range(0, images * here, rows):
+                here_target = target + q * filters * size
+                whole = q + rows <= images * here and own_filters == wide
+                if whole:  # what is written to comes from memory, too
+                    for r in range(rows):
+                        ask(here_target + r * filters * size, wide * size)
                 multiply(
-                    like, before, 0, _address(places) + 8 * q, _address(frame), _address(starts), starts.size, count,
-                    1, weights, wide, target + q * filters * size if whole else _address(own), filters if whole else wide,
+                    like, before, 0, address(places) + 8 * q, address(frames), address(starts), starts.size, count,
+                    1, weights, wide, here_target if whole else address(own), filters if whole else wide,
                 )  # fmt: skip
                 if not whole:
-                    for r in range(min(rows, here - q)):
-                        for f in range(own_filters):
-                            out[p, q + r, first + f] = own[r, f]
+                    for r in range(min(rows, images * here - q)):
+                        copy(address(own) + r * wide * size, here_target + r * filters * size, own_filters * size)
 
 
 @compiled
@@ -119,8 +119,8 @@ def _weight_gradient(x, g, frames, signals, top, left, taps, starts, along, step
     """Adds the gradient for images x (Nv, rows, pixels, channels) and signals g (Nv, places, filters) to G (bands, taps, wide).
 
     frames: work space for a few images at a time. signals: work space (bands, places of these images, wide) for their signals,
-    band by band. starts: offsets of the rows of places in all frames. along: places per row. at_once: rows of places that a
-    tile sums at a time.
+    band by band; with one whole band they are read where they are. starts: offsets of the rows of places in all frames. along:
+    places per row. at_once: rows of places that a tile sums at a time.
     """
     like, rows, wide, size = x.dtype.type(0), ROWS, G.shape[2], x.itemsize
     (Nv, here, filters), together = g.shape, frames.shape[0]
@@ -129,20 +129,21 @@ def _weight_gradient(x, g, frames, signals, top, left, taps, starts, along, step
         count = min(together, Nv - p)
         for i in range(count):
             _enclose(x[p + i], frames[i], top, left)
-            for band in range(G.shape[0]):
-                first = band * wide
-                for q in range(here):
-                    for f in range(min(wide, filters - first)):
-                        signals[band, i * here + q, f] = g[p + i, q, first + f]
-        for row in range(0, count * rows_each, at_once):
-            runs = min(at_once, count * rows_each - row)
-            for band in range(G.shape[0]):
+        for band in range(G.shape[0]):
+            first = band * wide
+            source, own = address(g[p]) + first * size, address(signals[band])
+            if filters == wide:
+                own = source
+            else:
+                for q in range(count * here):
+                    copy(source + q * filters * size, own + q * wide * size, min(wide, filters - first) * size)
+            for row in range(0, count * rows_each, at_once):
+                runs = min(at_once, count * rows_each - row)
                 for k in range(0, taps.size, rows):
-                    tile = _address(G) + (band * taps.size + k) * wide * size
+                    tile = address(G) + (band * taps.size + k) * wide * size
                     multiply(
-                        like, tile, wide, _address(taps) + 8 * k, _address(frames), _address(starts) + 8 * row, runs,
-                        along, step, _address(signals) + (band * signals.shape[1] + row * along) * wide * size, wide,
-                        tile, wide,
+                        like, tile, wide, address(taps) + 8 * k, address(frames), address(starts) + 8 * row, runs,
+                        along, step, own + row * along * wide * size, wide, tile, wide,
                     )  # fmt: skip
 
 
@@ -165,25 +166,68 @@ def _add_patches(columns, top, left, sv, sh, dv, dh, dx):
 
 def bands(W: np.ndarray) -> np.ndarray:
     """Weights (filters, ...) as bands (bands, inputs, wide) of filters side by side. Zeros fill the last band."""
-    side = wide(W.itemsize)
-    missing = -len(W) % side
-    if missing:
-        W = np.concatenate([W, np.zeros((missing, *W.shape[1:]), W.dtype)])
-    by_bands = np.moveaxis(W.reshape(-1, side, *W.shape[1:]), 1, -1)
-    return np.array(by_bands, order="C").reshape(len(by_bands), -1, side)
+    side, rows = wide(W.itemsize), W.reshape(len(W), -1)
+    if rows.strides[1] != rows.itemsize:
+        rows = np.ascontiguousarray(rows)
+    found = room((-(-len(W) // side), rows.shape[1], side), W.dtype, len(W))
+    for band, first in zip(found, range(0, len(W), side), strict=True):
+        _turn_over(rows[first : first + side], band)
+    return found
+
+
+def room(shape: tuple[int, ...], dtype: np.dtype, filters: int) -> np.ndarray:
+    """An array (bands, ..., wide) for numbers of filters; zeros where they do not fill the last band."""
+    return np.empty(shape, dtype) if shape[0] * shape[-1] == filters else np.zeros(shape, dtype)
+
+
+def turned_bands(W: np.ndarray) -> np.ndarray:
+    """Weights (filters, window height, window width, channels) of the transpose as bands (bands, inputs, wide) of channels."""
+    channels, side = W.shape[3], wide(W.itemsize)
+    around = np.moveaxis(W[:, ::-1, ::-1], 0, 2)
+    found = room((-(-channels // side), *around.shape[:3], side), W.dtype, channels)
+    for band, first in zip(found, range(0, channels, side), strict=True):
+        own = around[..., first : first + side]
+        band[..., : own.shape[3]] = own
+    return found.reshape(len(found), -1, side)
+
+
+def _turn_over(a: np.ndarray, out: np.ndarray) -> None:
+    """Writes the columns of a (rows, columns) to the rows of out. In both, the numbers of a row stand side by side."""
+    step, out_step = (each.strides[0] // each.itemsize for each in (a, out))
+    transpose(a.dtype.type(0), a.ctypes.data, step, out.ctypes.data, out_step, *a.shape)
 
 
 def convolve(x: Array, W: Array, window: Window, threshold: Array | None = None) -> Array:
     """Nets (Nv, out height, out width, filters) of images x with weights W and, if given, thresholds (filters,), Eq. (53)."""
-    (Nv, height, width, channels), filters = x.shape, len(W)
+    threshold = np.zeros(len(W), x.dtype) if threshold is None else threshold
+    return _nets(x, bands(W), bands(threshold)[:, 0], len(W), window)
+
+
+def _nets(x: Array, w: np.ndarray, thresholds: np.ndarray, filters: int, window: Window) -> Array:
+    """`convolve` for bands of weights and thresholds."""
+    Nv, height, width, channels = x.shape
     at = geometry(window, height, width, channels, channels)
     out = np.empty((Nv, *at.size, filters), x.dtype)
-    threshold = np.zeros(filters, x.dtype) if threshold is None else threshold
+    together = max(1, min(Nv, side_by_side(at.size[0] * at.size[1])))
+    frames = np.zeros((together, *at.frame), x.dtype)
+    places = full(np.arange(together)[:, None] * frames[0].size + at.places)
     _convolve(
-        np.ascontiguousarray(x), np.zeros(at.frame, x.dtype), *at.corner, at.places, at.starts,
-        at.run, bands(W), bands(threshold)[:, 0], out.reshape(Nv, -1, filters),
-    )  # fmt: skip
+        np.ascontiguousarray(x), frames, *at.corner, places, at.starts, at.run, w, thresholds,
+        out.reshape(Nv, len(at.places), filters),
+    )
     return out
+
+
+def side_by_side(places: int) -> int:
+    """How many images of so many places fill whole tiles; one if they are many."""
+    images = math.lcm(places, ROWS) // places
+    return images if images * places <= TOGETHER else 1
+
+
+def full(offsets: np.ndarray) -> np.ndarray:
+    """The offsets in a row, with the last one repeated until their tiles are full."""
+    row = offsets.ravel()
+    return np.append(row, np.full(-len(row) % ROWS, row[-1])).astype(np.int64)
 
 
 def spread(channels: int, itemsize: int) -> int:
@@ -201,13 +245,16 @@ def weight_gradient(x: Array, g: Array, window: Window) -> Array:
     starts = (np.arange(together)[:, None] * frames[0].size + at.rows).ravel()
     G = np.zeros((count, at.taps.size, side), x.dtype)
     _weight_gradient(
-        np.ascontiguousarray(x), np.ascontiguousarray(g).reshape(Nv, -1, filters), frames,
-        np.zeros((count, together * H * V, side), x.dtype), *at.corner, at.taps, starts, V, at.step,
+        np.ascontiguousarray(x), np.ascontiguousarray(g).reshape(Nv, H * V, filters), frames,
+        room((count, together * H * V, side), x.dtype, filters), *at.corner, at.taps, starts, V, at.step,
         max(1, PLACES // V), G,
     )  # fmt: skip
     taps = window.size[0] * window.size[1] * channels
-    by_filters = G[:, :taps].transpose(0, 2, 1).reshape(-1, taps)[:filters]
-    return np.ascontiguousarray(by_filters).reshape(filters, *window.size, channels)  # the order of later sums depends on it
+    by_filters = np.empty((filters, taps), x.dtype)
+    for band, first in zip(G, range(0, filters, side), strict=True):
+        own = by_filters[first : first + side]
+        _turn_over(band[:taps, : len(own)], own)
+    return by_filters.reshape(filters, *window.size, channels)
 
 
 def input_gradient(g: Array, W: Array, window: Window, height: int, width: int) -> Array:
@@ -217,7 +264,8 @@ def input_gradient(g: Array, W: Array, window: Window, height: int, width: int) 
     time are added up.
     """
     if window.stride == (1, 1) and min(min(side) for side in turned(window).padding) >= 0:
-        return convolve(g, W[:, ::-1, ::-1].transpose(3, 1, 2, 0), turned(window))
+        w = turned_bands(W)
+        return _nets(g, w, np.zeros(w[:, 0].shape, g.dtype), W.shape[3], turned(window))
     ((top, _), (left, _)), (down, _) = window.padding, window.stride
     (Nv, H, V, filters), channels = g.shape, W.shape[3]
     dx, kernel = np.zeros((Nv, height, width, channels), g.dtype), W.reshape(filters, -1)

@@ -9,23 +9,25 @@ from __future__ import annotations
 
 from typing import Any
 
-import llvmlite.binding
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from pwl.kernels.cpu.addresses import LINE
+from pwl.kernels.cpu.vectors import vector_bytes
+
 VECTORS = 2  # side by side in a row
+AHEAD = 16  # rows of weights: so far ahead are they asked for, because they come from the second cache
 
 
-def fitting(features: Any) -> tuple[int, int]:
-    """Rows of a tile and bytes of a vector for a processor's features. Sums and operands fill its registers."""
-    if features.get("avx512f"):
-        return 12, 64  # 24 of 32 registers hold sums
-    return 6, 32 if features.get("avx") else 16  # 12 of 16
+def fitting(vector_bytes: int) -> int:
+    """Rows of a tile, for a size of vectors. Sums and operands fill the registers that a processor has of that size."""
+    return 12 if vector_bytes == 64 else 6  # 24 of 32 registers hold sums, or 12 of 16
 
 
-ROWS, VECTOR_BYTES = fitting(llvmlite.binding.get_host_cpu_features())
+VECTOR_BYTES = vector_bytes()
+ROWS = fitting(VECTOR_BYTES)
 
 
 def wide(itemsize: int, vector_bytes: int = VECTOR_BYTES) -> int:
@@ -75,6 +77,15 @@ def _code(real: Any, rows: int, vector_bytes: int) -> Any:
         def at(address: Any, kind: Any) -> Any:
             return builder.inttoptr(address, kind.as_pointer())
 
+        def ask(place: Any) -> None:
+            """Has the first cache bring a row of weights; it may lie beyond the last one."""
+            byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+            kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+            prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+            for at in range(0, VECTORS * vector_bytes, LINE):
+                line = builder.gep(builder.bitcast(place, byte), [whole(at)])
+                builder.call(prefetch, [line, word(0), word(3), word(1)])
+
         def cell(row: Any, v: int) -> Any:
             """Address of vector v of a row."""
             return builder.bitcast(builder.gep(row, [whole(v * lanes)]), vector.as_pointer())
@@ -120,6 +131,7 @@ def _code(real: Any, rows: int, vector_bytes: int) -> Any:
         (here_w,) = here_w_phi = phis(number.as_pointer(), [run_w], run)
         here = phis(vector, run_sums, run)
         weights = loads(here_w)
+        ask(builder.gep(here_w, [builder.mul(w_step, whole(AHEAD))]))
         after = []
         for r in range(rows):
             signal = spread(builder.load(builder.gep(x_rows[r], [place])))
