@@ -97,7 +97,7 @@ def many_groups(
     beta = size.beta(float(np.sum(gamma)), E)
     wanted = np.clip(gamma / (2 * square * beta * size.Nv), least, LARGEST * mean)
     alpha = wanted * beta * size.Nv
-    _, logarithm = equations.inverse_diagonal(spread(wanted, groups, len(w)))
+    logarithm = equations.log_determinant(spread(wanted, groups, len(w)))
     volume = 0.5 * (logarithm + len(w) * float(np.log(2 * beta * size.Nv))) - 0.5 * float(counts @ np.log(2 * alpha))
     misfit = beta * size.Nv * E + float(alpha @ square)
     return {
