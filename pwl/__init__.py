@@ -31,6 +31,7 @@ from pwl.algorithms.penalties import Penalties
 from pwl.data.augmentation import Augmentation
 from pwl.data.preparation import Preparation
 from pwl.errors import InputError
+from pwl.learners.ensemble import Ensemble
 from pwl.network.insert_hinge import insert_hinge
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
@@ -68,6 +69,7 @@ __all__ = [
     "DampedAdAct",
     "DampedMOLF",
     "Damping",
+    "Ensemble",
     "InputError",
     "MinibatchAdAct",
     "Network",

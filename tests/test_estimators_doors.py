@@ -58,7 +58,7 @@ def same(one, other, X):
         ({"algorithm": pwl.LM}, "algorithm must be a name"),
         ({"algorithm": 3}, "algorithm must be a name"),
         ({"iterations": 0}, "iterations must be"),
-        ({"iterations": None}, "iterations must be"),
+        ({"iterations": "many"}, "iterations must be"),
         ({"max_fail": 0}, "max_fail must be"),
         ({"bypass": 1}, "bypass must be True or False"),
         ({"batch_size": 4}, "batch_size is for algorithms that learn by batches"),

@@ -70,10 +70,11 @@ def with_posterior(net: Network, data: Any, algorithm: Algorithm, record: Any, v
             found = _of_all(net, patterns, keys, algorithm, record["lambda"][record.best_iteration])
             return _settled(net, found, validation)
         ridge = float(np.mean(record["lambda"][record.best_iteration]))
-    else:
-        ridge = algorithm.penalties.ridge
-        if "ridge" in record and record.best_iteration:
-            ridge = record["ridge"][record.best_iteration]
+        determined = record["effective_parameters"][record.best_iteration] / net.n_outputs
+        return _settled(net, _of_outputs(net, patterns, ridge, determined), validation)
+    ridge = algorithm.penalties.ridge
+    if "ridge" in record and record.best_iteration:
+        ridge = record["ridge"][record.best_iteration]
     return _settled(net, _of_outputs(net, patterns, ridge), validation)
 
 
@@ -86,8 +87,11 @@ def _of_all(net: Network, patterns: Patterns, keys: tuple[str, ...], algorithm: 
     return Posterior(keys, factor, _noise(net, patterns, gamma / net.n_outputs), Nv)
 
 
-def _of_outputs(net: Network, patterns: Patterns, ridge: float) -> Posterior:
-    """Eq. (83), from R + lambda I_1."""
+def _of_outputs(net: Network, patterns: Patterns, ridge: float, determined: float | None = None) -> Posterior:
+    """Eq. (83), from R + lambda I_1.
+
+    determined: gamma per output, if the evidence told it. Otherwise all weights of the body count as fitted.
+    """
     if net.n_basis > MOST_OUTPUTS:
         raise InputError(
             f"variances of predictions are for {MOST_OUTPUTS} basis functions at most, but this net has {net.n_basis}"
@@ -96,9 +100,10 @@ def _of_outputs(net: Network, patterns: Patterns, ridge: float) -> Posterior:
     d = np.full(len(R), float(ridge))
     d[0] = 0.0
     factor = _factor(R + np.diag(d))
-    gamma = len(R) - float(d @ _inverse_diagonal(factor))
-    body = net.layout.size_of(net.keys("map", "activation"))
-    return Posterior((HEAD,), factor, _noise(net, patterns, gamma + body / net.n_outputs), patterns.total_weight())
+    if determined is None:
+        body = net.layout.size_of(net.keys("map", "activation"))
+        determined = len(R) - float(d @ _inverse_diagonal(factor)) + body / net.n_outputs
+    return Posterior((HEAD,), factor, _noise(net, patterns, determined), patterns.total_weight())
 
 
 def _noise(net: Network, patterns: Patterns, gamma: float) -> np.ndarray:

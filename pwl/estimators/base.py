@@ -15,6 +15,9 @@ from pwl.data.preparation import Preparation
 from pwl.errors import InputError
 from pwl.estimators.options import Options, choose, nested, renewed
 from pwl.estimators.parts import Part, column_means, divided, filled
+from pwl.learners.ensemble import Ensemble, likely
+from pwl.learners.learn import Learned, learn
+from pwl.learners.plan import plan
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
 from pwl.training.record import Record
@@ -29,7 +32,7 @@ class PWLBase(BaseEstimator):
 
     _loss = "squared_error"
     means_: np.ndarray | None
-    net_: Network
+    net_: Network | Ensemble
 
     @property
     def _targets(self) -> str:
@@ -88,13 +91,18 @@ class PWLBase(BaseEstimator):
         """A new net, which carries the preparation that was fitted to the patterns."""
         preparation = Preparation.fit(part.X, part.t, targets=self._targets, classes=classes, weights=part.weights)
         net = Network.mlp(
-            part.X.shape[1], options.hidden, len(preparation.target_scale), options.activation,
+            part.X.shape[1], options.widths, len(preparation.target_scale), options.activation,
             bypass=options.bypass, loss=self._loss, seed=options.seed,
         )  # fmt: skip
         return net.with_preparation(preparation)
 
     def _carried_on(self, fresh: Network) -> Network:
         """The net of the last fit, which must have the structure of a fresh one."""
+        if isinstance(self.net_, Ensemble):
+            raise InputError(
+                "partial_fit goes on from one network, but the default learner trained several: name an algorithm, such as 'adam', "
+                "before fit"
+            )
         bare = dataclasses.replace(fresh, preparation=None)
         if describe(self.net_) != describe(bare):
             raise InputError(
@@ -121,15 +129,31 @@ class PWLBase(BaseEstimator):
         if validation is None and options.held_out:
             kept, out = divided(len(part.X), options.held_out, options.seed, labels)
             part, validation = part.rows(kept), part.rows(out)
-        net, record = self._trained(
-            dataclasses.replace(net, preparation=None),
-            _prepared(part, preparation),
-            None if validation is None else _prepared(validation, preparation),
-            options,
-        )
-        self.net_, self.record_ = net.with_preparation(preparation), record
+        patterns = _prepared(part, preparation)
+        held_out = None if validation is None else _prepared(validation, preparation)
+        if options.plans:
+            self.net_, record = self._planned(part, patterns, held_out, preparation, options)
+        else:
+            net, record = self._trained(dataclasses.replace(net, preparation=None), patterns, held_out, options)
+            self.net_ = net.with_preparation(preparation)
+        self.record_ = record
         self.n_iter_ = max(record.iterations, 1)
         self.loss_curve_ = list(record["error"][1:])
+
+    def _planned(
+        self, part: Part, patterns: Patterns, validation: Patterns | None, preparation: Preparation, options: Options
+    ) -> Learned:
+        """The networks of the default learner, and the record of one of them."""
+        classes = preparation.classes is not None
+        chosen = plan(
+            len(patterns), part.X.shape[1], len(preparation.target_scale),
+            classes=classes, hidden=options.hidden, seconds=options.max_seconds,
+        )  # fmt: skip
+        return learn(
+            patterns, preparation, chosen,
+            validation=validation, bounds=None if classes else likely(part.t), bypass=options.bypass,
+            max_fail=options.max_fail, seed=options.seed, callback=_told(int(self.verbose)),
+        )  # fmt: skip
 
     def _trained(
         self, net: Network, patterns: Patterns, validation: Patterns | None, options: Options
@@ -139,13 +163,13 @@ class PWLBase(BaseEstimator):
         net, record = train(
             net, patterns, choice.algorithm,
             iterations=options.iterations, batch_size=choice.batch_size, validation=validation,
-            max_fail=options.max_fail, callback=_told(int(self.verbose)), seed=options.seed,
+            max_fail=options.max_fail, max_seconds=options.max_seconds, callback=_told(int(self.verbose)), seed=options.seed,
         )  # fmt: skip
         if record.stop_code == "interrupted":
             raise KeyboardInterrupt
         return net, record
 
-    def _fitted(self) -> Network:
+    def _fitted(self) -> Network | Ensemble:
         check_is_fitted(self)
         return self.net_
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
+from scipy.special import log_softmax, logsumexp
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d, validate_data
@@ -14,7 +14,8 @@ from pwl.errors import InputError
 from pwl.estimators.base import PWLBase, check_pair
 from pwl.estimators.options import checked
 from pwl.estimators.parts import Part, class_weights, weighed
-from pwl.losses import LOSSES
+from pwl.network.network import Network
+from pwl.network.predict import outputs_of
 
 
 class PWLClassifier(ClassifierMixin, PWLBase):
@@ -23,7 +24,7 @@ class PWLClassifier(ClassifierMixin, PWLBase):
     Parameters
     ----------
     hidden, activation, algorithm, iterations, validation_fraction, max_fail, bypass, random_state, batch_size, \
-early_stopping, warm_start, missing, verbose
+early_stopping, warm_start, missing, max_seconds, verbose
         As for `PWLRegressor`. What is held out is a share of each class, and every class keeps a pattern to train on.
     class_weight : dict or "balanced", optional
         Weights of the classes by label, which are 1 for labels that it does not name. "balanced" gives all classes the same
@@ -41,10 +42,10 @@ early_stopping, warm_start, missing, verbose
 
     def __init__(
         self,
-        hidden: int | tuple[int, ...] = 20,
+        hidden: int | tuple[int, ...] | None = None,
         activation: Any = None,
         algorithm: Any = None,
-        iterations: int = 100,
+        iterations: int | None = None,
         validation_fraction: float = 0.0,
         max_fail: int = 20,
         bypass: bool = True,
@@ -54,6 +55,7 @@ early_stopping, warm_start, missing, verbose
         warm_start: bool = False,
         missing: str = "refuse",
         class_weight: Any = None,
+        max_seconds: float | None = None,
         verbose: bool | int = False,
     ) -> None:
         self.hidden = hidden
@@ -69,6 +71,7 @@ early_stopping, warm_start, missing, verbose
         self.warm_start = warm_start
         self.missing = missing
         self.class_weight = class_weight
+        self.max_seconds = max_seconds
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> PWLClassifier:
@@ -133,7 +136,7 @@ early_stopping, warm_start, missing, verbose
             For data and settings that can't be used.
         """
         with self._as_a_whole():
-            options, go_on = checked(self)._replace(iterations=1, held_out=0.0), hasattr(self, "net_")
+            options, go_on = checked(self)._replace(iterations=1, held_out=0.0, plans=False), hasattr(self, "net_")
             if classes is None and not go_on:
                 raise InputError("classes is needed in the first call of partial_fit: give all labels that will come")
             X, y = self._pair(X, y, reset=not go_on, least=1 if go_on else 2)
@@ -227,8 +230,12 @@ early_stopping, warm_start, missing, verbose
         return self._fitted().predict_proba(self._inputs(X))
 
     def _scores(self, X: Any) -> np.ndarray:
-        """The outputs (Nv, M) of the net, of which another loss makes neither labels nor probabilities."""
-        return dataclasses.replace(self._fitted(), loss=LOSSES["squared_error"]).predict(self._inputs(X))
+        """Numbers (Nv, M) whose softmax are the probabilities: a network's outputs, or of several the logarithm of their mean."""
+        net, x = self._fitted(), self._inputs(X)
+        if isinstance(net, Network):
+            return outputs_of(net, x)
+        logarithms = [log_softmax(outputs_of(one, x), axis=1) for one in net.nets]
+        return logsumexp(logarithms, axis=0, b=net.weights[:, None, None])
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict the logarithms of the probabilities, also of those that are too small for a number.

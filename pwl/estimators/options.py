@@ -14,18 +14,24 @@ from pwl.algorithms import MOLF, AdAct, Algorithm
 from pwl.algorithms.penalties import Penalties
 from pwl.errors import InputError
 from pwl.learners.named import LEARNERS, pick
+from pwl.learners.plan import WIDTH
 from pwl.network.network import Network
-from pwl.validate import one_of, share, shown, truth, whole
+from pwl.validate import one_of, positive, share, shown, truth, whole
 
 MISSING = ("refuse", "mean")
 HELD = Penalties(ridge=1e-6, l2=1e-6)
+ITERATIONS = 100  # of a single network
 HELD_OUT = 0.1  # share of the patterns if early_stopping=True comes without a share
 
 
 class Options(NamedTuple):
-    """The settings of a fit, checked. held_out: the share of the patterns that validates. seed: drawn from random_state."""
+    """The settings of a fit, checked.
 
-    hidden: tuple[int, ...]
+    hidden: None for the default learner's own. held_out: the share of the patterns that validates. seed: drawn from random_state.
+    plans: whether the default learner chooses algorithm and networks.
+    """
+
+    hidden: tuple[int, ...] | None
     activation: Any
     algorithm: Algorithm | None
     iterations: int
@@ -34,6 +40,13 @@ class Options(NamedTuple):
     max_fail: int
     bypass: bool
     seed: int
+    plans: bool
+    max_seconds: float | None
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Units of each hidden layer of a single network."""
+        return self.hidden or (WIDTH,)
 
 
 def checked(e: Any) -> Options:
@@ -44,7 +57,7 @@ def checked(e: Any) -> Options:
         whole("verbose", e.verbose, 0, also=", or True or False")
     one_of("missing", e.missing, MISSING)
     widths = tuple(e.hidden) if isinstance(e.hidden, (tuple, list, np.ndarray)) else (e.hidden,)
-    if not widths:
+    if e.hidden is not None and not widths:
         raise InputError("hidden is empty: give the number of units of at least one hidden layer")
     algorithm = algorithm_of(e.algorithm)
     if e.batch_size is not None:
@@ -55,15 +68,17 @@ def checked(e: Any) -> Options:
                 "leave batch_size out, or choose another"
             )
     return Options(
-        hidden=tuple(whole("hidden", width, unit=" of units") for width in widths),
+        hidden=None if e.hidden is None else tuple(whole("hidden", width, unit=" of units") for width in widths),
         activation=activation_of(e.activation, e.algorithm),
         algorithm=algorithm,
-        iterations=whole("iterations", e.iterations),
+        iterations=ITERATIONS if e.iterations is None else whole("iterations", e.iterations, also=", or None"),
         batch_size=e.batch_size,
         held_out=held_out(e.early_stopping, e.validation_fraction),
         max_fail=whole("max_fail", e.max_fail, unit=" of iterations"),
         bypass=e.bypass,
         seed=seed_of(e.random_state),
+        plans=e.algorithm is None and e.activation is None and e.iterations is None and not e.warm_start,
+        max_seconds=None if e.max_seconds is None else positive("max_seconds", e.max_seconds),
     )
 
 

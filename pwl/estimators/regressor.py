@@ -18,20 +18,25 @@ SCALES = {"each": "standardise", "common": "common"}
 
 
 class PWLRegressor(RegressorMixin, PWLBase):
-    """Regression by a network with one or several hidden layers and, by default, trained curves.
+    """Regression by the mean of a few networks with curves on their inputs, or by one network of your choice.
+
+    Without activation, algorithm and iterations, the default learner chooses by the size of the table: Bayesian
+    Levenberg-Marquardt on a small one, damped MOLF on a larger one, and batches on a very large one. `record_.settings["learner"]`
+    says which and why. Predictions stay within the range of the targets, widened by its width at both ends.
 
     Parameters
     ----------
-    hidden : int or tuple of int
-        Units of the hidden layer, or of several.
+    hidden : int or tuple of int, optional
+        Units of the hidden layer, or of several. By default 20, or 10 of a classifier.
     activation : str or object, optional
-        A name or an activation object. By default `pwl.PiecewiseLinear()`, trained curves, or tanh if `algorithm` is the name
-        of an algorithm that does not train curves.
+        A name or an activation object, for one network. By default `pwl.PiecewiseLinear()`, trained curves, or tanh if `algorithm`
+        is the name of an algorithm that does not train curves.
     algorithm : str or object, optional
-        A name of the command line, such as "lm", or an object, such as `pwl.LM()`. By default `pwl.AdAct(direction="hwo")`, or
-        `pwl.MOLF(direction="hwo")` if the activation is fixed. Options can be set by algorithm__mu and the like.
-    iterations : int
-        Number of iterations at most.
+        A name of the command line, such as "lm", or an object, such as `pwl.LM()`, for one network. With an activation alone it is
+        `pwl.AdAct(direction="hwo")`, or `pwl.MOLF(direction="hwo")` if the activation is fixed. Options can be set by algorithm__mu
+        and the like.
+    iterations : int, optional
+        Number of iterations of one network at most, 100 by default.
     validation_fraction : float
         Share of the patterns that is held out, 0 or more and less than 1. If patterns are held out, the network that is
         best on them is kept.
@@ -51,12 +56,14 @@ class PWLRegressor(RegressorMixin, PWLBase):
         What NaN among the inputs means: an error, or the mean of the input over the patterns of the fit.
     target_scaling : {"each", "common"}
         Whether each target counts by its own standard deviation, or all by one common unit, so that large ones count more.
+    max_seconds : float, optional
+        Time for a fit. By default the default learner takes 6 ms a pattern, from 10 to 120 seconds, and others have no limit.
     verbose : bool or int
         Whether to print a line after each iteration, or after so many.
 
     Attributes
     ----------
-    net_ : Network
+    net_ : Ensemble or Network
         With its preparation, so that it takes and gives raw units.
     record_ : Record
     loss_curve_ : list of float
@@ -71,10 +78,10 @@ class PWLRegressor(RegressorMixin, PWLBase):
 
     def __init__(
         self,
-        hidden: int | tuple[int, ...] = 20,
+        hidden: int | tuple[int, ...] | None = None,
         activation: Any = None,
         algorithm: Any = None,
-        iterations: int = 100,
+        iterations: int | None = None,
         validation_fraction: float = 0.0,
         max_fail: int = 20,
         bypass: bool = True,
@@ -84,6 +91,7 @@ class PWLRegressor(RegressorMixin, PWLBase):
         warm_start: bool = False,
         missing: str = "refuse",
         target_scaling: str = "each",
+        max_seconds: float | None = None,
         verbose: bool | int = False,
     ) -> None:
         self.hidden = hidden
@@ -99,6 +107,7 @@ class PWLRegressor(RegressorMixin, PWLBase):
         self.warm_start = warm_start
         self.missing = missing
         self.target_scaling = target_scaling
+        self.max_seconds = max_seconds
         self.verbose = verbose
 
     def __sklearn_tags__(self) -> Any:
@@ -171,7 +180,7 @@ class PWLRegressor(RegressorMixin, PWLBase):
             For data and settings that can't be used.
         """
         with self._as_a_whole():
-            options, go_on = checked(self)._replace(iterations=1, held_out=0.0), hasattr(self, "net_")
+            options, go_on = checked(self)._replace(iterations=1, held_out=0.0, plans=False), hasattr(self, "net_")
             one_of("target_scaling", self.target_scaling, SCALES)
             X, t = self._pair(X, y, reset=not go_on, least=1 if go_on else 2)
             if go_on and t.shape[1] != self.net_.n_outputs:
@@ -191,18 +200,21 @@ class PWLRegressor(RegressorMixin, PWLBase):
         self._one_column = y.ndim == 1
         return X, y[:, None] if y.ndim == 1 else y
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict targets.
 
         Parameters
         ----------
         X : array (Nv, N)
+        return_std : bool
+            Whether to return (targets, standard deviations of new targets), Eqs. (82), (83), (91).
 
         Returns
         -------
         array (Nv,) or (Nv, M)
             With as many dimensions as y had in the fit, in its units.
         """
-        net = self._fitted()
-        y = net.predict(self._inputs(X))
-        return y[:, 0] if self._one_column else y
+        net, x = self._fitted(), self._inputs(X)
+        found = net.predict(x, return_std=True) if return_std else (net.predict(x),)
+        columns = tuple(y[:, 0] if self._one_column else y for y in found)
+        return columns if return_std else columns[0]

@@ -64,6 +64,17 @@ def read_tensors(path: Path, kind: str, version: int) -> tuple[Tensors, dict[str
         ) from None
 
 
+def kind_of(path: Path) -> str | None:
+    """The kind of a file that `write_tensors` wrote, or None for any other file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "numpy") as file:
+            return (file.metadata() or {}).get("format")
+    except (SafetensorError, OSError, *FAULTS):
+        return None
+
+
 def checksum(metadata: dict[str, str], arrays: Tensors) -> str:
     """A checksum over everything that is read: the metadata, and names, types, shapes and bytes of the arrays."""
     sums = hashlib.blake2b(digest_size=16)

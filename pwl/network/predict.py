@@ -33,6 +33,11 @@ def predict(net: Network, x: Any) -> Array:
     return _answered(net, x, probabilities=False)
 
 
+def outputs_of(net: Network, x: Any) -> Array:
+    """Outputs (Nv, M) in the network's own units, for inputs as in `predict`."""
+    return _outputs(net, x)
+
+
 def class_numbers(net: Network, x: Any) -> Array:
     """Numbers (Nv,) of the classes of the largest outputs."""
     y = _outputs(net, x)

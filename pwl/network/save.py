@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -16,7 +16,7 @@ from pwl.data.preparation import Preparation
 from pwl.data.scaling import METHODS
 from pwl.data.schema import Schema
 from pwl.errors import InputError
-from pwl.files.tensors import FAULTS, in_a_line, read_tensors, write_tensors
+from pwl.files.tensors import FAULTS, Tensors, in_a_line, read_tensors, write_tensors
 from pwl.network.network import Network
 from pwl.network.structure import rebuild, structure, tensors
 from pwl.validate import one_of
@@ -51,14 +51,23 @@ def save(
     The file is written whole or not at all. Raises InputError if it can't be written, or if curves start from a function of
     your own, because it has no name.
     """
-    header = {
-        "network": structure(net),
-        "preparation": None if net.preparation is None else net.preparation.to_dict(),
+    header = described(net) | beside(record, schema)
+    write_tensors(validate.path("path", path), FORMAT, FORMAT_VERSION, tensors(net), header)
+
+
+def described(net: Network) -> dict[str, Any]:
+    """The part of a header that belongs to one network."""
+    preparation = None if net.preparation is None else net.preparation.to_dict()
+    return {"network": structure(net), "preparation": preparation}
+
+
+def beside(record: Writable | None, schema: Schema | None) -> dict[str, Any]:
+    """The rest of a header."""
+    return {
         "record": None if record is None else record.to_dict(),
         "schema": None if schema is None else schema.to_dict(),
         "versions": {"pwl": VERSION, "python": platform.python_version(), "numpy": np.__version__},
     }
-    write_tensors(validate.path("path", path), FORMAT, FORMAT_VERSION, tensors(net), header)
 
 
 def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> Saved:
@@ -68,19 +77,28 @@ def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> Saved:
     """
     arrays, header = read_tensors(validate.path("path", path), FORMAT, FORMAT_VERSION)
     try:
-        net = rebuild(header["network"], arrays, layers)
-        if header["preparation"] is not None:
-            net = net.with_preparation(_checked(Preparation.from_dict(header["preparation"])))
-        schema = None if header["schema"] is None else Schema.from_dict(header["schema"])
-        if schema is not None:
-            _check_fits(net, schema)
-        return Saved(net, header["record"], schema, _versions(header["versions"]))
+        net = rebuilt(header, arrays, layers)
+        return Saved(net, *found_beside(header, net))
     except InputError as wrong:
         raise InputError(f"{path} can't be used: {wrong}") from None
     except FAULTS as wrong:
         raise InputError(
             f"{path} is damaged, because its header and its arrays do not fit ({in_a_line(wrong)}): use another copy"
         ) from None
+
+
+def rebuilt(d: Mapping[str, Any], arrays: Tensors, layers: Iterable[Any]) -> Network:
+    """The network from `described` and its arrays, with its preparation. It may raise any of FAULTS."""
+    net = rebuild(d["network"], arrays, layers)
+    return net if d["preparation"] is None else net.with_preparation(_checked(Preparation.from_dict(d["preparation"])))
+
+
+def found_beside(header: Mapping[str, Any], net: Network) -> tuple[Any, Schema | None, dict[str, str]]:
+    """Record, schema and versions from `beside`, for networks like `net`. It may raise any of FAULTS."""
+    schema = None if header["schema"] is None else Schema.from_dict(header["schema"])
+    if schema is not None:
+        _check_fits(net, schema)
+    return header["record"], schema, _versions(header["versions"])
 
 
 def _checked(preparation: Preparation) -> Preparation:

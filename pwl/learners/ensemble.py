@@ -1,0 +1,183 @@
+"""Ensembles: the mean of several networks' predictions, Eq. (91)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from pwl.errors import InputError
+from pwl.network.network import Network
+from pwl.network.predict import outputs_of
+from pwl.runtime.backend import Array, array_namespace, host
+from pwl.validate import shown
+
+LIKELY = 1.0  # ranges of the targets: predictions are held within so many of them beyond both ends
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Predicts by the weighted mean of several networks, Eq. (91). It is used and saved like a network.
+
+    Parameters
+    ----------
+    nets : sequence of Network
+        Initialised networks of the same inputs, outputs and loss, with preparations of the same classes, if any.
+    bounds : array (2, M), optional
+        The lowest and the highest prediction of each target. Predictions beyond them are set to them.
+
+    weights : array (networks,), optional
+        The share of each network in the mean, 0 or more. None means equal shares.
+
+    Raises
+    ------
+    InputError
+        If there are no networks, or if they, bounds and weights do not fit together.
+    """
+
+    nets: Sequence[Network]
+    bounds: Any = field(default=None, repr=False)
+    weights: Any = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        nets = tuple(self.nets) if isinstance(self.nets, (list, tuple)) else ()
+        if not nets or not all(isinstance(net, Network) for net in nets):
+            raise InputError(f"an ensemble is made of a list of one network or more, not {shown(self.nets)}")
+        for number, net in enumerate(nets):
+            net.check_initialised()
+            if (unlike := _difference(nets[0], net)) is not None:
+                raise InputError(f"the networks of an ensemble must fit together, but network {number} has {unlike}")
+        object.__setattr__(self, "nets", nets)
+        if self.bounds is not None:
+            bounds = np.asarray(self.bounds, dtype=np.float64)
+            if bounds.shape != (2, nets[0].n_outputs) or not np.all(bounds[0] <= bounds[1]):
+                wanted = f"bounds of shape (2, {nets[0].n_outputs}), the lower first"
+                raise InputError(f"{wanted}, were wanted, not {shown(self.bounds)}")
+            object.__setattr__(self, "bounds", bounds)
+        w = np.ones(len(nets)) if self.weights is None else np.asarray(self.weights, dtype=np.float64)
+        if w.shape != (len(nets),) or not np.all(np.isfinite(w)) or np.any(w < 0) or not np.any(w > 0):
+            raise InputError(f"a weight per network, {len(nets)} in all, none below 0, was wanted, not {shown(self.weights)}")
+        object.__setattr__(self, "weights", w / np.sum(w))
+
+    # ---- what all networks share
+
+    @property
+    def first(self) -> Network:
+        """The first network, for what all of them share."""
+        return self.nets[0]
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return self.first.input_shape
+
+    @property
+    def n_outputs(self) -> int:
+        return self.first.n_outputs
+
+    @property
+    def loss(self) -> Any:
+        return self.first.loss
+
+    @property
+    def preparation(self) -> Any:
+        return self.first.preparation
+
+    def to(self, where: Any) -> Ensemble:
+        """The same ensemble with its arrays on "cpu" or "cuda", as `Network.to`."""
+        return dataclasses.replace(self, nets=[net.to(where) for net in self.nets])
+
+    # ---- use
+
+    def predict(self, x: Any, return_std: bool = False) -> Any:
+        """Computes the mean of the networks' outputs, or for classes the labels, for inputs.
+
+        Parameters
+        ----------
+        x : array (Nv, N)
+            Inputs, in raw units if the networks carry preparations.
+        return_std : bool
+            Whether to return (outputs, standard deviations of new targets), Eq. (91). Every network must have a posterior.
+
+        Returns
+        -------
+        array (Nv, M) or (Nv,)
+
+        Raises
+        ------
+        InputError
+            As `Network.predict`.
+        """
+        if self.loss.classes:
+            if return_std:
+                raise InputError(
+                    "standard deviations are for numbers, but this ensemble predicts classes: use predict_proba"
+                )
+            numbers = self._class_numbers(x)
+            return numbers if self.preparation is None else self.preparation.inverse_targets(numbers)
+        if not return_std:
+            return self._within(self._mean([net.predict(x) for net in self.nets]))
+        found = [net.predict(x, return_std=True) for net in self.nets]
+        y = self._mean([mean for mean, _ in found])
+        variance = self._mean([std**2 for _, std in found]) + self._mean([(mean - y) ** 2 for mean, _ in found])
+        return self._within(y), variance**0.5
+
+    def predict_proba(self, x: Any) -> Array:
+        """Computes the mean of the networks' class probabilities (Nv, M). Raises InputError but for cross-entropy."""
+        return self._mean([net.predict_proba(x) for net in self.nets])
+
+    def save(self, path: str | PathLike[str], record: Any = None) -> None:
+        """Writes the networks and, if given, a record to one safetensors file, whole or not at all, as `Network.save`."""
+        from pwl.learners.ensemble_file import save
+
+        save(self, path, record)
+
+    @staticmethod
+    def load(path: str | PathLike[str], layers: Sequence[Any] = ()) -> Ensemble:
+        """Reads the ensemble in a file that `save` wrote, onto the CPU. A file of one network gives an ensemble of one.
+
+        layers: your own layers, as in `Network.load`. Raises InputError as that does.
+        """
+        from pwl.learners.ensemble_file import load
+
+        return load(path, layers).net
+
+    def _class_numbers(self, x: Any) -> Array:
+        """Numbers (Nv,) of the classes of the highest mean probability, or of the highest mean output if there are none."""
+        scored = Network.predict_proba if self.loss.probabilities else outputs_of
+        scores = self._mean([scored(net, x) for net in self.nets])
+        return array_namespace(scores).argmax(scores, axis=1)
+
+    def _mean(self, parts: list[Array]) -> Array:
+        return sum(w * part for w, part in zip(self.weights.tolist(), parts, strict=True))
+
+    def _within(self, y: Array) -> Array:
+        if self.bounds is None:
+            return y
+        xp = array_namespace(y)
+        low, high = (xp.asarray(bound, dtype=y.dtype, device=y.device) for bound in self.bounds)
+        return xp.minimum(xp.maximum(y, low), high)
+
+
+def likely(t: Any) -> np.ndarray:
+    """The bounds (2, M) of plausible predictions: the range of the targets t (Nv, M), widened by its width at both ends."""
+    t = host(t)
+    low, high = t.min(axis=0), t.max(axis=0)
+    return np.stack([low - LIKELY * (high - low), high + LIKELY * (high - low)])
+
+
+def _difference(first: Network, net: Network) -> str | None:
+    """What a network has in another way than the first, or None."""
+    if net.input_shape != first.input_shape:
+        return f"inputs {net.input_shape}, not {first.input_shape}"
+    if net.n_outputs != first.n_outputs:
+        return f"{net.n_outputs} outputs, not {first.n_outputs}"
+    if net.loss.name != first.loss.name:
+        return f"loss {net.loss.name!r}, not {first.loss.name!r}"
+    if (net.preparation is None) != (first.preparation is None):
+        return "a preparation, and others none" if first.preparation is None else "no preparation"
+    classes, wanted = (None if n.preparation is None else n.preparation.classes for n in (net, first))
+    return None if classes == wanted else f"other classes, {classes}"

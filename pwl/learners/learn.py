@@ -1,0 +1,178 @@
+"""The default learner: trains several networks by a plan and predicts by their mean, Eq. (91)."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pwl.algorithms import BayesianLM, with_posterior
+from pwl.data.preparation import Preparation
+from pwl.errors import InputError
+from pwl.learners.ensemble import Ensemble
+from pwl.learners.plan import SETTLED, Plan
+from pwl.network.network import Network
+from pwl.reductions.patterns import Patterns
+from pwl.training.record import Record
+from pwl.training.train import train
+
+GAIN = 0.1  # of -log p: less than that is no gain
+HELD_OUT = 5  # a fifth of the patterns
+SMALL = 0.15
+WORTH = 0.5  # of a network's time: with less left, another one is not begun
+
+Callback = Callable[[Network, Record], Any]
+
+
+class Learned(NamedTuple):
+    """The networks, and the record of the one that is believed most: by its evidence, or by its validation error."""
+
+    net: Ensemble
+    record: Record
+
+
+class _Trained(NamedTuple):
+    net: Network
+    record: Record
+    hinges: int | None
+
+
+class _Task(NamedTuple):
+    """What is the same for all networks. end: the clock when the time is over."""
+
+    plan: Plan
+    outputs: int
+    loss: str
+    bypass: bool
+    max_fail: int
+    callback: Callback | None
+    end: float
+
+    def train(self, patterns: Patterns, validation: Patterns | None, hinges: int | None, seed: int) -> _Trained:
+        """One network. Ctrl-C goes on to the caller, because half a fit is none."""
+        start = Network.mlp(
+            patterns.x.shape[1], self.plan.hidden, self.outputs, self.plan.activation,
+            bypass=self.bypass, loss=self.loss, seed=seed, input_hinges=hinges,
+        )  # fmt: skip
+        net, record = train(
+            start, patterns, self.plan.algorithm,
+            iterations=self.plan.iterations, batch_size=self.plan.batch_size, validation=validation, max_fail=self.max_fail,
+            max_seconds=max(self.end - time.perf_counter(), 0.0), callback=_until_settled(self.plan, self.callback), seed=seed,
+        )  # fmt: skip
+        if record.stop_code == "interrupted":
+            raise KeyboardInterrupt
+        return _Trained(net, record, hinges)
+
+
+def learn(
+    patterns: Patterns,
+    preparation: Preparation,
+    plan: Plan,
+    *,
+    validation: Patterns | None = None,
+    bounds: Any = None,
+    bypass: bool = True,
+    max_fail: int = 20,
+    seed: int = 0,
+    callback: Callback | None = None,
+) -> Learned:
+    """Trains networks until the plan's number of them or its time is reached. At least one is trained.
+
+    Parameters
+    ----------
+    patterns, validation : Patterns
+        Prepared patterns.
+    preparation : Preparation
+        Theirs, which every network carries.
+    plan : Plan
+    bounds : array (2, M), optional
+        As of `Ensemble`.
+    bypass : bool
+    max_fail : int
+        With validation data, a network's training ends so many iterations after its best.
+    seed : int
+        Networks start from seed, seed + 1, ...
+    callback : function of (net, record), optional
+        Called after each iteration, as by `train`.
+
+    Returns
+    -------
+    Learned
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If Ctrl-C interrupts a network's training.
+    """
+    loss = "cross_entropy" if preparation.classes else "squared_error"
+    end = time.perf_counter() + plan.seconds
+    task = _Task(plan, len(preparation.target_scale), loss, bypass, max_fail, callback, end)
+    shares = _shares(task, patterns, seed)
+    found: list[_Trained] = []
+    for number, hinges in itertools.product(range(plan.nets), shares):
+        if len(found) >= len(shares) and end - time.perf_counter() < WORTH * found[-1].record["seconds"][-1]:
+            break
+        found.append(task.train(patterns, validation, hinges, seed + number))
+    best = min((one.record for one in found), key=_belief)
+    nets = [_with_posterior(one.net, patterns, plan, one.record, validation).with_preparation(preparation) for one in found]
+    forms = [one.hinges for one in found]
+    weights = [shares[hinges] / forms.count(hinges) for hinges in forms]
+    words = ", ".join(f"{share:.2f} of {hinges or 'no'} hinges" for hinges, share in shares.items())
+    best.settings |= {"learner": plan.reason, "networks": len(nets), "inputs": words}
+    return Learned(Ensemble(nets, bounds, weights), best)
+
+
+def _shares(task: _Task, patterns: Patterns, seed: int) -> dict[int | None, float]:
+    """The share in the mean of the networks with so many hinges of each input, Eq. (91).
+
+    It is the best one for a network of each of the two forms on patterns that are held out for this choice alone. A share below
+    SMALL is none. The evidence is no judge of forms: of hundreds of weights it is known only to some tens of its logarithm.
+    """
+    forms = task.plan.input_hinges
+    if len(forms) == 1:
+        return {forms[0]: 1.0}
+    order = np.random.default_rng([seed, 1]).permutation(len(patterns))
+    out, kept = (patterns.take(np.sort(rows)) for rows in np.split(order, [len(order) // HELD_OUT]))
+    y, other = (task.train(kept, None, hinges, seed).net.predict(out.x[:]) for hinges in forms)
+    t = out.t[:].reshape(y.shape)
+    w = 1.0 if out.weights is None else out.weights[:, None]
+    change = np.sum(w * (other - y) ** 2)
+    share = float(np.clip(np.sum(w * (other - y) * (t - y)) / change, 0, 1)) if change else 0.0
+    share = 0.0 if share < SMALL else 1.0 if share > 1 - SMALL else share
+    return {hinges: part for hinges, part in zip(forms, (1 - share, share), strict=True) if part}
+
+
+def _belief(record: Record) -> float:
+    """What a network's training is judged by, lower is better."""
+    name = next(n for n in ("validation_error", "negative_log_evidence", "error") if n in record)
+    value = record[name][record.best_iteration]
+    return float("inf") if value is None else value
+
+
+def _with_posterior(net: Network, patterns: Patterns, plan: Plan, record: Record, validation: Patterns | None) -> Network:
+    """The network with what its predictions' deviations need, if it predicts numbers and is not too large."""
+    if not net.loss.quadratic:
+        return net
+    try:
+        return with_posterior(net, patterns, plan.algorithm, record, validation)
+    except InputError:  # more basis functions than a file should hold
+        return net
+
+
+def _until_settled(plan: Plan, callback: Callback | None) -> Callable[[Network, Record], bool]:
+    """A callback that ends Bayesian training when the evidence has not gained for some iterations."""
+    best = [float("inf"), 0.0]
+
+    def settled(net: Network, record: Record) -> bool:
+        asked = callback is not None and callback(net, record) is True
+        if not isinstance(plan.algorithm, BayesianLM):
+            return asked
+        value = record["negative_log_evidence"][-1]
+        if value is not None and value < best[0] - GAIN:
+            best[:] = [value, float(record.iterations)]
+        return asked or record.iterations - best[1] >= SETTLED
+
+    return settled

@@ -1,0 +1,102 @@
+"""The default learner: its plan by size, its choice of inputs, its time, and what the estimators show of it."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+import pwl
+from pwl.algorithms import Adam, BayesianLM, DampedMOLF
+from pwl.learners.learn import learn
+from pwl.learners.plan import NETS, Plan, iteration_seconds, plan, weights
+
+pytest.importorskip("sklearn")
+
+
+def wavy(Nv=300, noise=0.1):
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, size=(Nv, 3))
+    return x, np.abs(x[:, 0]) * 4 + np.where(x[:, 1] > 0.3, 2.0, 0.0) + noise * rng.normal(size=Nv)
+
+
+def test_the_plan_follows_from_the_size():
+    small, large, huge = plan(1_000, 8, 1), plan(400_000, 30, 1), plan(5_000_000, 8, 1)
+    assert isinstance(small.algorithm, BayesianLM) and small.input_hinges == (None, 7) and small.nets == NETS
+    assert isinstance(large.algorithm, DampedMOLF) and len(large.input_hinges) == 1
+    assert isinstance(huge.algorithm, Adam) and huge.batch_size and huge.nets == 1
+    assert plan(30, 8, 1).input_hinges == (None,) and plan(500, 8, 3, classes=True).input_hinges == (None,)
+    assert plan(1_000, 8, 1, hidden=(3, 2)).hidden == (3, 2) and plan(1_000, 8, 1, seconds=7.0).seconds == 7.0
+    for chosen in (small, large, huge):
+        assert str(5_000_000 if chosen is huge else 400_000 if chosen is large else 1_000) in chosen.reason
+
+
+@pytest.mark.parametrize("hinges", [None, 5])
+def test_weights_are_counted_as_they_are(hinges):
+    x, t = wavy()
+    net = pwl.initialise(pwl.Network.mlp(3, (6, 4), 2, "tanh", input_hinges=hinges), (x, np.stack([t, -t], axis=1)))
+    assert weights(3, 2, (6, 4), hinges) == net.n_parameters
+    assert iteration_seconds(1_000, 2, 100) == pytest.approx(iteration_seconds(2_000, 1, 100))
+
+
+def test_curved_inputs_are_found_where_they_help_and_steps_are_reproducible():
+    x, t = wavy()
+    model = pwl.PWLRegressor(max_seconds=60).fit(x[:200], t[:200])
+    assert model.score(x[200:], t[200:]) > pwl.PWLRegressor(hidden=20, algorithm="lm").fit(x[:200], t[:200]).score(x[200:], t[200:])
+    assert "hinges" in model.record_.settings["inputs"] and model.record_.settings["networks"] == len(model.net_.nets)
+    again = pwl.PWLRegressor(max_seconds=60).fit(x[:200], t[:200])
+    assert np.array_equal(model.predict(x), again.predict(x))
+    y, std = model.predict(x[200:], return_std=True)
+    assert y.shape == std.shape == (100,)
+    assert 0.8 < np.mean(np.abs(t[200:] - y) < 1.645 * std) <= 1.0
+
+
+def test_far_inputs_and_outliers_stay_plausible():
+    x, t = wavy()
+    x[5] = 1e6
+    model = pwl.PWLRegressor(max_seconds=20).fit(x, t)
+    width = t.max() - t.min()
+    y = model.predict(np.concatenate([x, np.full((1, 3), 1e9), np.full((1, 3), -1e9)]))
+    assert np.all(y >= t.min() - width) and np.all(y <= t.max() + width)
+    assert np.sqrt(np.mean((y[:300] - t) ** 2)) < 0.5 * np.std(t)
+
+
+def test_the_time_is_kept():
+    x, t = wavy(2000)
+    begin = time.perf_counter()
+    model = pwl.PWLRegressor(max_seconds=1.0).fit(x, t)
+    assert time.perf_counter() - begin < 10
+    assert model.score(x, t) > 0.5
+
+
+def test_at_least_one_network_is_trained_and_ctrl_c_goes_on():
+    x, t = wavy(60)
+    preparation = pwl.Preparation.fit(x, t)
+    patterns = pwl.Patterns(*preparation.transform(x, t))
+    chosen = Plan(DampedMOLF(), (3,), "tanh", (None,), 3, 5, None, 0.0, "none")
+    assert len(learn(patterns, preparation, chosen).net.nets) == 1
+
+    def interrupt(net, record):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        learn(patterns, preparation, chosen, callback=interrupt)
+
+
+def test_classes_have_probabilities_of_all_networks():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(120, 2))
+    y = np.where(x[:, 0] * x[:, 1] > 0, "same", "other")
+    model = pwl.PWLClassifier(max_seconds=30).fit(x, y)
+    p = model.predict_proba(x)
+    assert np.allclose(p.sum(axis=1), 1) and np.allclose(np.exp(model.predict_log_proba(x)), p)
+    assert np.array_equal(model.predict(x), model.classes_[p.argmax(axis=1)]) and model.score(x, y) > 0.9
+    assert len(model.net_.nets) > 1
+
+
+def test_further_fits_need_a_single_network():
+    x, t = wavy(60)
+    model = pwl.PWLRegressor(max_seconds=2).fit(x, t)
+    with pytest.raises(pwl.InputError, match="several"):
+        model.partial_fit(x, t)
