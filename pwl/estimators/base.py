@@ -27,9 +27,13 @@ NESTED = ("algorithm", "activation")
 class PWLBase(BaseEstimator):
     """An estimator whose fit is done as a whole: if it fails or is interrupted, the estimator stays as it was."""
 
-    _loss = "squared_error"
     means_: np.ndarray | None
     net_: Network
+
+    @property
+    def _loss(self) -> str:
+        """The loss of the network."""
+        return "squared_error"
 
     @property
     def _targets(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d, validate_data
 
@@ -15,10 +16,13 @@ from pwl.estimators.base import PWLBase, check_pair
 from pwl.estimators.options import checked
 from pwl.estimators.parts import Part, class_weights, weighed
 from pwl.losses import LOSSES
+from pwl.validate import one_of
+
+CLASS_LOSSES = tuple(name for name, loss in LOSSES.items() if loss.classes)
 
 
 class PWLClassifier(ClassifierMixin, PWLBase):
-    """Classification by a network that is trained on cross-entropy.
+    """Classification by a network.
 
     Parameters
     ----------
@@ -28,6 +32,8 @@ early_stopping, warm_start, missing, verbose
     class_weight : dict or "balanced", optional
         Weights of the classes by label, which are 1 for labels that it does not name. "balanced" gives all classes the same
         total weight.
+    loss : {"cross_entropy", "output_reset"}
+        "output_reset" is squared error that costs nothing where a class leads by its margin, Eq. (84). It gives no probabilities.
 
     Attributes
     ----------
@@ -36,8 +42,6 @@ early_stopping, warm_start, missing, verbose
     net_, record_, loss_curve_, n_iter_, n_features_in_, means_
         As for `PWLRegressor`.
     """
-
-    _loss = "cross_entropy"
 
     def __init__(
         self,
@@ -55,6 +59,7 @@ early_stopping, warm_start, missing, verbose
         missing: str = "refuse",
         class_weight: Any = None,
         verbose: bool | int = False,
+        loss: str = "cross_entropy",
     ) -> None:
         self.hidden = hidden
         self.activation = activation
@@ -70,6 +75,14 @@ early_stopping, warm_start, missing, verbose
         self.missing = missing
         self.class_weight = class_weight
         self.verbose = verbose
+        self.loss = loss
+
+    @property
+    def _loss(self) -> str:
+        return self.loss
+
+    def _has_probabilities(self) -> bool:
+        return self.loss != "output_reset"
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> PWLClassifier:
         """Train a network.
@@ -99,6 +112,7 @@ early_stopping, warm_start, missing, verbose
         """
         with self._as_a_whole():
             options, go_on = checked(self), self.warm_start and hasattr(self, "net_")
+            one_of("loss", self.loss, CLASS_LOSSES)
             X, y = self._pair(X, y, least=2)
             if not go_on:
                 self.classes_ = _labels_of(y)
@@ -134,6 +148,7 @@ early_stopping, warm_start, missing, verbose
         """
         with self._as_a_whole():
             options, go_on = checked(self)._replace(iterations=1, held_out=0.0), hasattr(self, "net_")
+            one_of("loss", self.loss, CLASS_LOSSES)
             if classes is None and not go_on:
                 raise InputError("classes is needed in the first call of partial_fit: give all labels that will come")
             X, y = self._pair(X, y, reset=not go_on, least=1 if go_on else 2)
@@ -212,8 +227,9 @@ early_stopping, warm_start, missing, verbose
         numbers = self._fitted().predict(self._inputs(X))
         return self.classes_[numbers]
 
+    @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Predict the probabilities of the classes.
+        """Predict the probabilities of the classes, after a fit to cross-entropy.
 
         Parameters
         ----------
@@ -230,6 +246,7 @@ early_stopping, warm_start, missing, verbose
         """The outputs (Nv, M) of the net, of which another loss makes neither labels nor probabilities."""
         return dataclasses.replace(self._fitted(), loss=LOSSES["squared_error"]).predict(self._inputs(X))
 
+    @available_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict the logarithms of the probabilities, also of those that are too small for a number.
 
@@ -256,7 +273,7 @@ early_stopping, warm_start, missing, verbose
         Returns
         -------
         array (Nv, M), or (Nv,) for two classes
-            With two classes, the logarithm of the odds of the second.
+            With two classes, the second output less the first: under cross-entropy the logarithm of the odds of the second.
         """
         y = self._scores(X)
         return y[:, 1] - y[:, 0] if y.shape[1] == 2 else y
