@@ -222,3 +222,31 @@ def test_forged_files_are_refused_in_a_sentence():
         with pytest.raises(pwl.InputError, match="forged") as wrong:
             load(forge(path, change, others))
         assert len(str(wrong.value).splitlines()) == 1
+
+
+# ---- runs that are cut off
+
+RUNS = {
+    "molf": pwl.MOLF.damped(),
+    "adact": pwl.AdAct.damped(curve_direction="newton"),
+    "layers": pwl.BayesianLM(starts=(1.0, 0.1), groups="layers"),
+    "rows": pwl.BayesianLM(starts=(1.0, 0.1), groups="inputs", solver="rows"),
+}
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "cross_entropy"])
+@pytest.mark.parametrize("name", RUNS)
+def test_runs_with_input_curves_resume_to_the_same_bits(name, loss):
+    x, t = collinear()
+    if loss == "cross_entropy":
+        t = classes()[1]
+    net = pwl.Network.mlp(
+        3, 3, t.max() + 1 if t.ndim == 1 else 1, pwl.PiecewiseLinear(hinges=5), loss=loss, input_hinges=4
+    )
+    net = net.with_preparation(pwl.Preparation.fit(x, t, inputs="decorrelate"))
+    whole, record = pwl.train(net, (x, t), RUNS[name], iterations=10)
+    for done in (1, 6):
+        pwl.train(net, (x, t), RUNS[name], iterations=done, checkpoint="run")
+        again, resumed = pwl.train(net, (x, t), RUNS[name], iterations=10, resume="run")
+        np.testing.assert_array_equal(again.theta, whole.theta)
+        assert resumed["error"] == record["error"] and resumed["objective"] == record["objective"]
