@@ -188,6 +188,7 @@ def refused(*_):
 HEADERS = {
     "no numbers of hinges": lambda h: h["network"]["layers"][0].update(counts=None),
     "numbers of hinges of two inputs": lambda h: h["network"]["layers"][0].update(counts=[4, 7]),
+    "numbers of hinges of one input more": lambda h: h["network"]["layers"][0].update(counts=[4, 4, 4, 0]),
     "a number of hinges below 0": lambda h: h["network"]["layers"][0].update(counts=[-4, 4, 4]),
     "numbers of hinges that are texts": lambda h: h["network"]["layers"][0].update(counts="abc"),
     "a number of hinges that no memory holds": lambda h: h["network"]["layers"][0].update(counts=[10**9, 4, 4]),
