@@ -7,13 +7,13 @@ import pytest
 from toys import waves
 
 import pwl
-from pwl.algorithms.posterior import Size, belief, groups_of
+from pwl.algorithms.posterior import Size, groups_of, many_groups, one_group
 from pwl.solvers.levenberg_marquardt import Normal, Wide
 
 
 def evidence(A, E, w, weight, Nv, M):
-    """`belief` for one group."""
-    return belief(Normal(A, w), E, w, np.array([weight]), (np.arange(len(w)),), Size(Nv, M))
+    """`one_group` for a single lambda."""
+    return one_group(Normal(A, w), E, w, np.array([weight]), (np.arange(len(w)),), Size(Nv, M))
 
 
 def test_evidence_in_worked_numbers():
@@ -81,7 +81,7 @@ def settled(at, X, t, groups, size, steps=3000):
         for each, g in zip(lambdas, groups, strict=True):
             d[g] = each
         w = np.linalg.solve(X.T @ X / len(X) + np.diag(d), X.T @ t / len(X))
-        found = belief(at, float(np.mean((t - X @ w) ** 2)), w, lambdas, groups, size)
+        found = many_groups(at, float(np.mean((t - X @ w) ** 2)), w, lambdas, groups, size)
         lambdas = np.atleast_1d(found["lambda"])
     return found
 
@@ -104,7 +104,7 @@ def test_rows_have_the_evidence_and_the_steps_of_normal_equations(split):
     J, g, w = X / np.sqrt(5), X.T @ t / 5, np.linspace(-1, 1, 6)
     normal, wide = Normal(J.T @ J, g), Wide(J, g, np.zeros(6))
     lambdas = np.linspace(0.1, 0.4, len(groups))
-    one, other = (belief(at, 0.1, w, lambdas, groups, Size(5, 1)) for at in (normal, wide))
+    one, other = (many_groups(at, 0.1, w, lambdas, groups, Size(5, 1)) for at in (normal, wide))
     assert one == {name: pytest.approx(value, rel=1e-9) for name, value in other.items()}
     d = np.linspace(0.1, 2, 6)
     np.testing.assert_allclose(wide.penalised(d, w).damped(d), normal.penalised(d, w).damped(d), rtol=1e-9)
@@ -115,9 +115,30 @@ def test_equal_groups_are_one_group():
     X, t, _ = linear()
     at = Normal(X.T @ X / 30, X.T @ t / 30)
     w = np.linalg.solve(at.A + 0.1 * np.eye(6), at.g)
-    one = belief(at, 0.2, w, np.array([0.1]), (np.arange(6),), Size(30, 1))
-    many = belief(at, 0.2, w, np.full(2, 0.1), (np.arange(3), np.arange(3, 6)), Size(30, 1))
+    one = one_group(at, 0.2, w, np.array([0.1]), (np.arange(6),), Size(30, 1))
+    many = many_groups(at, 0.2, w, np.full(2, 0.1), (np.arange(3), np.arange(3, 6)), Size(30, 1))
     assert many["effective_parameters"] == pytest.approx(one["effective_parameters"], rel=1e-9)
+
+
+def test_factors_give_the_evidence_of_eigenvalues():
+    X, t, _ = linear()
+    at = Normal(X.T @ X / 30, X.T @ t / 30)
+    w, all_of_them = np.linspace(-1, 1, 6), (np.arange(6),)
+    one, other = (f(at, 0.2, w, np.array([0.1]), all_of_them, Size(30, 1)) for f in (one_group, many_groups))
+    assert {name: np.ravel(value) for name, value in other.items()} == {
+        name: pytest.approx(np.ravel(value), rel=1e-9) for name, value in one.items()
+    }
+
+
+def test_a_run_by_factors_is_that_by_eigenvalues():
+    x, t = waves(Nv=80, M=1)
+    net = pwl.initialise(pwl.Network.mlp(3, 4, 1, "tanh"), (x, t))
+    runs = [
+        pwl.train(net, (x, t), pwl.BayesianLM(starts=(0.1,), evidence=evidence), iterations=10)[1]
+        for evidence in ("eigenvalues", "factors")
+    ]
+    for name in ("error", "lambda", "alpha", "negative_log_evidence"):
+        np.testing.assert_allclose(runs[1][name][1:], runs[0][name][1:], rtol=1e-5)
 
 
 def test_the_evidence_of_classes_is_the_laplace_approximation():
@@ -135,7 +156,7 @@ def test_the_evidence_of_classes_is_the_laplace_approximation():
         w = optimize.minimize_scalar(J, bracket=(0, 2)).x
         p = 1 / (1 + np.exp(-w * x))
         at = Normal(np.array([[np.mean(p * (1 - p) * x**2) / 2]]), np.zeros(1))
-        found = belief(at, J(w) - weight * w**2, np.array([w]), np.array([weight]), (np.arange(1),), Size(400, 2, False))
+        found = one_group(at, J(w) - weight * w**2, np.array([w]), np.array([weight]), (np.arange(1),), Size(400, 2, False))
         weight = found["lambda"]
     alpha = found["alpha"]
     top = 400 * (J(w) - weight * w**2) + alpha * w**2

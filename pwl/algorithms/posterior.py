@@ -48,10 +48,10 @@ def eigenvalues(equations: Normal | Wide) -> np.ndarray:
     return np.concatenate([np.zeros(equations.J.shape[1] - len(a)), a])
 
 
-def belief(
-    equations: Normal | Wide, E: float, w: np.ndarray, lambdas: np.ndarray, groups: Groups, size: Size
+def one_group(
+    equations: Normal | Wide, E: float, w: np.ndarray, weights: np.ndarray, groups: Groups, size: Size
 ) -> dict[str, Any]:
-    """New estimates of the lambdas, one per group, and the evidence, Eqs. (52), (79), (80).
+    """A new estimate of the one weight lambda of |w|^2, and the evidence for the present one, by eigenvalues, Eqs. (52), (79).
 
     Parameters
     ----------
@@ -60,30 +60,19 @@ def belief(
     E : float
     w : array (P,)
         The weights.
-    lambdas : array (groups,)
-        The present lambdas.
+    weights : array (groups,)
+        The present lambda of each group, here of one.
     groups : tuple of arrays
-        Indices of each group's weights.
+        Indices of each group's weights, here all.
     size : Size
 
     Returns
     -------
     dict
-        "lambda" and "alpha", numbers if there is one group, else arrays (groups,); "effective_parameters" (gamma), "beta", and
+        "lambda" and "alpha", numbers here and arrays (groups,) in `many_groups`; "effective_parameters" (gamma), "beta", and
         "negative_log_evidence" (lower is better).
     """
-    if len(groups) == 1:
-        return one_group(equations, E, w, float(lambdas[0]), size)
-    return many_groups(equations, E, w, lambdas, groups, size)
-
-
-def one_group(equations: Normal | Wide, E: float, w: np.ndarray, weight: float, size: Size) -> dict[str, Any]:
-    """A new estimate of the weight lambda of |w|^2, and the evidence for the present one, Eqs. (52), (79).
-
-    w (P,): weights. weight: the present lambda. Returns "lambda", "effective_parameters" (gamma), "alpha", "beta" and
-    "negative_log_evidence" (lower is better).
-    """
-    P, a = len(w), eigenvalues(equations)
+    P, a, weight = len(w), eigenvalues(equations), float(weights[0])
     gamma = float(np.sum(np.divide(a, a + weight, out=np.zeros(P), where=a > 0)))
     alpha = gamma / (2 * float(w @ w))
     beta = size.beta(gamma, E)
@@ -98,7 +87,7 @@ def one_group(equations: Normal | Wide, E: float, w: np.ndarray, weight: float, 
 def many_groups(
     equations: Normal | Wide, E: float, w: np.ndarray, weights: np.ndarray, groups: Groups, size: Size
 ) -> dict[str, Any]:
-    """The same for a weight lambda per group, Eq. (80). weights (groups,): the present ones. "lambda" and "alpha" are (groups,)."""
+    """The same as `one_group` for a weight lambda per group, by Cholesky factors, Eq. (80)."""
     norms = equations.norms()
     mean, least = float(np.mean(norms)), ROUNDING * len(w) * float(np.max(norms))
     V, _ = equations.inverse_diagonal(spread(np.maximum(weights, least), groups, len(w)))
@@ -108,7 +97,7 @@ def many_groups(
     beta = size.beta(float(np.sum(gamma)), E)
     wanted = np.clip(gamma / (2 * square * beta * size.Nv), least, LARGEST * mean)
     alpha = wanted * beta * size.Nv
-    _, logarithm = equations.inverse_diagonal(spread(wanted, groups, len(w)))
+    logarithm = equations.log_determinant(spread(wanted, groups, len(w)))
     volume = 0.5 * (logarithm + len(w) * float(np.log(2 * beta * size.Nv))) - 0.5 * float(counts @ np.log(2 * alpha))
     misfit = beta * size.Nv * E + float(alpha @ square)
     return {

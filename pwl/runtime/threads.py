@@ -83,13 +83,13 @@ def single_threaded_blas() -> Iterator[None]:
     """Context in which BLAS uses one thread. Several threads may be in it at a time."""
     user = object()
     try:
-        _Limit.enter(user)
-        yield
-    finally:
         try:
-            _Limit.leave(user)
+            _Limit.enter(user)
+            yield
         finally:
-            _Limit.leave(user)  # once more, because Ctrl-C may have come in the first
+            _Limit.leave(user)
+    finally:
+        _Limit.leave(user)  # once more, because Ctrl-C may have come in the first
 
 
 @functools.cache

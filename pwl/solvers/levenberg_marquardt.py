@@ -57,12 +57,29 @@ class Normal(NamedTuple):
 
     def inverse_diagonal(self, d: np.ndarray) -> tuple[np.ndarray, float]:
         """The diagonal (n,) of (A + diag(d))^-1, and log det (A + diag(d))."""
-        from scipy.linalg import solve_triangular
+        from scipy.linalg import lapack
 
+        L = self._factor(d)
+        logarithm = 2 * float(np.sum(np.log(np.diagonal(L))))
         with single_threaded_blas():
-            L = np.linalg.cholesky(self.A + np.diag(d))
-            inverse = solve_triangular(L, np.eye(len(d)), lower=True, check_finite=False)
-        return np.sum(inverse**2, axis=0), 2 * float(np.sum(np.log(np.diagonal(L))))
+            inverse, _ = lapack.dtrtri(L, lower=1, overwrite_c=True)
+        return np.einsum("ij,ij->j", inverse, inverse), logarithm
+
+    def log_determinant(self, d: np.ndarray) -> float:
+        """log det (A + diag(d))."""
+        return 2 * float(np.sum(np.log(np.diagonal(self._factor(d)))))
+
+    def _factor(self, d: np.ndarray) -> np.ndarray:
+        """The lower triangular L with L L' = A + diag(d). Raises LinAlgError if that is not positive definite."""
+        from scipy.linalg import lapack
+
+        damped = np.array(self.A.T, order="F")
+        damped.flat[:: len(d) + 1] += d
+        with single_threaded_blas():
+            L, failed = lapack.dpotrf(damped, lower=1, clean=1, overwrite_a=True)
+        if failed:
+            raise np.linalg.LinAlgError("J'J is not positive definite in floating point")
+        return L
 
 
 class Wide(NamedTuple):
@@ -105,6 +122,12 @@ class Wide(NamedTuple):
             L = np.linalg.cholesky(np.eye(len(self.J)) + (self.J / d) @ self.J.T)
             inner = solve_triangular(L, self.J / d, lower=True, check_finite=False)
         return 1 / d - np.sum(inner**2, axis=0), 2 * float(np.sum(np.log(np.diagonal(L)))) + float(np.sum(np.log(d)))
+
+    def log_determinant(self, d: np.ndarray) -> float:
+        """log det (J'J + diag(d)), Eq. (81)."""
+        with single_threaded_blas():
+            L = np.linalg.cholesky(np.eye(len(self.J)) + (self.J / d) @ self.J.T)
+        return 2 * float(np.sum(np.log(np.diagonal(L)))) + float(np.sum(np.log(d)))
 
 
 class Triangular(NamedTuple):
