@@ -98,7 +98,7 @@ def test_other_shapes_and_nan_are_infinitely_far(wrong):
 
 
 def test_cells_of_a_dry_run(dry, tmp_path, capsys):
-    arguments = ["100", str(tmp_path), "agreement/adact-", "agreement/(adact|sgd)-", "nothing/"]
+    arguments = ["100", str(tmp_path), r"agreement/adact-\d", r"agreement/(adact|sgd)-\d", "nothing/"]
     assert cells.main(arguments) == 0
     found = Cells(tmp_path / "gpu.jsonl").all()
     assert list(found) == ["dry-run-agreement-adact-500", "dry-run-agreement-sgd-500"]

@@ -391,7 +391,7 @@ def test_a_run_resumes_to_the_same_bits(device, algorithm, tmp_path):
 
 def test_the_check_passes_there(device, monkeypatch):
     """What the device computes against difference quotients that the CPU takes."""
-    monkeypatch.setattr("pwl.network.network.namespace_named", lambda where: device.xp if where == "cuda" else np)
+    monkeypatch.setattr("pwl.network.network.namespace_of", lambda where: {"cuda": device.xp, "cpu": np}.get(where, where))
     net = random_network(PiecewiseLinear("tanh", 9, span=(-3, 3)), (4, 3))
     rows = check(net, problem(net, 120), device="cuda")
     assert [row for row in rows if row.failed] == []

@@ -17,7 +17,7 @@ from pwl import reductions
 from pwl.data.preparation import Preparation
 from pwl.network.layout import HEAD
 from pwl.network.memory import floats_per_pattern
-from pwl.reductions import correlations, curvature, gradients, jacobian
+from pwl.reductions import bands, correlations, curvature, gradients, jacobian
 from pwl.reductions.blocks import CACHE_BYTES, SHARES
 from pwl.reductions.statistic import Statistic, leaves
 
@@ -67,6 +67,7 @@ def all_statistics(net):
         "nets_moments": correlations.nets_moments(0, centre),
         "nets_range low": low,
         "nets_range high": high,
+        "curve_bands": bands.curve_bands(net.keys("activation")),
         "line_curvature": curvature.line_curvature(D),
         "block_curvature": curvature.block_curvature(net, W),
         "block_curvature all": curvature.block_curvature(net, D),

@@ -115,7 +115,7 @@ def test_networks_saved_from_python_serve(capsys, classes):
 
 def test_memory_does_not_grow_with_the_rows(net, capsys, monkeypatch):
     monkeypatch.setattr("pwl.data.scratch.BLOCK", 2**15)
-    network = np.tile(X, (4000, 1))
+    network = np.tile(X, (1500, 1))
     np.save("big.npy", network)
     np.save("small.npy", network[:24_000])
     peaks = []

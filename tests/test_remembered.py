@@ -104,3 +104,35 @@ def test_nothing_of_a_batch_is_kept():
     batch = pwl.Patterns(x, t).batch(np.arange(10), (0, 0), 0)
     assert batch.whole(net)[0] is net and pwl.Patterns(x, t).whole(net)[0].remembered is not None
     assert net.remembered is None
+
+
+def test_copies_of_patterns_have_blocks_of_their_own():
+    """Whatever makes other patterns of them begins without the block and the pass that they remember."""
+    x, t = data()
+    raw = 50 + 9 * x
+    patterns = pwl.Patterns(raw, t, np.arange(len(x)) % 3)
+    plain = pwl.initialise(pwl.Network.mlp(3, 5, 2, "tanh"), (x, t))
+    preparation = pwl.Preparation.fit(raw, t)
+
+    def seen(patterns):
+        return pwl.reductions.reduce.reduce(pwl.reductions.gradients.error(), plain, patterns)[0]
+
+    seen(patterns)  # the whole block is remembered from here on
+    rows = np.arange(5, 17)
+    prepared = patterns.in_units_of(plain.with_preparation(preparation))
+    seen(prepared)
+    cases = {
+        "take": (patterns.take(rows), raw[rows], t[rows], rows % 3),
+        "present": (patterns.present(), raw, t, np.arange(len(x)) % 3),
+        "batch": (patterns.batch(rows, (0, 0), 0), raw[rows], t[rows], rows % 3),
+        "in_units_of": (prepared, *preparation.transform(raw, t), np.arange(len(x)) % 3),
+        "settled": (prepared.settled(), *preparation.transform(raw, t), np.arange(len(x)) % 3),
+        "take of take": (
+            prepared.take(rows).take(slice(2, 9)),
+            *preparation.transform(raw[7:14], t[7:14]),
+            np.arange(7, 14) % 3,
+        ),
+    }
+    for name, (found, x_own, t_own, w) in cases.items():
+        wanted = np.sum(w * np.sum((t_own - plain.predict(x_own)) ** 2, axis=1)) / np.sum(w)
+        assert seen(found) == pytest.approx(wanted, rel=1e-12), name

@@ -153,7 +153,7 @@ def test_raw_patterns_are_prepared_where_they_are(algorithm, loss, crossings, no
         raw = Patterns(there(x[:Nv]), there(t[:Nv]), preparation=preparation)
         assert raw.are_beside(on_device)
         moved, found[Nv] = steps(algorithm, on_device, raw, crossings)
-        wanted, _ = steps(algorithm, net, Patterns(*preparation.transform(x[:Nv], t[:Nv])), crossings)
+        wanted, _ = steps(algorithm, net.with_preparation(None), Patterns(*preparation.transform(x[:Nv], t[:Nv])), crossings)
         assert moved.theta.device == DEVICE
         assert np.linalg.norm(host(moved.theta) - wanted.theta) < 1e-9 * np.linalg.norm(wanted.theta)
     assert found[40] == found[120]

@@ -119,19 +119,18 @@ def _settled(net: Network, found: Posterior, validation: Any) -> Network:
         return net
     others = Patterns.fitting(net, validation)
     E = host(reduce(output_errors(), net, others)).astype(np.float64)
-    share = (
-        host(reduce(_variances(found, net.layout.size), net, others)).astype(np.float64) / found.noise
-    )  # 1 + the mean of q / Nv
+    of_one = dataclasses.replace(found, noise=np.ones(net.n_outputs))
+    share = host(reduce(_variances(of_one), net, others)).astype(np.float64)  # 1 + the mean of q / Nv
     return dataclasses.replace(net, posterior=dataclasses.replace(found, noise=E / share))
 
 
-def _variances(posterior: Posterior, floats: int) -> Statistic:
+def _variances(posterior: Posterior) -> Statistic:
     """The mean variance of each output (M,)."""
 
     def variances_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
         return array_namespace(t).sum(weighted(like(variances(net, posterior, x), t), w), axis=0)
 
-    return Statistic(variances_of_block, floats=floats)
+    return Statistic(variances_of_block, floats=posterior.floats)
 
 
 def _factor(A: np.ndarray) -> np.ndarray:

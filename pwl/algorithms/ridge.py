@@ -8,7 +8,7 @@ import numpy as np
 
 from pwl.algorithms.algorithm import Info
 from pwl.algorithms.learning_factors import objective
-from pwl.algorithms.owo import owo_step
+from pwl.algorithms.owo import check_room, owo_step
 from pwl.algorithms.penalties import Penalties
 from pwl.network import passes
 from pwl.network.network import Network
@@ -51,6 +51,7 @@ def fitted(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS, inp
     if not net.loss.quadratic:
         net, info = owo_step(net, patterns, penalties, ols, inputs)
         return Fit(net, objective(net, patterns, penalties), penalties.ridge, None, info)
+    check_room(net)
     sums = Sums(*(np.array(host(a), dtype=np.float64) for a in reduce(_sums(inputs is not None), net, patterns)))
     if inputs is not None:
         sums.R[: inputs.shape[0], : inputs.shape[0]] = host(inputs)
@@ -96,6 +97,7 @@ def preferred(fit: Fit, patterns: Patterns) -> Evidence:
 
 def first_ridge(net: Network, patterns: Patterns) -> float:
     """The ridge from which the evidence is followed, relative to the mean variance of the basis functions."""
+    check_room(net)
     R = host(reduce(basis_autocorrelation(), net, patterns)).astype(np.float64)
     return START * float(np.mean(np.diagonal(R)[1:] - R[0, 1:] ** 2))
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from pwl.data.decorrelation import Decorrelation
 from pwl.network.input_curves import strengths
+from pwl.network.layout import HEAD
 from pwl.network.save import Saved
 from pwl.training.saved import load
 
@@ -41,7 +43,7 @@ def structure(saved: Saved) -> list[str]:
         f"outputs: {net.n_outputs}, linear in {bypass}the last layer; W_o {net.n_outputs}x{net.n_basis}; loss {net.loss.name}"
     )
     lines.append(f"{net.n_parameters} parameters, {net.theta.dtype}, {'' if net.initialised else 'not '}initialised")
-    return lines + matter(saved)
+    return lines + matter(saved) + spread(saved)
 
 
 def matter(saved: Saved) -> list[str]:
@@ -54,6 +56,15 @@ def matter(saved: Saved) -> list[str]:
     words = [f"{names[j]} {shares[j]:.1%}" for j in (-shares).argsort(kind="stable")[:SHOWN]]
     more = f", and {len(shares) - SHOWN} more" if len(shares) > SHOWN else ""
     return [f"inputs by their share in the nets and past them: {', '.join(words)}{more}"]
+
+
+def spread(saved: Saved) -> list[str]:
+    """A line about the posterior, if the network keeps one."""
+    posterior = saved.net.posterior
+    if posterior is None:
+        return []
+    whose = "the output weights" if posterior.keys == (HEAD,) else ", ".join(posterior.keys)
+    return [f"standard deviations of predictions, from the posterior of {whose}"]
 
 
 def columns(saved: Saved) -> list[str]:
@@ -70,6 +81,8 @@ def columns(saved: Saved) -> list[str]:
         for name, offset, scale in zip(names, preparation.inputs.offset, preparation.inputs.scale, strict=True)
     ]
     shown = lines[:12] + ([f"... and {len(lines) - 12} more inputs"] if len(lines) > 12 else [])
+    if isinstance(preparation.inputs, Decorrelation):
+        shown.append(f"{what}s are decorrelated after that: each is the one that resembles its raw {what} most")
     if preparation.targets is None:
         return [*shown, f"classes: {', '.join(map(str, preparation.classes or ()))}"]
     targets = (

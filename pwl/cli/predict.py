@@ -62,8 +62,9 @@ def run(options: argparse.Namespace) -> int:
         check_apart(options.out, [options.net, options.data])
         check_writable(options.out)
     saved = load(options.net)
-    if options.probabilities and not saved.net.loss.classes:
-        raise InputError(f"--probabilities is for classes, but {options.net} predicts numbers: leave it out")
+    if options.probabilities and not saved.net.loss.probabilities:
+        kind = f"gives classes by {saved.net.loss.name}, without probabilities" if saved.net.loss.classes else "predicts numbers"
+        raise InputError(f"--probabilities is for classes by cross-entropy, but {options.net} {kind}: leave it out")
     if not np.isfinite(host(saved.net.theta)).all():
         raise InputError(f"{options.net} holds weights that are not finite numbers: train the network again")
     saved.net.check_initialised()

@@ -20,8 +20,13 @@ IMAGES = "relu"  # the activation of networks for images
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    default = Settings()
     group = parser.add_argument_group("network and training")
+    _add_network(group)
+    _add_training(group)
+
+
+def _add_network(group: argparse._ArgumentGroup) -> None:
+    default = Settings()
     group.add_argument(
         "--network", choices=NETWORKS, default=default.network,
         help="mlp, or for images a VGG net of 1 to 3 blocks (default: %(default)s)",
@@ -49,6 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--input-hinges", type=number_or_auto, metavar="K",
         help='hinges of a curve for each input of an mlp; "auto": by the number of patterns (default: straight inputs)',
     )  # fmt: skip
+
+
+def _add_training(group: argparse._ArgumentGroup) -> None:
+    default = Settings()
     group.add_argument(
         "--iterations",
         type=int,

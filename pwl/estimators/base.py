@@ -25,14 +25,19 @@ from pwl.training.run import describe
 from pwl.training.train import train
 
 NESTED = ("algorithm", "activation")
+PLANNED = ("squared_error", "cross_entropy")  # losses of the default learner
 
 
 class PWLBase(BaseEstimator):
     """An estimator whose fit is done as a whole: if it fails or is interrupted, the estimator stays as it was."""
 
-    _loss = "squared_error"
     means_: np.ndarray | None
     net_: Network | Ensemble
+
+    @property
+    def _loss(self) -> str:
+        """The loss of the network."""
+        return "squared_error"
 
     @property
     def _targets(self) -> str:
@@ -131,7 +136,7 @@ class PWLBase(BaseEstimator):
             part, validation = part.rows(kept), part.rows(out)
         patterns = _prepared(part, preparation)
         held_out = None if validation is None else _prepared(validation, preparation)
-        if options.plans:
+        if options.plans and self._loss in PLANNED:
             self.net_, record = self._planned(part, patterns, held_out, preparation, options)
         else:
             net, record = self._trained(dataclasses.replace(net, preparation=None), patterns, held_out, options)

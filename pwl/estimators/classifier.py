@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 from sklearn.base import ClassifierMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d, validate_data
 
@@ -14,12 +15,16 @@ from pwl.errors import InputError
 from pwl.estimators.base import PWLBase, check_pair
 from pwl.estimators.options import checked
 from pwl.estimators.parts import Part, class_weights, weighed
+from pwl.losses import LOSSES
 from pwl.network.network import Network
 from pwl.network.predict import outputs_of
+from pwl.validate import one_of
+
+CLASS_LOSSES = tuple(name for name, loss in LOSSES.items() if loss.classes)
 
 
 class PWLClassifier(ClassifierMixin, PWLBase):
-    """Classification by a network that is trained on cross-entropy.
+    """Classification by a network.
 
     Parameters
     ----------
@@ -29,6 +34,8 @@ early_stopping, warm_start, missing, max_seconds, verbose
     class_weight : dict or "balanced", optional
         Weights of the classes by label, which are 1 for labels that it does not name. "balanced" gives all classes the same
         total weight.
+    loss : {"cross_entropy", "output_reset"}
+        "output_reset" is squared error that costs nothing where a class leads by its margin, Eq. (84). It gives no probabilities.
 
     Attributes
     ----------
@@ -37,8 +44,6 @@ early_stopping, warm_start, missing, max_seconds, verbose
     net_, record_, loss_curve_, n_iter_, n_features_in_, means_
         As for `PWLRegressor`.
     """
-
-    _loss = "cross_entropy"
 
     def __init__(
         self,
@@ -57,6 +62,7 @@ early_stopping, warm_start, missing, max_seconds, verbose
         class_weight: Any = None,
         max_seconds: float | None = None,
         verbose: bool | int = False,
+        loss: str = "cross_entropy",
     ) -> None:
         self.hidden = hidden
         self.activation = activation
@@ -73,6 +79,14 @@ early_stopping, warm_start, missing, max_seconds, verbose
         self.class_weight = class_weight
         self.max_seconds = max_seconds
         self.verbose = verbose
+        self.loss = loss
+
+    @property
+    def _loss(self) -> str:
+        return self.loss
+
+    def _has_probabilities(self) -> bool:
+        return self.loss != "output_reset"
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> PWLClassifier:
         """Train a network.
@@ -102,6 +116,7 @@ early_stopping, warm_start, missing, max_seconds, verbose
         """
         with self._as_a_whole():
             options, go_on = checked(self), self.warm_start and hasattr(self, "net_")
+            one_of("loss", self.loss, CLASS_LOSSES)
             X, y = self._pair(X, y, least=2)
             if not go_on:
                 self.classes_ = _labels_of(y)
@@ -137,6 +152,7 @@ early_stopping, warm_start, missing, max_seconds, verbose
         """
         with self._as_a_whole():
             options, go_on = checked(self)._replace(iterations=1, held_out=0.0, plans=False), hasattr(self, "net_")
+            one_of("loss", self.loss, CLASS_LOSSES)
             if classes is None and not go_on:
                 raise InputError("classes is needed in the first call of partial_fit: give all labels that will come")
             X, y = self._pair(X, y, reset=not go_on, least=1 if go_on else 2)
@@ -215,8 +231,9 @@ early_stopping, warm_start, missing, max_seconds, verbose
         numbers = self._fitted().predict(self._inputs(X))
         return self.classes_[numbers]
 
+    @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Predict the probabilities of the classes.
+        """Predict the probabilities of the classes, after a fit to cross-entropy.
 
         Parameters
         ----------
@@ -237,6 +254,7 @@ early_stopping, warm_start, missing, max_seconds, verbose
         logarithms = [log_softmax(outputs_of(one, x), axis=1) for one in net.nets]
         return logsumexp(logarithms, axis=0, b=net.weights[:, None, None])
 
+    @available_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict the logarithms of the probabilities, also of those that are too small for a number.
 
@@ -263,7 +281,7 @@ early_stopping, warm_start, missing, max_seconds, verbose
         Returns
         -------
         array (Nv, M), or (Nv,) for two classes
-            With two classes, the logarithm of the odds of the second.
+            With two classes, the second output less the first: under cross-entropy the logarithm of the odds of the second.
         """
         y = self._scores(X)
         return y[:, 1] - y[:, 0] if y.shape[1] == 2 else y

@@ -64,6 +64,8 @@ class CurvedDense(Layer):
     def __post_init__(self) -> None:
         object.__setattr__(self, "units", whole("a curved dense layer's number of units", self.units))
         object.__setattr__(self, "hinges", checked_hinges(self.hinges))
+        if self.counts is not None:
+            object.__setattr__(self, "counts", tuple(whole("an input's number of hinges", count, 0) for count in self.counts))
 
     # ---- structure
 
@@ -73,7 +75,7 @@ class CurvedDense(Layer):
 
     @property
     def rises(self) -> int:
-        return self.geometry.rises
+        return sum(max(count - 1, 0) for count in self.counts or ())  # without the geometry, which a damaged file may make huge
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         if len(input_shape) != 1:
@@ -84,6 +86,8 @@ class CurvedDense(Layer):
             raise InputError(
                 f"positions for {len(self.hinges)} inputs came, but there are {input_shape[0]}: give a list for each"
             )
+        if self.counts is not None and len(self.counts) != input_shape[0]:
+            raise InputError(f"numbers of hinges for {len(self.counts)} inputs came, but there are {input_shape[0]}")
         return (self.units,)
 
     @property

@@ -32,6 +32,11 @@ class Posterior:
     noise: np.ndarray
     Nv: float
 
+    @property
+    def floats(self) -> int:
+        """Numbers of work space per pattern: rows and solutions, of each output where outputs differ."""
+        return 2 * len(self.factor) * (len(self.noise) if len(self.keys) > 1 else 1)
+
     def variance(self, j: np.ndarray) -> np.ndarray:
         """Variance (b, M) of new targets from the rows dy/dw (n, b), or (M, n, b) if outputs differ, Eqs. (82), (83)."""
         import scipy.linalg

@@ -53,7 +53,7 @@ def predict_with_std(net: Network, x: Any) -> tuple[Array, Array]:
             "algorithm, record) after training"
         )
     y, scale = predict(net, x), 1.0 if net.preparation is None else net.preparation.target_scale
-    std = _by_blocks(net, x, lambda net, x: like(np.sqrt(variances(net, posterior, x)), net.theta), net.layout.size)
+    std = _by_blocks(net, x, lambda net, x: like(np.sqrt(variances(net, posterior, x)), net.theta), posterior.floats)
     return y, std * like(np.broadcast_to(scale, (net.n_outputs,)), std)
 
 

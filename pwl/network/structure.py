@@ -74,11 +74,16 @@ def rebuild(d: Mapping[str, Any], arrays: Tensors, own: Iterable[Any] = ()) -> N
 
 def _check_posterior(net: Network, posterior: Posterior) -> None:
     """Raises ValueError unless the posterior belongs to weights of the network."""
+    possible = ((HEAD,), net.keys("map", "head"), net.keys("map", "activation", "head"))
+    if not net.loss.quadratic or posterior.keys not in possible:
+        raise ValueError(f"a network with {net.loss.name} has no posterior of {posterior.keys}")
     n = net.n_basis if posterior.keys == (HEAD,) else net.layout.size_of(posterior.keys)
     if posterior.factor.shape != (n, n) or posterior.noise.shape != (net.n_outputs,):
         raise ValueError(f"a posterior of {n} weights and {net.n_outputs} outputs was wanted")
     numbers = (posterior.factor, posterior.noise, np.asarray(posterior.Nv))
     if not all(np.all(np.isfinite(a)) for a in numbers) or np.any(posterior.noise < 0) or not posterior.Nv > 0:
+        raise ValueError("its posterior holds numbers that can't be")
+    if np.any(np.diagonal(posterior.factor) <= 0) or any(a.dtype.kind != "f" for a in numbers):
         raise ValueError("its posterior holds numbers that can't be")
 
 
