@@ -40,7 +40,9 @@ print(f"start:           E = {E(start):.4f}")
 # the outputs as linear in z. They are not quite, so E can rise, as it does here.
 
 net, molf = pwl.molf_step(start, (x, t))
-print(f"G = {np.round(molf.G['0.W'][0], 4)}   H = {molf.H_molf[0, 0]:.4f}   g = {molf.g_molf[0]:.4f}   z = g / H = {molf.z[0]:.4f}")
+print(
+    f"G = {np.round(molf.G['0.W'][0], 4)}   H = {molf.H_molf[0, 0]:.4f}   g = {molf.g_molf[0]:.4f}   z = g / H = {molf.z[0]:.4f}"
+)
 print(f"after MOLF step: E = {E(net):.4f}")
 
 # %%
@@ -95,7 +97,9 @@ def frame(number, figure):
     right.legend(loc="lower right", frameon=False)
 
 
-film = pwl.plots.animate([*range(10), 12, 15, 20, 30, 50], frame, figure=plt.figure(figsize=(9, 3.6), layout="constrained"))
+film = pwl.plots.animate(
+    [*range(10), 12, 15, 20, 30, 50], frame, figure=plt.figure(figsize=(9, 3.6), layout="constrained")
+)
 plt.show()
 
 # %%

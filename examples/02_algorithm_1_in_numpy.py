@@ -132,7 +132,9 @@ def grade(**steps):
         print(f"{', '.join(steps)}: it failed with {type(wrong).__name__}: {wrong}")
         return False
     off = np.abs(errors - engine) > 1e-9 * engine
-    first = "" if not off.any() else f", E is {errors[off][0]:.6g} after iteration {off.argmax()}, not {engine[off][0]:.6g}"
+    first = (
+        "" if not off.any() else f", E is {errors[off][0]:.6g} after iteration {off.argmax()}, not {engine[off][0]:.6g}"
+    )
     print(f"{', '.join(steps)}: {'right' if not first else 'wrong'}{first}")
     return not first
 

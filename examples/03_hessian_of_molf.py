@@ -70,7 +70,11 @@ H_closed = 2 / Nv * (V.T @ V) * (net.W_oh.T @ net.W_oh)
 
 H_engine = np.array(info.H_molf)
 largest = np.max(np.abs(H_engine))
-for name, H, bound in (("differences", H_differences, 1e-8), ("sum over patterns", H_sum, 1e-13), ("closed form", H_closed, 1e-13)):
+for name, H, bound in (
+    ("differences", H_differences, 1e-8),
+    ("sum over patterns", H_sum, 1e-13),
+    ("closed form", H_closed, 1e-13),
+):
     off = np.max(np.abs(H - H_engine)) / largest
     print(f"{name:18s} within {bound} of the engine: {off < bound}")
 
@@ -105,7 +109,9 @@ print(f"E before {E(net):.5f}, with one factor {E(moved(z_common)):.5f}, with a 
 W, W_o = np.array(net.W), np.array(net.W_o)
 W[3], W_o[:, 4 + 3] = W[1], W_o[:, 4 + 1]  # W_o has the constant and the three inputs first
 _, info_twins = pwl.molf_step(net.with_parts({"0.W": W}).with_head(W_o), (x, t))
-print(f"condition number above 1e15: {np.linalg.cond(info_twins.H_molf) > 1e15}, dropped factors: {info_twins.dependent_factors}")
+print(
+    f"condition number above 1e15: {np.linalg.cond(info_twins.H_molf) > 1e15}, dropped factors: {info_twins.dependent_factors}"
+)
 
 # %%
 # Grade your own

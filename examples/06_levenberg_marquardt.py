@@ -48,7 +48,9 @@ for mu in (0.0, 0.1, 1.0, 10.0, 100.0, 1e3, 1e5):
     e = step(w, mu)
     cosine = e @ downhill / np.linalg.norm(e) / np.linalg.norm(downhill)
     turns[mu] = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
-    print(f"mu = {mu:8.1f}: |e| = {np.linalg.norm(e):8.5f}, angle to the gradient {turns[mu]:5.1f} degrees, E = {E(w + e):9.3f}")
+    print(
+        f"mu = {mu:8.1f}: |e| = {np.linalg.norm(e):8.5f}, angle to the gradient {turns[mu]:5.1f} degrees, E = {E(w + e):9.3f}"
+    )
 
 # %%
 # Gauss-Newton, mu = 0, is so far off that E rises from 24.2 to 2342. A large mu gives a safe step that is
@@ -77,7 +79,7 @@ fit = pwl.least_squares(residual, jacobian, w)
 print(f"pwl.least_squares: ({fit.w[0]:.6f}, {fit.w[1]:.6f})")
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-grid = np.meshgrid(np.linspace(-1.6, 1.4, 200), np.linspace(-1.2, 2, 200))
+grid = np.meshgrid(np.linspace(-1.6, 1.4, 200), np.linspace(-3.2, 2, 200))
 levels = np.vectorize(lambda a, b: E(np.array([a, b])))(*grid)
 for ax in (left, right):
     ax.contour(*grid, levels, np.logspace(-1, 3, 14), colors="0.8", linewidths=0.8)

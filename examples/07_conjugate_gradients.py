@@ -63,7 +63,9 @@ ax.legend(frameon=False)
 rng = np.random.default_rng(0)
 x = rng.normal(size=(100, 4)) * [1.0, 2.0, 4.0, 8.0]
 t = x @ rng.normal(size=(4, 1)) + 0.1 * rng.normal(size=(100, 1))
-linear = pwl.Network.from_layers([pwl.layers.Flatten(), pwl.layers.Dense(1)], (4,), loss="squared_error", dtype=np.float64)
+linear = pwl.Network.from_layers(
+    [pwl.layers.Flatten(), pwl.layers.Dense(1)], (4,), loss="squared_error", dtype=np.float64
+)
 least = np.mean((t - pwl.owo_step(linear, (x, t))[0].predict(x)) ** 2)
 _, cg_record = pwl.train(linear, (x, t), pwl.CG(), iterations=5)
 for k, E in enumerate(cg_record["error"]):
@@ -97,7 +99,7 @@ for w in (0.5, 2.5):
 x2 = rng.uniform(-1, 1, size=(200, 2))
 t2 = 4 * np.sin(3 * x2[:, :1]) * np.cos(2 * x2[:, 1:])
 net = pwl.initialise(pwl.Network.mlp(2, 8, 1, "tanh", seed=0), (x2, t2))
-net = net.with_head(4 * rng.normal(size=net.W_o.shape))  # far from the best output weights, so that there is something to see
+net = net.with_head(4 * rng.normal(size=net.W_o.shape))  # far from the best ones, so that there is more to see
 _, scg_record = pwl.train(net, (x2, t2), pwl.SCG(), iterations=100)
 lambdas = np.array(scg_record["lambda"][1:])
 print(f"SCG: E from {scg_record['error'][0]:.1f} to {scg_record['error'][-1]:.3f}")

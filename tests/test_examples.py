@@ -18,8 +18,8 @@ import matplotlib.pyplot as plt  # noqa: E402 - after the choice of the backend
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 LESSONS = sorted(EXAMPLES.glob("[0-9][0-9]_*.py"))
-SLOW_LESSONS: set[str] = set()
-SLOW_SOLUTIONS: set[str] = {"08_the_race"}
+SLOW_LESSONS = {"11_batches", "12_filters_with_curves", "13_a_small_pinn"}
+SLOW_SOLUTIONS = {"08_the_race", "11_batches", "12_filters_with_curves", "13_a_small_pinn"}
 
 PRINTED = {  # key lines of each lesson
     "01_one_unit": (
@@ -70,12 +70,54 @@ PRINTED = {  # key lines of each lesson
         "conjugate gradients: 2 steps, |w| below 1e-12: True",
         "step 5: E = 0.0106654",
         "OWO, in one solve: 0.0106654",
+        "SCG: E from 173.1 to 0.0",
         "w = 2.5: curvature -0.801, step without lambda to w =   3.247, with lambda = 1.602 to w =  1.753",
     ),
     "08_the_race": (
         "LM          0.0030     0.0021     1.0e+08",
         "MOLF    20 iterations, E = 0.0036",
         "LM       1 iterations, E = 0.0411",
+    ),
+    "09_evidence": (
+        "17 weights: the data determine 6, noise found 0.18",
+        "62 weights: the data determine 6, noise found 0.18",
+        "with evidence 0.010",
+        "first lambda 1.0 : -log evidence  35.6, 2 weights count",
+        "first lambda 0.0 : -log evidence   9.8, 6 weights count",
+    ),
+    "10_curves_on_the_inputs": (
+        "3 units, straight inputs: test error 0.120",
+        "3 units, curved inputs:   test error 0.089, noise 0.050",
+        "concrete, straight inputs   : test error 5.1 MPa",
+        "concrete, 5 hinges per input: test error 4.7 MPa",
+    ),
+    "11_batches": (
+        "Adam, rate 0.0001: test E = 0.79",
+        "Adam, rate   0.01: test E = 0.03",
+        "Adam, rate    0.1: test E = 0.1",
+        "MinibatchAdAct: test E = 0.02",
+    ),
+    "12_filters_with_curves": (
+        "all                                             969       7,070",
+        "more numbers of 969",
+    ),
+    "13_a_small_pinn": (
+        "31 weights, 62 residuals, sum of squares at the start 22.7",
+        "after at most 300 steps below 1e-6: True",
+        "largest distance from the solution by Runge-Kutta below 1e-4: True",
+        "is still more than 100 times that of least_squares: True",
+    ),
+    "14_parts_of_your_own": (
+        "softsign: 9 rows, failed: none",
+        "wrong slope: 9 rows, failed: ['G', 'H_molf',",
+        "Wave: 15 rows, failed: none",
+        "Neighbours: 9 rows, failed: none",
+        "Barzilai-Borwein below a half of the gradient's E: True",
+    ),
+    "15_from_matlab": (
+        "stopped: max_fail",
+        "mse on the test patterns: 0.0026, noise 0.0025",
+        "the same predictions after loading: True",
     ),
 }
 
@@ -101,6 +143,13 @@ def test_a_lesson_prints_what_it_says(path, capsys):
     assert plt.get_fignums()
 
 
+@pytest.mark.slow
+def test_filters_with_curves_are_right_more_often(capsys):
+    lesson = runpy.run_path(str(EXAMPLES / "12_filters_with_curves.py"))
+    capsys.readouterr()
+    assert lesson["right"](lesson["curved"]) > lesson["right"](lesson["relu"]) + 0.05
+
+
 @pytest.mark.parametrize("path", marked(LESSONS, SLOW_SOLUTIONS))
 def test_the_exercises_have_solutions_that_hold(path, capsys):
     solution = EXAMPLES / "solutions" / path.name
@@ -118,7 +167,11 @@ def test_a_lesson_has_the_form_of_a_gallery(path):
     assert int(number) == int(path.stem[:2])
     assert len(underline) == len(f"{number}. {title}")
     assert text.count("\n# %%\n") >= 4
-    for part in ("# Try it\n# ------\n", "# Exercises\n# ---------\n", f"# Solutions: ``examples/solutions/{path.name}``.\n"):
+    for part in (
+        "# Try it\n# ------\n",
+        "# Exercises\n# ---------\n",
+        f"# Solutions: ``examples/solutions/{path.name}``.\n",
+    ):
         assert text.count(part) == 1
     assert len(text.splitlines()) <= 400
 

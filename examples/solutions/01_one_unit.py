@@ -10,7 +10,9 @@ x = np.linspace(-np.pi, np.pi, 201)[:, None]
 def trained(hinges, t, span="nets", iterations=50):
     """E after training, and the network."""
     curve = pwl.PiecewiseLinear("relu", hinges=hinges, span=span)
-    net, record = pwl.train(pwl.Network.mlp(1, 1, 1, curve, bypass=False, seed=0), (x, t), pwl.AdAct(), iterations=iterations)
+    net, record = pwl.train(
+        pwl.Network.mlp(1, 1, 1, curve, bypass=False, seed=0), (x, t), pwl.AdAct(), iterations=iterations
+    )
     return min(record["error"]), net
 
 

@@ -33,7 +33,9 @@ w_best = np.ones(12)
 points, _ = descend(A, A @ w_best, np.zeros(12), 200, conjugate=True)
 energies = np.einsum("pi,ij,pj->p", points - w_best, A, points - w_best)
 steps = int(np.argmax(energies < 1e-12 * energies[0]))
-print(f"Hilbert matrix: {steps} steps to a 1e-12th of the energy, |w - w*| is still {np.linalg.norm(points[steps] - w_best):.0e}")
+print(
+    f"Hilbert matrix: {steps} steps to a 1e-12th of the energy, |w - w*| is still {np.linalg.norm(points[steps] - w_best):.0e}"
+)
 assert 0 < steps <= 24
 assert np.linalg.norm(points[12] - w_best) > 1e-6  # after n steps it should have been 0
 
@@ -45,5 +47,7 @@ for algorithm in (pwl.CG(), pwl.SCG()):
     _, record = pwl.train(net, data, algorithm, iterations=200)
     k = int(np.argmax(np.array(record["error"]) < 0.5))
     spent[type(algorithm).__name__] = record["own_multiplies"][k]
-    print(f"{type(algorithm).__name__}: {k} iterations, {record['own_multiplies'][k]:.2e} multiplies by the code's own count")
+    print(
+        f"{type(algorithm).__name__}: {k} iterations, {record['own_multiplies'][k]:.2e} multiplies by the code's own count"
+    )
 assert all(count > 0 for count in spent.values())

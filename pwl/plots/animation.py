@@ -60,7 +60,7 @@ def animate(
         draw(frames[number], canvas)
         return []
 
-    player = FuncAnimation(canvas, shown_frame, frames=len(frames), interval=1000 * seconds, init_func=list)
+    player = FuncAnimation(canvas, shown_frame, frames=len(frames), interval=1000 * seconds)
     canvas.canvas.draw()  # the first frame; a player that never drew one warns when it goes
     player._repr_html_ = player.to_jshtml  # type: ignore[method-assign] # whatever rcParams say
     return player

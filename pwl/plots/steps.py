@@ -115,7 +115,9 @@ def hessian(H: Array, *, ax: Axes | None = None) -> Figure:
 def check_direction(net: Network, direction: Any) -> None:
     """Raises InputError unless the direction has parts of this network."""
     if not isinstance(direction, Mapping) or not direction:
-        raise InputError(f'a direction is a dictionary by slot key, such as {{"1.A": G_a}}, but {shown(direction)} came')
+        raise InputError(
+            f'a direction is a dictionary by slot key, such as {{"1.A": G_a}}, but {shown(direction)} came'
+        )
     for key, d in direction.items():
         if key not in net.parts:
             raise InputError(f"this network has no {key!r}, but {', '.join(net.parts)}")

@@ -95,7 +95,11 @@ def curves(
         draw_unit(panel, drawn, k)
         panel.set_title(f"unit {k + 1}", fontsize=8, color=INK, pad=3)
     if ax is None:
-        count = f"{units} hidden unit{'s' * (units > 1)}" if shown == units else f"the first {shown} of {units} hidden units"
+        count = (
+            f"{units} hidden unit{'s' * (units > 1)}"
+            if shown == units
+            else f"the first {shown} of {units} hidden units"
+        )
         key_and_head(figure, count + (f", layer {layer + 1} of curves" if len(curve_places(net)) > 1 else ""))
     return figure
 
