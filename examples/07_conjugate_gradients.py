@@ -117,6 +117,9 @@ right.set(title="real fall / predicted fall", xlabel="iteration")
 plt.show()
 
 # %%
+# Early on one step was bad, and lambda jumped. After that the real falls were the predicted ones, nearly, and
+# lambda faded away: what is left is conjugate gradients.
+#
 # Try it
 # ------
 # Start SCG with ``pwl.SCG(damping=1.0)``. How long is lambda felt? Compare ``schedule="netlab"``.

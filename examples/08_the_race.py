@@ -50,8 +50,8 @@ for name, record in records.items():
 # %%
 # Against iterations, multiplies, seconds
 # ---------------------------------------
-# The seconds are those of your machine. The multiplies are counted by the formulas of the literature, Eqs.
-# (31)-(38), so that they are the same everywhere.
+# The seconds are those of your machine. The multiplies are counted by formulas, Eqs. (31)-(38), so that they
+# are the same everywhere.
 
 pwl.plots.errors(records, figure=plt.figure())
 plt.show()

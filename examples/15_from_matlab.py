@@ -40,8 +40,8 @@ t = np.sin(x**2 / 2) + 0.05 * rng.normal(size=x.shape)
 net = pwl.Network.mlp(1, 10, 1, "tanh", bypass=False, seed=0)
 
 # %%
-# mapminmax
-# ---------
+# dividerand and mapminmax
+# ------------------------
 # MATLAB scales inside the network, and so does a network with a preparation: it takes and gives raw numbers.
 # It has to be fitted to the training patterns.
 #

@@ -180,6 +180,17 @@ def test_lessons_are_numbered_without_gaps():
     assert [int(path.stem[:2]) for path in LESSONS] == list(range(1, len(LESSONS) + 1))
 
 
+def test_the_list_of_lessons_has_them_all():
+    listed = re.findall(r"^- `(.+) <(.+)>`__$", (EXAMPLES / "README.rst").read_text(encoding="utf-8"), re.MULTILINE)
+    assert listed == [(path.read_text(encoding="utf-8").splitlines()[1], path.name) for path in LESSONS]
+
+
+def test_the_site_has_all_pages():
+    docs = EXAMPLES.parent / "docs"
+    listed = re.findall(r"^   ([\w/]+)$", (docs / "site.rst").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted(["course/index", *(page.stem for page in docs.glob("*.md"))])
+
+
 def test_a_lesson_runs_alone_from_any_folder(tmp_path):
     environment = {**os.environ, "MPLBACKEND": "Agg"}
     done = subprocess.run(
