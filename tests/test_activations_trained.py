@@ -179,10 +179,3 @@ def test_hinges_are_inserted_into_piecewise_linear_curves_only():
 def test_bad_input(make, words):
     with pytest.raises(pwl.InputError, match=words):
         make()
-
-
-def test_pictures_are_for_piecewise_linear_curves():
-    x, t = waves()
-    net = pwl.initialise(pwl.Network.mlp(3, 4, 2, pwl.Spline("tanh", 7)), (x, t))
-    with pytest.raises(pwl.InputError, match="pictures of curves are for pwl.PiecewiseLinear"):
-        pwl.plots.curves(net, x)

@@ -45,9 +45,14 @@ def _import_matplotlib() -> None:
             matplotlib.rcParams["backend"] = backend  # as matplotlib itself would have set it
 
 
-def blank(width: float, height: float) -> Figure:
-    """An empty figure, `width` x `height` inches, that pyplot does not manage. Notebooks show it."""
+def blank(width: float, height: float, figure: Figure | None = None) -> Figure:
+    """An empty figure, `width` x `height` inches, that pyplot does not manage, or the given one. Notebooks show it."""
     require_matplotlib()
+    if figure is not None:
+        figure.clear()
+        figure.set_size_inches(width, height)
+        figure.set_layout_engine("constrained")
+        return figure
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -55,11 +60,13 @@ def blank(width: float, height: float) -> Figure:
     return figure
 
 
-def panels(count: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+def panels(
+    count: int, columns: int, width: float, height: float, figure: Figure | None = None
+) -> tuple[Figure, list[Axes]]:
     """A figure of `count` panels, each `width` x `height` inches, at most `columns` side by side, and their axes."""
     columns = min(columns, count)
     rows = math.ceil(count / columns)
-    figure = blank(columns * width, rows * height + 0.6)
+    figure = blank(columns * width, rows * height + 0.6, figure)
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for spare in axes[count:]:
         spare.remove()

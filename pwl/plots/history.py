@@ -39,7 +39,7 @@ Given = Record | Sequence[Record] | Mapping[str, Record | Sequence[Record]]
 Runs = dict[str, list[Record]]
 
 
-def errors(records: Given) -> Figure:
+def errors(records: Given, *, figure: Figure | None = None) -> Figure:
     """Draw the error against iterations, multiplies and seconds, on logarithmic axes.
 
     Each line is the median over the runs of one algorithm, and its band reaches from the lower to the upper quartile. A
@@ -51,6 +51,8 @@ def errors(records: Given) -> Figure:
     records : Record, sequence of Record, or dict
         A single record, whose best iteration is marked. A list, in which runs of the same algorithm with the same
         settings share a line. Or a dictionary {name: a record or several}, with a line per name.
+    figure : matplotlib.figure.Figure, optional
+        The figure to draw in, such as plt.figure() if a window is to show it. By default it is a new one.
 
     Returns
     -------
@@ -63,7 +65,7 @@ def errors(records: Given) -> Figure:
     """
     runs, single = runs_of(records), only_record(records)
     rows = lines_of(runs)
-    figure = blank(11, 0.5 + 3.1 * len(rows))
+    figure = blank(11, 0.5 + 3.1 * len(rows), figure)
     grid = figure.subplots(len(rows), len(AGAINST), sharey="row", sharex="col", squeeze=False)
     for lines, axes in zip(rows, grid, strict=True):
         for ax, against in zip(axes, AGAINST, strict=True):

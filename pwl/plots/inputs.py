@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 POINTS = 200  # per curve
 
 
-def input_curves(net: Network, x: Array, *, names: Sequence[str] | None = None, most: int = 20) -> Figure:
+def input_curves(
+    net: Network,
+    x: Array,
+    *,
+    names: Sequence[str] | None = None,
+    most: int = 20,
+    figure: Figure | None = None,
+) -> Figure:
     """Draw the curves of each input: thin lines in the nets of the hidden units, a thick line in the outputs past them.
 
     The strongest inputs come first. The thick line is the additive part of the network, summed over its outputs.
@@ -36,6 +43,8 @@ def input_curves(net: Network, x: Array, *, names: Sequence[str] | None = None, 
         Names of the inputs.
     most : int
         Number of inputs shown at most.
+    figure : matplotlib.figure.Figure, optional
+        The figure to draw in, such as plt.figure() if a window is to show it. By default it is a new one.
 
     Returns
     -------
@@ -51,7 +60,7 @@ def input_curves(net: Network, x: Array, *, names: Sequence[str] | None = None, 
     x = host(x)[:: max(1, len(x) // MOST_PATTERNS)]
     prepared = host(like(x if net.preparation is None else net.preparation.transform_inputs(x), net.theta))
     order = np.argsort(-share, kind="stable")[:most]
-    figure, axes = panels(len(order), 4, 2.3, 1.8)
+    figure, axes = panels(len(order), 4, max(2.3, 5 / min(4, len(order))), 1.8, figure)
     for ax, j in zip(axes, order, strict=True):
         points = np.linspace(*_limits(prepared[:, j]), POINTS)
         nets, past = (curves - curves.mean(axis=0) for curves in curves_of(net, int(j), points))
