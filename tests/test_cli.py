@@ -116,15 +116,37 @@ def test_train_predict_info(houses, capsys, tmp_path):
     assert main(["info", "h.net"]) == 0
     printed = capsys.readouterr().out
     for word in (
-        "Dense(units=4): W 4x5",
+        "CurvedDense(units=4, hinges=3, counts=(3, 3, 0, 0)): W 4x9",
         "input town=A",
         "target price",
-        "AdAct(direction='hwo'",
+        "BayesianLM(",
+        "learner: ",
         "validation error",
         f"pwl {pwl.__version__}",
     ):
         assert word in printed
     assert "no column 'town'" in fails(capsys, "predict", "h.net", str(_without_town(rows)))
+
+
+def test_intervals_hold_their_share_and_need_deviations(houses, capsys):
+    line = ["train", str(houses), "--target", "price", "--hidden", "4", "--iterations", "30", "--out", "h.net"]
+    assert main(line) == 0
+    capsys.readouterr()
+    assert main(["predict", "h.net", str(houses), "--interval", "90"]) == 0
+    rows = list(csv.reader(capsys.readouterr().out.splitlines()))
+    assert rows[0][-3:] == ["price", "price_low", "price_high"]
+    y, low, high = np.array([[float(cell) for cell in row[-3:]] for row in rows[1:]]).T
+    true = np.array([float(line.split(",")[3]) for line in houses.read_text().splitlines()[1:]])
+    assert np.allclose(y - low, high - y) and np.all(low < high)
+    assert np.mean((low <= true) & (true <= high)) >= 0.8
+    assert main(["predict", "h.net", str(houses), "--interval", "50"]) == 0
+    half = list(csv.reader(capsys.readouterr().out.splitlines()))
+    ratio = (high - low) / np.array([float(row[-1]) - float(row[-2]) for row in half[1:]])
+    assert np.allclose(ratio, 1.64485363 / 0.67448975)
+    for share in ("0", "100", "-5", "nan"):
+        assert "between 0 and 100" in fails(capsys, "predict", "h.net", str(houses), f"--interval={share}")
+    pwl.Network.load("h.net").with_theta(pwl.Network.load("h.net").theta).save("bare.net")
+    assert "keep" in fails(capsys, "predict", "bare.net", str(houses), "--interval", "90")
 
 
 def _without_town(rows) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import numpy as np
@@ -93,6 +94,20 @@ def test_classes_have_probabilities_of_all_networks():
     assert np.allclose(p.sum(axis=1), 1) and np.allclose(np.exp(model.predict_log_proba(x)), p)
     assert np.array_equal(model.predict(x), model.classes_[p.argmax(axis=1)]) and model.score(x, y) > 0.9
     assert len(model.net_.nets) > 1
+
+
+def test_a_product_is_learned_though_its_evidence_takes_it_for_noise():
+    """From two of the three first starts, the evidence ends at constants, as neither input helps by itself."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(90, 2))
+    model = pwl.PWLClassifier(max_seconds=30).fit(x, np.prod(x, axis=1) > 0)
+    assert model.score(x, np.prod(x, axis=1) > 0) > 0.95
+    few = dataclasses.replace(plan(90, 2, 2, classes=True), nets=1)
+    preparation = pwl.Preparation.fit(x, (np.prod(x, axis=1) > 0).astype(int))
+    patterns = pwl.Patterns(*preparation.transform(x, (np.prod(x, axis=1) > 0).astype(int)))
+    learned = learn(patterns, preparation, few)
+    assert isinstance(few.algorithm, BayesianLM) and "took everything for noise" in learned.record.settings["learner"]
+    assert learned.record["classification_error"][learned.record.best_iteration] < 0.05
 
 
 def test_further_fits_need_a_single_network():

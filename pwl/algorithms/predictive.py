@@ -134,8 +134,13 @@ def _variances(posterior: Posterior) -> Statistic:
 
 
 def _factor(A: np.ndarray) -> np.ndarray:
-    with single_threaded_blas():
-        return np.linalg.cholesky(A + SLACK * float(np.mean(np.diagonal(A))) * np.eye(len(A)))
+    try:
+        with single_threaded_blas():
+            return np.linalg.cholesky(A + SLACK * float(np.mean(np.diagonal(A))) * np.eye(len(A)))
+    except np.linalg.LinAlgError:
+        raise InputError(
+            "the network's functions are too large or too alike for variances of its predictions: train it again, with a ridge"
+        ) from None
 
 
 def _inverse_diagonal(factor: np.ndarray) -> np.ndarray:

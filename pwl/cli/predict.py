@@ -8,6 +8,7 @@ import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any, TextIO
 
 import numpy as np
@@ -21,6 +22,7 @@ from pwl.data.inputs import Inputs, Rows, open_inputs
 from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
 from pwl.files.write import check_apart, check_writable, writing
+from pwl.network.network import Network
 from pwl.network.predict import in_raw_units, unchecked_outputs
 from pwl.network.save import Saved
 from pwl.plots.classes import class_names
@@ -48,6 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "data", help="a table (CSV, .gz, Parquet, .npy, .npz; -: standard input), or a named set from pwl data"
     )
     parser.add_argument("--probabilities", action="store_true", help="a column per class instead of the class")
+    parser.add_argument(
+        "--interval", type=float, metavar="PERCENT",
+        help="two more columns per target, between which so many percent of new targets should lie",
+    )  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="end with an error at the first row that gets no answer")
     add_rules(parser.add_argument_group("tables"))
     device.add_arguments(parser)
@@ -65,6 +71,7 @@ def run(options: argparse.Namespace) -> int:
     if options.probabilities and not saved.net.loss.probabilities:
         kind = f"gives classes by {saved.net.loss.name}, without probabilities" if saved.net.loss.classes else "predicts numbers"
         raise InputError(f"--probabilities is for classes by cross-entropy, but {options.net} {kind}: leave it out")
+    check_interval(options, saved)
     if not np.isfinite(host(saved.net.theta)).all():
         raise InputError(f"{options.net} holds weights that are not finite numbers: train the network again")
     saved.net.check_initialised()
@@ -80,6 +87,19 @@ def run(options: argparse.Namespace) -> int:
     for line in scores.lines():
         print(f"pwl: {line}", file=sys.stderr)
     return 0
+
+
+def check_interval(options: argparse.Namespace, saved: Saved) -> None:
+    """Raise InputError for an interval that can't be."""
+    if options.interval is None:
+        return
+    if not 0 < options.interval < 100:
+        raise InputError(f"--interval must be a percentage between 0 and 100, not {options.interval:g}")
+    if saved.net.posterior is None:
+        raise InputError(
+            f"--interval needs deviations, which {options.net} does not keep: pwl train keeps them for numbers, and in Python "
+            "pwl.with_posterior"
+        )
 
 
 def implied(saved: Saved) -> data.Schema:
@@ -115,6 +135,8 @@ def write(file: TextIO, saved: Saved, inputs: Inputs, scores: Scores, options: a
     names = [column.name for column in saved.schema.targets]
     if options.probabilities:
         names = [f"{names[0]}={label}" for label in class_names(saved.net)]
+    if options.interval is not None:
+        names = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
     blocks = iter(inputs.rows)
     first = next(blocks, None)
     if first is None:
@@ -148,7 +170,15 @@ def answers(saved: Saved, rows: Rows, scores: Scores, options: argparse.Namespac
         )
     good = read[finite]
     scores.add(rows, good, found[finite], options.probabilities, len(read) - len(good))
+    values = found[finite] if options.interval is None else with_ends(net, rows.x[good], found[finite], options.interval)
     lines: list[list[Any]] = [[""] * width for _ in range(len(rows.x))]
-    for place, line in zip(good.tolist(), found[finite].tolist(), strict=True):
+    for place, line in zip(good.tolist(), values.tolist(), strict=True):
         lines[place] = line if isinstance(line, list) else [line]
     return [[*cells, *line] for cells, line in zip(rows.cells, lines, strict=True)] if rows.cells else lines
+
+
+def with_ends(net: Network, x: np.ndarray, y: np.ndarray, percent: float) -> np.ndarray:
+    """Predictions y (n, M), each followed by the ends of its interval, (n, 3 M)."""
+    deviations = host(net.predict(x.reshape(len(x), *net.input_shape), return_std=True)[1])
+    width = NormalDist().inv_cdf(0.5 + percent / 200) * deviations
+    return np.stack([y, y - width, y + width], axis=2).reshape(len(y), -1)

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pwl import data
-from pwl.cli import device, parts, shape, source
+from pwl.algorithms import Algorithm, with_posterior
+from pwl.cli import choice, device, parts, shape, source
 from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
 from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
 from pwl.files.write import check_apart, check_writable
-from pwl.learners.named import LEARNERS, network, pick, rescale
+from pwl.learners.named import LEARNERS, network, rescale
 from pwl.network.network import Network
 from pwl.network.save import save
 from pwl.reductions.patterns import Patterns
@@ -52,9 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     device.add_arguments(group)
     group.add_argument(
         "--algorithm",
-        default="hwo-adact",
         metavar="NAME",
-        help=f"one of {', '.join(LEARNERS)} (default: %(default)s)",
+        help=f"one of {', '.join(LEARNERS)} (default: by the size of the table, for images {choice.CURVED})",
     )
     parts.add_arguments(group)
     source.add_weights(group)
@@ -87,8 +87,7 @@ def run(options: argparse.Namespace) -> int:
     source.settle(options)
     device.settle(options)
     shaped = shape.shape(options)
-    learner = pick([options.algorithm])[options.algorithm]
-    shape.check_used(shaped, {options.algorithm: learner})
+    choose = choice.named(options, shaped)
     parts.settle(options)
     shape.check_seconds("--max-seconds", options.max_seconds)
     shape.check_seconds("--checkpoint-seconds", options.checkpoint_seconds)
@@ -99,10 +98,12 @@ def run(options: argparse.Namespace) -> int:
     if options.resume and not checkpoint.exists():
         raise InputError(f"there is no checkpoint {checkpoint} to go on from: run without --resume")
     table = source.opened(options)
-    print(f"{table.summary()}; {shape.in_words(shaped)}, {options.algorithm}")
-
     found = parts.divide(table, options)
     kept = found.train
+    name, learner, shaped, reason = choose or choice.chosen(options, shaped, table, len(kept))
+    print(f"{table.summary()}; {shape.in_words(shaped)}, {name}")
+    if reason is not None:
+        print(reason)
     preparation = Preparation.fit(
         Rows(table.x, kept),
         Rows(table.t, kept),
@@ -129,6 +130,7 @@ def run(options: argparse.Namespace) -> int:
         progress=True,
         seed=options.seed,
     )
+    net = with_deviations(net, patterns, learner.algorithm, record)
     rescale(record, preparation)
     record.settings |= {
         "data": table.name,
@@ -136,6 +138,8 @@ def run(options: argparse.Namespace) -> int:
         "start_seed": options.seed,
         "device": options.device,
     }
+    if reason is not None:
+        record.settings["learner"] = reason
     net = dataclasses.replace(net, preparation=preparation)
     save_somewhere(net, options.out, record, table.schema)
     if options.resume and not steps:
@@ -150,6 +154,16 @@ def run(options: argparse.Namespace) -> int:
     print(f"stopped: {record.stop_reason}")
     print(f"saved: {options.out}")
     return 130 if record.stop_code == "interrupted" else 0
+
+
+def with_deviations(net: Network, patterns: Patterns, algorithm: Algorithm, record: Record) -> Network:
+    """The network with what `pwl predict --interval` needs, if it predicts numbers and its functions allow it."""
+    if not net.loss.quadratic:
+        return net
+    try:
+        return with_posterior(net, patterns, algorithm, record)
+    except InputError:
+        return net
 
 
 def save_somewhere(net: Network, out: Path, record: Record, schema: data.Schema) -> None:

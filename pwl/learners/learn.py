@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from pwl.algorithms import BayesianLM, with_posterior
 from pwl.data.preparation import Preparation
 from pwl.errors import InputError
 from pwl.learners.ensemble import Ensemble
-from pwl.learners.plan import SETTLED, Plan
+from pwl.learners.plan import SETTLED, Plan, without_evidence
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
 from pwl.training.record import Record
@@ -22,6 +22,7 @@ from pwl.training.train import train
 GAIN = 0.1  # of -log p: less than that is no gain
 HELD_OUT = 5  # a fifth of the patterns
 SMALL = 0.15
+LEARNS = 0.98  # of the error of constants: a network above that has learned nothing
 WORTH = 0.5  # of a network's time: with less left, another one is not begun
 
 Callback = Callable[[Network, Record], Any]
@@ -65,6 +66,17 @@ class _Task(NamedTuple):
         if record.stop_code == "interrupted":
             raise KeyboardInterrupt
         return _Trained(net, record, hinges)
+
+    def several(
+        self, patterns: Patterns, validation: Patterns | None, shares: Mapping[int | None, float], seed: int
+    ) -> list[_Trained]:
+        """Networks of all forms, each at least once, until their number or the time is reached."""
+        found: list[_Trained] = []
+        for number, hinges in itertools.product(range(self.plan.nets), shares):
+            if len(found) >= len(shares) and self.end - time.perf_counter() < WORTH * found[-1].record["seconds"][-1]:
+                break
+            found.append(self.train(patterns, validation, hinges, seed + number))
+        return found
 
 
 def learn(
@@ -111,15 +123,18 @@ def learn(
     end = time.perf_counter() + plan.seconds
     task = _Task(plan, len(preparation.target_scale), loss, bypass, max_fail, callback, end)
     shares = _shares(task, patterns, seed)
-    found: list[_Trained] = []
-    for number, hinges in itertools.product(range(plan.nets), shares):
-        if len(found) >= len(shares) and end - time.perf_counter() < WORTH * found[-1].record["seconds"][-1]:
-            break
-        found.append(task.train(patterns, validation, hinges, seed + number))
+    found = task.several(patterns, validation, shares, seed)
+    if isinstance(plan.algorithm, BayesianLM):
+        nothing = LEARNS * _error_of_constants(patterns, preparation)
+        kept = [one for one in found if one.record["error"][one.record.best_iteration] < nothing]
+        if not kept:
+            plan = without_evidence(plan)
+            kept = task._replace(plan=plan).several(patterns, validation, shares, seed)
+        found = kept
     best = min((one.record for one in found), key=_belief)
     nets = [_with_posterior(one.net, patterns, plan, one.record, validation).with_preparation(preparation) for one in found]
     forms = [one.hinges for one in found]
-    weights = [shares[hinges] / forms.count(hinges) for hinges in forms]
+    weights = [shares[hinges] / forms.count(hinges) for hinges in forms]  # `Ensemble` makes their sum 1
     words = ", ".join(f"{share:.2f} of {hinges or 'no'} hinges" for hinges, share in shares.items())
     best.settings |= {"learner": plan.reason, "networks": len(nets), "inputs": words}
     return Learned(Ensemble(nets, bounds, weights), best)
@@ -143,6 +158,16 @@ def _shares(task: _Task, patterns: Patterns, seed: int) -> dict[int | None, floa
     share = float(np.clip(np.sum(w * (other - y) * (t - y)) / change, 0, 1)) if change else 0.0
     share = 0.0 if share < SMALL else 1.0 if share > 1 - SMALL else share
     return {hinges: part for hinges, part in zip(forms, (1 - share, share), strict=True) if part}
+
+
+def _error_of_constants(patterns: Patterns, preparation: Preparation) -> float:
+    """E of the best constants in the place of a network."""
+    w = np.ones(len(patterns)) if patterns.weights is None else patterns.weights
+    if preparation.classes:
+        p = np.bincount(patterns.t[:], weights=w) / np.sum(w)
+        return float(-np.sum(p * np.log(np.where(p > 0, p, 1))))
+    t = patterns.t[:].reshape(len(patterns), -1)
+    return float(np.sum(w @ (t - w @ t / np.sum(w)) ** 2) / np.sum(w))
 
 
 def _belief(record: Record) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,14 +76,17 @@ def plan(Nv: int, N: int, M: int, *, classes: bool = False, hidden: Any = None, 
     cost = iteration_seconds(Nv, M, P) * USUAL
     if cost <= seconds:
         nets = max(1, min(NETS, int(seconds / cost)))
-        reason = (
-            f"{Nv} patterns and up to {P} weights: Bayesian Levenberg-Marquardt, which needs no validation data, on up to {nets} "
-            "networks of each form"
-        )
+        reason = f"{Nv} patterns and up to {P} weights: Bayesian Levenberg-Marquardt, which needs no validation data"
         forms = (None,) if hinges is None or Nv < FEWEST else (None, hinges)
         return Plan(BAYESIAN, widths, "tanh", forms, nets, ITERATIONS, None, seconds, reason)
     reason = f"{Nv} patterns and {P} weights: damped MOLF with a ridge by evidence, because J'J would take too long"
     return Plan(DampedMOLF(), hidden or (WIDTH,), "tanh", (hinges,), NETS, WHOLE_PASS, None, seconds, reason)
+
+
+def without_evidence(first: Plan) -> Plan:
+    """The plan for patterns of which the evidence takes everything for noise."""
+    reason = f"{first.reason}; as its evidence took everything for noise, damped MOLF"
+    return dataclasses.replace(first, algorithm=DampedMOLF(), iterations=WHOLE_PASS, reason=reason)
 
 
 def width(Nv: int, N: int, hinges: int | None) -> int:

@@ -1,0 +1,50 @@
+"""The algorithm of `pwl train`: the one that was named, or the default learner's choice for the table's size."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import NamedTuple
+
+from pwl.cli import shape
+from pwl.cli.source import Source
+from pwl.learners.named import LEARNERS, Learner, Shape, pick
+from pwl.learners.plan import plan
+
+CURVED = "hwo-adact"  # for images, and where options speak of curves, batches or another loss
+
+
+class Choice(NamedTuple):
+    """The name of an algorithm, the algorithm, the shape of its network, and why it was chosen, if it was."""
+
+    name: str
+    learner: Learner
+    shape: Shape
+    reason: str | None
+
+
+def named(options: argparse.Namespace, shaped: Shape) -> Choice | None:
+    """The algorithm that the options name or imply, or None if the table decides."""
+    default = Shape()
+    speaks = ("hinges", "batch_size", "learning_rate", "curve_rate", "schedule", "augment", "loss")
+    name = options.algorithm
+    if name is None and shaped.network == "mlp" and all(getattr(shaped, o) == getattr(default, o) for o in speaks):
+        return None
+    name = name or CURVED
+    learner = pick([name])[name]
+    shape.check_used(shaped, {name: learner})
+    return Choice(name, learner, shaped, None)
+
+
+def chosen(options: argparse.Namespace, shaped: Shape, table: Source, patterns: int) -> Choice:
+    """The default learner's choice for numbers, of its networks the one with curved inputs.
+
+    For classes a single network is better judged by the patterns that validate than by its evidence, so it is AdAct.
+    """
+    if table.classes:
+        return Choice(CURVED, LEARNERS[CURVED], shaped, None)
+    outputs, inputs = table.t.reshape(len(table.t), -1).shape[1], int(table.x[:1].size)
+    found = plan(patterns, inputs, outputs, hidden=shaped.hidden if options.hidden else None)
+    hinges = found.input_hinges[-1] if shaped.input_hinges is None else shaped.input_hinges
+    own = dataclasses.replace(shaped, hidden=found.hidden, input_hinges=hinges)
+    return Choice(type(found.algorithm).__name__, Learner(found.algorithm, batch_size=found.batch_size), own, found.reason)
