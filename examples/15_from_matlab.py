@@ -31,13 +31,13 @@ t = np.sin(x**2 / 2) + 0.05 * rng.normal(size=x.shape)
 # feedforwardnet
 # --------------
 # MATLAB's network has tansig units, a linear output and no direct connections from inputs to outputs:
-# ``bypass=False``. tansig is tanh.
+# ``bypass=False``. MATLAB's names of activations are understood.
 #
 # .. code-block:: matlab
 #
 #     net = feedforwardnet(10);
 
-net = pwl.Network.mlp(1, 10, 1, "tanh", bypass=False, seed=0)
+net = pwl.Network.mlp(1, 10, 1, "tansig", bypass=False, seed=0)
 
 # %%
 # dividerand and mapminmax

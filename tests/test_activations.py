@@ -320,3 +320,12 @@ def test_adact_steps_are_the_same_in_strict_arrays(name):
     patterns = problem(net)
     wanted, found = (take_step(pwl.AdAct(), at, patterns)[0] for at in (net, net.to(array_api_strict)))
     np.testing.assert_allclose(host(found.theta), wanted.theta, rtol=0, atol=1e-8 * np.abs(wanted.theta).max())
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"), [("tansig", "tanh"), ("logsig", "sigmoid"), ("purelin", "identity"), ("poslin", "relu")]
+)
+def test_names_of_matlab(theirs, ours):
+    assert pwl.activations.resolve(theirs) is pwl.activations.resolve(ours)
+    assert pwl.PiecewiseLinear(theirs, 5) == pwl.PiecewiseLinear(ours, 5)
+    assert pwl.Network.mlp(2, 3, 1, theirs).layers == pwl.Network.mlp(2, 3, 1, ours).layers

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from pwl.activations.apl import APL
-from pwl.activations.fixed import FIXED, Fixed
+from pwl.activations.fixed import FIXED, MATLAB, Fixed
 from pwl.activations.piecewise_linear import PiecewiseLinear
 from pwl.activations.plu import PLU
 from pwl.activations.scaled import ScaledActivation
@@ -27,8 +27,9 @@ NAMED: dict[str, Any] = {**FIXED, "apl": APL(), "spline": Spline()}
 
 
 def resolve(activation: Any) -> Any:
-    """Activation layer for a name or an activation object. Otherwise raises InputError with the choices."""
+    """Activation layer for a name, also one of MATLAB's, or an activation object. Otherwise raises InputError with the choices."""
     if isinstance(activation, str):
+        activation = MATLAB.get(activation, activation)
         if activation not in NAMED:
             raise InputError(
                 f"unknown activation {activation!r}: use one of {', '.join(NAMED)} or pwl.PiecewiseLinear(...)"

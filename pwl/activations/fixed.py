@@ -72,6 +72,8 @@ def identity_slope(n: Array, o: Array) -> Array:
     return array_namespace(n).ones_like(n)
 
 
+MATLAB = {"tansig": "tanh", "logsig": "sigmoid", "purelin": "identity", "poslin": "relu"}  # names in its shallow networks
+
 FIXED: dict[str, Fixed | PLU] = {
     fixed.name: fixed
     for fixed in (

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pwl.activations.fixed import FIXED
+from pwl.activations.fixed import FIXED, MATLAB
 from pwl.activations.knots import smoother
 from pwl.activations.rows import rows, shaped
 from pwl.errors import InputError
@@ -34,7 +34,7 @@ class PiecewiseLinear(Layer):
     ----------
     start : str or function
         The function that the curves equal at their hinges before training: "relu", "leaky_relu", "sigmoid", "tanh",
-        "identity", "plu", or a function of a NumPy array. A network with a function of your own can't be saved.
+        "identity", "plu", MATLAB's names of these, or a function of a NumPy array. A network with a function of your own can't be saved.
     hinges : "auto", int or array
         "auto" is 25 hinges, uniform over the span. AdAct then moves them together by a few knots, 3 at first and up to 17, so
         that curves stay smooth, with straight tails, and generalise, Eq. (57). A number, 2 or more, is the published form:
@@ -64,6 +64,8 @@ class PiecewiseLinear(Layer):
     fused: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        if isinstance(self.start, str):
+            object.__setattr__(self, "start", MATLAB.get(self.start, self.start))
         if not callable(self.start) and not (isinstance(self.start, str) and self.start in FIXED):
             raise InputError(f"curves can start from {', '.join(FIXED)} or a function, not {self.start!r}")
         if self.outside not in ("constant", "linear"):

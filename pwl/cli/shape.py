@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pwl.activations import FIXED
+from pwl.activations.fixed import MATLAB
 from pwl.data.augmentation import Augmentation
 from pwl.errors import InputError
 from pwl.learners.named import LEARNERS, NETWORKS, Learner, Shape
@@ -97,6 +98,7 @@ def shape(options: argparse.Namespace) -> Shape:
     """The shape of the network from the options. Raises InputError for a network or a training that is impossible."""
     default, images = Shape(), options.network != "mlp"
     start = options.start or (IMAGES if images else default.start)
+    start = MATLAB.get(start, start)
     one_of("--start", start, FIXED)
     if images and options.hidden:
         raise InputError(f"--hidden is for an mlp, but {options.network} has its own layers: leave it out")
