@@ -3,7 +3,7 @@
 8 parts of the data train, 1 validates and 1 tests. Inputs are standardised, and targets are scaled by one common
 factor. Errors are in raw units, summed over outputs. Networks have 20 sigmoid hidden units with bypass, but 27 for Twod
 and 30 for Mattrn, as published. Curves have 13 hinges and start from the sigmoid, too. Names with "tanh" start from
-tanh instead, and "auto" curves begin with few knots and grow. Adam and SGD run in minibatches of 32 patterns, or of 128
+tanh instead, "auto" curves begin with few knots and grow, and "inputs" puts curves on the inputs as well. Adam and SGD run in minibatches of 32 patterns, or of 128
 if a set has more than 2,500. An iteration of theirs is an epoch. They try four learning rates, and the run with the
 lowest validation error counts. The seconds are those of that run alone.
 """
@@ -36,6 +36,7 @@ SETS = (
 ALGORITHMS = (
     "hwo-adact", "adact", "molf", "hwo-molf", "owo-bp", "cg", "scg", "lm", "varpro", "bayesian-lm", "lbfgs",
     "hwo-adact auto tanh", "hwo-molf tanh", "lm tanh", "varpro tanh", "adam",
+    "adact-damped auto tanh inputs", "hwo-molf tanh inputs", "lm tanh inputs",
 )  # fmt: skip
 RATES = {"adam": (0.001, 0.003, 0.01, 0.03), "sgd": (0.003, 0.01, 0.03, 0.1)}
 FOLDS, ITERATIONS, POINTS, FEW = 10, 100, 50, 2500
@@ -91,11 +92,12 @@ def known(name: str) -> bool:
 def start(name: str, data: str) -> Shape:
     """The hidden units, activation and hinges for a name on a data set.
 
-    They are sigmoids and, for curves, 13 hinges, as in the published tables, unless the name says "tanh" or "auto".
+    They are sigmoids and, for curves, 13 hinges, as in the published tables, unless the name says "tanh" or "auto". Inputs have
+    curves if it says "inputs".
     """
     words = name.split()[1:]
-    hinges = "auto" if "auto" in words else 13
-    return Shape((published.HIDDEN.get(data, 20),), "tanh" if "tanh" in words else "sigmoid", hinges)
+    hinges, inputs = "auto" if "auto" in words else 13, "auto" if "inputs" in words else None
+    return Shape((published.HIDDEN.get(data, 20),), "tanh" if "tanh" in words else "sigmoid", hinges, input_hinges=inputs)
 
 
 def at_hand(data: str) -> bool:

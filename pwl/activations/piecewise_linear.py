@@ -34,7 +34,8 @@ class PiecewiseLinear(Layer):
     ----------
     start : str or function
         The function that the curves equal at their hinges before training: "relu", "leaky_relu", "sigmoid", "tanh",
-        "identity", "plu", MATLAB's names of these, or a function of a NumPy array. A network with a function of your own can't be saved.
+        "identity", "plu", MATLAB's names of these, or a function of a NumPy array. A network with a function of your own
+        can't be saved.
     hinges : "auto", int or array
         "auto" is 25 hinges, uniform over the span. AdAct then moves them together by a few knots, 3 at first and up to 17, so
         that curves stay smooth, with straight tails, and generalise, Eq. (57). A number, 2 or more, is the published form:
