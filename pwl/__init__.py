@@ -1,9 +1,9 @@
 """pwl: second-order training of small neural networks with trainable piecewise-linear activations."""
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pwl import activations, algorithms, data, layers, models, plots
+from pwl import activations, algorithms, data, layers, models
 from pwl.activations import APL, PLU, PiecewiseLinear, ScaledActivation, Spline
 from pwl.algorithms import (
     CG,
@@ -38,8 +38,6 @@ from pwl.reductions.patterns import Patterns
 from pwl.solvers.least_squares import least_squares
 from pwl.solvers.levenberg_marquardt import Damping
 from pwl.solvers.ols import OLS
-from pwl.study.check import check
-from pwl.study.compare import compare
 from pwl.training import schedules
 from pwl.training.checkpoint import Checkpoint
 from pwl.training.initialise import initialise
@@ -47,6 +45,11 @@ from pwl.training.insert_input_hinge import insert_input_hinge
 from pwl.training.record import Record
 from pwl.training.train import evaluate, train
 from pwl.version import VERSION
+
+if TYPE_CHECKING:
+    from pwl import plots
+    from pwl.study.check import check
+    from pwl.study.compare import compare
 
 __version__ = VERSION
 
@@ -105,8 +108,14 @@ __all__ = [
 ]
 
 
+LATER = {"plots": "pwl.plots", "check": "pwl.study.check", "compare": "pwl.study.compare"}  # a quarter of the time of an import
+
+
 def __getattr__(name: str) -> Any:
-    """The scikit-learn estimators, imported only when they are asked for: scikit-learn is an extra."""
+    """What is imported only when it is asked for: pictures and studies, and the estimators, whose scikit-learn is an extra."""
+    if name in LATER:
+        module = importlib.import_module(LATER[name])
+        return module if name == "plots" else getattr(module, name)
     if name in ("PWLRegressor", "PWLClassifier"):
         try:
             estimators = importlib.import_module("pwl.estimators")
