@@ -15,8 +15,8 @@ from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import host, like
 
-NUMBERS = 1 << 22  # most numbers in the patterns that the hinges are taken from; of larger tables it is a sample
-BLOCK = 1 << 20  # numbers in a block of them
+NUMBERS = 1 << 20  # most numbers in the patterns that the hinges are taken from; of larger tables it is a sample
+BLOCK = 1 << 18  # numbers in a block of them
 SEED = (0, 2)  # draws the sample
 FEWEST, MOST = 2, 8  # rises of an input with "auto"
 
