@@ -271,3 +271,20 @@ def test_the_group_of_an_input_holds_its_curve_too():
     assert np.abs(one).max() > 0.1
     _, record = pwl.train(net, (x, t), pwl.BayesianLM(groups="inputs", starts=(0.01,)), iterations=5)
     assert record["error"][-1] < record["error"][0]
+
+
+def test_patience_ends_a_single_start_and_changes_no_step():
+    x, t = waves(Nv=80, M=1)
+    net = pwl.initialise(pwl.Network.mlp(3, 4, 1, "tanh"), (x, t))
+    _, long = pwl.train(net, (x, t), pwl.BayesianLM(starts=(0.1,)), iterations=60)
+    _, short = pwl.train(net, (x, t), pwl.BayesianLM(starts=(0.1,), patience=4), iterations=60)
+    values = short["negative_log_evidence"][1:]
+    assert short.stop_code == "evidence" and short.iterations < 60
+    assert values == long["negative_log_evidence"][1 : 1 + len(values)]
+    lowest, last_gain = np.inf, 0
+    for iteration, value in enumerate(values, 1):
+        if value < lowest - 0.1:
+            lowest, last_gain = value, iteration
+    assert short.iterations - last_gain == 4
+    with pytest.raises(pwl.InputError, match="patience"):
+        pwl.BayesianLM(patience=0)

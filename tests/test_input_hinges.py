@@ -39,6 +39,9 @@ def test_weights_count_as_repeated_patterns():
     for key in ("0.ns", "0.mean", "0.scale", "0.covariance"):
         np.testing.assert_allclose(weighted.buffers[key], repeated.buffers[key], rtol=1e-12, atol=1e-13)
     np.testing.assert_array_equal(weighted.buffers["0.ns"], repeated.buffers["0.ns"])
+    x = rng.standard_normal((300, 2))  # "auto" counts a weight of 3 three times as well: 7 rises, not 4
+    weighted, repeated = placed(x, "auto", np.full(300, 3.0)), placed(np.repeat(x, 3, axis=0), "auto")
+    assert weighted.layers[0].counts == repeated.layers[0].counts != placed(x, "auto").layers[0].counts
 
 
 def test_means_and_scales_worked_by_hand():

@@ -80,7 +80,10 @@ def test_deviations_are_scipys():
     rng = np.random.default_rng(3)
     x = np.linspace(0, 3, 50)
     y = 2 * np.exp(-1.3 * x) + 0.5 + 0.02 * rng.normal(size=50)
-    f = lambda x, a, b, c: a * np.exp(-b * x) + c  # noqa: E731
+
+    def f(x, a, b, c):
+        return a * np.exp(-b * x) + c
+
     found = least_squares(lambda p: f(x, *p) - y, None, [1, 1, 0])
     _, covariance = scipy.optimize.curve_fit(f, x, y, [1, 1, 0])
     np.testing.assert_allclose(found.standard_deviations(), np.sqrt(np.diag(covariance)), rtol=1e-4)
@@ -116,8 +119,8 @@ def test_bounds_and_losses_end_where_scipy_ends(loss):
         high = low + rng.uniform(0.1, 3, 3)
         start = np.clip([1, 1, 0], low + 1e-3, high - 1e-3)
 
-        def residual(p, y=y):
-            assert np.all((p >= low) & (p <= high))  # noqa: B023
+        def residual(p, y=y, low=low, high=high):
+            assert np.all((p >= low) & (p <= high))
             return p[0] * np.exp(-p[1] * x) + p[2] - y
 
         ours = least_squares(residual, None, start, bounds=(low, high), loss=loss, f_scale=0.1)

@@ -20,7 +20,7 @@ from pwl.reductions.jacobian import check_bytes, check_row_bytes, system, wide_s
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import Array, host
 from pwl.solvers.levenberg_marquardt import Damping, Normal, Wide
-from pwl.validate import not_negative, one_of, positive, shown
+from pwl.validate import not_negative, one_of, positive, shown, whole
 
 PACE = 3.0
 SMALLEST = 1e-8  # the first lambda, relative to the mean squared norm of J's columns
@@ -84,6 +84,9 @@ class BayesianLM(Algorithm):
     starts : tuple of float
         The first lambda of each start, as a multiple of the mean squared norm of J's columns. `pwl.BayesianLM.STARTS` is
         (1, 0.1, 0.01, 0).
+    patience : int, optional
+        Iterations without a gain of 0.1 in the evidence's logarithm that end a start. By default 10 of several starts, and of a
+        single one no number.
     groups : {"one", "layers", "inputs"}
         "one" is one lambda for all weights. "layers" has one for the thresholds, for the weights of each layer, for the curves, and
         for the constants, the bypass and the features of the outputs, Eq. (80). "inputs" is "layers" with one for each input of
@@ -104,6 +107,7 @@ class BayesianLM(Algorithm):
     max_bytes: float = MAX_BYTES
     damping: Damping = Damping(mu=5e-3)
     starts: tuple[float, ...] = (0.0,)
+    patience: int | None = None
     groups: str = "one"
     evidence: str = "eigenvalues"
     solver: str = "cholesky"
@@ -121,6 +125,8 @@ class BayesianLM(Algorithm):
             raise InputError(f"starts must be a tuple of one number or more, not {shown(self.starts)}")
         for start in self.starts:
             not_negative("a start", start)
+        if self.patience is not None:
+            whole("patience", self.patience, unit=" of iterations", also=", or None")
         one_of("groups", self.groups, GROUPS)
         one_of("evidence", self.evidence, EVIDENCES)
         one_of("solver", self.solver, SOLVERS)
@@ -205,18 +211,20 @@ class BayesianLM(Algorithm):
     def _progressed(
         self, state: BayesianLMState, negative_log: float, stop: Stop | None
     ) -> tuple[BayesianLMState, Stop | None]:
-        """The state with the progress of its start, and the reason for the end of the run. A single start goes on for ever."""
-        if len(self.starts) == 1:
+        """The state with the progress of its start, and the reason for the end of the run."""
+        several = len(self.starts) > 1
+        if not several and (stop is not None or self.patience is None):
             return state, stop
         if negative_log < state.best - GAIN:
             state = state._replace(best=negative_log, since=0)
         else:
             state = state._replace(since=state.since + 1)
-        if stop is None and state.since < STALLED:
+        if stop is None and state.since < (self.patience or STALLED):
             return state, None
         if state.start + 1 < len(self.starts):
             return state._replace(over=True), None
-        return state, Stop("evidence", f"the evidence no longer rises from any of {len(self.starts)} starts")
+        where = f" from any of {len(self.starts)} starts" if several else ""
+        return state, Stop("evidence", f"the evidence no longer rises{where}")
 
 
 def followed(lambdas: np.ndarray, wanted: np.ndarray, at: Normal | Wide) -> np.ndarray:

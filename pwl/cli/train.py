@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pwl import data
-from pwl.algorithms import Algorithm, with_posterior
 from pwl.cli import choice, device, parts, shape, source
 from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
 from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
 from pwl.files.write import check_apart, check_writable
+from pwl.learners.learn import with_deviations
 from pwl.learners.named import LEARNERS, network, rescale
 from pwl.network.network import Network
 from pwl.network.save import save
@@ -144,26 +144,20 @@ def run(options: argparse.Namespace) -> int:
     save_somewhere(net, options.out, record, table.schema)
     if options.resume and not steps:
         print(f"nothing was left to do, because {checkpoint} holds a run that has ended")
-    best = record.best_iteration
-    errors = [f"{name.replace('_', ' ')} {record[name][best]:.6g}" for name in record.series if name.endswith("error")]
-    print(f"best of {record.iterations} iterations: {best}; {', '.join(errors)}")
-    for line in single_targets(net, table, found):
-        print(line)
-    for line in accuracies(net, table, record):
+    for line in outcome(net, table, found, record):
         print(line)
     print(f"stopped: {record.stop_reason}")
     print(f"saved: {options.out}")
     return 130 if record.stop_code == "interrupted" else 0
 
 
-def with_deviations(net: Network, patterns: Patterns, algorithm: Algorithm, record: Record) -> Network:
-    """The network with what `pwl predict --interval` needs, if it predicts numbers and its functions allow it."""
-    if not net.loss.quadratic:
-        return net
-    try:
-        return with_posterior(net, patterns, algorithm, record)
-    except InputError:
-        return net
+def outcome(net: Network, table: source.Source, found: parts.Parts, record: Record) -> Iterator[str]:
+    """Lines about the errors of the best network."""
+    best = record.best_iteration
+    errors = [f"{name.replace('_', ' ')} {record[name][best]:.6g}" for name in record.series if name.endswith("error")]
+    yield f"best of {record.iterations} iterations: {best}; {', '.join(errors)}"
+    yield from single_targets(net, table, found)
+    yield from accuracies(net, table, record)
 
 
 def save_somewhere(net: Network, out: Path, record: Record, schema: data.Schema) -> None:

@@ -13,7 +13,6 @@ BLANKS = " \u00a0\u2007\u2009\u202f"  # blanks that part thousands: plain, no-br
 APOSTROPHES = "'\u2019"
 MARKS = {",": ",", ".": r"\.", " ": f"[{BLANKS}]", "'": f"[{APOSTROPHES}]"}  # thousands marks, and what stands for each
 SIGNS = str.maketrans({"\u2212": "-", "\ufe63": "-", "\uff0d": "-", "\uff0b": "+"})  # other minus and plus signs
-EXPONENT = r"(?:[eE][+-]?\d+)?"
 # Fortran's double precision. A point or a sign must be there: 12D3 is a flat, not a number.
 FORTRAN = re.compile(r"([+-]?(?:\d+\.\d*|\.\d+))[dD]([+-]?\d+)|([+-]?\d+)[dD]([+-]\d+)")
 UNIT = r"(?:%|\u2030|\u00b0[CF]?|[^\W\d_][^\W\d_/\u00b2\u00b3\u00b0.]{0,11}(?:[/^*\u00b7]?[^\W\d_]*[\u00b2\u00b3]?\d?)?)"

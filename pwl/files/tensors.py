@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,17 @@ def read_tensors(path: Path, kind: str, version: int) -> tuple[Tensors, dict[str
         raise InputError(
             f"{path} is not a {kind} file, or it is damaged or cut short ({in_a_line(wrong)}): use another copy"
         ) from None
+
+
+@contextlib.contextmanager
+def taken_apart(path: Any, parts: str = "its header and its arrays do not fit", todo: str = "use another copy") -> Iterator[None]:
+    """Context in which the contents of a file are taken apart. What goes wrong there becomes an InputError that names the file."""
+    try:
+        yield
+    except InputError as wrong:
+        raise InputError(f"{path} can't be used: {wrong}") from None
+    except FAULTS as wrong:
+        raise InputError(f"{path} is damaged, because {parts} ({in_a_line(wrong)}): {todo}") from None
 
 
 def kind_of(path: Path) -> str | None:

@@ -29,7 +29,6 @@ class Ensemble:
         Initialised networks of the same inputs, outputs and loss, with preparations of the same classes, if any.
     bounds : array (2, M), optional
         The lowest and the highest prediction of each target. Predictions beyond them are set to them.
-
     weights : array (networks,), optional
         The share of each network in the mean, 0 or more. None means equal shares.
 

@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pwl import validate
-from pwl.errors import InputError
 from pwl.files.plain import plain
-from pwl.files.tensors import FAULTS, in_a_line, kind_of, read_tensors, write_tensors
+from pwl.files.tensors import kind_of, read_tensors, taken_apart, write_tensors
 from pwl.learners.ensemble import Ensemble
 from pwl.network import save as networks
 from pwl.network.save import Writable
@@ -51,16 +50,10 @@ def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> SavedEnsem
         one = networks.load(where, own)
         return SavedEnsemble(Ensemble([one.net]), *one[1:])
     arrays, header = read_tensors(where, FORMAT, FORMAT_VERSION)
-    try:
+    with taken_apart(path):
         nets = []
         for number, d in enumerate(header["networks"]):
             mine = {name.partition(".")[2]: a for name, a in arrays.items() if name.partition(".")[0] == str(number)}
             nets.append(networks.rebuilt(d, mine, own))
         bounds = None if header["bounds"] is None else np.asarray(header["bounds"], dtype=np.float64)
         return SavedEnsemble(Ensemble(nets, bounds, header["weights"]), *networks.found_beside(header, nets[0]))
-    except InputError as wrong:
-        raise InputError(f"{path} can't be used: {wrong}") from None
-    except FAULTS as wrong:
-        raise InputError(
-            f"{path} is damaged, because its header and its arrays do not fit ({in_a_line(wrong)}): use another copy"
-        ) from None

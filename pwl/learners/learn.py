@@ -9,19 +9,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pwl.algorithms import BayesianLM, with_posterior
+from pwl.algorithms import Algorithm, BayesianLM, with_posterior
 from pwl.data.preparation import Preparation
 from pwl.errors import InputError
 from pwl.learners.ensemble import Ensemble
-from pwl.learners.plan import SETTLED, Plan, without_evidence
+from pwl.learners.plan import Plan, without_evidence
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
 from pwl.training.record import Record
 from pwl.training.train import train
 
-GAIN = 0.1  # of -log p: less than that is no gain
 HELD_OUT = 5  # a fifth of the patterns
-SMALL = 0.15
+SMALL = 0.15  # a smaller share in the mean is none
 LEARNS = 0.98  # of the error of constants: a network above that has learned nothing
 WORTH = 0.5  # of a network's time: with less left, another one is not begun
 
@@ -61,7 +60,7 @@ class _Task(NamedTuple):
         net, record = train(
             start, patterns, self.plan.algorithm,
             iterations=self.plan.iterations, batch_size=self.plan.batch_size, validation=validation, max_fail=self.max_fail,
-            max_seconds=max(self.end - time.perf_counter(), 0.0), callback=_until_settled(self.plan, self.callback), seed=seed,
+            max_seconds=max(self.end - time.perf_counter(), 0.0), callback=self.callback, seed=seed,
         )  # fmt: skip
         if record.stop_code == "interrupted":
             raise KeyboardInterrupt
@@ -132,7 +131,8 @@ def learn(
             kept = task._replace(plan=plan).several(patterns, validation, shares, seed)
         found = kept
     best = min((one.record for one in found), key=_belief)
-    nets = [_with_posterior(one.net, patterns, plan, one.record, validation).with_preparation(preparation) for one in found]
+    known = (with_deviations(one.net, patterns, plan.algorithm, one.record, validation) for one in found)
+    nets = [net.with_preparation(preparation) for net in known]
     forms = [one.hinges for one in found]
     weights = [shares[hinges] / forms.count(hinges) for hinges in forms]  # `Ensemble` makes their sum 1
     words = ", ".join(f"{share:.2f} of {hinges or 'no'} hinges" for hinges, share in shares.items())
@@ -177,27 +177,13 @@ def _belief(record: Record) -> float:
     return float("inf") if value is None else value
 
 
-def _with_posterior(net: Network, patterns: Patterns, plan: Plan, record: Record, validation: Patterns | None) -> Network:
-    """The network with what its predictions' deviations need, if it predicts numbers and is not too large."""
+def with_deviations(
+    net: Network, patterns: Patterns, algorithm: Algorithm, record: Record, validation: Patterns | None = None
+) -> Network:
+    """The network with what the deviations of its predictions need, if it predicts numbers and its functions allow it."""
     if not net.loss.quadratic:
         return net
     try:
-        return with_posterior(net, patterns, plan.algorithm, record, validation)
-    except InputError:  # more basis functions than a file should hold
+        return with_posterior(net, patterns, algorithm, record, validation)
+    except InputError:  # functions that are too many for a file, or too alike
         return net
-
-
-def _until_settled(plan: Plan, callback: Callback | None) -> Callable[[Network, Record], bool]:
-    """A callback that ends Bayesian training when the evidence has not gained for some iterations."""
-    best = [float("inf"), 0.0]
-
-    def settled(net: Network, record: Record) -> bool:
-        asked = callback is not None and callback(net, record) is True
-        if not isinstance(plan.algorithm, BayesianLM):
-            return asked
-        value = record["negative_log_evidence"][-1]
-        if value is not None and value < best[0] - GAIN:
-            best[:] = [value, float(record.iterations)]
-        return asked or record.iterations - best[1] >= SETTLED
-
-    return settled

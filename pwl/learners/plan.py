@@ -11,13 +11,13 @@ from pwl.runtime.threads import workers
 from pwl.solvers.levenberg_marquardt import Damping
 from pwl.training.input_hinges import automatic
 
-BAYESIAN = BayesianLM(damping=Damping(mu=5e-3, schedule="gain"), starts=(0.03,), evidence="factors")
+BAYESIAN = BayesianLM(damping=Damping(mu=5e-3, schedule="gain"), starts=(0.03,), patience=15, evidence="factors")
 WEIGHTS, PER_WEIGHT = 700, 12  # weights of the first layer of a network, or one for so many patterns if that is more
 WIDEST, NARROWEST, WIDTH = 20, 5, 20  # hidden units; WIDTH without Bayesian LM
 CLASS_WIDTH = 10
 HINGES = 7  # of an input: more seldom predict better, and cost in the cube of their number
 NETS = 5
-ITERATIONS, USUAL, SETTLED = 100, 60, 15  # of Bayesian LM; it ends after so many iterations without a gain in evidence
+ITERATIONS, USUAL = 100, 60  # of Bayesian LM, at most and as counted for its time
 FEWEST = 50  # patterns for curves on inputs
 FIRST_ORDER = 1_000_000  # patterns from which networks learn by batches
 WHOLE_PASS = 300  # iterations of MOLF at most

@@ -15,8 +15,7 @@ from pwl.data.decorrelation import Decorrelation
 from pwl.data.preparation import Preparation
 from pwl.data.scaling import METHODS
 from pwl.data.schema import Schema
-from pwl.errors import InputError
-from pwl.files.tensors import FAULTS, Tensors, in_a_line, read_tensors, write_tensors
+from pwl.files.tensors import Tensors, read_tensors, taken_apart, write_tensors
 from pwl.network.network import Network
 from pwl.network.structure import rebuild, structure, tensors
 from pwl.validate import one_of
@@ -76,25 +75,19 @@ def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> Saved:
     Raises InputError if the file is not a network of pwl, is damaged or newer, or has an unknown layer.
     """
     arrays, header = read_tensors(validate.path("path", path), FORMAT, FORMAT_VERSION)
-    try:
+    with taken_apart(path):
         net = rebuilt(header, arrays, layers)
         return Saved(net, *found_beside(header, net))
-    except InputError as wrong:
-        raise InputError(f"{path} can't be used: {wrong}") from None
-    except FAULTS as wrong:
-        raise InputError(
-            f"{path} is damaged, because its header and its arrays do not fit ({in_a_line(wrong)}): use another copy"
-        ) from None
 
 
 def rebuilt(d: Mapping[str, Any], arrays: Tensors, layers: Iterable[Any]) -> Network:
-    """The network from `described` and its arrays, with its preparation. It may raise any of FAULTS."""
+    """The network from `described` and its arrays, with its preparation. To be called in `taken_apart`."""
     net = rebuild(d["network"], arrays, layers)
     return net if d["preparation"] is None else net.with_preparation(_checked(Preparation.from_dict(d["preparation"])))
 
 
 def found_beside(header: Mapping[str, Any], net: Network) -> tuple[Any, Schema | None, dict[str, str]]:
-    """Record, schema and versions from `beside`, for networks like `net`. It may raise any of FAULTS."""
+    """Record, schema and versions from `beside`, for networks like `net`. To be called in `taken_apart`."""
     schema = None if header["schema"] is None else Schema.from_dict(header["schema"])
     if schema is not None:
         _check_fits(net, schema)

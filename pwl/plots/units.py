@@ -90,7 +90,7 @@ def curves(
         figure, axes = panels(shown, 5, max(2.1, KEY_WIDTH / columns), 1.6 if shown > 2 else 2.4)
     else:
         axes = given_axes(ax, shown)
-        figure = axes[0].figure  # type: ignore[assignment]
+        figure = axes[0].figure  # type: ignore[assignment] # of the user's axes, perhaps a SubFigure
     for k, panel in enumerate(axes):
         draw_unit(panel, drawn, k)
         panel.set_title(f"unit {k + 1}", fontsize=8, color=INK, pad=3)

@@ -18,7 +18,7 @@ import numpy as np
 from pwl import validate
 from pwl.algorithms.algorithm import Stop
 from pwl.errors import InputError
-from pwl.files.tensors import FAULTS, Tensors, in_a_line, read_tensors, write_tensors
+from pwl.files.tensors import Tensors, read_tensors, taken_apart, write_tensors
 from pwl.network.network import Network
 from pwl.network.structure import own_layers, rebuild, structure, tensors
 from pwl.reductions.gradients import error
@@ -35,7 +35,7 @@ FORMAT_VERSION = 2
 ROUNDING = 1e5  # roundings by which E may differ between versions, devices and numbers of threads
 
 
-class _Another(InputError):
+class _Another(Exception):
     """A checkpoint of another run."""
 
 
@@ -131,15 +131,10 @@ def _read(path: str | os.PathLike[str], net: Network, job: Job) -> Run:
     _check_path("resume", path)
     arrays, header = read_tensors(Path(path), FORMAT, FORMAT_VERSION)
     try:
-        return _run(path, arrays, header, net, job)
+        with taken_apart(path, "its parts do not fit", "run without it, or use another copy"):
+            return _run(path, arrays, header, net, job)
     except _Another as wrong:
         raise InputError(str(wrong)) from None
-    except InputError as wrong:
-        raise InputError(f"{path} can't be used: {wrong}") from None
-    except FAULTS as wrong:
-        raise InputError(
-            f"{path} is damaged, because its parts do not fit ({in_a_line(wrong)}): run without it, or use another copy"
-        ) from None
 
 
 def _run(path: str | os.PathLike[str], arrays: Tensors, header: dict[str, Any], net: Network, job: Job) -> Run:

@@ -22,11 +22,10 @@ FEWEST, MOST = 2, 8  # rises of an input with "auto"
 
 
 class Sample(NamedTuple):
-    """Inputs x (n, N) of patterns of weight above 0, their weights w (n,), and the number of them on all ranks."""
+    """Inputs x (n, N) of patterns of weight above 0 on all ranks, and weights w (n,) that sum up to those of all patterns."""
 
     x: np.ndarray
     w: np.ndarray
-    patterns: int
 
 
 def with_input_hinges(net: Network, patterns: Patterns) -> Network:
@@ -59,9 +58,8 @@ def sample(net: Network, patterns: Patterns) -> Sample:
     x = np.concatenate(blocks).astype(np.float64)
     w = np.ones(len(rows)) if own.weights is None else own.weights
     w = w * (len(counted) / len(rows))
-    ranks = patterns.comm.allgather([x, w, np.asarray(len(counted))])
-    each, weights, counts = ([np.asarray(rank[i]) for rank in ranks] for i in range(3))
-    return Sample(np.concatenate(each), np.concatenate(weights), int(sum(int(count) for count in counts)))
+    ranks = patterns.comm.allgather([x, w])
+    return Sample(*(np.concatenate([np.asarray(rank[i]) for rank in ranks]) for i in range(2)))
 
 
 def placed(layer: CurvedDense, seen: Sample, dtype: np.dtype) -> list[np.ndarray]:
@@ -72,7 +70,7 @@ def placed(layer: CurvedDense, seen: Sample, dtype: np.dtype) -> list[np.ndarray
     elif isinstance(layer.hinges, tuple):
         found = [np.asarray(layer.hinges) if several(column) else np.zeros(0) for column in columns]
     else:
-        count = automatic(seen.patterns) if layer.hinges == "auto" else layer.hinges
+        count = automatic(float(np.sum(seen.w))) if layer.hinges == "auto" else layer.hinges
         found = [quantiles(column, seen.w, count) if several(column) else np.zeros(0) for column in columns]
         found = [q if len(q) > 2 else np.zeros(0) for q in found]  # a single rise between the ends is a straight line
     for q in found:
@@ -81,7 +79,7 @@ def placed(layer: CurvedDense, seen: Sample, dtype: np.dtype) -> list[np.ndarray
     return found
 
 
-def automatic(patterns: int) -> int:
+def automatic(patterns: float) -> int:
     """The number of hinges of "auto": a rise for every four of the square root of the number of patterns, from 2 to 8, Eq. (71)."""
     return 1 + min(max(round(patterns**0.5 / 4), FEWEST), MOST)
 
