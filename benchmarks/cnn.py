@@ -21,7 +21,7 @@ import numpy as np
 import pwl
 from benchmarks.shared.cells import Cells
 from benchmarks.shared.memory import Peak, private
-from benchmarks.shared.timing import in_turns
+from benchmarks.shared.timing import in_turns, sleeping_torch
 from pwl.files.write import write_atomic
 from pwl.models.vgg import FILTERS, UNITS
 from pwl.runtime.threads import workers
@@ -65,9 +65,7 @@ def apart(engine: str, blocks: int, activation: str, Nv: int) -> float:
 def peak(engine: str, blocks: int, activation: str, Nv: int) -> float:
     """The most MiB beyond those of the imports while the network is built and takes three steps."""
     if engine != "ours":
-        import torch
-
-        torch.set_num_threads(workers())
+        sleeping_torch().set_num_threads(workers())
     watch = Peak(private())
     one = step(engine, blocks, activation, Nv)
     for _ in range(3):
@@ -100,8 +98,7 @@ def our_step(blocks: int, activation: str, x: np.ndarray, t: np.ndarray) -> Call
 
 
 def torch_step(engine: str, blocks: int, activation: str, x: np.ndarray, t: np.ndarray) -> Callable[[], object]:
-    import torch
-
+    torch = sleeping_torch()
     torch.set_num_threads(workers())
     torch.manual_seed(0)
     layout = torch.channels_last if engine.endswith("channels_last") else torch.contiguous_format

@@ -18,7 +18,7 @@ import numpy as np
 
 import pwl
 from benchmarks.shared.cells import Cells
-from benchmarks.shared.timing import in_turns
+from benchmarks.shared.timing import in_turns, sleeping_torch
 from pwl.files.write import write_atomic
 from pwl.kernels.cpu import convolution as convolution_cpu
 from pwl.layers import Conv2d
@@ -112,7 +112,7 @@ def bare(x: np.ndarray, g: np.ndarray, W: np.ndarray, rows: int) -> Jobs:
 def torch_jobs(x: np.ndarray, g: np.ndarray, W: np.ndarray) -> dict[str, Jobs]:
     """The same passes by PyTorch in both formats, if it is installed."""
     try:
-        import torch
+        torch = sleeping_torch()
     except ModuleNotFoundError:
         return {}
     torch.set_num_threads(workers())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 
 def in_turns(jobs: dict[str, Callable[[], object]], repeats: int = 7) -> dict[str, float]:
@@ -18,3 +20,15 @@ def in_turns(jobs: dict[str, Callable[[], object]], repeats: int = 7) -> dict[st
             job()
             times[name].append(time.perf_counter() - begin)
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def sleeping_torch() -> Any:
+    """PyTorch with threads that sleep while they wait for work. Raises ModuleNotFoundError if it is not installed.
+
+    By default they spin, and take a core from the job whose turn comes next: beside PyTorch, two threads of ours were then no
+    faster than one.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when PyTorch is loaded
+    import torch
+
+    return torch

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.shared.cells import Cells
-from benchmarks.shared.timing import in_turns
+from benchmarks.shared.timing import in_turns, sleeping_torch
 from pwl.files.write import write_atomic
 from pwl.kernels import Hinges
 from pwl.kernels.cpu import curves as cpu
@@ -123,7 +123,7 @@ def interp(n: np.ndarray, ns: np.ndarray, A: np.ndarray, o: np.ndarray) -> None:
 def torch_times(n: np.ndarray, ns: np.ndarray, A: np.ndarray) -> dict[str, float]:
     """Seconds of torch.relu into an existing array and of the curve by gather, if torch is installed."""
     try:
-        import torch
+        torch = sleeping_torch()
     except ModuleNotFoundError:
         return {}
     nets, curves = torch.from_numpy(n), torch.from_numpy(A)
