@@ -29,7 +29,7 @@ MODULES = {
     "sinc": "peers.sinc",
     "small": "small.command",
     "table1": "table1.command",
-    "tables": "tables",
+    "tables": "tables.command",
     "threads": "speed.threads",
 }
 RESULTS = Path(__file__).parent / "results"

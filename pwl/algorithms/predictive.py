@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pwl.algorithms.algorithm import Algorithm
+from pwl.algorithms.all_weights import trained
 from pwl.algorithms.bayesian_lm import BayesianLM
 from pwl.algorithms.posterior import spread
 from pwl.algorithms.ridge import output_errors
@@ -65,10 +66,8 @@ def with_posterior(net: Network, data: Any, algorithm: Algorithm, record: Any, v
     net.check_initialised()
     patterns = Patterns.fitting(net, data)
     if isinstance(algorithm, BayesianLM) and record.best_iteration:
-        keys = net.keys("map", "activation", "head") if algorithm.train_curves else net.keys("map", "head")
-        if net.layout.size_of(keys) <= MOST_WEIGHTS:
-            found = _of_all(net, patterns, keys, algorithm, record["lambda"][record.best_iteration])
-            return _settled(net, found, validation)
+        if net.layout.size_of(trained(net, algorithm.train_curves)) <= MOST_WEIGHTS:
+            return _settled(net, _with_noise(net, patterns, algorithm, record), validation)
         ridge = float(np.mean(record["lambda"][record.best_iteration]))
         determined = record["effective_parameters"][record.best_iteration] / net.n_outputs
         return _settled(net, _of_outputs(net, patterns, ridge, determined), validation)
@@ -78,13 +77,26 @@ def with_posterior(net: Network, data: Any, algorithm: Algorithm, record: Any, v
     return _settled(net, _of_outputs(net, patterns, ridge), validation)
 
 
-def _of_all(net: Network, patterns: Patterns, keys: tuple[str, ...], algorithm: BayesianLM, lambdas: Any) -> Posterior:
-    """Eq. (82), from J'J + Lambda."""
-    A, Nv = system(net, patterns, keys, "cholesky")[0], patterns.total_weight()
-    d = spread(np.atleast_1d(lambdas), algorithm.indices(net, keys), len(A))
-    factor = _factor(A + np.diag(d))
-    gamma = len(A) - float(d @ _inverse_diagonal(factor))
-    return Posterior(keys, factor, _noise(net, patterns, gamma / net.n_outputs), Nv)
+def of_all_weights(net: Network, patterns: Patterns, algorithm: BayesianLM, record: Any) -> Posterior:
+    """Eq. (82), from J'J + Lambda of the best iteration, with a noise of variance 1."""
+    keys = trained(net, algorithm.train_curves)
+    A = system(net, patterns, keys, "cholesky")[0]
+    factor = _factor(A + np.diag(_lambdas(net, algorithm, record, keys)))
+    return Posterior(keys, factor, np.ones(net.n_outputs), patterns.total_weight())
+
+
+def _lambdas(net: Network, algorithm: BayesianLM, record: Any, keys: tuple[str, ...]) -> np.ndarray:
+    """Each weight's lambda (P,) at the best iteration."""
+    found = np.atleast_1d(record["lambda"][record.best_iteration])
+    return spread(found, algorithm.indices(net, keys), net.layout.size_of(keys))
+
+
+def _with_noise(net: Network, patterns: Patterns, algorithm: BayesianLM, record: Any) -> Posterior:
+    """`of_all_weights` with the variance of each target, from the training errors and gamma."""
+    found = of_all_weights(net, patterns, algorithm, record)
+    d = _lambdas(net, algorithm, record, found.keys)
+    gamma = len(d) - float(d @ _inverse_diagonal(found.factor))
+    return dataclasses.replace(found, noise=_noise(net, patterns, gamma / net.n_outputs))
 
 
 def _of_outputs(net: Network, patterns: Patterns, ridge: float, determined: float | None = None) -> Posterior:

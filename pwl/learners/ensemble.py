@@ -31,6 +31,8 @@ class Ensemble:
         The lowest and the highest prediction of each target. Predictions beyond them are set to them.
     weights : array (networks,), optional
         The share of each network in the mean, 0 or more. None means equal shares.
+    scale : array (M,), optional
+        The factor of the variance of each target, Eq. (92). None means 1.
 
     Raises
     ------
@@ -41,6 +43,7 @@ class Ensemble:
     nets: Sequence[Network]
     bounds: Any = field(default=None, repr=False)
     weights: Any = field(default=None, repr=False)
+    scale: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         nets = tuple(self.nets) if isinstance(self.nets, (list, tuple)) else ()
@@ -61,6 +64,11 @@ class Ensemble:
         if w.shape != (len(nets),) or not np.all(np.isfinite(w)) or np.any(w < 0) or not np.any(w > 0):
             raise InputError(f"a weight per network, {len(nets)} in all, none below 0, was wanted, not {shown(self.weights)}")
         object.__setattr__(self, "weights", w / np.sum(w))
+        if self.scale is not None:
+            scale = np.asarray(self.scale, dtype=np.float64)
+            if scale.shape != (nets[0].n_outputs,) or not np.all(np.isfinite(scale)) or not np.all(scale > 0):
+                raise InputError(f"a scale above 0 per target, {nets[0].n_outputs} in all, was wanted, not {shown(self.scale)}")
+            object.__setattr__(self, "scale", scale)
 
     # ---- what all networks share
 
@@ -99,7 +107,7 @@ class Ensemble:
         x : array (Nv, N)
             Inputs, in raw units if the networks carry preparations.
         return_std : bool
-            Whether to return (outputs, standard deviations of new targets), Eq. (91). Every network must have a posterior.
+            Whether to return (outputs, standard deviations of new targets), Eqs. (91), (92). Every network must have a posterior.
 
         Returns
         -------
@@ -122,6 +130,8 @@ class Ensemble:
         found = [net.predict(x, return_std=True) for net in self.nets]
         y = self._mean([mean for mean, _ in found])
         variance = self._mean([std**2 for _, std in found]) + self._mean([(mean - y) ** 2 for mean, _ in found])
+        if self.scale is not None:
+            variance = variance * array_namespace(y).asarray(self.scale, dtype=y.dtype, device=y.device)
         return self._within(y), variance**0.5
 
     def predict_proba(self, x: Any) -> Array:

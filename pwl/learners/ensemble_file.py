@@ -36,6 +36,7 @@ def save(ensemble: Ensemble, path: str | os.PathLike[str], record: Writable | No
         "networks": [networks.described(net) for net in ensemble.nets],
         "bounds": None if ensemble.bounds is None else plain(ensemble.bounds),
         "weights": plain(ensemble.weights),
+        "scale": None if ensemble.scale is None else plain(ensemble.scale),
     }
     write_tensors(validate.path("path", path), FORMAT, FORMAT_VERSION, arrays, header)
 
@@ -56,4 +57,5 @@ def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> SavedEnsem
             mine = {name.partition(".")[2]: a for name, a in arrays.items() if name.partition(".")[0] == str(number)}
             nets.append(networks.rebuilt(d, mine, own))
         bounds = None if header["bounds"] is None else np.asarray(header["bounds"], dtype=np.float64)
-        return SavedEnsemble(Ensemble(nets, bounds, header["weights"]), *networks.found_beside(header, nets[0]))
+        ensemble = Ensemble(nets, bounds, header["weights"], header.get("scale"))
+        return SavedEnsemble(ensemble, *networks.found_beside(header, nets[0]))

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pwl.algorithms import Algorithm, BayesianLM, with_posterior
+from pwl.algorithms.left_out import left_out
 from pwl.data.preparation import Preparation
 from pwl.errors import InputError
 from pwl.learners.ensemble import Ensemble
+from pwl.learners.mix import share, with_scale
 from pwl.learners.plan import Plan, without_evidence
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
+from pwl.runtime.backend import array_namespace
 from pwl.training.record import Record
 from pwl.training.train import train
 
-HELD_OUT = 5  # a fifth of the patterns
-SMALL = 0.15  # a smaller share in the mean is none
 LEARNS = 0.98  # of the error of constants: a network above that has learned nothing
 WORTH = 0.5  # of a network's time: with less left, another one is not begun
 
@@ -55,7 +57,7 @@ class _Task(NamedTuple):
         """One network. Ctrl-C goes on to the caller, because half a fit is none."""
         start = Network.mlp(
             patterns.x.shape[1], self.plan.hidden, self.outputs, self.plan.activation,
-            bypass=self.bypass, loss=self.loss, seed=seed, input_hinges=hinges,
+            bypass=self.bypass, loss=self.loss, seed=seed, input_hinges=hinges, dtype=self.plan.dtype,
         )  # fmt: skip
         net, record = train(
             start, patterns, self.plan.algorithm,
@@ -64,15 +66,14 @@ class _Task(NamedTuple):
         )  # fmt: skip
         if record.stop_code == "interrupted":
             raise KeyboardInterrupt
-        return _Trained(net, record, hinges)
+        return _Trained(_in_double(net), record, hinges)
 
-    def several(
-        self, patterns: Patterns, validation: Patterns | None, shares: Mapping[int | None, float], seed: int
-    ) -> list[_Trained]:
+    def several(self, patterns: Patterns, validation: Patterns | None, seed: int) -> list[_Trained]:
         """Networks of all forms, each at least once, until their number or the time is reached."""
         found: list[_Trained] = []
-        for number, hinges in itertools.product(range(self.plan.nets), shares):
-            if len(found) >= len(shares) and self.end - time.perf_counter() < WORTH * found[-1].record["seconds"][-1]:
+        forms = self.plan.input_hinges
+        for number, hinges in itertools.product(range(self.plan.nets), forms):
+            if len(found) >= len(forms) and self.end - time.perf_counter() < WORTH * found[-1].record["seconds"][-1]:
                 break
             found.append(self.train(patterns, validation, hinges, seed + number))
         return found
@@ -121,43 +122,57 @@ def learn(
     loss = "cross_entropy" if preparation.classes else "squared_error"
     end = time.perf_counter() + plan.seconds
     task = _Task(plan, len(preparation.target_scale), loss, bypass, max_fail, callback, end)
-    shares = _shares(task, patterns, seed)
-    found = task.several(patterns, validation, shares, seed)
+    found = task.several(patterns, validation, seed)
     if isinstance(plan.algorithm, BayesianLM):
         nothing = LEARNS * _error_of_constants(patterns, preparation)
         kept = [one for one in found if one.record["error"][one.record.best_iteration] < nothing]
         if not kept:
             plan = without_evidence(plan)
-            kept = task._replace(plan=plan).several(patterns, validation, shares, seed)
+            kept = task._replace(plan=plan).several(patterns, validation, seed)
         found = kept
+    mix = _mixed(found, patterns, plan.algorithm, bool(preparation.classes))
     best = min((one.record for one in found), key=_belief)
     known = (with_deviations(one.net, patterns, plan.algorithm, one.record, validation) for one in found)
     nets = [net.with_preparation(preparation) for net in known]
     forms = [one.hinges for one in found]
-    weights = [shares[hinges] / forms.count(hinges) for hinges in forms]  # `Ensemble` makes their sum 1
-    words = ", ".join(f"{share:.2f} of {hinges or 'no'} hinges" for hinges, share in shares.items())
+    ensemble = Ensemble(nets, bounds, [mix.shares[hinges] / forms.count(hinges) for hinges in forms])
+    if mix.outs is not None and not preparation.classes:
+        ensemble = with_scale(ensemble, mix.outs, patterns)
+    words = ", ".join(f"{share:.2f} of {hinges or 'no'} hinges" for hinges, share in mix.shares.items())
     best.settings |= {"learner": plan.reason, "networks": len(nets), "inputs": words}
-    return Learned(Ensemble(nets, bounds, weights), best)
+    return Learned(ensemble, best)
 
 
-def _shares(task: _Task, patterns: Patterns, seed: int) -> dict[int | None, float]:
-    """The share in the mean of the networks with so many hinges of each input, Eq. (91).
+class _Mix(NamedTuple):
+    """Shares of the forms in the mean, and of each network its outputs for patterns left out, if these decided."""
 
-    It is the best one for a network of each of the two forms on patterns that are held out for this choice alone. A share below
-    SMALL is none. The evidence is no judge of forms: of hundreds of weights it is known only to some tens of its logarithm.
-    """
-    forms = task.plan.input_hinges
+    shares: dict[int | None, float]
+    outs: list[np.ndarray] | None
+
+
+def _mixed(found: list[_Trained], patterns: Patterns, algorithm: Algorithm, classes: bool) -> _Mix:
+    """The shares with the lowest error for patterns left out, Eqs. (91), (92). Forms without these have equal shares."""
+    forms = list(dict.fromkeys(one.hinges for one in found))
+    if not isinstance(algorithm, BayesianLM):
+        return _Mix({hinges: 1 / len(forms) for hinges in forms}, None)
+    try:
+        outs = [left_out(one.net, patterns, algorithm, one.record) for one in found]
+    except InputError:  # functions that are too alike
+        return _Mix({hinges: 1 / len(forms) for hinges in forms}, None)
     if len(forms) == 1:
-        return {forms[0]: 1.0}
-    order = np.random.default_rng([seed, 1]).permutation(len(patterns))
-    out, kept = (patterns.take(np.sort(rows)) for rows in np.split(order, [len(order) // HELD_OUT]))
-    y, other = (task.train(kept, None, hinges, seed).net.predict(out.x[:]) for hinges in forms)
-    t = out.t[:].reshape(y.shape)
-    w = 1.0 if out.weights is None else out.weights[:, None]
-    change = np.sum(w * (other - y) ** 2)
-    share = float(np.clip(np.sum(w * (other - y) * (t - y)) / change, 0, 1)) if change else 0.0
-    share = 0.0 if share < SMALL else 1.0 if share > 1 - SMALL else share
-    return {hinges: part for hinges, part in zip(forms, (1 - share, share), strict=True) if part}
+        return _Mix({forms[0]: 1.0}, outs)
+    a, b = (np.mean([out for one, out in zip(found, outs, strict=True) if one.hinges == form], axis=0) for form in forms)
+    part = share(a, b, patterns, classes)
+    return _Mix(dict(zip(forms, (1 - part, part), strict=True)), outs)
+
+
+def _in_double(net: Network) -> Network:
+    """The network in double precision, for what is computed from it later."""
+    xp = array_namespace(net.theta)
+    buffers = {
+        key: xp.astype(b, xp.float64) if xp.isdtype(b.dtype, "real floating") else b for key, b in net.buffers.items()
+    }
+    return dataclasses.replace(net, theta=xp.astype(net.theta, xp.float64), buffers=buffers)
 
 
 def _error_of_constants(patterns: Patterns, preparation: Preparation) -> float:

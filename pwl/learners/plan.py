@@ -6,8 +6,9 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from pwl.algorithms import Adam, Algorithm, BayesianLM, DampedMOLF
-from pwl.runtime.threads import workers
 from pwl.solvers.levenberg_marquardt import Damping
 from pwl.training.input_hinges import automatic
 
@@ -15,15 +16,16 @@ BAYESIAN = BayesianLM(damping=Damping(mu=5e-3, schedule="gain"), starts=(0.03,),
 WEIGHTS, PER_WEIGHT = 700, 12  # weights of the first layer of a network, or one for so many patterns if that is more
 WIDEST, NARROWEST, WIDTH = 20, 5, 20  # hidden units; WIDTH without Bayesian LM
 CLASS_WIDTH = 10
-HINGES = 7  # of an input: more seldom predict better, and cost in the cube of their number
+HINGES, MOST_HINGES, PER_HINGE = 7, 14, 1300  # of an input: one for so many patterns, within these bounds
 NETS = 5
-ITERATIONS, USUAL = 100, 60  # of Bayesian LM, at most and as counted for its time
+ITERATIONS, USUAL, FEWER = 100, 60, 30  # of Bayesian LM: at most, as counted for its time, and where that is short
 FEWEST = 50  # patterns for curves on inputs
 FIRST_ORDER = 1_000_000  # patterns from which networks learn by batches
 WHOLE_PASS = 300  # iterations of MOLF at most
 EPOCHS, BATCH = 20, 256
-SPEED = 3e10  # floating-point operations a second of one core in products of matrices, counted low
+SPEED = 6e10  # floating-point operations a second of two cores in products of matrices, and twice as many in single precision
 LEAST, MOST, PER_PATTERN = 20.0, 120.0, 6e-3  # seconds
+GUARD = 5.0  # times the seconds of the plan: only a machine that much slower ends a fit by the clock
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,11 @@ class Plan:
         Iterations per network at most.
     batch_size : int or None
     seconds : float
-        The time for all networks, which ends the last ones early.
+        The time after which the clock ends a fit, with the networks that there are.
     reason : str
         The choice in a sentence.
+    dtype : type
+        Precision of the training.
     """
 
     algorithm: Algorithm
@@ -58,35 +62,41 @@ class Plan:
     batch_size: int | None
     seconds: float
     reason: str
+    dtype: Any = np.float64
 
 
 def plan(Nv: int, N: int, M: int, *, classes: bool = False, hidden: Any = None, seconds: float | None = None) -> Plan:
-    """The choice for Nv patterns of N inputs and M outputs.
+    """The choice for Nv patterns of N inputs and M outputs. It depends on these alone, so that a seed gives the same networks.
 
     hidden: units per hidden layer as a tuple, or None for the learner's own. seconds: the time that it may take, or None for
-    6 ms a pattern, from 20 to 120 seconds.
+    6 ms a pattern, from 20 to 120 seconds on two cores, as estimated.
     """
-    seconds = min(max(LEAST, PER_PATTERN * Nv), MOST) if seconds is None else seconds
+    given, clock = seconds, seconds
+    seconds = min(max(LEAST, PER_PATTERN * Nv), MOST) if given is None else given
+    clock = GUARD * seconds if given is None else given
     if Nv >= FIRST_ORDER:
         reason = f"{Nv} patterns are learned by batches, because a pass over all of them for each step would take too long"
-        return Plan(Adam(), hidden or (WIDTH,), "tanh", (None,), 1, EPOCHS, BATCH, seconds, reason)
-    hinges = None if classes else min(automatic(Nv), HINGES)
+        return Plan(Adam(), hidden or (WIDTH,), "tanh", (None,), 1, EPOCHS, BATCH, clock, reason)
+    hinges = None if classes else max(min(automatic(Nv), HINGES), min(Nv // PER_HINGE, MOST_HINGES))
     widths = hidden or (CLASS_WIDTH if classes else width(Nv, N, hinges),)
     P = weights(N, M, widths, hinges)
-    cost = iteration_seconds(Nv, M, P) * USUAL
-    if cost <= seconds:
-        nets = max(1, min(NETS, int(seconds / cost)))
+    cost = iteration_seconds(Nv, M, P)
+    short = NETS * USUAL * cost > seconds  # of time
+    iterations, dtype = (FEWER, np.float32) if short else (ITERATIONS, np.float64)
+    own = cost / 2 * FEWER if short else cost * USUAL
+    if own <= seconds:
+        nets = max(1, min(NETS, int(seconds / own)))
         reason = f"{Nv} patterns and up to {P} weights: Bayesian Levenberg-Marquardt, which needs no validation data"
         forms = (None,) if hinges is None or Nv < FEWEST else (None, hinges)
-        return Plan(BAYESIAN, widths, "tanh", forms, nets, ITERATIONS, None, seconds, reason)
+        return Plan(BAYESIAN, widths, "tanh", forms, nets, iterations, None, clock, reason, dtype)
     reason = f"{Nv} patterns and {P} weights: damped MOLF with a ridge by evidence, because J'J would take too long"
-    return Plan(DampedMOLF(), hidden or (WIDTH,), "tanh", (hinges,), NETS, WHOLE_PASS, None, seconds, reason)
+    return Plan(DampedMOLF(), hidden or (WIDTH,), "tanh", (hinges,), NETS, WHOLE_PASS, None, clock, reason)
 
 
 def without_evidence(first: Plan) -> Plan:
     """The plan for patterns of which the evidence takes everything for noise."""
     reason = f"{first.reason}; as its evidence took everything for noise, damped MOLF"
-    return dataclasses.replace(first, algorithm=DampedMOLF(), iterations=WHOLE_PASS, reason=reason)
+    return dataclasses.replace(first, algorithm=DampedMOLF(), iterations=WHOLE_PASS, reason=reason, dtype=np.float64)
 
 
 def width(Nv: int, N: int, hinges: int | None) -> int:
@@ -103,5 +113,5 @@ def weights(N: int, M: int, hidden: tuple[int, ...], hinges: int | None) -> int:
 
 
 def iteration_seconds(Nv: int, M: int, P: int) -> float:
-    """Estimated seconds of an iteration of Bayesian Levenberg-Marquardt: J'J, and factors of it."""
-    return (float(Nv) * M * P**2 + 3.0 * P**3) / (SPEED * workers())
+    """Estimated seconds of an iteration of Bayesian Levenberg-Marquardt on two cores: J'J, and factors of it."""
+    return (float(Nv) * M * P**2 + 3.0 * P**3) / SPEED

@@ -15,11 +15,11 @@ def variances(net: Network, posterior: Posterior, x: Array) -> np.ndarray:
     """Variance (b, M) of new targets at a block of inputs."""
     if posterior.keys == (HEAD,):
         return posterior.variance(host(passes.basis(net, x, passes.features(net, x))).astype(np.float64).T)
-    return posterior.variance(np.stack([host(rows).astype(np.float64) for rows in _rows(net, posterior.keys, x)]))
+    return posterior.variance(np.stack(rows_of_outputs(net, posterior.keys, x)))
 
 
-def _rows(net: Network, keys: tuple[str, ...], x: Array) -> list[Array]:
-    """dy_i/dw (n, b) over the parameters `keys`, for each output i."""
+def rows_of_outputs(net: Network, keys: tuple[str, ...], x: Array) -> list[np.ndarray]:
+    """dy_i/dw (n, b) over the parameters `keys`, for each output i, on the host."""
     xp, signals = array_namespace(x), passes.forward(net, x, keys)
     B, M = passes.basis(net, x, signals.o).T, net.n_outputs
     found = []
@@ -27,5 +27,6 @@ def _rows(net: Network, keys: tuple[str, ...], x: Array) -> list[Array]:
         v = xp.zeros_like(signals.y)
         v[:, i] = 1
         head = xp.concat([B if k == i else xp.zeros_like(B) for k in range(M)], axis=0)
-        found.append(xp.concat([*passes.columns(net, signals.saved, v, keys), head], axis=0))
+        rows = xp.concat([*passes.columns(net, signals.saved, v, keys), head], axis=0)
+        found.append(host(rows).astype(np.float64))
     return found

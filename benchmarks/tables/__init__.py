@@ -1,0 +1,1 @@
+"""The default learners beside other programs' on tables."""
