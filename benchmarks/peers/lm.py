@@ -74,6 +74,19 @@ def torchs(solver: str, problem: Problem, iterations: int) -> Job:
     return job
 
 
+def jaxs(problem: Problem, iterations: int) -> Job:
+    step, start = rivals.load("jax_lm").compiled(problem)
+
+    def job() -> int:
+        state = start
+        for _ in range(iterations):
+            state = step(state)
+        state[0].block_until_ready()
+        return iterations
+
+    return job
+
+
 def plain(problem: Problem, iterations: int) -> Job:
     """The bare step in NumPy, which is J, J'J, J'r and one solution, without the error at the new point."""
 
@@ -93,6 +106,7 @@ MAKERS: dict[str, Callable[[Problem, int], Job]] = {
     "plain NumPy J'J": plain,
     "scipy lm": lambda p, n: scipys("lm", p, n),
     "scipy trf": lambda p, n: scipys("trf", p, n),
+    "JAX, compiled": jaxs,
     "torch LM": lambda p, n: torchs("qr", p, n),
     "torch LM, Cholesky": lambda p, n: torchs("cholesky", p, n),
 }

@@ -20,6 +20,7 @@ FILES = {
     "torch_optim": "torch",
     "torch_curves": "torch",
     "torch_lm": "torch-levenberg-marquardt",
+    "jax_lm": "jax",
     "hessian_free": "hessianfree",
     "pyrenn_lm": "pyrenn",
 }
