@@ -11,6 +11,7 @@ import numpy as np
 
 from pwl.errors import InputError
 from pwl.runtime.threads import single_threaded_blas
+from pwl.solvers import lapack
 from pwl.validate import one_of, positive
 
 SCALINGS = ("identity", "diagonal")
@@ -40,12 +41,8 @@ class Normal(NamedTuple):
 
     def damped(self, d: np.ndarray) -> np.ndarray | None:
         """The solution e of (A + diag(d)) e = g by Cholesky. None if the matrix is not positive definite in floating point."""
-        from scipy.linalg import lapack
-
-        damped = np.array(self.A.T, order="F")  # A is symmetric, so rows become columns in place
-        damped.flat[:: len(d) + 1] += d
-        _, e, failed = lapack.dposv(damped, self.g, lower=True, overwrite_a=True)
-        return None if failed else e
+        e = np.array(self.g, dtype=np.float64)
+        return e if lapack.solve(self._damped(d), e) else None
 
     def with_rows(self, J: np.ndarray, r: np.ndarray) -> Normal:
         """The system with further residuals r (m,) and their rows J (m, n), such as penalties."""
@@ -57,12 +54,10 @@ class Normal(NamedTuple):
 
     def inverse_diagonal(self, d: np.ndarray) -> tuple[np.ndarray, float]:
         """The diagonal (n,) of (A + diag(d))^-1, and log det (A + diag(d))."""
-        from scipy.linalg import lapack
-
         L = self._factor(d)
         logarithm = 2 * float(np.sum(np.log(np.diagonal(L))))
-        with single_threaded_blas():
-            inverse, _ = lapack.dtrtri(L, lower=1, overwrite_c=True)
+        lapack.invert_triangular(L)
+        inverse = np.tril(L)
         return np.einsum("ij,ij->j", inverse, inverse), logarithm
 
     def log_determinant(self, d: np.ndarray) -> float:
@@ -70,16 +65,16 @@ class Normal(NamedTuple):
         return 2 * float(np.sum(np.log(np.diagonal(self._factor(d)))))
 
     def _factor(self, d: np.ndarray) -> np.ndarray:
-        """The lower triangular L with L L' = A + diag(d). Raises LinAlgError if that is not positive definite."""
-        from scipy.linalg import lapack
-
-        damped = np.array(self.A.T, order="F")
-        damped.flat[:: len(d) + 1] += d
-        with single_threaded_blas():
-            L, failed = lapack.dpotrf(damped, lower=1, clean=1, overwrite_a=True)
-        if failed:
+        """L with L L' = A + diag(d) in the lower triangle. Raises LinAlgError if that is not positive definite."""
+        L = self._damped(d)
+        if not lapack.cholesky(L):
             raise np.linalg.LinAlgError("J'J is not positive definite in floating point")
         return L
+
+    def _damped(self, d: np.ndarray) -> np.ndarray:
+        damped = np.array(self.A.T, dtype=np.float64, order="F")  # A is symmetric, so rows become columns in place
+        damped.flat[:: len(d) + 1] += d
+        return damped
 
 
 class Wide(NamedTuple):

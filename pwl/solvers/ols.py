@@ -8,13 +8,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from pwl.errors import InputError
 from pwl.runtime.backend import Array, array_namespace, as_array, host, like
 from pwl.runtime.threads import single_threaded_blas
+from pwl.solvers import lapack
 from pwl.validate import is_number, truth
 
 PANEL = 64  # columns that are factored before one matrix product updates the rest of R
@@ -101,9 +102,7 @@ class OLS:
         A = there.astype(np.float64, copy=False)
         if not np.isfinite(A).all():
             return _no_numbers
-        lapack = _lapack()  # imported before the limit is set, so that the limit also holds for SciPy's BLAS
-        with single_threaded_blas():  # the same bits, whatever the number of threads
-            L, kept = cholesky_of_independent(A, self.thresholds(there))
+        L, kept = cholesky_of_independent(A, self.thresholds(there))
         every = len(kept) == len(A)
         dependent = () if every else tuple(np.delete(np.arange(len(A)), kept).tolist())
 
@@ -116,15 +115,16 @@ class OLS:
                 return _no_numbers(C)
             if not len(kept):  # LAPACK takes no empty system
                 return Solution(like(np.zeros_like(c), C), dependent, np.zeros(len(B)))
-            with single_threaded_blas():
-                V, _ = lapack.dtrtrs(L, (B if every else B[:, kept]).T, lower=1)
-                found = lapack.dtrtrs(L, V, lower=1, trans=1)[0].T
+            V = np.array((B if every else B[:, kept]).T, order="F")
+            lapack.solve_triangular(L, V)
+            energy = (V * V).sum(axis=0)
+            lapack.solve_triangular(L, V, transposed=True)
             if every:
-                weights = found
+                weights = V.T
             else:
                 weights = np.zeros_like(B)
-                weights[:, kept] = found
-            return Solution(like(weights.reshape(c.shape), C), dependent, (V * V).sum(axis=0))
+                weights[:, kept] = V.T
+            return Solution(like(weights.reshape(c.shape), C), dependent, energy)
 
         return solution
 
@@ -166,10 +166,11 @@ def schmidt(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, list[int
 def cholesky_of_independent(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The Cholesky factor L of R over the kept functions, the inverse of Schmidt's Q, and their indices, Eq. (14).
 
-    LAPACK does the work as long as every g = L[m, m]^2 is above its threshold, which is nearly always so.
+    It is in the lower triangle, and what stands above means nothing. LAPACK does the work as long as every g = L[m, m]^2 is
+    above its threshold, which is nearly always so.
     """
-    L, failed = _lapack().dpotrf(R, lower=1)
-    if not failed and (L.diagonal() ** 2 > thresholds).all():
+    L = np.array(R, order="F")
+    if lapack.cholesky(L) and (L.diagonal() ** 2 > thresholds).all():
         return L, np.arange(len(R))
     return _cholesky_dropping(R, thresholds)
 
@@ -187,12 +188,6 @@ def _cholesky_dropping(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarra
             kept[m] = column[0] > thresholds[m]
             if kept[m]:
                 L[m:, m] = column / np.sqrt(column[0])
-        S[last:, last:] -= L[last:, first:last] @ L[last:, first:last].T
-    return L[np.ix_(kept, kept)], np.flatnonzero(kept)
-
-
-def _lapack() -> Any:
-    """SciPy's LAPACK, imported at the first solve: it is half of the time that `import pwl` would take."""
-    from scipy.linalg import lapack
-
-    return lapack
+        with single_threaded_blas():
+            S[last:, last:] -= L[last:, first:last] @ L[last:, first:last].T
+    return np.asfortranarray(L[np.ix_(kept, kept)]), np.flatnonzero(kept)

@@ -1,0 +1,73 @@
+"""LAPACK for symmetric positive definite and triangular matrices, in place, without the interpreter's lock.
+
+SciPy's own functions hold the lock while LAPACK works, and trainings in several threads would wait for each other. These call the
+same routines, which SciPy offers to compiled code, on one thread: the same bits, whatever the number of cores. Matrices are float64
+and in Fortran's order, and their lower triangles count.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from pwl.runtime.threads import single_threaded_blas
+
+
+def cholesky(A: np.ndarray) -> bool:
+    """Replaces the lower triangle of A (n, n) by its factor L, A = L L'. False if A is not positive definite in rounding."""
+    return not _call("dpotrf", b"L", len(A), A, len(A))
+
+
+def solve(A: np.ndarray, B: np.ndarray) -> bool:
+    """Replaces A (n, n) by its factor as `cholesky` does, and B (n, m) or (n,) by A^-1 B. False as there."""
+    return not _call("dposv", b"L", len(A), _columns(B), A, len(A), B, len(A))
+
+
+def solve_triangular(L: np.ndarray, B: np.ndarray, transposed: bool = False) -> None:
+    """Replaces B (n, m) or (n,) by L^-1 B, or by L'^-1 B, for a lower triangular L (n, n) without zeros on its diagonal."""
+    _call("dtrtrs", b"L", b"T" if transposed else b"N", b"N", len(L), _columns(B), L, len(L), B, len(L))
+
+
+def invert_triangular(L: np.ndarray) -> None:
+    """Replaces the lower triangle of L (n, n) by that of its inverse."""
+    _call("dtrtri", b"L", b"N", len(L), L, len(L))
+
+
+def _columns(B: np.ndarray) -> int:
+    return 1 if B.ndim == 1 else B.shape[1]
+
+
+def _call(name: str, *arguments: Any) -> int:
+    """A routine's own code of failure, 0 if there is none."""
+    routine, failed = _routine(name), ctypes.c_int(0)
+    with single_threaded_blas():
+        routine(*map(_pointer, arguments), ctypes.byref(failed))
+    if failed.value < 0:
+        raise ValueError(f"argument {-failed.value} of {name} is wrong")
+    return failed.value
+
+
+def _pointer(a: Any) -> Any:
+    """LAPACK takes all arguments by their addresses."""
+    if isinstance(a, np.ndarray):
+        assert a.dtype == np.float64 and a.flags.f_contiguous and a.flags.writeable
+        return ctypes.c_void_p(a.ctypes.data)
+    return ctypes.byref(ctypes.c_int(a)) if isinstance(a, int) else a
+
+
+@cache
+def _routine(name: str) -> Callable[..., None]:
+    """The routine as a function of pointers. Calls of such functions release the lock."""
+    from scipy.linalg import cython_lapack  # at the first solve: it is half of the time that `import pwl` would take
+
+    capsule = cython_lapack.__pyx_capi__[name]
+    own = ctypes.pythonapi
+    own.PyCapsule_GetName.restype, own.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    own.PyCapsule_GetPointer.restype = ctypes.c_void_p
+    own.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+    address = own.PyCapsule_GetPointer(capsule, own.PyCapsule_GetName(capsule))
+    return ctypes.CFUNCTYPE(None)(address)
