@@ -217,6 +217,12 @@ class Patterns:
         part.augmentation, part._change, part._whole = None, None, None
         return part
 
+    def apart(self) -> Patterns:
+        """The same patterns for a training beside another one. They count their passes and remember the last for themselves."""
+        same = copy.copy(self)
+        same.reads, same._whole = Reads(), None
+        return same
+
     def augmented(self, augmentation: Augmentation) -> Patterns:
         """The same patterns with an augmentation that changes the images of batches only."""
         same = copy.copy(self)

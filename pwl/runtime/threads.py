@@ -1,7 +1,8 @@
 """One policy for threads: blocks of patterns run side by side, and each runs its matrix products on one thread.
 
 While blocks run, BLAS is held to one thread, so that its threads and ours never multiply. The number of workers is the
-number of cores that this process may use, or OMP_NUM_THREADS if that is smaller (parallel searches set it).
+number of cores that this process may use, or OMP_NUM_THREADS if that is smaller (parallel searches set it). Whole trainings
+may run side by side as well, and each has its share of the workers then.
 """
 
 from __future__ import annotations
@@ -20,14 +21,17 @@ from typing import Any, ClassVar
 import numpy as np
 import threadpoolctl
 
+_sharers: contextvars.ContextVar[int] = contextvars.ContextVar("sharers", default=1)  # jobs that share the cores
+
 LARGEST_KEPT = 2**25 - 2**16  # bytes, just below the size from which the GNU allocator keeps nothing
 
 
 def workers() -> int:
-    """Number of threads that share out blocks of patterns."""
+    """Number of threads that share out blocks of patterns, or whole trainings."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2" is for nested teams, and the outer one counts
-    return min(cores, int(limit)) if limit.isdigit() and int(limit) > 0 else cores
+    own = min(cores, int(limit)) if limit.isdigit() and int(limit) > 0 else cores
+    return max(1, own // _sharers.get())
 
 
 @functools.cache
@@ -121,3 +125,41 @@ def ordered_map(f: Callable[[Any], Any], items: Iterable[Any], count: int) -> It
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+
+
+def side_by_side(
+    work: Callable[[Any, Callable[[], bool]], Any], items: Iterable[Any], most: int | None = None
+) -> Iterator[Any]:
+    """work(item, given_up) for each item in order, as many at a time as there are workers, each with a share of the cores.
+
+    An item is taken when one of the last results has been used. If the work on an item fails or Ctrl-C comes, given_up() is
+    true from then on, and the work under way is waited for: it should end soon.
+
+    most: items at a time, at most.
+    """
+    n, stop = min(workers(), most or workers()), threading.Event()
+    if n <= 1:
+        yield from (work(item, stop.is_set) for item in items)
+        return
+
+    def share(item: Any) -> Any:
+        _sharers.set(n)
+        try:
+            return work(item, stop.is_set)
+        except BaseException:
+            stop.set()
+            raise
+
+    with ThreadPoolExecutor(n) as pool:
+        try:
+            waiting: deque = deque()
+            for item in items:
+                waiting.append(pool.submit(contextvars.copy_context().run, share, item))
+                if len(waiting) > n:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
