@@ -17,7 +17,7 @@ from pwl.cli import ends, streams
 from pwl.errors import InputError
 from pwl.validate import nearest
 
-COMMANDS = ("compare", "train", "predict", "info", "check", "data")
+COMMANDS = ("compare", "train", "predict", "info", "check", "export", "data")
 
 
 class Parser(argparse.ArgumentParser):

@@ -60,7 +60,9 @@ def exported(
     for net in nets:
         net.check_initialised()
         if not np.all(np.isfinite(host(net.theta))):
-            raise InputError("the network holds weights that are not finite numbers, so it can't be exported: train it again")
+            raise InputError(
+                "the network holds weights that are not finite numbers, so it can't be exported: train it again"
+            )
         if net.preparation is not None:
             _check_precision(net.preparation, found)
     shape = nets[0].input_shape
@@ -115,6 +117,6 @@ def _check_precision(preparation: Preparation, dtype: np.dtype) -> None:
         most = float(np.linalg.norm(inputs.matrix, 2))
         if most * float(np.finfo(dtype).eps) > AMPLIFIED:
             raise InputError(
-                f"inputs that nearly repeat each other are decorrelated here, which makes their rounding {most:.0f} times as large: "
-                f"{dtype} is not enough for that, so export with dtype='float64'"
+                f"inputs that nearly repeat each other are decorrelated here, which makes their rounding {most:.0f} times as "
+                f"large: {dtype} is not enough for that, so export with dtype='float64'"
             )

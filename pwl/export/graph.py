@@ -42,7 +42,11 @@ class Graph:
             a = narrowed(a, self.dtype)
         elif a.dtype.kind in "iu":
             a = a.astype(np.int64)
-        same = (name for name, b in self.constants.items() if a.dtype == b.dtype and a.shape == b.shape and np.array_equal(a, b))
+        same = (
+            name
+            for name, b in self.constants.items()
+            if a.dtype == b.dtype and a.shape == b.shape and np.array_equal(a, b)
+        )
         name = next(same, f"constant_{len(self.constants)}")
         self.constants[name] = a
         return name

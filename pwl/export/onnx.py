@@ -36,14 +36,21 @@ def to_onnx(what: Exported, path: str | os.PathLike[str] | None = None) -> Any:
 def predictions(g: Graph, what: Exported, x: str) -> dict[str, str]:
     """Signals of the outputs by name, for raw inputs: "y" for numbers; "label" and "probabilities" or "scores" for classes."""
     parts = [_answer(g, net, x) for net in what.nets]
-    y = parts[0] if len(parts) == 1 else g.op("Sum", *(g.op("Mul", y, w) for y, w in zip(parts, what.weights, strict=True)))
+    y = (
+        parts[0]
+        if len(parts) == 1
+        else g.op("Sum", *(g.op("Mul", y, w) for y, w in zip(parts, what.weights, strict=True)))
+    )
     if what.bounds is not None:
         y = g.op("Min", g.op("Max", y, what.bounds[0]), what.bounds[1])
     if what.classes is None:
         return {"y": y}
     labels = np.asarray(what.classes)
     number = g.op("ArgMax", y, axis=1, keepdims=0)
-    return {"label": g.op("Gather", labels, number, axis=0), "probabilities" if what.first.loss.probabilities else "scores": y}
+    return {
+        "label": g.op("Gather", labels, number, axis=0),
+        "probabilities" if what.first.loss.probabilities else "scores": y,
+    }
 
 
 def _answer(g: Graph, net: Network, x: str) -> str:
@@ -74,7 +81,7 @@ def _model(g: Graph, what: Exported, found: Mapping[str, str]) -> Any:
         raise InputError("exports to ONNX need the package onnx: pip install 'pwl[onnx]'") from missing
     number = helper.np_dtype_to_tensor_dtype(g.dtype)
     label = number if what.classes is None else _label_type(np.asarray(what.classes))
-    wide = ["patterns", what.first.n_outputs]
+    wide: list[str | int | None] = ["patterns", what.first.n_outputs]
     ends = [
         helper.make_tensor_value_info(name, label if name == "label" else number, wide[:1] if name == "label" else wide)
         for name in found
@@ -84,10 +91,17 @@ def _model(g: Graph, what: Exported, found: Mapping[str, str]) -> Any:
         "pwl",
         [helper.make_tensor_value_info("x", number, ["patterns", *what.first.input_shape])],
         ends,
-        [numpy_helper.from_array(a.astype(object) if a.dtype.kind == "U" else a, name) for name, a in g.constants.items()],
+        [
+            numpy_helper.from_array(a.astype(object) if a.dtype.kind == "U" else a, name)
+            for name, a in g.constants.items()
+        ],
     )
     model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="pwl", producer_version=VERSION
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="pwl",
+        producer_version=VERSION,
     )
     helper.set_model_props(model, {"inputs": "\n".join(what.names)})
     return model

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from pwl.activations import APL, FIXED, PLU, Fixed, PiecewiseLinear, ScaledActivation, Spline
-from pwl.errors import InputError
+from pwl.activations import APL, PLU, PiecewiseLinear, ScaledActivation, Spline
 from pwl.export.graph import Graph
+from pwl.export.known import fixed_name
 from pwl.export.tables import InputCurves, Uniform, cubics, curves
 from pwl.layers.layer import Arrays
 from pwl.runtime.backend import host
@@ -19,13 +19,12 @@ def fixed(g: Graph, f: Any, n: str) -> str:
     if isinstance(f, PLU):
         inner = g.op("Min", g.op("Add", g.op("Mul", g.op("Sub", n, f.c), f.alpha), f.c), n)
         return g.op("Max", g.op("Sub", g.op("Mul", g.op("Add", n, f.c), f.alpha), f.c), inner)
-    if not isinstance(f, Fixed) or FIXED.get(f.name) != f:
-        raise InputError(f"the activation {f!r} is not part of pwl, so it can't be exported: use one of {', '.join(FIXED)}")
-    if f.name == "identity":
+    name = fixed_name(f)
+    if name == "identity":
         return n
-    if f.name == "leaky_relu":
+    if name == "leaky_relu":
         return g.op("Max", n, g.op("Mul", n, 0.01))
-    return g.op({"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"}[f.name], n)
+    return g.op({"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"}[name], n)
 
 
 def scaled(g: Graph, layer: ScaledActivation, p: Arrays, n: str) -> str:

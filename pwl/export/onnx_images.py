@@ -52,7 +52,7 @@ def shifts(g: Graph, x: str, window: Window, shape: Shape) -> list[str]:
     for i in range(window.size[0]):
         for j in range(window.size[1]):
             first = np.array([i * dv, j * dh])
-            last = first + [(high - 1) * sv + 1, (wide - 1) * sh + 1]
+            last = first + np.array([(high - 1) * sv + 1, (wide - 1) * sh + 1])
             found.append(g.op("Slice", x, first, last, np.array([1, 2]), np.array([sv, sh])))
     return found
 

@@ -6,11 +6,23 @@ import numpy as np
 
 from pwl.activations import APL, PiecewiseLinear, ScaledActivation, Spline
 from pwl.activations.parameterless import Parameterless
-from pwl.errors import InputError
 from pwl.export import onnx_curves, onnx_images
 from pwl.export.graph import Graph
+from pwl.export.known import check_known, unknown
 from pwl.export.tables import input_curves
-from pwl.layers import Add, AvgPool2d, BatchNorm2d, Conv2d, CurvedDense, Dense, Dropout, Flatten, From, GlobalAvgPool2d, MaxPool2d
+from pwl.layers import (
+    Add,
+    AvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    CurvedDense,
+    Dense,
+    Dropout,
+    Flatten,
+    From,
+    GlobalAvgPool2d,
+    MaxPool2d,
+)
 from pwl.layers.layer import Arrays, Layer, Shape
 from pwl.network.network import Network
 from pwl.runtime.backend import host
@@ -50,7 +62,7 @@ def _curved(g: Graph, layer: CurvedDense, b: Arrays, x: str, W: np.ndarray) -> s
 
 
 def _layer(g: Graph, layer: Layer, p: Arrays, b: Arrays, x: str, earlier: str, shape: Shape) -> str:
-    """The output of a layer for its input x of this shape, and the earlier signal that it joins. InputError for layers of your own."""
+    """The output of a layer for its input x of this shape. earlier: the signal that it joins. InputError for layers of your own."""
     check_known(layer)
     match layer:
         case Dense():
@@ -88,14 +100,3 @@ def _layer(g: Graph, layer: Layer, p: Arrays, b: Arrays, x: str, earlier: str, s
         case From():
             return earlier
     raise unknown(layer)
-
-
-def check_known(layer: Layer) -> None:
-    """Raises InputError for a layer of your own, also if it derives from one of pwl's."""
-    if not type(layer).__module__.startswith("pwl."):
-        raise unknown(layer)
-
-
-def unknown(layer: Layer) -> InputError:
-    """The sentence for a layer that can't be exported."""
-    return InputError(f"the layer {layer!r} is not part of pwl, so it can't be exported: use layers of pwl.layers")

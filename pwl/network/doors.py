@@ -94,8 +94,8 @@ class Doors:
     ) -> Any:
         """Returns the network as an ONNX model of standard operators, and writes it to a file if a path is given.
 
-        The model takes raw inputs "x" (patterns, ...) and gives what `predict` gives: "y" in raw units, or for classes "label", with
-        their "probabilities" if the loss is cross-entropy and "scores" otherwise. It needs the package onnx.
+        The model takes raw inputs "x" (patterns, ...) and gives what `predict` gives: "y" in raw units, or for classes "label",
+        with "probabilities" if the loss is cross-entropy and "scores" otherwise. It needs the package onnx.
 
         Parameters
         ----------
