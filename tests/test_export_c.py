@@ -144,7 +144,9 @@ def test_float_headers_hold_no_double(tmp_path):
 def test_classes_are_named(tmp_path):
     labels = ["low", 'mi"d\\', "höch??/9"]
     x, t = np.arange(9.0)[:, None], np.array(labels)[np.arange(9) % 3]
-    net = pwl.Network.mlp(1, 2, 3, "tanh", loss="cross_entropy").with_preparation(pwl.Preparation.fit(x, t, classes=labels))
+    net = pwl.Network.mlp(1, 2, 3, "tanh", loss="cross_entropy").with_preparation(
+        pwl.Preparation.fit(x, t, classes=labels)
+    )
     net = pwl.initialise(net, (x, t))
     net.to_c(tmp_path / "net.h", names=["height */ in cm"])
     (tmp_path / "main.c").write_text(

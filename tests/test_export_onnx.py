@@ -10,7 +10,6 @@ from exported_nets import SETTINGS, check_equal, cnns, ensembles, mlps
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-
 onnx = pytest.importorskip("onnx", reason="exports to ONNX need the package onnx")
 runtime = pytest.importorskip("onnxruntime", reason="ONNX models are run by ONNX Runtime")
 

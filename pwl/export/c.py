@@ -17,7 +17,6 @@ from pwl.export.source import Source, commented
 from pwl.export.work_space import Places, place
 from pwl.files.write import write_atomic
 from pwl.network.network import Network
-from pwl.runtime.backend import host
 from pwl.version import VERSION
 
 TYPES = {"float32": "float", "float64": "double"}
@@ -87,14 +86,14 @@ def _prepare(c: Source, net: Network, prefix: str, places: Places) -> int:
 
 def _outputs(c: Source, net: Network, prefix: str, places: Places) -> None:
     """The outputs y, Eq. (9), in raw units or as probabilities."""
-    W_o, M, first = host(net.W_o), net.n_outputs, net.n_basis - net.n_features
+    W_o, M, first = net.W_o, net.n_outputs, net.n_basis - net.n_features
     layer, _, b = net.layer(0)
     c.note(f"outputs: {M} sums of 1, {'the inputs, ' if net.bypass else ''}and {net.n_features} units")
     if net.bypass:
         add_sums(c, layer, b, f"{prefix}direct", W_o[:, :first], _signal(places, 0), "y")
     else:
         c.call("copy", M, c.array(f"{prefix}constants", W_o[:, 0]), "y")
-    c.call("sums", net.n_features, M, c.array(f"{prefix}W_oh", host(net.W_oh).T), _signal(places, len(net.layers)), "y")
+    c.call("sums", net.n_features, M, c.array(f"{prefix}W_oh", net.W_oh.T), _signal(places, len(net.layers)), "y")
     targets = None if net.preparation is None else net.preparation.targets
     if net.loss.probabilities:
         c.call("softmax", M, "y")

@@ -27,7 +27,6 @@ from pwl.layers import (
 )
 from pwl.layers.layer import Arrays, Layer, Shape
 from pwl.layers.pooling import window
-from pwl.runtime.backend import host
 
 
 class At(NamedTuple):
@@ -54,9 +53,9 @@ def add_layer(c: Source, layer: Layer, p: Arrays, b: Arrays, at: At) -> None:
     check_known(layer)
     match layer:
         case Dense() | CurvedDense():
-            add_sums(c, layer, b, at.key, host(p["W"]), at.x, at.n)
+            add_sums(c, layer, b, at.key, p["W"], at.x, at.n)
         case Conv2d():
-            _convolve(c, layer, host(p["W"]), at)
+            _convolve(c, layer, p["W"], at)
         case MaxPool2d():
             c.call("max_pool", c.window(f"{at.key}_window", _window(window(layer), at)), at.x, at.n)
         case AvgPool2d():
@@ -77,7 +76,7 @@ def _in_place(c: Source, layer: Layer, p: Arrays, b: Arrays, at: At) -> None:
         case Add():
             c.call("add", size(at.to), at.earlier, at.n)
         case BatchNorm2d():
-            W, mean, variance = (np.asarray(host(a), dtype=np.float64) for a in (p["W"], b["mean"], b["variance"]))
+            W, mean, variance = p["W"], b["mean"], b["variance"]
             c.call("subtract", *at.grid, c.array(f"{at.key}_mean", mean), at.n)
             c.call("scale", *at.grid, c.array(f"{at.key}_scale", W[:, 1] / np.sqrt(variance + layer.epsilon)), at.n)
             c.call("shift", *at.grid, c.array(f"{at.key}_shift", W[:, 0]), at.n)
@@ -88,9 +87,9 @@ def _in_place(c: Source, layer: Layer, p: Arrays, b: Arrays, at: At) -> None:
             arrays = (c.array(f"{at.key}_{name}", a) for name, a in table._asdict().items())
             c.call("splines", *at.grid, table.c.shape[2], *arrays, at.n)
         case APL():
-            c.call("apl", *at.grid, layer.S, *(c.array(f"{at.key}_{name}", host(p[name])) for name in "ab"), at.n)
+            c.call("apl", *at.grid, layer.S, *(c.array(f"{at.key}_{name}", p[name]) for name in "ab"), at.n)
         case ScaledActivation():
-            c.call("scale", *at.grid, c.array(f"{at.key}_scale", host(layer.scale(p))), at.n)
+            c.call("scale", *at.grid, c.array(f"{at.key}_scale", layer.scale(p)), at.n)
             _fixed(c, layer.activation, at)
         case _:
             _fixed(c, layer, at)

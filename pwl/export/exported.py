@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ AMPLIFIED = 1e-5  # error of a prepared input at most, in its standard deviation
 class Exported(NamedTuple):
     """One network or several, whose predictions are averaged with weights that sum to 1 and held within bounds (2, M).
 
-    dtype: float32 or float64. names: a name for each input or channel.
+    Their numbers are float64 in host memory. dtype: float32 or float64, the type of the export. names: of inputs or channels.
     """
 
     nets: tuple[Network, ...]
@@ -70,7 +71,7 @@ def exported(
     own = tuple(f"input {j + 1}" for j in range(count)) if names is None else tuple(names)
     if len(own) != count or not all(isinstance(name, str) for name in own):
         raise InputError(f"names must be {count} texts, one for each input, not {shown(names)}")
-    return Exported(tuple(nets), tuple(float(w) for w in weights), bounds, found, own)
+    return Exported(tuple(map(_wide, nets)), tuple(float(w) for w in weights), bounds, found, own)
 
 
 def size(shape: Sequence[int]) -> int:
@@ -98,6 +99,12 @@ def in_parts(offset: np.ndarray, dtype: np.dtype) -> list[np.ndarray]:
     first = narrowed(offset, dtype)
     rest = narrowed(offset - first.astype(np.float64), dtype)
     return [a for a in (first, rest) if np.any(a)]
+
+
+def _wide(net: Network) -> Network:
+    """The network in float64 in host memory, so that what is computed for an export has no rounding of its own."""
+    buffers = {key: np.asarray(host(b), dtype=np.float64) for key, b in net.buffers.items()}
+    return dataclasses.replace(net, theta=np.asarray(host(net.theta), dtype=np.float64), buffers=buffers)
 
 
 def _type(dtype: Any) -> np.dtype:

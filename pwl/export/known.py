@@ -23,5 +23,7 @@ def unknown(layer: Layer) -> InputError:
 def fixed_name(f: Any) -> str:
     """The name of a fixed activation. Raises InputError for a function of your own."""
     if not isinstance(f, Fixed) or FIXED.get(f.name) != f:
-        raise InputError(f"the activation {f!r} is not part of pwl, so it can't be exported: use one of {', '.join(FIXED)}")
+        raise InputError(
+            f"the activation {f!r} is not part of pwl, so it can't be exported: use one of {', '.join(FIXED)}"
+        )
     return f.name

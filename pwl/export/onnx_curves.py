@@ -11,7 +11,6 @@ from pwl.export.graph import Graph
 from pwl.export.known import fixed_name
 from pwl.export.tables import InputCurves, Uniform, cubics, curves
 from pwl.layers.layer import Arrays
-from pwl.runtime.backend import host
 
 
 def fixed(g: Graph, f: Any, n: str) -> str:
@@ -29,12 +28,12 @@ def fixed(g: Graph, f: Any, n: str) -> str:
 
 def scaled(g: Graph, layer: ScaledActivation, p: Arrays, n: str) -> str:
     """f(s a n), Eq. (46)."""
-    return fixed(g, layer.activation, g.op("Mul", n, host(layer.scale(p))))
+    return fixed(g, layer.activation, g.op("Mul", n, layer.scale(p)))
 
 
 def apl(g: Graph, layer: APL, p: Arrays, n: str) -> str:
     """ReLU and trained hinges, Eq. (44)."""
-    a, b = host(p["a"]), host(p["b"])
+    a, b = p["a"], p["b"]
     o = g.op("Relu", n)
     for s in range(layer.S):
         o = g.op("Add", o, g.op("Mul", g.op("Relu", g.op("Sub", b[:, s], n)), a[:, s]))

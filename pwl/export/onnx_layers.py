@@ -25,7 +25,6 @@ from pwl.layers import (
 )
 from pwl.layers.layer import Arrays, Layer, Shape
 from pwl.network.network import Network
-from pwl.runtime.backend import host
 
 
 def outputs(g: Graph, net: Network, x: str) -> str:
@@ -35,9 +34,9 @@ def outputs(g: Graph, net: Network, x: str) -> str:
         layer, p, b = net.layer(index)
         earlier = signals[net.joins[index]] if index in net.joins else x
         signals.append(_layer(g, layer, p, b, signals[-1], earlier, net.layout.shapes[index]))
-    W_o = host(net.W_o)
+    W_o = net.W_o
     o = rows(g, signals[-1], net.layout.shapes[-1])
-    y = g.op("Add", g.op("MatMul", o, host(net.W_oh).T), W_o[:, 0])
+    y = g.op("Add", g.op("MatMul", o, net.W_oh.T), W_o[:, 0])
     return g.op("Add", y, _direct(g, net, x, W_o[:, 1 : net.n_basis - net.n_features])) if net.bypass else y
 
 
@@ -66,10 +65,10 @@ def _layer(g: Graph, layer: Layer, p: Arrays, b: Arrays, x: str, earlier: str, s
     check_known(layer)
     match layer:
         case Dense():
-            W = host(p["W"])
+            W = p["W"]
             return g.op("Add", g.op("MatMul", x, W[:, 1:].T), W[:, 0])
         case CurvedDense():
-            W = host(p["W"])
+            W = p["W"]
             return g.op("Add", _curved(g, layer, b, x, W[:, 1:]), W[:, 0])
         case PiecewiseLinear():
             return onnx_curves.piecewise_linear(g, layer, p, b, x)

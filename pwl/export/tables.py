@@ -1,4 +1,4 @@
-"""The numbers of curves in the form in which exports use them, as float64 arrays in host memory."""
+"""The numbers of curves in the form in which exports use them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pwl.activations.spline import COEFFICIENTS, Spline
 from pwl.kernels.reference.input_curves import input_ordinates
 from pwl.layers.curved_dense import CurvedDense
 from pwl.layers.layer import Arrays
-from pwl.runtime.backend import host
 
 
 class Uniform(NamedTuple):
@@ -52,7 +51,7 @@ class InputCurves(NamedTuple):
 
 def curves(layer: PiecewiseLinear, p: Arrays, b: Arrays) -> Uniform | Positions:
     """The tables of piecewise-linear curves, Eqs. (3), (6)."""
-    ns, A = _wide(b["ns"]), _wide(p["A"])
+    ns, A = b["ns"], p["A"]
     if layer.uniform:
         return Uniform(ns[:, 0], (ns.shape[1] - 1) / (ns[:, -1] - ns[:, 0]), A)
     return Positions(ns, 1 / np.diff(ns), A)
@@ -60,7 +59,7 @@ def curves(layer: PiecewiseLinear, p: Arrays, b: Arrays) -> Uniform | Positions:
 
 def cubics(layer: Spline, p: Arrays, b: Arrays) -> Cubics:
     """The tables of splines."""
-    ns, Q = _wide(b["ns"]), _wide(p["Q"])
+    ns, Q = b["ns"], p["Q"]
     segments, step = ns.shape[1] - 3, (ns[:, -1] - ns[:, 0]) / (ns.shape[1] - 1)
     windows = np.stack([Q[:, j : j + segments] for j in range(4)])
     return Cubics(ns[:, 0] + step, 1 / step, np.tensordot(np.asarray(COEFFICIENTS), windows, axes=1))
@@ -70,15 +69,10 @@ def input_curves(layer: CurvedDense, b: Arrays, W: np.ndarray) -> InputCurves | 
     """The tables of the curves of inputs that are sums of rises with weights W (units, rises), Eq. (68). None if there are none."""
     if not layer.rises:
         return None
-    wide = {name: _wide(a) for name, a in b.items()}
-    ns, own = wide["ns"], np.asarray(layer.geometry.inputs)
+    ns, own = b["ns"], np.asarray(layer.geometry.inputs)
     last = np.max(np.where(np.isfinite(ns), ns, -np.inf), axis=1, keepdims=True)
     ns = np.where(np.isfinite(ns), ns, last)
     width = np.diff(ns)
     inverse = np.divide(1.0, width, out=np.zeros_like(width), where=width > 0)
-    A = input_ordinates(_wide(W), layer.curves(wide))
+    A = input_ordinates(W, layer.curves(b))
     return InputCurves(own, ns, inverse, A.reshape(*ns.shape, -1))
-
-
-def _wide(a: np.ndarray) -> np.ndarray:
-    return np.asarray(host(a), dtype=np.float64)
