@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pwl.runtime.backend import Array
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Doors:
-    """The methods of a `Network` that delegate upwards: predictions, files, exports."""
+    """The methods of a `Network` that delegate upwards: predictions, files, weights by name, other activations, exports."""
 
     def predict(self: Any, x: Any, return_std: bool = False) -> Any:
         """Computes the outputs, or for classes the labels, for inputs.
@@ -88,6 +88,58 @@ class Doors:
         from pwl.network.save import load
 
         return load(path, layers).net
+
+    def weights(self: Any) -> dict[str, Array]:
+        """Returns the weights as read-only arrays by name, such as "0.weights", "0.thresholds", "1.ordinates", "output.weights".
+
+        The number is that of the layer. Weights have a row per unit; those of convolutions are (filters, height, width,
+        channels). "output.constants", "output.inputs" and "output.weights" belong to 1, to the inputs if the outputs see them, and
+        to the units of the last layer.
+        """
+        from pwl.network.weights import weights
+
+        return weights(self)
+
+    def with_weights(self: Any, given: Mapping[str, Any]) -> Network:
+        """Returns the network with other weights in the place of some, by the names of `weights`.
+
+        Raises
+        ------
+        InputError
+            For an unknown name, another shape, or numbers that are not finite.
+        """
+        from pwl.network.weights import with_weights
+
+        return with_weights(self, given)
+
+    def replace_activations(self: Any, where: Any, activation: Any, data: Any = None) -> Network:
+        """Returns the network with other activations in the place of some.
+
+        Curves of `PiecewiseLinear` and `Spline` take the values of the function that they replace at their hinges, whatever
+        their own `start`. If that function is straight between and beyond the hinges, as ReLU is with a hinge at 0 and
+        outside="linear", the network stays the same function. Other activations start as they do in a new network.
+
+        Parameters
+        ----------
+        where : "all", "last", int or sequence of int
+            Which activations: numbers of layers as in `layers`, or the last one.
+        activation : str or activation
+            A name or an object, as in `mlp`.
+        data : (x, t), (x, t, weights) or pwl.Patterns, optional
+            Patterns over whose nets curves with span="nets" lay their hinges.
+
+        Returns
+        -------
+        Network
+
+        Raises
+        ------
+        InputError
+            If there are no activations at these places, or data are needed and did not come.
+        """
+        from pwl.training.replace_activations import replace_activations
+
+        return replace_activations(self, where, activation, data)
 
     def to_onnx(
         self: Any, path: str | PathLike[str] | None = None, *, dtype: Any = None, names: Sequence[str] | None = None

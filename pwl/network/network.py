@@ -89,8 +89,8 @@ class Network(Doors):
             N and M.
         n_hidden : int or sequence of int
             Number of hidden units, or one number per hidden layer.
-        activation : str or activation
-            The activation of every hidden layer, a name or an object such as pwl.PiecewiseLinear().
+        activation : str, activation, or a list of these
+            The activation of every hidden layer, a name or an object such as pwl.PiecewiseLinear(), or a list of one for each.
         bypass : bool
             Whether the outputs also see the inputs directly.
         loss : {"squared_error", "cross_entropy", "output_reset"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pwl.errors import InputError
 from pwl.files.plain import plain
 from pwl.runtime.backend import host
 from pwl.validate import is_number, is_whole
@@ -27,6 +28,8 @@ class Record:
     ----------
     series : dict of str to list
         Values by name, one per row.
+    names : tuple of str
+        Names of the series.
     settings : dict
         Settings of the run, as plain words and numbers.
     iterations : int
@@ -67,6 +70,21 @@ class Record:
             return "Record(empty)"
         best = self.best_iteration
         return f"Record({len(self) - 1} iterations, best {best}: error {self['error'][best]:.6g}; stopped: {self.stop_reason})"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the series."""
+        return tuple(self.series)
+
+    def to_pandas(self) -> Any:
+        """The series as a pandas.DataFrame with a row per iteration. Raises InputError if pandas is not installed."""
+        try:
+            import pandas
+        except ModuleNotFoundError as missing:
+            raise InputError("a data frame needs the package pandas: pip install pandas") from missing
+        kinds = {name: None if name.endswith(NUMBERS) else object for name in self.names}
+        columns = {name: pandas.Series(self[name], dtype=kind) for name, kind in kinds.items()}
+        return pandas.DataFrame(columns, index=pandas.RangeIndex(len(self), name="iteration"))
 
     @property
     def iterations(self) -> int:
