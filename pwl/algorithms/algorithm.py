@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from pwl.algorithms.penalties import Penalties
@@ -104,6 +105,13 @@ class Algorithm(Protocol):
     def step(self, net: Network, patterns: Patterns, state: AnyState) -> Step:
         """One update on some patterns."""
         ...
+
+    def shapes(self, net: Network) -> Mapping[str, Any]:
+        """The shapes of the arrays in a state by field, with which a checkpoint must agree. A length may be a name.
+
+        A field that is a dictionary has a dictionary of shapes. Fields without a shape are not looked at.
+        """
+        return {}
 
     def measure(self, net: Network, patterns: Patterns, state: AnyState) -> tuple[Array, AnyState]:
         """The scores of a network, and the state with those results of the pass that the next step can use."""

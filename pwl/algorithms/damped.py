@@ -17,6 +17,7 @@ from pwl.algorithms.molf import (
     known_autocorrelation,
     measure_gradient,
     of_input_curves,
+    shapes_of_pass,
     spent,
 )
 from pwl.algorithms.options import flat
@@ -101,6 +102,9 @@ class DampedMOLF(Algorithm):
 
     def init(self, net: Network, patterns: Patterns, key: int) -> DampedState:
         return started(net, patterns, self.ridge, self.damping)
+
+    def shapes(self, net: Network) -> dict[str, Any]:
+        return shapes_of_pass(net)
 
     def measure(self, net: Network, patterns: Patterns, state: DampedState) -> tuple[Array, DampedState]:
         return measure_gradient(net, patterns, state)

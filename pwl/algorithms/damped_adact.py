@@ -22,7 +22,7 @@ from pwl.algorithms.damped import (
     stopped,
     weighed,
 )
-from pwl.algorithms.molf import DIRECTIONS, measure_gradient, of_input_curves, spent
+from pwl.algorithms.molf import DIRECTIONS, measure_gradient, of_input_curves, shapes_of_pass, spent
 from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
 from pwl.algorithms.ridge import fitted
@@ -90,6 +90,9 @@ class DampedAdAct(Algorithm):
     def init(self, net: Network, patterns: Patterns, key: int) -> DampedState:
         check_curves(net)
         return started(net, patterns, self.ridge, self.damping)
+
+    def shapes(self, net: Network) -> dict[str, Any]:
+        return shapes_of_pass(net)
 
     def measure(self, net: Network, patterns: Patterns, state: DampedState) -> tuple[Array, DampedState]:
         return measure_gradient(net, patterns, state)

@@ -67,6 +67,8 @@ def rebuild(d: Mapping[str, Any], arrays: Tensors, own: Iterable[Any] = ()) -> N
     if net.theta.shape != (net.layout.size,):
         raise ValueError(f"{net.layout.size} parameters were wanted, but {net.theta.shape} came")
     _check_arrays(net)
+    if surplus := sorted(arrays.keys() - tensors(net).keys()):
+        raise ValueError(f"{surplus[0]} is no array of such a network")
     if net.posterior is not None:
         _check_posterior(net, net.posterior)
     return net
