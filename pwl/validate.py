@@ -81,6 +81,8 @@ def path(name: str, value: Any) -> Path:
     """The path of a file or a folder, given as a text or a path."""
     if not isinstance(value, (str, os.PathLike)) or (isinstance(value, os.PathLike) and not isinstance(os.fspath(value), str)):
         raise InputError(f"{name} must be the path of a file, not {shown(value)}")
+    if not os.fspath(value):
+        raise InputError(f"{name} must be the path of a file, but an empty name came: is a variable of the shell not set?")
     return Path(value)
 
 

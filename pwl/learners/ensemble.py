@@ -14,7 +14,7 @@ from pwl.errors import InputError
 from pwl.export import c, onnx
 from pwl.export.exported import exported
 from pwl.network.network import Network
-from pwl.network.predict import outputs_of
+from pwl.network.predict import Answers, in_raw_units, outputs_of, unchecked_outputs
 from pwl.runtime.backend import Array, array_namespace, host
 from pwl.validate import shown
 
@@ -125,8 +125,7 @@ class Ensemble:
                 raise InputError(
                     "standard deviations are for numbers, but this ensemble predicts classes: use predict_proba"
                 )
-            numbers = self._class_numbers(x)
-            return numbers if self.preparation is None else self.preparation.inverse_targets(numbers)
+            return self._labels(self._class_numbers(x))
         if not return_std:
             return self._within(self._mean([net.predict(x) for net in self.nets]))
         found = [net.predict(x, return_std=True) for net in self.nets]
@@ -135,6 +134,19 @@ class Ensemble:
         if self.scale is not None:
             variance = variance * array_namespace(y).asarray(self.scale, dtype=y.dtype, device=y.device)
         return self._within(y), variance**0.5
+
+    def answers(self, x: Any, probabilities: bool = False) -> Answers:
+        """Predictions as of `predict` or `predict_proba`, with a mark for each row whether all networks have a finite one."""
+        scored = [unchecked_outputs(net, x) for net in self.nets]
+        if len(scored) == 1 and self.bounds is None:
+            return in_raw_units(self.first, scored[0], probabilities)
+        found = [in_raw_units(net, y, self.loss.probabilities) for net, y in zip(self.nets, scored, strict=True)]
+        xp = array_namespace(scored[0])
+        finite = xp.all(xp.stack([each.finite for each in found]), axis=0)
+        if not self.loss.classes:
+            return Answers(self._within(self._mean([each.values for each in found])), finite)
+        scores = self._mean([each.values for each in found] if self.loss.probabilities else scored)
+        return Answers(scores if probabilities else self._labels(xp.argmax(scores, axis=1)), finite)
 
     def predict_proba(self, x: Any) -> Array:
         """Computes the mean of the networks' class probabilities (Nv, M). Raises InputError but for cross-entropy."""
@@ -178,6 +190,9 @@ class Ensemble:
         scored = Network.predict_proba if self.loss.probabilities else outputs_of
         scores = self._mean([scored(net, x) for net in self.nets])
         return array_namespace(scores).argmax(scores, axis=1)
+
+    def _labels(self, numbers: Array) -> Array:
+        return numbers if self.preparation is None else self.preparation.inverse_targets(numbers)
 
     def _mean(self, parts: list[Array]) -> Array:
         return sum(w * part for w, part in zip(self.weights.tolist(), parts, strict=True))

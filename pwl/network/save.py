@@ -6,7 +6,7 @@ import math
 import os
 import platform
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from pwl.version import VERSION
 
 FORMAT = "pwl network"
 FORMAT_VERSION = 2
+Net = TypeVar("Net")  # a network, or what is saved like one
 
 
 class Writable(Protocol):
@@ -33,10 +34,10 @@ class Writable(Protocol):
         ...
 
 
-class Saved(NamedTuple):
+class Saved(NamedTuple, Generic[Net]):
     """The contents of a file. record: as `to_dict` returned it. versions: pwl, Python and NumPy that wrote the file."""
 
-    net: Network
+    net: Net
     record: Any
     schema: Schema | None
     versions: dict[str, str]
@@ -69,7 +70,7 @@ def beside(record: Writable | None, schema: Schema | None) -> dict[str, Any]:
     }
 
 
-def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> Saved:
+def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> Saved[Network]:
     """Reads a file that `save` wrote, onto the CPU. layers: layers of your own, as in `Network.load`.
 
     Raises InputError if the file is not a network of pwl, is damaged or newer, or has an unknown layer.
