@@ -24,7 +24,7 @@ CAMPAIGNS = {  # by name, the campaign and its number of tries: quick, by defaul
     "options": (options.campaign, 30, 5000),
     "arrays": (arrays.campaign, 60, 5000),
     "interrupts": (interrupts.campaign, 60, 6000),
-    "kills": (kills.campaign, 4, 120),
+    "kills": (kills.campaign, 4, 300),
 }
 
 
