@@ -22,7 +22,9 @@ def interrupted(tmp_path):
 
     def run(*line):
         paths = os.pathsep.join([str(tmp_path), str(ROOT)])
-        return subprocess.run([sys.executable, *line], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": paths})
+        return subprocess.run(
+            [sys.executable, *line], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": paths}
+        )
 
     return run
 

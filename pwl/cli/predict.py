@@ -61,8 +61,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     device.settle(options)
-    if not options.data:
-        raise InputError("an empty name came, wanted a table or a named set: is a variable of the shell not set?")
     if options.out is not None:
         check_apart(options.out, [options.net, options.data])
         check_writable(options.out)

@@ -19,7 +19,13 @@ def flattened(state: Any) -> Iterator[tuple[str, Any]]:
 
 
 def restored(kind: Any, values: dict[str, Any]) -> Any:
-    """A state of the class `kind` from fields named as by `flattened`. Missing fields have their defaults."""
+    """A state of the class `kind` from fields named as by `flattened`. Missing fields have their defaults.
+
+    Raises ValueError for a field that such states do not have.
+    """
+    known = {field.rstrip("_") for field in kind._fields}
+    if unknown := sorted({key.partition(".")[0] for key in values} - known):
+        raise ValueError(f"its state has {unknown[0]!r}, which such a run has not")
     found = {}
     for field in kind._fields:
         name = field.rstrip("_")
