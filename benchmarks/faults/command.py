@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.faults import arrays, files, interrupts, kills, options
+from benchmarks.faults import arrays, calls, files, interrupts, kills, options
 from benchmarks.faults.outcome import Tally
 from pwl.files.text_table import aligned
 from pwl.files.write import write_atomic
@@ -22,6 +22,7 @@ from pwl.files.write import write_atomic
 CAMPAIGNS = {  # by name, the campaign and its number of tries: quick, by default
     "files": (files.campaign, 60, 3000),
     "options": (options.campaign, 30, 5000),
+    "calls": (calls.campaign, 100, 10000),
     "arrays": (arrays.campaign, 60, 5000),
     "interrupts": (interrupts.campaign, 60, 6000),
     "kills": (kills.campaign, 4, 300),

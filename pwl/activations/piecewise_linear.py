@@ -111,7 +111,7 @@ class PiecewiseLinear(Layer):
         f = FIXED[self.start].f if isinstance(self.start, str) else self.start
         try:
             A = np.asarray(f(np.asarray(ns, dtype=np.float64)), dtype=np.float64)
-        except (TypeError, ValueError) as wrong:
+        except (TypeError, LookupError, ValueError) as wrong:
             raise InputError(f"the curves' start must give one number per hinge, but it failed: {wrong}") from None
         if A.shape != ns.shape or not np.all(np.isfinite(A)):
             raise InputError(

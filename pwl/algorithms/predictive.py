@@ -24,6 +24,7 @@ from pwl.reductions.reduce import reduce
 from pwl.reductions.statistic import Statistic
 from pwl.runtime.backend import Array, array_namespace, host, like, weighted
 from pwl.runtime.threads import single_threaded_blas
+from pwl.validate import kind, shown
 
 MOST_WEIGHTS = 600  # more would make files and predictions large; then the output weights alone are kept
 MOST_OUTPUTS = 700  # basis functions: 4 MB in a file
@@ -61,6 +62,11 @@ def with_posterior(net: Network, data: Any, algorithm: Algorithm, record: Any, v
     InputError
         If the loss is not squared error, if data and network do not fit, or if there are more than 700 basis functions.
     """
+    kind("net", net, Network, "a pwl.Network")
+    if not isinstance(algorithm, Algorithm) or isinstance(algorithm, type):
+        raise InputError(f"algorithm must be that of the training, such as pwl.LM(), not {shown(algorithm)}")
+    if not hasattr(record, "best_iteration"):
+        raise InputError(f"record must be the pwl.Record of the training, not {shown(record)}")
     if not net.loss.quadratic:
         raise InputError(f"variances of predictions are for loss='squared_error', not {net.loss.name!r}")
     net.check_initialised()

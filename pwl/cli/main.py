@@ -33,7 +33,7 @@ class Parser(argparse.ArgumentParser):
     def name_of(self, dest: str) -> str:
         """An option or argument as it is written on the command line."""
         found = next(action for action in self._actions if action.dest == dest)
-        return found.option_strings[-1] if found.option_strings else found.metavar or dest
+        return found.option_strings[-1] if found.option_strings else str(found.metavar or dest)
 
     def suggest(self, unknown: Sequence[str]) -> NoReturn:
         """End in an error about the first unknown option, or else the first unexpected argument."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from pwl import validate
 from pwl.errors import InputError
 from pwl.validate import nearest
 
@@ -13,9 +14,7 @@ STANDARD_INPUT = "-"
 
 def check_path(path: str | Path) -> Path:
     """The path of a file that exists and is not empty. Raises InputError otherwise."""
-    if not str(path):
-        raise InputError("an empty name came, wanted the path of a table: is a variable of the shell not set?")
-    path = Path(path)
+    path = validate.path("path", path)
     if str(path) == STANDARD_INPUT or (path.exists() and not path.is_file() and not path.is_dir()):
         return path  # a pipe
     if path.is_dir():

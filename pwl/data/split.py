@@ -71,6 +71,8 @@ def split(
 
 
 def _shares(shares: Sequence[float]) -> np.ndarray:
+    if not isinstance(shares, (list, tuple, np.ndarray)):
+        raise InputError(f"the shares of the parts must be a list of numbers such as (0.7, 0.15, 0.15), not {shown(shares)}")
     if not all(is_number(share) and 0 <= share <= 1 for share in shares) or abs(sum(shares) - 1) > 1e-9:
         raise InputError(f"the shares of the parts must be numbers from 0 to 1 that sum to 1, not {shown(shares)}")
     return np.array(shares, dtype=np.float64)

@@ -16,7 +16,7 @@ from pwl.export.exported import exported
 from pwl.network.network import Network
 from pwl.network.predict import Answers, in_raw_units, outputs_of, unchecked_outputs
 from pwl.runtime.backend import Array, array_namespace, host
-from pwl.validate import shown
+from pwl.validate import shown, truth
 
 LIKELY = 1.0  # ranges of the targets: predictions are held within so many of them beyond both ends
 
@@ -57,12 +57,12 @@ class Ensemble:
                 raise InputError(f"the networks of an ensemble must fit together, but network {number} has {unlike}")
         object.__setattr__(self, "nets", nets)
         if self.bounds is not None:
-            bounds = np.asarray(self.bounds, dtype=np.float64)
+            bounds = _numbers(self.bounds)
             if bounds.shape != (2, nets[0].n_outputs) or not np.all(bounds[0] <= bounds[1]):
                 wanted = f"bounds of shape (2, {nets[0].n_outputs}), the lower first"
                 raise InputError(f"{wanted}, were wanted, not {shown(self.bounds)}")
             object.__setattr__(self, "bounds", bounds)
-        w = np.ones(len(nets)) if self.weights is None else np.asarray(self.weights, dtype=np.float64)
+        w = np.ones(len(nets)) if self.weights is None else _numbers(self.weights)
         if w.shape != (len(nets),) or not np.all(np.isfinite(w)) or np.any(w < 0) or not np.any(w > 0):
             raise InputError(f"a weight per network, {len(nets)} in all, none below 0, was wanted, not {shown(self.weights)}")
         object.__setattr__(self, "weights", w / np.sum(w))
@@ -120,6 +120,7 @@ class Ensemble:
         InputError
             As `Network.predict`.
         """
+        truth("return_std", return_std)
         if self.loss.classes:
             if return_std:
                 raise InputError(
@@ -203,6 +204,14 @@ class Ensemble:
         xp = array_namespace(y)
         low, high = (xp.asarray(bound, dtype=y.dtype, device=y.device) for bound in self.bounds)
         return xp.minimum(xp.maximum(y, low), high)
+
+
+def _numbers(given: Any) -> np.ndarray:
+    """What was given as an array of numbers, or an empty one if it is none."""
+    try:
+        return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        return np.zeros(0)
 
 
 def likely(t: Any) -> np.ndarray:

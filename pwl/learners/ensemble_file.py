@@ -14,7 +14,7 @@ from pwl.files.tensors import Tensors, kind_of, read_tensors, taken_apart, write
 from pwl.learners.ensemble import Ensemble
 from pwl.network import save as networks
 from pwl.network.save import Saved, Writable
-from pwl.network.structure import tensors
+from pwl.network.structure import own_ones, tensors
 from pwl.training.saved import with_record
 
 FORMAT = "pwl ensemble"
@@ -43,7 +43,7 @@ def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> Saved[Ense
 
     Raises InputError if the file is neither, is damaged or newer, or has an unknown layer.
     """
-    where, own = validate.path("path", path), list(layers)
+    where, own = validate.path("path", path), own_ones(layers)
     if not is_one(where):
         one = networks.load(where, own)
         return with_record(path, Saved(Ensemble([one.net]), *one[1:]))

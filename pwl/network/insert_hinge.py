@@ -12,7 +12,7 @@ from pwl.kernels import engine
 from pwl.network.layout import address
 from pwl.network.network import Network
 from pwl.runtime.backend import host, like
-from pwl.validate import finite
+from pwl.validate import finite, kind
 
 
 def insert_hinge(net: Network, position: float, layer: int | None = None) -> Network:
@@ -36,6 +36,7 @@ def insert_hinge(net: Network, position: float, layer: int | None = None) -> Net
     InputError
         If the layer has no curves, or if there is a hinge at the position already.
     """
+    kind("net", net, Network, "a pwl.Network")
     curves = [i for i, each in enumerate(net.layers) if isinstance(each, PiecewiseLinear)]
     index = layer if layer is not None else (curves[0] if curves else -1)
     if index not in curves:

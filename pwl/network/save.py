@@ -15,10 +15,11 @@ from pwl.data.decorrelation import Decorrelation
 from pwl.data.preparation import Preparation
 from pwl.data.scaling import METHODS
 from pwl.data.schema import Schema
+from pwl.errors import InputError
 from pwl.files.tensors import Tensors, read_tensors, taken_apart, write_tensors
 from pwl.network.network import Network
-from pwl.network.structure import rebuild, structure, tensors
-from pwl.validate import one_of
+from pwl.network.structure import own_ones, rebuild, structure, tensors
+from pwl.validate import one_of, shown
 from pwl.version import VERSION
 
 FORMAT = "pwl network"
@@ -62,7 +63,9 @@ def described(net: Network) -> dict[str, Any]:
 
 
 def beside(record: Writable | None, schema: Schema | None) -> dict[str, Any]:
-    """The rest of a header."""
+    """The rest of a header. Raises InputError if the record is none."""
+    if record is not None and not hasattr(record, "to_dict"):
+        raise InputError(f"record must be a pwl.Record, not {shown(record)}")
     return {
         "record": None if record is None else record.to_dict(),
         "schema": None if schema is None else schema.to_dict(),
@@ -75,9 +78,10 @@ def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> Saved[Netw
 
     Raises InputError if the file is not a network of pwl, is damaged or newer, or has an unknown layer.
     """
+    own = own_ones(layers)
     arrays, header = read_tensors(validate.path("path", path), FORMAT, FORMAT_VERSION)
     with taken_apart(path):
-        net = rebuilt(header, arrays, layers)
+        net = rebuilt(header, arrays, own)
         return Saved(net, *found_beside(header, net))
 
 

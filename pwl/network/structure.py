@@ -18,7 +18,7 @@ from pwl.network.layout import HEAD, address
 from pwl.network.network import Network
 from pwl.network.posterior import Posterior
 from pwl.runtime.backend import host
-from pwl.validate import truth, whole
+from pwl.validate import shown, truth, whole
 
 BUFFER = "buffer."
 POSTERIOR = "posterior."
@@ -127,6 +127,16 @@ def known(own: Iterable[Any] = ()) -> dict[str, Any]:
     classes = (maker for module in (layers, activations) for maker in vars(module).values() if isinstance(maker, type))
     found: dict[str, Any] = {made.__name__: made for made in classes if Layer in made.__mro__}
     return found | FIXED | {named(layer): layer for layer in own}
+
+
+def own_ones(layers: Any) -> list[Any]:
+    """Layers of the caller's own, as `known` takes them. Raises InputError for anything else."""
+    found = list(layers) if isinstance(layers, (list, tuple)) else [layers]
+    for layer in found:
+        made = isinstance(layer, type) and Layer in layer.__mro__
+        if not made and not isinstance(layer, Layer):
+            raise InputError(f"layers must be a list of layers of your own or of their classes, not {shown(layers)}")
+    return found
 
 
 def named(layer: Any) -> str:

@@ -154,6 +154,7 @@ class Patterns:
         Data are raw if the network carries a preparation. Patterns that have the same one already are not prepared twice, and
         InputError refuses those with another one.
         """
+        kind("net", net, Network, "a pwl.Network")
         if net.preparation is None or self.preparation is net.preparation:
             return self
         if self.preparation is not None:
