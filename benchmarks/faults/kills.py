@@ -30,7 +30,7 @@ def campaign(tally: Tally, tries: int, seed: int) -> None:
         assert _process([*LINE, "--algorithm", algorithm, "--out", f"{algorithm}.safetensors"]).wait() == 0
         whole[algorithm] = (pwl.Network.load(f"{algorithm}.safetensors").theta, time.perf_counter() - begin)
     number = sent = 0
-    while sent < tries:
+    while sent < tries and number < 3 * tries:
         algorithm, signal_sent = list(whole)[number % 3], SIGNALS[number % 4]
         theta, seconds = whole[algorithm]
         fault, signals = _killed(algorithm, signal_sent, rng.uniform(0.0, 1.0, 2) * seconds, theta)
@@ -38,7 +38,7 @@ def campaign(tally: Tally, tries: int, seed: int) -> None:
             tally.failed(f"run {number}: {algorithm}, {signal_sent.name}", fault)
         for _ in range(signals):
             tally.passed("interrupted")
-        number, sent = number + 1, sent + max(1, signals)
+        number, sent = number + 1, sent + signals
 
 
 def _process(line: list[str]) -> subprocess.Popen:

@@ -53,6 +53,8 @@ class DampedAdAct(Algorithm):
         As in `AdAct`.
     curve_penalty : float
         Weight of the penalty on the curves' second differences, Eq. (26).
+    input_curve_penalty : float
+        As in `DampedMOLF`.
 
     Raises
     ------
@@ -69,6 +71,7 @@ class DampedAdAct(Algorithm):
     curve_penalty: float = 0.0
     ols: OLS = OLS()
     damping: Damping = DAMPING
+    input_curve_penalty: float = 0.0
     State: ClassVar[type] = DampedState
     full_batch: ClassVar[bool] = True
     shares_pass: ClassVar[bool] = True
@@ -81,11 +84,13 @@ class DampedAdAct(Algorithm):
         check_ridge(self.ridge)
         not_negative("the penalty l2", self.l2)
         not_negative("the penalty curves", self.curve_penalty)
+        not_negative("the penalty input_curves", self.input_curve_penalty)
         check_scaling(self.damping)
 
     @property
     def penalties(self) -> Penalties:
-        return Penalties(0.0 if self.ridge == EVIDENCE else float(self.ridge), self.l2, self.curve_penalty)
+        ridge = 0.0 if self.ridge == EVIDENCE else float(self.ridge)
+        return Penalties(ridge, self.l2, self.curve_penalty, self.input_curve_penalty)
 
     def init(self, net: Network, patterns: Patterns, key: int) -> DampedState:
         check_curves(net)

@@ -18,7 +18,7 @@ from pwl.estimators.parts import Part, class_weights, weighed
 from pwl.losses import LOSSES
 from pwl.network.network import Network
 from pwl.network.predict import outputs_of
-from pwl.validate import one_of
+from pwl.validate import one_of, shown
 
 CLASS_LOSSES = tuple(name for name, loss in LOSSES.items() if loss.classes)
 
@@ -312,5 +312,5 @@ def _labels_of(y: np.ndarray) -> np.ndarray:
     _check_one_kind(y)
     found = np.unique(y)
     if len(found) < 2:
-        raise InputError(f"y has one class, {found.tolist()[0]!r}, wanted two or more")
+        raise InputError(f"y has {f'one class, {found.tolist()[0]!r}' if len(found) else 'no class'}, wanted two or more")
     return found

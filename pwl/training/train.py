@@ -24,7 +24,7 @@ from pwl.training import checkpoint as checkpoints
 from pwl.training.checkpoint import Checkpoint
 from pwl.training.limits import CALLBACK, INTERRUPTED, Limits
 from pwl.training.record import Record
-from pwl.training.run import Job
+from pwl.training.run import Job, Run
 
 
 def train(
@@ -114,25 +114,38 @@ def train(
         check_writable(Path(writer.path))
     scale = None if preparation is None or preparation.targets is None else preparation.target_scale
     job = Job(patterns, others, algorithm, batch_size, seed, time.perf_counter(), -patterns.passes, scale)
-    if resume is None:
-        run = job.first(net)
-    else:
-        job, run = checkpoints.resumed(resume, net, job)
+    job, run = (job, job.first(net)) if resume is None else checkpoints.resumed(resume, net, job)
+
+    def over(net: Network, record: Record) -> bool:
+        """Whether the callback ends the run."""
+        return callback is not None and _is_true(callback(net.with_preparation(preparation), record))
+
+    run = _ended(job, run, limits, writer, over, progress)
+    return run.settled().best.with_preparation(preparation), run.record
+
+
+def _ended(
+    job: Job,
+    run: Run,
+    limits: Limits,
+    writer: Checkpoint | None,
+    over: Callable[[Network, Record], bool],
+    progress: bool,
+) -> Run:
+    """The run at its end, by a limit, the algorithm, the callback `over` or Ctrl-C, and written if that was asked for."""
     try:
         # The limit on BLAS is set once, because in every reduction it would take longer than a small reduction.
         import scipy.linalg  # noqa: F401 - so that the limit includes SciPy's own BLAS
 
-        with _bar(progress, iterations, run.rows - 1) as bar, single_threaded_blas():
+        with _bar(progress, limits.iterations, run.rows - 1) as bar, single_threaded_blas():
             while run.stop is None:
-                if (reached := limits.reached(run.settled().record, validation is not None)) is not None:
+                if (reached := limits.reached(run.settled().record, "validation" in job.others)) is not None:
                     run = run.ended(reached)
                     break
                 run = job.next(run)
                 if writer is not None:
                     writer.maybe(run.settled())
-                if callback is not None and run.stop is None and _is_true(
-                    callback(run.net.with_preparation(preparation), run.settled().record)
-                ):
+                if run.stop is None and over(run.net, run.settled().record):
                     run = run.ended(CALLBACK)
                 bar.update()
         if writer is not None:
@@ -142,7 +155,7 @@ def train(
             run = run.ended(Stop("interrupted", f"{INTERRUPTED} (after iteration {run.rows - 1})"))
         if writer is not None:
             writer.try_to_write(run.settled())
-    return run.settled().best.with_preparation(preparation), run.record
+    return run
 
 
 def _bar(progress: bool, iterations: int, done: int) -> Any:
