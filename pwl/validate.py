@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Iterable
 from difflib import get_close_matches
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,8 @@ def is_whole(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """True for real numbers, also NaN and infinities, but not for bools."""
-    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+    """True for real numbers of Python and NumPy, also NaN and infinities, but not for bools."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
 def whole(

@@ -243,6 +243,6 @@ def test_the_penalty_on_curves_of_inputs(made):
         wanted = record["error"][best] + pwl.Penalties(1e-3, input_curves=weight).value(found)
         assert record["objective"][best] == pytest.approx(wanted, rel=1e-9)
         J = record["objective"][1:]
-        assert all(later <= earlier * (1 + 1e-9) for earlier, later in zip(J, J[1:], strict=False)) or made is pwl.DampedAdAct
+        assert all(later <= earlier * (1 + 1e-9) for earlier, later in itertools.pairwise(J)) or made is pwl.DampedAdAct
         sizes.append(at)
     assert sizes[0] > sizes[1] > 100 * sizes[2]

@@ -79,7 +79,11 @@ def test_a_comma_that_may_mean_two_things_is_asked_about(write):
 
 
 @pytest.mark.parametrize(
-    "cell", ["{:.2f} m/s2", "({:.2f})", "~{:.2f}", "<{:.2f}", "{:.0f}/7", "0x{:.0f}", "{:.2f}*", "'{:.2f}'", "{:.0f}\u00bd", "{:.0f}\u00b2", "{:.0f}\u2167"]
+    "cell",
+    [
+        "{:.2f} m/s2", "({:.2f})", "~{:.2f}", "<{:.2f}", "{:.0f}/7",
+        "0x{:.0f}", "{:.2f}*", "'{:.2f}'", "{:.0f}\u00bd", "{:.0f}\u00b2", "{:.0f}\u2167",
+    ],
 )
 def test_numbers_in_disguise_are_never_classes(write, cell):
     with pytest.raises(InputError, match="'y' holds .*(digits|dates).*--drop"):

@@ -27,7 +27,10 @@ ALGORITHMS = (
     "AdAct", "MOLF", "OWOBP", "CG", "SCG", "LM", "VarPro", "BayesianLM", "SGD", "Adam", "LBFGS", "DampedMOLF", "DampedAdAct",
     "MinibatchAdAct",
 )  # fmt: skip
-SHAPED = {"Conv2d": {"filters": 2, "size": 3}, "Dense": {"units": 3}, "Dropout": {"rate": 0.5}, "Add": {"back": 1}, "CurvedDense": {"units": 3}, "From": {"back": 1}, "MaxPool2d": {"size": 2}}
+SHAPED = {  # arguments that a layer must have
+    "Conv2d": {"filters": 2, "size": 3}, "Dense": {"units": 3}, "Dropout": {"rate": 0.5}, "Add": {"back": 1},
+    "CurvedDense": {"units": 3}, "From": {"back": 1}, "MaxPool2d": {"size": 2},
+}  # fmt: skip
 
 
 def campaign(tally: Tally, tries: int, seed: int) -> None:
@@ -38,8 +41,16 @@ def campaign(tally: Tally, tries: int, seed: int) -> None:
     names = list(known)
 
     @seeded(seed)
-    @settings(max_examples=tries, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-    @given(st.sampled_from(names), st.lists(st.tuples(st.integers(0, 99), st.integers(0, len(anything) - 1)), max_size=2))
+    @settings(
+        max_examples=tries,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(
+        st.sampled_from(names), st.lists(st.tuples(st.integers(0, 99), st.integers(0, len(anything) - 1)), max_size=2)
+    )
     def one(name: str, changes: list[tuple[int, int]]) -> None:
         function, given = known[name]
         arguments, words = dict(given), []
@@ -61,20 +72,28 @@ def campaign(tally: Tally, tries: int, seed: int) -> None:
 def wild() -> list[Any]:
     """Values that few parameters expect."""
     return [
-        None, True, False, -1, 0, 1, 2, 3, 10**30, -(10**30), 0.5, 1.5, -1e300, 1e300, math.nan, math.inf, -math.inf, 1j, "", "x", "1",
-        "a\0b", b"x", "\u00b2", [], [[]], [[1], [2, 3]], (), (3,), (2, 2), (0, 1), {}, {"a": 1}, {1, 2}, object(), int, pwl, ...,
-        Fraction(1, 2), Decimal("1"), np.float64(2), np.int64(3), np.bool_(True), np.array("a"), np.array([None, 1]), np.zeros((0, 3)),
-        np.zeros(()), np.full((40, 3), np.nan), np.full((40, 3), 1e300), np.arange(120).reshape(40, 3), np.zeros((40, 3), complex),
-        np.zeros((2, 2, 2)), np.array(["2020-01-01"], "M8[D]"), np.ma.masked_array([1.0, 2.0], [0, 1]), iter([1.0]), "tanh", "auto",
-        np.ones(40), -np.ones(40), np.zeros(40), (np.ones((40, 3)), np.ones((40, 1))), (np.ones((40, 3)),),
-        slice(3), range(3), np.random.default_rng(0), np.random.RandomState(0), Path("nowhere/x"), Path("."), "net",
+        None, True, False, -1, 0, 1, 2, 3, 10**30, -(10**30), 0.5, 1.5, -1e300, 1e300, math.nan, math.inf, -math.inf, 1j, "", "x",
+        "1", "a\0b", b"x", "\u00b2", [], [[]], [[1], [2, 3]], (), (3,), (2, 2), (0, 1), {}, {"a": 1}, {1, 2}, object(), int, pwl,
+        ..., Fraction(1, 2), Decimal("1"), np.float64(2), np.int64(3), np.bool_(True), np.array("a"), np.array([None, 1]),
+        np.zeros((0, 3)), np.zeros(()), np.full((40, 3), np.nan), np.full((40, 3), 1e300), np.arange(120).reshape(40, 3),
+        np.zeros((40, 3), complex), np.zeros((2, 2, 2)), np.array(["2020-01-01"], "M8[D]"), np.ma.masked_array([1.0, 2.0], [0, 1]),
+        iter([1.0]), "tanh", "auto", np.ones(40), -np.ones(40), np.zeros(40), (np.ones((40, 3)), np.ones((40, 1))),
+        (np.ones((40, 3)),), slice(3), range(3), np.random.default_rng(0), np.random.RandomState(0), Path("nowhere/x"), Path("."),
+        "net",
     ]  # fmt: skip
 
 
 def doors() -> dict[str, Door]:
     """Functions by name, with arguments that fit."""
     x, t, labels = points()
-    return functions(x, t) | networks(x, t, labels) | constructors(x, t) | of_data(x, t) | estimators(x, t, labels) | pictures(x, t, labels)
+    return (
+        functions(x, t)
+        | networks(x, t, labels)
+        | constructors(x, t)
+        | of_data(x, t)
+        | estimators(x, t, labels)
+        | pictures(x, t, labels)
+    )
 
 
 def points() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -110,12 +129,20 @@ def functions(x: np.ndarray, t: np.ndarray) -> dict[str, Door]:
         "with_posterior": (
             pwl.with_posterior, {"net": trained, "data": data, "algorithm": pwl.LM(), "record": record, "validation": data},
         ),
+        "finetune": (
+            pwl.finetune, run_of(data) | {"net": net, "algorithm": pwl.Adam(), "frozen": 0, "new_head": True, "iterations": 2},
+        ),
         "compare": (pwl.compare, {"x": x, "t": t, "names": ["molf"], "settings": Settings(hidden=(2,), iterations=1, k=3)}),
         "least_squares": (
             pwl.least_squares,
             {"residual": lambda w: x @ w - t[:, 0], "jacobian": None, "w": np.zeros(3), "bounds": None, "loss": "linear"},
         ),
     } | {name: (step, {"net": net, "patterns": data}) for name, step in steps.items()}  # fmt: skip
+
+
+def run_of(data: Any) -> dict[str, Any]:
+    """What training takes beside a network."""
+    return {"data": data, "validation": data, "test": None}
 
 
 def networks(x: np.ndarray, t: np.ndarray, labels: np.ndarray) -> dict[str, Door]:
@@ -146,6 +173,9 @@ def networks(x: np.ndarray, t: np.ndarray, labels: np.ndarray) -> dict[str, Door
         "Ensemble.save": (ensemble.save, {"path": "saved", "record": None}),
         "Ensemble.load": (pwl.Ensemble.load, {"path": "ensemble", "layers": []}),
         "to": (net.to, {"where": "cpu"}),
+        "weights": (net.with_weights, {"given": net.weights()}),
+        "replace_activations": (net.replace_activations, {"where": "all", "activation": "tanh", "data": (x, t)}),
+        "to_c": (net.to_c, {"path": "net.h", "dtype": None, "name": None, "names": None}),
     }  # fmt: skip
 
 
@@ -161,9 +191,17 @@ def constructors(x: np.ndarray, t: np.ndarray) -> dict[str, Door]:
     for name in ("Penalties", "OLS", "Damping", "Augmentation", "Checkpoint"):
         made = getattr(pwl, name)
         found[name] = (made, defaults(made) | ({"path": "run"} if name == "Checkpoint" else {}))
-    for name, more in {"Cosine": {"steps": 9}, "Exponential": {"factor": 0.5}, "Linear": {"steps": 9}, "Steps": {"at": (3, 5)}}.items():
+    for name, more in {
+        "Cosine": {"steps": 9},
+        "Exponential": {"factor": 0.5},
+        "Linear": {"steps": 9},
+        "Steps": {"at": (3, 5)},
+    }.items():
         made = getattr(pwl.schedules, name)
-        found[name] = (lambda step, made=made, **options: made(**options)(step), {"step": 3, "rate": 0.1} | more | defaults(made))
+        found[name] = (
+            lambda step, made=made, **options: made(**options)(step),
+            {"step": 3, "rate": 0.1} | more | defaults(made),
+        )
     for name in pwl.layers.__all__:
         made = getattr(pwl.layers, name)
         if name != "Layer" and (options := SHAPED.get(name, {}) | defaults(made)):
@@ -192,17 +230,28 @@ def of_data(x: np.ndarray, t: np.ndarray) -> dict[str, Door]:
     table = pwl.data.read_table("t.csv")
     prepared = pwl.Preparation.fit(x, t)
     read = {"path": "t.csv", "targets": None, "task": "auto", "drop": ()}
-    marks: dict[str, Any] = dict.fromkeys(("header", "delimiter", "decimal", "thousands", "missing", "dates", "weights", "groups"))
+    marks: dict[str, Any] = dict.fromkeys(
+        ("header", "delimiter", "decimal", "thousands", "missing", "dates", "weights", "groups")
+    )
     return {
         "data.read_table": (pwl.data.read_table, read | marks),
         "data.read_inputs": (pwl.data.read_inputs, {"path": "t.csv", "schema": table.schema}),
         "data.load": (pwl.data.load, {"name": "concrete"}),
-        "data.split": (pwl.data.split, {"n": 40, "shares": (0.5, 0.2, 0.3), "seed": 0, "labels": None, "groups": None, "ordered": False}),
+        "data.split": (
+            pwl.data.split,
+            {"n": 40, "shares": (0.5, 0.2, 0.3), "seed": 0, "labels": None, "groups": None, "ordered": False},
+        ),
         "data.folds": (pwl.data.folds, {"n": 40, "k": 4, "seed": 0, "labels": None}),
-        "Preparation.fit": (lambda **given: pwl.Preparation.fit(**given).transform(x, t)[0], {"x": x, "t": t, "inputs": "standardise"}),
+        "Preparation.fit": (
+            lambda **given: pwl.Preparation.fit(**given).transform(x, t)[0],
+            {"x": x, "t": t, "inputs": "standardise"},
+        ),
         "Preparation.transform": (prepared.transform, {"x": x, "t": t}),
         "Preparation.inverse_targets": (prepared.inverse_targets, {"y": t}),
-        "Patterns": (pwl.Patterns, {"x": x, "t": t, "weights": np.ones(40), "preparation": None, "block_bytes": None, "comm": None}),
+        "Patterns": (
+            pwl.Patterns,
+            {"x": x, "t": t, "weights": np.ones(40), "preparation": None, "block_bytes": None, "comm": None},
+        ),
     }
 
 
@@ -262,7 +311,11 @@ def pictures(x: np.ndarray, t: np.ndarray, labels: np.ndarray) -> dict[str, Door
         "residuals": {"net": net, "x": x, "t": t, "names": None}, "confusion": {"net": classes, "x": x, "t": labels, "names": None},
         "classification_errors": {"records": record}, "hessian": {"H": np.eye(3), "ax": None},
     }  # fmt: skip
-    return {f"plots.{name}": (closed(getattr(pwl.plots, name)), given) for name, given in drawn.items() if hasattr(pwl.plots, name)}
+    return {
+        f"plots.{name}": (closed(getattr(pwl.plots, name)), given)
+        for name, given in drawn.items()
+        if hasattr(pwl.plots, name)
+    }
 
 
 def closed(draw: Callable[..., Any]) -> Callable[..., None]:

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from pwl.algorithms.penalties import Penalties
+from pwl.errors import InputError
 from pwl.network.network import Network
 from pwl.reductions.gradients import error
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.runtime.backend import Array
 from pwl.solvers.ols import OLS
+from pwl.validate import shown
 
 AnyState = Any  # a NamedTuple of arrays, numbers and dictionaries of arrays, which a checkpoint can hold
 
@@ -127,3 +129,12 @@ class Algorithm(Protocol):
     def further(self, net: Network, Nv: int, series: dict[str, Any]) -> tuple[float, float]:
         """Multiplies of a step beyond those of `multiplies`, such as of further trials, from the step's own series."""
         return 0.0, 0.0
+
+
+def check_algorithm(algorithm: Any) -> None:
+    """Raises InputError for anything that is no algorithm."""
+    if isinstance(algorithm, type) or not isinstance(algorithm, Algorithm):
+        raise InputError(
+            f"an algorithm is an object such as pwl.AdAct() or pwl.MOLF(), not {shown(algorithm)}; an algorithm of "
+            "your own must derive from pwl.algorithms.Algorithm"
+        )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pwl.algorithms.algorithm import Algorithm
+from pwl.algorithms.algorithm import Algorithm, check_algorithm
 from pwl.algorithms.all_weights import trained
 from pwl.algorithms.bayesian_lm import BayesianLM
 from pwl.algorithms.posterior import spread
@@ -63,8 +63,7 @@ def with_posterior(net: Network, data: Any, algorithm: Algorithm, record: Any, v
         If the loss is not squared error, if data and network do not fit, or if there are more than 700 basis functions.
     """
     kind("net", net, Network, "a pwl.Network")
-    if not isinstance(algorithm, Algorithm) or isinstance(algorithm, type):
-        raise InputError(f"algorithm must be that of the training, such as pwl.LM(), not {shown(algorithm)}")
+    check_algorithm(algorithm)
     if not hasattr(record, "best_iteration"):
         raise InputError(f"record must be the pwl.Record of the training, not {shown(record)}")
     if not net.loss.quadratic:

@@ -52,14 +52,12 @@ def split(
     parts = _shares(shares)
     if truth("ordered", ordered) and (labels is not None or groups is not None):
         raise InputError("parts in the order of the patterns have neither labels nor groups: leave them out")
-    for name, given in (("labels", labels), ("groups", groups)):
-        if given is not None and np.shape(given) != (n,):
-            raise InputError(f"{name} came with shape {np.shape(given)}, wanted one per pattern: ({n},)")
+    numbers = {name: _numbered(name, given, n) for name, given in (("labels", labels), ("groups", groups)) if given is not None}
     order = np.arange(n) if ordered else np.random.default_rng(seed).permutation(n)
     if groups is not None:
-        part = _by_group(np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1), order, parts)
+        part = _by_group(numbers["groups"], order, parts)
     elif labels is not None:
-        part = _by_class(np.unique(np.asarray(labels), return_inverse=True)[1].reshape(-1), order, parts)
+        part = _by_class(numbers["labels"], order, parts)
     else:
         part = np.empty(n, dtype=np.int64)
         part[order] = np.repeat(np.arange(len(parts)), _counts(n, parts))
@@ -68,6 +66,18 @@ def split(
         if share and not len(rows):
             raise InputError(f"a share of {share:g} of {n} patterns is none: choose a larger share, or 0 for no such part")
     return found
+
+
+def _numbered(name: str, given: Any, n: int) -> np.ndarray:
+    """The number of each pattern's label or group, (n,), in the order of the sorted ones."""
+    try:
+        a = np.asarray(given)
+        numbers = np.unique(a, return_inverse=True)[1].reshape(-1)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} must be numbers throughout or texts throughout, one per pattern, not {shown(given)}") from None
+    if a.shape != (n,):
+        raise InputError(f"{name} came with shape {a.shape}, wanted one per pattern: ({n},)")
+    return numbers
 
 
 def _shares(shares: Sequence[float]) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pwl import validate
-from pwl.algorithms.algorithm import Algorithm, Stop
+from pwl.algorithms.algorithm import Algorithm, Stop, check_algorithm
 from pwl.data.augmentation import Augmentation
 from pwl.errors import InputError
 from pwl.files.write import check_writable
@@ -98,7 +98,8 @@ def train(
         If data, network and settings do not fit.
     """
     validate.kind("net", net, Network, "a pwl.Network")
-    _check_algorithm(algorithm, callback)
+    check_algorithm(algorithm)
+    _check_callback(callback)
     validate.seed(seed)
     validate.truth("progress", progress)
     limits = Limits(iterations, max_fail, min_grad, goal, max_seconds)
@@ -232,12 +233,7 @@ def _is_true(answer: Any) -> bool:
     return isinstance(answer, (bool, np.bool_)) and bool(answer)
 
 
-def _check_algorithm(algorithm: Any, callback: Any) -> None:
-    if isinstance(algorithm, type) or not isinstance(algorithm, Algorithm):
-        raise InputError(
-            f"an algorithm is an object such as pwl.AdAct() or pwl.MOLF(), not {validate.shown(algorithm)}; an algorithm of "
-            "your own must derive from pwl.algorithms.Algorithm"
-        )
+def _check_callback(callback: Any) -> None:
     if callback is not None and not callable(callback):
         raise InputError(f"callback must be a function of (net, record), not {validate.shown(callback)}")
 
