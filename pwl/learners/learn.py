@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,11 +16,10 @@ from pwl.data.preparation import Preparation
 from pwl.errors import InputError
 from pwl.learners.ensemble import Ensemble
 from pwl.learners.mix import share, with_scale
-from pwl.learners.plan import Plan, without_evidence
+from pwl.learners.plan import Form, Plan, without_evidence
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import array_namespace
-from pwl.runtime.threads import side_by_side
 from pwl.training.record import Record
 from pwl.training.train import train
 
@@ -40,7 +39,7 @@ class Learned(NamedTuple):
 class _Trained(NamedTuple):
     net: Network
     record: Record
-    hinges: int | None
+    form: Form
 
 
 class _Task(NamedTuple):
@@ -54,49 +53,31 @@ class _Task(NamedTuple):
     callback: Callback | None
     end: float
 
-    def train(
-        self, patterns: Patterns, validation: Patterns | None, hinges: int | None, seed: int, given_up: Callable[[], bool]
-    ) -> _Trained:
+    def train(self, patterns: Patterns, validation: Patterns | None, form: Form, seed: int) -> _Trained:
         """One network. Ctrl-C goes on to the caller, because half a fit is none."""
-
-        def callback(net: Network, record: Record) -> bool:
-            return given_up() or (self.callback is not None and self.callback(net, record) is True)
-
         start = Network.mlp(
-            patterns.x.shape[1], self.plan.hidden, self.outputs, self.plan.activation,
-            bypass=self.bypass, loss=self.loss, seed=seed, input_hinges=hinges, dtype=self.plan.dtype,
+            patterns.x.shape[1], form.hidden, self.outputs, self.plan.activation,
+            bypass=self.bypass, loss=self.loss, seed=seed, input_hinges=form.hinges, dtype=self.plan.dtype,
         )  # fmt: skip
         net, record = train(
-            start, patterns.apart(), self.plan.algorithm,
+            start, patterns, self.plan.algorithm,
             iterations=self.plan.iterations, batch_size=self.plan.batch_size, validation=validation, max_fail=self.max_fail,
-            max_seconds=max(self.end - time.perf_counter(), 0.0), callback=callback, seed=seed,
+            max_seconds=max(self.end - time.perf_counter(), 0.0), callback=self.callback, seed=seed,
         )  # fmt: skip
         if record.stop_code == "interrupted":
             raise KeyboardInterrupt
-        return _Trained(_in_double(net), record, hinges)
+        return _Trained(_in_double(net), record, form)
 
     def several(self, patterns: Patterns, validation: Patterns | None, seed: int) -> list[_Trained]:
-        """Networks of all forms, each at least once, until their number or the time is reached.
-
-        Bayesian networks are trained side by side, because the solution of their equations is work for one core.
-        """
+        """Networks of all forms, each at least once, until their numbers or the time is reached."""
         found: list[_Trained] = []
-        forms = self.plan.input_hinges
-
-        def wanted() -> Iterator[tuple[int, int | None]]:
-            for place, (number, hinges) in enumerate(itertools.product(range(self.plan.nets), forms)):
-                left = self.end - time.perf_counter()
-                if place >= len(forms) and found and left < WORTH * found[-1].record["seconds"][-1]:
-                    return
-                yield number, hinges
-
-        def work(one: tuple[int, int | None], given_up: Callable[[], bool]) -> _Trained:
-            number, hinges = one
-            return self.train(patterns, validation, hinges, seed + number, given_up)
-
-        most = None if isinstance(self.plan.algorithm, BayesianLM) else 1
-        for trained in side_by_side(work, wanted(), most):
-            found.append(trained)
+        forms = self.plan.forms
+        for number, form in itertools.product(range(max(form.nets for form in forms)), forms):
+            if number >= form.nets:
+                continue
+            if number and self.end - time.perf_counter() < WORTH * found[-1].record["seconds"][-1]:
+                break
+            found.append(self.train(patterns, validation, form, seed + number))
         return found
 
 
@@ -155,11 +136,11 @@ def learn(
     best = min((one.record for one in found), key=_belief)
     known = (with_deviations(one.net, patterns, plan.algorithm, one.record, validation) for one in found)
     nets = [net.with_preparation(preparation) for net in known]
-    forms = [one.hinges for one in found]
-    ensemble = Ensemble(nets, bounds, [mix.shares[hinges] / forms.count(hinges) for hinges in forms])
+    forms = [one.form for one in found]
+    ensemble = Ensemble(nets, bounds, [mix.shares[form] / forms.count(form) for form in forms])
     if mix.outs is not None and not preparation.classes:
         ensemble = with_scale(ensemble, mix.outs, patterns)
-    words = ", ".join(f"{share:.2f} of {hinges or 'no'} hinges" for hinges, share in mix.shares.items())
+    words = "; ".join(f"{share:.2f} of {form}" for form, share in mix.shares.items())
     best.settings |= {"learner": plan.reason, "networks": len(nets), "inputs": words}
     return Learned(ensemble, best)
 
@@ -167,22 +148,22 @@ def learn(
 class _Mix(NamedTuple):
     """Shares of the forms in the mean, and of each network its outputs for patterns left out, if these decided."""
 
-    shares: dict[int | None, float]
+    shares: dict[Form, float]
     outs: list[np.ndarray] | None
 
 
 def _mixed(found: list[_Trained], patterns: Patterns, algorithm: Algorithm, classes: bool) -> _Mix:
     """The shares with the lowest error for patterns left out, Eqs. (91), (92). Forms without these have equal shares."""
-    forms = list(dict.fromkeys(one.hinges for one in found))
+    forms = list(dict.fromkeys(one.form for one in found))
     if not isinstance(algorithm, BayesianLM):
-        return _Mix({hinges: 1 / len(forms) for hinges in forms}, None)
+        return _Mix({form: 1 / len(forms) for form in forms}, None)
     try:
         outs = [left_out(one.net, patterns, algorithm, one.record) for one in found]
     except InputError:  # functions that are too alike
-        return _Mix({hinges: 1 / len(forms) for hinges in forms}, None)
+        return _Mix({form: 1 / len(forms) for form in forms}, None)
     if len(forms) == 1:
         return _Mix({forms[0]: 1.0}, outs)
-    a, b = (np.mean([out for one, out in zip(found, outs, strict=True) if one.hinges == form], axis=0) for form in forms)
+    a, b = (np.mean([out for one, out in zip(found, outs, strict=True) if one.form == form], axis=0) for form in forms)
     part = share(a, b, patterns, classes)
     return _Mix(dict(zip(forms, (1 - part, part), strict=True)), outs)
 
