@@ -11,7 +11,7 @@ from oracles import jacobian, unit_elements
 
 import pwl
 from pwl.algorithms.left_out import left_out
-from pwl.learners.mix import share, with_scale
+from pwl.learners.mix import shares, with_scale
 from pwl.network.posterior import Posterior
 from pwl.network.predict import outputs_of
 
@@ -91,26 +91,39 @@ def test_errors_of_patterns_left_out_are_those_of_new_ones():
 # ---- shares and scales
 
 
-def test_the_share_of_the_better_outputs():
+def test_the_shares_of_the_better_outputs():
     t = np.array([[0.0], [1.0], [2.0]])
     patterns = pwl.Patterns(np.zeros((3, 1)), t)
-    assert share(t + 1, t - 3, patterns, False) == pytest.approx(0.25)  # errors of 1 and -3 cancel at 3 to 1
-    assert share(t, t + 1, patterns, False) == 0 and share(t + 1, t, patterns, False) == 1 and share(t, t, patterns, False) == 0
+    assert shares([t + 1, t - 3], patterns, False) == pytest.approx([0.75, 0.25])  # errors of 1 and -3 cancel at 3 to 1
+    assert shares([t, t + 1], patterns, False) == pytest.approx([1, 0], abs=1e-9)
+    assert shares([t, t], patterns, False) == pytest.approx([0.5, 0.5])
+    assert shares([t + 1, t + 1], patterns, False) == pytest.approx([0.5, 0.5])
     heavy = pwl.Patterns(np.zeros((3, 1)), t, [1.0, 1.0, 2.0])
-    a, b = t + 1, t + np.array([[1.0], [1.0], [-1.0]])
-    assert share(a, b, heavy, False) == pytest.approx(0.5)
+    assert shares([t + 1, t + np.array([[1.0], [1.0], [-1.0]])], heavy, False) == pytest.approx([0.5, 0.5])
 
 
-def test_the_share_of_classes_has_the_highest_likelihood():
-    """One knows the class of half of the patterns and is wrong with .9 on the others, the other one says .5 throughout."""
+def test_shares_of_three_have_the_lowest_error_of_all():
+    rng = np.random.default_rng(0)
+    t, outs = rng.normal(size=(40, 2)), [rng.normal(size=(40, 2)) for _ in range(3)]
+    outs = [t + 0.5 * (o - t) + b for o, b in zip(outs, (0.0, 0.3, -0.2), strict=True)]
+    found = shares(outs, pwl.Patterns(np.zeros((40, 1)), t), False)
+
+    def error(u):
+        return np.mean((t - sum(v * o for v, o in zip(u, outs, strict=True))) ** 2)
+
+    grid = [np.array([a, b, 1 - a - b]) for a in np.linspace(0, 1, 51) for b in np.linspace(0, 1, 51) if a + b <= 1]
+    assert found.sum() == pytest.approx(1) and np.all(found >= 0) and error(found) <= min(map(error, grid))
+
+
+def test_the_shares_of_classes_have_the_highest_likelihood():
+    """One knows three patterns of four with .9 and is wrong with .9 on the other, the second one says .5 throughout."""
     labels = np.array([0, 1, 0, 1])
     patterns = pwl.Patterns(np.zeros((4, 1)), labels)
-    p = np.array([[0.9, 0.1], [0.1, 0.9], [0.1, 0.9], [0.9, 0.1]])
-    u = share(np.log(p), np.zeros((4, 2)), patterns, True)
-    right = scipy.special.softmax(np.log(p), axis=1)[np.arange(4), labels]
-    grid = np.linspace(0, 1, 1001)
+    p = np.array([[0.9, 0.1], [0.1, 0.9], [0.9, 0.1], [0.9, 0.1]])
+    u = shares([np.log(p), np.zeros((4, 2))], patterns, True)
+    right, grid = p[np.arange(4), labels], np.linspace(0, 1, 1001)
     best = grid[np.argmin([-np.sum(np.log((1 - v) * right + v * 0.5)) for v in grid])]
-    assert u == pytest.approx(best, abs=2e-3)
+    assert u == pytest.approx([1 - best, best], abs=2e-3) and 0.2 < best < 0.8
 
 
 def test_the_scale_makes_variances_of_squared_errors():
@@ -119,11 +132,11 @@ def test_the_scale_makes_variances_of_squared_errors():
     flat = Posterior(net.keys("head"), np.eye(net.n_basis), np.array([2.0, 2.0]), 1e18)
     known = dataclasses.replace(net, posterior=flat)
     outs = [patterns.t + 1.5, patterns.t - 0.5]
-    found = with_scale(pwl.Ensemble([known, known]), outs, patterns)
+    found = with_scale(pwl.Ensemble([known, known]), outs, [patterns] * 2)
     np.testing.assert_allclose(found.scale, 0.25 / 3)
     _, std = found.predict(patterns.x, return_std=True)
     np.testing.assert_allclose(std**2, 2 * 0.25 / 3)
-    assert with_scale(pwl.Ensemble([net]), outs[:1], patterns).scale is None  # without deviations there is nothing to scale
+    assert with_scale(pwl.Ensemble([net]), outs[:1], [patterns]).scale is None  # without deviations there is nothing to scale
 
 
 def test_files_keep_the_scale_and_wrong_ones_are_refused(tmp_path):

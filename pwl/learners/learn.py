@@ -15,8 +15,9 @@ from pwl.algorithms.left_out import left_out
 from pwl.data.preparation import Preparation
 from pwl.errors import InputError
 from pwl.learners.ensemble import Ensemble
-from pwl.learners.mix import share, with_scale
-from pwl.learners.plan import Form, Plan, without_evidence
+from pwl.learners.inputs import View, decorrelated
+from pwl.learners.mix import shares, with_scale
+from pwl.learners.plan import Form, Plan, with_decorrelated, without_evidence
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import array_namespace
@@ -40,12 +41,14 @@ class _Trained(NamedTuple):
     net: Network
     record: Record
     form: Form
+    view: View
 
 
 class _Task(NamedTuple):
-    """What is the same for all networks. end: the clock when the time is over."""
+    """What is the same for all networks. views: the patterns, and without correlations. end: the clock when the time is over."""
 
     plan: Plan
+    views: tuple[View, View | None]
     outputs: int
     loss: str
     bypass: bool
@@ -53,8 +56,11 @@ class _Task(NamedTuple):
     callback: Callback | None
     end: float
 
-    def train(self, patterns: Patterns, validation: Patterns | None, form: Form, seed: int) -> _Trained:
+    def train(self, form: Form, seed: int) -> _Trained:
         """One network. Ctrl-C goes on to the caller, because half a fit is none."""
+        view = self.views[form.decorrelated]
+        assert view is not None
+        patterns, validation, _ = view
         start = Network.mlp(
             patterns.x.shape[1], form.hidden, self.outputs, self.plan.activation,
             bypass=self.bypass, loss=self.loss, seed=seed, input_hinges=form.hinges, dtype=self.plan.dtype,
@@ -66,9 +72,9 @@ class _Task(NamedTuple):
         )  # fmt: skip
         if record.stop_code == "interrupted":
             raise KeyboardInterrupt
-        return _Trained(_in_double(net), record, form)
+        return _Trained(_in_double(net), record, form, view)
 
-    def several(self, patterns: Patterns, validation: Patterns | None, seed: int) -> list[_Trained]:
+    def several(self, seed: int) -> list[_Trained]:
         """Networks of all forms, each at least once, until their numbers or the time is reached."""
         found: list[_Trained] = []
         forms = self.plan.forms
@@ -77,7 +83,7 @@ class _Task(NamedTuple):
                 continue
             if number and self.end - time.perf_counter() < WORTH * found[-1].record["seconds"][-1]:
                 break
-            found.append(self.train(patterns, validation, form, seed + number))
+            found.append(self.train(form, seed + number))
         return found
 
 
@@ -123,23 +129,26 @@ def learn(
     """
     loss = "cross_entropy" if preparation.classes else "squared_error"
     end = time.perf_counter() + plan.seconds
-    task = _Task(plan, len(preparation.target_scale), loss, bypass, max_fail, callback, end)
-    found = task.several(patterns, validation, seed)
+    view = View(patterns, validation, preparation)
+    apart = decorrelated(view) if isinstance(plan.algorithm, BayesianLM) else None
+    plan = plan if apart is None else with_decorrelated(plan)
+    task = _Task(plan, (view, apart), len(preparation.target_scale), loss, bypass, max_fail, callback, end)
+    found = task.several(seed)
     if isinstance(plan.algorithm, BayesianLM):
         nothing = LEARNS * _error_of_constants(patterns, preparation)
         kept = [one for one in found if one.record["error"][one.record.best_iteration] < nothing]
         if not kept:
             plan = without_evidence(plan)
-            kept = task._replace(plan=plan).several(patterns, validation, seed)
+            kept = task._replace(plan=plan).several(seed)
         found = kept
-    mix = _mixed(found, patterns, plan.algorithm, bool(preparation.classes))
+    mix = _mixed(found, plan.algorithm, bool(preparation.classes))
     best = min((one.record for one in found), key=_belief)
-    known = (with_deviations(one.net, patterns, plan.algorithm, one.record, validation) for one in found)
-    nets = [net.with_preparation(preparation) for net in known]
+    known = (with_deviations(one.net, one.view.patterns, plan.algorithm, one.record, one.view.validation) for one in found)
+    nets = [net.with_preparation(one.view.preparation) for net, one in zip(known, found, strict=True)]
     forms = [one.form for one in found]
     ensemble = Ensemble(nets, bounds, [mix.shares[form] / forms.count(form) for form in forms])
     if mix.outs is not None and not preparation.classes:
-        ensemble = with_scale(ensemble, mix.outs, patterns)
+        ensemble = with_scale(ensemble, mix.outs, [one.view.patterns for one in found])
     words = "; ".join(f"{share:.2f} of {form}" for form, share in mix.shares.items())
     best.settings |= {"learner": plan.reason, "networks": len(nets), "inputs": words}
     return Learned(ensemble, best)
@@ -152,20 +161,19 @@ class _Mix(NamedTuple):
     outs: list[np.ndarray] | None
 
 
-def _mixed(found: list[_Trained], patterns: Patterns, algorithm: Algorithm, classes: bool) -> _Mix:
+def _mixed(found: list[_Trained], algorithm: Algorithm, classes: bool) -> _Mix:
     """The shares with the lowest error for patterns left out, Eqs. (91), (92). Forms without these have equal shares."""
     forms = list(dict.fromkeys(one.form for one in found))
+    equal = _Mix({form: 1 / len(forms) for form in forms}, None)
     if not isinstance(algorithm, BayesianLM):
-        return _Mix({form: 1 / len(forms) for form in forms}, None)
+        return equal
     try:
-        outs = [left_out(one.net, patterns, algorithm, one.record) for one in found]
+        outs = [left_out(one.net, one.view.patterns, algorithm, one.record) for one in found]
     except InputError:  # functions that are too alike
-        return _Mix({form: 1 / len(forms) for form in forms}, None)
-    if len(forms) == 1:
-        return _Mix({forms[0]: 1.0}, outs)
-    a, b = (np.mean([out for one, out in zip(found, outs, strict=True) if one.form == form], axis=0) for form in forms)
-    part = share(a, b, patterns, classes)
-    return _Mix(dict(zip(forms, (1 - part, part), strict=True)), outs)
+        return equal
+    means = [np.mean([out for one, out in zip(found, outs, strict=True) if one.form == form], axis=0) for form in forms]
+    parts = shares(means, found[0].view.patterns, classes)
+    return _Mix(dict(zip(forms, parts.tolist(), strict=True)), outs)
 
 
 def _in_double(net: Network) -> Network:

@@ -29,14 +29,19 @@ GUARD = 5.0  # times the seconds of the plan: only a machine that much slower en
 
 
 class Form(NamedTuple):
-    """Networks of one structure. hidden: units per layer. hinges: of each input, or None. nets: how many at most."""
+    """Networks of one structure. hidden: units per layer. hinges: of each input, or None. nets: how many at most.
+
+    decorrelated: whether the inputs have lost their correlations, Eq. (88).
+    """
 
     hidden: tuple[int, ...]
     hinges: int | None
     nets: int
+    decorrelated: bool = False
 
     def __str__(self) -> str:
-        return f"{' and '.join(map(str, self.hidden))} units, {self.hinges or 'no'} hinges"
+        inputs = ", decorrelated inputs" if self.decorrelated else ""
+        return f"{' and '.join(map(str, self.hidden))} units, {self.hinges or 'no'} hinges{inputs}"
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,12 @@ def without_evidence(first: Plan) -> Plan:
     """The plan for patterns of which the evidence takes everything for noise."""
     reason = f"{first.reason}; as its evidence took everything for noise, damped MOLF"
     return dataclasses.replace(first, algorithm=DampedMOLF(), iterations=WHOLE_PASS, reason=reason, dtype=np.float64)
+
+
+def with_decorrelated(first: Plan) -> Plan:
+    """The plan for inputs that nearly repeat each other, with a further form that tells them apart."""
+    straight = next(form for form in first.forms[::-1] if form.hinges is None)
+    return dataclasses.replace(first, forms=(*first.forms, straight._replace(decorrelated=True)))
 
 
 def width(Nv: int, N: int, hinges: int | None) -> int:
