@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +21,7 @@ from pwl.learners.plan import Form, Plan, with_decorrelated, without_evidence
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import array_namespace
+from pwl.runtime.threads import side_by_side
 from pwl.training.record import Record
 from pwl.training.train import train
 
@@ -56,34 +57,49 @@ class _Task(NamedTuple):
     callback: Callback | None
     end: float
 
-    def train(self, form: Form, seed: int) -> _Trained:
+    def train(self, form: Form, seed: int, given_up: Callable[[], bool]) -> _Trained:
         """One network. Ctrl-C goes on to the caller, because half a fit is none."""
         view = self.views[form.decorrelated]
         assert view is not None
-        patterns, validation, _ = view
+
+        def callback(net: Network, record: Record) -> bool:
+            return given_up() or (self.callback is not None and self.callback(net, record) is True)
+
         start = Network.mlp(
-            patterns.x.shape[1], form.hidden, self.outputs, self.plan.activation,
+            view.patterns.x.shape[1], form.hidden, self.outputs, self.plan.activation,
             bypass=self.bypass, loss=self.loss, seed=seed, input_hinges=form.hinges, dtype=self.plan.dtype,
         )  # fmt: skip
         net, record = train(
-            start, patterns, self.plan.algorithm,
-            iterations=self.plan.iterations, batch_size=self.plan.batch_size, validation=validation, max_fail=self.max_fail,
-            max_seconds=max(self.end - time.perf_counter(), 0.0), callback=self.callback, seed=seed,
+            start, view.patterns.apart(), self.plan.algorithm,
+            iterations=self.plan.iterations, batch_size=self.plan.batch_size, validation=view.validation, max_fail=self.max_fail,
+            max_seconds=max(self.end - time.perf_counter(), 0.0), callback=callback, seed=seed,
         )  # fmt: skip
         if record.stop_code == "interrupted":
             raise KeyboardInterrupt
         return _Trained(_in_double(net), record, form, view)
 
     def several(self, seed: int) -> list[_Trained]:
-        """Networks of all forms, each at least once, until their numbers or the time is reached."""
+        """Networks of all forms, each at least once, until their numbers or the time is reached.
+
+        Bayesian networks are trained side by side, because the solution of their equations is work for one core.
+        """
         found: list[_Trained] = []
         forms = self.plan.forms
-        for number, form in itertools.product(range(max(form.nets for form in forms)), forms):
-            if number >= form.nets:
-                continue
-            if number and self.end - time.perf_counter() < WORTH * found[-1].record["seconds"][-1]:
-                break
-            found.append(self.train(form, seed + number))
+
+        def wanted() -> Iterator[tuple[int, Form]]:
+            for number, form in itertools.product(range(max(form.nets for form in forms)), forms):
+                left = self.end - time.perf_counter()
+                if number and found and left < WORTH * found[-1].record["seconds"][-1]:
+                    return
+                if number < form.nets:
+                    yield number, form
+
+        def work(one: tuple[int, Form], given_up: Callable[[], bool]) -> _Trained:
+            return self.train(one[1], seed + one[0], given_up)
+
+        most = None if isinstance(self.plan.algorithm, BayesianLM) else 1
+        for trained in side_by_side(work, wanted(), most):
+            found.append(trained)
         return found
 
 
