@@ -69,6 +69,19 @@ def test_far_inputs_and_outliers_stay_plausible():
     assert np.sqrt(np.mean((y[:300] - t) ** 2)) < 0.5 * np.std(t)
 
 
+def test_constant_repeated_and_few_valued_inputs_do_no_harm():
+    """Eight inputs, five of which tell nothing new, cost less than a hundredth of the variance."""
+    x, t = wavy(400)
+    rng = np.random.default_rng(1)
+    more = np.column_stack([x, np.full(400, 3.0), x[:, 0], -2 * x[:, 1] + 1, rng.integers(0, 2, 400), np.round(x[:, 2])])
+    plain, found = (pwl.PWLRegressor().fit(a[:300], t[:300]) for a in (x, more))
+    error, new = (np.mean((m.predict(a[300:]) - t[300:]) ** 2) for m, a in ((plain, x), (found, more)))
+    assert new < error + 0.01 * np.var(t) < 0.03 * np.var(t)
+    far = np.concatenate([more, 1e6 * more, more + rng.normal(0, 1e3, more.shape)])  # repeats no longer repeat each other
+    width = np.ptp(t[:300])
+    assert np.all(np.abs(found.predict(far) - (t[:300].max() + t[:300].min()) / 2) <= 1.5 * width + 1e-9)
+
+
 def test_the_time_is_kept():
     x, t = wavy(2000)
     begin = time.perf_counter()
