@@ -85,6 +85,11 @@ def path(name: str, value: Any) -> Path:
     return Path(value)
 
 
+def listed(value: Any) -> tuple[Any, ...] | None:
+    """The items of a list, a tuple or an array of one dimension, or None for anything else."""
+    return tuple(value) if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 1) else None
+
+
 def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
     """One of several words. For any other word the message suggests the nearest."""
     known = list(choices)

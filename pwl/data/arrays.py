@@ -117,6 +117,8 @@ def _load(path: Path) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
                 arrays = dict(loaded)
     except (ValueError, OSError, EOFError, KeyError) as error:
         why = str(error).split("\n")[0]
+        if "pickle" in why:  # NumPy would tell how to load it all the same
+            why = "it holds Python objects" if "Object arrays" in why else "it does not begin as such files do"
         raise InputError(f"{path} can't be read as a NumPy file of numbers ({why}): write it again with numpy.save") from None
     except Exception as error:  # zipfile raises kinds of its own
         raise InputError(f"{path} is damaged ({error}): write it again with numpy.savez") from None

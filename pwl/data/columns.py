@@ -43,7 +43,7 @@ def find_column(title: str, names: Sequence[str], wanted: str | int) -> int:
 
 def _apart(names: Sequence[str], words: Sequence[str | int]) -> list[str | int]:
     """Columns that were named. "a,b" means two, unless a column has exactly that name."""
-    if not isinstance(words, (list, tuple, np.ndarray)):
+    if validate.listed(words) is None:
         raise InputError(f"columns are named by a text, a number counted from 1, or a list of them, not by {validate.shown(words)}")
     known, found = set(names), list[str | int]()
     for word in words:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from pwl.data.decorrelation import METHOD, Decorrelation
-from pwl.data.scaling import Scaling
+from pwl.data.scaling import METHODS, Scaling
 from pwl.data.weights import checked_weights
 from pwl.errors import InputError
 from pwl.runtime.backend import Array, array_namespace, as_array, beside, host
+from pwl.validate import one_of
 
 Class = int | str | bool
 
@@ -79,6 +80,7 @@ class Preparation:
             For shapes that do not fit, no data, NaN, Inf, targets so large or small that their squared errors overflow
             or underflow, labels of several kinds, and labels that are not in `classes`.
         """
+        one_of("the preparation of x", inputs, (*METHODS, METHOD))
         x, t = as_array(x, "inputs x"), as_array(t, "targets t")
         _check_lengths(x, t)
         w = None if weights is None else checked_weights(weights, x.shape[0])

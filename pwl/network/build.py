@@ -18,7 +18,7 @@ from pwl.network.layout import HEAD, address, lay_out
 from pwl.network.network import Network
 from pwl.runtime.backend import Array, as_array, host
 from pwl.runtime.room import check_bytes
-from pwl.validate import one_of, shown, truth, whole
+from pwl.validate import listed, one_of, shown, truth, whole
 
 
 def mlp(
@@ -36,7 +36,8 @@ def mlp(
     input_hinges: Any,
 ) -> Network:
     """`Network.mlp`."""
-    widths = tuple(n_hidden) if isinstance(n_hidden, (Sequence, np.ndarray)) else (n_hidden,)
+    given = listed(n_hidden)
+    widths = (n_hidden,) if given is None else given
     n_inputs, n_outputs = whole("n_inputs", n_inputs), whole("n_outputs", n_outputs)
     widths = tuple(whole("n_hidden", width) for width in widths)
     if not widths:
