@@ -15,6 +15,7 @@ MODULES = {
     "cnn": "cnn",
     "conv": "conv",
     "curves": "curves",
+    "export": "export",
     "fashion": "fashion.command",
     "faults": "faults.command",
     "gpu": "gpu.command",
