@@ -1,5 +1,8 @@
-"""Networks known by name."""
+"""Networks known by name, and weights for them that others have trained."""
 
+from pwl.models.pretrained import load_pretrained
+from pwl.models.resnet18 import resnet18
 from pwl.models.vgg import vgg
+from pwl.models.vgg11 import vgg11
 
-__all__ = ["vgg"]
+__all__ = ["load_pretrained", "resnet18", "vgg", "vgg11"]
