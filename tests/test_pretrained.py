@@ -87,6 +87,10 @@ def test_what_cannot_be_loaded_is_said():
     cases = [
         (lambda: load_pretrained(net, a), "neither vgg11 nor resnet18"),
         (lambda: load_pretrained(net, a, names=["c", "f"]), "2 names came, but the network has 2 layers"),
+        (lambda: load_pretrained(net, a, names=True), "names must be a list of texts"),
+        (lambda: load_pretrained(net, a, names=[1, 2, 3]), "names must be a list of texts"),
+        (lambda: load_pretrained(net, a, names=NAMES, partial=1), "partial must be True or False"),
+        (lambda: vgg11(input_shape=np.ma.masked_array([32, 32, 1], [0, 0, 1])), "input_shape must be sizes"),
         (lambda: load_pretrained(net, "no.npz", names=NAMES), "nothing is downloaded"),
         (lambda: load_pretrained(net, "w.pth", names=NAMES), "can run any program"),
         (lambda: load_pretrained(net, "w.npz", names=NAMES), "can't be read"),

@@ -20,6 +20,7 @@ from pwl.models.vgg11 import NAMES
 from pwl.network.layout import HEAD, address
 from pwl.network.network import Network
 from pwl.runtime.backend import like
+from pwl.validate import shown
 
 KNOWN = (NAMES, resnet18_names(True), resnet18_names(False))
 BUFFERS = {"mean": "running_mean", "variance": "running_var"}
@@ -56,6 +57,7 @@ def load_pretrained(
         If the file can't be read or has another checksum, or the weights do not fit.
     """
     validate.kind("net", net, Network, "a pwl.Network")
+    validate.truth("partial", partial)
     arrays = {name: _array(a) for name, a in _read(source, sha256).items()}
     if net.bypass:
         raise InputError(
@@ -95,9 +97,11 @@ def _prefixes(net: Network, own: Sequence[int], names: Sequence[str] | None) -> 
                 f"a network with {len(own)} layers of weights is neither vgg11 nor resnet18: give names=[...]"
             )
         return fitting[0]
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"names must be a list of texts, one for each layer with weights and one for the outputs, not {shown(names)}")
     if len(names) != len(own) + 1:
         raise InputError(f"{len(names)} names came, but the network has {len(own)} layers with weights, and outputs")
-    return list(names)
+    return names
 
 
 def _layer(net: Network, index: int, prefix: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:

@@ -117,7 +117,7 @@ def _is_layer(layer: Any) -> bool:
 def _shape(input_shape: Any) -> tuple[int, ...]:
     try:
         found = tuple(int(n) for n in input_shape)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, np.ma.MaskError):
         found = ()
     if not found or min(found) < 1:
         raise InputError(f"input_shape must be sizes such as (32, 32, 3), channels last, not {input_shape!r}")
@@ -154,7 +154,7 @@ def build(
         raise InputError(f"loss={loss!r} needs one output per class, 2 or more, not {n_outputs}")
     try:
         known = np.dtype(dtype) in (np.float32, np.float64)
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):  # of a dictionary, or of a text that NumPy takes for a list of types
         known = False
     if not known:
         raise InputError(f"dtype must be float32 or float64, not {shown(dtype)}")
