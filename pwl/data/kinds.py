@@ -118,7 +118,7 @@ def _text(where: str, cells: list[str]) -> Kind:
     hardly = different > max(2, len(cells) // 2)
     mostly = sum(2 * sum(map(str.isdigit, cell)) >= len(cell.strip()) for cell in cells)
     disguised = sum(DIGITS.fullmatch(bare(cell)) is not None or NUMBER_LIKE.fullmatch(cell.strip()) is not None for cell in cells)
-    ids = hardly and 2 * mostly > len(cells) >= 5
+    ids = hardly and 2 * mostly > len(cells) >= 4
     if ids or (2 * disguised > len(cells) and different > 2):
         raise InputError(
             f"{where} texts that are mostly digits, such as {cells[0].strip()[:40]!r}, which are neither numbers nor categories: "

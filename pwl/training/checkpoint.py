@@ -171,6 +171,8 @@ def _run(path: str | os.PathLike[str], arrays: Tensors, header: dict[str, Any], 
         raise ValueError("its state holds something else than numbers")
     if not {"error", "seconds", "passes"} <= record.series.keys():
         raise ValueError("its record is not complete")
+    if not all(value is None or is_number(value) for value in record.series.get(job.watched, ())):
+        raise ValueError(f"the series {job.watched!r} holds something else than numbers")
     state |= {key.removeprefix("state."): native(a) for key, a in arrays.items() if key.startswith("state.")}
     state |= {key.removeprefix("host."): a for key, a in arrays.items() if key.startswith("host.")}
     spent = (float(arrays["spent"][0]), float(arrays["spent"][1])) if len(arrays["spent"]) else None
