@@ -114,7 +114,8 @@ def nearest(wrong: str, names: Iterable[str]) -> str:
 
 def shown(value: Any) -> str:
     """A value in the form for a message: the shape of an array, or the start of any other repr."""
-    if hasattr(value, "shape") and hasattr(value, "dtype") and getattr(value, "ndim", 0) > 0:
+    is_array = hasattr(value, "shape") and hasattr(value, "dtype") and not isinstance(value, type)
+    if is_array and getattr(value, "ndim", 0) > 0:
         return f"an array of shape {tuple(value.shape)}"
     text = " ".join(repr(value).split())
     return text if len(text) <= 200 else f"{text[:200]}..."

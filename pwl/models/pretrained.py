@@ -98,7 +98,10 @@ def _prefixes(net: Network, own: Sequence[int], names: Sequence[str] | None) -> 
             )
         return fitting[0]
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"names must be a list of texts, one for each layer with weights and one for the outputs, not {shown(names)}")
+        raise InputError(
+            f"names must be a list of texts, one for each layer with weights and one for the outputs, not "
+            f"{shown(names)}"
+        )
     if len(names) != len(own) + 1:
         raise InputError(f"{len(names)} names came, but the network has {len(own)} layers with weights, and outputs")
     return names
