@@ -128,6 +128,32 @@ def test_padding_puts_zeros_around():
         Pad2d(-1)
 
 
+def test_gradients_pass_through_a_border():
+    layers = [
+        Conv2d(2, 2),
+        pwl.PiecewiseLinear("tanh", 5),
+        Pad2d((1, 0)),
+        MaxPool2d(2, 1),
+        Conv2d(2, 2),
+        "tanh",
+        Flatten(),
+        Dense(2),
+    ]
+    net = pwl.Network.from_layers(layers, (4, 4, 1), dtype=np.float64)
+    x, t = np.random.default_rng(0).normal(size=(12, 4, 4, 1)), np.arange(12) % 2
+    rng, step = np.random.default_rng(1), 1e-6
+    direction = {key: rng.normal(size=part.shape) for key, part in net.parts.items()}
+    stepped, _ = pwl.train(net, (x, t), pwl.SGD(1.0, momentum=0.0), iterations=1)
+    G = {key: stepped.parts[key] - net.parts[key] for key in net.parts}  # the negative gradient
+
+    def error(size):
+        return pwl.evaluate(net.moved({key: size * d for key, d in direction.items()}), (x, t)).error
+
+    slope = (error(step) - error(-step)) / (2 * step)
+    wanted = -sum(float(np.sum(G[key] * direction[key])) for key in G)
+    assert slope == pytest.approx(wanted, rel=1e-6)
+
+
 # ---- beside PyTorch
 
 
