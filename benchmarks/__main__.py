@@ -22,6 +22,7 @@ MODULES = {
     "iteration": "speed.iteration",
     "kernels": "speed.kernels",
     "mlp": "mlp.command",
+    "mpi": "mpi.command",
     "nist": "nist",
     "peers": "peers.command",
     "precision": "speed.precision",

@@ -14,11 +14,13 @@ from pwl.validate import nearest
 STANDARD_INPUT = "-"
 
 
-def check_path(path: str | Path) -> Path:
-    """The path of a file that exists and is not empty. Raises InputError otherwise."""
+def check_path(path: str | Path, *, folder: bool = False) -> Path:
+    """The path of a file that exists and is not empty. folder: whether it may be a folder. Raises InputError otherwise."""
     path = validate.path("path", path)
     if str(path) == STANDARD_INPUT or (path.exists() and not path.is_file() and not path.is_dir()):
         return path  # a pipe
+    if path.is_dir() and folder:
+        return path
     if path.is_dir():
         raise InputError(f"{path} is a folder, wanted a file: give the path of a table")
     if not path.exists():

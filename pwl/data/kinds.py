@@ -12,6 +12,7 @@ from pwl.data.numerals import DIGITS, Numerals, bare, missing_words, parted
 from pwl.data.schema import Column
 from pwl.data.sheet import Parser, Sheet
 from pwl.errors import InputError
+from pwl.runtime.ranks import Communicator
 from pwl.validate import nearest
 
 MAX_CATEGORIES = 100  # of a column of text: each becomes an input of the network
@@ -125,6 +126,16 @@ def _text(where: str, cells: list[str]) -> Kind:
             "write them as 1005.5, or --drop the column"
         )
     return Kind(text=True)
+
+
+def meet(codes: Codes, title: str, column: str, comm: Communicator) -> None:
+    """Add the categories of a column that other ranks have met. Raises InputError if they are too many together."""
+    try:
+        for names in comm.allgather(list(codes.names)):
+            for name in names:
+                codes[name]
+    except ValueError as why:
+        raise InputError(f"{title}, column {column!r}: {why}") from None
 
 
 def refuse_id(name: str, column: str, codes: Codes, rows: int) -> None:

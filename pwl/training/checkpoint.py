@@ -129,7 +129,8 @@ def _check_path(name: str, path: Any) -> None:
 
 def _read(path: str | os.PathLike[str], net: Network, job: Job) -> Run:
     _check_path("resume", path)
-    arrays, header = read_tensors(Path(path), FORMAT, FORMAT_VERSION)
+    comm = job.patterns.comm
+    arrays, header = comm.same(read_tensors(Path(path), FORMAT, FORMAT_VERSION) if comm.rank == 0 else None)
     try:
         with taken_apart(path, "its parts do not fit", "run without it, or use another copy"):
             return _run(path, arrays, header, net, job)
