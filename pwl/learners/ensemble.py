@@ -123,7 +123,7 @@ class Ensemble:
                 raise InputError(
                     "standard deviations are for numbers, but this ensemble predicts classes: use predict_proba"
                 )
-            numbers = self._class_numbers(x)
+            numbers = self.class_numbers(x)
             return numbers if self.preparation is None else self.preparation.inverse_targets(numbers)
         if not return_std:
             return self._within(self._mean([net.predict(x) for net in self.nets]))
@@ -154,8 +154,8 @@ class Ensemble:
 
         return load(path, layers).net
 
-    def _class_numbers(self, x: Any) -> Array:
-        """Numbers (Nv,) of the classes of the highest mean probability, or of the highest mean output if there are none."""
+    def class_numbers(self, x: Any) -> Array:
+        """Computes the numbers (Nv,) of the classes of the highest mean probability or, without these, mean output."""
         scored = Network.predict_proba if self.loss.probabilities else outputs_of
         scores = self._mean([scored(net, x) for net in self.nets])
         return array_namespace(scores).argmax(scores, axis=1)

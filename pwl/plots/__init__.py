@@ -9,7 +9,7 @@ Predictions that exist already: `predicted_of(t, y)`, `residuals_of(t, y)` and `
 
 from pwl.plots.animation import animate
 from pwl.plots.classes import confusion, confusion_of
-from pwl.plots.figure import png, require_matplotlib
+from pwl.plots.figure import png, require_matplotlib, svg
 from pwl.plots.history import classification_errors, errors
 from pwl.plots.inputs import input_curves
 from pwl.plots.pictures import Picture, draw
@@ -35,4 +35,5 @@ __all__ = [
     "require_matplotlib",
     "residuals",
     "residuals_of",
+    "svg",
 ]

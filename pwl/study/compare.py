@@ -20,11 +20,14 @@ from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
 from pwl.data.weights import checked_weights
 from pwl.errors import InputError
-from pwl.learners.named import COMPARED, LEARNERS, Shape, network, pick, rescale
+from pwl.learners.named import LEARNERS, Learner, Shape, network, rescale
 from pwl.learners.outcome import Outcome
+from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import as_array
 from pwl.runtime.threads import workers
+from pwl.study.baselines import BASELINES, COMPARED, Data, chosen
+from pwl.study.frames import Frames
 from pwl.training.record import Record
 from pwl.training.train import train
 from pwl.validate import kind, nearest, whole
@@ -82,7 +85,8 @@ def compare(
     t : array (Nv, M) or (Nv,)
         Real targets, or integer class numbers (Nv,).
     names : sequence of str
-        Names in pwl.learners.named.LEARNERS, such as "adact", "molf", "lm".
+        Names in pwl.learners.named.LEARNERS, such as "adact", "molf", "lm", or "ridge" for ridge regression and "default" for
+        the default learner with one network of each form.
     settings : Settings
         The settings that all learners share.
     classes : sequence of str, optional
@@ -110,7 +114,7 @@ def compare(
     """
     if isinstance(names, str):
         raise InputError(f"names must be a list of algorithms, not {names!r}: put it into a list")
-    pick(names)
+    chosen(names)
     settings = _settings(settings, options)
     whole("jobs", jobs)
     x, t = as_array(x, "inputs x"), as_array(t, "targets t")
@@ -191,10 +195,43 @@ def run(problem: Problem, name: str, number: int, watch: Watch | None = None) ->
     preparation = Preparation.fit(
         Rows(x, fold.train), Rows(t, fold.train), targets="common", classes=classes, weights=own
     )
-    learner = LEARNERS[name]
-    parts = {part: Patterns.prepared(x, t, preparation, rows, w) for part, rows in fold._asdict().items()}
+    seed = settings.seed + number
+    if name in BASELINES:
+        net, record = BASELINES[name](Data(x, t, w), fold, preparation, settings, seed)
+    else:
+        parts = {part: Patterns.prepared(x, t, preparation, rows, w) for part, rows in fold._asdict().items()}
+        start = network(LEARNERS[name], settings, x.shape[1:], preparation, seed).to(settings.device)
+        tick = (lambda: None) if watch is None else lambda: watch(name, number, 1)
+        best, record = trained(start, LEARNERS[name], parts, settings, Frames(settings.iterations, number == 0), tick)
+        rescale(record, preparation)
+        net = best.to("cpu").with_preparation(preparation)
+    if watch is not None:
+        watch(name, number, settings.iterations - record.iterations)  # a run that stopped early is done
+    record.settings |= {
+        "fold": number,
+        "folds": settings.k,
+        "start_seed": seed,
+        "device": settings.device,
+    }
+    return Outcome(name, number, net, record)
+
+
+def trained(
+    start: Network,
+    learner: Learner,
+    parts: Mapping[str, Patterns],
+    settings: Settings,
+    frames: Frames,
+    tick: Callable[[], Any],
+) -> tuple[Network, Record]:
+    """The best network of a run and its record, which keeps the frames. tick: called after each iteration."""
+
+    def callback(net: Network, record: Record) -> None:
+        frames.see(net, record.iterations)
+        tick()
+
     net, record = train(
-        network(learner, settings, x.shape[1:], preparation, settings.seed + number).to(settings.device),
+        start,
         parts["train"],
         settings.algorithm(learner, parts["train"], settings.iterations),
         iterations=settings.iterations,
@@ -204,18 +241,10 @@ def run(problem: Problem, name: str, number: int, watch: Watch | None = None) ->
         test=parts["test"],
         max_fail=settings.iterations + 1 if settings.max_fail is None else settings.max_fail,
         seed=settings.seed,
-        callback=None if watch is None else lambda *_: watch(name, number, 1),
+        callback=callback,
     )
-    if watch is not None:
-        watch(name, number, settings.iterations - record.iterations)  # a run that stopped early is done
-    rescale(record, preparation)
-    record.settings |= {
-        "fold": number,
-        "folds": settings.k,
-        "start_seed": settings.seed + number,
-        "device": settings.device,
-    }
-    return Outcome(name, number, dataclasses.replace(net.to("cpu"), preparation=preparation), record)
+    frames.keep(record)
+    return net, record
 
 
 def warm(device: str = "cpu") -> None:
