@@ -114,9 +114,10 @@ def test_report_and_settings_say_how(houses, capsys):
     text = Path("pwl-compare/report.html").read_text()
     for words in (
         "60 patterns, 4 inputs",
-        "seed: 0; max fail: none",
-        "hinges: 9",
-        "iterations: 4",
+        "<dt>seed</dt><dd>0</dd>",
+        "<dt>max fail</dt><dd>none</dd>",
+        "<dt>hinges</dt><dd>9</dd>",
+        "<dt>iterations</dt><dd>4</dd>",
         f"numpy {np.__version__}",
     ):
         assert words in text

@@ -217,7 +217,7 @@ def _pictures(report: Report, kinds: Sequence[str]) -> str:
     chosen = [picture for picture in report.pictures if _kind(picture) in kinds]
     for name in dict.fromkeys(picture.of for picture in chosen):
         own = "".join(figure(picture) for picture in chosen if picture.of == name)
-        text += f'<h4>{_text(name)}</h4>\n<div class="pair">\n{own}</div>\n' if name else own
+        text += f'<div class="group">\n<h4>{_text(name)}</h4>\n<div class="pair">\n{own}</div>\n</div>\n' if name else own
     return text
 
 
