@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -143,7 +144,7 @@ def test_seventeen_lines_differ_in_colour_and_without_it():
     looks = [look(number) for number in range(17)]
     assert len({(one.marker, one.dashes) for one in looks}) == 17
     assert len(set(looks)) == 17
-    for one, next_ in zip(looks, looks[1:], strict=False):
+    for one, next_ in itertools.pairwise(looks):
         assert one.colour != next_.colour and one.marker != next_.marker and one.dashes != next_.dashes
 
 

@@ -200,7 +200,8 @@ def _curves(report: Report) -> str:
     names = "".join(f'<option value="{i}">{_text(own["name"])}</option>' for i, own in enumerate(report.live["curves"]))
     fold = report.live["curves"][0]["fold"]
     return f"""<div class="live">
-<p>Output against net of the first hidden units, fold {fold}. Dashed: after the first iteration. Dots: hinges. Few iterations are kept, more of the early ones.</p>
+<p>Output against net of the first hidden units, fold {fold}.
+Dashed: after the first iteration. Dots: hinges. Few iterations are kept, more of the early ones.</p>
 <div class="controls">
 <label>Curves of <select id="curves-of">{names}</select></label>
 {_slider(report.live["last"])}<span id="curves-at" role="status"></span>
