@@ -10,6 +10,7 @@ import numpy as np
 
 from pwl.data.decorrelation import METHOD, Decorrelation
 from pwl.data.scaling import Scaling
+from pwl.data.targets import known
 from pwl.data.weights import checked_weights
 from pwl.errors import InputError
 from pwl.runtime.backend import Array, array_namespace, as_array, beside, host
@@ -67,7 +68,8 @@ class Preparation:
             The labels in the order of their numbers, or the names of the classes 0..M-1. Without it, the classes are
             the labels found, sorted.
         weights : array (Nv,), optional
-            Weights of the patterns, 0 or more. A pattern of weight 0 counts as absent, and one of weight 2 as two.
+            Weights of the patterns, 0 or more. A pattern of weight 0 counts as absent, and one of weight 2 as two. A pattern
+            whose targets are all NaN is absent, too.
 
         Returns
         -------
@@ -82,6 +84,8 @@ class Preparation:
         x, t = as_array(x, "inputs x"), as_array(t, "targets t")
         _check_lengths(x, t)
         w = None if weights is None else checked_weights(weights, x.shape[0])
+        if (rows := known(t)) is not None:
+            w = np.bincount(rows, None if w is None else w[rows], x.shape[0]).astype(np.float64)
         x_scaling = Decorrelation.fit(x, "x", weights=w) if inputs == METHOD else Scaling.fit(x, inputs, "x", weights=w)
         if not _are_labels(t):
             if classes is not None:

@@ -29,6 +29,8 @@ class Record:
         Values by name, one per row.
     settings : dict
         Settings of the run, as plain words and numbers.
+    rows : dict of str to list of int
+        Rows of the data by part, "training", "validation" and "test", if `pwl.train` divided them (parts=).
     iterations : int
         Number of iterations that were run.
     best_iteration : int
@@ -47,6 +49,7 @@ class Record:
     def __init__(self, settings: Mapping[str, Any] | None = None) -> None:
         self.series: dict[str, list[Any]] = {}
         self.settings: dict[str, Any] = dict(settings or {})
+        self.rows: dict[str, list[int]] = {}
         self.best_iteration = 0
         self.stop_code = ""
         self.stop_reason = ""
@@ -100,6 +103,7 @@ class Record:
             "stop_code": self.stop_code,
             "stop_reason": self.stop_reason,
             "series": plain(self.series),
+            **({"rows": self.rows} if self.rows else {}),
         }
 
     @classmethod
@@ -107,6 +111,7 @@ class Record:
         """The record from a result of `to_dict`."""
         record = cls(d["settings"])
         record.series = d["series"]
+        record.rows = d.get("rows", {})
         record.best_iteration = d["best_iteration"]
         record.stop(d["stop_code"], d["stop_reason"])
         record.check()
@@ -126,5 +131,11 @@ class Record:
                 raise ValueError(f"the series {name!r} has gaps")
         if not is_whole(self.best_iteration) or not 0 <= self.best_iteration < rows:
             raise ValueError(f"iteration {self.best_iteration!r} can't be the best")
+        if not isinstance(self.rows, dict) or not all(map(_are_rows, self.rows.values())):
+            raise ValueError("its rows are no whole numbers by part")
         if not isinstance(self.stop_code, str) or not isinstance(self.stop_reason, str):
             raise ValueError("the reason for its end is no text")
+
+
+def _are_rows(rows: Any) -> bool:
+    return isinstance(rows, list) and all(map(is_whole, rows))

@@ -35,6 +35,7 @@ def train(
     iterations: int = 100,
     validation: Any = None,
     test: Any = None,
+    parts: Any = None,
     batch_size: int | None = None,
     augment: Augmentation | None = None,
     max_fail: int = 6,
@@ -58,6 +59,9 @@ def train(
         does that.
     algorithm : Algorithm
         pwl.AdAct(), pwl.MOLF(), pwl.LM(), ...
+    parts : sequence of 2 or 3 int arrays, optional
+        Rows of the data for training, validation and test, such as `pwl.data.split` gives, in the place of validation= and test=.
+        The record keeps them as `record.rows`.
     iterations : int
         The largest number of iterations. An iteration is one step, or with `batch_size` one step per batch until all patterns
         have been used.
@@ -102,7 +106,11 @@ def train(
     validate.seed(seed)
     validate.truth("progress", progress)
     limits = Limits(iterations, max_fail, min_grad, goal, max_seconds)
-    patterns, others = _checked(net, data, {"validation": validation, "test": test})
+    given: dict[str, Any] = {"validation": validation, "test": test}
+    rows: dict[str, list[int]] = {}
+    if parts is not None:
+        rows, data, given = _divided(data, parts, given)
+    patterns, others = _checked(net, data, given)
     preparation, net = net.preparation, net.with_preparation(None)  # the patterns are in the network's units from here on
     if batch_size is not None:
         _check_batches(batch_size, algorithm, patterns)
@@ -118,13 +126,16 @@ def train(
         run = job.first(net)
     else:
         job, run = checkpoints.resumed(resume, net, job)
+        if run.record.rows != rows:
+            raise InputError(f"{resume} is of a run on other parts of the data: give the same parts")
+    run.record.rows = rows
     try:
         # The limit on BLAS is set once, because in every reduction it would take longer than a small reduction.
         import scipy.linalg  # noqa: F401 - so that the limit includes SciPy's own BLAS
 
         with _bar(progress, iterations, run.rows - 1) as bar, single_threaded_blas():
             while run.stop is None:
-                if (reached := limits.reached(run.settled().record, validation is not None)) is not None:
+                if (reached := limits.reached(run.settled().record, "validation" in others)) is not None:
                     run = run.ended(reached)
                     break
                 run = job.next(run)
@@ -212,6 +223,24 @@ def _checked(net: Network, data: Any, others: dict[str, Any]) -> tuple[Patterns,
             except InputError as wrong:
                 raise InputError(f"{name} data: {wrong}") from None
     return patterns, rest
+
+
+def _divided(data: Any, parts: Any, given: dict[str, Any]) -> tuple[dict[str, list[int]], Patterns, dict[str, Any]]:
+    """The rows of the parts by name, the training patterns, and the others. Parts without rows are left out."""
+    if any(other is not None for other in given.values()):
+        raise InputError("parts= divides the data, so leave out validation= and test=")
+    if not isinstance(parts, (tuple, list)) or len(parts) not in (2, 3):
+        raise InputError(f"parts must be rows of each part, as pwl.data.split gives, not {validate.shown(parts)}")
+    whole = data if isinstance(data, Patterns) else Patterns(*data)
+    found = {}
+    for name, part in zip(("training", "validation", "test"), parts, strict=False):
+        own = np.asarray(part)
+        if own.ndim != 1 or (own.size and (own.dtype.kind not in "iu" or own.min() < 0 or own.max() >= len(whole))):
+            raise InputError(f"the rows of {name} must be whole numbers from 0 to {len(whole) - 1}, not {validate.shown(part)}")
+        if own.size:
+            found[name] = own.astype(np.int64)
+    rows = {name: own.tolist() for name, own in found.items()}
+    return rows, whole.take(found["training"]), {name: whole.take(own) for name, own in found.items() if name != "training"}
 
 
 def _is_true(answer: Any) -> bool:
