@@ -15,6 +15,7 @@ from tqdm import tqdm
 from pwl import __version__
 from pwl.cli import ends, streams
 from pwl.errors import InputError
+from pwl.training.limits import Interrupted
 from pwl.validate import nearest
 
 COMMANDS = ("compare", "train", "predict", "info", "check", "data")
@@ -98,7 +99,7 @@ def _show_notes() -> None:
     """Warnings become notes on standard error, whatever PYTHONWARNINGS says. Those for programmers are not shown."""
     warnings.showwarning = note
     warnings.resetwarnings()
-    for kind in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
+    for kind in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning, Interrupted):
         warnings.simplefilter("ignore", kind)
 
 

@@ -204,6 +204,12 @@ class Patterns:
 
     # ---- numbers of patterns
 
+    def __repr__(self) -> str:
+        """The sizes, because the arrays do not fit a screen."""
+        words = [f"{len(self)} patterns", f"inputs {tuple(self.x.shape[1:])}", f"targets {tuple(self.t.shape[1:])}"]
+        words += ["weights"] * (self.weights is not None) + ["a preparation"] * (self.preparation is not None)
+        return f"Patterns({', '.join(words)})"
+
     def __len__(self) -> int:
         return self.x.shape[0]
 

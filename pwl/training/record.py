@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from typing import Any
 
+from pwl.files.html_table import html_table
 from pwl.files.plain import plain
 from pwl.runtime.backend import host
 from pwl.validate import is_number, is_whole
@@ -70,6 +72,31 @@ class Record:
             return "Record(empty)"
         best = self.best_iteration
         return f"Record({len(self) - 1} iterations, best {best}: error {self['error'][best]:.6g}; stopped: {self.stop_reason})"
+
+    def _repr_html_(self) -> str:
+        """The series of numbers at the start, at the best and at the last iteration, for notebooks."""
+        if not len(self):
+            return html.escape(repr(self))
+        places = {"start": 0, f"best ({self.best_iteration})": self.best_iteration, f"last ({self.iterations})": -1}
+        lines = [["series", *places]]
+        for name, values in self.series.items():
+            found = [values[place] for place in places.values()]
+            if all(value is None or is_number(value) for value in found):
+                lines.append([name, *("" if value is None else f"{value:.6g}" for value in found)])
+        return html_table(lines, f"{self.iterations} iterations; {self.stop_reason}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the series."""
+        return tuple(self.series)
+
+    def to_pandas(self) -> Any:
+        """The series as a pandas.DataFrame, a row per iteration. Raises ImportError if pandas is missing."""
+        try:
+            import pandas
+        except ModuleNotFoundError:
+            raise ImportError("Record.to_pandas needs pandas: pip install pandas") from None
+        return pandas.DataFrame(self.series, index=pandas.RangeIndex(len(self), name="iteration"))
 
     @property
     def iterations(self) -> int:

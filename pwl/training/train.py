@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +24,7 @@ from pwl.reductions.reduce import reduce
 from pwl.runtime.threads import single_threaded_blas
 from pwl.training import checkpoint as checkpoints
 from pwl.training.checkpoint import Checkpoint
-from pwl.training.limits import CALLBACK, INTERRUPTED, Limits
+from pwl.training.limits import CALLBACK, INTERRUPTED, Interrupted, Limits
 from pwl.training.record import Record
 from pwl.training.run import Job
 
@@ -84,7 +86,7 @@ def train(
     resume : path, optional
         A checkpoint. The run goes on from there, to the same bits as a run that was never interrupted.
     progress : bool
-        Whether to show a progress bar on the terminal.
+        Whether to show a progress bar on the terminal or in the notebook.
     seed : int
         Seed of the shuffling and of all other random numbers in training.
 
@@ -94,7 +96,8 @@ def train(
         The best network, with the lowest validation error, or without validation data with the lowest training error.
     record : Record
         The record of the run. Its "error" is the E that is minimised; for a network with a preparation of targets, "raw_error"
-        is in their units. If Ctrl-C or a number that is not finite ended the run, the record says so.
+        is in their units. If Ctrl-C or a number that is not finite ended the run, the record says so. Ctrl-C gives a warning, too;
+        in a loop of runs, `if record.stop_code == "interrupted": break` ends the loop.
 
     Raises
     ------
@@ -153,6 +156,9 @@ def train(
             run = run.ended(Stop("interrupted", f"{INTERRUPTED} (after iteration {run.rows - 1})"))
         if writer is not None:
             writer.try_to_write(run.settled())
+        with contextlib.suppress(Interrupted):  # where warnings are errors
+            why = run.stop.reason if run.stop else INTERRUPTED
+            warnings.warn(f"{why}: the best network so far is returned", Interrupted, stacklevel=2)
     return run.settled().best.with_preparation(preparation), run.record
 
 
@@ -161,7 +167,8 @@ def _bar(progress: bool, iterations: int, done: int) -> Any:
     from tqdm import tqdm
 
     shown = progress and sys.stderr is not None  # which is None where standard error is closed
-    return tqdm(total=iterations, initial=done, unit="it", leave=False, disable=None if shown else True)
+    notebook = "ipykernel" in sys.modules  # its standard error is no terminal, and shows bars
+    return tqdm(total=iterations, initial=done, unit="it", leave=False, disable=(False if notebook else None) if shown else True)
 
 
 class Evaluation(NamedTuple):
