@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 os.environ["MPLBACKEND"] = "Agg"
-sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
+for folder in Path(__file__).resolve().parents[:2]:  # this one, for sources.py, and that of the package
+    sys.path.insert(0, str(folder))
 
 import pwl
 

@@ -32,6 +32,7 @@ from pwl.data.augmentation import Augmentation
 from pwl.data.preparation import Preparation
 from pwl.errors import InputError
 from pwl.learners.ensemble import Ensemble
+from pwl.learners.finetune import finetune
 from pwl.network.insert_hinge import insert_hinge
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
@@ -92,6 +93,7 @@ __all__ = [
     "damped_molf_step",
     "data",
     "evaluate",
+    "finetune",
     "initialise",
     "insert_hinge",
     "insert_input_hinge",

@@ -157,6 +157,7 @@ def test_curves_below_outputs(case):
         W, v = rng.standard_normal((outputs, n.shape[1])), rng.standard_normal((len(n), outputs))
         for kernels in ENGINES:
             y, G_a = kernels.mix(n, grid, A, W), kernels.back_scatter(n, grid, v, W)
+            np.testing.assert_array_equal(G_a, kernels.scatter(n, grid, product(v, W)))
             np.testing.assert_allclose(y, kernels.value(n, grid, A) @ W.T, rtol=0, atol=1e-12)
             np.testing.assert_allclose(np.sum(y * v), np.sum(G_a * A), rtol=0, atol=1e-9)
 

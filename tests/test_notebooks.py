@@ -59,21 +59,6 @@ def test_tables_in_html_escape_and_close_their_tags(run, table):
     assert "Record(empty)" in pwl.Record()._repr_html_()
 
 
-def test_a_record_as_a_frame(run):
-    record = run[1]
-    assert record.names[:2] == ("error", "objective")
-    pandas = pytest.importorskip("pandas")
-    frame = record.to_pandas()
-    assert isinstance(frame, pandas.DataFrame) and tuple(frame.columns) == record.names
-    assert frame["error"].tolist() == record["error"] and frame.index.name == "iteration"
-
-
-def test_a_record_without_pandas_says_what_is_missing(run, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match="pip install pandas"):
-        run[1].to_pandas()
-
-
 def test_figures_display_themselves(run):
     assert pwl.plots.errors(run[1])._repr_png_().startswith(b"\x89PNG")
     assert "<script" in pwl.plots.animate([run[0], run[0]])._repr_html_()

@@ -12,7 +12,7 @@ from pwl.reductions.curvature import block_curvature, line_curvature
 from pwl.reductions.gradients import error
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
-from pwl.runtime.backend import Array, array_namespace
+from pwl.runtime.backend import Array, array_namespace, plus_diagonal
 from pwl.runtime.room import check_square
 
 HALVINGS = 30
@@ -34,7 +34,7 @@ def block_system(net: Network, patterns: Patterns, G: Parts, D: Parts, penalties
     xp = array_namespace(H)
     g = xp.concat([xp.sum(G[key] * D[key], axis=1) for key in D])
     extra = xp.concat([penalties.curvature(net, key, D[key]) for key in D])
-    return System(H + xp.eye(H.shape[0], dtype=H.dtype) * extra, g)
+    return System(plus_diagonal(H, extra), g)
 
 
 def times_rows(z: Array, D: Parts) -> dict[str, Array]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from pwl.algorithms.algorithm import Info
 from pwl.algorithms.options import check_shared
 from pwl.algorithms.penalties import Penalties
@@ -15,7 +13,7 @@ from pwl.reductions.correlations import basis_autocorrelation, basis_correlation
 from pwl.reductions.gradients import gradients
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
-from pwl.runtime.backend import Array, array_namespace, like
+from pwl.runtime.backend import Array, like, plus_diagonal
 from pwl.runtime.room import check_square
 from pwl.solvers.ols import OLS
 
@@ -72,7 +70,7 @@ def _least_squares(
     R, C, E_t = reduce(basis_correlations(inputs is not None), net, patterns)
     if inputs is not None:
         R[: inputs.shape[0], : inputs.shape[0]] = inputs
-    R = R + _diagonal(R, penalties.on_head(net))
+    R = plus_diagonal(R, like(penalties.on_head(net), R))
     W_o, dependent, energy = ols.solve(R, C.T)
     J = float(E_t) - float(energy.sum())
     info = Info(R=R, C=C, dependent=dependent, output_step="least squares", owo_objective=J)
@@ -85,7 +83,7 @@ def _bound_steps(
     check_room(net)
     R = reduce(basis_autocorrelation(), net, patterns)
     bound = net.loss.bound
-    R = R + _diagonal(R, 2 / bound * penalties.on_head(net))
+    R = plus_diagonal(R, like(2 / bound * penalties.on_head(net), R))
     solve, steps = ols.solver(R), net.loss.output_steps
     info = Info(R=R, output_step=f"{steps} bound steps")
     for _ in range(steps):
@@ -95,7 +93,3 @@ def _bound_steps(
         info |= Info(C=G_o.T / bound, dependent=dependent)
     return net, info
 
-
-def _diagonal(R: Array, weight: np.ndarray) -> Array:
-    """The weights of the penalty (Nu,) on the diagonal of a matrix like R."""
-    return array_namespace(R).eye(R.shape[0], dtype=R.dtype) * like(weight, R)

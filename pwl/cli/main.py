@@ -18,7 +18,7 @@ from pwl.errors import InputError
 from pwl.training.limits import Interrupted
 from pwl.validate import nearest
 
-COMMANDS = ("compare", "train", "predict", "info", "check", "data")
+COMMANDS = ("compare", "train", "predict", "info", "check", "export", "data")
 
 
 class Parser(argparse.ArgumentParser):

@@ -2,5 +2,6 @@
 
 from pwl.estimators.classifier import PWLClassifier
 from pwl.estimators.regressor import PWLRegressor
+from pwl.estimators.skl2onnx import register_skl2onnx
 
-__all__ = ["PWLClassifier", "PWLRegressor"]
+__all__ = ["PWLClassifier", "PWLRegressor", "register_skl2onnx"]

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from pwl.errors import InputError
+from pwl.export import c, onnx
+from pwl.export.exported import exported
 from pwl.network.network import Network
 from pwl.network.predict import outputs_of
 from pwl.runtime.backend import Array, array_namespace, host
@@ -153,6 +155,23 @@ class Ensemble:
         from pwl.learners.ensemble_file import load
 
         return load(path, layers).net
+
+    def to_onnx(
+        self, path: str | PathLike[str] | None = None, *, dtype: Any = None, names: Sequence[str] | None = None
+    ) -> Any:
+        """Returns the ensemble as one ONNX model, and writes it to a file if a path is given, as `Network.to_onnx`."""
+        return onnx.to_onnx(exported(self.nets, self.weights, self.bounds, dtype, names), path)
+
+    def to_c(
+        self,
+        path: str | PathLike[str] | None = None,
+        *,
+        dtype: Any = None,
+        name: str | None = None,
+        names: Sequence[str] | None = None,
+    ) -> str:
+        """Returns the ensemble as one header in C99, and writes it to a file if a path is given, as `Network.to_c`."""
+        return c.to_c(exported(self.nets, self.weights, self.bounds, dtype, names), path, name)
 
     def class_numbers(self, x: Any) -> Array:
         """Computes the numbers (Nv,) of the classes of the highest mean probability or, without these, mean output."""

@@ -41,9 +41,14 @@ def mlp(
     widths = tuple(whole("n_hidden", width) for width in widths)
     if not widths:
         raise InputError("n_hidden is empty: give at least one hidden layer")
-    activation = activations.resolve(activation)
+    if not isinstance(activation, (list, tuple)):
+        activation = [activation] * len(widths)
+    if len(activation) != len(widths):
+        raise InputError(f"{len(activation)} activations came for {len(widths)} hidden layers: give one, or one for each layer")
+    each = [activations.resolve(one) for one in activation]
     first = Dense(widths[0]) if input_hinges is None else CurvedDense(widths[0], input_hinges)
-    layers = (first, activation, *(layer for width in widths[1:] for layer in (Dense(width), activation)))
+    upper = (layer for width, one in zip(widths[1:], each[1:], strict=True) for layer in (Dense(width), one))
+    layers = (first, each[0], *upper)
     net = build(
         layers,
         (n_inputs,),

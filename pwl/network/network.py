@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,18 +16,16 @@ from pwl.errors import InputError
 from pwl.layers.layer import Layer
 from pwl.layers.skip import sources
 from pwl.losses import Loss
+from pwl.network.doors import Doors
 from pwl.network.inputs import check_preparation
 from pwl.network.layout import HEAD, Layout, buffers_by_layer, lay_out
 from pwl.network.posterior import Posterior
 from pwl.network.remembered import Remembered
 from pwl.runtime.backend import Array, host, namespace_of, read_only
 
-if TYPE_CHECKING:
-    from os import PathLike
-
 
 @dataclass(frozen=True, eq=False)
-class Network:
+class Network(Doors):
     """Computes outputs from a body of layers and a linear head over the basis [1, x if bypass, o]: y = B W_o', Eq. (9).
 
     Build one with `Network.mlp` or `Network.from_layers`. A network never changes; `with_theta` and `with_parts` return new ones.
@@ -91,8 +89,8 @@ class Network:
             N and M.
         n_hidden : int or sequence of int
             Number of hidden units, or one number per hidden layer.
-        activation : str or activation
-            The activation of every hidden layer, a name or an object such as pwl.PiecewiseLinear().
+        activation : str, activation, or a list of these
+            The activation of every hidden layer, a name or an object such as pwl.PiecewiseLinear(), or a list of one for each.
         bypass : bool
             Whether the outputs also see the inputs directly.
         loss : {"squared_error", "cross_entropy", "output_reset"}
@@ -320,75 +318,3 @@ class Network:
             return dataclasses.replace(self, preparation=None) if self.preparation else self
         check_preparation(preparation, self.input_shape[-1], self.n_outputs)
         return dataclasses.replace(self, preparation=preparation)
-
-    def predict(self, x: Any, return_std: bool = False) -> Any:
-        """Computes the outputs, or for classes the labels, for inputs.
-
-        Parameters
-        ----------
-        x : array (Nv, N) or (Nv, height, width, channels)
-            Inputs, in raw units if the network carries a preparation.
-        return_std : bool
-            Whether to return (outputs, standard deviations of new targets), after `pwl.with_posterior`, Eqs. (82), (83).
-
-        Returns
-        -------
-        array (Nv, M) or (Nv,)
-            Outputs, in raw units if the network carries a preparation, or the labels of classes.
-
-        Raises
-        ------
-        InputError
-            If the network is not initialised or has no posterior, or for inputs of another shape or that are not finite.
-        """
-        from pwl.network.predict import predict, predict_with_std
-        return predict_with_std(self, x) if return_std else predict(self, x)
-
-    def predict_proba(self, x: Any) -> Array:
-        """Computes class probabilities (Nv, M) for inputs x as in `predict`. Raises InputError but for cross-entropy."""
-        from pwl.network.predict import predict_proba
-
-        return predict_proba(self, x)
-
-    def summary(self) -> str:
-        """Returns a table of the layers: output shape, parameters, and multiplies per pattern."""
-        from pwl.network.summary import summary
-
-        return summary(self)
-
-    def save(self, path: str | PathLike[str], record: Any = None) -> None:
-        """Writes the network, its preparation and, if given, its record to a safetensors file.
-
-        The file is written whole or not at all.
-
-        Raises
-        ------
-        InputError
-            If the file can't be written, or if curves start from a function of your own, because it has no name.
-        """
-        from pwl.network.save import save
-
-        save(self, path, record)
-
-    @staticmethod
-    def load(path: str | PathLike[str], layers: Sequence[Any] = ()) -> Network:
-        """Reads the network in a file that `save` wrote, onto the CPU.
-
-        Parameters
-        ----------
-        path : str or path
-        layers : sequence
-            Your own layers and activations in the network, as classes, or as objects if they are fixed activations.
-
-        Returns
-        -------
-        Network
-
-        Raises
-        ------
-        InputError
-            If the file is not a network of pwl, is damaged or newer, or has an unknown layer.
-        """
-        from pwl.network.save import load
-
-        return load(path, layers).net

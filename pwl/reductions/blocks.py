@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from pwl.network.memory import floats_per_pattern
 from pwl.network.network import Network
-from pwl.runtime.backend import array_namespace, on_cores
+from pwl.runtime.backend import finfo, on_cores
 
 BLOCK_BYTES = 512 * 2**20  # work arrays of all blocks at once
 CACHE_BYTES = 16 * 2**20  # work arrays of one block; larger blocks leave the cache, and smaller blocks cost more calls
@@ -34,7 +34,7 @@ def block_rows(net: Network, floats: int = 0, block_bytes: int | None = None) ->
 
 def pattern_bytes(net: Network, floats: int) -> int:
     """Bytes of work arrays per pattern."""
-    return array_namespace(net.theta).finfo(net.theta.dtype).bits // 8 * (floats_per_pattern(net) + floats)
+    return finfo(net.theta).bits // 8 * (floats_per_pattern(net) + floats)
 
 
 def runs(starts: range) -> Iterator[range]:

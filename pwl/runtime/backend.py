@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import array_api_compat
@@ -20,6 +21,7 @@ __all__ = [
     "at_rows",
     "beside",
     "device_named",
+    "finfo",
     "gram",
     "host",
     "is_cupy_array",
@@ -29,6 +31,7 @@ __all__ = [
     "namespace_named",
     "namespace_of",
     "on_cores",
+    "plus_diagonal",
     "product",
     "read_only",
     "transposed",
@@ -123,6 +126,25 @@ def weighted(a: Array, w: Array | None) -> Array:
     if w is None:
         return a
     return a * (w if a.ndim == 1 else array_namespace(a).reshape(w, (-1,) + (1,) * (a.ndim - 1)))
+
+
+def plus_diagonal(A: Array, d: Array) -> Array:
+    """A (n, n) with d (n,) added to its diagonal, as a new array."""
+    if is_numpy_array(A):
+        found = np.array(A, order="C")
+        found.reshape(-1)[:: len(found) + 1] += d
+        return found
+    return A + array_namespace(A).eye(A.shape[0], dtype=A.dtype, device=A.device) * d
+
+
+@functools.cache
+def _finfo(xp: Any, dtype: Any) -> Any:
+    return xp.finfo(dtype)
+
+
+def finfo(a: Array) -> Any:
+    """Facts on the numbers of an array of reals: `eps`, `bits` and others of the Array API standard."""
+    return _finfo(array_namespace(a), a.dtype)
 
 
 def product(v: Array, W: Array) -> Array:

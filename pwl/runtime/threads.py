@@ -82,18 +82,28 @@ class _Limit:
                 library.clear_controlling_thread(force=True)
 
 
+def single_threaded_blas() -> contextlib.AbstractContextManager[None]:
+    """Context in which BLAS uses one thread. Several threads may be in it at a time. Within it, a further one costs nothing."""
+    return _NOTHING_MORE if getattr(_thread, "limited", False) else _limited()
+
+
+_thread, _NOTHING_MORE = threading.local(), contextlib.nullcontext()
+
+
 @contextlib.contextmanager
-def single_threaded_blas() -> Iterator[None]:
-    """Context in which BLAS uses one thread. Several threads may be in it at a time."""
+def _limited() -> Iterator[None]:
     user = object()
     try:
         try:
             _Limit.enter(user)
+            _thread.limited = True
             yield
         finally:
+            _thread.limited = False
             _Limit.leave(user)
     finally:
-        _Limit.leave(user)  # once more, because Ctrl-C may have come in the first
+        _thread.limited = False  # once more, because Ctrl-C may have come in the first
+        _Limit.leave(user)
 
 
 @functools.cache

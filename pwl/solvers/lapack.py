@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -43,25 +43,30 @@ def _columns(B: np.ndarray) -> int:
 
 def _call(name: str, *arguments: Any) -> int:
     """A routine's own code of failure, 0 if there is none."""
-    routine, failed = _routine(name), ctypes.c_int(0)
+    routine, failed = _routine(name, len(arguments) + 1), ctypes.c_int(0)
     with single_threaded_blas():
-        routine(*map(_pointer, arguments), ctypes.byref(failed))
+        routine(*map(_address, arguments), ctypes.byref(failed))
     if failed.value < 0:
         raise ValueError(f"argument {-failed.value} of {name} is wrong")
     return failed.value
 
 
-def _pointer(a: Any) -> Any:
+def _address(a: Any) -> Any:
     """LAPACK takes all arguments by their addresses."""
-    if isinstance(a, np.ndarray):
-        assert a.dtype == np.float64 and a.flags.f_contiguous and a.flags.writeable
-        return ctypes.c_void_p(a.ctypes.data)
-    return ctypes.byref(ctypes.c_int(a)) if isinstance(a, int) else a
+    if not isinstance(a, np.ndarray):
+        return _whole(a) if isinstance(a, int) else a
+    assert a.dtype == np.float64 and a.flags.f_contiguous and a.flags.writeable
+    return a.__array_interface__["data"][0]
+
+
+@lru_cache(maxsize=256)
+def _whole(n: int) -> Any:
+    return ctypes.byref(ctypes.c_int(n))  # LAPACK only reads it
 
 
 @cache
-def _routine(name: str) -> Callable[..., None]:
-    """The routine as a function of pointers. Calls of such functions release the lock."""
+def _routine(name: str, count: int) -> Callable[..., None]:
+    """The routine as a function of so many addresses. Calls of such functions release the lock."""
     from scipy.linalg import cython_lapack  # at the first solve: it is half of the time that `import pwl` would take
 
     capsule = cython_lapack.__pyx_capi__[name]
@@ -70,4 +75,4 @@ def _routine(name: str) -> Callable[..., None]:
     own.PyCapsule_GetPointer.restype = ctypes.c_void_p
     own.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
     address = own.PyCapsule_GetPointer(capsule, own.PyCapsule_GetName(capsule))
-    return ctypes.CFUNCTYPE(None)(address)
+    return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * count)(address)

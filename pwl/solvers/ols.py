@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pwl.errors import InputError
-from pwl.runtime.backend import Array, array_namespace, as_array, host, like
+from pwl.runtime.backend import Array, as_array, finfo, host, like
 from pwl.runtime.threads import single_threaded_blas
 from pwl.solvers import lapack
 from pwl.validate import is_number, truth
@@ -73,7 +73,9 @@ class OLS:
 
     def of_functions_like(self, a: Array) -> OLS:
         """The test for an R in float64 of functions in the dtype of `a`. A relative test is never finer than their rounding."""
-        return dataclasses.replace(self, tolerance=max(self.tolerance, _rounding(a))) if self.relative else self
+        if not self.relative or self.tolerance >= _rounding(a):
+            return self
+        return dataclasses.replace(self, tolerance=_rounding(a))
 
     def solve(self, R: Array, C: Array) -> Solution:
         """Solves R w' = c for every row c of C.
@@ -130,7 +132,7 @@ class OLS:
 
 
 def _rounding(a: Array) -> float:
-    return 8 * float(array_namespace(a).finfo(a.dtype).eps)
+    return 8 * float(finfo(a).eps)
 
 
 def _no_numbers(C: Array) -> Solution:

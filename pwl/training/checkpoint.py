@@ -23,7 +23,7 @@ from pwl.network.network import Network
 from pwl.network.structure import own_layers, rebuild, structure, tensors
 from pwl.reductions.gradients import error
 from pwl.reductions.reduce import reduce
-from pwl.runtime.backend import array_namespace, host, is_numpy_array, like
+from pwl.runtime.backend import finfo, host, is_numpy_array, like
 from pwl.training.limits import GO_ON
 from pwl.training.record import Record
 from pwl.training.run import Job, Run
@@ -112,7 +112,7 @@ def resumed(path: str | os.PathLike[str], net: Network, job: Job) -> tuple[Job, 
     """
     run = _read(path, net, job)
     E = float(reduce(error(), run.net, job.patterns)[0])
-    rounding = ROUNDING * float(array_namespace(net.theta).finfo(net.theta.dtype).eps)
+    rounding = ROUNDING * float(finfo(net.theta).eps)
     recorded = run.record["error"][-1]
     if not abs(E - recorded) <= rounding * abs(recorded):
         raise InputError(

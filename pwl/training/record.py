@@ -6,6 +6,7 @@ import html
 from collections.abc import Mapping
 from typing import Any
 
+from pwl.errors import InputError
 from pwl.files.html_table import html_table
 from pwl.files.plain import plain
 from pwl.runtime.backend import host
@@ -29,6 +30,8 @@ class Record:
     ----------
     series : dict of str to list
         Values by name, one per row.
+    names : tuple of str
+        Names of the series.
     settings : dict
         Settings of the run, as plain words and numbers.
     rows : dict of str to list of int
@@ -91,12 +94,14 @@ class Record:
         return tuple(self.series)
 
     def to_pandas(self) -> Any:
-        """The series as a pandas.DataFrame, a row per iteration. Raises ImportError if pandas is missing."""
+        """The series as a pandas.DataFrame with a row per iteration. Raises InputError if pandas is not installed."""
         try:
             import pandas
-        except ModuleNotFoundError:
-            raise ImportError("Record.to_pandas needs pandas: pip install pandas") from None
-        return pandas.DataFrame(self.series, index=pandas.RangeIndex(len(self), name="iteration"))
+        except ModuleNotFoundError as missing:
+            raise InputError("a data frame needs the package pandas: pip install pandas") from missing
+        kinds = {name: None if name.endswith(NUMBERS) else object for name in self.names}
+        columns = {name: pandas.Series(self[name], dtype=kind) for name, kind in kinds.items()}
+        return pandas.DataFrame(columns, index=pandas.RangeIndex(len(self), name="iteration"))
 
     @property
     def iterations(self) -> int:

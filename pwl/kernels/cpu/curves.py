@@ -12,11 +12,22 @@ from __future__ import annotations
 import numpy as np
 
 from pwl.kernels.cpu.compiled import compiled
-from pwl.kernels.cpu.gather import fast, gather_two
+from pwl.kernels.cpu.gather import fast, gather, gather_two
 from pwl.kernels.cpu.segments import after, locate, space, units_of
-from pwl.kernels.cpu.vectors import add_pairs, lanes, load, put, put_in_pairs, store
+from pwl.kernels.cpu.vectors import (
+    add_pairs,
+    inlined,
+    lanes,
+    load,
+    load_beside,
+    put,
+    put_in_pairs,
+    spread,
+    store,
+    vector_bytes,
+)
 from pwl.kernels.hinges import Hinges
-from pwl.runtime.backend import Array, product
+from pwl.runtime.backend import Array
 
 WAITING = 128  # nets whose shares wait to be added; a power of 2
 
@@ -58,6 +69,23 @@ def _times_slope(n, ns, segments, uniform, linear, by_gather, numbers, row, A, g
         k = after(k, units)
 
 
+@inlined
+def _wait(signal, at, u, shares, places, slot):
+    """A register's shares wait in pairs: what the left and the right end of each net's segment get."""
+    right = signal * u
+    put(at, places, slot)
+    put_in_pairs(signal - right, right, shares, 2 * slot)
+
+
+@inlined
+def _joined(sums, G_a):
+    """Sums of pairs joined, as a hinge is the right end of one segment and the left end of the next."""
+    end = sums.dtype.type(0)
+    for at in range(G_a.size):
+        G_a[at] = sums[2 * at] + end
+        end = sums[2 * at + 1]
+
+
 @compiled
 def _scatter(n, ns, segments, uniform, linear, by_gather, numbers, row, c, G_a):
     """What a segment's ends get is summed in pairs, so that each net costs one addition; the pairs are joined at the end.
@@ -73,15 +101,58 @@ def _scatter(n, ns, segments, uniform, linear, by_gather, numbers, row, c, G_a):
             add_pairs(sums, places, shares, slot)
         if p < n.size:
             at, u, _ = locate(load(n, p), k, units)
-            signal = load(c, p)
-            right = signal * u
-            put(at, places, slot)
-            put_in_pairs(signal - right, right, shares, 2 * slot)
+            _wait(load(c, p), at, u, shares, places, slot)
             k = after(k, units)
-    end = n.dtype.type(0)
-    for at in range(G_a.size):
-        G_a[at] = sums[2 * at] + end
-        end = sums[2 * at + 1]
+    _joined(sums, G_a)
+
+
+# ---- one output: what is carried back to a net is d w, the output's d of its pattern times the unit's weight w
+
+# d is of (Nv + a register,) numbers; w and `below` are of the units' tables' length. A register's nets are of the patterns
+# r + below from unit k on.
+
+
+@inlined
+def _carried(d, w, below, r, k, x, by_gather):
+    """d w for a register full of nets x, from unit k of pattern r on."""
+    at = load_beside(x, below, k)
+    return gather(d, at + spread(at, r), by_gather) * load_beside(x, w, k)
+
+
+@inlined
+def _pattern_after(r, k, units, n):
+    """The pattern of the first net in the next register."""
+    r += lanes(n) // units.period
+    return r + 1 if k + units.step >= units.period else r
+
+
+@compiled
+def _back(n, ns, segments, uniform, linear, by_gather, numbers, row, A, d, w, below, g):
+    units = units_of(ns, segments, uniform, linear, by_gather, numbers, row)
+    k, r = 0, 0
+    for p in range(0, n.size, lanes(n)):
+        x = load(n, p)
+        at, _, factor = locate(x, k, units)
+        left, right = gather_two(A, at, by_gather)
+        store(_carried(d, w, below, r, k, x, by_gather) * ((right - left) * factor), g, p)
+        k, r = after(k, units), _pattern_after(r, k, units, n)
+
+
+@compiled
+def _back_scatter(n, ns, segments, uniform, linear, by_gather, numbers, row, d, w, below, G_a):
+    """As `_scatter`. Beyond the end of n, d is 0."""
+    units, k, r = units_of(ns, segments, uniform, linear, by_gather, numbers, row), 0, 0
+    sums, shares, places = np.zeros(2 * G_a.size, n.dtype), np.empty(2 * WAITING, n.dtype), np.empty(WAITING, np.int32)
+    for p in range(0, n.size + WAITING, lanes(n)):
+        slot = p & (WAITING - 1)
+        if p >= WAITING:
+            add_pairs(sums, places, shares, slot)
+        if p < n.size:
+            x = load(n, p)
+            at, u, _ = locate(x, k, units)
+            _wait(_carried(d, w, below, r, k, x, by_gather), at, u, shares, places, slot)
+            k, r = after(k, units), _pattern_after(r, k, units, n)
+    _joined(sums, G_a)
 
 
 def _row(a: Array, dtype: np.dtype) -> Array:
@@ -146,12 +217,37 @@ def mix(n: Array, grid: Hinges, A: Array, W: Array) -> Array:
 
 def back(n: Array, grid: Hinges, A: Array, v: Array, W: Array) -> Array:
     """v (Nv, M) carried back from the sums of `mix` to the nets, (v W) do/dn (Nv, units), Eq. (18)."""
-    return times_slope(n, grid, A, product(v, W))
+    if W.shape[0] > 1:
+        return times_slope(n, grid, A, v @ W)
+    g = np.empty(n.shape, n.dtype)
+    _back(_row(n, n.dtype), *_geometry(n, grid), _parameters(A, n.dtype), *_one_output(v, W, n), g.reshape(-1))
+    return g
 
 
 def back_scatter(n: Array, grid: Hinges, v: Array, W: Array) -> Array:
     """G_a (units, K) by `scatter` for signals c = v W, carried back from the sums of `mix` to the curves; v is (Nv, M)."""
-    return scatter(n, grid, product(v, W))
+    if W.shape[0] > 1:
+        return scatter(n, grid, v @ W)
+    G_a = np.zeros(grid.ns.shape, n.dtype)
+    _back_scatter(_row(n, n.dtype), *_geometry(n, grid), *_one_output(v, W, n), G_a.reshape(-1))
+    return G_a
+
+
+def _lanes(n: Array) -> int:
+    return vector_bytes() // n.itemsize
+
+
+def _repeated(w: Array, n: Array) -> Array:
+    """Weights (units,) that begin anew behind their end, as the units' tables do."""
+    return np.resize(np.asarray(w, n.dtype), len(w) + _lanes(n))
+
+
+def _one_output(v: Array, W: Array, n: Array) -> tuple[Array, Array, Array]:
+    """d, w and `below` of the loops for one output."""
+    units = n.shape[1]
+    d = np.zeros(len(v) + _lanes(n), n.dtype)
+    d[: len(v)] = v[:, 0]
+    return d, _repeated(W[0], n), np.arange(units + _lanes(n), dtype=np.int32) // np.int32(units)
 
 
 def scatter(n: Array, grid: Hinges, c: Array) -> Array:

@@ -1,0 +1,167 @@
+"""Fine-tuning: a trained network learns new targets, with new outputs, and with its lowest layers as they are if that is wanted."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from pwl import validate
+from pwl.algorithms.algorithm import Algorithm
+from pwl.algorithms.owo import owo_step
+from pwl.data.preparation import Preparation
+from pwl.errors import InputError
+from pwl.network.layout import HEAD, address
+from pwl.network.network import Network
+from pwl.network.passes import input_of
+from pwl.reductions.patterns import Patterns
+from pwl.runtime.backend import array_namespace, host, like
+from pwl.training.record import Record
+from pwl.training.train import train
+
+SOLVED = 2000  # functions whose output weights are solved for at the start
+ROWS = 256  # patterns that go through the frozen layers at a time
+
+
+def finetune(
+    net: Network,
+    data: Any,
+    algorithm: Algorithm,
+    *,
+    frozen: int = 0,
+    new_head: bool = True,
+    validation: Any = None,
+    test: Any = None,
+    **options: Any,
+) -> tuple[Network, Record]:
+    """Trains a trained network on other data.
+
+    The patterns go through frozen layers once, and the rest is trained on what comes out, so that any algorithm can train it
+    and an iteration costs what the rest costs. Replace activations first, `net.replace_activations("last", pwl.PiecewiseLinear())`,
+    to train curves in the place of fixed functions.
+
+    Parameters
+    ----------
+    net : Network
+        A network that is initialised. If it carries a preparation, its inputs are prepared as before, and a new head has a new
+        preparation of the targets.
+    data, validation, test : (x, t), (x, t, weights) or pwl.Patterns
+        In raw units if the network carries a preparation.
+    algorithm : algorithm
+        As in `train`.
+    frozen : int
+        Number of layers, counted from the inputs as `net.summary()` lists them, that stay as they are.
+    new_head : bool
+        Whether the outputs are replaced by as many as the targets have, which start with an output step, Eqs. (10), (12). False
+        trains the old ones on.
+    **options
+        Further options of `train`, such as iterations and batch_size. A callback sees the part that is trained.
+
+    Returns
+    -------
+    (Network, Record)
+        The whole network, and the record of the part that was trained.
+
+    Raises
+    ------
+    InputError
+        As `train`; if so many layers can't be frozen; or if targets do not fit the loss of the network.
+    """
+    validate.kind("net", net, Network, "a pwl.Network")
+    validate.whole("frozen", frozen, 0, most=len(net.layers) - 1, unit=" of layers")
+    validate.truth("new_head", new_head)
+    net.check_initialised()
+    if new_head:
+        net = with_new_head(net, Patterns.of(data))
+    if not frozen:
+        patterns = Patterns.fitting(net, data)
+        net = started(net, patterns, algorithm) if new_head else net
+        return train(net, patterns, algorithm, validation=validation, test=test, **options)
+    if options.get("augment") is not None:
+        raise InputError(
+            "images can't be changed at random if layers are frozen, since they pass these once: set frozen=0"
+        )
+    upper = _above(net, frozen)
+    seen = features(net, data, frozen)
+    held_out = [None if d is None else features(net, d, frozen) for d in (validation, test)]
+    upper = started(upper, seen, algorithm) if new_head else upper
+    trained, record = train(upper, seen, algorithm, validation=held_out[0], test=held_out[1], **options)
+    record.settings["frozen"] = int(frozen)
+    return _joined(net, trained, frozen), record
+
+
+def with_new_head(net: Network, patterns: Patterns) -> Network:
+    """The network with output weights of 0 for the targets of the patterns, and their preparation if it carries one."""
+    t = host(patterns.t[:])
+    if net.loss.classes != (t.ndim == 1 and t.dtype.kind in "iubUSO") and (
+        net.loss.classes or t.dtype.kind not in "fiu"
+    ):
+        wanted = "labels, one per pattern" if net.loss.classes else "columns of numbers"
+        raise InputError(
+            f"this network has the loss {net.loss.name!r}, which wants {wanted}: these targets are of another kind"
+        )
+    if not net.loss.classes:
+        t = t.reshape(len(t), -1).astype(np.float64)
+    preparation = net.preparation
+    if preparation is not None:
+        fitted = Preparation.fit(np.zeros((len(t), 1)), t, weights=patterns.weights)
+        preparation = dataclasses.replace(preparation, targets=fitted.targets, classes=fitted.classes)
+        outputs = len(preparation.target_scale)
+    else:
+        outputs = int(t.max()) + 1 if net.loss.classes else t.shape[1]
+    xp = array_namespace(net.theta)
+    body = net.theta[: net.theta.shape[0] - net.W_o.shape[0] * net.W_o.shape[1]]  # the head's weights are the last ones
+    theta = xp.concat([body, xp.zeros(outputs * net.n_basis, dtype=net.theta.dtype)])
+    return dataclasses.replace(net, n_outputs=outputs, theta=theta, preparation=preparation, posterior=None)
+
+
+def started(net: Network, patterns: Patterns, algorithm: Algorithm) -> Network:
+    """The network after an output step, Eqs. (10), (12), or with output weights drawn as in a new network if they are many."""
+    if net.n_basis > SOLVED:
+        W_o = np.random.default_rng(0).standard_normal(net.W_o.shape) * (2 / sum(net.W_o.shape)) ** 0.5
+        return net.with_head(like(W_o, net.theta))
+    return owo_step(net, patterns, algorithm.penalties, algorithm.ols)[0]
+
+
+def features(net: Network, data: Any, frozen: int) -> Patterns:
+    """The patterns as the layers above the frozen ones see them, with prepared targets."""
+    patterns = Patterns.of(data).in_units_of(net)
+    patterns.check(net)
+    xp, found, targets = array_namespace(net.theta), [], []
+    for first in range(0, len(patterns), ROWS):
+        x, t, _ = patterns.block(net, first, min(first + ROWS, len(patterns)))
+        found.append(input_of(net, frozen, x))
+        targets.append(t)
+    return Patterns(xp.concat(found, axis=0), xp.concat(targets, axis=0), patterns.weights, comm=patterns.comm)
+
+
+def _above(net: Network, frozen: int) -> Network:
+    """The layers above the frozen ones, as a network of its own."""
+    if net.bypass:
+        raise InputError(
+            "the outputs of this network see its inputs past all layers, so none can be frozen: build it with bypass=False"
+        )
+    for index, signal in net.joins.items():
+        if index >= frozen > signal:
+            raise InputError(
+                f"layer {index} reads the input of layer {signal}, which would be frozen without it: freeze {signal} layers at "
+                f"most, or {index + 1} at least"
+            )
+    count = len(net.layers) - frozen
+    buffers = {address(i, name): b for i in range(count) for name, b in net.layer_buffers[frozen + i].items()}
+    first = min((slot.start for slot in net.layout.slots if slot.layer >= frozen), default=0)
+    return Network(
+        net.layers[frozen:], net.layout.shapes[frozen], net.n_outputs, False, net.loss, net.theta[first:], buffers,
+        initialised=True, net_control=False,
+    )  # fmt: skip
+
+
+def _joined(net: Network, upper: Network, frozen: int) -> Network:
+    """The network with the parameters and buffers of what was trained."""
+    parts = {HEAD: upper.W_o}
+    buffers = dict(net.buffers)
+    for i in range(len(upper.layers)):
+        parts |= net.layout.keyed(frozen + i, upper.layer_parameters[i])
+        buffers |= {address(frozen + i, name): b for name, b in upper.layer_buffers[i].items()}
+    return dataclasses.replace(net, buffers=buffers).with_parts(parts)
