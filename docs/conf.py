@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 os.environ["MPLBACKEND"] = "Agg"
-for folder in Path(__file__).resolve().parents[:2]:  # this one, for sources.py, and that of the package
-    sys.path.insert(0, str(folder))
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # for sources.py
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import pwl
 

@@ -36,7 +36,12 @@ def page_of(path: str) -> str:
 
 def with_links_to_code(equations: str) -> str:
     """The equations page with the code that it names as links."""
-    return PLACE.sub(lambda found: f"[{found[0]}]({page_of(found[1])}.html#{found[2]})", equations)
+
+    def link(found: re.Match[str]) -> str:
+        path, name = found.groups()
+        return f'<a href="{page_of(path)}.html#{name}"><code>{path}:{name}</code></a>'
+
+    return PLACE.sub(link, equations)
 
 
 def with_links_to_equations(body: str, known: dict[str, str], page: str) -> str:
@@ -88,14 +93,14 @@ def finish_page(app: Any, pagename: str, templatename: str, context: dict[str, A
         context["body"] = with_links_to_equations(context["body"], known, pagename)
 
 
-def plain_bars(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    """Docstrings write |w| for a length, which would be a substitution."""
-    lines[:] = [line.replace("|", r"\|") for line in lines]
+def plain_signs(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """Docstrings write |w| for a length, which would be a substitution, and (*key, layer), which would be emphasis."""
+    lines[:] = [line.replace("|", r"\|").replace("(*", r"(\*") for line in lines]
 
 
 def setup(app: Any) -> dict[str, bool]:
     app.connect("source-read", read_source)
-    app.connect("autodoc-process-docstring", plain_bars, priority=100)
+    app.connect("autodoc-process-docstring", plain_signs, priority=100)
     app.connect("html-collect-pages", source_pages)
     app.connect("html-page-context", finish_page)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
