@@ -101,7 +101,7 @@ def test_areas_are_those_of_scikit_learn(classifier):
     for c in range(3):
         drawn = next(each for each in ax.get_lines() if each.get_label().startswith(f"{c}, "))
         area = np.trapezoid(drawn.get_ydata(), drawn.get_xdata())
-        assert area == pytest.approx(metrics.roc_auc_score(LABELS == c, p[:, c]), abs=1e-12)
+        assert area == pytest.approx(metrics.roc_auc_score(c == LABELS, p[:, c]), abs=1e-12)
         assert f"area {area:.4f}" in drawn.get_label()
 
 
