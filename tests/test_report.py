@@ -65,7 +65,7 @@ def test_a_clear_winner_is_said_to_be_one():
     assert first == "a wins: its mean test E over 5 folds is 1.01, 1 (50 %) below that of b, the next."
     assert second.startswith("This lead is significant (corrected paired t-test of Nadeau and Bengio, p = ")
     assert "Holm" not in second  # one pair needs no correction
-    assert third == "It is significantly better than b (p < 0.05)."
+    assert third == "a is significantly better than b (p < 0.05)."
 
 
 def test_a_lead_by_chance_is_said_to_be_none_and_all_pairs_are_corrected():
@@ -73,7 +73,13 @@ def test_a_lead_by_chance_is_said_to_be_none_and_all_pairs_are_corrected():
     first, second, third = found.sentences()
     assert first.startswith("a wins") and second.startswith("This lead is not significant")
     assert "after Holm's correction for 3 pairs" in second
-    assert third == "It is significantly better than c, and not than b (p < 0.05)."
+    assert third == "a is significantly better than c, and not than b (p < 0.05)."
+
+
+def test_algorithms_that_are_level_have_no_winner():
+    said = verdict(outcomes_of(a=[1.0, 2.0], b=[2.0, 1.0], c=[3.0, 3.0]), (3, 1)).sentences()
+    assert said[0] == "a and b are level: their mean test E over 2 folds is 1.5."
+    assert len(said) == 2 and said[1].startswith("a is significantly better than none of the others")
 
 
 def test_equal_algorithms_differ_rarely():

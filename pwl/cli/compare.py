@@ -185,7 +185,7 @@ def write(
         text += "\n\n" + " ".join(said)
     names = {"inputs": table.schema.input_names if table.schema else None, "targets": table.target_names, "classes": table.classes}
     with renewed(folder, about) as room:
-        links = write_results(room, rows, text, outcomes)
+        links = write_results(room, rows, text, outcomes, table.schema)
         print(text)
         with note("drawing pictures"):
             pictures = plots.draw(outcomes, table.x, table.t, folds, room, names=names)

@@ -19,8 +19,11 @@ from pwl.plots import Picture
 from pwl.study.page_data import as_script
 from pwl.study.report import Row, cells
 
+MOST_COLUMNS = 10  # of a table in letters of ordinary size
 WIDE = 500  # points: wider pictures may be moved sideways on a narrow screen
-CAPTION = "Errors as mean ± standard deviation over the folds. p is that of the difference from the winner, after correction."
+CAPTION = (
+    "Errors as mean ± standard deviation over the folds. p is that of the difference from the winner, after correction."
+)
 Lines = Sequence[Sequence[str]]  # of a table, heads first
 
 
@@ -150,8 +153,9 @@ def table(caption: str, lines: Lines, keys: Sequence[Sequence[Any]] = (), best: 
             cells_ += f"<td{_words(head[column])}{value}>{_text(cell)}</td>"
         marked = ' class="best"' if row[0] == best else ""
         body += f'<tr{marked}><th scope="row">{_text(row[0])}</th>{cells_}</tr>\n'
+    many = " many" if len(head) > MOST_COLUMNS else ""
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{_text(caption)}">\n<table class="sortable">\n'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{_text(caption)}">\n<table class="sortable{many}">\n'
         f"<caption><span>{_text(caption)}</span></caption>\n<thead><tr>{text}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n</div>\n"
     )
 
@@ -218,7 +222,9 @@ def _pictures(report: Report, kinds: Sequence[str]) -> str:
     chosen = [picture for picture in report.pictures if _kind(picture) in kinds]
     for name in dict.fromkeys(picture.of for picture in chosen):
         own = "".join(figure(picture) for picture in chosen if picture.of == name)
-        text += f'<div class="group">\n<h4>{_text(name)}</h4>\n<div class="pair">\n{own}</div>\n</div>\n' if name else own
+        text += (
+            f'<div class="group">\n<h4>{_text(name)}</h4>\n<div class="pair">\n{own}</div>\n</div>\n' if name else own
+        )
     return text
 
 

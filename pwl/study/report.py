@@ -21,7 +21,10 @@ from pwl.files.plain import plain
 from pwl.files.temporary import prefix, sweep
 from pwl.files.text_table import aligned
 from pwl.files.write import write_atomic
+from pwl.learners import ensemble_file
+from pwl.learners.ensemble import Ensemble
 from pwl.learners.outcome import Outcome
+from pwl.network import save as networks
 
 LIST = "settings.json"  # in the folder of a comparison, its settings and the list of its files
 ALWAYS = (LIST, "table.csv", "table.txt", "report.html")
@@ -174,10 +177,13 @@ def table_csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def write_results(folder: Path, rows: Sequence[Row], text: str, outcomes: Sequence[Outcome]) -> dict[str, list[str]]:
+def write_results(
+    folder: Path, rows: Sequence[Row], text: str, outcomes: Sequence[Outcome], schema: Any = None
+) -> dict[str, list[str]]:
     """Writes table.csv, table.txt, and records/<algorithm>-fold<n>.json and networks/<algorithm>-fold<n>.safetensors.
 
-    Each is whole or not at all. Returns the names of the files by kind.
+    Each is whole or not at all. schema: the columns of the table, so that networks know their names. Returns the names of the
+    files by kind.
     """
     links = {"table": ["table.csv", "table.txt"], "settings": [LIST]}
     write_atomic(folder / "table.csv", table_csv(rows))
@@ -187,7 +193,10 @@ def write_results(folder: Path, rows: Sequence[Row], text: str, outcomes: Sequen
         record, net = f"records/{stem}.json", f"networks/{stem}.safetensors"
         write_atomic(folder / record, json.dumps(plain(outcome.record.to_dict()), allow_nan=False) + "\n")
         (folder / net).parent.mkdir(exist_ok=True)
-        outcome.net.save(folder / net, outcome.record)
+        if isinstance(outcome.net, Ensemble):
+            ensemble_file.save(outcome.net, folder / net, outcome.record, schema)
+        else:
+            networks.save(outcome.net, folder / net, outcome.record, schema)
         links.setdefault(f"{outcome.name}: records", []).append(record)
         links.setdefault(f"{outcome.name}: networks", []).append(net)
     return links

@@ -52,23 +52,30 @@ class Verdict(NamedTuple):
             return []
         lowest, second = self.means[self.best], self.means[others[0]]
         lead = second - lowest
+        if lead == 0:
+            level = [name for name in self.means if self.means[name] == lowest]
+            said = f"{in_words(level)} are level: their mean {self.what} over {self.folds} folds is {lowest:.4g}."
+            return [said, *self._significance(others)[1:]]
         share = f" ({100 * lead / second:.2g} %)" if second > 0 else ""
         first = (
             f"{self.best} wins: its mean {self.what} over {self.folds} fold{'s' * (self.folds > 1)} is {lowest:.4g}, "
             f"{lead:.2g}{share} below that of {others[0]}, the next."
         )
+        return [first, *self._significance(others)]
+
+    def _significance(self, others: Sequence[str]) -> list[str]:
+        """Whether the lead, and which other differences from the best, are more than chance."""
         if not self.p:
-            return [first, "Whether that is more than chance can't be told from one fold."]
+            return ["Whether that is more than chance can't be told from one fold."]
         pairs = len(self.means) * len(others) // 2
         correction = f" after Holm's correction for {pairs} pairs" if pairs > 1 else ""
         lead_words = "is significant" if self.p[others[0]] < LEVEL else "is not significant"
         sure = [name for name in others if self.p[name] < LEVEL]
-        rest = f"It is significantly better than {in_words(sure)}" if sure else "It is significantly better than none of the others"
+        rest = f"{self.best} is significantly better than {in_words(sure) if sure else 'none of the others'}"
         level = [name for name in others if name not in sure]
         if sure and level:
             rest += f", and not than {in_words(level)}"
         return [
-            first,
             f"This lead {lead_words} ({TEST}, p = {self.p[others[0]]:.2g}{correction}).",
             f"{rest} (p < {LEVEL}).",
         ]
