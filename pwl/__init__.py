@@ -1,5 +1,8 @@
 """pwl: second-order training of small neural networks with trainable piecewise-linear activations."""
 
+import pwl.early  # noqa: F401 - first, so that from here on Ctrl-C ends the command in a sentence
+
+# isort: split
 import importlib
 from typing import TYPE_CHECKING, Any
 

@@ -2,4 +2,7 @@
 
 
 class InputError(ValueError):
-    """Input that cannot be used: the message says what came, what was wanted and what to do."""
+    """Input that cannot be used: the message says in one line what came, what was wanted and what to do."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__("\\n".join(message.splitlines()))

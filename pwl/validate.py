@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Iterable
 from difflib import get_close_matches
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,8 @@ def is_whole(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """True for real numbers, also NaN and infinities, but not for bools."""
-    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+    """True for real numbers of Python and NumPy, also NaN and infinities, but not for bools."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
 def whole(
@@ -81,6 +80,8 @@ def path(name: str, value: Any) -> Path:
     """The path of a file or a folder, given as a text or a path."""
     if not isinstance(value, (str, os.PathLike)) or (isinstance(value, os.PathLike) and not isinstance(os.fspath(value), str)):
         raise InputError(f"{name} must be the path of a file, not {shown(value)}")
+    if not os.fspath(value):
+        raise InputError(f"{name} must be the path of a file, but an empty name came: is a variable of the shell not set?")
     return Path(value)
 
 
@@ -110,5 +111,5 @@ def shown(value: Any) -> str:
     """A value in the form for a message: the shape of an array, or the start of any other repr."""
     if hasattr(value, "shape") and hasattr(value, "dtype") and getattr(value, "ndim", 0) > 0:
         return f"an array of shape {tuple(value.shape)}"
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= 200 else f"{text[:200]}..."

@@ -7,7 +7,7 @@ import pytest
 from toys import waves
 
 import pwl
-from pwl.algorithms.posterior import Size, groups_of, many_groups, one_group
+from pwl.algorithms.posterior import Size, eigenvalues, groups_of, many_groups, one_group
 from pwl.solvers.levenberg_marquardt import Normal, Wide
 
 
@@ -288,3 +288,10 @@ def test_patience_ends_a_single_start_and_changes_no_step():
     assert short.iterations - last_gain == 4
     with pytest.raises(pwl.InputError, match="patience"):
         pwl.BayesianLM(patience=0)
+
+
+@pytest.mark.parametrize("rows", [3, 5, 12])
+def test_eigenvalues_of_few_rows_and_of_many(rows):
+    J = np.random.default_rng(0).normal(size=(rows, 5))
+    found = eigenvalues(Wide(J, np.zeros(5), np.zeros(5)))
+    np.testing.assert_allclose(np.sort(found), np.clip(np.linalg.eigvalsh(J.T @ J), 0, None), atol=1e-12)

@@ -14,6 +14,7 @@ import pytest
 from test_cg import quadratic
 
 import pwl
+from pwl.training.train import _ended
 
 ALGORITHMS = [
     pwl.AdAct(direction="hwo"),
@@ -180,7 +181,8 @@ class CtrlC:
     """Ctrl-C when line number `at` is about to be run, counted in the loop of `train` and in what it calls of two folders."""
 
     FOLDERS = tuple(str(Path(pwl.__file__).parent / name) for name in ("training", "files"))
-    END = max(line for *_, line in pwl.train.__code__.co_lines() if line)  # there the loop is over
+    LOOP = _ended.__code__
+    END = max(line for *_, line in LOOP.co_lines() if line)  # there the loop is over
 
     def __init__(self, at=None):
         self.at, self.lines, self.over = at, 0, False
@@ -198,7 +200,7 @@ class CtrlC:
     def line(self, frame, event, arg):
         if event != "line" or self.over:
             return self.line
-        if frame.f_code is pwl.train.__code__:
+        if frame.f_code is self.LOOP:
             self.over = frame.f_lineno == self.END
             begun = self.lines or "bar" in frame.f_locals
         else:

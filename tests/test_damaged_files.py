@@ -14,7 +14,9 @@ import pwl
 from pwl.cli import main
 from pwl.data.images import BATCH, _labels, read_cifar_pickle
 from pwl.files.tensors import checksum, read_tensors
+from pwl.training.run import Job
 from pwl.training.saved import load
+from pwl.training.states import check
 
 
 def data():
@@ -66,6 +68,12 @@ def forge(path, change, arrays=None, old=False):
         metadata["checksum"] = checksum(metadata, found)
     (path.parent / "forged").write_bytes(save(found, metadata))
     return path.parent / "forged"
+
+
+OTHER_FORMS = {
+    pwl.BayesianLM: [{}, {"groups": "inputs", "starts": (0.1, 0.0)}, {"solver": "rows"}], pwl.LM: [{}, {"scaling": "diagonal"}],
+    pwl.OWOBP: [{}, {"step_rule": "heuristic"}], pwl.AdAct: [{}, {"direction": "hwo"}], pwl.MOLF: [{}, {"direction": "hwo"}],
+}  # fmt: skip
 
 
 def deep(n=100_000):
@@ -173,6 +181,57 @@ def test_checkpoints_with_numbers_that_are_none(folder, name):
         path = forge(folder / "run", lambda h: None, {name: arrays[name] * np.nan}, old=old)
         with pytest.raises(pwl.InputError, match="NaN|not finite"):
             resumed(path)
+
+
+STATES = {  # arrays of a checkpoint in another form, by algorithm
+    pwl.LM(): {"state.Q": lambda a: a[:1], "state.scores": lambda a: a.reshape(1, 1)},
+    pwl.BayesianLM(): {"state.A": lambda a: a[:5], "state.g": lambda a: a[None]},
+    pwl.SCG(): {"state.G": lambda a: np.append(a, a), "state.d": lambda a: a[:-1]},
+    pwl.AdAct(direction="hwo"): {"state.R.0.W": lambda a: a[:2], "state.G.0.W": lambda _: np.ones((4, 3)), "state.G.x": np.ones},
+    pwl.LBFGS(): {"state.S": lambda a: a[:1], "state.Y": lambda a: a.reshape(-1)},
+    pwl.Adam(): {"state.m": lambda a: a.astype(np.int64), "state.v": lambda a: np.zeros(()), "state.x": lambda _: np.ones(3)},
+    pwl.MinibatchAdAct(): {"state.z": lambda a: np.zeros((2, 0)), "state.H": lambda a: a[0], "x": lambda _: np.ones(3)},
+}
+
+
+@pytest.mark.parametrize("algorithm", STATES, ids=lambda algorithm: type(algorithm).__name__)
+def test_states_have_the_shapes_of_their_algorithm(tmp_path, algorithm):
+    given = {} if algorithm.full_batch else {"batch_size": 10}
+    pwl.train(network(), data(), algorithm, iterations=3, checkpoint=tmp_path / "run", **given)
+    arrays, _ = read_tensors(tmp_path / "run", "pwl checkpoint", 99)
+
+    def resume(name):
+        return pwl.train(network(), data(), algorithm, iterations=5, resume=tmp_path / name, **given)
+
+    resume("run")
+    for name, change in STATES[algorithm].items():
+        other = change(arrays.get(name, 3))
+        named = sorted(arrays.keys() | {name})
+        forge(tmp_path / "run", lambda h, named=named: h.update(order=named), {name: np.ascontiguousarray(other)})
+        with pytest.raises(pwl.InputError, match="its parts do not fit"):
+            resume("forged")
+
+
+def test_states_of_every_algorithm_have_the_shapes_that_it_names():
+    """`Algorithm.shapes` against what runs leave, so that no sound checkpoint is refused."""
+    for loss, t in (("squared_error", data()[1]), ("cross_entropy", np.arange(40) % 3)):
+        net = pwl.Network.mlp(3, 3, 3 if t.ndim == 1 else 1, pwl.PiecewiseLinear(hinges=5), input_hinges=3, loss=loss)
+        for made in vars(pwl.algorithms).values():
+            if isinstance(made, type) and hasattr(made, "shapes") and made is not pwl.algorithms.Algorithm:
+                for options in OTHER_FORMS.get(made, [{}]):
+                    states = []
+                    job = Job(pwl.Patterns(data()[0], t), {}, made(**options), None, 0, 0.0, 0.0)
+                    try:
+                        run = job.first(net)
+                    except pwl.InputError:  # as VarPro for classes
+                        assert loss == "cross_entropy"
+                        continue
+                    for _ in range(3):
+                        states.append(run.state)
+                        run = job.next(run)
+                    for state in states:
+                        check(state, job.algorithm.shapes(run.net))
+                        assert job.algorithm.shapes(run.net)
 
 
 def test_headers_of_great_depth_or_of_no_dictionary(folder):

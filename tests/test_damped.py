@@ -229,3 +229,20 @@ def test_curves_on_the_inputs_train_in_the_damped_forms(name):
     np.testing.assert_allclose(known.net.W_o, fitted(net, patterns, Penalties(), pwl.OLS()).net.W_o, rtol=1e-6, atol=1e-9)
     if name == "adact":
         assert said[-1]["units_outside"] >= 0
+
+
+@pytest.mark.parametrize("made", [pwl.DampedMOLF, pwl.DampedAdAct])
+def test_the_penalty_on_curves_of_inputs(made):
+    """J has the rises' squares, it never rises, and a large weight draws the curves towards straight lines."""
+    x = np.random.default_rng(0).normal(size=(120, 2))
+    data, net = (x, np.abs(x[:, :1]) + x[:, 1:] ** 2), pwl.Network.mlp(2, 3, 1, pwl.PiecewiseLinear(hinges=5), input_hinges=5)
+    sizes = []
+    for weight in (0.0, 0.01, 10.0):
+        found, record = pwl.train(net, data, made(ridge=1e-3, input_curve_penalty=weight), iterations=8)
+        at, best = pwl.Penalties(input_curves=1.0).value(found), record.best_iteration
+        wanted = record["error"][best] + pwl.Penalties(1e-3, input_curves=weight).value(found)
+        assert record["objective"][best] == pytest.approx(wanted, rel=1e-9)
+        J = record["objective"][1:]
+        assert all(later <= earlier * (1 + 1e-9) for earlier, later in itertools.pairwise(J)) or made is pwl.DampedAdAct
+        sizes.append(at)
+    assert sizes[0] > sizes[1] > 100 * sizes[2]

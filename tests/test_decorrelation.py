@@ -9,7 +9,9 @@ import pytest
 from toys import waves
 
 import pwl
-from pwl.learners.inputs import by_evidence
+from pwl.data.scaling import Scaling
+from pwl.learners.ensemble import Ensemble
+from pwl.learners.inputs import View, by_evidence, decorrelated
 
 
 def collinear(Nv=900, N=5, condition=1e8, noise=1e-4, seed=0):
@@ -89,6 +91,35 @@ def test_the_evidence_prefers_decorrelated_inputs_where_they_nearly_repeat():
     assert np.mean((chosen.net.predict(new[0]) - new[1]) ** 2) < 2e-4
     standard = by_evidence(*train, lambda: pwl.Network.mlp(5, 12, 1, "tanh"), iterations=150, kinds=("standardise",))
     assert np.mean((standard.net.predict(new[0]) - new[1]) ** 2) > 0.05
+
+
+def test_the_default_learner_tells_inputs_apart_that_nearly_repeat():
+    """Its networks on standardised inputs alone stay far off, and they have next to no share in the mean."""
+    pytest.importorskip("sklearn")
+    x, t = collinear()
+    model = pwl.PWLRegressor(max_seconds=60).fit(x[:600], t[:600, 0])
+    y, std = model.predict(x[600:], return_std=True)
+    assert np.mean((y - t[600:, 0]) ** 2) < 5e-4 and "decorrelated inputs" in model.record_.settings["inputs"]
+    assert np.mean(np.abs(t[600:, 0] - y) < 1.645 * std) > 0.8
+    straight = Ensemble([net for net in model.net_.nets if isinstance(net.preparation.inputs, Scaling)])
+    assert np.mean((straight.predict(x[600:]) - t[600:]) ** 2) > 0.02
+
+
+def test_inputs_that_repeat_exactly_or_hardly_need_no_further_networks():
+    x, t = waves(N=3, M=1)
+    for columns in (x, np.column_stack([x, x[:, :1]]), np.column_stack([x, np.full(len(x), 7.0)])):
+        preparation = pwl.Preparation.fit(columns, t)
+        assert decorrelated(View(pwl.Patterns(*preparation.transform(columns, t)), None, preparation)) is None
+
+
+def test_the_turned_view_is_that_of_its_preparation():
+    x, t = collinear()
+    preparation = pwl.Preparation.fit(x[:600], t[:600])
+    view = View(*(pwl.Patterns(*preparation.transform(x[part], t[part])) for part in (slice(600), slice(600, None))), preparation)
+    turned = decorrelated(view)
+    np.testing.assert_allclose(turned.preparation.transform_inputs(x[600:]), turned.validation.x, atol=1e-9)
+    wanted = pwl.Preparation.fit(x[:600], t[:600], inputs="decorrelate").transform_inputs(x[:600])
+    np.testing.assert_allclose(turned.patterns.x, wanted, atol=1e-4)  # directions of little variance lose digits twice
 
 
 def test_it_prefers_standardised_inputs_where_only_they_are_simple():

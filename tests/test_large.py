@@ -1,4 +1,4 @@
-"""Files larger than the memory bound train within it: the private memory of a real process is watched."""
+"""Files larger than the memory bound train within it: the private memory of a real process is watched or limited."""
 
 from __future__ import annotations
 
@@ -59,3 +59,54 @@ def test_text_file(tmp_path):
         while file.tell() < 160e6:
             file.write(text)
     assert grown(tmp_path / "a.csv", tmp_path) < 120
+
+
+# ---- both commands with 600 MB allowed, where the system counts private memory (since Linux 4.7)
+
+ALLOWED = 600_000_000
+ROWS = 1_880_000
+
+
+def limited(folder, *line) -> str:
+    """Standard error of a command of 600 MB."""
+    import resource
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pwl", *line], capture_output=True, text=True, check=False, cwd=folder,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (ALLOWED, ALLOWED)),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def lines_of(path) -> int:
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
+
+
+def test_an_array_file_of_1500_mb_is_trained_and_predicted_with_600(tmp_path):
+    """The file is sparse on disk: only every hundredth block of it holds numbers."""
+    a = np.lib.format.open_memmap(tmp_path / "a.npy", "w+", np.float64, (ROWS, 100))
+    some = np.random.default_rng(0).standard_normal((1880, 100))
+    some[:, -1] = np.sin(some[:, 0])
+    for first in range(0, ROWS, 188_000):
+        a[first : first + 1880] = some
+    a.flush()
+    del a
+    assert (tmp_path / "a.npy").stat().st_size > 1.5e9
+    limited(tmp_path, "train", "a.npy", "--hidden", "2", "--iterations", "1", "--algorithm", "molf", "--out", "net")
+    assert f"over {ROWS} rows" in limited(tmp_path, "predict", "net", "a.npy", "--out", "p.csv")
+    assert lines_of(tmp_path / "p.csv") == ROWS + 1
+
+
+def test_a_text_file_of_300_mb_is_trained_and_predicted_with_600(tmp_path):
+    some = np.round(np.random.default_rng(0).standard_normal((5000, 50)), 5)
+    some[:, -1] = np.round(np.sin(some[:, 0]), 5)
+    text, rows = "\n".join(",".join(map(repr, row)) for row in some.tolist()) + "\n", 0
+    with (tmp_path / "a.csv").open("w") as file:
+        while file.tell() < 300e6:
+            file.write(text)
+            rows += len(some)
+    limited(tmp_path, "train", "a.csv", "--hidden", "2", "--iterations", "1", "--algorithm", "molf", "--out", "net")
+    assert f"over {rows} rows" in limited(tmp_path, "predict", "net", "a.csv", "--out", "p.csv")
+    assert lines_of(tmp_path / "p.csv") == rows + 1

@@ -11,7 +11,7 @@ import pytest
 import pwl
 from pwl.algorithms import Adam, BayesianLM, DampedMOLF
 from pwl.learners.learn import learn
-from pwl.learners.plan import NETS, Plan, iteration_seconds, plan, weights
+from pwl.learners.plan import GUARD, NETS, Form, Plan, iteration_seconds, plan, weights
 
 pytest.importorskip("sklearn")
 
@@ -24,11 +24,17 @@ def wavy(Nv=300, noise=0.1):
 
 def test_the_plan_follows_from_the_size():
     small, large, huge = plan(1_000, 8, 1), plan(400_000, 30, 1), plan(5_000_000, 8, 1)
-    assert isinstance(small.algorithm, BayesianLM) and small.input_hinges == (None, 7) and small.nets == NETS
-    assert isinstance(large.algorithm, DampedMOLF) and len(large.input_hinges) == 1
-    assert isinstance(huge.algorithm, Adam) and huge.batch_size and huge.nets == 1
-    assert plan(30, 8, 1).input_hinges == (None,) and plan(500, 8, 3, classes=True).input_hinges == (None,)
-    assert plan(1_000, 8, 1, hidden=(3, 2)).hidden == (3, 2) and plan(1_000, 8, 1, seconds=7.0).seconds == 7.0
+    assert isinstance(small.algorithm, BayesianLM) and [form.hinges for form in small.forms] == [None, 7]
+    assert small.forms[0].nets == NETS and small.dtype is np.float64
+    assert isinstance(large.algorithm, DampedMOLF) and len(large.forms) == 1
+    assert isinstance(huge.algorithm, Adam) and huge.batch_size and huge.forms[0].nets == 1
+    assert [form.hinges for form in plan(30, 8, 1).forms] == [None]
+    assert [form.hidden for form in plan(500, 8, 3, classes=True).forms] == [(1,), (10,)]
+    assert [form.hidden for form in plan(500, 8, 3, classes=True, hidden=(4,)).forms] == [(4,)]
+    assert {form.hidden for form in plan(1_000, 8, 1, hidden=(3, 2)).forms} == {(3, 2)}
+    assert plan(1_000, 8, 1, seconds=7.0).seconds == 7.0 and plan(1_000, 8, 1).seconds == 20 * GUARD
+    middle = plan(18_000, 8, 1)
+    assert middle.dtype is np.float32 and middle.forms[1].hinges == 13 and isinstance(middle.algorithm, BayesianLM)
     for chosen in (small, large, huge):
         assert str(5_000_000 if chosen is huge else 400_000 if chosen is large else 1_000) in chosen.reason
 
@@ -63,6 +69,19 @@ def test_far_inputs_and_outliers_stay_plausible():
     assert np.sqrt(np.mean((y[:300] - t) ** 2)) < 0.5 * np.std(t)
 
 
+def test_constant_repeated_and_few_valued_inputs_do_no_harm():
+    """Eight inputs, five of which tell nothing new, cost less than a hundredth of the variance."""
+    x, t = wavy(400)
+    rng = np.random.default_rng(1)
+    more = np.column_stack([x, np.full(400, 3.0), x[:, 0], -2 * x[:, 1] + 1, rng.integers(0, 2, 400), np.round(x[:, 2])])
+    plain, found = (pwl.PWLRegressor().fit(a[:300], t[:300]) for a in (x, more))
+    error, new = (np.mean((m.predict(a[300:]) - t[300:]) ** 2) for m, a in ((plain, x), (found, more)))
+    assert new < error + 0.01 * np.var(t) < 0.03 * np.var(t)
+    far = np.concatenate([more, 1e6 * more, more + rng.normal(0, 1e3, more.shape)])  # repeats no longer repeat each other
+    width = np.ptp(t[:300])
+    assert np.all(np.abs(found.predict(far) - (t[:300].max() + t[:300].min()) / 2) <= 1.5 * width + 1e-9)
+
+
 def test_the_time_is_kept():
     x, t = wavy(2000)
     begin = time.perf_counter()
@@ -75,7 +94,7 @@ def test_at_least_one_network_is_trained_and_ctrl_c_goes_on():
     x, t = wavy(60)
     preparation = pwl.Preparation.fit(x, t)
     patterns = pwl.Patterns(*preparation.transform(x, t))
-    chosen = Plan(DampedMOLF(), (3,), "tanh", (None,), 3, 5, None, 0.0, "none")
+    chosen = Plan(DampedMOLF(), (Form((3,), None, 3),), "tanh", 5, None, 0.0, "none")
     assert len(learn(patterns, preparation, chosen).net.nets) == 1
 
     def interrupt(net, record):
@@ -102,7 +121,7 @@ def test_a_product_is_learned_though_its_evidence_takes_it_for_noise():
     x = rng.normal(size=(90, 2))
     model = pwl.PWLClassifier(max_seconds=30).fit(x, np.prod(x, axis=1) > 0)
     assert model.score(x, np.prod(x, axis=1) > 0) > 0.95
-    few = dataclasses.replace(plan(90, 2, 2, classes=True), nets=1)
+    few = dataclasses.replace(plan(90, 2, 2, classes=True), forms=(Form((10,), None, 1),))
     preparation = pwl.Preparation.fit(x, (np.prod(x, axis=1) > 0).astype(int))
     patterns = pwl.Patterns(*preparation.transform(x, (np.prod(x, axis=1) > 0).astype(int)))
     learned = learn(patterns, preparation, few)

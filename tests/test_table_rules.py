@@ -37,6 +37,8 @@ WRITTEN = {
     "currency after": ([f"{y} \u20ac" for y in Y], Y),
     "sign before currency": ([f"-${y}" for y in Y], -Y),
     "code of a currency": ([f"USD {y}" for y in Y], Y),
+    "square metres": ([f"{y} m\u00b2" for y in Y], Y),
+    "a power of a unit": ([f"{y} m/s\u00b2" for y in Y], Y),
     "Indian groups": ([f'"1,23,{456 + i}.50"' for i in range(N)], 123456.5 + np.arange(N)),
 }
 
@@ -77,7 +79,11 @@ def test_a_comma_that_may_mean_two_things_is_asked_about(write):
 
 
 @pytest.mark.parametrize(
-    "cell", ["{:.2f} m/s2", "({:.2f})", "~{:.2f}", "<{:.2f}", "{:.0f}/7", "0x{:.0f}", "{:.2f}*", "'{:.2f}'"]
+    "cell",
+    [
+        "{:.2f} m/s2", "({:.2f})", "~{:.2f}", "<{:.2f}", "{:.0f}/7",
+        "0x{:.0f}", "{:.2f}*", "'{:.2f}'", "{:.0f}\u00bd", "{:.0f}\u00b2", "{:.0f}\u2167",
+    ],
 )
 def test_numbers_in_disguise_are_never_classes(write, cell):
     with pytest.raises(InputError, match="'y' holds .*(digits|dates).*--drop"):

@@ -1,4 +1,4 @@
-"""Campaigns of damage: damaged files, options of any kind, arrays, interrupts at every line, real kills. Seeded.
+"""Campaigns of damage: tables, files, options, calls and arrays of any kind, interrupts at every line, real kills. Seeded.
 
 Allowed is sane output with status 0, or one sentence with status 2. After an interrupt or a kill the run resumes to the same
 bits, and nothing is left behind. The table counts what was tried, what came of it, and what failed. The exit status is 1 if
@@ -14,17 +14,19 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.faults import arrays, files, interrupts, kills, options
+from benchmarks.faults import arrays, calls, files, interrupts, kills, options, tables
 from benchmarks.faults.outcome import Tally
 from pwl.files.text_table import aligned
 from pwl.files.write import write_atomic
 
 CAMPAIGNS = {  # by name, the campaign and its number of tries: quick, by default
+    "tables": (tables.campaign, 60, 10000),
     "files": (files.campaign, 60, 3000),
     "options": (options.campaign, 30, 5000),
+    "calls": (calls.campaign, 100, 10000),
     "arrays": (arrays.campaign, 60, 5000),
     "interrupts": (interrupts.campaign, 60, 6000),
-    "kills": (kills.campaign, 4, 120),
+    "kills": (kills.campaign, 4, 300),
 }
 
 

@@ -27,7 +27,7 @@ FIT = {  # values that fit, by option
 }  # fmt: skip
 BOUND = {  # options given last, so that no try takes long
     "train": ["--iterations", "2"], "compare": ["--iterations", "1", "--folds", "3", "--algorithms", "molf"],
-    "predict": [], "info": [], "check": [], "data": [],
+    "predict": [], "info": [], "check": [], "data": [], "export": [],
 }  # fmt: skip
 LEFT_OUT = ("--help", "--version", "--jobs", "--iterations", "--folds", "--algorithms")
 

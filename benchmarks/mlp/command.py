@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--folds", type=int, nargs="+", default=list(range(FOLDS)), help="folds, counted from 0 (default: all)"
     )
     parser.add_argument("--iterations", type=int, default=ITERATIONS, help="iterations per run (default: %(default)s)")
+    parser.add_argument("--title", help="name of the tables and of the folder of pictures (default: mlp, and the iterations)")
     parser.add_argument("--jobs", type=int, default=1, help="processes side by side (default: %(default)s)")
 
 
@@ -62,6 +63,7 @@ def run(
     folds: list[int],
     iterations: int = ITERATIONS,
     jobs: int = 1,
+    title: str | None = None,
 ) -> None:
     """Computes the missing cells of the selection, then writes its tables and pictures."""
     if quick:
@@ -76,7 +78,7 @@ def run(
     ]
     results = dict(zip([(task.data, task.name, task.fold) for task in tasks], spread(tasks, jobs), strict=True))
     text = tables(results, sets, names, folds)
-    title = "mlp" if iterations == ITERATIONS else f"mlp_{iterations}"
+    title = title or ("mlp" if iterations == ITERATIONS else f"mlp_{iterations}")
     write_atomic(out / f"{title}.md", text)
     write_atomic(out / f"{title}_ranks.md", ranking(results, sets, names, folds, "test E, best"))
     for data in sets:

@@ -1,9 +1,10 @@
-"""AdAct iterations on 1 and 2 threads, in 2 processes side by side, and inside a parallel search.
+"""AdAct iterations on 1 and 2 threads, in 2 processes side by side, inside a parallel search, and small nets side by side.
 
 Each case is one fresh process, or two at once, and all train the same network. The figure is the sum of their
 iterations per second. "policy" means that each process gets its share of the cores, as in `pwl compare --jobs 2` and in
 scikit-learn's parallel search. "oversubscribed" means that each process takes all of them. The search is GridSearchCV
-over 4 settings and 2 folds.
+over 4 settings and 2 folds. The small nets are those of the default learner for a thousand patterns: Bayesian LM with
+curves on the inputs.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,8 @@ import numpy as np
 import pwl
 from benchmarks.shared.cells import Cells
 from pwl.files.write import write_atomic
-from pwl.runtime.threads import workers
+from pwl.learners.plan import BAYESIAN
+from pwl.runtime.threads import side_by_side, workers
 
 CASES = {
     "1 process, 1 thread": (1, 1),
@@ -29,6 +32,7 @@ CASES = {
     "2 processes, 1 thread each (policy)": (2, 1),
     "2 processes, 2 threads each (oversubscribed)": (2, 2),
 }
+NETS = {"1 net": (1, 1), "5 nets, 1 thread": (5, 1), "5 nets, 2 threads": (5, 2)}
 REPEATS = 3
 
 
@@ -45,6 +49,7 @@ def measure(Nv: int) -> dict[str, Any]:
     rates: dict[str, list[float]] = {name: [] for name in CASES}
     search: dict[str, list[float]] = {"1 job": [], "2 jobs": []}
     threads: dict[str, list[int]] = {"1 job": [], "2 jobs": []}
+    nets: dict[str, list[float]] = {name: [] for name in NETS}
     for _ in range(REPEATS):
         for name, (processes, each) in CASES.items():
             rates[name].append(sum(iterations_a_second(Nv, processes, each)))
@@ -52,10 +57,13 @@ def measure(Nv: int) -> dict[str, Any]:
             found = child(["search", str(Nv // 10), str(jobs)], {})
             search[f"{jobs} job{'s' * (jobs - 1)}"].append(found["seconds"])
             threads[f"{jobs} job{'s' * (jobs - 1)}"].append(found["threads"])
+        for name, (count, each) in NETS.items():
+            nets[name].append(child(["nets", str(count)], {"OMP_NUM_THREADS": str(each)})["seconds"])
     return {
         "patterns": Nv, "rates": {name: float(np.median(values)) for name, values in rates.items()},
         "search": {name: float(np.median(values)) for name, values in search.items()},
         "search_threads": {name: max(values) for name, values in threads.items()},
+        "nets": {name: float(np.median(values)) for name, values in nets.items()},
     }  # fmt: skip
 
 
@@ -100,6 +108,21 @@ def search(Nv: int, jobs: int) -> dict[str, float]:
     return {"seconds": time.perf_counter() - begin, "threads": threads}
 
 
+def nets(count: int) -> dict[str, float]:
+    """Seconds of several nets from one start each, side by side as in the default learner. All make the same iterations."""
+    x, t = data(1030, 8)
+    patterns = pwl.Patterns(x, t)
+
+    def work(_: int, given_up: Callable[[], bool]) -> None:
+        net = pwl.Network.mlp(8, 12, 1, "tanh", seed=0, input_hinges=7)
+        pwl.train(net, patterns.apart(), BAYESIAN, iterations=40)
+
+    list(side_by_side(work, range(1)))
+    begin = time.perf_counter()
+    list(side_by_side(work, range(count)))
+    return {"seconds": time.perf_counter() - begin}
+
+
 def data(Nv: int, N: int) -> tuple[np.ndarray, np.ndarray]:
     x = np.random.default_rng(0).standard_normal((Nv, N))
     return x, np.sin(x[:, :1]) + x[:, 1:2] * x[:, 2:3]
@@ -111,11 +134,16 @@ def table(result: dict[str, Any]) -> str:
     lines += [f"| {name} | {rate:.2f} | {rate / first:.2f} |" for name, rate in result["rates"].items()]
     lines += ["", "| GridSearchCV | seconds | threads of each process |", "|" + " --- |" * 3]
     lines += [f"| {name} | {s:.2f} | {result['search_threads'][name]} |" for name, s in result["search"].items()]
+    one = result["nets"]["1 net"]
+    lines += ["", "| Bayesian LM, 1,030 patterns | seconds | over 1 net |", "|" + " --- |" * 3]
+    lines += [f"| {name} | {s:.2f} | {s / one:.2f} |" for name, s in result["nets"].items()]
     return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "train":
         print(json.dumps(train(int(sys.argv[2]))))
+    elif sys.argv[1] == "nets":
+        print(json.dumps(nets(int(sys.argv[2]))))
     else:
         print(json.dumps(search(int(sys.argv[2]), int(sys.argv[3]))))

@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.mlp import ranks
 from benchmarks.tables import published
 from benchmarks.tables.measures import FOLDS, calibration_error
-from benchmarks.tables.rivals import CLASSIFIERS, REGRESSORS
+from benchmarks.tables.rivals import CLASSIFIERS, OURS, REGRESSORS
 from pwl.plots.figure import INK, panels, png
 
 Found = dict[str, dict[str, Any]]
@@ -27,11 +27,15 @@ def text(found: Found, sets: tuple[str, ...], classes: tuple[str, ...]) -> str:
 
 
 def rows(found: Found, name: str, learner: str) -> list[dict[str, Any]]:
-    """The cells of a learner on a set, in the order of the folds."""
-    return [found[key] for fold in range(FOLDS) if (key := f"{name}/{learner}/{fold}") in found]
+    """The cells of a learner on a set, in the order of the folds. Only folds that our learner has run count."""
+    folds = [fold for fold in range(FOLDS) if any(f"{name}/{own}/{fold}" in found for own in OURS)]
+    return [found[key] for fold in folds or range(FOLDS) if (key := f"{name}/{learner}/{fold}") in found]
 
 
 def mean_of(own: list[dict[str, Any]], column: str, error: bool = False) -> str:
+    """The mean over the cells, and if wanted its standard error. Empty if a cell lacks the column."""
+    if any(column not in row for row in own):
+        return ""
     values = [row[column] for row in own]
     words = f"{np.mean(values):.4g}"
     return words + (f" +- {np.std(values, ddof=1) / len(values) ** 0.5:.2g}" if error and len(values) > 1 else "")
@@ -64,11 +68,16 @@ def of_classes(found: Found, sets: tuple[str, ...]) -> str:
         base = rows(found, name, "LogisticRegression")
         for learner in CLASSIFIERS:
             if own := rows(found, name, learner):
-                error = calibration_error(*(np.concatenate([row[key] for row in own]) for key in ("confidence", "right")))
                 means = [mean_of(own, column, column in LABELS[:2]) for column in LABELS]
-                means[2:2] = [difference(own, base), f"{error:.3f}"]
+                means[2:2] = [difference(own, base), calibration(own)]
                 lines.append(f"| {name} | {len(own)} | {learner} | " + " | ".join(means) + " |")
     return "\n".join(lines) + "\n"
+
+
+def calibration(own: list[dict[str, Any]]) -> str:
+    if any("right" not in row for row in own):
+        return ""
+    return f"{calibration_error(*(np.concatenate([row[key] for row in own]) for key in ('confidence', 'right'))):.3f}"
 
 
 def difference(own: list[dict[str, Any]], base: list[dict[str, Any]]) -> str:
@@ -79,9 +88,18 @@ def difference(own: list[dict[str, Any]], base: list[dict[str, Any]]) -> str:
 
 
 def complete(found: Found, sets: tuple[str, ...]) -> tuple[list[str], list[str], np.ndarray]:
-    """Sets, learners and mean RMSE (sets, learners) of the learners that have run on all sets that PWLRegressor has run on."""
-    own = [name for name in sets if rows(found, name, "PWLRegressor")]
-    names = [learner for learner in REGRESSORS if own and all(rows(found, name, learner) for name in own)]
+    """Sets, learners and mean RMSE (sets, learners), of equal folds.
+
+    The sets are those on which HistGradientBoosting has run all folds of PWLRegressor, and the learners those that have on all of
+    these sets.
+    """
+
+    def done(name: str, learner: str) -> bool:
+        own = rows(found, name, "PWLRegressor")
+        return bool(own) and len(rows(found, name, learner)) == len(own)
+
+    own = [name for name in sets if done(name, "HistGradientBoosting")]
+    names = [learner for learner in REGRESSORS if all(done(name, learner) for name in own)] if own else []
     means = [[np.mean([row["rmse"] for row in rows(found, name, learner)]) for learner in names] for name in own]
     return own, names, np.array(means).reshape(len(own), len(names))
 
@@ -90,7 +108,7 @@ def ranking(found: Found, sets: tuple[str, ...]) -> str:
     """Ranks by mean RMSE, and Wilcoxon's test over the sets."""
     own, names, errors = complete(found, sets)
     if len(names) < 2:
-        return "no ranks: only one learner has run\n"
+        return "no ranks: too few learners have run\n"
     head = "**Ranks by mean RMSE**; against: sets with a lower error, Wilcoxon's p (Holm's)\n\n"
     return head + ranks.table(errors, own, names, ("PWLRegressor", "HistGradientBoosting"))
 

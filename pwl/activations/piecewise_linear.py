@@ -18,7 +18,7 @@ from pwl.kernels.reference import curves as reference
 from pwl.layers import forms
 from pwl.layers.layer import Activated, Layer
 from pwl.runtime.backend import Array, array_namespace, like
-from pwl.validate import is_whole
+from pwl.validate import is_whole, one_of, shown
 
 AUTO_HINGES = 25  # a quarter of a standard deviation apart, so that kinks are too small to disturb the steps on W
 NET_CONTROL_SPAN = (-2.5, 3.5)  # mean +- 3 standard deviations of nets under net control, Eq. (8)
@@ -68,9 +68,8 @@ class PiecewiseLinear(Layer):
         if isinstance(self.start, str):
             object.__setattr__(self, "start", MATLAB.get(self.start, self.start))
         if not callable(self.start) and not (isinstance(self.start, str) and self.start in FIXED):
-            raise InputError(f"curves can start from {', '.join(FIXED)} or a function, not {self.start!r}")
-        if self.outside not in ("constant", "linear"):
-            raise InputError(f'outside must be "constant" or "linear", not {self.outside!r}')
+            raise InputError(f"curves can start from {', '.join(FIXED)} or a function, not {shown(self.start)}")
+        one_of("outside", self.outside, ("constant", "linear"))
         if is_whole(self.hinges):
             object.__setattr__(self, "hinges", int(self.hinges))
             _check_count(int(self.hinges))
@@ -263,17 +262,17 @@ def _checked_span(span: Any) -> tuple[float, float] | str | None:
         return span
     try:
         low, high = (float(end) for end in span)
-    except (TypeError, ValueError):
-        raise InputError(f'span must be (low, high), "nets" or None, not {span!r}') from None
+    except (TypeError, LookupError, ValueError):
+        raise InputError(f'span must be (low, high), "nets" or None, not {shown(span)}') from None
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
-        raise InputError(f"span must be two finite numbers, the lower first, not {span!r}")
+        raise InputError(f"span must be two finite numbers, the lower first, not {shown(span)}")
     return low, high
 
 
 def _checked_positions(hinges: Any) -> tuple:
     try:
         ns = np.asarray(hinges, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, LookupError, ValueError):
         raise InputError(f'hinges must be "auto", a number of hinges or their sorted positions, not {hinges!r}') from None
     if ns.ndim not in (1, 2) or isinstance(hinges, (bool, float)):
         raise InputError(

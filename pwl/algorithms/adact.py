@@ -17,6 +17,7 @@ from pwl.algorithms.molf import (
     measure_gradient,
     molf_step,
     of_input_curves,
+    shapes_of_pass,
     spent,
 )
 from pwl.algorithms.options import check_shared, flat
@@ -101,6 +102,9 @@ class AdAct(Algorithm):
     def init(self, net: Network, patterns: Patterns, key: int) -> AdActState:
         check_curves(net)
         return AdActState(R=known_autocorrelation(net, patterns, self.direction))
+
+    def shapes(self, net: Network) -> dict[str, Any]:
+        return shapes_of_pass(net)
 
     def measure(self, net: Network, patterns: Patterns, state: AdActState) -> tuple[Array, AdActState]:
         return measure_gradient(net, patterns, state)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from pwl.algorithms import multiplies
 from pwl.algorithms.algorithm import Algorithm, Info, Step
@@ -74,6 +74,9 @@ class Adam(Algorithm):
     def init(self, net: Network, patterns: Patterns, key: int) -> AdamState:
         zero = array_namespace(net.theta).zeros_like(net.theta)
         return AdamState(0, key, zero, zero)
+
+    def shapes(self, net: Network) -> dict[str, Any]:
+        return {"m": net.theta.shape, "v": net.theta.shape}
 
     def step(self, net: Network, patterns: Patterns, state: AdamState) -> Step:
         keys, steps = trained(net, self.train_curves), state.steps + 1

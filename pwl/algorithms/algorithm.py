@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from pwl.algorithms.penalties import Penalties
+from pwl.errors import InputError
 from pwl.network.network import Network
 from pwl.reductions.gradients import error
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.runtime.backend import Array
 from pwl.solvers.ols import OLS
+from pwl.validate import shown
 
 AnyState = Any  # a NamedTuple of arrays, numbers and dictionaries of arrays, which a checkpoint can hold
 
@@ -116,6 +119,13 @@ class Algorithm(Protocol):
         """One update on some patterns."""
         ...
 
+    def shapes(self, net: Network) -> Mapping[str, Any]:
+        """The shapes of the arrays in a state by field, with which a checkpoint must agree. A length may be a name.
+
+        A field that is a dictionary has a dictionary of shapes. Fields without a shape are not looked at.
+        """
+        return {}
+
     def measure(self, net: Network, patterns: Patterns, state: AnyState) -> tuple[Array, AnyState]:
         """The scores of a network, and the state with those results of the pass that the next step can use."""
         return reduce(error(), net, patterns), state
@@ -130,3 +140,12 @@ class Algorithm(Protocol):
     def further(self, net: Network, Nv: int, series: dict[str, Any]) -> tuple[float, float]:
         """Multiplies of a step beyond those of `multiplies`, such as of further trials, from the step's own series."""
         return 0.0, 0.0
+
+
+def check_algorithm(algorithm: Any) -> None:
+    """Raises InputError for anything that is no algorithm."""
+    if isinstance(algorithm, type) or not isinstance(algorithm, Algorithm):
+        raise InputError(
+            f"an algorithm is an object such as pwl.AdAct() or pwl.MOLF(), not {shown(algorithm)}; an algorithm of "
+            "your own must derive from pwl.algorithms.Algorithm"
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -48,6 +48,16 @@ class Problem(NamedTuple):
 def trained(net: Network, train_curves: bool) -> tuple[str, ...]:
     """Slot keys of all weights and, if asked for, of the curves' ordinates, in the order of theta."""
     return net.keys("map", "activation", "head") if train_curves else net.keys("map", "head")
+
+
+def shapes_of_point(net: Network) -> dict[str, Any]:
+    """The shapes of the arrays of a `Point` in a state."""
+    return {"scores": shape_of_scores(net), "G": net.theta.shape}
+
+
+def shape_of_scores(net: Network) -> tuple[int]:
+    """The shape of a network's scores: E, and under losses of classes the share of wrong patterns."""
+    return (2 if net.loss.classes else 1,)
 
 
 def scores_and_gradient(

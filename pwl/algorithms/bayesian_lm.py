@@ -10,7 +10,7 @@ import numpy as np
 
 from pwl.algorithms import multiplies
 from pwl.algorithms.algorithm import Algorithm, Info, Step, Stop
-from pwl.algorithms.all_weights import trained
+from pwl.algorithms.all_weights import shape_of_scores, trained
 from pwl.algorithms.lm import MAX_BYTES, Trial, along, lm_step, measured_error
 from pwl.algorithms.options import flat
 from pwl.algorithms.posterior import Groups, Size, groups_of, many_groups, one_group, spread
@@ -149,6 +149,12 @@ class BayesianLM(Algorithm):
     def check(self, net: Network) -> None:
         if self.solver == "cholesky":  # that of the rows depends on the patterns, too
             check_bytes(net.layout.size_of(trained(net, self.train_curves)), self.max_bytes, "BayesianLM")
+
+    def shapes(self, net: Network) -> dict[str, Any]:
+        keys = trained(net, self.train_curves)
+        n = net.layout.size_of(keys)
+        A, groups = ("rows" if self.solver == "rows" else n, n), len(self.indices(net, keys))
+        return {"Q": (n,), "A": A, "g": (n,), "lambda_": (groups,), "theta": net.theta.shape, "scores": shape_of_scores(net)}
 
     def measure(self, net: Network, patterns: Patterns, state: BayesianLMState) -> tuple[Array, BayesianLMState]:
         return measured_error(net, patterns, state)

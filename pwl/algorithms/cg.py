@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from pwl.algorithms import multiplies
 from pwl.algorithms.algorithm import Algorithm, Info, Step, Stop
-from pwl.algorithms.all_weights import Point, Problem, dot, trained
+from pwl.algorithms.all_weights import Point, Problem, dot, shapes_of_point, trained
 from pwl.algorithms.learning_factors import HALVINGS, line_factor
 from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
@@ -86,6 +86,9 @@ class CG(Algorithm):
 
     def init(self, net: Network, patterns: Patterns, key: int) -> CGState:
         return CGState()
+
+    def shapes(self, net: Network) -> dict[str, Any]:
+        return shapes_of_point(net) | {"P": net.theta.shape, "G_old": net.theta.shape}
 
     def measure(self, net: Network, patterns: Patterns, state: CGState) -> tuple[Array, CGState]:
         at = point(self._problem(net, patterns), state)

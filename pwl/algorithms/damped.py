@@ -17,6 +17,7 @@ from pwl.algorithms.molf import (
     known_autocorrelation,
     measure_gradient,
     of_input_curves,
+    shapes_of_pass,
     spent,
 )
 from pwl.algorithms.options import flat
@@ -73,6 +74,8 @@ class DampedMOLF(Algorithm):
         The dependence test of the solves, Eq. (13).
     damping : pwl.Damping
         Can also be given as single options, as in `LM`. Its scaling must be "diagonal".
+    input_curve_penalty : float
+        Weight of the penalty on the rises of curves on inputs, Eq. (73), which the evidence of the ridge does not count.
 
     Raises
     ------
@@ -85,6 +88,7 @@ class DampedMOLF(Algorithm):
     l2: float = 0.0
     ols: OLS = OLS()
     damping: Damping = DAMPING
+    input_curve_penalty: float = 0.0
     State: ClassVar[type] = DampedState
     full_batch: ClassVar[bool] = True
     shares_pass: ClassVar[bool] = True
@@ -93,14 +97,19 @@ class DampedMOLF(Algorithm):
         one_of("direction", self.direction, DIRECTIONS)
         check_ridge(self.ridge)
         not_negative("the penalty l2", self.l2)
+        not_negative("the penalty input_curves", self.input_curve_penalty)
         check_scaling(self.damping)
 
     @property
     def penalties(self) -> Penalties:
-        return Penalties(ridge=0.0 if self.ridge == EVIDENCE else float(self.ridge), l2=self.l2)
+        ridge = 0.0 if self.ridge == EVIDENCE else float(self.ridge)
+        return Penalties(ridge, self.l2, input_curves=self.input_curve_penalty)
 
     def init(self, net: Network, patterns: Patterns, key: int) -> DampedState:
         return started(net, patterns, self.ridge, self.damping)
+
+    def shapes(self, net: Network) -> dict[str, Any]:
+        return shapes_of_pass(net)
 
     def measure(self, net: Network, patterns: Patterns, state: DampedState) -> tuple[Array, DampedState]:
         return measure_gradient(net, patterns, state)

@@ -22,7 +22,7 @@ from pwl.algorithms.damped import (
     stopped,
     weighed,
 )
-from pwl.algorithms.molf import DIRECTIONS, measure_gradient, of_input_curves, spent
+from pwl.algorithms.molf import DIRECTIONS, measure_gradient, of_input_curves, shapes_of_pass, spent
 from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
 from pwl.algorithms.ridge import fitted
@@ -53,6 +53,8 @@ class DampedAdAct(Algorithm):
         As in `AdAct`.
     curve_penalty : float
         Weight of the penalty on the curves' second differences, Eq. (26).
+    input_curve_penalty : float
+        As in `DampedMOLF`.
 
     Raises
     ------
@@ -69,6 +71,7 @@ class DampedAdAct(Algorithm):
     curve_penalty: float = 0.0
     ols: OLS = OLS()
     damping: Damping = DAMPING
+    input_curve_penalty: float = 0.0
     State: ClassVar[type] = DampedState
     full_batch: ClassVar[bool] = True
     shares_pass: ClassVar[bool] = True
@@ -81,15 +84,20 @@ class DampedAdAct(Algorithm):
         check_ridge(self.ridge)
         not_negative("the penalty l2", self.l2)
         not_negative("the penalty curves", self.curve_penalty)
+        not_negative("the penalty input_curves", self.input_curve_penalty)
         check_scaling(self.damping)
 
     @property
     def penalties(self) -> Penalties:
-        return Penalties(0.0 if self.ridge == EVIDENCE else float(self.ridge), self.l2, self.curve_penalty)
+        ridge = 0.0 if self.ridge == EVIDENCE else float(self.ridge)
+        return Penalties(ridge, self.l2, self.curve_penalty, self.input_curve_penalty)
 
     def init(self, net: Network, patterns: Patterns, key: int) -> DampedState:
         check_curves(net)
         return started(net, patterns, self.ridge, self.damping)
+
+    def shapes(self, net: Network) -> dict[str, Any]:
+        return shapes_of_pass(net)
 
     def measure(self, net: Network, patterns: Patterns, state: DampedState) -> tuple[Array, DampedState]:
         return measure_gradient(net, patterns, state)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from pwl.algorithms import multiplies
 from pwl.algorithms.algorithm import Algorithm, Info, Step, Stop
-from pwl.algorithms.all_weights import Point, Problem, dot, trained
+from pwl.algorithms.all_weights import Point, Problem, dot, shapes_of_point, trained
 from pwl.algorithms.cg import along, point
 from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
@@ -66,6 +66,10 @@ class LBFGS(Algorithm):
     def init(self, net: Network, patterns: Patterns, key: int) -> LBFGSState:
         none = array_namespace(net.theta).zeros_like(net.theta)[None, :][:0, :]
         return LBFGSState(S=none, Y=none)
+
+    def shapes(self, net: Network) -> dict[str, Any]:
+        pairs = ("pairs", net.layout.size)
+        return shapes_of_point(net) | {"S": pairs, "Y": pairs}
 
     def measure(self, net: Network, patterns: Patterns, state: LBFGSState) -> tuple[Array, LBFGSState]:
         at = point(self._problem(net, patterns), state)

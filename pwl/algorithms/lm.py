@@ -10,7 +10,7 @@ import numpy as np
 
 from pwl.algorithms import multiplies
 from pwl.algorithms.algorithm import Algorithm, Info, Step, Stop
-from pwl.algorithms.all_weights import trained
+from pwl.algorithms.all_weights import shape_of_scores, trained
 from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
 from pwl.network.network import Network
@@ -83,6 +83,10 @@ class LM(Algorithm):
 
     def check(self, net: Network) -> None:
         check_bytes(net.layout.size_of(trained(net, self.train_curves)), self.max_bytes, "LM")
+
+    def shapes(self, net: Network) -> dict[str, Any]:
+        n = net.layout.size_of(trained(net, self.train_curves))
+        return {"Q": (n,), "scores": shape_of_scores(net)}
 
     def measure(self, net: Network, patterns: Patterns, state: LMState) -> tuple[Array, LMState]:
         return measured_error(net, patterns, state)

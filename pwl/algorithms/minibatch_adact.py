@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -99,6 +99,10 @@ class MinibatchAdAct(Algorithm):
         blocks = sum(net.parts[name].shape[0] for name in trained(net, True))
         averages = np.zeros(blocks), np.zeros((blocks, blocks)), np.zeros(blocks)
         return MinibatchAdActState(key, 0, net.theta, zero, zero, *averages)
+
+    def shapes(self, net: Network) -> dict[str, Any]:
+        n, moved = sum(net.parts[name].shape[0] for name in trained(net, True)), net.theta.shape
+        return {"theta": moved, "m": moved, "v": moved, "g": (n,), "H": (n, n), "z": (n,)}
 
     def step(self, net: Network, patterns: Patterns, state: MinibatchAdActState) -> Step:
         """One step from the state's theta, and the average over all steps, Eqs. (63), (66).

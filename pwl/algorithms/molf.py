@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from pwl.algorithms import multiplies, owo
 from pwl.algorithms.algorithm import Algorithm, Info, Step
+from pwl.algorithms.all_weights import shape_of_scores
 from pwl.algorithms.learning_factors import block_system, guarded, norm, times_rows
 from pwl.algorithms.options import check_shared, flat
 from pwl.algorithms.owo import owo_step
@@ -81,6 +82,9 @@ class MOLF(Algorithm):
 
     def init(self, net: Network, patterns: Patterns, key: int) -> MOLFState:
         return MOLFState(R=known_autocorrelation(net, patterns, self.direction))
+
+    def shapes(self, net: Network) -> dict[str, Any]:
+        return shapes_of_pass(net)
 
     def measure(self, net: Network, patterns: Patterns, state: MOLFState) -> tuple[Array, MOLFState]:
         return measure_gradient(net, patterns, state)
@@ -176,6 +180,14 @@ def hwo_direction(
         R = known[key] if key in known else _inputs_of(net, patterns, key)
         D[key] = ols.solve(R, g).weights
     return D
+
+
+def shapes_of_pass(net: Network) -> dict[str, Any]:
+    """The shapes of R, scores and G in a state of `measure_gradient`."""
+    first = net.keys("map")[0]
+    n = math.prod(net.parts[first].shape[1:])
+    G = {key: net.parts[key].shape for key in net.keys("map")}
+    return {"R": {first: (n, n)}, "scores": shape_of_scores(net), "G": G}
 
 
 def known_autocorrelation(net: Network, patterns: Patterns, direction: str) -> dict[str, Array]:

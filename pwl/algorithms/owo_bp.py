@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 from pwl.algorithms import multiplies, owo
 from pwl.algorithms.algorithm import Algorithm, Info, Step
 from pwl.algorithms.learning_factors import along_line, guarded, line_factor, norm
-from pwl.algorithms.molf import measure_gradient, spent
+from pwl.algorithms.molf import measure_gradient, shapes_of_pass, spent
 from pwl.algorithms.options import flat
 from pwl.algorithms.owo import owo_step
 from pwl.algorithms.penalties import Penalties
@@ -81,6 +81,10 @@ class OWOBP(Algorithm):
         if self.step_rule == "optimal":
             return OWOBPState()
         return OWOBPState(z=self.z, theta=net.theta, direction=net.theta * 0)
+
+    def shapes(self, net: Network) -> dict[str, Any]:
+        moved = net.theta.shape
+        return shapes_of_pass(net) | {"R": {}, "theta": moved, "direction": moved}
 
     def measure(self, net: Network, patterns: Patterns, state: OWOBPState) -> tuple[Array, OWOBPState]:
         return measure_gradient(net, patterns, state)

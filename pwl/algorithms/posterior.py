@@ -40,11 +40,12 @@ class Size(NamedTuple):
 
 
 def eigenvalues(equations: Normal | Wide) -> np.ndarray:
-    """Eigenvalues (P,) of J'J. The rows' own product has the same ones but for zeros."""
+    """Eigenvalues (P,) of J'J. The rows' own product has the same ones but for zeros, and is smaller if the rows are fewer."""
     with single_threaded_blas():
         if isinstance(equations, Normal):
             return np.clip(np.linalg.eigvalsh(equations.A), 0, None)
-        a = np.clip(np.linalg.eigvalsh(equations.J @ equations.J.T), 0, None)
+        J = equations.J if len(equations.J) <= equations.J.shape[1] else equations.J.T
+        a = np.clip(np.linalg.eigvalsh(J @ J.T), 0, None)
     return np.concatenate([np.zeros(equations.J.shape[1] - len(a)), a])
 
 

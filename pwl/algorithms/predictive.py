@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pwl.algorithms.algorithm import Algorithm
+from pwl.algorithms.algorithm import Algorithm, check_algorithm
 from pwl.algorithms.all_weights import trained
 from pwl.algorithms.bayesian_lm import BayesianLM
 from pwl.algorithms.posterior import spread
@@ -24,6 +24,7 @@ from pwl.reductions.reduce import reduce
 from pwl.reductions.statistic import Statistic
 from pwl.runtime.backend import Array, array_namespace, host, like, weighted
 from pwl.runtime.threads import single_threaded_blas
+from pwl.validate import kind, shown
 
 MOST_WEIGHTS = 600  # more would make files and predictions large; then the output weights alone are kept
 MOST_OUTPUTS = 700  # basis functions: 4 MB in a file
@@ -61,6 +62,10 @@ def with_posterior(net: Network, data: Any, algorithm: Algorithm, record: Any, v
     InputError
         If the loss is not squared error, if data and network do not fit, or if there are more than 700 basis functions.
     """
+    kind("net", net, Network, "a pwl.Network")
+    check_algorithm(algorithm)
+    if not hasattr(record, "best_iteration"):
+        raise InputError(f"record must be the pwl.Record of the training, not {shown(record)}")
     if not net.loss.quadratic:
         raise InputError(f"variances of predictions are for loss='squared_error', not {net.loss.name!r}")
     net.check_initialised()

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from pwl.algorithms import multiplies
 from pwl.algorithms.algorithm import Algorithm, Info, Step, Stop
-from pwl.algorithms.all_weights import Problem, dot, trained
+from pwl.algorithms.all_weights import Problem, dot, shapes_of_point, trained
 from pwl.algorithms.cg import point
 from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
@@ -101,6 +101,9 @@ class SCG(Algorithm):
 
     def init(self, net: Network, patterns: Patterns, key: int) -> SCGState:
         return SCGState(lambda_=self.damping)
+
+    def shapes(self, net: Network) -> dict[str, Any]:
+        return shapes_of_point(net) | {"d": net.theta.shape}
 
     def measure(self, net: Network, patterns: Patterns, state: SCGState) -> tuple[Array, SCGState]:
         at = point(self._problem(net, patterns), state)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from pwl.algorithms import multiplies
 from pwl.algorithms.algorithm import Algorithm, Info, Step
@@ -68,6 +68,9 @@ class SGD(Algorithm):
 
     def init(self, net: Network, patterns: Patterns, key: int) -> SGDState:
         return SGDState(0, key, array_namespace(net.theta).zeros_like(net.theta))
+
+    def shapes(self, net: Network) -> dict[str, Any]:
+        return {"velocity": net.theta.shape}
 
     def step(self, net: Network, patterns: Patterns, state: SGDState) -> Step:
         keys = trained(net, self.train_curves)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from pwl.algorithms import multiplies
 from pwl.algorithms.algorithm import Algorithm, Step
-from pwl.algorithms.all_weights import trained
+from pwl.algorithms.all_weights import shape_of_scores, trained
 from pwl.algorithms.lm import MAX_BYTES, LMState, Trial, along, lm_step, measured_error, penalised
 from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
@@ -86,6 +86,9 @@ class VarPro(Algorithm):
 
     def check(self, net: Network) -> None:
         check_bytes(net.layout.size_of(trained(net, self.train_curves)), self.max_bytes, "VarPro")
+
+    def shapes(self, net: Network) -> dict[str, Any]:
+        return {"Q": (body_size(net, trained(net, self.train_curves)),), "scores": shape_of_scores(net)}
 
     def measure(self, net: Network, patterns: Patterns, state: LMState) -> tuple[Array, LMState]:
         return measured_error(net, patterns, state)

@@ -116,7 +116,7 @@ def opened(name: str, options: argparse.Namespace) -> Checked:
     return saved.net, *Preparation.fit(x, table.t, targets="common", classes=table.classes).transform(x, table.t), title
 
 
-def as_saved(name: str, saved: Saved, options: argparse.Namespace) -> source.Source:
+def as_saved(name: str, saved: Saved[Network], options: argparse.Namespace) -> source.Source:
     """The data. A table has the columns and classes that the network was trained on, if the network knows them."""
     schema, path = saved.schema, options.data
     if schema is None or path in DATA_SETS:

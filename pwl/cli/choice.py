@@ -45,6 +45,7 @@ def chosen(options: argparse.Namespace, shaped: Shape, table: Source, patterns: 
         return Choice(CURVED, LEARNERS[CURVED], shaped, None)
     outputs, inputs = table.t.reshape(len(table.t), -1).shape[1], int(table.x[:1].size)
     found = plan(patterns, inputs, outputs, hidden=shaped.hidden if options.hidden else None)
-    hinges = found.input_hinges[-1] if shaped.input_hinges is None else shaped.input_hinges
-    own = dataclasses.replace(shaped, hidden=found.hidden, input_hinges=hinges)
+    form = found.forms[-1]
+    hinges = form.hinges if shaped.input_hinges is None else shaped.input_hinges
+    own = dataclasses.replace(shaped, hidden=form.hidden, input_hinges=hinges)
     return Choice(type(found.algorithm).__name__, Learner(found.algorithm, batch_size=found.batch_size), own, found.reason)

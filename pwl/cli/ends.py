@@ -9,6 +9,8 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+from pwl.early import leave
+
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 AGAIN = 0.1  # seconds until a signal that came at a bad moment comes again
 
@@ -43,7 +45,7 @@ def caught() -> Iterator[Ended]:
     ended, before = Ended(), {}
     if threading.current_thread() is threading.main_thread():
         for number in SIGNALS:
-            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler, leave):
                 before[number] = signal.signal(number, ended)
     try:
         yield ended

@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 
 from pwl.data.decorrelation import Decorrelation
+from pwl.learners import ensemble_file
+from pwl.learners.ensemble import Ensemble
 from pwl.network.input_curves import strengths
 from pwl.network.layout import HEAD
+from pwl.network.network import Network
 from pwl.network.save import Saved
 from pwl.training.saved import load
 
 SHOWN = 12  # inputs at most
 
-HELP = "show a saved network: structure, preparation, training, versions"
+HELP = "show a saved network or ensemble: structure, preparation, training, versions"
 DESCRIPTION = "Prints the contents of a file that pwl train or net.save has written."
 EXAMPLES = """examples:
   pwl info net.safetensors
@@ -20,18 +23,32 @@ EXAMPLES = """examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("net", help="a saved network")
+    parser.add_argument("net", help="a saved network or ensemble")
 
 
 def run(options: argparse.Namespace) -> int:
-    saved = load(options.net)
-    for title, lines in (("structure", structure(saved)), ("data", columns(saved)), ("training", training(saved))):
+    if ensemble_file.is_one(options.net):
+        ensemble = ensemble_file.load(options.net)
+        saved, parts = Saved(ensemble.net.first, *ensemble[1:]), members(ensemble)
+    else:
+        saved = load(options.net)
+        parts = [("structure", structure(saved))]
+    for title, lines in (*parts, ("data", columns(saved)), ("training", training(saved))):
         print(f"{title}\n" + "\n".join(f"  {line}" for line in lines))
     print("versions\n  " + ", ".join(f"{name} {version}" for name, version in saved.versions.items()))
     return 0
 
 
-def structure(saved: Saved) -> list[str]:
+def members(saved: Saved[Ensemble]) -> list[tuple[str, list[str]]]:
+    """A title and lines for each network of an ensemble."""
+    nets = list(zip(saved.net.nets, saved.net.weights.tolist(), strict=True))
+    return [
+        (f"network {k} of {len(nets)}", [f"share in the mean: {share:.3g}", *structure(Saved(net, *saved[1:]))])
+        for k, (net, share) in enumerate(nets, 1)
+    ]
+
+
+def structure(saved: Saved[Network]) -> list[str]:
     """Lines about the layers and their parameters."""
     net = saved.net
     lines = [f"inputs: {'x'.join(map(str, net.input_shape))}"]
@@ -46,7 +63,7 @@ def structure(saved: Saved) -> list[str]:
     return lines + matter(saved) + spread(saved)
 
 
-def matter(saved: Saved) -> list[str]:
+def matter(saved: Saved[Network]) -> list[str]:
     """The strongest inputs, if the network has curves on its inputs."""
     net = saved.net
     if not net.initialised or not net.layers or not net.layers[0].reads_inputs:
@@ -58,7 +75,7 @@ def matter(saved: Saved) -> list[str]:
     return [f"inputs by their share in the nets and past them: {', '.join(words)}{more}"]
 
 
-def spread(saved: Saved) -> list[str]:
+def spread(saved: Saved[Network]) -> list[str]:
     """A line about the posterior, if the network keeps one."""
     posterior = saved.net.posterior
     if posterior is None:
@@ -67,7 +84,7 @@ def spread(saved: Saved) -> list[str]:
     return [f"standard deviations of predictions, from the posterior of {whose}"]
 
 
-def columns(saved: Saved) -> list[str]:
+def columns(saved: Saved[Network]) -> list[str]:
     """Lines about the columns and their preparation."""
     preparation, schema = saved.net.preparation, saved.schema
     if preparation is None:
@@ -96,7 +113,7 @@ def columns(saved: Saved) -> list[str]:
     ]
 
 
-def training(saved: Saved) -> list[str]:
+def training(saved: Saved[Network]) -> list[str]:
     """Lines about the record."""
     record = saved.record
     if record is None:

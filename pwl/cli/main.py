@@ -19,6 +19,7 @@ from pwl.training.limits import Interrupted
 from pwl.validate import nearest
 
 COMMANDS = ("compare", "train", "predict", "info", "check", "export", "data")
+MAY_BE_EMPTY = ("missing",)  # options for which an empty text is an answer
 
 
 class Parser(argparse.ArgumentParser):
@@ -29,6 +30,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; see {self.prog} --help")
+
+    def name_of(self, dest: str) -> str:
+        """An option or argument as it is written on the command line."""
+        found = next(action for action in self._actions if action.dest == dest)
+        return found.option_strings[-1] if found.option_strings else str(found.metavar or dest)
 
     def suggest(self, unknown: Sequence[str]) -> NoReturn:
         """End in an error about the first unknown option, or else the first unexpected argument."""
@@ -121,6 +127,10 @@ def command(arguments: list[str]) -> int:
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
         commands.get(options.command, parser).suggest(unknown)
+    for name, value in vars(options).items():
+        if name not in MAY_BE_EMPTY and "" in (value if isinstance(value, list) else [value]):
+            option = commands[options.command].name_of(name)
+            raise InputError(f"{option} came empty, wanted a value: is a variable of the shell not set?")
     return importlib.import_module(f"pwl.cli.{options.command}").run(options)
 
 

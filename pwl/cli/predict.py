@@ -22,12 +22,11 @@ from pwl.data.inputs import Inputs, Rows, open_inputs
 from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
 from pwl.files.write import check_apart, check_writable, writing
-from pwl.network.network import Network
-from pwl.network.predict import in_raw_units, unchecked_outputs
+from pwl.learners.ensemble import Ensemble
+from pwl.learners.ensemble_file import load
 from pwl.network.save import Saved
 from pwl.plots.classes import class_names
 from pwl.runtime.backend import host
-from pwl.training.saved import load
 from pwl.validate import nearest
 
 HELP = "predict with a saved network: from a table to a table, in raw units"
@@ -45,7 +44,7 @@ ROWS = 2**14  # rows that are predicted and written at a time
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("net", help="a network that pwl train or net.save has written")
+    parser.add_argument("net", help="a network or an ensemble that pwl train or save has written")
     parser.add_argument(
         "data", help="a table (CSV, .gz, Parquet, .npy, .npz; -: standard input), or a named set from pwl data"
     )
@@ -62,8 +61,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     device.settle(options)
-    if not options.data:
-        raise InputError("an empty name came, wanted a table or a named set: is a variable of the shell not set?")
     if options.out is not None:
         check_apart(options.out, [options.net, options.data])
         check_writable(options.out)
@@ -72,9 +69,6 @@ def run(options: argparse.Namespace) -> int:
         kind = f"gives classes by {saved.net.loss.name}, without probabilities" if saved.net.loss.classes else "predicts numbers"
         raise InputError(f"--probabilities is for classes by cross-entropy, but {options.net} {kind}: leave it out")
     check_interval(options, saved)
-    if not np.isfinite(host(saved.net.theta)).all():
-        raise InputError(f"{options.net} holds weights that are not finite numbers: train the network again")
-    saved.net.check_initialised()
     schema = saved.schema or implied(saved)
     saved = saved._replace(net=saved.net.to(options.device), schema=schema)
     inputs = opened(schema, options)
@@ -89,22 +83,22 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def check_interval(options: argparse.Namespace, saved: Saved) -> None:
+def check_interval(options: argparse.Namespace, saved: Saved[Ensemble]) -> None:
     """Raise InputError for an interval that can't be."""
     if options.interval is None:
         return
     if not 0 < options.interval < 100:
         raise InputError(f"--interval must be a percentage between 0 and 100, not {options.interval:g}")
-    if saved.net.posterior is None:
+    if any(net.posterior is None for net in saved.net.nets):
         raise InputError(
             f"--interval needs deviations, which {options.net} does not keep: pwl train keeps them for numbers, and in Python "
             "pwl.with_posterior"
         )
 
 
-def implied(saved: Saved) -> data.Schema:
+def implied(saved: Saved[Ensemble]) -> data.Schema:
     """The columns of a network that was saved from Python: its inputs in their order, and after them perhaps its targets."""
-    net = saved.net
+    net = saved.net.first
     inputs = tuple(data.Column(f"c{i + 1}") for i in range(int(np.prod(net.input_shape))))
     after = [f"c{len(inputs) + i + 1}" for i in range(net.n_outputs)]
     classes = tuple(class_names(net)) if net.loss.classes else None
@@ -129,12 +123,12 @@ def opened(schema: data.Schema, options: argparse.Namespace) -> Inputs:
     return Inputs((), (Rows(x[i : i + ROWS], None if t is None else t[i : i + ROWS], [], {}) for i in range(0, len(x), ROWS)))
 
 
-def write(file: TextIO, saved: Saved, inputs: Inputs, scores: Scores, options: argparse.Namespace) -> None:
+def write(file: TextIO, saved: Saved[Ensemble], inputs: Inputs, scores: Scores, options: argparse.Namespace) -> None:
     """The names of the columns, and a line of predictions per row, block after block."""
     assert saved.schema is not None
     names = [column.name for column in saved.schema.targets]
     if options.probabilities:
-        names = [f"{names[0]}={label}" for label in class_names(saved.net)]
+        names = [f"{names[0]}={label}" for label in class_names(saved.net.first)]
     if options.interval is not None:
         names = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
     blocks = iter(inputs.rows)
@@ -156,11 +150,11 @@ def pieces(block: Rows) -> Iterator[Rows]:
         yield Rows(block.x[first:last], None if block.t is None else block.t[first:last], block.cells[first:last], unread)
 
 
-def answers(saved: Saved, rows: Rows, scores: Scores, options: argparse.Namespace, width: int) -> list[list[Any]]:
+def answers(saved: Saved[Ensemble], rows: Rows, scores: Scores, options: argparse.Namespace, width: int) -> list[list[Any]]:
     """The lines of some rows. A row without an answer has empty cells."""
     net = saved.net
     read = np.array([place for place in range(len(rows.x)) if place not in rows.unread], dtype=np.int64)
-    y = in_raw_units(net, unchecked_outputs(net, rows.x[read].reshape(len(read), *net.input_shape)), options.probabilities)
+    y = net.answers(rows.x[read].reshape(len(read), *net.input_shape), options.probabilities)
     found, finite = host(y.values), host(y.finite)
     if options.strict and not finite.all():
         row = scores.rows + int(read[np.flatnonzero(~finite)[0]]) + 1
@@ -177,7 +171,7 @@ def answers(saved: Saved, rows: Rows, scores: Scores, options: argparse.Namespac
     return [[*cells, *line] for cells, line in zip(rows.cells, lines, strict=True)] if rows.cells else lines
 
 
-def with_ends(net: Network, x: np.ndarray, y: np.ndarray, percent: float) -> np.ndarray:
+def with_ends(net: Ensemble, x: np.ndarray, y: np.ndarray, percent: float) -> np.ndarray:
     """Predictions y (n, M), each followed by the ends of its interval, (n, 3 M)."""
     deviations = host(net.predict(x.reshape(len(x), *net.input_shape), return_std=True)[1])
     width = NormalDist().inv_cdf(0.5 + percent / 200) * deviations

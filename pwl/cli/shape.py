@@ -173,9 +173,12 @@ def check_used(shape: Shape, learners: Mapping[str, Learner]) -> None:
 
 def number_or_auto(text: str) -> int | str:
     """The value of --hinges and --input-hinges."""
-    if text != "auto" and not text.lstrip("-").isdigit():
-        raise argparse.ArgumentTypeError(f'"auto" or a whole number was wanted, not {text!r}')
-    return text if text == "auto" else int(text)
+    if text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'"auto" or a whole number was wanted, not {text!r}') from None
 
 
 def hidden_text(hidden: tuple[int, ...]) -> str:

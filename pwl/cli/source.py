@@ -104,8 +104,6 @@ def settle(options: argparse.Namespace) -> None:
     """Set `options.data` to the argument or the option --data. Raises InputError if they differ."""
     if options.data and options.named and options.data != options.named:
         raise InputError(f"{options.data} and --data {options.named} came, wanted one of them: leave out the other")
-    if "" in (options.data, options.named):
-        raise InputError("an empty name came, wanted a table or a named set: is a variable of the shell not set?")
     options.data = options.data or options.named or DEFAULT
 
 

@@ -18,10 +18,18 @@ def data_home() -> Path:
     Returns
     -------
     pathlib.Path
+
+    Raises
+    ------
+    InputError
+        If PWL_DATA_HOME begins with the home of a user that is not known.
     """
     home = os.environ.get("PWL_DATA_HOME")
     if home:
-        return Path(home).expanduser()
+        try:
+            return Path(home).expanduser()
+        except RuntimeError:
+            raise InputError(f"PWL_DATA_HOME is {home!r}, but there is no such user: let it name a folder") from None
     from platformdirs import user_cache_dir
 
     return Path(user_cache_dir("pwl"))

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from pwl import validate
 from pwl.errors import InputError
 from pwl.validate import nearest
 
@@ -13,9 +16,7 @@ STANDARD_INPUT = "-"
 
 def check_path(path: str | Path) -> Path:
     """The path of a file that exists and is not empty. Raises InputError otherwise."""
-    if not str(path):
-        raise InputError("an empty name came, wanted the path of a table: is a variable of the shell not set?")
-    path = Path(path)
+    path = validate.path("path", path)
     if str(path) == STANDARD_INPUT or (path.exists() and not path.is_file() and not path.is_dir()):
         return path  # a pipe
     if path.is_dir():
@@ -29,6 +30,8 @@ def check_path(path: str | Path) -> Path:
 
 def find_column(title: str, names: Sequence[str], wanted: str | int) -> int:
     """Place of a column, given its name or its number counted from 1. Raises InputError with the nearest name."""
+    if not isinstance(wanted, (str, int, np.integer)):
+        raise InputError(f"a column is named by a text or by its number, counted from 1, not by {validate.shown(wanted)}")
     if wanted in names:
         return names.index(str(wanted))
     if str(wanted).isdecimal() and len(str(wanted)) < 10 and 1 <= int(wanted) <= len(names):
@@ -40,6 +43,8 @@ def find_column(title: str, names: Sequence[str], wanted: str | int) -> int:
 
 def _apart(names: Sequence[str], words: Sequence[str | int]) -> list[str | int]:
     """Columns that were named. "a,b" means two, unless a column has exactly that name."""
+    if not isinstance(words, (list, tuple, np.ndarray)):
+        raise InputError(f"columns are named by a text, a number counted from 1, or a list of them, not by {validate.shown(words)}")
     known, found = set(names), list[str | int]()
     for word in words:
         apart = isinstance(word, str) and "," in word and word not in known
@@ -51,7 +56,7 @@ def choose_columns(
     title: str, names: Sequence[str], targets: Sequence[str | int] | str | int | None, drop: Sequence[str | int]
 ) -> tuple[list[int], list[int]]:
     """Places of the inputs, in the order of the file, and of the targets, in the order given."""
-    asked = _apart(names, [targets] if isinstance(targets, str | int) else targets or ())
+    asked = _apart(names, [targets] if isinstance(targets, str | int) else () if targets is None else targets)
     dropped = {find_column(title, names, column) for column in _apart(names, drop)}
     left = [place for place in range(len(names)) if place not in dropped]
     chosen = [find_column(title, names, target) for target in asked] if asked else left[-1:]

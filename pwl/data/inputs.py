@@ -20,6 +20,7 @@ from pwl.data.sheet import Parser, Sheet, ignore
 from pwl.data.store import Store
 from pwl.data.table import STREAM_BYTES, expanded, sheet_of
 from pwl.errors import InputError
+from pwl.validate import kind
 
 
 class Rows(NamedTuple):
@@ -67,6 +68,7 @@ def read_inputs(path: str | Path, schema: Schema, *, delimiter: str | None = Non
     InputError
         For a missing column (with the nearest name), an unknown category, and the faults that `read_table` refuses.
     """
+    kind("schema", schema, Schema, "the pwl.data.Schema of a table")
     path = check_path(path)
     if is_array_file(path):
         return array_inputs(path, schema)[0]
@@ -86,6 +88,7 @@ def open_inputs(path: str | Path, schema: Schema, rules: Rules, *, strict: bool 
     strict: whether a row that can't be read raises InputError. Raises InputError as `read_inputs` does for what concerns the
     whole file.
     """
+    kind("schema", schema, Schema, "the pwl.data.Schema of a table")
     path = check_path(path)
     if is_array_file(path):
         return Inputs((), _array_rows(path, schema, strict))

@@ -14,7 +14,7 @@ from pwl.data.images import read_cifar_binary, read_cifar_pickle, read_idx
 from pwl.data.sets import DATA_SETS, DataSet, File
 from pwl.data.table import read_table
 from pwl.errors import InputError
-from pwl.validate import nearest, one_of
+from pwl.validate import nearest, one_of, shown
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -115,9 +115,9 @@ def describe(name: str) -> DataSet:
     InputError
         For an unknown name.
     """
-    if name not in DATA_SETS:
+    if not isinstance(name, str) or name not in DATA_SETS:
         raise InputError(
-            f"there is no data set {name!r}{nearest(str(name), DATA_SETS)}: there are {', '.join(DATA_SETS)}"
+            f"there is no data set {shown(name)}{nearest(str(name), DATA_SETS)}: there are {', '.join(DATA_SETS)}"
         )
     return DATA_SETS[name]
 

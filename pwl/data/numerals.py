@@ -78,7 +78,7 @@ class Numerals:
     def _other(self, cell: str) -> float:
         """A number that Python does not read as it stands."""
         text = cell.translate(SIGNS)
-        if text[:1] == "\u2013" and text[1:2].isdigit():  # an en dash, as typesetters write a minus
+        if text[:1] == "\u2013" and text[1:2].isdecimal():  # an en dash, as typesetters write a minus
             text = f"-{text[1:]}"
         if self.thousands is not None and self._pattern.fullmatch(text):
             text = re.sub(MARKS[self.thousands], "", text)
@@ -167,13 +167,16 @@ def parted(cell: str) -> tuple[str, str] | None:
     found = _WITH_UNIT.fullmatch(cell.strip())
     if found is None or bool(found["before"]) == bool(found["after"]):
         return None
-    return found["before"] or found["after"], found["sign"] + found["number"].strip()
+    unit = found["before"] or found["after"]
+    if unit[0].isnumeric() and not unit[0].isalpha():  # part of the number, as in 5½ or 10²
+        return None
+    return unit, found["sign"] + found["number"].strip()
 
 
 def bare(cell: str) -> str:
     """A cell without its unit and without blanks around it."""
     text = cell.strip()
-    if text[-1:].isdigit() and (text[:1].isdigit() or (text[:1] in "+-." and text[1:2].isdigit())):
+    if text[-1:].isdecimal() and (text[:1].isdecimal() or (text[:1] in "+-." and text[1:2].isdecimal())):
         return text
     found = parted(text)
     return text if found is None else found[1]

@@ -56,5 +56,7 @@ class Rules:
         if self.dates is not None:
             one_of("the order of dates", self.dates, ORDERS)
         if self.missing is not None:
-            words = (self.missing,) if isinstance(self.missing, str) else tuple(self.missing)
+            words = (self.missing,) if isinstance(self.missing, str) else self.missing
+            if not isinstance(words, (list, tuple, set)) or not all(isinstance(word, str) for word in words):
+                raise InputError(f"missing must be a list of words, not {shown(self.missing)}")
             object.__setattr__(self, "missing", tuple(dict.fromkeys(("", *(word.strip().lower() for word in words)))))

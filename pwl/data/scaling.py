@@ -103,6 +103,9 @@ class Scaling:
     def invert(self, a: Array) -> Array:
         """Prepared values (..., N) in raw units, a * scale + offset, of the same library on the same device."""
         a = as_array(a, "prepared values")
+        check_real(a, "prepared values")
+        if a.ndim and a.shape[-1] != len(self.offset):
+            self._check_columns(a, "prepared values")
         if not isinstance(a, np.ndarray):
             xp = array_namespace(a)
             return _narrowed(xp.astype(a, xp.float64, copy=False) * beside(self.scale, a) + beside(self.offset, a), a)

@@ -26,7 +26,7 @@ from pwl.data.store import Store
 from pwl.data.text import text_of
 from pwl.errors import InputError
 from pwl.files.html_table import html_table
-from pwl.validate import one_of
+from pwl.validate import one_of, shown
 
 STREAM_BYTES = 64 * 2**20  # larger text files are read into a temporary memory-mapped array
 MIN_ROWS = 3
@@ -144,6 +144,8 @@ def read_table(
         target; and if its beginning leaves open what is meant. The message names line and column if it can.
     """
     path = check_path(path)
+    if not isinstance(drop, (str, int, list, tuple)):
+        raise InputError(f"drop must be a column or a list of columns, not {shown(drop)}")
     one_of("task", task, ("auto", "regression", "classification"))
     rules = Rules(header, delimiter, decimal, thousands, missing, dates)
     if is_array_file(path):

@@ -18,7 +18,7 @@ from pwl.estimators.parts import Part, class_weights, weighed
 from pwl.losses import LOSSES
 from pwl.network.network import Network
 from pwl.network.predict import outputs_of
-from pwl.validate import one_of
+from pwl.validate import one_of, shown
 
 CLASS_LOSSES = tuple(name for name, loss in LOSSES.items() if loss.classes)
 
@@ -157,7 +157,7 @@ early_stopping, warm_start, missing, max_seconds, verbose
                 raise InputError("classes is needed in the first call of partial_fit: give all labels that will come")
             X, y = self._pair(X, y, reset=not go_on, least=1 if go_on else 2)
             if classes is not None:
-                named = _labels_of(column_or_1d(np.asarray(classes)))
+                named = _labels_of(_as_labels(classes))
                 if go_on and not np.array_equal(named, self.classes_):
                     raise InputError(f"classes came as {named.tolist()}, but the fit has {self.classes_.tolist()}")
                 self.classes_ = named
@@ -287,6 +287,14 @@ early_stopping, warm_start, missing, max_seconds, verbose
         return y[:, 1] - y[:, 0] if y.shape[1] == 2 else y
 
 
+def _as_labels(classes: Any) -> np.ndarray:
+    """The labels that were given to `partial_fit`, (classes,)."""
+    try:
+        return column_or_1d(np.asarray(classes))
+    except (TypeError, ValueError):
+        raise InputError(f"classes must be a list of labels, not {shown(classes)}") from None
+
+
 def _check_one_kind(y: np.ndarray) -> None:
     """Raise InputError for labels that can't be put in order, such as None among texts, and for bytes."""
     try:
@@ -304,5 +312,5 @@ def _labels_of(y: np.ndarray) -> np.ndarray:
     _check_one_kind(y)
     found = np.unique(y)
     if len(found) < 2:
-        raise InputError(f"y has one class, {found.tolist()[0]!r}, wanted two or more")
+        raise InputError(f"y has {f'one class, {found.tolist()[0]!r}' if len(found) else 'no class'}, wanted two or more")
     return found

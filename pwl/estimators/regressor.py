@@ -57,7 +57,8 @@ class PWLRegressor(RegressorMixin, PWLBase):
     target_scaling : {"each", "common"}
         Whether each target counts by its own standard deviation, or all by one common unit, so that large ones count more.
     max_seconds : float, optional
-        Time for a fit. By default the default learner takes 6 ms a pattern, from 10 to 120 seconds, and others have no limit.
+        Time for a fit. By default the default learner takes about 6 ms a pattern, from 20 to 120 seconds on two
+        cores, and others have no limit.
     verbose : bool or int
         Whether to print a line after each iteration, or after so many.
 

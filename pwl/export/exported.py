@@ -68,6 +68,8 @@ def exported(
             _check_precision(net.preparation, found)
     shape = nets[0].input_shape
     count = shape[-1]
+    if names is not None and not isinstance(names, (list, tuple)):
+        raise InputError(f"names must be {count} texts, one for each input, not {shown(names)}")
     own = tuple(f"input {j + 1}" for j in range(count)) if names is None else tuple(names)
     if len(own) != count or not all(isinstance(name, str) for name in own):
         raise InputError(f"names must be {count} texts, one for each input, not {shown(names)}")

@@ -42,8 +42,9 @@ def read_tensors(path: Path, kind: str, version: int) -> tuple[Tensors, dict[str
     try:
         with safe_open(path, "numpy") as file:
             metadata = file.metadata() or {}
-            if metadata.get("format") != kind:
-                raise InputError(f"{path} is not a {kind} file: it was written by another program or command")
+            if (other := metadata.get("format")) != kind:
+                what = f"a {other} file" if str(other).startswith("pwl ") else "one of another program"
+                raise InputError(f"{path} is not a {kind} file, but {what}")
             found = int(metadata["format_version"])
             if found > version:
                 raise InputError(

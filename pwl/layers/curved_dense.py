@@ -65,6 +65,8 @@ class CurvedDense(Layer):
         object.__setattr__(self, "units", whole("a curved dense layer's number of units", self.units))
         object.__setattr__(self, "hinges", checked_hinges(self.hinges))
         if self.counts is not None:
+            if not isinstance(self.counts, (list, tuple)):
+                raise InputError(f"counts must be the numbers of hinges of each input, not {shown(self.counts)}")
             object.__setattr__(self, "counts", tuple(whole("an input's number of hinges", count, 0) for count in self.counts))
 
     # ---- structure
@@ -231,7 +233,7 @@ def checked_hinges(hinges: Any) -> Any:
         return hinges
     if is_whole(hinges):
         return whole("the number of hinges of an input", hinges, 2)
-    if isinstance(hinges, (str, bool, float)) or not hasattr(hinges, "__iter__"):
+    if isinstance(hinges, (str, bool, float)) or not hasattr(hinges, "__iter__") or getattr(hinges, "ndim", 1) == 0:
         raise InputError(f"{WANTED}, not {shown(hinges)}")
     rows = list(hinges)
     if rows and all(np.ndim(row) == 0 and row is not None for row in rows):

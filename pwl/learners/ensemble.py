@@ -14,9 +14,9 @@ from pwl.errors import InputError
 from pwl.export import c, onnx
 from pwl.export.exported import exported
 from pwl.network.network import Network
-from pwl.network.predict import outputs_of
+from pwl.network.predict import Answers, in_raw_units, outputs_of, unchecked_outputs
 from pwl.runtime.backend import Array, array_namespace, host
-from pwl.validate import shown
+from pwl.validate import shown, truth
 
 LIKELY = 1.0  # ranges of the targets: predictions are held within so many of them beyond both ends
 
@@ -57,12 +57,12 @@ class Ensemble:
                 raise InputError(f"the networks of an ensemble must fit together, but network {number} has {unlike}")
         object.__setattr__(self, "nets", nets)
         if self.bounds is not None:
-            bounds = np.asarray(self.bounds, dtype=np.float64)
+            bounds = _numbers(self.bounds)
             if bounds.shape != (2, nets[0].n_outputs) or not np.all(bounds[0] <= bounds[1]):
                 wanted = f"bounds of shape (2, {nets[0].n_outputs}), the lower first"
                 raise InputError(f"{wanted}, were wanted, not {shown(self.bounds)}")
             object.__setattr__(self, "bounds", bounds)
-        w = np.ones(len(nets)) if self.weights is None else np.asarray(self.weights, dtype=np.float64)
+        w = np.ones(len(nets)) if self.weights is None else _numbers(self.weights)
         if w.shape != (len(nets),) or not np.all(np.isfinite(w)) or np.any(w < 0) or not np.any(w > 0):
             raise InputError(f"a weight per network, {len(nets)} in all, none below 0, was wanted, not {shown(self.weights)}")
         object.__setattr__(self, "weights", w / np.sum(w))
@@ -120,13 +120,13 @@ class Ensemble:
         InputError
             As `Network.predict`.
         """
+        truth("return_std", return_std)
         if self.loss.classes:
             if return_std:
                 raise InputError(
                     "standard deviations are for numbers, but this ensemble predicts classes: use predict_proba"
                 )
-            numbers = self.class_numbers(x)
-            return numbers if self.preparation is None else self.preparation.inverse_targets(numbers)
+            return self._labels(self.class_numbers(x))
         if not return_std:
             return self._within(self._mean([net.predict(x) for net in self.nets]))
         found = [net.predict(x, return_std=True) for net in self.nets]
@@ -135,6 +135,19 @@ class Ensemble:
         if self.scale is not None:
             variance = variance * array_namespace(y).asarray(self.scale, dtype=y.dtype, device=y.device)
         return self._within(y), variance**0.5
+
+    def answers(self, x: Any, probabilities: bool = False) -> Answers:
+        """Predictions as of `predict` or `predict_proba`, with a mark for each row whether all networks have a finite one."""
+        scored = [unchecked_outputs(net, x) for net in self.nets]
+        if len(scored) == 1 and self.bounds is None:
+            return in_raw_units(self.first, scored[0], probabilities)
+        found = [in_raw_units(net, y, self.loss.probabilities) for net, y in zip(self.nets, scored, strict=True)]
+        xp = array_namespace(scored[0])
+        finite = xp.all(xp.stack([each.finite for each in found]), axis=0)
+        if not self.loss.classes:
+            return Answers(self._within(self._mean([each.values for each in found])), finite)
+        scores = self._mean([each.values for each in found] if self.loss.probabilities else scored)
+        return Answers(scores if probabilities else self._labels(xp.argmax(scores, axis=1)), finite)
 
     def predict_proba(self, x: Any) -> Array:
         """Computes the mean of the networks' class probabilities (Nv, M). Raises InputError but for cross-entropy."""
@@ -179,6 +192,9 @@ class Ensemble:
         scores = self._mean([scored(net, x) for net in self.nets])
         return array_namespace(scores).argmax(scores, axis=1)
 
+    def _labels(self, numbers: Array) -> Array:
+        return numbers if self.preparation is None else self.preparation.inverse_targets(numbers)
+
     def _mean(self, parts: list[Array]) -> Array:
         return sum(w * part for w, part in zip(self.weights.tolist(), parts, strict=True))
 
@@ -188,6 +204,14 @@ class Ensemble:
         xp = array_namespace(y)
         low, high = (xp.asarray(bound, dtype=y.dtype, device=y.device) for bound in self.bounds)
         return xp.minimum(xp.maximum(y, low), high)
+
+
+def _numbers(given: Any) -> np.ndarray:
+    """What was given as an array of numbers, or an empty one if it is none."""
+    try:
+        return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        return np.zeros(0)
 
 
 def likely(t: Any) -> np.ndarray:

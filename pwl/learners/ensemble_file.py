@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from pwl import validate
 from pwl.files.plain import plain
-from pwl.files.tensors import kind_of, read_tensors, taken_apart, write_tensors
+from pwl.files.tensors import Tensors, kind_of, read_tensors, taken_apart, write_tensors
 from pwl.learners.ensemble import Ensemble
 from pwl.network import save as networks
-from pwl.network.save import Writable
-from pwl.network.structure import tensors
+from pwl.network.save import Saved, Writable
+from pwl.network.structure import own_ones, tensors
+from pwl.training.saved import with_record
 
 FORMAT = "pwl ensemble"
 FORMAT_VERSION = 2  # as of networks: checksums
-
-
-class SavedEnsemble(NamedTuple):
-    """The contents of a file, as `Saved` has them of a network."""
-
-    net: Ensemble
-    record: Any
-    schema: Any
-    versions: dict[str, str]
 
 
 def save(ensemble: Ensemble, path: str | os.PathLike[str], record: Writable | None = None, schema: Any = None) -> None:
@@ -41,21 +33,28 @@ def save(ensemble: Ensemble, path: str | os.PathLike[str], record: Writable | No
     write_tensors(validate.path("path", path), FORMAT, FORMAT_VERSION, arrays, header)
 
 
-def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> SavedEnsemble:
+def is_one(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is one that `save` wrote, and not that of a network."""
+    return kind_of(validate.path("path", path)) == FORMAT
+
+
+def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> Saved[Ensemble]:
     """Reads a file that `save` wrote, or that of one network as an ensemble of one. layers: layers of your own.
 
     Raises InputError if the file is neither, is damaged or newer, or has an unknown layer.
     """
-    where, own = validate.path("path", path), list(layers)
-    if kind_of(where) != FORMAT:
+    where, own = validate.path("path", path), own_ones(layers)
+    if not is_one(where):
         one = networks.load(where, own)
-        return SavedEnsemble(Ensemble([one.net]), *one[1:])
+        return with_record(path, Saved(Ensemble([one.net]), *one[1:]))
     arrays, header = read_tensors(where, FORMAT, FORMAT_VERSION)
     with taken_apart(path):
-        nets = []
-        for number, d in enumerate(header["networks"]):
-            mine = {name.partition(".")[2]: a for name, a in arrays.items() if name.partition(".")[0] == str(number)}
-            nets.append(networks.rebuilt(d, mine, own))
+        parts: dict[str, Tensors] = {str(number): {} for number in range(len(header["networks"]))}
+        for name, a in arrays.items():
+            number, _, inside = name.partition(".")
+            parts[number][inside] = a
+        nets = [networks.rebuilt(d, mine, own) for d, mine in zip(header["networks"], parts.values(), strict=True)]
         bounds = None if header["bounds"] is None else np.asarray(header["bounds"], dtype=np.float64)
         ensemble = Ensemble(nets, bounds, header["weights"], header.get("scale"))
-        return SavedEnsemble(ensemble, *networks.found_beside(header, nets[0]))
+        saved = Saved(ensemble, *networks.found_beside(header, nets[0]))
+    return with_record(path, saved)

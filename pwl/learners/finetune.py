@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pwl import validate
-from pwl.algorithms.algorithm import Algorithm
+from pwl.algorithms.algorithm import Algorithm, check_algorithm
 from pwl.algorithms.owo import owo_step
 from pwl.data.preparation import Preparation
 from pwl.errors import InputError
@@ -71,6 +71,7 @@ def finetune(
     validate.kind("net", net, Network, "a pwl.Network")
     validate.whole("frozen", frozen, 0, most=len(net.layers) - 1, unit=" of layers")
     validate.truth("new_head", new_head)
+    check_algorithm(algorithm)
     net.check_initialised()
     if new_head:
         net = with_new_head(net, Patterns.of(data))

@@ -2,18 +2,52 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from pwl.algorithms.bayesian_lm import BayesianLM
+from pwl.data.decorrelation import Decorrelation
 from pwl.data.preparation import Preparation
 from pwl.network.network import Network
+from pwl.reductions.patterns import Patterns
 from pwl.solvers.levenberg_marquardt import Damping
 from pwl.training.record import Record
 from pwl.training.train import train
 
 KINDS = ("standardise", "decorrelate")
+NEARLY = 1e5  # condition of the correlation matrix, without exact repeats, from which inputs nearly repeat each other
 ALGORITHM = BayesianLM(damping=Damping(mu=5e-3, schedule="gain"), starts=BayesianLM.STARTS)
+
+
+class View(NamedTuple):
+    """Patterns as a network takes them, and the preparation that makes them of raw ones."""
+
+    patterns: Patterns
+    validation: Patterns | None
+    preparation: Preparation
+
+
+def decorrelated(view: View) -> View | None:
+    """The same patterns without correlations of inputs, Eq. (88), or None if these do not nearly repeat each other."""
+    patterns, scaling = view.patterns, view.preparation.inputs
+    if patterns.x.ndim != 2 or isinstance(scaling, Decorrelation):
+        return None
+    matrix = Decorrelation.fit(patterns.x[:], "x", weights=patterns.weights).matrix
+    gains = np.linalg.svd(matrix, compute_uv=False)  # of each direction: the inverse root of its variance, 0 without one
+    there = gains[gains > 1e-9 * gains[0]] if gains[0] else gains[:0]
+    if len(there) < 2 or (there[0] / there[-1]) ** 2 < NEARLY:
+        return None
+    preparation = dataclasses.replace(view.preparation, inputs=Decorrelation(scaling, matrix))
+    turned = [None if part is None else _turned(part, matrix) for part in view[:2]]
+    assert turned[0] is not None
+    return View(turned[0], turned[1], preparation)
+
+
+def _turned(patterns: Patterns, matrix: np.ndarray) -> Patterns:
+    return Patterns(patterns.x[:] @ matrix, patterns.t[:], patterns.weights, block_bytes=patterns.block_bytes)
 
 
 class Chosen(NamedTuple):

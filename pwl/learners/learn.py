@@ -15,8 +15,9 @@ from pwl.algorithms.left_out import left_out
 from pwl.data.preparation import Preparation
 from pwl.errors import InputError
 from pwl.learners.ensemble import Ensemble
-from pwl.learners.mix import share, with_scale
-from pwl.learners.plan import Plan, without_evidence
+from pwl.learners.inputs import View, decorrelated
+from pwl.learners.mix import shares, with_scale
+from pwl.learners.plan import Form, Plan, with_decorrelated, without_evidence
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import array_namespace
@@ -40,13 +41,15 @@ class Learned(NamedTuple):
 class _Trained(NamedTuple):
     net: Network
     record: Record
-    hinges: int | None
+    form: Form
+    view: View
 
 
 class _Task(NamedTuple):
-    """What is the same for all networks. end: the clock when the time is over."""
+    """What is the same for all networks. views: the patterns, and without correlations. end: the clock when the time is over."""
 
     plan: Plan
+    views: tuple[View, View | None]
     outputs: int
     loss: str
     bypass: bool
@@ -54,45 +57,45 @@ class _Task(NamedTuple):
     callback: Callback | None
     end: float
 
-    def train(
-        self, patterns: Patterns, validation: Patterns | None, hinges: int | None, seed: int, given_up: Callable[[], bool]
-    ) -> _Trained:
+    def train(self, form: Form, seed: int, given_up: Callable[[], bool]) -> _Trained:
         """One network. Ctrl-C goes on to the caller, because half a fit is none."""
+        view = self.views[form.decorrelated]
+        assert view is not None
 
         def callback(net: Network, record: Record) -> bool:
             return given_up() or (self.callback is not None and self.callback(net, record) is True)
 
         start = Network.mlp(
-            patterns.x.shape[1], self.plan.hidden, self.outputs, self.plan.activation,
-            bypass=self.bypass, loss=self.loss, seed=seed, input_hinges=hinges, dtype=self.plan.dtype,
+            view.patterns.x.shape[1], form.hidden, self.outputs, self.plan.activation,
+            bypass=self.bypass, loss=self.loss, seed=seed, input_hinges=form.hinges, dtype=self.plan.dtype,
         )  # fmt: skip
         net, record = train(
-            start, patterns.apart(), self.plan.algorithm,
-            iterations=self.plan.iterations, batch_size=self.plan.batch_size, validation=validation, max_fail=self.max_fail,
+            start, view.patterns.apart(), self.plan.algorithm,
+            iterations=self.plan.iterations, batch_size=self.plan.batch_size, validation=view.validation, max_fail=self.max_fail,
             max_seconds=max(self.end - time.perf_counter(), 0.0), callback=callback, seed=seed,
         )  # fmt: skip
         if record.stop_code == "interrupted":
             raise KeyboardInterrupt
-        return _Trained(_in_double(net), record, hinges)
+        return _Trained(_in_double(net), record, form, view)
 
-    def several(self, patterns: Patterns, validation: Patterns | None, seed: int) -> list[_Trained]:
-        """Networks of all forms, each at least once, until their number or the time is reached.
+    def several(self, seed: int) -> list[_Trained]:
+        """Networks of all forms, each at least once, until their numbers or the time is reached.
 
         Bayesian networks are trained side by side, because the solution of their equations is work for one core.
         """
         found: list[_Trained] = []
-        forms = self.plan.input_hinges
+        forms = self.plan.forms
 
-        def wanted() -> Iterator[tuple[int, int | None]]:
-            for place, (number, hinges) in enumerate(itertools.product(range(self.plan.nets), forms)):
+        def wanted() -> Iterator[tuple[int, Form]]:
+            for number, form in itertools.product(range(max(form.nets for form in forms)), forms):
                 left = self.end - time.perf_counter()
-                if place >= len(forms) and found and left < WORTH * found[-1].record["seconds"][-1]:
+                if number and found and left < WORTH * found[-1].record["seconds"][-1]:
                     return
-                yield number, hinges
+                if number < form.nets:
+                    yield number, form
 
-        def work(one: tuple[int, int | None], given_up: Callable[[], bool]) -> _Trained:
-            number, hinges = one
-            return self.train(patterns, validation, hinges, seed + number, given_up)
+        def work(one: tuple[int, Form], given_up: Callable[[], bool]) -> _Trained:
+            return self.train(one[1], seed + one[0], given_up)
 
         most = None if isinstance(self.plan.algorithm, BayesianLM) else 1
         for trained in side_by_side(work, wanted(), most):
@@ -142,24 +145,27 @@ def learn(
     """
     loss = "cross_entropy" if preparation.classes else "squared_error"
     end = time.perf_counter() + plan.seconds
-    task = _Task(plan, len(preparation.target_scale), loss, bypass, max_fail, callback, end)
-    found = task.several(patterns, validation, seed)
+    view = View(patterns, validation, preparation)
+    apart = decorrelated(view) if isinstance(plan.algorithm, BayesianLM) else None
+    plan = plan if apart is None else with_decorrelated(plan)
+    task = _Task(plan, (view, apart), len(preparation.target_scale), loss, bypass, max_fail, callback, end)
+    found = task.several(seed)
     if isinstance(plan.algorithm, BayesianLM):
         nothing = LEARNS * _error_of_constants(patterns, preparation)
         kept = [one for one in found if one.record["error"][one.record.best_iteration] < nothing]
         if not kept:
             plan = without_evidence(plan)
-            kept = task._replace(plan=plan).several(patterns, validation, seed)
+            kept = task._replace(plan=plan).several(seed)
         found = kept
-    mix = _mixed(found, patterns, plan.algorithm, bool(preparation.classes))
+    mix = _mixed(found, plan.algorithm, bool(preparation.classes))
     best = min((one.record for one in found), key=_belief)
-    known = (with_deviations(one.net, patterns, plan.algorithm, one.record, validation) for one in found)
-    nets = [net.with_preparation(preparation) for net in known]
-    forms = [one.hinges for one in found]
-    ensemble = Ensemble(nets, bounds, [mix.shares[hinges] / forms.count(hinges) for hinges in forms])
+    known = (with_deviations(one.net, one.view.patterns, plan.algorithm, one.record, one.view.validation) for one in found)
+    nets = [net.with_preparation(one.view.preparation) for net, one in zip(known, found, strict=True)]
+    forms = [one.form for one in found]
+    ensemble = Ensemble(nets, bounds, [mix.shares[form] / forms.count(form) for form in forms])
     if mix.outs is not None and not preparation.classes:
-        ensemble = with_scale(ensemble, mix.outs, patterns)
-    words = ", ".join(f"{share:.2f} of {hinges or 'no'} hinges" for hinges, share in mix.shares.items())
+        ensemble = with_scale(ensemble, mix.outs, [one.view.patterns for one in found])
+    words = "; ".join(f"{share:.2f} of {form}" for form, share in mix.shares.items())
     best.settings |= {"learner": plan.reason, "networks": len(nets), "inputs": words}
     return Learned(ensemble, best)
 
@@ -167,24 +173,23 @@ def learn(
 class _Mix(NamedTuple):
     """Shares of the forms in the mean, and of each network its outputs for patterns left out, if these decided."""
 
-    shares: dict[int | None, float]
+    shares: dict[Form, float]
     outs: list[np.ndarray] | None
 
 
-def _mixed(found: list[_Trained], patterns: Patterns, algorithm: Algorithm, classes: bool) -> _Mix:
+def _mixed(found: list[_Trained], algorithm: Algorithm, classes: bool) -> _Mix:
     """The shares with the lowest error for patterns left out, Eqs. (91), (92). Forms without these have equal shares."""
-    forms = list(dict.fromkeys(one.hinges for one in found))
+    forms = list(dict.fromkeys(one.form for one in found))
+    equal = _Mix({form: 1 / len(forms) for form in forms}, None)
     if not isinstance(algorithm, BayesianLM):
-        return _Mix({hinges: 1 / len(forms) for hinges in forms}, None)
+        return equal
     try:
-        outs = [left_out(one.net, patterns, algorithm, one.record) for one in found]
+        outs = [left_out(one.net, one.view.patterns, algorithm, one.record) for one in found]
     except InputError:  # functions that are too alike
-        return _Mix({hinges: 1 / len(forms) for hinges in forms}, None)
-    if len(forms) == 1:
-        return _Mix({forms[0]: 1.0}, outs)
-    a, b = (np.mean([out for one, out in zip(found, outs, strict=True) if one.hinges == form], axis=0) for form in forms)
-    part = share(a, b, patterns, classes)
-    return _Mix(dict(zip(forms, (1 - part, part), strict=True)), outs)
+        return equal
+    means = [np.mean([out for one, out in zip(found, outs, strict=True) if one.form == form], axis=0) for form in forms]
+    parts = shares(means, found[0].view.patterns, classes)
+    return _Mix(dict(zip(forms, parts.tolist(), strict=True)), outs)
 
 
 def _in_double(net: Network) -> Network:

@@ -5,40 +5,57 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import nnls
 from scipy.special import softmax
 
 from pwl.learners.ensemble import Ensemble
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import host
 
+SLACK = 1e-9  # of the mean square: outputs that are alike share alike
+STEPS = 300
 TINY = 1e-12  # probabilities below it count as that much
 NARROWEST = 0.05  # a scale of the variances below that would rest on the network's own belief that it errs nowhere
 
 
-def share(a: np.ndarray, b: np.ndarray, patterns: Patterns, classes: bool) -> float:
-    """The share of b in the mean of two sets of outputs (Nv, M) with the lowest error, Eq. (91). Of classes, probabilities mix."""
-    t, w = targets(patterns, a)
+def shares(outs: list[np.ndarray], patterns: Patterns, classes: bool) -> np.ndarray:
+    """The shares (forms,) of several outputs (Nv, M) in their mean of lowest error, Eq. (91). Of classes, probabilities mix."""
+    t, w = targets(patterns, outs[0])
     if classes:
-        p, q = (np.maximum(softmax(y, axis=1)[np.arange(len(t)), t], TINY) for y in (a, b))
-        return float(minimize_scalar(lambda u: -w @ np.log((1 - u) * p + u * q), bounds=(0, 1), method="bounded").x)
-    change = float(np.sum(w @ (b - a) ** 2))
-    return float(np.clip(np.sum(w @ ((b - a) * (t - a))) / change, 0, 1)) if change else 0.0
+        return _likeliest(np.stack([softmax(y, axis=1)[np.arange(len(t)), t] for y in outs], axis=1), w)
+    r = np.stack([(np.sqrt(w)[:, None] * (t - y)).reshape(-1) for y in outs], axis=1)
+    G = r.T @ r
+    size = float(np.trace(G))
+    if not size:
+        return np.full(len(outs), 1 / len(outs))
+    # |r u|^2 has the same direction of its minimum under sum u = 1 as with (1 - sum u)^2 added, since both are quadratic forms
+    root = np.linalg.cholesky(G / size + SLACK * np.eye(len(G))).T
+    found, _ = nnls(np.vstack([root, np.ones(len(G))]), np.append(np.zeros(len(G)), 1.0))
+    return found / np.sum(found)
 
 
-def with_scale(ensemble: Ensemble, outs: list[np.ndarray], patterns: Patterns) -> Ensemble:
+def _likeliest(p: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """The shares u with the largest sum of w log p u, by EM. p (Nv, forms): probabilities of the right classes."""
+    p, u = np.maximum(p, TINY), np.full(p.shape[1], 1 / p.shape[1])
+    for _ in range(STEPS):
+        u = u * (w @ (p / (p @ u)[:, None])) / np.sum(w)
+    return u
+
+
+def with_scale(ensemble: Ensemble, outs: list[np.ndarray], views: list[Patterns]) -> Ensemble:
     """The ensemble with the scale (M,) at which its variances are the mean squared errors for patterns left out, Eq. (92).
 
-    outs: of each network, its outputs (Nv, M) for the patterns of the training, each as if left out. The networks carry the
-    preparation of the patterns. An ensemble without deviations stays as it is.
+    outs: of each network, its outputs (Nv, M) for the patterns of the training, each as if left out. views: of each network, these
+    patterns as it takes them. An ensemble without deviations stays as it is.
     """
     if any(net.posterior is None for net in ensemble.nets):
         return ensemble
-    bare = Ensemble([net.with_preparation(None) for net in ensemble.nets], weights=ensemble.weights)
     y = sum(u * out for u, out in zip(ensemble.weights, outs, strict=True))
-    t, w = targets(patterns, y)
-    own = [host(net.predict(patterns.x[:], return_std=True)[1]) ** 2 for net in bare.nets]
-    variance = sum(u * (v + (out - y) ** 2) for u, v, out in zip(ensemble.weights, own, outs, strict=True))
+    t, w = targets(views[0], y)
+    variance = np.zeros(y.shape)
+    for u, net, out, patterns in zip(ensemble.weights, ensemble.nets, outs, views, strict=True):
+        own = host(net.with_preparation(None).predict(patterns.x[:], return_std=True)[1]) ** 2
+        variance += u * (own + (out - y) ** 2)
     scale = w @ ((t - y) ** 2 / variance) / np.sum(w)
     return dataclasses.replace(ensemble, scale=np.maximum(scale, NARROWEST))
 

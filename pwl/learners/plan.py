@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,8 +14,8 @@ from pwl.training.input_hinges import automatic
 
 BAYESIAN = BayesianLM(damping=Damping(mu=5e-3, schedule="gain"), starts=(0.03,), patience=15, evidence="factors")
 WEIGHTS, PER_WEIGHT = 700, 12  # weights of the first layer of a network, or one for so many patterns if that is more
-WIDEST, NARROWEST, WIDTH = 20, 5, 20  # hidden units; WIDTH without Bayesian LM
-CLASS_WIDTH = 10
+WIDEST, NARROWEST, WIDTH = 20, 10, 20  # hidden units; WIDTH without Bayesian LM
+CLASS_WIDTH, LINEAR = 10, (1,)  # of classes: networks, and one that is nearly linear
 HINGES, MOST_HINGES, PER_HINGE = 7, 14, 1300  # of an input: one for so many patterns, within these bounds
 NETS = 5
 ITERATIONS, USUAL, FEWER = 100, 60, 30  # of Bayesian LM: at most, as counted for its time, and where that is short
@@ -28,6 +28,22 @@ LEAST, MOST, PER_PATTERN = 20.0, 120.0, 6e-3  # seconds
 GUARD = 5.0  # times the seconds of the plan: only a machine that much slower ends a fit by the clock
 
 
+class Form(NamedTuple):
+    """Networks of one structure. hidden: units per layer. hinges: of each input, or None. nets: how many at most.
+
+    decorrelated: whether the inputs have lost their correlations, Eq. (88).
+    """
+
+    hidden: tuple[int, ...]
+    hinges: int | None
+    nets: int
+    decorrelated: bool = False
+
+    def __str__(self) -> str:
+        inputs = ", decorrelated inputs" if self.decorrelated else ""
+        return f"{' and '.join(map(str, self.hidden))} units, {self.hinges or 'no'} hinges{inputs}"
+
+
 @dataclass(frozen=True)
 class Plan:
     """What the default learner trains.
@@ -35,13 +51,9 @@ class Plan:
     Attributes
     ----------
     algorithm : Algorithm
-    hidden : tuple of int
-        Number of units per hidden layer.
+    forms : tuple of Form
+        The networks, whose mean predicts. If there are several forms, patterns left out decide their shares.
     activation : str
-    input_hinges : tuple of int or None
-        Numbers of hinges of each input. If there are several, held-out patterns decide their shares.
-    nets : int
-        Number of networks at most, whose mean predicts.
     iterations : int
         Iterations per network at most.
     batch_size : int or None
@@ -54,10 +66,8 @@ class Plan:
     """
 
     algorithm: Algorithm
-    hidden: tuple[int, ...]
+    forms: tuple[Form, ...]
     activation: str
-    input_hinges: tuple[int | None, ...]
-    nets: int
     iterations: int
     batch_size: int | None
     seconds: float
@@ -76,27 +86,40 @@ def plan(Nv: int, N: int, M: int, *, classes: bool = False, hidden: Any = None, 
     clock = GUARD * seconds if given is None else given
     if Nv >= FIRST_ORDER:
         reason = f"{Nv} patterns are learned by batches, because a pass over all of them for each step would take too long"
-        return Plan(Adam(), hidden or (WIDTH,), "tanh", (None,), 1, EPOCHS, BATCH, clock, reason)
+        return Plan(Adam(), (Form(hidden or (WIDTH,), None, 1),), "tanh", EPOCHS, BATCH, clock, reason)
     hinges = None if classes else max(min(automatic(Nv), HINGES), min(Nv // PER_HINGE, MOST_HINGES))
     widths = hidden or (CLASS_WIDTH if classes else width(Nv, N, hinges),)
     P = weights(N, M, widths, hinges)
     cost = iteration_seconds(Nv, M, P)
-    short = NETS * USUAL * cost > seconds  # of time
-    iterations, dtype = (FEWER, np.float32) if short else (ITERATIONS, np.float64)
-    own = cost / 2 * FEWER if short else cost * USUAL
-    if own <= seconds:
-        nets = max(1, min(NETS, int(seconds / own)))
+    usual = USUAL
+    dtype: Any = np.float64
+    if NETS * USUAL * cost > seconds:  # single precision, which takes half the time, and fewer iterations
+        cost, dtype = cost / 2, np.float32
+        usual = max(FEWER, min(USUAL, int(seconds / (NETS * cost))))
+    if cost * usual <= seconds:
+        nets = min(NETS, int(seconds / (cost * usual)))
+        iterations = usual if dtype is np.float32 else ITERATIONS
         reason = f"{Nv} patterns and up to {P} weights: Bayesian Levenberg-Marquardt, which needs no validation data"
-        forms = (None,) if hinges is None or Nv < FEWEST else (None, hinges)
-        return Plan(BAYESIAN, widths, "tanh", forms, nets, iterations, None, clock, reason, dtype)
+        forms = [Form(widths, None, nets)]
+        if classes and not hidden:
+            forms.insert(0, Form(LINEAR, None, 1))
+        elif hinges is not None and Nv >= FEWEST:
+            forms.append(Form(widths, hinges, nets))
+        return Plan(BAYESIAN, tuple(forms), "tanh", iterations, None, clock, reason, dtype)
     reason = f"{Nv} patterns and {P} weights: damped MOLF with a ridge by evidence, because J'J would take too long"
-    return Plan(DampedMOLF(), hidden or (WIDTH,), "tanh", (hinges,), NETS, WHOLE_PASS, None, clock, reason)
+    return Plan(DampedMOLF(), (Form(hidden or (WIDTH,), hinges, NETS),), "tanh", WHOLE_PASS, None, clock, reason)
 
 
 def without_evidence(first: Plan) -> Plan:
     """The plan for patterns of which the evidence takes everything for noise."""
     reason = f"{first.reason}; as its evidence took everything for noise, damped MOLF"
     return dataclasses.replace(first, algorithm=DampedMOLF(), iterations=WHOLE_PASS, reason=reason, dtype=np.float64)
+
+
+def with_decorrelated(first: Plan) -> Plan:
+    """The plan for inputs that nearly repeat each other, with a further form that tells them apart."""
+    straight = next(form for form in first.forms[::-1] if form.hinges is None)
+    return dataclasses.replace(first, forms=(*first.forms, straight._replace(decorrelated=True)))
 
 
 def width(Nv: int, N: int, hinges: int | None) -> int:

@@ -18,7 +18,7 @@ from pwl.network.layout import HEAD, address, lay_out
 from pwl.network.network import Network
 from pwl.runtime.backend import Array, as_array, host
 from pwl.runtime.room import check_bytes
-from pwl.validate import one_of, whole
+from pwl.validate import one_of, shown, truth, whole
 
 
 def mlp(
@@ -148,7 +148,7 @@ def build(
 ) -> Network:
     """A network of `layers` with starting parameters. Each layer draws from a generator keyed by (seed, layer)."""
     if not isinstance(loss, str) or loss not in LOSSES:
-        raise InputError(f"unknown loss {loss!r}: use one of {', '.join(LOSSES)}")
+        raise InputError(f"unknown loss {shown(loss)}: use one of {', '.join(LOSSES)}")
     if LOSSES[loss].classes and n_outputs < 2:
         raise InputError(f"loss={loss!r} needs one output per class, 2 or more, not {n_outputs}")
     try:
@@ -156,8 +156,9 @@ def build(
     except TypeError:
         known = False
     if not known:
-        raise InputError(f"dtype must be float32 or float64, not {dtype!r}")
+        raise InputError(f"dtype must be float32 or float64, not {shown(dtype)}")
     validate.seed(seed)
+    truth("bypass", bypass)
     for layer in layers[1:]:
         if layer.reads_inputs:
             raise InputError(f"{layer!r} bends the inputs of a network, so it must be the first layer")

@@ -12,7 +12,7 @@ from pwl.kernels import engine
 from pwl.network.layout import address
 from pwl.network.network import Network
 from pwl.runtime.backend import host, like
-from pwl.validate import finite
+from pwl.validate import finite, is_whole, kind, shown
 
 
 def insert_hinge(net: Network, position: float, layer: int | None = None) -> Network:
@@ -36,10 +36,11 @@ def insert_hinge(net: Network, position: float, layer: int | None = None) -> Net
     InputError
         If the layer has no curves, or if there is a hinge at the position already.
     """
+    kind("net", net, Network, "a pwl.Network")
     curves = [i for i, each in enumerate(net.layers) if isinstance(each, PiecewiseLinear)]
     index = layer if layer is not None else (curves[0] if curves else -1)
-    if index not in curves:
-        raise InputError(f"layer {index} of this network has no curves: use one of the layers with curves, {curves or 'none'}")
+    if not is_whole(index) or index not in curves:
+        raise InputError(f"layer {shown(index)} of this network has no curves: use one of those that have, {curves or 'none'}")
     finite("a hinge's position", position)
     activation, ns_key, A_key = net.layers[index], address(index, "ns"), address(index, "A")
     assert isinstance(activation, PiecewiseLinear)

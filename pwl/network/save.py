@@ -6,7 +6,7 @@ import math
 import os
 import platform
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -15,14 +15,16 @@ from pwl.data.decorrelation import Decorrelation
 from pwl.data.preparation import Preparation
 from pwl.data.scaling import METHODS
 from pwl.data.schema import Schema
+from pwl.errors import InputError
 from pwl.files.tensors import Tensors, read_tensors, taken_apart, write_tensors
 from pwl.network.network import Network
-from pwl.network.structure import rebuild, structure, tensors
-from pwl.validate import one_of
+from pwl.network.structure import own_ones, rebuild, structure, tensors
+from pwl.validate import one_of, shown
 from pwl.version import VERSION
 
 FORMAT = "pwl network"
 FORMAT_VERSION = 2
+Net = TypeVar("Net")  # a network, or what is saved like one
 
 
 class Writable(Protocol):
@@ -33,10 +35,10 @@ class Writable(Protocol):
         ...
 
 
-class Saved(NamedTuple):
+class Saved(NamedTuple, Generic[Net]):
     """The contents of a file. record: as `to_dict` returned it. versions: pwl, Python and NumPy that wrote the file."""
 
-    net: Network
+    net: Net
     record: Any
     schema: Schema | None
     versions: dict[str, str]
@@ -61,7 +63,9 @@ def described(net: Network) -> dict[str, Any]:
 
 
 def beside(record: Writable | None, schema: Schema | None) -> dict[str, Any]:
-    """The rest of a header."""
+    """The rest of a header. Raises InputError if the record is none."""
+    if record is not None and not hasattr(record, "to_dict"):
+        raise InputError(f"record must be a pwl.Record, not {shown(record)}")
     return {
         "record": None if record is None else record.to_dict(),
         "schema": None if schema is None else schema.to_dict(),
@@ -69,14 +73,15 @@ def beside(record: Writable | None, schema: Schema | None) -> dict[str, Any]:
     }
 
 
-def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> Saved:
+def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> Saved[Network]:
     """Reads a file that `save` wrote, onto the CPU. layers: layers of your own, as in `Network.load`.
 
     Raises InputError if the file is not a network of pwl, is damaged or newer, or has an unknown layer.
     """
+    own = own_ones(layers)
     arrays, header = read_tensors(validate.path("path", path), FORMAT, FORMAT_VERSION)
     with taken_apart(path):
-        net = rebuilt(header, arrays, layers)
+        net = rebuilt(header, arrays, own)
         return Saved(net, *found_beside(header, net))
 
 

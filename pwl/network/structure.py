@@ -18,7 +18,7 @@ from pwl.network.layout import HEAD, address
 from pwl.network.network import Network
 from pwl.network.posterior import Posterior
 from pwl.runtime.backend import host
-from pwl.validate import truth, whole
+from pwl.validate import shown, truth, whole
 
 BUFFER = "buffer."
 POSTERIOR = "posterior."
@@ -67,6 +67,8 @@ def rebuild(d: Mapping[str, Any], arrays: Tensors, own: Iterable[Any] = ()) -> N
     if net.theta.shape != (net.layout.size,):
         raise ValueError(f"{net.layout.size} parameters were wanted, but {net.theta.shape} came")
     _check_arrays(net)
+    if surplus := sorted(arrays.keys() - tensors(net).keys()):
+        raise ValueError(f"{surplus[0]} is no array of such a network")
     if net.posterior is not None:
         _check_posterior(net, net.posterior)
     return net
@@ -125,6 +127,16 @@ def known(own: Iterable[Any] = ()) -> dict[str, Any]:
     classes = (maker for module in (layers, activations) for maker in vars(module).values() if isinstance(maker, type))
     found: dict[str, Any] = {made.__name__: made for made in classes if Layer in made.__mro__}
     return found | FIXED | {named(layer): layer for layer in own}
+
+
+def own_ones(layers: Any) -> list[Any]:
+    """Layers of the caller's own, as `known` takes them. Raises InputError for anything else."""
+    found = list(layers) if isinstance(layers, (list, tuple)) else [layers]
+    for layer in found:
+        made = isinstance(layer, type) and Layer in layer.__mro__
+        if not made and not isinstance(layer, Layer):
+            raise InputError(f"layers must be a list of layers of your own or of their classes, not {shown(layers)}")
+    return found
 
 
 def named(layer: Any) -> str:

@@ -35,6 +35,8 @@ def weights(net: Network) -> dict[str, Array]:
 
 def with_weights(net: Network, given: Mapping[str, Any]) -> Network:
     """`Network.with_weights`."""
+    if not isinstance(given, Mapping):
+        raise InputError(f"weights must be a dictionary of arrays by name, as net.weights() gives it, not {shown(given)}")
     known, parts = places(net), {key: np.array(host(part)) for key, part in net.parts.items()}
     for name, value in given.items():
         if name not in known:

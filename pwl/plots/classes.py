@@ -13,6 +13,7 @@ from pwl.network.network import Network
 from pwl.network.predict import class_numbers
 from pwl.plots.figure import INK, blank
 from pwl.runtime.backend import Array, as_array, host
+from pwl.validate import kind, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,6 +51,7 @@ def confusion(net: Network, x: Array, t: Array, *, names: Sequence[str] | None =
 
 def numbers(net: Network | Ensemble, x: Array, t: Array) -> tuple[np.ndarray, np.ndarray]:
     """Class numbers (Nv,) of the labels t, and the class numbers (Nv,) that the net predicts for x."""
+    kind("net", net, Network, "a pwl.Network")
     t = as_array(t, "labels t")
     true = t if net.preparation is None else net.preparation.transform_targets(t)
     found = net.class_numbers(x) if isinstance(net, Ensemble) else class_numbers(net, x)
@@ -94,6 +96,8 @@ def confusion_of(t: Array, y: Array, *, names: Sequence[str] | None = None) -> F
         raise InputError(
             f"class numbers (Nv,) were wanted for t and y, but {t.dtype} {t.shape} and {y.dtype} {y.shape} came"
         )
+    if names is not None and not isinstance(names, (list, tuple)):
+        raise InputError(f"names must be a list of a name per class, not {shown(names)}")
     names = list(names or ()) or [str(c) for c in range(int(max(t.max(), y.max())) + 1)]
     n = len(names)
     if min(t.min(), y.min()) < 0 or max(t.max(), y.max()) >= n:

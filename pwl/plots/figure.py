@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Literal
 
 from pwl.errors import InputError
+from pwl.validate import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,6 +51,8 @@ def blank(width: float, height: float, figure: Figure | None = None) -> Figure:
     """An empty figure, `width` x `height` inches, that pyplot does not manage, or the given one. Notebooks show it."""
     require_matplotlib()
     if figure is not None:
+        if not hasattr(figure, "set_size_inches"):
+            raise InputError(f"figure must be a figure of matplotlib, not {shown(figure)}")
         figure.clear()
         figure.set_size_inches(width, height)
         figure.set_layout_engine("constrained")

@@ -128,6 +128,8 @@ def check_direction(net: Network, direction: Any) -> None:
 def one_panel(ax: Axes | None, width: float = 5.2, height: float = 3.2) -> tuple[Any, Axes]:
     """The figure and the panel to draw in."""
     if ax is not None:
+        if not hasattr(ax, "figure"):
+            raise InputError(f"ax must be axes of matplotlib, not {shown(ax)}")
         return ax.figure, ax
     figure, (panel,) = panels(1, 1, width, height)
     return figure, panel

@@ -11,6 +11,7 @@ from pwl.errors import InputError
 from pwl.network.network import Network
 from pwl.plots.figure import INK, nothing_finite, panels
 from pwl.runtime.backend import Array, as_array, host
+from pwl.validate import kind, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,7 +46,7 @@ def predicted(net: Network, x: Array, t: Array, *, names: Sequence[str] | None =
     InputError
         If the inputs do not fit the net, the targets do not fit the predictions, or matplotlib is missing.
     """
-    return predicted_of(t, net.predict(x), names=names)
+    return predicted_of(t, kind("net", net, Network, "a pwl.Network").predict(x), names=names)
 
 
 def residuals(net: Network, x: Array, t: Array, *, names: Sequence[str] | None = None) -> Figure:
@@ -65,7 +66,7 @@ def residuals(net: Network, x: Array, t: Array, *, names: Sequence[str] | None =
     InputError
         As for `predicted`.
     """
-    return residuals_of(t, net.predict(x), names=names)
+    return residuals_of(t, kind("net", net, Network, "a pwl.Network").predict(x), names=names)
 
 
 def values(net: Any, x: Array, t: Array) -> tuple[np.ndarray, np.ndarray]:
@@ -176,6 +177,8 @@ def columns(t: Array, y: Array, names: Sequence[str] | None) -> tuple[np.ndarray
         )
     if names is None:
         names = [f"target {j + 1}" for j in range(t.shape[1])] if t.shape[1] > 1 else ["target"]
+    if not isinstance(names, (list, tuple)):
+        raise InputError(f"names must be a list of a name per target, not {shown(names)}")
     if len(names) != t.shape[1]:
         raise InputError(f"{len(names)} names came for {t.shape[1]} targets: give one name per target")
     return t, y, names

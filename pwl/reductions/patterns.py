@@ -156,6 +156,7 @@ class Patterns:
         Data are raw if the network carries a preparation. Patterns that have the same one already are not prepared twice, and
         InputError refuses those with another one.
         """
+        kind("net", net, Network, "a pwl.Network")
         if net.loss.classes and self.t.ndim == 2:
             return self._with_labels(net).in_units_of(net)
         if net.preparation is None or self.preparation is net.preparation:

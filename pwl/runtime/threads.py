@@ -30,7 +30,7 @@ def workers() -> int:
     """Number of threads that share out blocks of patterns, or whole trainings."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2" is for nested teams, and the outer one counts
-    own = min(cores, int(limit)) if limit.isdigit() and int(limit) > 0 else cores
+    own = min(cores, int(limit)) if limit.isdecimal() and int(limit) > 0 else cores
     return max(1, own // _sharers.get())
 
 

@@ -91,8 +91,9 @@ def default(data: Data, fold: Fold, preparation: Preparation, shape: Shape, seed
     begin, classes = time.perf_counter(), bool(preparation.classes)
     patterns, validation = (Patterns.prepared(data.x, data.t, preparation, rows, data.weights) for rows in fold[:2])
     found = plan(len(patterns), data.x.shape[1], len(preparation.target_scale), classes=classes)
+    one = dataclasses.replace(found, forms=tuple(form._replace(nets=1) for form in found.forms))
     net, learned = learn(
-        patterns, preparation, dataclasses.replace(found, nets=1),
+        patterns, preparation, one,
         validation=None if isinstance(found.algorithm, BayesianLM) else validation,
         bounds=None if classes else likely(data.t[fold.train]), seed=seed,
     )  # fmt: skip

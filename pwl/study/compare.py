@@ -30,7 +30,7 @@ from pwl.study.baselines import BASELINES, COMPARED, Data, chosen
 from pwl.study.frames import Frames
 from pwl.training.record import Record
 from pwl.training.train import train
-from pwl.validate import kind, nearest, whole
+from pwl.validate import kind, nearest, shown, whole
 
 
 @dataclass(frozen=True)
@@ -112,14 +112,16 @@ def compare(
     InputError
         For an unknown name, or if data and settings do not fit.
     """
-    if isinstance(names, str):
-        raise InputError(f"names must be a list of algorithms, not {names!r}: put it into a list")
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"names must be a list of algorithms, not {shown(names)}: put it into a list")
     chosen(names)
     settings = _settings(settings, options)
     whole("jobs", jobs)
     x, t = as_array(x, "inputs x"), as_array(t, "targets t")
     if t.ndim == 1 and t.dtype.kind == "f":
         t = t[:, None]
+    if not x.ndim or not t.ndim or x.shape[0] != t.shape[0]:
+        raise InputError(f"inputs {tuple(x.shape)} and targets {tuple(t.shape)} came, wanted as many of both: one per pattern")
     w = None if weights is None else checked_weights(weights, x.shape[0])
     if w is not None and not w.all():
         x, t, w = x[w > 0], t[w > 0], w[w > 0]

@@ -8,7 +8,6 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from pwl.training.limits import GO_ON
 from pwl.training.record import Record
 from pwl.training.run import Job, Run
 from pwl.training.settings import differing
+from pwl.training.states import check, flattened, restored
 from pwl.validate import is_number
 
 FORMAT = "pwl checkpoint"
@@ -139,7 +139,10 @@ def _read(path: str | os.PathLike[str], net: Network, job: Job) -> Run:
 
 def _run(path: str | os.PathLike[str], arrays: Tensors, header: dict[str, Any], net: Network, job: Job) -> Run:
     """The run from the parts of a checkpoint, whose own form is checked here."""
-    arrays = {key: arrays[key] for key in header.get("order", arrays)}
+    order = header.get("order", list(arrays))
+    if sorted(order) != sorted(arrays):
+        raise ValueError("its arrays are not those of its list")
+    arrays = {key: arrays[key] for key in order}
     record = Record.from_dict(json.loads(header["record"]))
     for name, value in job.settings(net).items():
         if differing(record.settings.get(name), value):
@@ -157,8 +160,13 @@ def _run(path: str | os.PathLike[str], arrays: Tensors, header: dict[str, Any], 
         return dataclasses.replace(found, theta=native(host(found.theta)), buffers=buffers, preparation=net.preparation)
 
     state = json.loads(header["state"])
-    if any(np.isnan(a).any() for a in arrays.values() if a.dtype.kind == "f"):
-        raise ValueError("NaN among its numbers")
+    for key, a in arrays.items():
+        if a.dtype not in (np.float32, np.float64):
+            raise ValueError(f"{key} holds {a.dtype}")
+        if np.isnan(a).any():
+            raise ValueError("NaN among its numbers")
+        if key != "spent" and not key.startswith(("net.", "best.", "state.", "host.")):
+            raise ValueError(f"{key} is no part of a run")
     if not all(isinstance(value, (int, float)) and value == value for value in state.values()):
         raise ValueError("its state holds something else than numbers")
     if not {"error", "seconds", "passes"} <= record.series.keys():
@@ -166,36 +174,15 @@ def _run(path: str | os.PathLike[str], arrays: Tensors, header: dict[str, Any], 
     state |= {key.removeprefix("state."): native(a) for key, a in arrays.items() if key.startswith("state.")}
     state |= {key.removeprefix("host."): a for key, a in arrays.items() if key.startswith("host.")}
     spent = (float(arrays["spent"][0]), float(arrays["spent"][1])) if len(arrays["spent"]) else None
+    at, held = network("net."), restored(job.algorithm.State, state)
+    check(held, job.algorithm.shapes(at))
     return Run(
-        net=network("net."),
+        net=at,
         best=network("best."),
         best_iteration=record.best_iteration,
-        state=restored(job.algorithm.State, state),
+        state=held,
         record=record,
         rows=len(record),
         spent=spent,
         stop=None if record.stop_code in GO_ON else Stop(record.stop_code, record.stop_reason),
     )
-
-
-def flattened(state: Any) -> Iterator[tuple[str, Any]]:
-    """Fields of a state by name, or "<field>.<key>" within a dictionary. `lambda_` loses its underscore."""
-    for field, value in state._asdict().items():
-        name = field.rstrip("_")
-        if isinstance(value, dict):
-            yield from ((f"{name}.{key}", a) for key, a in value.items())
-        else:
-            yield name, value
-
-
-def restored(kind: Any, values: dict[str, Any]) -> Any:
-    """A state of the class `kind` from fields named as by `flattened`. Missing fields have their defaults."""
-    found = {}
-    for field in kind._fields:
-        name = field.rstrip("_")
-        nested = {key.removeprefix(f"{name}."): a for key, a in values.items() if key.startswith(f"{name}.")}
-        if name in values:
-            found[field] = values[name]
-        elif nested:
-            found[field] = nested
-    return kind(**found)

@@ -40,7 +40,8 @@ def insert_input_hinge(net: Network, data: Any, index: int, position: float) -> 
     InputError
         If the input has no hinges, or has one at the position already.
     """
-    layer, patterns = curved(net), Patterns.fitting(net, data)
+    patterns = Patterns.fitting(net, data)
+    layer = curved(net)
     whole("the input", index, 0, most=net.input_shape[0] - 1)
     finite("a hinge's position", position)
     ns, inputs = host(net.layer_buffers[0]["ns"]), layer.geometry.inputs

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pwl.errors import InputError
-from pwl.validate import nearest
+from pwl.validate import nearest, whole
 
 WARM = 0.3  # share of the steps of "one_cycle" that warm up
 
@@ -49,6 +49,7 @@ class Cosine:
         _check_descent(self)
 
     def __call__(self, step: int) -> float:
+        whole("step", step, 0)
         if step < self.warmup:
             return _warm(self, step)
         return self.rate * (self.floor + (1 - self.floor) * (1 + math.cos(math.pi * _progress(self, step))) / 2)
@@ -78,6 +79,7 @@ class Linear:
         _check_descent(self)
 
     def __call__(self, step: int) -> float:
+        whole("step", step, 0)
         if step < self.warmup:
             return _warm(self, step)
         return self.rate * (1 - (1 - self.floor) * _progress(self, step))
@@ -117,6 +119,7 @@ class Steps:
         object.__setattr__(self, "factor", _factor(self, self.factor))
 
     def __call__(self, step: int) -> float:
+        whole("step", step, 0)
         return self.rate * self.factor ** sum(step >= other for other in self.at)
 
 
@@ -149,6 +152,7 @@ class Exponential:
         object.__setattr__(self, "every", _whole(self, "every", self.every, 1))
 
     def __call__(self, step: int) -> float:
+        whole("step", step, 0)
         try:
             return self.rate * self.factor ** (step / self.every)
         except OverflowError:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pwl import validate
-from pwl.algorithms.algorithm import Algorithm, Stop
+from pwl.algorithms.algorithm import Algorithm, Stop, check_algorithm
 from pwl.data.augmentation import Augmentation
 from pwl.errors import InputError
 from pwl.files.write import check_writable
@@ -26,7 +26,7 @@ from pwl.training import checkpoint as checkpoints
 from pwl.training.checkpoint import Checkpoint
 from pwl.training.limits import CALLBACK, INTERRUPTED, Interrupted, Limits
 from pwl.training.record import Record
-from pwl.training.run import Job
+from pwl.training.run import Job, Run
 
 
 def train(
@@ -105,7 +105,8 @@ def train(
         If data, network and settings do not fit.
     """
     validate.kind("net", net, Network, "a pwl.Network")
-    _check_algorithm(algorithm, callback)
+    check_algorithm(algorithm)
+    _check_callback(callback)
     validate.seed(seed)
     validate.truth("progress", progress)
     limits = Limits(iterations, max_fail, min_grad, goal, max_seconds)
@@ -125,28 +126,41 @@ def train(
         check_writable(Path(writer.path))
     scale = None if preparation is None or preparation.targets is None else preparation.target_scale
     job = Job(patterns, others, algorithm, batch_size, seed, time.perf_counter(), -patterns.passes, scale)
-    if resume is None:
-        run = job.first(net)
-    else:
-        job, run = checkpoints.resumed(resume, net, job)
-        if run.record.rows != rows:
-            raise InputError(f"{resume} is of a run on other parts of the data: give the same parts")
+    job, run = (job, job.first(net)) if resume is None else checkpoints.resumed(resume, net, job)
+    if resume is not None and run.record.rows != rows:
+        raise InputError(f"{resume} is of a run on other parts of the data: give the same parts")
     run.record.rows = rows
+
+    def over(net: Network, record: Record) -> bool:
+        """Whether the callback ends the run."""
+        return callback is not None and _is_true(callback(net.with_preparation(preparation), record))
+
+    run = _ended(job, run, limits, writer, over, progress)
+    return run.settled().best.with_preparation(preparation), run.record
+
+
+def _ended(
+    job: Job,
+    run: Run,
+    limits: Limits,
+    writer: Checkpoint | None,
+    over: Callable[[Network, Record], bool],
+    progress: bool,
+) -> Run:
+    """The run at its end, by a limit, the algorithm, the callback `over` or Ctrl-C, and written if that was asked for."""
     try:
         # The limit on BLAS is set once, because in every reduction it would take longer than a small reduction.
         import scipy.linalg  # noqa: F401 - so that the limit includes SciPy's own BLAS
 
-        with _bar(progress, iterations, run.rows - 1) as bar, single_threaded_blas():
+        with _bar(progress, limits.iterations, run.rows - 1) as bar, single_threaded_blas():
             while run.stop is None:
-                if (reached := limits.reached(run.settled().record, "validation" in others)) is not None:
+                if (reached := limits.reached(run.settled().record, "validation" in job.others)) is not None:
                     run = run.ended(reached)
                     break
                 run = job.next(run)
                 if writer is not None:
                     writer.maybe(run.settled())
-                if callback is not None and run.stop is None and _is_true(
-                    callback(run.net.with_preparation(preparation), run.settled().record)
-                ):
+                if run.stop is None and over(run.net, run.settled().record):
                     run = run.ended(CALLBACK)
                 bar.update()
         if writer is not None:
@@ -158,8 +172,8 @@ def train(
             writer.try_to_write(run.settled())
         with contextlib.suppress(Interrupted):  # where warnings are errors
             why = run.stop.reason if run.stop else INTERRUPTED
-            warnings.warn(f"{why}: the best network so far is returned", Interrupted, stacklevel=2)
-    return run.settled().best.with_preparation(preparation), run.record
+            warnings.warn(f"{why}: the best network so far is returned", Interrupted, stacklevel=3)
+    return run
 
 
 def _bar(progress: bool, iterations: int, done: int) -> Any:
@@ -255,12 +269,7 @@ def _is_true(answer: Any) -> bool:
     return isinstance(answer, (bool, np.bool_)) and bool(answer)
 
 
-def _check_algorithm(algorithm: Any, callback: Any) -> None:
-    if isinstance(algorithm, type) or not isinstance(algorithm, Algorithm):
-        raise InputError(
-            f"an algorithm is an object such as pwl.AdAct() or pwl.MOLF(), not {validate.shown(algorithm)}; an algorithm of "
-            "your own must derive from pwl.algorithms.Algorithm"
-        )
+def _check_callback(callback: Any) -> None:
     if callback is not None and not callable(callback):
         raise InputError(f"callback must be a function of (net, record), not {validate.shown(callback)}")
 
