@@ -11,15 +11,17 @@ from pwl.data.scratch import rows_a_block
 from pwl.errors import InputError
 from pwl.runtime.backend import Array, host
 
+MOST_ROWS = 1 << 14  # that are read at once
+
 
 def known(t: Any) -> np.ndarray | None:
     """Numbers of the patterns with a target, if others have none, because all their targets are NaN. None if all have one."""
     if not any(word in str(t.dtype) for word in ("float", "bfloat")):
         return None
-    rows = rows_a_block(math.prod(t.shape[1:]))
+    rows = min(rows_a_block(math.prod(t.shape[1:])), MOST_ROWS)
     there, some = np.ones(t.shape[0], dtype=bool), False
     for first in range(0, t.shape[0], rows):
-        block = host(t[first : first + rows])
+        block = host(t[first : first + rows, ...])
         with np.errstate(over="ignore", invalid="ignore"):  # a sum of finite numbers may overflow
             if math.isnan(float(np.sum(block))):
                 there[first : first + rows] = ~np.isnan(block.reshape(len(block), -1)).all(axis=1)
@@ -38,9 +40,9 @@ def labels(t: Any, n_classes: int) -> Array | None:
     """
     if t.ndim != 2 or t.shape[1] != n_classes:
         return None
-    rows, found = rows_a_block(n_classes), np.empty(t.shape[0], dtype=np.int64)
+    rows, found = min(rows_a_block(n_classes), MOST_ROWS), np.empty(t.shape[0], dtype=np.int64)
     for first in range(0, t.shape[0], rows):
-        block = host(t[first : first + rows])
+        block = host(t[first : first + rows, ...])
         bad = np.flatnonzero(((block != 0) & (block != 1)).any(axis=1) | ((block == 1).sum(axis=1) != 1))
         if bad.size:
             raise InputError(
