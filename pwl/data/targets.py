@@ -9,7 +9,7 @@ import numpy as np
 
 from pwl.data.scratch import rows_a_block
 from pwl.errors import InputError
-from pwl.runtime.backend import Array, host
+from pwl.runtime.backend import Array, array_namespace, host
 
 MOST_ROWS = 1 << 14  # that are read at once
 
@@ -21,10 +21,12 @@ def known(t: Any) -> np.ndarray | None:
     rows = min(rows_a_block(math.prod(t.shape[1:])), MOST_ROWS)
     there, some = np.ones(t.shape[0], dtype=bool), False
     for first in range(0, t.shape[0], rows):
-        block = host(t[first : first + rows, ...])
+        last = min(first + rows, t.shape[0])
+        block = t[first:last, ...]
+        xp = array_namespace(block)
         with np.errstate(over="ignore", invalid="ignore"):  # a sum of finite numbers may overflow
-            if math.isnan(float(np.sum(block))):
-                there[first : first + rows] = ~np.isnan(block.reshape(len(block), -1)).all(axis=1)
+            if math.isnan(float(xp.sum(block, dtype=xp.float64))):  # on t's device; only then the host looks for the place
+                there[first:last] = ~np.isnan(host(block).reshape(last - first, -1)).all(axis=1)
                 some = True
     if not some or there.all():
         return None
@@ -42,12 +44,13 @@ def labels(t: Any, n_classes: int) -> Array | None:
         return None
     rows, found = min(rows_a_block(n_classes), MOST_ROWS), np.empty(t.shape[0], dtype=np.int64)
     for first in range(0, t.shape[0], rows):
-        block = host(t[first : first + rows, ...])
+        last = min(first + rows, t.shape[0])
+        block = host(t[first:last, ...])
         bad = np.flatnonzero(((block != 0) & (block != 1)).any(axis=1) | ((block == 1).sum(axis=1) != 1))
         if bad.size:
             raise InputError(
                 f"row {first + bad[0]} of the targets is {block[bad[0]].tolist()}, wanted a class number per "
                 "pattern, (patterns,), or rows of zeros with a single one"
             )
-        found[first : first + rows] = block.argmax(axis=1)
+        found[first:last] = block.argmax(axis=1)
     return found
