@@ -157,8 +157,8 @@ class Patterns:
         InputError refuses those with another one.
         """
         kind("net", net, Network, "a pwl.Network")
-        if net.loss.classes and self.t.ndim == 2:
-            return self._with_labels(net).in_units_of(net)
+        if net.loss.classes and self.t.ndim == 2 and (numbers := labels(self.t, net.n_outputs)) is not None:
+            return self._with_labels(net, numbers).in_units_of(net)
         if net.preparation is None or self.preparation is net.preparation:
             return self
         if self.preparation is not None:
@@ -171,12 +171,8 @@ class Patterns:
         same.preparation, same._whole = net.preparation, None
         return same
 
-    def _with_labels(self, net: Network) -> Patterns:
-        """The same patterns with labels (Nv,) in place of one-hot targets, in the order of the net's classes."""
-        numbers = labels(self.t, net.n_outputs)
-        if numbers is None:
-            wanted = f"labels (patterns,) or one-hot targets (patterns, {net.n_outputs})"
-            raise InputError(f"{wanted} were wanted for this net, but {tuple(self.t.shape)} came")
+    def _with_labels(self, net: Network, numbers: Array) -> Patterns:
+        """The same patterns with labels (Nv,) for the numbers of classes, which are in the order of the net's classes."""
         same = copy.copy(self)
         preparation = self.preparation or net.preparation
         classes = None if preparation is None else preparation.classes
