@@ -45,4 +45,4 @@ def _curves(net: Network) -> dict[str, Any] | None:
 
 
 def _short(a: Any) -> list[list[float]]:
-    return [[float(f"{value:.4g}") for value in row] for row in host(a[:UNITS, ...])]
+    return [[float(f"{value:.4g}") for value in row] for row in host(a)[:UNITS]]
