@@ -1,4 +1,4 @@
-"""Puts the committed results into README.md and docs/results.md, between <!-- NAME --> and <!-- /NAME -->.
+"""Puts the committed results into README.md and pages of docs/, between <!-- NAME --> and <!-- /NAME -->.
 
 Other benchmarks write results/NAME.md; this one copies each file into its place, so that no figure is typed by hand.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from pwl.files.write import write_atomic
 
 ROOT = Path(__file__).parent.parent
-PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("results", "export", "ranks")))
 BLOCK = re.compile(r"<!-- (\w+) -->\n(.*?)<!-- /\1 -->", re.DOTALL)
 
 

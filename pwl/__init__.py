@@ -39,6 +39,7 @@ from pwl.learners.finetune import finetune
 from pwl.network.insert_hinge import insert_hinge
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
+from pwl.runtime.ranks import ranks
 from pwl.solvers.least_squares import least_squares
 from pwl.solvers.levenberg_marquardt import Damping
 from pwl.solvers.ols import OLS
@@ -107,6 +108,7 @@ __all__ = [
     "owo_bp_step",
     "owo_step",
     "plots",
+    "ranks",
     "schedules",
     "train",
     "with_posterior",

@@ -85,6 +85,11 @@ def path(name: str, value: Any) -> Path:
     return Path(value)
 
 
+def listed(value: Any) -> tuple[Any, ...] | None:
+    """The items of a list, a tuple or an array of one dimension, or None for anything else."""
+    return tuple(value) if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 1) else None
+
+
 def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
     """One of several words. For any other word the message suggests the nearest."""
     known = list(choices)
@@ -109,7 +114,8 @@ def nearest(wrong: str, names: Iterable[str]) -> str:
 
 def shown(value: Any) -> str:
     """A value in the form for a message: the shape of an array, or the start of any other repr."""
-    if hasattr(value, "shape") and hasattr(value, "dtype") and getattr(value, "ndim", 0) > 0:
+    is_array = hasattr(value, "shape") and hasattr(value, "dtype") and not isinstance(value, type)
+    if is_array and getattr(value, "ndim", 0) > 0:
         return f"an array of shape {tuple(value.shape)}"
     text = " ".join(repr(value).split())
     return text if len(text) <= 200 else f"{text[:200]}..."

@@ -22,10 +22,29 @@ CORE = (
 )  # fmt: skip
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--ranks", type=int, default=1, help="ranks, threads of one process, that share the patterns of each training")
+
+
+@pytest.fixture(autouse=True)
+def _several_ranks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --ranks, `pwl.train`, `pwl.initialise` and the doors of toys.py are those of several ranks."""
+    if (count := request.config.getoption("--ranks")) > 1:
+        import fake_ranks
+
+        import pwl
+
+        monkeypatch.setattr(fake_ranks.Asked, "ranks", count)
+        for name in ("train", "initialise"):
+            monkeypatch.setattr(pwl, name, fake_ranks.by_ranks(getattr(pwl, name)))
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Marks what is in the core: the files above, except what is slow, and tests that carry the mark themselves."""
     for item in items:
+        if config.getoption("--ranks") > 1 and item.get_closest_marker("one_process") is not None:
+            item.add_marker(pytest.mark.skip(reason="it compares bits, counts calls or catches warnings"))
         if item.path.stem in CORE and item.get_closest_marker("slow") is None:
             item.add_marker(pytest.mark.core)
 

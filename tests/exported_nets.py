@@ -10,7 +10,19 @@ from hypothesis import reject
 from hypothesis import strategies as st
 
 import pwl
-from pwl.layers import Add, AvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, From, GlobalAvgPool2d, MaxPool2d
+from pwl.layers import (
+    Add,
+    AvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Dense,
+    Dropout,
+    Flatten,
+    From,
+    GlobalAvgPool2d,
+    MaxPool2d,
+    Pad2d,
+)
 from pwl.network.predict import outputs_of
 
 SETTINGS = {"deadline": None, "derandomize": True}
@@ -81,7 +93,11 @@ def cnns(draw: Any, dtype: Any = None) -> tuple[pwl.Network, np.ndarray]:
         channels = layers[-1].filters if isinstance(layers[-1], Conv2d) else channels
         layers += draw(st.lists(st.one_of(activations(), st.just(Dropout(0.3)), st.just(BatchNorm2d())), max_size=2))
     layers.append(
-        draw(st.sampled_from([MaxPool2d(2), MaxPool2d((2, 3), 1), AvgPool2d(2, 1), AvgPool2d((1, 2)), Dropout(0.5)]))
+        draw(
+            st.sampled_from(
+                [MaxPool2d(2), MaxPool2d((2, 3), 1), AvgPool2d(2, 1), AvgPool2d((1, 2)), Pad2d((0, 2)), Dropout(0.5)]
+            )
+        )
     )
     layers += [draw(st.sampled_from([Flatten(), GlobalAvgPool2d()]))]
     layers += [Dense(4), draw(activations()), Dense(3)]

@@ -67,6 +67,7 @@ def separable(Nv=60):
     return pwl.Patterns(patterns.x, np.digitize(difference, [-0.4, 0.4]))
 
 
+@pytest.mark.one_process
 @pytest.mark.parametrize("batch_size", [16, None])
 @pytest.mark.parametrize("algorithm", [pwl.SGD(0.1), pwl.Adam(0.02)], ids=["SGD", "Adam"])
 def test_first_order_methods_learn_and_moments_follow_the_weights(algorithm, batch_size):

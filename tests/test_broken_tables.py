@@ -87,7 +87,7 @@ def test_broken_files(write, content, options, words):
 def test_no_such_file_and_folder(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         read_table(tmp_path / "nothing.csv")
-    with pytest.raises(InputError, match="is a folder"):
+    with pytest.raises(InputError, match="holds no files"):
         read_table(tmp_path)
 
 

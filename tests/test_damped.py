@@ -7,7 +7,8 @@ import itertools
 
 import numpy as np
 import pytest
-from toys import iterate, on_ranks, spirals, waves
+from fake_ranks import on_ranks
+from toys import iterate, spirals, waves
 
 import pwl
 from pwl.algorithms.damped import DAMPING, SMALLEST_MU, TRIALS, DampedState

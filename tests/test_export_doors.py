@@ -149,6 +149,14 @@ def test_what_cannot_be_exported_is_said():
                 form()
     with pytest.raises(pwl.InputError, match="names must be 2 texts"):
         net.to_onnx(names=["a"])
+    for names in (3, "ab", [1, 2], {"a": 1, "b": 2}, True):
+        with pytest.raises(pwl.InputError, match="names must be 2 texts"):
+            net.to_c(names=names)
+    for dtype in ({"a": np.ones(2)}, "f,", np.int64, object(), "float16"):
+        with pytest.raises(pwl.InputError, match="dtype must be float32 or float64"):
+            net.to_c(dtype=dtype)
+        with pytest.raises(pwl.InputError, match="dtype must be float32 or float64"):
+            pwl.Network.mlp(2, 2, 1, dtype=dtype)
     with pytest.raises(pwl.InputError, match="path must be"):
         net.to_c(3)
     Path("file").write_text("")

@@ -160,6 +160,7 @@ class Halving:
         return self.start * 0.5 ** (step // self.every)
 
 
+@pytest.mark.one_process
 @pytest.mark.parametrize("kind", [pwl.SGD, pwl.Adam])
 def test_a_rate_may_be_a_function_of_the_steps_made(kind):
     net = random_network(curve())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from fake_ranks import on_ranks
 from test_input_curves import started
 
 import pwl
@@ -128,21 +129,10 @@ def test_positions_of_each_input():
 def test_ranks_place_the_same_hinges():
     x = np.random.default_rng(5).standard_normal((90, 2))
     whole = placed(x, 5).buffers["0.ns"]
-
-    class Two:
-        """A rank of two; the other one's values are given."""
-
-        def __init__(self, other):
-            self.other = other
-
-        def allgather(self, values):
-            return [values, self.other]
-
-    other = [x[40:], np.ones(50), np.asarray(50)]
+    parts = [(x[:40], x[:40, :1]), (x[40:], x[40:, :1])]
     net = pwl.Network.mlp(2, 2, 1, "tanh", input_hinges=5)
-    patterns = pwl.Patterns(x[:40], x[:40, :1], comm=Two(other))
-    found = input_hinges.with_input_hinges(net, patterns)
-    np.testing.assert_array_equal(found.buffers["0.ns"], whole)
+    for found in on_ranks(lambda patterns: input_hinges.with_input_hinges(net, patterns), parts):
+        np.testing.assert_array_equal(found.buffers["0.ns"], whole)
 
 
 @pytest.mark.parametrize(("index", "position"), [(0, 0.123), (0, -9.0), (0, 9.0), (3, 0.5), (4, 2.5)])

@@ -83,6 +83,7 @@ def test_a_quadratic_ends_in_about_as_many_steps_as_it_has_variables():
 # ---- the step
 
 
+@pytest.mark.one_process
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("algorithm", ALGORITHMS, ids=short)
 def test_every_step_lowers_the_objective_by_the_wolfe_conditions(algorithm, loss):
@@ -180,6 +181,7 @@ def test_trials_that_are_not_finite_are_failures(name, wrong):
     assert 0 < line.search() < 0.8
 
 
+@pytest.mark.one_process
 @pytest.mark.filterwarnings("error")
 def test_steps_into_overflow_are_taken_back_in_silence():
     net = random_network("identity", (4, 4, 4))

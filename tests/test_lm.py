@@ -141,6 +141,7 @@ def test_strict_arrays_give_the_same_step(solver, loss):
     np.testing.assert_allclose(host(found.theta), wanted.theta, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.one_process
 def test_the_error_falls_in_every_iteration_and_the_record_says_how():
     x, t = waves(200)
     net = pwl.Network.mlp(3, 6, 2, "tanh")

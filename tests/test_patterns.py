@@ -10,7 +10,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from toys import basis, block_rows, curve_network, on_ranks, reduce, spirals, waves
+from fake_ranks import on_ranks
+from toys import basis, block_rows, curve_network, reduce, spirals, waves
 
 import pwl
 from pwl import reductions

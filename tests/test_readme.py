@@ -31,6 +31,9 @@ def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
+NEEDS = {"export.md": ("onnx", "onnxruntime", "skl2onnx")}  # extras that a page's Python needs
+
+
 def run_blocks(page: Path) -> dict:
     """Names that a page's Python leaves, all blocks run in their order."""
     names: dict = {}
@@ -78,6 +81,8 @@ def test_the_readmes_python_runs_as_it_stands(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("page", [page for page in DOCS[1:] if PYTHON.search(of(page))], ids=name)
 def test_python_of_the_docs_runs_as_it_stands(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    for package in NEEDS.get(page.name, ()):
+        pytest.importorskip(package, reason=f"the page's Python needs {package}")
     run_blocks(page)
 
 

@@ -78,6 +78,7 @@ def test_strict_arrays_take_the_same_steps(loss):
         assert np.linalg.norm(found[1] - found[0]) < 1e-7 * np.linalg.norm(found[0])
 
 
+@pytest.mark.one_process
 def test_results_do_not_depend_on_blocks():
     net = resnet("tanh", dropout=0.2).training(0, 0)
     wanted = gradients_of(net, problem(net, 50))

@@ -1,4 +1,4 @@
-"""What the tests work on: data, networks, stub algorithms, ranks, each kind under one name; and the doors to the engine.
+"""What the tests work on: data, networks, stub algorithms, each kind under one name; and the doors to the engine.
 
 The functions of the last section are the only ones that call the passes and the reductions of the package, so that a change
 of these is a change of one place.
@@ -7,12 +7,11 @@ of these is a change of one place.
 from __future__ import annotations
 
 import dataclasses
-import threading
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
+from fake_ranks import Asked, everywhere
 
 import pwl
 from pwl.algorithms import Algorithm, Step
@@ -196,47 +195,6 @@ class Watching(Stub):
         return Step(net, state, {})
 
 
-# ---- ranks
-
-
-class Cluster:
-    """Ranks that are threads of this process and meet at a barrier."""
-
-    def __init__(self, ranks):
-        self.barrier = threading.Barrier(ranks, timeout=60)
-        self.values = [None] * ranks
-
-    def rank(self, number):
-        return _Rank(self, number)
-
-
-class _Rank:
-    def __init__(self, cluster, number):
-        self.cluster, self.number = cluster, number
-
-    def allgather(self, values):
-        self.cluster.values[self.number] = values
-        self.cluster.barrier.wait()
-        found = list(self.cluster.values)
-        self.cluster.barrier.wait()  # nobody writes the next round before all have read this one
-        return found
-
-
-def on_ranks(f, parts):
-    """[f(Patterns of rank 0), f(Patterns of rank 1), ...]: parts holds (x, t) or (x, t, weights) of every rank."""
-    cluster = Cluster(len(parts))
-
-    def run(number):
-        try:
-            return f(pwl.Patterns(*parts[number], comm=cluster.rank(number)))
-        except BaseException:
-            cluster.barrier.abort()  # the others would wait for this rank
-            raise
-
-    with ThreadPoolExecutor(len(parts)) as pool:
-        return list(pool.map(run, range(len(parts))))
-
-
 # ---- the doors to the engine
 
 
@@ -321,7 +279,7 @@ def pulled_back(net: Network, x: Any, u: Any, layers: Any = None) -> dict[str, A
 
 def reduce(patterns: pwl.Patterns, statistic: Any, net: Network) -> Any:
     """The means over patterns of a statistic."""
-    return reduced(statistic, net, patterns)
+    return everywhere(lambda own: reduced(statistic, net, own), patterns, Asked.ranks if statistic.beside is None else 1)
 
 
 def block_rows(patterns: pwl.Patterns, net: Network, floats: int = 0) -> int:
@@ -344,8 +302,11 @@ def take_step(
 ) -> tuple[Network, Any, dict[str, Any]]:
     """(net, state, series) after a step, and in the series "stop" if there was one; from a state made with seed 0 unless one
     is given."""
-    state = algorithm.init(net, patterns, 0) if state is None else state
-    net, state, series, _, stop = algorithm.step(net, patterns, state)
+
+    def step(own: pwl.Patterns) -> Step:
+        return algorithm.step(net, own, algorithm.init(net, own, 0) if state is None else state)
+
+    net, state, series, _, stop = everywhere(step, patterns)
     return net, state, series if stop is None else series | {"stop": stop}
 
 
@@ -353,7 +314,7 @@ def iterate(
     algorithm: Any, net: Network, patterns: pwl.Patterns, steps: int
 ) -> tuple[list[Network], list[dict[str, Any]]]:
     """The networks from the first on, and what each step said."""
-    state, nets, said = algorithm.init(net, patterns, 0), [net], []
+    state, nets, said = everywhere(lambda own: algorithm.init(net, own, 0), patterns), [net], []
     for _ in range(steps):
         net, state, series = take_step(algorithm, net, patterns, state)
         nets.append(net)

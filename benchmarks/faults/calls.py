@@ -247,7 +247,7 @@ def of_data(x: np.ndarray, t: np.ndarray) -> dict[str, Door]:
             {"x": x, "t": t, "inputs": "standardise"},
         ),
         "Preparation.transform": (prepared.transform, {"x": x, "t": t}),
-        "Preparation.inverse_targets": (prepared.inverse_targets, {"y": t}),
+        "Preparation.inverse_targets": (lambda y: prepared.inverse_targets(y) is None, {"y": t}),
         "Patterns": (
             pwl.Patterns,
             {"x": x, "t": t, "weights": np.ones(40), "preparation": None, "block_bytes": None, "comm": None},

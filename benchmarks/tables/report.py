@@ -144,13 +144,13 @@ def picture(found: Found, sets: tuple[str, ...]) -> bytes | None:
         left = place < (len(order) + 1) // 2
         end = 0.6 if left else len(names) + 0.4
         ax.plot([average[index], average[index], end], [0, y, y], color=INK, linewidth=0.9)
-        ax.text(end, y, f"{names[index]} {average[index]:.2f} ", ha="right" if left else "left", va="center", fontsize=8)
+        ax.text(end, y, f" {names[index]} {average[index]:.2f} ", ha="right" if left else "left", va="center", fontsize=8)
     for bar, (first, last) in enumerate(groups(np.sort(average), width)):
-        ax.plot([first - 0.03, last + 0.03], [0.12 * (bar + 1)] * 2, color="#d55e00", linewidth=3)
+        ax.plot([first - 0.03, last + 0.03], [0.25 + 0.12 * bar] * 2, color="#d55e00", linewidth=3)
     ax.axhline(0, color=INK, linewidth=1)
     for rank in range(1, len(names) + 1):
         ax.plot([rank, rank], [0, 0.05], color=INK, linewidth=0.8)
-        ax.text(rank, -0.06, str(rank), ha="center", va="top", fontsize=7, color="0.4")
+        ax.text(rank, 0.07, str(rank), ha="center", va="bottom", fontsize=7, color="0.4")
     ax.set_xlim(-1.2, len(names) + 2.2)
     ax.axis("off")
     figure.suptitle(f"Average rank over {len(own)} sets; bars: within the critical difference {width:.2f}", fontsize=9, color=INK)

@@ -138,7 +138,7 @@ class BayesianLM(Algorithm):
             )
         n = net.layout.size_of(trained(net, self.train_curves))
         if self.solver == "rows":
-            check_row_bytes(min(len(patterns) * net.n_outputs, n), n, self.max_bytes, "BayesianLM")
+            check_row_bytes(min(patterns.count() * net.n_outputs, n), n, self.max_bytes, "BayesianLM")
         else:
             check_bytes(n, self.max_bytes, "BayesianLM")
         state = BayesianLMState(*self.damping.start(n))

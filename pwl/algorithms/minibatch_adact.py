@@ -131,7 +131,8 @@ class MinibatchAdAct(Algorithm):
     ) -> tuple[dict[str, Array], MinibatchAdActState]:
         """G of this network, and the state with new means g and H along the direction of the last step, Eq. (64)."""
         D = self.directions(net, keys, state)
-        u = np.random.default_rng([state.key, state.steps]).random(len(patterns), dtype=np.float32)
+        u = np.random.default_rng([state.key, state.steps]).random(patterns.count(), dtype=np.float32)
+        u = u[patterns.first : patterns.first + len(patterns)]
         statistic = gradients_and_blocks(keys, D, like(u, net.theta))
         _, G, H = reduce(statistic, net.training(state.key, state.steps), patterns)
         G = self.penalties.add_gradient(net, G)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 from typing import NamedTuple
 
 from pwl.cli import shape
@@ -43,7 +44,7 @@ def chosen(options: argparse.Namespace, shaped: Shape, table: Source, patterns: 
     """
     if table.classes:
         return Choice(CURVED, LEARNERS[CURVED], shaped, None)
-    outputs, inputs = table.t.reshape(len(table.t), -1).shape[1], int(table.x[:1].size)
+    outputs, inputs = len(table.target_names), math.prod(table.x.shape[1:])
     found = plan(patterns, inputs, outputs, hidden=shaped.hidden if options.hidden else None)
     form = found.forms[-1]
     hinges = form.hinges if shaped.input_hinges is None else shaped.input_hinges

@@ -15,13 +15,16 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from pwl import plots
+from pwl import data, plots
 from pwl.cli import device, shape, source
 from pwl.cli.kept import FOLDER, Kept, identity
+from pwl.data.sets import DATA_SETS
+from pwl.data.table import STREAM_BYTES
 from pwl.errors import InputError
 from pwl.files.text_table import aligned
 from pwl.files.write import check_apart, check_writable, write_atomic
 from pwl.learners.outcome import Outcome
+from pwl.runtime.ranks import Communicator, Serial, ranks
 from pwl.study import page
 from pwl.study.baselines import CHOICES, COMPARED, COMPARED_ON_IMAGES, chosen
 from pwl.study.compare import Settings, compare, data_folds
@@ -110,25 +113,44 @@ def run(options: argparse.Namespace) -> int:
     )
     whole("--folds", settings.k, 3, also=" (one part tests, one validates, the others train)")
     whole("--jobs", options.jobs)
-    table = source.opened(options)
-    if settings.k > len(table.x):
+    comm = ranks()
+    if comm.size > 1 and options.jobs > 1:
+        raise InputError(f"--jobs {options.jobs} came with {comm.size} ranks, which share the runs already: leave --jobs out")
+    table = source.opened(options, comm if is_large(options.data) else Serial())
+    if not options.algorithms and table.comm.size > 1:  # baselines are not shared out
+        names = [name for name in names if name in learners]
+    if settings.k > table.count:
         raise InputError(
-            f"--folds {settings.k} is more than the {len(table.x)} patterns of {table.name}: each part needs a pattern"
+            f"--folds {settings.k} is more than the {table.count} patterns of {table.name}: each part needs a pattern"
         )
-    check_folder(options)
     print(f"{table.summary()}; {settings.k} folds, {shape.in_words(settings)}")
-    kept = Kept(options.out / FOLDER, identity(table.summary(), table.x, table.t, settings))
-    done = kept.read(names) if options.resume else {}
-    if not options.resume:
-        kept.begin()
-    outcomes = finished(table, names, settings, options.jobs, kept, done)
+    kept = Kept(options.out / FOLDER, identity(table.summary(), table.x, table.t, settings, table.comm))
+    done = comm.same(begun(options, kept, names) if comm.rank == 0 else None)
+    jobs = comm if comm.size > table.comm.size else options.jobs
+    outcomes = finished(table, names, settings, jobs, kept if comm.rank == 0 else None, done)
     total = len(names) * settings.k
     if outcomes:
-        write(table, outcomes, settings, facts(table, names, settings, f"{len(outcomes)} of {total}"), options.out)
+        write(table, outcomes, settings, facts(table, names, settings, f"{len(outcomes)} of {total}"), options.out, comm.rank)
     if len(outcomes) < total:
         return 130
-    kept.clear()
+    if comm.rank == 0:
+        kept.clear()
     return 0
+
+
+def is_large(name: str) -> bool:
+    """Whether ranks share the patterns of each run, because the table is too large for one of them. Else they share the runs."""
+    path = Path(name)
+    return name not in DATA_SETS and (path.is_dir() or (path.is_file() and path.stat().st_size > STREAM_BYTES))
+
+
+def begun(options: argparse.Namespace, kept: Kept, names: list[str]) -> dict[tuple[str, int], Outcome]:
+    """The runs of an earlier comparison that this one goes on from. Raise InputError if the results can't be written."""
+    check_folder(options)
+    if options.resume:
+        return kept.read(names)
+    kept.begin()
+    return {}
 
 
 def check_folder(options: argparse.Namespace) -> None:
@@ -142,11 +164,11 @@ def finished(
     table: source.Source,
     names: list[str],
     settings: Settings,
-    jobs: int,
-    kept: Kept,
+    jobs: int | Communicator,
+    kept: Kept | None,
     done: dict[tuple[str, int], Outcome],
 ) -> list[Outcome]:
-    """Do the runs that are not done. Ctrl-C ends them, and the outcomes so far are returned and kept."""
+    """Do the runs that are not done. Ctrl-C ends them, and the outcomes so far are returned and kept, by rank 0 alone."""
     outcomes: list[Outcome] = []
     with progress(len(names) * settings.k * settings.iterations) as bar:
 
@@ -156,11 +178,11 @@ def finished(
 
         try:
             for outcome in compare(
-                table.x, table.t, names, settings, table.classes, jobs, watch, done, table.weights
+                table.x, table.t, names, settings, table.classes, jobs, watch, done, table.weights, table.comm
             ):
                 outcome.record.settings["data"] = table.name
                 outcomes.append(outcome)
-                if (outcome.name, outcome.fold) not in done:
+                if kept is not None and (outcome.name, outcome.fold) not in done:
                     kept.add(outcome)
         except KeyboardInterrupt:
             follows = "finished runs follow; --resume goes on after them" if outcomes else "no run was finished"
@@ -169,17 +191,20 @@ def finished(
 
 
 def write(
-    table: source.Source, outcomes: list[Outcome], settings: Settings, about: Mapping[str, Any], folder: Path
+    table: source.Source, outcomes: list[Outcome], settings: Settings, about: Mapping[str, Any], folder: Path, rank: int
 ) -> None:
-    """Print the table, and write everything to the folder."""
-    folds = data_folds(table.t, settings)
-    rows, found = summarise(outcomes), verdict(outcomes, (len(folds[0].train), len(folds[0].test)))
+    """Print the table, and write everything to the folder, by rank 0 alone. Pictures are of the patterns that it has."""
+    every = data_folds(table.t, settings, table.comm)
+    folds = [data.Fold(*map(table.own, fold)) for fold in every]
+    rows, found = summarise(outcomes), verdict(outcomes, (len(every[0].train), len(every[0].test)))
     if found is not None:
         rows = [{**row, "p_against_best": found.p.get(row["algorithm"])} for row in rows]
     text, targets = table_text(rows), []
     if table.classes is None:
-        targets = targets_lines(outcomes, table.x, table.t, folds, table.target_names)
+        targets = targets_lines(outcomes, table.x, table.t, folds, table.target_names, table.comm)
         text += "\n\n" + aligned(targets, range(1, len(targets[0])))
+    if rank > 0:
+        return
     said = [] if found is None else found.sentences()
     if said:
         text += "\n\n" + " ".join(said)
@@ -209,8 +234,10 @@ def write(
 def facts(table: source.Source, names: list[str], settings: Settings, finished: str) -> dict[str, Any]:
     """The settings of a comparison, for those who read its results later."""
     shared = dataclasses.asdict(settings)
+    part = {} if table.comm.size == 1 else {"ranks": table.comm.size, "patterns_in_pictures": len(table.x)}
     return {
         "data": table.summary(),
+        **part,
         "algorithms": names,
         "folds": shared.pop("k"),
         **shared,

@@ -18,6 +18,7 @@ from pwl.files.plain import plain
 from pwl.files.write import write_atomic
 from pwl.learners import ensemble_file
 from pwl.learners.outcome import Outcome
+from pwl.runtime.ranks import Communicator, Serial, summed
 from pwl.study.baselines import CHOICES, DEFAULT
 from pwl.study.compare import Settings
 from pwl.training.record import Record
@@ -29,11 +30,23 @@ WANTED = {"error", "validation_error", "test_error", "seconds"}  # series of a r
 ABOUT = "comparison.json"  # the comparison that the runs belong to
 
 
-def identity(data: str, x: np.ndarray, t: np.ndarray, settings: Settings) -> dict[str, Any]:
-    """The facts in which two comparisons must agree so that they can share runs, in terms that JSON knows."""
+def identity(data: str, x: np.ndarray, t: np.ndarray, settings: Settings, comm: Communicator = Serial()) -> dict[str, Any]:
+    """The facts in which two comparisons must agree so that they can share runs, in terms that JSON knows.
+
+    Of patterns that ranks share, any number of ranks finds the same.
+    """
+    if comm.size > 1:
+        sums = [int(count) for count in summed(comm, *(np.sum(_bits(a)) for a in (x, t)))]
+        return plain({"data": data, **dataclasses.asdict(settings), "version": VERSION, "checksum": sums})
     some = np.ascontiguousarray(x[:: max(1, len(x) // 1000)])
     sums = [zlib.crc32(np.ascontiguousarray(a).tobytes()) for a in (some, t)]
     return plain({"data": data, **dataclasses.asdict(settings), "version": VERSION, "checksum": sums})
+
+
+def _bits(a: np.ndarray) -> np.ndarray:
+    """A whole number per row, whose sum does not depend on the order: of its sum, as far as 2**20 tells values apart."""
+    rows = a.reshape(len(a), int(np.prod(a.shape[1:]))).sum(axis=1, dtype=np.float64)
+    return np.rint(np.fmod(rows * 2**20, 2**40)).astype(np.int64)
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,11 @@ from tqdm import tqdm
 from pwl import __version__
 from pwl.cli import ends, streams
 from pwl.errors import InputError
+from pwl.runtime.ranks import ranks
 from pwl.training.limits import Interrupted
 from pwl.validate import nearest
 
+SHARED = ("compare", "train", "predict")  # commands that several ranks share; rank 0 alone does the others
 COMMANDS = ("compare", "train", "predict", "info", "check", "export", "data")
 MAY_BE_EMPTY = ("missing",)  # options for which an empty text is an answer
 
@@ -62,7 +64,7 @@ def build() -> tuple[Parser, dict[str, Parser]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 0, 1 if a check failed, 2 for wrong input, 130 after Ctrl-C."""
-    with streams.settled(), ends.caught() as ended:
+    with streams.settled(), ends.caught() as ended, streams.of_rank_0(ranks().rank):
         status = _sentence(list(sys.argv[1:] if arguments is None else arguments))
         return ended.status(status)
 
@@ -81,6 +83,7 @@ def _sentence(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return _ended("interrupted", 130)
     except BrokenPipeError:  # the reader of the output has seen enough, as in pwl info NET | head -1
+        ranks().end("nobody reads the output any more", 0)
         streams.silence(sys.stdout)
         return 0
     except MemoryError as failure:
@@ -95,7 +98,8 @@ def _sentence(arguments: list[str]) -> int:
 
 
 def _ended(words: str, status: int = 2) -> int:
-    """Say why a command ended, and return the status."""
+    """Say why a command ended, and return the status. Of several ranks it ends all."""
+    ranks().end(in_a_line(words), status)
     with contextlib.suppress(OSError):
         print(f"pwl: {in_a_line(words)}", file=sys.stderr, flush=True)
     return status
@@ -131,6 +135,8 @@ def command(arguments: list[str]) -> int:
         if name not in MAY_BE_EMPTY and "" in (value if isinstance(value, list) else [value]):
             option = commands[options.command].name_of(name)
             raise InputError(f"{option} came empty, wanted a value: is a variable of the shell not set?")
+    if options.command not in SHARED and ranks().rank > 0:
+        return 0
     return importlib.import_module(f"pwl.cli.{options.command}").run(options)
 
 

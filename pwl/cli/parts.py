@@ -16,26 +16,36 @@ from pwl.data.columns import check_path
 from pwl.data.inputs import open_inputs
 from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
+from pwl.data.shares import everywhere, numbered
 from pwl.errors import InputError
 from pwl.reductions.patterns import Patterns
+from pwl.runtime.ranks import Communicator, Serial, share_of
 from pwl.validate import share
 
 
 class HeldOut(NamedTuple):
-    """Patterns that do not train, in raw units, read when they are needed. weights: of the patterns, or None."""
+    """Patterns that do not train, in raw units, read when they are needed. weights: of the patterns, or None.
+
+    comm: the ranks that share them.
+    """
 
     x: Rows
     t: Rows
     weights: np.ndarray | None = None
+    comm: Communicator = Serial()
 
 
 class Parts(NamedTuple):
-    """train: rows of the table. validation, test: what is held out, or None. words: the validation part in words."""
+    """train: rows of the table. validation, test: what is held out, or None. words: the validation part in words.
+
+    trains: number of patterns that train, on all ranks.
+    """
 
     train: np.ndarray
     validation: HeldOut | None
     test: HeldOut | None
     words: str
+    trains: int
 
 
 def add_arguments(group: argparse._ActionsContainer) -> None:
@@ -78,7 +88,7 @@ def files(options: argparse.Namespace) -> list[str]:
 
 def divide(table: Source, options: argparse.Namespace) -> Parts:
     """The parts of the data. Raises InputError if one of them would be empty."""
-    n = len(table.x)
+    n = table.count
     v, s = (value if isinstance(value, float) else 0.0 for value in (options.validation, options.test))
     for name, part in (("validation", v), ("test", s)):
         if part and not round(part * n):
@@ -89,8 +99,9 @@ def divide(table: Source, options: argparse.Namespace) -> Parts:
             f"--{name} {left} leaves {max(0, n - round(v * n) - round(s * n))} of {n} patterns to train: choose a smaller share"
         )
     shares = (1 - v - s, v, s) if options.ordered else (v, s, 1 - v - s)
-    labels = None if options.ordered or table.groups is not None or not table.classes else table.t
-    found = data.split(n, shares, options.seed, labels=labels, groups=table.groups, ordered=options.ordered)
+    labels = None if options.ordered or table.groups is not None or not table.classes else everywhere(table.comm, table.t)
+    groups = None if table.groups is None else everywhere(table.comm, table.groups)
+    found = data.split(n, shares, options.seed, labels=labels, groups=groups, ordered=options.ordered)
     train, validation, test = found if options.ordered else (found[2], found[0], found[1])
     if len(train) < 2:
         raise InputError(f"the parts leave {len(train)} of {n} patterns to train: choose smaller shares")
@@ -101,18 +112,20 @@ def divide(table: Source, options: argparse.Namespace) -> Parts:
         value = getattr(options, name)
         held.append(_own(value, name, table, options) if isinstance(value, str) else _of(table, rows))
     if isinstance(options.validation, str) and held[0] is not None:
-        words = f"{len(held[0].x)} patterns of {Path(options.validation).name}"
-    return Parts(train, held[0], held[1], words)
+        words = f"{numbered(table.comm, len(held[0].x))[1]} patterns of {Path(options.validation).name}"
+    return Parts(table.own(train), held[0], held[1], words, len(train))
 
 
 def _of(table: Source, rows: np.ndarray) -> HeldOut | None:
     if not len(rows):
         return None
-    return HeldOut(Rows(table.x, rows), Rows(table.t, rows), None if table.weights is None else table.weights[rows])
+    own = table.own(rows)
+    return HeldOut(Rows(table.x, own), Rows(table.t, own), None if table.weights is None else table.weights[own], table.comm)
 
 
-def _all(x: np.ndarray, t: np.ndarray) -> HeldOut:
-    return HeldOut(Rows(x, slice(None)), Rows(t, slice(None)))
+def _all(x: np.ndarray, t: np.ndarray, comm: Communicator) -> HeldOut:
+    own = slice(*share_of(len(x), comm.rank, comm.size))
+    return HeldOut(Rows(x, own), Rows(t, own), comm=comm)
 
 
 def _own(path: str, name: str, table: Source, options: argparse.Namespace) -> HeldOut:
@@ -122,7 +135,7 @@ def _own(path: str, name: str, table: Source, options: argparse.Namespace) -> He
         x, t, classes, _ = read_images(Path(path), "test" if name == "test" else "train")
         if x.shape[1:] != table.shape or classes != table.classes:
             raise InputError(f"{path} holds images {x.shape[1:]} of {len(classes)} classes, wanted those of {table.name}")
-        return _all(x.reshape(-1, *shape), t)
+        return _all(x.reshape(-1, *shape), t, table.comm)
     blocks = list(open_inputs(path, table.schema, rules(options), strict=True).rows)
     if not blocks or blocks[0].t is None:
         wanted = ", ".join(column.name for column in table.schema.targets)
@@ -133,10 +146,10 @@ def _own(path: str, name: str, table: Source, options: argparse.Namespace) -> He
         raise InputError(
             f"{path}, row {bad[0] + 1} of data: its target is missing, or no target of {table.name}: correct it or drop the row"
         )
-    return _all(x.reshape(-1, *shape), targets[:, 0].astype(np.int64) if table.classes else targets)
+    return _all(x.reshape(-1, *shape), targets[:, 0].astype(np.int64) if table.classes else targets, table.comm)
 
 
 def patterns(part: HeldOut | None, preparation: Preparation) -> Patterns | None:
     """Prepared patterns of a part. Those of a table on disk stay there."""
-    return None if part is None else Patterns.prepared(part.x, part.t, preparation, slice(None), part.weights)
+    return None if part is None else Patterns.prepared(part.x, part.t, preparation, slice(None), part.weights, part.comm)
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
+import functools
+import io
 import itertools
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import NormalDist
@@ -16,7 +20,7 @@ import numpy as np
 from pwl import data
 from pwl.cli import device
 from pwl.cli.scores import Scores
-from pwl.cli.source import named
+from pwl.cli.source import named, shared
 from pwl.cli.tables import add_rules, rules, said
 from pwl.data.inputs import Inputs, Rows, open_inputs
 from pwl.data.sets import DATA_SETS
@@ -27,6 +31,7 @@ from pwl.learners.ensemble_file import load
 from pwl.network.save import Saved
 from pwl.plots.classes import class_names
 from pwl.runtime.backend import host
+from pwl.runtime.ranks import Communicator, ranks, summed
 from pwl.validate import nearest
 
 HELP = "predict with a saved network: from a table to a table, in raw units"
@@ -61,7 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     device.settle(options)
-    if options.out is not None:
+    comm = ranks()
+    if options.out is not None and comm.rank == 0:
         check_apart(options.out, [options.net, options.data])
         check_writable(options.out)
     saved = load(options.net)
@@ -71,13 +77,15 @@ def run(options: argparse.Namespace) -> int:
     check_interval(options, saved)
     schema = saved.schema or implied(saved)
     saved = saved._replace(net=saved.net.to(options.device), schema=schema)
-    inputs = opened(schema, options)
+    inputs = opened(schema, options, comm)
     scores = Scores(schema)
-    if options.out is None:
-        write(sys.stdout, saved, inputs, scores, options)
-    else:
-        with writing(options.out) as file:
-            write(file, saved, inputs, scores, options)
+    with contextlib.ExitStack() as stack:
+        file: TextIO = sys.stdout
+        if options.out is not None and comm.rank == 0:
+            file = stack.enter_context(writing(options.out))
+        for text in in_order(comm, texts(saved, inputs, scores, options, comm)):
+            file.write(text)
+    scores = functools.reduce(Scores.plus, comm.allgather(scores))
     for line in scores.lines():
         print(f"pwl: {line}", file=sys.stderr)
     return 0
@@ -106,13 +114,13 @@ def implied(saved: Saved[Ensemble]) -> data.Schema:
     return data.Schema(inputs, targets, False, len(inputs) + len(targets))
 
 
-def opened(schema: data.Schema, options: argparse.Namespace) -> Inputs:
-    """The rows of a table or a named set, in the network's order of inputs."""
+def opened(schema: data.Schema, options: argparse.Namespace, comm: Communicator) -> Inputs:
+    """The rows of a table or a named set, or this rank's share of them, in the network's order of inputs."""
     if options.data not in DATA_SETS:
-        return open_inputs(options.data, schema, rules(options), strict=options.strict)
+        return open_inputs(options.data, schema, rules(options), strict=options.strict, comm=comm)
     if given := said(options):
         raise InputError(f"--{given[0]} is for tables, but {options.data} is a named set: leave it out")
-    table = named(options.data)
+    table = shared(named(options.data), comm)
     known = {name: place for place, name in enumerate(table.schema.input_names)}
     for name in schema.input_names:
         if name not in known and schema.header:
@@ -123,8 +131,10 @@ def opened(schema: data.Schema, options: argparse.Namespace) -> Inputs:
     return Inputs((), (Rows(x[i : i + ROWS], None if t is None else t[i : i + ROWS], [], {}) for i in range(0, len(x), ROWS)))
 
 
-def write(file: TextIO, saved: Saved[Ensemble], inputs: Inputs, scores: Scores, options: argparse.Namespace) -> None:
-    """The names of the columns, and a line of predictions per row, block after block."""
+def texts(
+    saved: Saved[Ensemble], inputs: Inputs, scores: Scores, options: argparse.Namespace, comm: Communicator
+) -> Iterator[str]:
+    """The names of the columns, from rank 0, and a line of predictions per row, block after block."""
     assert saved.schema is not None
     names = [column.name for column in saved.schema.targets]
     if options.probabilities:
@@ -133,13 +143,37 @@ def write(file: TextIO, saved: Saved[Ensemble], inputs: Inputs, scores: Scores, 
         names = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
     blocks = iter(inputs.rows)
     first = next(blocks, None)
-    if first is None:
+    if not summed(comm, first is not None)[0]:
         raise InputError(f"{options.data} has no rows of data, wanted one or more")
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*inputs.others, *names])
-    for block in itertools.chain([first], blocks):
+    if comm.rank == 0:
+        yield as_lines([[*inputs.others, *names]])
+    for block in itertools.chain([] if first is None else [first], blocks):
         for part in pieces(block):
-            writer.writerows(answers(saved, part, scores, options, len(names)))
+            yield as_lines(answers(saved, part, scores, options, len(names)))
+
+
+def as_lines(rows: list[list[Any]]) -> str:
+    """Rows as lines of CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def in_order(comm: Communicator, own: Iterator[str]) -> Iterator[str]:
+    """On rank 0 the texts of all ranks, in the order of the ranks. The other ranks keep theirs in a file until it is their turn."""
+    if comm.rank == 0:
+        yield from own
+    if comm.size == 1:
+        return
+    with tempfile.TemporaryFile() as kept:
+        lengths = [kept.write(text.encode()) for text in own]
+        kept.seek(0)
+        for rank, theirs in enumerate(comm.allgather(lengths)):
+            for length in theirs:
+                text = kept.read(length).decode() if rank == comm.rank else ""
+                came = comm.alltoall([text if to == 0 else "" for to in range(comm.size)])
+                if comm.rank == 0:
+                    yield came[rank]
 
 
 def pieces(block: Rows) -> Iterator[Rows]:
@@ -157,10 +191,11 @@ def answers(saved: Saved[Ensemble], rows: Rows, scores: Scores, options: argpars
     y = net.answers(rows.x[read].reshape(len(read), *net.input_shape), options.probabilities)
     found, finite = host(y.values), host(y.finite)
     if options.strict and not finite.all():
+        share = "" if ranks().size == 1 else "its share of the "
         row = scores.rows + int(read[np.flatnonzero(~finite)[0]]) + 1
         raise InputError(
-            f"{options.data}: the prediction of row {row} of data is not finite, as its inputs lie too far outside the data of the "
-            "training"
+            f"{options.data}: the prediction of row {row} of {share}data is not finite, as its inputs lie too far outside the data "
+            "of the training"
         )
     good = read[finite]
     scores.add(rows, good, found[finite], options.probabilities, len(read) - len(good))

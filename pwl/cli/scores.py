@@ -49,6 +49,16 @@ class Scores:
             self.spread += np.sum((t - mean) ** 2, axis=0) + away**2 * self.n * len(t) / n
         self.mean, self.n = self.mean + away * len(t) / n, n
 
+    def plus(self, other: Scores) -> Scores:
+        """These sums with those over the rows of another rank."""
+        self.rows, self.unread, self.far = self.rows + other.rows, self.unread + other.unread, self.far + other.far
+        self.why, self.right = self.why or other.why, self.right + other.right
+        self.squares = self.squares + other.squares
+        n, away = self.n + other.n, other.mean - self.mean
+        self.spread = self.spread + other.spread + away**2 * (self.n * other.n / max(n, 1))
+        self.mean, self.n = self.mean + away * (other.n / max(n, 1)), n
+        return self
+
     def lines(self) -> Iterator[str]:
         """Sentences for standard error."""
         if self.n and self.classes is not None:

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from pwl.cli.tables import add_rules, rules, said
 from pwl.data.arrays import image_file, is_array_file, read_images
 from pwl.data.columns import check_path
 from pwl.data.sets import DATA_SETS
+from pwl.data.shares import numbered, own_rows
 from pwl.errors import InputError
+from pwl.runtime.ranks import Communicator, Serial, share_of
 from pwl.validate import nearest
 
 DEFAULT = "concrete"
@@ -27,11 +30,11 @@ TABLE_OPTIONS = {"target": None, "drop": None, "task": "auto", "weights": None, 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Data under a name.
+    """Data under a name. On several ranks each has its rows, and all have the same columns.
 
     x: inputs (Nv, N), or images (Nv, height, width, channels). t: targets (Nv, M), or class numbers (Nv,). schema: the
     columns. classes: the names of the classes, or None. weights, groups: of the patterns (Nv,), or
-    None. shape: of images that came from a file.
+    None. shape: of images that came from a file. comm: the ranks that share the patterns.
     """
 
     name: str
@@ -42,6 +45,16 @@ class Source:
     weights: np.ndarray | None = None
     groups: np.ndarray | None = None
     shape: tuple[int, ...] = ()
+    comm: Communicator = Serial()
+
+    @cached_property
+    def count(self) -> int:
+        """Number of patterns on all ranks."""
+        return numbered(self.comm, len(self.x))[1]
+
+    def own(self, rows: np.ndarray) -> np.ndarray:
+        """Those of some sorted patterns that are here, as places in x."""
+        return own_rows(self.comm, len(self.x), rows)
 
     def take(self, rows: np.ndarray) -> Source:
         """Some of the patterns."""
@@ -59,7 +72,7 @@ class Source:
             what = f"{len(self.classes)} classes of {self.target_names[0]}"
         else:
             what = f"target{'s' if len(self.target_names) > 1 else ''} {', '.join(self.target_names)}"
-        return f"{self.name}: {counted(len(self.x), 'pattern')}, {self.inputs()}, {what}"
+        return f"{self.name}: {counted(self.count, 'pattern')}, {self.inputs()}, {what}"
 
     def inputs(self) -> str:
         """The number of inputs, and the numbers of inputs that come from columns of text."""
@@ -107,23 +120,33 @@ def settle(options: argparse.Namespace) -> None:
     options.data = options.data or options.named or DEFAULT
 
 
-def open_source(options: argparse.Namespace) -> Source:
-    """The data that the options name. Raises InputError for data that can't be used."""
+def open_source(options: argparse.Namespace, comm: Communicator = Serial()) -> Source:
+    """The data that the options name, or of several ranks this one's share. Raises InputError for data that can't be used."""
     name = options.data
     if name in DATA_SETS:
         check_named(name, options)
-        return named(name)
+        if comm.rank == 0:
+            named(name)  # which may have to be downloaded
+        comm.same(None)
+        return shared(named(name), comm)
     if not Path(name).exists() and not Path(name).suffix and name != "-":
         raise InputError(
             f"{name!r} is neither a file nor a named set{nearest(name, DATA_SETS)}; pwl data lists the named sets"
         )
     if image_file(check_path(name)):
         check_named(name, options)
-        return of_images(Path(name))
-    table = read(name, options, options.target or None, options.task)
-    source = Source(stem(name), table.x, table.t, table.schema, table.class_names, table.weights, table.groups)
+        return shared(of_images(Path(name)), comm)
+    table = read(name, options, options.target or None, options.task, comm)
+    source = Source(stem(name), table.x, table.t, table.schema, table.class_names, table.weights, table.groups, comm=comm)
     absent = table.weights is not None and np.any(table.weights == 0)
     return source.take(np.flatnonzero(table.weights)) if absent and table.weights is not None else source
+
+
+def shared(source: Source, comm: Communicator) -> Source:
+    """This rank's share of data that all ranks have read."""
+    if comm.size == 1:
+        return source
+    return dataclasses.replace(source.take(np.arange(*share_of(len(source.x), comm.rank, comm.size))), comm=comm)
 
 
 def stem(name: str) -> str:
@@ -131,7 +154,9 @@ def stem(name: str) -> str:
     return "standard input" if name == "-" else Path(name.removesuffix(".gz")).stem
 
 
-def read(name: str, options: argparse.Namespace, targets: Sequence[str] | None, task: Any) -> data.Table:
+def read(
+    name: str, options: argparse.Namespace, targets: Sequence[str] | None, task: Any, comm: Communicator = Serial()
+) -> data.Table:
     """The table at a path, read as the options say."""
     if is_array_file(Path(name)) and (given := said(options)):
         raise InputError(f"--{given[0]} is for text tables, but {name} holds numbers only: leave it out")
@@ -142,16 +167,17 @@ def read(name: str, options: argparse.Namespace, targets: Sequence[str] | None, 
         drop=options.drop or (),
         weights=getattr(options, "weights", None),
         groups=getattr(options, "group", None),
+        comm=comm,
         **dataclasses.asdict(rules(options)),
     )
 
 
-def opened(options: argparse.Namespace) -> Source:
+def opened(options: argparse.Namespace, comm: Communicator = Serial()) -> Source:
     """`open_source` for the options' network: as many patterns as are wanted, and images in their shape."""
-    table = open_source(options)
-    if options.patterns is not None and options.patterns < len(table.x):
-        rows = np.sort(np.random.default_rng(options.seed).permutation(len(table.x))[: options.patterns])
-        table = table.take(rows)
+    table = open_source(options, comm)
+    if options.patterns is not None and options.patterns < table.count:
+        rows = np.sort(np.random.default_rng(options.seed).permutation(table.count)[: options.patterns])
+        table = table.take(table.own(rows))
     return table if options.network == "mlp" else with_images(table, options.network)
 
 

@@ -25,6 +25,19 @@ def settled() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
+@contextlib.contextmanager
+def of_rank_0(rank: int) -> Iterator[None]:
+    """Context in which ranks other than 0 say nothing."""
+    if rank == 0:
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+        stack.enter_context(contextlib.redirect_stdout(nowhere))
+        stack.enter_context(contextlib.redirect_stderr(nowhere))
+        yield
+
+
 def silence(stream: Any) -> None:
     """Lead a stream nowhere from here on, so that what is left in its buffer fails no more."""
     with contextlib.suppress(OSError, ValueError, AttributeError, io.UnsupportedOperation):

@@ -13,6 +13,7 @@ from pwl.cli import choice, device, parts, shape, source
 from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
 from pwl.data.sets import DATA_SETS
+from pwl.data.shares import everywhere
 from pwl.errors import InputError
 from pwl.files.write import check_apart, check_writable
 from pwl.learners.learn import with_deviations
@@ -21,6 +22,7 @@ from pwl.network.network import Network
 from pwl.network.save import save
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import host
+from pwl.runtime.ranks import ranks
 from pwl.study.report import target_errors
 from pwl.training.checkpoint import Checkpoint
 from pwl.training.record import Record
@@ -91,16 +93,13 @@ def run(options: argparse.Namespace) -> int:
     parts.settle(options)
     shape.check_seconds("--max-seconds", options.max_seconds)
     shape.check_seconds("--checkpoint-seconds", options.checkpoint_seconds)
-    checkpoint = Path(f"{options.out}.checkpoint")
-    for path in (options.out, checkpoint):
-        check_apart(path, [options.data, *parts.files(options)])
-        check_writable(path)
-    if options.resume and not checkpoint.exists():
-        raise InputError(f"there is no checkpoint {checkpoint} to go on from: run without --resume")
-    table = source.opened(options)
+    checkpoint, comm = Path(f"{options.out}.checkpoint"), ranks()
+    if comm.rank == 0:
+        check_files(options, checkpoint)
+    table = source.opened(options, comm)
     found = parts.divide(table, options)
     kept = found.train
-    name, learner, shaped, reason = choose or choice.chosen(options, shaped, table, len(kept))
+    name, learner, shaped, reason = choose or choice.chosen(options, shaped, table, found.trains)
     print(f"{table.summary()}; {shape.in_words(shaped)}, {name}")
     if reason is not None:
         print(reason)
@@ -110,15 +109,16 @@ def run(options: argparse.Namespace) -> int:
         targets="common",
         classes=table.classes,
         weights=None if table.weights is None else table.weights[kept],
+        comm=comm,
     )
     steps: list[None] = []
-    patterns = Patterns.prepared(table.x, table.t, preparation, kept, table.weights)
+    patterns = Patterns.prepared(table.x, table.t, preparation, kept, table.weights, comm)
     net, record = train(
         network(learner, shaped, table.x.shape[1:], preparation, options.seed).to(options.device),
         patterns,
-        shaped.algorithm(learner, patterns, options.iterations),
+        shaped.algorithm(learner, range(patterns.count()), options.iterations),
         iterations=options.iterations,
-        batch_size=shaped.batch(learner, patterns),
+        batch_size=shaped.batch(learner, range(patterns.count())),
         augment=shaped.augment,
         validation=parts.patterns(found.validation, preparation),
         test=parts.patterns(found.test, preparation),
@@ -141,7 +141,8 @@ def run(options: argparse.Namespace) -> int:
     if reason is not None:
         record.settings["learner"] = reason
     net = dataclasses.replace(net, preparation=preparation)
-    save_somewhere(net, options.out, record, table.schema)
+    if comm.rank == 0:
+        save_somewhere(net, options.out, record, table.schema)
     if options.resume and not steps:
         print(f"nothing was left to do, because {checkpoint} holds a run that has ended")
     for line in outcome(net, table, found, record):
@@ -149,6 +150,15 @@ def run(options: argparse.Namespace) -> int:
     print(f"stopped: {record.stop_reason}")
     print(f"saved: {options.out}")
     return 130 if record.stop_code == "interrupted" else 0
+
+
+def check_files(options: argparse.Namespace, checkpoint: Path) -> None:
+    """Raise InputError if a file can't be written, would replace one that is read, or is missing."""
+    for path in (options.out, checkpoint):
+        check_apart(path, [options.data, *parts.files(options)])
+        check_writable(path)
+    if options.resume and not checkpoint.exists():
+        raise InputError(f"there is no checkpoint {checkpoint} to go on from: run without --resume")
 
 
 def outcome(net: Network, table: source.Source, found: parts.Parts, record: Record) -> Iterator[str]:
@@ -182,8 +192,8 @@ def single_targets(net: Network, table: source.Source, found: parts.Parts) -> It
     for name, part in (("validation", found.validation), ("test", found.test)):
         if part is None or table.classes or (len(table.target_names) == 1 and name == "validation"):
             continue
-        y = host(net.predict(part.x[:]))
-        for target, (rmse, r2) in zip(table.target_names, target_errors(part.t[:], y), strict=True):
+        y, t = (everywhere(table.comm, a) for a in (host(net.predict(part.x[:])), part.t[:]))
+        for target, (rmse, r2) in zip(table.target_names, target_errors(t, y), strict=True):
             yield f"{name} of {target}: RMSE {rmse:.6g}, R^2 {r2:.4f}"
 
 

@@ -11,6 +11,7 @@ from pwl.data.columns import choose_columns
 from pwl.data.schema import Column, Schema
 from pwl.data.scratch import rows_a_block, scratch_array
 from pwl.errors import InputError
+from pwl.runtime.ranks import Communicator, share_of
 
 Target = str | int
 MAX_CLASSES = 1000
@@ -22,10 +23,15 @@ def is_array_file(path: Path) -> bool:
 
 
 def read_array_table(
-    path: Path, targets: Sequence[Target] | Target | None, drop: Sequence[Target]
+    path: Path, targets: Sequence[Target] | Target | None, drop: Sequence[Target], comm: Communicator
 ) -> tuple[np.ndarray, np.ndarray, Schema]:
-    """Inputs (Nv, N), targets (Nv, M), and columns named c1, c2, ... Neighbouring columns are views of the file."""
+    """Inputs (Nv, N), targets (Nv, M), and columns named c1, c2, ... Neighbouring columns are views of the file.
+
+    Each rank gets a run of the rows.
+    """
     loaded = _load(path)
+    rows = slice(*share_of(len(loaded[0] if isinstance(loaded, tuple) else loaded), comm.rank, comm.size))
+    loaded = (loaded[0][rows], loaded[1][rows]) if isinstance(loaded, tuple) else loaded[rows]
     if isinstance(loaded, tuple):
         if targets or drop:
             raise InputError(f"{path} holds x and t apart, so no columns can be chosen: leave out targets and drop")
@@ -36,8 +42,8 @@ def read_array_table(
         names = _names(loaded.shape[1])
         inputs, chosen = choose_columns(str(path), names, targets, drop)
         x, t = _take(loaded, inputs), _take(loaded, chosen)
-    _check(path, x, [names[i] for i in inputs])
-    _check(path, t, [names[i] for i in chosen])
+    _check(path, x, [names[i] for i in inputs], rows.start)
+    _check(path, t, [names[i] for i in chosen], rows.start)
     columns, target_columns = (tuple(Column(names[i]) for i in places) for places in (inputs, chosen))
     return x, t if t.dtype.kind == "f" else t.astype(np.float64), Schema(columns, target_columns, False, len(names))
 
@@ -106,6 +112,14 @@ def read_images(path: Path, part: str = "train") -> tuple[np.ndarray, np.ndarray
     return x, numbers.astype(np.int64), classes, Schema(pixels, (Column("class", classes),), True, len(pixels) + 1)
 
 
+def load_rows(path: Path) -> np.ndarray:
+    """The one array (Nv, columns) of a .npy file, memory-mapped."""
+    loaded = _load(path)
+    if isinstance(loaded, tuple):
+        raise InputError(f"{path} holds x and t apart, wanted one array of all columns, as in the other files of its folder")
+    return loaded
+
+
 def _load(path: Path) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
     """One array (Nv, columns), or x (Nv, N) and t (Nv, M) of an .npz."""
     try:
@@ -117,6 +131,8 @@ def _load(path: Path) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
                 arrays = dict(loaded)
     except (ValueError, OSError, EOFError, KeyError) as error:
         why = str(error).split("\n")[0]
+        if "pickle" in why:  # NumPy would tell how to load it all the same
+            why = "it holds Python objects" if "Object arrays" in why else "it does not begin as such files do"
         raise InputError(f"{path} can't be read as a NumPy file of numbers ({why}): write it again with numpy.save") from None
     except Exception as error:  # zipfile raises kinds of its own
         raise InputError(f"{path} is damaged ({error}): write it again with numpy.savez") from None
@@ -143,15 +159,18 @@ def _check_shape(path: Path, a: np.ndarray) -> None:
         )
 
 
-def _check(path: Path, a: np.ndarray, names: Sequence[str]) -> None:
-    """Raise InputError at the first NaN or Inf, with its pattern and column. The file may be larger than memory."""
+def _check(path: Path, a: np.ndarray, names: Sequence[str], before: int = 0) -> None:
+    """Raise InputError at the first NaN or Inf, with its pattern and column. The file may be larger than memory.
+
+    before: patterns of earlier ranks.
+    """
     rows = rows_a_block(a.shape[1])
     for start in range(0, len(a), rows):
         block = np.asarray(a[start : start + rows])
         if not np.isfinite(block).all():
             row, column = np.argwhere(~np.isfinite(block))[0]
             raise InputError(
-                f"{path}, pattern {start + row + 1}, column {names[column]!r} (counted from 1): "
+                f"{path}, pattern {before + start + row + 1}, column {names[column]!r} (counted from 1): "
                 f"{block[row, column]} is not a finite number, so correct it or drop the row"
             )
 

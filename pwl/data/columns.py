@@ -14,11 +14,13 @@ from pwl.validate import nearest
 STANDARD_INPUT = "-"
 
 
-def check_path(path: str | Path) -> Path:
-    """The path of a file that exists and is not empty. Raises InputError otherwise."""
+def check_path(path: str | Path, *, folder: bool = False) -> Path:
+    """The path of a file that exists and is not empty. folder: whether it may be a folder. Raises InputError otherwise."""
     path = validate.path("path", path)
     if str(path) == STANDARD_INPUT or (path.exists() and not path.is_file() and not path.is_dir()):
         return path  # a pipe
+    if path.is_dir() and folder:
+        return path
     if path.is_dir():
         raise InputError(f"{path} is a folder, wanted a file: give the path of a table")
     if not path.exists():
@@ -43,7 +45,7 @@ def find_column(title: str, names: Sequence[str], wanted: str | int) -> int:
 
 def _apart(names: Sequence[str], words: Sequence[str | int]) -> list[str | int]:
     """Columns that were named. "a,b" means two, unless a column has exactly that name."""
-    if not isinstance(words, (list, tuple, np.ndarray)):
+    if validate.listed(words) is None:
         raise InputError(f"columns are named by a text, a number counted from 1, or a list of them, not by {validate.shown(words)}")
     known, found = set(names), list[str | int]()
     for word in words:

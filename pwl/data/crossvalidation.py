@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pwl.data.split import numbered
 from pwl.errors import InputError
+from pwl.runtime.room import check_bytes
 from pwl.validate import seed as checked_seed
 from pwl.validate import whole
 
@@ -53,15 +55,10 @@ def folds(n: int, k: int = 10, seed: int = 0, labels: Sequence[Any] | np.ndarray
     k = whole("k", k, 3, also=" (a fold needs a training, a validation and a test part)")
     if k > n:
         raise InputError(f"{k} parts are too many for {n} patterns, as each part needs a pattern: take k <= {n}")
+    check_bytes(16 * n, f"the numbers of {n:,} patterns", "take fewer")
     order = np.random.default_rng(seed).permutation(n)
     if labels is not None:
-        classes = np.asarray(labels)
-        if classes.shape != (n,):
-            raise InputError(f"labels came with shape {classes.shape}, wanted one label per pattern: ({n},)")
-        try:
-            order = order[np.argsort(classes[order], kind="stable")]
-        except TypeError:
-            raise InputError("the labels are of several kinds, wanted whole numbers or texts throughout") from None
+        order = order[np.argsort(numbered("labels", labels, n)[order], kind="stable")]
     # The shuffled patterns are dealt out like cards, class after class, which spreads each class evenly.
     part = np.empty(n, dtype=np.int64)
     part[order] = np.arange(n) % k

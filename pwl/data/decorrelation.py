@@ -11,6 +11,7 @@ import numpy as np
 from pwl.data.scaling import Scaling
 from pwl.data.scratch import rows_a_block
 from pwl.runtime.backend import Array, array_namespace, beside, gram
+from pwl.runtime.ranks import Communicator, Serial, summed
 from pwl.runtime.threads import single_threaded_blas
 
 METHOD = "decorrelate"
@@ -34,9 +35,11 @@ class Decorrelation:
     matrix: np.ndarray
 
     @classmethod
-    def fit(cls, a: Array, name: str, weights: np.ndarray | None = None) -> Decorrelation:
-        """Fit to (Nv, N) data in three passes. weights: as in `Scaling.fit`. Raises InputError as that does."""
-        scaling = Scaling.fit(a, "standardise", name, weights=weights)
+    def fit(
+        cls, a: Array, name: str, weights: np.ndarray | None = None, comm: Communicator = Serial()
+    ) -> Decorrelation:
+        """Fit to (Nv, N) data in three passes. weights, comm: as in `Scaling.fit`. Raises InputError as that does."""
+        scaling = Scaling.fit(a, "standardise", name, weights=weights, comm=comm)
         R, rows = np.zeros((a.shape[-1], a.shape[-1])), rows_a_block(int(np.prod(a.shape[1:])))
         for first in range(0, a.shape[0], rows):
             raw, w = np.array(a[first : first + rows], dtype=np.float64), None
@@ -45,7 +48,8 @@ class Decorrelation:
                 raw, w = raw[own > 0], own[own > 0]
             with single_threaded_blas():
                 R += gram(np.asarray(scaling.apply(raw, name)).reshape(-1, a.shape[-1]), w)
-        total = max(a.size / a.shape[-1], 1.0) if weights is None else float(np.sum(weights))
+        total = a.size / a.shape[-1] if weights is None else float(np.sum(weights))
+        R, total = summed(comm, R, total)
         with single_threaded_blas():
             values, V = np.linalg.eigh(R / total)
         kept = values > ROUNDING * len(R) * np.max(values, initial=0.0)

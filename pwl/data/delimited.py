@@ -40,10 +40,10 @@ class TextSheet(Sheet):
         *,
         strict: bool = True,
     ) -> Iterator[Block]:
-        layout, line = self.layout, self.layout.first_line
+        layout, line = self.layout, max(self.layout.first_line, self.layout.text.line)
         try:
-            with layout.text.open() as file:
-                for _ in range(line - 1):
+            with layout.text.part() as file:
+                for _ in range(line - layout.text.line):
                     file.readline()
                 while lines := file.readlines(CHUNK):
                     found, text = None, "".join(lines)

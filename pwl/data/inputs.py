@@ -20,6 +20,7 @@ from pwl.data.sheet import Parser, Sheet, ignore
 from pwl.data.store import Store
 from pwl.data.table import STREAM_BYTES, expanded, sheet_of
 from pwl.errors import InputError
+from pwl.runtime.ranks import Communicator, Serial, share_of
 from pwl.validate import kind
 
 
@@ -82,28 +83,30 @@ def read_inputs(path: str | Path, schema: Schema, *, delimiter: str | None = Non
     return store.array()
 
 
-def open_inputs(path: str | Path, schema: Schema, rules: Rules, *, strict: bool = False) -> Inputs:
+def open_inputs(
+    path: str | Path, schema: Schema, rules: Rules, *, strict: bool = False, comm: Communicator = Serial()
+) -> Inputs:
     """The rows of a file, block after block, with its targets if it has them and the cells of its other columns.
 
-    strict: whether a row that can't be read raises InputError. Raises InputError as `read_inputs` does for what concerns the
-    whole file.
+    strict: whether a row that can't be read raises InputError. comm: the ranks that share the rows. Raises InputError as
+    `read_inputs` does for what concerns the whole file.
     """
     kind("schema", schema, Schema, "the pwl.data.Schema of a table")
-    path = check_path(path)
+    path = check_path(path, folder=True)
     if is_array_file(path):
-        return Inputs((), _array_rows(path, schema, strict))
-    sheet = _sheet(path, schema, rules, strict)
+        return Inputs((), _array_rows(path, schema, strict, comm))
+    sheet = _sheet(path, schema, rules, strict, comm)
     used = {*_places(sheet, schema), *(_target_places(sheet, schema) or ())}
     others = [place for place in range(len(sheet.names)) if place not in used] if sheet.header else []
     return Inputs(tuple(sheet.names[place] for place in others), _text_rows(sheet, schema, others, strict))
 
 
-def _sheet(path: Path, schema: Schema, rules: Rules, strict: bool) -> Sheet:
+def _sheet(path: Path, schema: Schema, rules: Rules, strict: bool, comm: Communicator = Serial()) -> Sheet:
     """The reader of a file. What the file leaves open is as in the table that was trained on."""
     if rules.header is None and schema.header:
         rules = replace(rules, header=True)
     missing = MISSING if schema.missing is None else schema.missing
-    return sheet_of(path, rules, strict=strict, known=Numerals(schema.decimal, schema.thousands, missing))
+    return sheet_of(path, rules, strict=strict, known=Numerals(schema.decimal, schema.thousands, missing), comm=comm)
 
 
 def _places(sheet: Sheet, schema: Schema) -> list[int]:
@@ -153,11 +156,12 @@ def _one_hot(values: np.ndarray, columns: Sequence[Column], unread: dict[int, st
     return x
 
 
-def _array_rows(path: Path, schema: Schema, strict: bool) -> Iterator[Rows]:
-    """The rows of an array file."""
-    x, t, first = *array_inputs(path, schema, check=strict), 0
-    for first in range(0, len(x), rows_a_block(x.shape[1])):
-        block = np.array(x[first : first + rows_a_block(x.shape[1])], dtype=np.float64)
+def _array_rows(path: Path, schema: Schema, strict: bool, comm: Communicator) -> Iterator[Rows]:
+    """The rows of an array file, or this rank's share of them."""
+    x, t = array_inputs(path, schema, check=strict)
+    begin, end = share_of(len(x), comm.rank, comm.size)
+    for first in range(begin, end, rows_a_block(x.shape[1])):
+        block = np.array(x[first : min(end, first + rows_a_block(x.shape[1]))], dtype=np.float64)
         bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
         unread = {int(row): f"{path}, pattern {first + row + 1} holds a number that is not finite" for row in bad}
         block[bad] = np.nan

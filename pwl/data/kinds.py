@@ -12,6 +12,7 @@ from pwl.data.numerals import DIGITS, Numerals, bare, missing_words, parted
 from pwl.data.schema import Column
 from pwl.data.sheet import Parser, Sheet
 from pwl.errors import InputError
+from pwl.runtime.ranks import Communicator
 from pwl.validate import nearest
 
 MAX_CATEGORIES = 100  # of a column of text: each becomes an input of the network
@@ -118,13 +119,23 @@ def _text(where: str, cells: list[str]) -> Kind:
     hardly = different > max(2, len(cells) // 2)
     mostly = sum(2 * sum(map(str.isdigit, cell)) >= len(cell.strip()) for cell in cells)
     disguised = sum(DIGITS.fullmatch(bare(cell)) is not None or NUMBER_LIKE.fullmatch(cell.strip()) is not None for cell in cells)
-    ids = hardly and 2 * mostly > len(cells) >= 5
+    ids = hardly and 2 * mostly > len(cells) >= 4
     if ids or (2 * disguised > len(cells) and different > 2):
         raise InputError(
             f"{where} texts that are mostly digits, such as {cells[0].strip()[:40]!r}, which are neither numbers nor categories: "
             "write them as 1005.5, or --drop the column"
         )
     return Kind(text=True)
+
+
+def meet(codes: Codes, title: str, column: str, comm: Communicator) -> None:
+    """Add the categories of a column that other ranks have met. Raises InputError if they are too many together."""
+    try:
+        for names in comm.allgather(list(codes.names)):
+            for name in names:
+                codes[name]
+    except ValueError as why:
+        raise InputError(f"{title}, column {column!r}: {why}") from None
 
 
 def refuse_id(name: str, column: str, codes: Codes, rows: int) -> None:

@@ -12,6 +12,7 @@ from pwl.data.delimited import loosely
 from pwl.data.numerals import Numerals
 from pwl.data.sheet import Block, Parser, Sheet, ignore
 from pwl.errors import InputError
+from pwl.runtime.ranks import Communicator, share_of
 
 ROWS = 2**16  # in a block
 SAMPLE = 1000
@@ -23,9 +24,12 @@ def is_parquet(path: Path) -> bool:
 
 
 class ParquetSheet(Sheet):
-    """A Parquet file. Columns of numbers are numbers; all other columns follow the rules of text tables."""
+    """A Parquet file. Columns of numbers are numbers; all other columns follow the rules of text tables.
 
-    def __init__(self, path: Path, missing: tuple[str, ...] | None) -> None:
+    Each rank reads a run of the row groups.
+    """
+
+    def __init__(self, path: Path, missing: tuple[str, ...] | None, comm: Communicator) -> None:
         try:
             import pyarrow
             import pyarrow.parquet
@@ -46,6 +50,7 @@ class ParquetSheet(Sheet):
         self.numerals = Numerals() if missing is None else Numerals(missing=missing)
         self.size = path.stat().st_size
         self.empty = self._file.metadata.num_rows == 0
+        self._groups = range(*share_of(self._file.metadata.num_row_groups, comm.rank, comm.size))
         first = None if self.empty else next(self._file.iter_batches(SAMPLE))
         self._sample = [] if first is None else [self._cells(first.column(i)) for i in range(first.num_columns)]
 
@@ -62,8 +67,10 @@ class ParquetSheet(Sheet):
         *,
         strict: bool = True,
     ) -> Iterator[Block]:
-        row = 0
-        for batch in self._file.iter_batches(ROWS):
+        if not self._groups:
+            return
+        row = sum(self._file.metadata.row_group(group).num_rows for group in range(self._groups.start))
+        for batch in self._file.iter_batches(ROWS, row_groups=list(self._groups)):
             values, unread = np.zeros((batch.num_rows, len(parsers))), dict[int, str]()
             for place, parser in enumerate(parsers):
                 for at, why in self._fill(values[:, place], batch.column(place), parser, place in loose):

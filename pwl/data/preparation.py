@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from pwl.data.decorrelation import METHOD, Decorrelation
-from pwl.data.scaling import Scaling
+from pwl.data.scaling import METHODS, Scaling
 from pwl.data.targets import known
 from pwl.data.weights import checked_weights
 from pwl.errors import InputError
 from pwl.runtime.backend import Array, array_namespace, as_array, beside, host
+from pwl.runtime.ranks import Communicator, Serial
+from pwl.validate import one_of
 
 Class = int | str | bool
 
@@ -48,6 +50,7 @@ class Preparation:
         targets: str = "standardise",
         classes: Sequence[Class] | None = None,
         weights: Any = None,
+        comm: Communicator | None = None,
     ) -> Preparation:
         """Fit a preparation to training data.
 
@@ -70,6 +73,8 @@ class Preparation:
         weights : array (Nv,), optional
             Weights of the patterns, 0 or more. A pattern of weight 0 counts as absent, and one of weight 2 as two. A pattern
             whose targets are all NaN is absent, too.
+        comm : Communicator, optional
+            The ranks that share the data, `pwl.ranks()`. All get the same preparation.
 
         Returns
         -------
@@ -81,19 +86,26 @@ class Preparation:
             For shapes that do not fit, no data, NaN, Inf, targets so large or small that their squared errors overflow
             or underflow, labels of several kinds, and labels that are not in `classes`.
         """
+        one_of("the preparation of x", inputs, (*METHODS, METHOD))
         x, t = as_array(x, "inputs x"), as_array(t, "targets t")
         _check_lengths(x, t)
-        w = None if weights is None else checked_weights(weights, x.shape[0])
+        comm = comm or Serial()
+        w = None if weights is None else checked_weights(weights, x.shape[0], least=comm.size == 1)
         if (rows := known(t)) is not None:
             w = np.bincount(rows, None if w is None else w[rows], x.shape[0]).astype(np.float64)
-        x_scaling = Decorrelation.fit(x, "x", weights=w) if inputs == METHOD else Scaling.fit(x, inputs, "x", weights=w)
+        if inputs == METHOD:
+            x_scaling: Scaling | Decorrelation = Decorrelation.fit(x, "x", weights=w, comm=comm)
+        else:
+            x_scaling = Scaling.fit(x, inputs, "x", weights=w, comm=comm)
         if not _are_labels(t):
             if classes is not None:
                 raise InputError(
                     f"classes came with targets of shape {t.shape}, wanted one-dimensional integer labels or texts"
                 )
-            return cls(x_scaling, Scaling.fit(_as_columns(t), targets, "t", squares=True, weights=w))
+            return cls(x_scaling, Scaling.fit(_as_columns(t), targets, "t", squares=True, weights=w, comm=comm))
         labels = host(t[:]) if w is None else host(t[:])[w > 0]
+        if classes is None and comm.size > 1:
+            labels = np.concatenate(comm.allgather(_distinct(labels)[0]))
         found = tuple(_distinct(labels)[0].tolist()) if classes is None else tuple(_plain(c) for c in classes)
         if len(found) < 2 or len(set(found)) < len(found):
             raise InputError(f"the classes came as {list(found)}, wanted two or more, each of them once")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pwl.data.dates import ORDERS
 from pwl.data.numerals import MARKS
 from pwl.errors import InputError
-from pwl.validate import one_of, shown
+from pwl.validate import one_of, shown, truth
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Rules:
     dates: str | None = None
 
     def __post_init__(self) -> None:
+        if self.header is not None:
+            truth("header", self.header)
         d = self.delimiter
         d = "\t" if d in ("\\t", "tab") else d
         if d is not None and (not isinstance(d, str) or len(d) != 1 or d.isalnum() or d in '".+-\r\n'):

@@ -13,6 +13,7 @@ from pwl.data.scratch import rows_a_block, scratch_array
 from pwl.errors import InputError
 from pwl.runtime.backend import Array, array_namespace, as_array, beside, host
 from pwl.runtime.finite import check_finite
+from pwl.runtime.ranks import Communicator, Serial, folded, summed
 from pwl.validate import one_of
 
 METHODS = ("standardise", "common", "centre", "minmax", "none")
@@ -37,7 +38,8 @@ class Scaling:
 
     @classmethod
     def fit(
-        cls, a: Array, method: str, name: str, squares: bool = False, weights: np.ndarray | None = None
+        cls, a: Array, method: str, name: str, squares: bool = False, weights: np.ndarray | None = None,
+        comm: Communicator = Serial(),
     ) -> Scaling:
         """Fit to (Nv, ..., N) data, read block by block in two passes. The last axis holds the columns.
 
@@ -52,6 +54,8 @@ class Scaling:
             Whether squares in raw units will be computed later.
         weights : array (Nv,), optional
             Weights of the patterns, 0 or more: those of weight 0 are not looked at, and a weight of 2 counts one twice.
+        comm : Communicator
+            The ranks that share the data. Extremes and sums are those of all of them.
 
         Raises
         ------
@@ -60,7 +64,7 @@ class Scaling:
             `squares` also for spreads whose squares overflow or underflow.
         """
         one_of(f"the preparation of {name}", method, METHODS)
-        if a.ndim < 2 or 0 in a.shape:
+        if a.ndim < 2 or 0 in a.shape[1:] or not summed(comm, a.shape[0])[0]:
             raise InputError(f"{name} came with shape {tuple(a.shape)}, wanted (patterns, columns), neither of them 0")
         n_columns = a.shape[-1]
         check_real(a, name)
@@ -68,14 +72,14 @@ class Scaling:
             for start, block, _ in _blocks(a, weights):
                 check_finite(block, start, name)
             return cls(method, np.zeros(n_columns), np.ones(n_columns))
-        low, high, mean = _extremes_and_mean(a, name, weights)
+        low, high, mean = _extremes_and_mean(a, name, weights, comm)
         half = high / 2 - low / 2
         _check_spread(half, name, np.finfo(np.float64).max / 2)
         if squares:
             _check_spread(half, name, SQUARED, 1 / SQUARED, together=method == "common")
         if method == "minmax":
             return cls(method, low + half, half)
-        mean, spread = _mean_and_spread(a, mean, half, weights)
+        mean, spread = _mean_and_spread(a, mean, half, weights, comm)
         if method == "common":
             return cls(method, mean, np.full(n_columns, _root_mean_square(spread) or 1.0))
         return cls(method, mean, spread if method == "standardise" else np.ones(n_columns))
@@ -180,31 +184,35 @@ def _number(a: Array, weights: np.ndarray | None) -> float:
     return math.prod(a.shape[:-1]) if weights is None else float(weights.sum()) * each
 
 
-def _extremes_and_mean(a: Array, name: str, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _extremes_and_mean(
+    a: Array, name: str, weights: np.ndarray | None, comm: Communicator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lowest, highest and mean value of each column, (N,) each. This first pass looks for NaN and Inf as well."""
     n_columns = a.shape[-1]
-    low, high, total, first = (
-        np.full(n_columns, np.inf),
-        np.full(n_columns, -np.inf),
-        np.zeros(n_columns),
-        np.zeros(n_columns),
-    )
-    met = False
+    low, high, total = np.full(n_columns, np.inf), np.full(n_columns, -np.inf), np.zeros(n_columns)
+    first = _first_row(a, weights, comm)
     for start, block, w in _blocks(a, weights):
         check_finite(block, start, name)
         columns = block.reshape(-1, n_columns)
-        if not met:
-            first, met = columns[0].copy(), True
         np.minimum(low, columns.min(axis=0), out=low)
         np.maximum(high, columns.max(axis=0), out=high)
         with np.errstate(over="ignore", invalid="ignore"):
             total += _sum(columns - first, w)  # around the first row, so that large offsets cost no digits
-    mean = first + total / _number(a, weights)
+    if comm.size > 1:
+        low, high = folded(comm, low, np.minimum), folded(comm, high, np.maximum)
+    total, n = summed(comm, total, _number(a, weights))
+    mean = first + total / n
     return low, high, np.where(np.isfinite(mean), mean, low + (high / 2 - low / 2))  # the second pass corrects it
 
 
+def _first_row(a: Array, weights: np.ndarray | None, comm: Communicator) -> np.ndarray:
+    """The first row (N,) of weight above 0 on the first rank that has one."""
+    own = next((block.reshape(-1, a.shape[-1])[0] for _, block, _ in _blocks(a, weights)), None)
+    return next(row for row in comm.allgather(own) if row is not None)
+
+
 def _mean_and_spread(
-    a: Array, mean: np.ndarray, half: np.ndarray, weights: np.ndarray | None
+    a: Array, mean: np.ndarray, half: np.ndarray, weights: np.ndarray | None, comm: Communicator
 ) -> tuple[np.ndarray, np.ndarray]:
     """The mean, corrected by the rounding seen, and the standard deviation: the second pass.
 
@@ -216,7 +224,7 @@ def _mean_and_spread(
         d = (block.reshape(-1, len(mean)) - mean) * gain
         total += _sum(d, w)
         squares += _sum(d * d, w)
-    n = _number(a, weights)
+    total, squares, n = summed(comm, total, squares, _number(a, weights))
     variance = np.maximum(squares / n - (total / n) ** 2, 0.0)
     return mean + half * (total / n), half * np.sqrt(variance)
 

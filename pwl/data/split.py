@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from pwl.errors import InputError
-from pwl.validate import is_number, shown, truth, whole
+from pwl.runtime.room import check_bytes
+from pwl.validate import is_number, listed, shown, truth, whole
 from pwl.validate import seed as checked_seed
 
 
@@ -52,7 +53,8 @@ def split(
     parts = _shares(shares)
     if truth("ordered", ordered) and (labels is not None or groups is not None):
         raise InputError("parts in the order of the patterns have neither labels nor groups: leave them out")
-    numbers = {name: _numbered(name, given, n) for name, given in (("labels", labels), ("groups", groups)) if given is not None}
+    numbers = {name: numbered(name, given, n) for name, given in (("labels", labels), ("groups", groups)) if given is not None}
+    check_bytes(32 * n, f"the numbers of {n:,} patterns", "take fewer")
     order = np.arange(n) if ordered else np.random.default_rng(seed).permutation(n)
     if groups is not None:
         part = _by_group(numbers["groups"], order, parts)
@@ -68,20 +70,20 @@ def split(
     return found
 
 
-def _numbered(name: str, given: Any, n: int) -> np.ndarray:
+def numbered(name: str, given: Any, n: int) -> np.ndarray:
     """The number of each pattern's label or group, (n,), in the order of the sorted ones."""
     try:
         a = np.asarray(given)
         numbers = np.unique(a, return_inverse=True)[1].reshape(-1)
     except (TypeError, ValueError):
-        raise InputError(f"{name} must be numbers throughout or texts throughout, one per pattern, not {shown(given)}") from None
+        raise InputError(f"the {name} are of several kinds, wanted numbers or texts throughout, one per pattern") from None
     if a.shape != (n,):
         raise InputError(f"{name} came with shape {a.shape}, wanted one per pattern: ({n},)")
     return numbers
 
 
 def _shares(shares: Sequence[float]) -> np.ndarray:
-    if not isinstance(shares, (list, tuple, np.ndarray)):
+    if listed(shares) is None:
         raise InputError(f"the shares of the parts must be a list of numbers such as (0.7, 0.15, 0.15), not {shown(shares)}")
     if not all(is_number(share) and 0 <= share <= 1 for share in shares) or abs(sum(shares) - 1) > 1e-9:
         raise InputError(f"the shares of the parts must be numbers from 0 to 1 that sum to 1, not {shown(shares)}")

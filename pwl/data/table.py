@@ -12,20 +12,24 @@ from typing import Literal
 import numpy as np
 
 from pwl.data.arrays import MAX_CLASSES, is_array_file, read_array_table
+from pwl.data.beside import Groups, checked_weights
 from pwl.data.columns import check_path, choose_columns, find_column
 from pwl.data.delimited import TextSheet
-from pwl.data.kinds import Codes, Kind, Labels, holds_codes, kind_of, parser_of, refuse_id
+from pwl.data.folder import FolderSheet, sheets
+from pwl.data.kinds import Codes, Kind, Labels, holds_codes, kind_of, meet, parser_of, refuse_id
 from pwl.data.layout import sniff
 from pwl.data.numerals import Numerals
 from pwl.data.parquet import ParquetSheet, is_parquet
 from pwl.data.rules import Rules
 from pwl.data.schema import Column, Schema
 from pwl.data.scratch import rows_a_block
+from pwl.data.shares import everywhere, extremes, refuse_pipe, shared_text
 from pwl.data.sheet import Parser, Sheet, ignore
 from pwl.data.store import Store
 from pwl.data.text import text_of
 from pwl.errors import InputError
 from pwl.files.html_table import html_table
+from pwl.runtime.ranks import Communicator, Serial, summed
 from pwl.validate import one_of, shown
 
 STREAM_BYTES = 64 * 2**20  # larger text files are read into a temporary memory-mapped array
@@ -108,6 +112,7 @@ def read_table(
     dates: str | None = None,
     weights: Target | None = None,
     groups: Target | None = None,
+    comm: Communicator | None = None,
 ) -> Table:
     """Read a table of patterns.
 
@@ -117,8 +122,8 @@ def read_table(
     Parameters
     ----------
     path : str or Path
-        Delimited text, also packed by gzip or "-" for standard input; Parquet; .npy (memory-mapped, not copied); or .npz with
-        arrays x and t, or with one array.
+        Delimited text, also packed by gzip or "-" for standard input; Parquet; .npy (memory-mapped, not copied); .npz with
+        arrays x and t, or with one array; or a folder of such files with the same columns, but no .npz with x and t.
     targets : str, int or sequence of them, optional
         Names of columns, or their numbers counted from 1. By default the last column is the target.
     task : str
@@ -132,6 +137,9 @@ def read_table(
         The column of the patterns' weights, which is no input.
     groups : str or int, optional
         The column of groups whose patterns stay together when a part is held out. It is no input.
+    comm : Communicator, optional
+        Ranks that share the file, as `pwl.ranks()` gives them. Each gets a run of the rows, which may be empty, and all get the
+        same columns and classes.
 
     Returns
     -------
@@ -143,7 +151,8 @@ def read_table(
         If the file is not a full table of finite numbers and categories, has less than 3 rows, or has a constant
         target; and if its beginning leaves open what is meant. The message names line and column if it can.
     """
-    path = check_path(path)
+    comm = comm or Serial()
+    path = check_path(path, folder=True)
     if not isinstance(drop, (str, int, list, tuple)):
         raise InputError(f"drop must be a column or a list of columns, not {shown(drop)}")
     one_of("task", task, ("auto", "regression", "classification"))
@@ -151,30 +160,38 @@ def read_table(
     if is_array_file(path):
         if weights is not None or groups is not None:
             raise InputError(f"{path} has no names of columns: weights and groups come from a text table")
-        x, t, schema = read_array_table(path, targets, [drop] if isinstance(drop, str | int) else drop)
-        t, columns = _as_task(str(path), t, schema.targets, task)
+        x, t, schema = read_array_table(path, targets, [drop] if isinstance(drop, str | int) else drop, comm)
+        t, columns = _as_task(str(path), t, schema.targets, task, comm)
         table = Table(x, t, replace(schema, targets=columns))
     else:
-        table = _read(sheet_of(path, rules), rules, targets, task, [drop] if isinstance(drop, str | int) else drop, weights, groups)
-    _check_table(str(path), table)
+        sheet = sheet_of(path, rules, comm=comm)
+        table = _read(sheet, rules, targets, task, [drop] if isinstance(drop, str | int) else drop, weights, groups, comm)
+    _check_table(str(path), table, comm)
     return table
 
 
-def sheet_of(path: Path, rules: Rules, *, strict: bool = True, known: Numerals | None = None) -> Sheet:
-    """The reader of a text or Parquet file. strict, known: as in `sniff`."""
+def sheet_of(
+    path: Path, rules: Rules, *, strict: bool = True, known: Numerals | None = None, comm: Communicator = Serial()
+) -> Sheet:
+    """The reader of a text or Parquet file, or of a folder. strict, known: as in `sniff`. comm: the ranks that share it."""
+    if path.is_dir():
+        return FolderSheet(path, sheets(lambda file: sheet_of(file, rules, strict=strict, known=known)), comm)
     if is_parquet(path):
-        return ParquetSheet(path, None if rules.missing is None else tuple(rules.missing))
-    return TextSheet(sniff(text_of(path), rules, strict=strict, known=known))
+        return ParquetSheet(path, None if rules.missing is None else tuple(rules.missing), comm)
+    refuse_pipe(path, comm)
+    text = text_of(path) if comm.size == 1 else shared_text(path, comm)
+    return TextSheet(sniff(text, rules, strict=strict, known=known))
 
 
-def _check_table(title: str, table: Table) -> None:
+def _check_table(title: str, table: Table, comm: Communicator) -> None:
     """Raise InputError if there is too little to learn from."""
     x, t = table.x, table.t
-    if len(x) < MIN_ROWS:
-        rows = "1 row" if len(x) == 1 else f"{len(x)} rows"
+    Nv = int(summed(comm, len(x))[0])
+    if Nv < MIN_ROWS:
+        rows = "1 row" if Nv == 1 else f"{Nv} rows"
         raise InputError(f"{title} has {rows} of data, wanted at least {MIN_ROWS}: add patterns")
     counted = t if table.weights is None else t[table.weights > 0]
-    lows, highs = np.atleast_1d(counted.min(axis=0)), np.atleast_1d(counted.max(axis=0))
+    lows, highs = extremes(comm, counted[:, None] if counted.ndim == 1 else counted)
     for column, low, high in zip(table.schema.targets, lows, highs, strict=True):
         if low == high:
             raise InputError(
@@ -191,6 +208,7 @@ def _read(
     drop: Sequence[Target],
     weights: Target | None,
     groups: Target | None,
+    comm: Communicator,
 ) -> Table:
     """The table of a sheet. Classes are numbered in their order."""
     if sheet.empty:
@@ -222,38 +240,19 @@ def _read(
     for block in sheet.blocks(parsers):
         for store, part in zip(stores, places, strict=True):
             store.append(block.values[:, part])
-    x_met, t_met = ([_column(sheet, kinds, codes, place) for place in part] for part in (inputs, chosen))
     for place, column in codes.items():
-        refuse_id(sheet.title, sheet.names[place], column, stores[0].rows)
+        meet(column, sheet.title, sheet.names[place], comm)
+        refuse_id(sheet.title, sheet.names[place], column, int(summed(comm, stores[0].rows)[0]))
+    x_met, t_met = ([_column(sheet, kinds, codes, place) for place in part] for part in (inputs, chosen))
     _name_codes(sheet, inputs, kinds)
     x, raw, beside = _expand(stores[0].array(), x_met), stores[1].array(), stores[2].array()
     missing = None if rules.missing is None else tuple(rules.missing)
-    t, target_columns = _targets(sheet.title, raw, t_met, task)
+    t, target_columns = _targets(sheet.title, raw, t_met, task, comm)
     columns = tuple(map(_sorted, x_met))
     marks = (sheet.numerals.decimal, sheet.numerals.thousands)
     schema = Schema(columns, target_columns, sheet.header, len(sheet.names), *marks, missing)
-    w = None if weights is None else checked_weights(sheet.title, sheet.names[places[2][0]], beside[:, 0])
-    return Table(x, t, schema, w, None if groups is None else beside[:, -1].astype(np.int64))
-
-
-class Groups(dict[str, float]):
-    """The number of each group by its cell."""
-
-    def __missing__(self, cell: str) -> float:
-        name = cell.strip()
-        if not name:
-            raise ValueError("the group is missing; fill it")
-        if name == cell:
-            self[cell] = float(len(self))
-            return self[cell]
-        return self[name]
-
-
-def checked_weights(title: str, name: str, w: np.ndarray) -> np.ndarray:
-    """The weights. Raises InputError for negative ones, and if none is positive."""
-    if (w < 0).any() or not (w > 0).any():
-        raise InputError(f"{title}: the weights in {name!r} must be 0 or more and not all 0")
-    return np.array(w)
+    w = None if weights is None else checked_weights(sheet.title, sheet.names[places[2][0]], beside[:, 0], comm)
+    return Table(x, t, schema, w, None if groups is None else group_codes.everywhere(beside[:, -1], comm))
 
 
 def _target_kind(sheet: Sheet, place: int, task: Task, dates: str | None, targets: int) -> Kind:
@@ -327,11 +326,13 @@ def expanded(block: np.ndarray, columns: Sequence[Column]) -> np.ndarray:
     return np.concatenate(pieces, axis=1, dtype=np.float64)
 
 
-def _targets(title: str, raw: np.ndarray, columns: Sequence[Column], task: Task) -> tuple[np.ndarray, tuple[Column, ...]]:
+def _targets(
+    title: str, raw: np.ndarray, columns: Sequence[Column], task: Task, comm: Communicator
+) -> tuple[np.ndarray, tuple[Column, ...]]:
     """Targets (Nv, M), or class numbers (Nv,) in the order of the classes, and the target columns."""
     texts = [column.name for column in columns if column.categories is not None]
     if not texts:
-        return _as_task(title, raw, tuple(columns), task)
+        return _as_task(title, raw, tuple(columns), task, comm)
     if task == "regression":
         raise InputError(f"{title}: the target {texts[0]!r} is text, but regression needs numbers: choose another column")
     if len(columns) > 1:
@@ -369,14 +370,15 @@ def _class_order(title: str, name: str, classes: tuple[str, ...]) -> list[int]:
 
 
 def _as_task(
-    title: str, t: np.ndarray, columns: tuple[Column, ...], task: Task
+    title: str, t: np.ndarray, columns: tuple[Column, ...], task: Task, comm: Communicator
 ) -> tuple[np.ndarray, tuple[Column, ...]]:
     """Targets of numbers (Nv, M), or the class numbers (Nv,) that they are if classes were asked for."""
     if task != "classification":
         return t, columns
     if len(columns) > 1:
         raise InputError(f"{title}: {len(columns)} targets came, but a target of classes must be alone: choose one")
-    values, numbers = np.unique(t, return_inverse=True)
+    values = np.unique(everywhere(comm, np.unique(t)))
+    numbers = np.searchsorted(values, t)
     fractions = values[values != np.round(values)]
     if fractions.size:
         raise InputError(

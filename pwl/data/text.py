@@ -5,13 +5,15 @@ from __future__ import annotations
 import codecs
 import functools
 import gzip
+import io
 import shutil
 import sys
 import tempfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TextIO
+from typing import IO, Any, TextIO
 
 from pwl.data.columns import STANDARD_INPUT
 from pwl.data.scratch import scratch_folder
@@ -25,16 +27,26 @@ AS_CSV = "save the table as CSV in UTF-8, or as .npy"
 
 @dataclass(frozen=True)
 class Text:
-    """A table's text. name: as the user knows it. file: where it can be read as often as wanted. folder: of a copy."""
+    """A table's text. name: as the user knows it. file: where it can be read as often as wanted. folder: of a copy.
+
+    first, last: the bytes of the file that are read by this rank, None: to its end. line: the number of their first line.
+    """
 
     name: str
     file: Path
     encoding: str
     folder: tempfile.TemporaryDirectory[str] | None = None
+    first: int = 0
+    last: int | None = None
+    line: int = 1
 
     def open(self) -> TextIO:
         """The file from its beginning. Undecodable letters raise UnicodeDecodeError, which `damaged` puts in words."""
         return self.file.open(encoding=self.encoding)
+
+    def part(self) -> TextIO:
+        """The part of the file that this rank reads."""
+        return self.open() if self.last is None else io.TextIOWrapper(part_of(self.file, self.first, self.last), self.encoding)
 
     @property
     def size(self) -> int:
@@ -46,6 +58,32 @@ class Text:
         return InputError(f"{self.name} is no whole {why.encoding} text ({why.reason}): {AS_CSV}")
 
 
+class _Part(io.RawIOBase):
+    """The bytes of a file from one place to another."""
+
+    def __init__(self, path: Path, first: int, last: int) -> None:
+        self.file, self.left = path.open("rb"), last - first
+        self.file.seek(first)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self.file.read(min(len(buffer), self.left))
+        buffer[: len(piece)] = piece
+        self.left -= len(piece)
+        return len(piece)
+
+    def close(self) -> None:
+        self.file.close()
+        super().close()
+
+
+def part_of(path: Path, first: int, last: int) -> IO[bytes]:
+    """The bytes of a file from one place to another, to be read as a file."""
+    return io.BufferedReader(_Part(path, first, last), CHUNK)
+
+
 def text_of(path: Path) -> Text:
     """The text at a path, or of standard input for "-". What is packed or comes through a pipe is copied to a file first."""
     if str(path) == STANDARD_INPUT:
@@ -53,15 +91,19 @@ def text_of(path: Path) -> Text:
     if path.exists() and not path.is_file():  # a pipe such as /dev/stdin or <(command)
         with path.open("rb") as pipe:
             return _copied(str(path), pipe, scratch_folder())
+    if is_packed(path):
+        with path.open("rb") as file:
+            return _copied(str(path), file, scratch_folder())
+    return Text(str(path), path, encoding_of(str(path), path))
+
+
+def is_packed(path: Path) -> bool:
+    """Whether a file is gzip's. Raises InputError if it can't be read."""
     try:
         with path.open("rb") as file:
-            packed = file.read(2) == GZIP
-            file.seek(0)
-            if packed:
-                return _copied(str(path), file, scratch_folder())
+            return file.read(2) == GZIP
     except OSError as error:
         raise InputError(f"{path} can't be read ({error.strerror}): give the path of a readable file") from None
-    return Text(str(path), path, encoding_of(str(path), path))
 
 
 @functools.cache
@@ -94,13 +136,18 @@ def _copied(name: str, file: IO[bytes], folder: tempfile.TemporaryDirectory[str]
 
 def encoding_of(name: str, path: Path) -> str:
     """UTF-16 if the file is marked as such, else UTF-8 if it decodes, else Windows-1252. Raises InputError if it is no text."""
+    return seen(name, lambda: path.open("rb"))[0]
+
+
+def seen(name: str, opened: Callable[[], IO[bytes]]) -> tuple[str, bool]:
+    """The encoding of some bytes, as of a whole file, and whether they hold letters in UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    with path.open("rb") as file:
+    with opened() as file:
         start = file.read(CHUNK)
         if start.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
-            return "utf-32"
+            return "utf-32", False
         if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            return "utf-16"
+            return "utf-16", False
         _refuse_binary(name, start)
         letters, piece = False, start  # whether letters beyond ASCII have been decoded
         while piece:
@@ -110,11 +157,11 @@ def encoding_of(name: str, path: Path) -> str:
                 letters |= not decoder.decode(piece).isascii()
             except UnicodeDecodeError as wrong:
                 letters |= not piece[: wrong.start].isascii() and not _all_odd(piece[: wrong.start])
-                return _one_byte(name, path, letters)
+                return _one_byte(name, opened, letters), False
             piece = file.read(CHUNK)
     if decoder.getstate()[0]:  # the file ends within a character
-        return _one_byte(name, path, letters)
-    return "utf-8-sig"
+        return _one_byte(name, opened, letters), False
+    return "utf-8-sig", letters
 
 
 def _all_odd(piece: bytes) -> bool:
@@ -122,11 +169,11 @@ def _all_odd(piece: bytes) -> bool:
     return piece.decode("utf-8", "ignore").lstrip("\ufeff").isascii()
 
 
-def _one_byte(name: str, path: Path, letters: bool) -> str:
+def _one_byte(name: str, opened: Callable[[], IO[bytes]], letters: bool) -> str:
     """Windows-1252, for a file that is no UTF-8. letters: whether it holds letters that are UTF-8, so that it is damaged."""
     if letters:
         raise InputError(f"{name} holds letters in UTF-8 and letters that are not: {AS_CSV}")
-    with path.open("rb") as file:
+    with opened() as file:
         while piece := file.read(CHUNK):
             if b"\0" in piece:
                 raise InputError(f"{name} is not a text file (it holds zero bytes): {AS_CSV}")

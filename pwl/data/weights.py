@@ -10,11 +10,14 @@ from pwl.errors import InputError
 from pwl.runtime.backend import as_array, host
 
 
-def checked_weights(weights: Any, n: int) -> np.ndarray:
-    """Weights (n,) of n patterns as float64 on the host. Raises InputError if they can't be weights."""
+def checked_weights(weights: Any, n: int, *, least: bool = True) -> np.ndarray:
+    """Weights (n,) of n patterns as float64 on the host. Raises InputError if they can't be weights.
+
+    least: whether one of them must be above 0.
+    """
     w = host(as_array(weights, "weights"))
     if w.shape != (n,):
         raise InputError(f"weights of shape ({n},), one per pattern, were wanted, but {w.shape} came")
-    if w.dtype.kind not in "fiub" or not np.all(np.isfinite(w)) or np.any(w < 0) or not np.any(w > 0):
+    if w.dtype.kind not in "fiub" or not np.all(np.isfinite(w)) or np.any(w < 0) or (least and not np.any(w > 0)):
         raise InputError("pattern weights must be finite, not negative, and not all zero")
     return w.astype(np.float64)

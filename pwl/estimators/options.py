@@ -16,7 +16,7 @@ from pwl.errors import InputError
 from pwl.learners.named import LEARNERS, pick
 from pwl.learners.plan import WIDTH
 from pwl.network.network import Network
-from pwl.validate import one_of, positive, share, shown, truth, whole
+from pwl.validate import listed, one_of, positive, share, shown, truth, whole
 
 MISSING = ("refuse", "mean")
 HELD = Penalties(ridge=1e-6, l2=1e-6)
@@ -56,7 +56,8 @@ def checked(e: Any) -> Options:
     if not isinstance(e.verbose, (bool, np.bool_)):
         whole("verbose", e.verbose, 0, also=", or True or False")
     one_of("missing", e.missing, MISSING)
-    widths = tuple(e.hidden) if isinstance(e.hidden, (tuple, list, np.ndarray)) else (e.hidden,)
+    given = listed(e.hidden)
+    widths = (e.hidden,) if given is None else given
     if e.hidden is not None and not widths:
         raise InputError("hidden is empty: give the number of units of at least one hidden layer")
     algorithm = algorithm_of(e.algorithm)

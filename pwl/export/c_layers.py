@@ -24,6 +24,7 @@ from pwl.layers import (
     From,
     GlobalAvgPool2d,
     MaxPool2d,
+    Pad2d,
 )
 from pwl.layers.layer import Arrays, Layer, Shape
 from pwl.layers.pooling import window
@@ -60,6 +61,8 @@ def add_layer(c: Source, layer: Layer, p: Arrays, b: Arrays, at: At) -> None:
             c.call("max_pool", c.window(f"{at.key}_window", _window(window(layer), at)), at.x, at.n)
         case AvgPool2d():
             c.call("avg_pool", c.window(f"{at.key}_window", _window(window(layer), at)), at.x, at.n)
+        case Pad2d():
+            c.call("pad", c.window(f"{at.key}_window", _window(layer.window, at)), at.x, at.n)
         case GlobalAvgPool2d():
             c.call("mean", size(at.shape[:-1]), at.shape[-1], at.x, at.n)
         case Flatten() | Dropout() | From():

@@ -70,10 +70,10 @@ def exported(
     count = shape[-1]
     if names is not None and not isinstance(names, (list, tuple)):
         raise InputError(f"names must be {count} texts, one for each input, not {shown(names)}")
-    own = tuple(f"input {j + 1}" for j in range(count)) if names is None else tuple(names)
-    if len(own) != count or not all(isinstance(name, str) for name in own):
+    own = [f"input {j + 1}" for j in range(count)] if names is None else names
+    if not isinstance(own, (list, tuple)) or len(own) != count or not all(isinstance(name, str) for name in own):
         raise InputError(f"names must be {count} texts, one for each input, not {shown(names)}")
-    return Exported(tuple(map(_wide, nets)), tuple(float(w) for w in weights), bounds, found, own)
+    return Exported(tuple(map(_wide, nets)), tuple(float(w) for w in weights), bounds, found, tuple(own))
 
 
 def size(shape: Sequence[int]) -> int:
@@ -112,7 +112,7 @@ def _wide(net: Network) -> Network:
 def _type(dtype: Any) -> np.dtype:
     try:
         found = np.dtype(dtype)
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):
         found = np.dtype(object)
     if found not in (np.float32, np.float64):
         raise InputError(f"dtype must be float32 or float64, not {shown(dtype)}")

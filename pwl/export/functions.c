@@ -210,6 +210,15 @@ static inline void NET_convolve(const NET_window *v, int filters, int groups, co
         }
 }
 
+/* o[high][wide][channels] = x with a border of zeros */
+static inline void NET_pad(const NET_window *v, const NET_real *x, NET_real *restrict o)
+{
+    for (int k = 0; k < v->high * v->wide * v->channels; k++) o[k] = 0;
+    for (int i = 0; i < v->height; i++)
+        for (int k = 0; k < v->width * v->channels; k++)
+            o[((i + v->before[0]) * v->wide + v->before[1]) * v->channels + k] = x[i * v->width * v->channels + k];
+}
+
 /* o[high][wide][channels] = the largest number of each window of x */
 static inline void NET_max_pool(const NET_window *v, const NET_real *x, NET_real *restrict o)
 {

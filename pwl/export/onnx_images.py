@@ -30,9 +30,7 @@ def convolution(g: Graph, layer: Conv2d, p: Arrays, x: str, shape: Shape) -> str
 
 def _products(g: Graph, layer: Conv2d, kernel: np.ndarray, x: str, shape: Shape) -> str:
     """Patches times weights, group by group."""
-    (top, bottom), (left, right) = layer.window.padding
-    x = g.op("Pad", x, np.array([0, top, left, 0, 0, bottom, right, 0]))
-    places = shifts(g, x, layer.window, shape)
+    places = shifts(g, padded(g, layer.window, x), layer.window, shape)
     inputs, filters, found = shape[2] // layer.groups, layer.filters // layer.groups, []
     for group in range(layer.groups):
         first, last = np.array([group * inputs]), np.array([(group + 1) * inputs])
@@ -41,6 +39,12 @@ def _products(g: Graph, layer: Conv2d, kernel: np.ndarray, x: str, shape: Shape)
         weights = kernel[group * filters : (group + 1) * filters].reshape(filters, -1).T
         found.append(g.op("MatMul", patch, weights))
     return found[0] if len(found) == 1 else g.op("Concat", *found, axis=3)
+
+
+def padded(g: Graph, window: Window, x: str) -> str:
+    """Images with their borders of zeros."""
+    (top, bottom), (left, right) = window.padding
+    return g.op("Pad", x, np.array([0, top, left, 0, 0, bottom, right, 0]))
 
 
 def shifts(g: Graph, x: str, window: Window, shape: Shape) -> list[str]:

@@ -22,6 +22,7 @@ from pwl.layers import (
     From,
     GlobalAvgPool2d,
     MaxPool2d,
+    Pad2d,
 )
 from pwl.layers.layer import Arrays, Layer, Shape
 from pwl.network.network import Network
@@ -86,6 +87,8 @@ def _layer(g: Graph, layer: Layer, p: Arrays, b: Arrays, x: str, earlier: str, s
             return onnx_images.max_pool(g, layer, x)
         case AvgPool2d():
             return onnx_images.avg_pool(g, layer, x, shape)
+        case Pad2d():
+            return onnx_images.padded(g, layer.window, x)
         case GlobalAvgPool2d():
             return g.op("ReduceMean", x, axes=[1, 2], keepdims=0)
         case BatchNorm2d():

@@ -30,7 +30,7 @@ Images: `convolve`, `weight_gradient`, `input_gradient`, `max_pool`, `max_unpool
 from __future__ import annotations
 
 import functools
-import importlib.util
+import importlib
 import warnings
 from types import ModuleType
 
@@ -51,10 +51,10 @@ def engine(a: Array) -> ModuleType:
 @functools.cache
 def _cpu() -> ModuleType:
     """The Numba engine, imported at the first call. Without Numba it is the specification, with one warning."""
-    if importlib.util.find_spec("numba") is None:
-        warnings.warn(
-            "Numba is not installed: curves run on the slower NumPy reference (pip install numba)", stacklevel=3
-        )
+    try:
+        importlib.import_module("numba")
+    except ImportError as missing:  # it is not there, or refuses this version of NumPy or Python
+        warnings.warn(f"Numba can't be used ({missing}): curves and images run on NumPy alone, which is slower", stacklevel=3)
         return reference
     from pwl.kernels import cpu
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pwl.errors import InputError
+from pwl.validate import listed, shown
 
 
 class Window(NamedTuple):
@@ -31,15 +32,12 @@ class Window(NamedTuple):
 def pair(name: str, value: Any, least: int) -> tuple[int, int]:
     """One or two whole numbers as a pair. Raises InputError for anything else."""
     both = (value, value) if isinstance(value, (int, np.integer)) and not isinstance(value, bool) else value
-    try:
-        found = tuple(both)
-    except TypeError:
-        found = ()
+    found = listed(both) or ()
     good = len(found) == 2 and all(
         isinstance(v, (int, np.integer)) and not isinstance(v, bool) and v >= least for v in found
     )
     if not good:
-        raise InputError(f"{name} must be one or two whole numbers, {least} or more, not {value!r}")
+        raise InputError(f"{name} must be one or two whole numbers, {least} or more, not {shown(value)}")
     return int(found[0]), int(found[1])
 
 

@@ -7,10 +7,11 @@ from pwl.layers.dense import Dense
 from pwl.layers.dropout import Dropout
 from pwl.layers.flatten import Flatten
 from pwl.layers.layer import Layer
+from pwl.layers.pad import Pad2d
 from pwl.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from pwl.layers.skip import Add, From
 
 __all__ = [
     "Add", "AvgPool2d", "BatchNorm2d", "Conv2d", "CurvedDense", "Dense", "Dropout", "Flatten", "From", "GlobalAvgPool2d", "Layer",
-    "MaxPool2d",
+    "MaxPool2d", "Pad2d",
 ]  # fmt: skip

@@ -18,7 +18,7 @@ from pwl.network.layout import HEAD, address, lay_out
 from pwl.network.network import Network
 from pwl.runtime.backend import Array, as_array, host
 from pwl.runtime.room import check_bytes
-from pwl.validate import one_of, shown, truth, whole
+from pwl.validate import listed, one_of, shown, truth, whole
 
 
 def mlp(
@@ -36,7 +36,8 @@ def mlp(
     input_hinges: Any,
 ) -> Network:
     """`Network.mlp`."""
-    widths = tuple(n_hidden) if isinstance(n_hidden, (Sequence, np.ndarray)) else (n_hidden,)
+    given = listed(n_hidden)
+    widths = (n_hidden,) if given is None else given
     n_inputs, n_outputs = whole("n_inputs", n_inputs), whole("n_outputs", n_outputs)
     widths = tuple(whole("n_hidden", width) for width in widths)
     if not widths:
@@ -116,7 +117,7 @@ def _is_layer(layer: Any) -> bool:
 def _shape(input_shape: Any) -> tuple[int, ...]:
     try:
         found = tuple(int(n) for n in input_shape)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, np.ma.MaskError):
         found = ()
     if not found or min(found) < 1:
         raise InputError(f"input_shape must be sizes such as (32, 32, 3), channels last, not {input_shape!r}")
@@ -153,7 +154,7 @@ def build(
         raise InputError(f"loss={loss!r} needs one output per class, 2 or more, not {n_outputs}")
     try:
         known = np.dtype(dtype) in (np.float32, np.float64)
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):  # of a dictionary, or of a text that NumPy takes for a list of types
         known = False
     if not known:
         raise InputError(f"dtype must be float32 or float64, not {shown(dtype)}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pwl.runtime.backend import Array
+from pwl.validate import truth
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -38,7 +39,7 @@ class Doors:
         """
         from pwl.network.predict import predict, predict_with_std
 
-        return predict_with_std(self, x) if return_std else predict(self, x)
+        return predict_with_std(self, x) if truth("return_std", return_std) else predict(self, x)
 
     def predict_proba(self: Any, x: Any) -> Array:
         """Computes class probabilities (Nv, M) for inputs x as in `predict`. Raises InputError but for cross-entropy."""

@@ -40,7 +40,9 @@ def insert_hinge(net: Network, position: float, layer: int | None = None) -> Net
     curves = [i for i, each in enumerate(net.layers) if isinstance(each, PiecewiseLinear)]
     index = layer if layer is not None else (curves[0] if curves else -1)
     if not is_whole(index) or index not in curves:
-        raise InputError(f"layer {shown(index)} of this network has no curves: use one of those that have, {curves or 'none'}")
+        raise InputError(
+            f"layer {shown(index)} of this network has no curves: use one of the layers with curves, {curves or 'none'}"
+        )
     finite("a hinge's position", position)
     activation, ns_key, A_key = net.layers[index], address(index, "ns"), address(index, "A")
     assert isinstance(activation, PiecewiseLinear)

@@ -46,7 +46,7 @@ def confusion(net: Network, x: Array, t: Array, *, names: Sequence[str] | None =
         If the labels do not fit the net, or matplotlib is missing.
     """
     true, found = numbers(net, x, t)
-    return confusion_of(true, found, names=names or class_names(net))
+    return confusion_of(true, found, names=class_names(net) if names is None else names)
 
 
 def numbers(net: Network | Ensemble, x: Array, t: Array) -> tuple[np.ndarray, np.ndarray]:

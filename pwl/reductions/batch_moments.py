@@ -34,9 +34,9 @@ def with_moments(net: Network, patterns: Patterns, key: tuple[int, ...]) -> Netw
     layers = normalising(net)
     if not layers:
         return net
-    counted = np.arange(len(patterns)) if patterns.weights is None else np.flatnonzero(patterns.weights)
-    rows = np.random.default_rng(key).permutation(counted)[:PATTERNS]
-    count, totals = reduce(group_moments(layers), coupled(net, layers), patterns.take(rows))
+    rows = np.random.default_rng(key).permutation(patterns.counted())[:PATTERNS]
+    measured = coupled(net, layers)
+    count, totals = reduce(group_moments(layers), measured, patterns.shared(rows, measured.group))
     return dataclasses.replace(net, buffers={**net.buffers, **{key: total / count for key, total in totals.items()}})
 
 

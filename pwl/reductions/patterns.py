@@ -17,19 +17,23 @@ from pwl.errors import InputError
 from pwl.network.inputs import check_scaled, check_shape
 from pwl.network.network import Network
 from pwl.network.remembered import Remembered
+from pwl.reductions.standing import Standing, dealt, standing
 from pwl.runtime.backend import Array, as_array, beside, host, is_numpy_array, like
 from pwl.runtime.finite import check_finite
-from pwl.runtime.ranks import Communicator, Serial
+from pwl.runtime.ranks import Communicator, Serial, check_alike
 from pwl.validate import kind, shown, whole
 
 CHECKED = 1 << 20  # numbers in a block that is checked
 
 
 class Reads:
-    """The number of patterns that reductions have read. Parts of patterns share it with the whole."""
+    """The number of patterns that reductions have read, on all ranks. Parts of patterns share it with the whole.
+
+    crossing: seconds in which sums crossed between ranks.
+    """
 
     def __init__(self) -> None:
-        self.patterns = 0
+        self.patterns, self.crossing = 0, 0.0
 
     def count(self, patterns: int) -> None:
         """Adds to the number."""
@@ -67,7 +71,8 @@ class Patterns:
         Bound on the work arrays of a reduction, in bytes. None means 512 MiB, or 2 GiB on a GPU. Blocks do not depend on the
         number of threads.
     comm : Communicator, optional
-        The ranks that share the patterns. Each rank holds its own patterns.
+        The ranks that share the patterns, `pwl.ranks()`. Each rank holds its own patterns, which may be any number of them, also
+        none. They are numbered in the order of the ranks.
 
     Attributes
     ----------
@@ -93,8 +98,8 @@ class Patterns:
         self.x, self.t = as_array(x, "inputs x"), as_array(t, "targets t")
         if preparation is not None:
             kind("preparation", preparation, Preparation, "a pwl.Preparation")
-        if comm is not None and not hasattr(comm, "allgather"):
-            raise InputError(f"comm must have a method allgather, as pwl.runtime.ranks.Communicator has, not {shown(comm)}")
+        if comm is not None and not isinstance(comm, Communicator):
+            raise InputError(f"comm must be pwl.ranks(), or derive from pwl.runtime.ranks.Communicator, not {shown(comm)}")
         self.preparation, self.comm = preparation, comm or Serial()
         self.block_bytes = None if block_bytes is None else _checked_bytes(block_bytes)
         if self.x.ndim < 2:
@@ -109,14 +114,15 @@ class Patterns:
             raise InputError(
                 f"there are {self.x.shape[0]} inputs but {self.t.shape[0]} targets: each pattern needs one of each"
             )
-        if self.x.shape[0] == 0:
+        if self.x.shape[0] == 0 and self.comm.size == 1:
             raise InputError("no patterns came: at least two are needed to train")
-        self.weights = None if weights is None else checked_weights(weights, self.x.shape[0])
+        self.weights = None if weights is None else checked_weights(weights, self.x.shape[0], least=self.comm.size == 1)
         self._whole: Whole | None = None
         self._is_batch = False
         # blocks are read from here; sums and choices use the copy on the host
         self._given_weights = self.weights if weights is None else as_array(weights, "weights")
         self.reads = Reads()
+        self._standing: Standing | None = None
         self.augmentation: Augmentation | None = None
         self._change: Callable[[np.ndarray, int], np.ndarray] | None = None  # changes a block's images, from a row on
 
@@ -139,16 +145,18 @@ class Patterns:
         return patterns
 
     @classmethod
-    def prepared(cls, x: Any, t: Any, preparation: Preparation, rows: Any, weights: Any = None) -> Patterns:
-        """Some rows of raw data, prepared at once if they are in memory. weights: of all rows.
+    def prepared(
+        cls, x: Any, t: Any, preparation: Preparation, rows: Any, weights: Any = None, comm: Communicator | None = None
+    ) -> Patterns:
+        """Some rows of raw data, prepared at once if they are in memory. weights: of all rows. comm: as in `Patterns`.
 
         Memory-mapped data and images are prepared block by block. Prepared images would take eight times the memory.
         """
         x, t, w = Rows(x, rows), Rows(t, rows), None if weights is None else weights[rows]
         if isinstance(x.array, np.memmap) or x.ndim > 2:
-            return cls(x, t, w, preparation=preparation)
+            return cls(x, t, w, preparation=preparation, comm=comm)
         prepared_x, prepared_t = preparation.transform(x[:], t[:])
-        return cls(prepared_x, prepared_t, w)
+        return cls(prepared_x, prepared_t, w, comm=comm)
 
     def in_units_of(self, net: Network) -> Patterns:
         """The patterns as a network with this preparation trains on them: one owner prepares.
@@ -213,15 +221,27 @@ class Patterns:
     @property
     def passes(self) -> float:
         """Number of times that reductions have read all patterns so far. A batch counts by its share."""
-        return self.reads.patterns / len(self)
+        return self.reads.patterns / self.count()
+
+    @property
+    def standing(self) -> Standing:
+        """Where these patterns stand among those of all ranks, which all ranks ask for at the same time."""
+        if self._standing is None:
+            self._standing = standing(self.comm, len(self), self.own_weight())
+        return self._standing
+
+    @property
+    def first(self) -> int:
+        """The number of the first pattern among those of all ranks."""
+        return 0 if self.comm.size == 1 else self.standing.first
 
     def count(self) -> int:
         """Number of patterns on all ranks."""
-        return int(sum(int(rank[0]) for rank in self.comm.allgather([np.asarray(len(self))])))
+        return len(self) if self.comm.size == 1 else self.standing.patterns
 
     def total_weight(self) -> float:
         """Sum of the weights of the patterns on all ranks, which is their number if all weigh 1."""
-        return float(sum(float(rank[0]) for rank in self.comm.allgather([np.asarray(self.own_weight())])))
+        return self.own_weight() if self.comm.size == 1 else self.standing.weight
 
     def own_weight(self) -> float:
         """Sum of the weights of this rank's patterns."""
@@ -230,12 +250,17 @@ class Patterns:
     # ---- parts
 
     def take(self, rows: Any) -> Patterns:
-        """The patterns of some rows (a slice or indices), which are read only when they are needed."""
+        """The patterns of some of this rank's rows (a slice or indices), which are read only when they are needed."""
+        w = None if self.weights is None else self.weights[rows]
+        part = self._part(Rows(self.x, rows), Rows(self.t, rows), w)
+        if w is not None:
+            checked_weights(w, len(part), least=self.comm.size == 1)
+        return part
+
+    def _part(self, x: Any, t: Any, weights: np.ndarray | None) -> Patterns:
         part = copy.copy(self)
-        part.x, part.t = Rows(self.x, rows), Rows(self.t, rows)
-        if self.weights is not None:
-            part.weights = part._given_weights = checked_weights(self.weights[rows], len(part))
-        part.augmentation, part._change, part._whole = None, None, None
+        part.x, part.t, part.weights, part._given_weights = x, t, weights, weights
+        part.augmentation, part._change, part._whole, part._standing = None, None, None, None
         return part
 
     def apart(self) -> Patterns:
@@ -244,18 +269,39 @@ class Patterns:
         same.reads, same._whole = Reads(), None
         return same
 
+    def shared(self, rows: np.ndarray, together: int = 1) -> Patterns:
+        """The patterns of these numbers, dealt out to the ranks in runs. Groups of so many stay `together`."""
+        if self.comm.size == 1:
+            return self.take(rows)
+        counts, found = dealt(self.comm, self.standing.counts, rows, together, self.x, self.t, self.weights)
+        part = self._part(*found)
+        if self.weights is None:
+            part._standing = Standing(counts, sum(counts[: self.comm.rank]), float(len(rows)))
+        return part
+
+    def counted(self) -> np.ndarray:
+        """The numbers of the patterns of weight above 0 on all ranks."""
+        own = np.arange(len(self)) if self.weights is None else np.flatnonzero(self.weights)
+        return own if self.comm.size == 1 else np.concatenate(self.comm.allgather(own + self.first))
+
+    def own(self, rows: np.ndarray) -> np.ndarray:
+        """Which of the patterns of sorted numbers are on this rank, as places among its own."""
+        if self.comm.size == 1:
+            return rows
+        return rows[np.searchsorted(rows, self.first) : np.searchsorted(rows, self.first + len(self))] - self.first
+
     def augmented(self, augmentation: Augmentation) -> Patterns:
         """The same patterns with an augmentation that changes the images of batches only."""
         same = copy.copy(self)
         same.augmentation = augmentation
         return same
 
-    def batch(self, rows: Any, key: Key, first: int) -> Patterns:
-        """`take` of patterns first, first + 1, ... of a pass with this key. Their images are changed when they are read."""
-        part = self.take(rows)
+    def batch(self, rows: Any, key: Key, first: int, together: int = 1) -> Patterns:
+        """`shared` patterns first, first + 1, ... of a pass with this key. Their images are changed when they are read."""
+        part = self.shared(rows, together)
         part._is_batch = True
         if self.augmentation is not None:
-            part._change = self.augmentation.of(key, first)
+            part._change = self.augmentation.of(key, first + part.first)
         return part
 
     # ---- blocks
@@ -281,6 +327,8 @@ class Patterns:
         It is read and prepared once, because every reduction of a run needs it, and the network remembers the last pass over
         it. A batch is seldom read twice, and the results of its layers would take memory, so that nothing of it is kept.
         """
+        if self.first:
+            net = net.at_pattern(self.first)
         if self._is_batch:
             return net, *self.block(net, 0, len(self))
         kind = (net.theta.dtype, net.loss.classes)
@@ -296,6 +344,7 @@ class Patterns:
 
     def check(self, net: Network) -> None:
         """Raises InputError, with the row and column of the fault, if the patterns do not fit the network."""
+        check_alike(self.comm, {"shape of inputs": tuple(self.x.shape[1:]), "shape of targets": tuple(self.t.shape[1:])})
         check_shape(tuple(self.x.shape), net.input_shape)
         for first, last in self._checked_blocks():
             x, t = self._raw(first, last)

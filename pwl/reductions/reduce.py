@@ -7,19 +7,17 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from pwl.errors import InputError
 from pwl.network.network import Network
+from pwl.reductions.across import over_ranks
 from pwl.reductions.blocks import block_rows, pattern_bytes, runs
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.prefetch import prefetched
-from pwl.reductions.statistic import Statistic, Tree, grown
+from pwl.reductions.statistic import Part, Statistic, Tree, grown
 from pwl.runtime.backend import Array, is_out_of_memory, on_cores
-from pwl.runtime.ranks import Serial
 from pwl.runtime.threads import keep_freed_memory, ordered_map, single_threaded_blas
 
-Part = tuple[Tree, list[Array]]  # the form of a result without its arrays, and the arrays
+NOTHING: Part = (None, [])
 
 
 def reduce(statistic: Statistic, net: Network, patterns: Patterns) -> Tree:
@@ -27,9 +25,11 @@ def reduce(statistic: Statistic, net: Network, patterns: Patterns) -> Tree:
 
     The result has the form of the statistic of one block, an array or a NamedTuple.
     """
-    patterns.reads.count(len(patterns))
+    patterns.reads.count(patterns.count())
     rows = block_rows(net, statistic.floats, patterns.block_bytes)
-    if not on_cores(net.theta):
+    if len(patterns) == 0:  # a rank without patterns
+        outline, total = NOTHING
+    elif not on_cores(net.theta):
         outline, total = _on_device(statistic, net, patterns, rows)
     elif len(patterns) > rows:
         outline, total = _on_cores(statistic, net, patterns, rows)
@@ -38,18 +38,25 @@ def reduce(statistic: Statistic, net: Network, patterns: Patterns) -> Tree:
         with single_threaded_blas():
             outline = statistic.of_block(*patterns.whole(net), *statistic.beside_rows(0, len(patterns)))
             total = statistic.start(outline)
-    return grown(outline, iter(statistic.mean(*_over_ranks(statistic, patterns, total))))
+    if patterns.comm.size > 1:
+        outline, total = over_ranks(statistic, patterns, (outline, total), net.theta)
+    return grown(outline, iter(statistic.mean(total, patterns.total_weight())))
+
+
+def _starts(patterns: Patterns, rows: int) -> range:
+    """Where this rank's blocks begin. Their borders are those of the patterns of all ranks, so the first may begin before 0."""
+    return range(-(patterns.first % rows), len(patterns), rows)
 
 
 def _read(statistic: Statistic, net: Network, patterns: Patterns, rows: int, first: int) -> tuple[int, tuple[Any, ...]]:
-    """The number of a block's first pattern, and the block."""
-    last = min(first + rows, len(patterns))
+    """The number of a block's first pattern on this rank, and the block."""
+    first, last = max(first, 0), min(first + rows, len(patterns))
     return first, (*patterns.block(net, first, last), *statistic.beside_rows(first, last))
 
 
-def _computed(statistic: Statistic, net: Network, first: int, block: tuple[Any, ...]) -> Part:
-    """The statistic of one block."""
-    tree = statistic.of_block(net.at_pattern(first), *block)
+def _computed(statistic: Statistic, net: Network, before: int, first: int, block: tuple[Any, ...]) -> Part:
+    """The statistic of one block. before: patterns on earlier ranks."""
+    tree = statistic.of_block(net.at_pattern(before + first), *block)
     return grown(tree, itertools.repeat(None)), statistic.start(tree)
 
 
@@ -66,22 +73,22 @@ def _folded(statistic: Statistic, parts: Iterable[Part]) -> Part:
 def _run(statistic: Statistic, net: Network, patterns: Patterns, rows: int, starts: range) -> Part:
     """The total of a run of blocks, by one thread."""
     blocks = (_read(statistic, net, patterns, rows, first) for first in starts)
-    return _folded(statistic, (_computed(statistic, net, *block) for block in blocks))
+    return _folded(statistic, (_computed(statistic, net, patterns.first, *block) for block in blocks))
 
 
 def _on_cores(statistic: Statistic, net: Network, patterns: Patterns, rows: int) -> Part:
     """The total by all cores. Runs of blocks are computed side by side and folded in their order."""
-    shares = list(runs(range(0, len(patterns), rows)))
+    shares = list(runs(_starts(patterns, rows)))
     return _folded(statistic, ordered_map(partial(_run, statistic, net, patterns, rows), shares, len(shares)))
 
 
 def _on_device(statistic: Statistic, net: Network, patterns: Patterns, rows: int) -> Part:
     """The total by a device, block after block. Blocks of host data are read, prepared and copied ahead."""
-    starts = range(0, len(patterns), rows)
+    starts = _starts(patterns, rows)
     try:
         if len(starts) == 1 or patterns.are_beside(net):
             return _run(statistic, net, patterns, rows, starts)
-        reading, computing = partial(_read, statistic, net, patterns, rows), partial(_computed, statistic, net)
+        reading, computing = partial(_read, statistic, net, patterns, rows), partial(_computed, statistic, net, patterns.first)
         return _folded(statistic, prefetched(reading, computing, starts, net.theta))
     except Exception as failure:
         if not is_out_of_memory(failure):
@@ -92,16 +99,3 @@ def _on_device(statistic: Statistic, net: Network, patterns: Patterns, rows: int
             f"the GPU's memory is too small ({failure}): a block of {count} patterns takes about {needed} bytes. Try "
             f"batch_size={max(1, count // 2)}, or pwl.Patterns(x, t, block_bytes={max(1, needed // 2)})"
         ) from None
-
-
-def _over_ranks(statistic: Statistic, patterns: Patterns, total: list[Array]) -> tuple[list[Array], float]:
-    """The total of all ranks, and the sum of their pattern weights."""
-    own = patterns.own_weight()
-    if isinstance(patterns.comm, Serial):
-        return total, own
-    ranks = patterns.comm.allgather([np.asarray(own), *total])
-    everywhere: list[Array] = []
-    for _, *values in ranks:
-        everywhere = statistic.fold(everywhere, values)
-    return everywhere, sum(float(rank[0]) for rank in ranks)
-

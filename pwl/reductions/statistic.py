@@ -11,6 +11,7 @@ import numpy as np
 from pwl.runtime.backend import Array, array_namespace, is_numpy_array
 
 Tree = Any  # an array, or a tuple or dictionary of arrays, tuples and dictionaries
+Part = tuple[Tree, list[Array]]  # the form of a result without its arrays, and the arrays
 
 
 @dataclass(frozen=True)
@@ -97,3 +98,4 @@ def _fold(a: Array, b: Array) -> Array:
 
 
 COMBINE = {"sum": _sum, "min": _min, "max": _max, "qr": _fold}
+NEUTRAL = {"sum": 0.0, "min": float("inf"), "max": -float("inf")}  # the numbers that change no total

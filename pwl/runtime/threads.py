@@ -31,7 +31,19 @@ def workers() -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2" is for nested teams, and the outer one counts
     own = min(cores, int(limit)) if limit.isdecimal() and int(limit) > 0 else cores
-    return max(1, own // _sharers.get())
+    return max(1, own // _sharers.get()) if own > 1 and can_start() else 1
+
+
+@functools.cache
+def can_start() -> bool:
+    """Whether this process can start threads, which a browser's Python can't. It is tried once."""
+    try:
+        thread = threading.Thread(target=int)
+        thread.start()
+        thread.join()
+    except RuntimeError:
+        return False
+    return True
 
 
 @functools.cache

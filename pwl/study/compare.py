@@ -18,6 +18,7 @@ from pwl.data import Fold
 from pwl.data import folds as make_folds
 from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
+from pwl.data.shares import everywhere, numbered, own_rows
 from pwl.data.weights import checked_weights
 from pwl.errors import InputError
 from pwl.learners.named import LEARNERS, Learner, Shape, network, rescale
@@ -25,6 +26,7 @@ from pwl.learners.outcome import Outcome
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import as_array
+from pwl.runtime.ranks import Communicator, Serial
 from pwl.runtime.threads import workers
 from pwl.study.baselines import BASELINES, COMPARED, Data, chosen
 from pwl.study.frames import Frames
@@ -67,10 +69,11 @@ def compare(
     names: Sequence[str] = COMPARED,
     settings: Settings = Settings(),
     classes: Sequence[str] | None = None,
-    jobs: int = 1,
+    jobs: int | Communicator = 1,
     watch: Watch | None = None,
     done: Mapping[tuple[str, int], Outcome] | None = None,
     weights: Any = None,
+    comm: Communicator | None = None,
     **options: Any,
 ) -> Iterator[Outcome]:
     """Trains several algorithms on the same data, folds and starting weights.
@@ -91,14 +94,16 @@ def compare(
         The settings that all learners share.
     classes : sequence of str, optional
         Names of the classes.
-    jobs : int
-        Number of processes that share the runs.
+    jobs : int or Communicator
+        Number of processes that share the runs, or `pwl.ranks()`, whose ranks do. All of them get all outcomes.
     watch : function of (name, fold, steps), optional
         Called with the number of iterations since its last call.
     done : mapping of (name, fold) to Outcome, optional
         Outcomes that are not run again. They are yielded in their turn.
     weights : array (Nv,), optional
         Weights of the patterns. Those of weight 0 are left out.
+    comm : Communicator, optional
+        `pwl.ranks()`, if its ranks share the patterns of each run: x, t and weights are then those of this rank.
     **options
         Single settings, such as iterations=50, k=3, hidden=(10,).
 
@@ -115,20 +120,27 @@ def compare(
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         raise InputError(f"names must be a list of algorithms, not {shown(names)}: put it into a list")
     chosen(names)
+    if comm is not None and comm.size > 1 and any(name in BASELINES for name in names):
+        raise InputError(f"{' and '.join(BASELINES)} can't be compared by several processes: leave them out of the algorithms")
     settings = _settings(settings, options)
-    whole("jobs", jobs)
+    if not isinstance(jobs, Communicator):
+        whole("jobs", jobs)
     x, t = as_array(x, "inputs x"), as_array(t, "targets t")
     if t.ndim == 1 and t.dtype.kind == "f":
         t = t[:, None]
     if not x.ndim or not t.ndim or x.shape[0] != t.shape[0]:
         raise InputError(f"inputs {tuple(x.shape)} and targets {tuple(t.shape)} came, wanted as many of both: one per pattern")
-    w = None if weights is None else checked_weights(weights, x.shape[0])
+    comm = comm or Serial()
+    w = None if weights is None else checked_weights(weights, x.shape[0], least=comm.size == 1)
     if w is not None and not w.all():
         x, t, w = x[w > 0], t[w > 0], w[w > 0]
     done = done or {}
     tasks = [(name, number) for number in range(settings.k) for name in names]
     left = [task for task in tasks if task not in done]
-    problem = Problem(x, t, classes, settings, data_folds(t, settings), w)
+    if t.ndim == 1 and classes is None:
+        classes = [str(label) for label in range(int(max(comm.allgather(t.max(initial=0)))) + 1)]
+    own = [Fold(*(own_rows(comm, len(t), rows) for rows in fold)) for fold in data_folds(t, settings, comm)]
+    problem = Problem(x, t, classes, settings, own, w, comm)
     return _in_order(problem, tasks, left, jobs, watch, done)
 
 
@@ -150,12 +162,15 @@ def _in_order(
     problem: Problem,
     tasks: list[tuple[str, int]],
     left: list[tuple[str, int]],
-    jobs: int,
+    jobs: int | Communicator,
     watch: Watch | None,
     done: Mapping[tuple[str, int], Outcome],
 ) -> Iterator[Outcome]:
     """The outcomes of all tasks in their order; only those that are left are run."""
-    started = _side_by_side(problem, left, jobs, watch) if jobs > 1 else _in_turn(problem, left, watch)
+    if isinstance(jobs, Communicator):
+        started = _by_ranks(problem, left, jobs, watch)
+    else:
+        started = _side_by_side(problem, left, jobs, watch) if jobs > 1 else _in_turn(problem, left, watch)
     with contextlib.closing(started) as runs:
         for task in tasks:
             if task in done and watch is not None:
@@ -171,8 +186,24 @@ def _in_turn(problem: Problem, tasks: list[tuple[str, int]], watch: Watch | None
         yield outcome
 
 
+def _by_ranks(
+    problem: Problem, tasks: list[tuple[str, int]], comm: Communicator, watch: Watch | None
+) -> Generator[Outcome, None, None]:
+    """The runs by several ranks, a round of one for each. Ctrl-C ends the runs of a round together."""
+    warm(problem.settings.device)
+    with comm.steady():
+        for first in range(0, len(tasks), comm.size):
+            found = [run(problem, *task, watch, comm) for task in tasks[first + comm.rank : first + comm.rank + 1]]
+            for rank, outcomes in enumerate(comm.allgather([] if comm.interrupted else found)):
+                for outcome in outcomes:
+                    if watch is not None and rank != comm.rank:
+                        watch(outcome.name, outcome.fold, problem.settings.iterations)
+                    yield outcome
+            comm.meet()
+
+
 class Problem(NamedTuple):
-    """The data, settings and folds that all runs of a comparison share."""
+    """The data, settings and folds that all runs of a comparison share. comm: the ranks that share the patterns of each run."""
 
     x: np.ndarray
     t: np.ndarray
@@ -180,30 +211,36 @@ class Problem(NamedTuple):
     settings: Settings
     folds: list[Fold]
     weights: np.ndarray | None = None
+    comm: Communicator = Serial()
 
 
-def data_folds(t: np.ndarray, settings: Settings) -> list[Fold]:
-    """The folds of a comparison, drawn by the seed and stratified for classes."""
-    return make_folds(len(t), settings.k, settings.seed, t if t.ndim == 1 else None)
+def data_folds(t: np.ndarray, settings: Settings, comm: Communicator = Serial()) -> list[Fold]:
+    """The folds of a comparison, drawn by the seed and stratified for classes, by the numbers of the patterns on all ranks."""
+    return make_folds(
+        numbered(comm, len(t))[1], settings.k, settings.seed, everywhere(comm, t) if t.ndim == 1 else None
+    )
 
 
-def run(problem: Problem, name: str, number: int, watch: Watch | None = None) -> Outcome:
-    """The outcome of one learner on one fold."""
-    x, t, classes, settings, folds, w = problem
+def run(problem: Problem, name: str, number: int, watch: Watch | None = None, asked: Communicator = Serial()) -> Outcome:
+    """The outcome of one learner on one fold. asked: ranks that hold back Ctrl-C, which then ends the run."""
+    x, t, classes, settings, folds, w, comm = problem
     fold = folds[number]
-    if t.ndim == 1 and classes is None:
-        classes = [str(label) for label in range(int(t.max()) + 1)]
     own = None if w is None else w[fold.train]
     preparation = Preparation.fit(
-        Rows(x, fold.train), Rows(t, fold.train), targets="common", classes=classes, weights=own
+        Rows(x, fold.train), Rows(t, fold.train), targets="common", classes=classes, weights=own, comm=comm
     )
     seed = settings.seed + number
     if name in BASELINES:
         net, record = BASELINES[name](Data(x, t, w), fold, preparation, settings, seed)
     else:
-        parts = {part: Patterns.prepared(x, t, preparation, rows, w) for part, rows in fold._asdict().items()}
+        parts = {part: Patterns.prepared(x, t, preparation, rows, w, comm) for part, rows in fold._asdict().items()}
         start = network(LEARNERS[name], settings, x.shape[1:], preparation, seed).to(settings.device)
-        tick = (lambda: None) if watch is None else lambda: watch(name, number, 1)
+
+        def tick() -> bool:
+            if watch is not None:
+                watch(name, number, 1)
+            return asked.interrupted
+
         best, record = trained(start, LEARNERS[name], parts, settings, Frames(settings.iterations, number == 0), tick)
         rescale(record, preparation)
         net = best.to("cpu").with_preparation(preparation)
@@ -224,26 +261,27 @@ def trained(
     parts: Mapping[str, Patterns],
     settings: Settings,
     frames: Frames,
-    tick: Callable[[], Any],
+    tick: Callable[[], bool],
 ) -> tuple[Network, Record]:
-    """The best network of a run and its record, which keeps the frames. tick: called after each iteration."""
+    """The best network of a run and its record, which keeps the frames. tick: called after each iteration, whether to stop."""
+    trains = range(parts["train"].count())
 
-    def callback(net: Network, record: Record) -> None:
+    def after(net: Network, record: Record) -> bool:
         frames.see(net, record.iterations)
-        tick()
+        return tick()
 
     net, record = train(
         start,
         parts["train"],
-        settings.algorithm(learner, parts["train"], settings.iterations),
+        settings.algorithm(learner, trains, settings.iterations),
         iterations=settings.iterations,
-        batch_size=settings.batch(learner, parts["train"]),
+        batch_size=settings.batch(learner, trains),
         augment=settings.augment,
         validation=parts["validation"],
         test=parts["test"],
         max_fail=settings.iterations + 1 if settings.max_fail is None else settings.max_fail,
         seed=settings.seed,
-        callback=callback,
+        callback=after,
     )
     frames.keep(record)
     return net, record

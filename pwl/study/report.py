@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from pwl.data import Fold
+from pwl.data.shares import everywhere
 from pwl.errors import InputError
 from pwl.files.plain import plain
 from pwl.files.temporary import prefix, sweep
@@ -25,6 +26,7 @@ from pwl.learners import ensemble_file
 from pwl.learners.ensemble import Ensemble
 from pwl.learners.outcome import Outcome
 from pwl.network import save as networks
+from pwl.runtime.ranks import Communicator, Serial
 
 LIST = "settings.json"  # in the folder of a comparison, its settings and the list of its files
 ALWAYS = (LIST, "table.csv", "table.txt", "report.html")
@@ -153,17 +155,23 @@ def target_errors(t: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
 
 
 def targets_lines(
-    outcomes: Sequence[Outcome], x: np.ndarray, t: np.ndarray, folds: Sequence[Fold], names: Sequence[str]
+    outcomes: Sequence[Outcome],
+    x: np.ndarray,
+    t: np.ndarray,
+    folds: Sequence[Fold],
+    names: Sequence[str],
+    comm: Communicator = Serial(),
 ) -> list[list[str]]:
-    """A table of the errors of each target, on the test patterns of all folds together. Heads come first."""
+    """A table of the errors of each target, on the test patterns of all folds together, and of all ranks that share them.
+
+    Heads come first.
+    """
     several = len(names) > 1
-    lines = [
-        ["algorithm", *(head for name in names for head in (f"{name}: test RMSE" if several else "test RMSE", "R^2"))]
-    ]
+    lines = [["algorithm", *(head for name in names for head in (f"{name}: test RMSE" if several else "test RMSE", "R^2"))]]
     for name, own in by_name(outcomes).items():
         rows = [folds[outcome.fold].test for outcome in own]
         y = np.concatenate([outcome.net.predict(x[part]) for outcome, part in zip(own, rows, strict=True)])
-        found = target_errors(t[np.concatenate(rows)], y)
+        found = target_errors(*(everywhere(comm, a) for a in (t[np.concatenate(rows)], y)))
         lines.append([name, *(word for rmse, r2 in found for word in (f"{rmse:.4g}", f"{r2:.4f}"))])
     return lines
 

@@ -129,7 +129,8 @@ def _check_path(name: str, path: Any) -> None:
 
 def _read(path: str | os.PathLike[str], net: Network, job: Job) -> Run:
     _check_path("resume", path)
-    arrays, header = read_tensors(Path(path), FORMAT, FORMAT_VERSION)
+    comm = job.patterns.comm
+    arrays, header = comm.same(read_tensors(Path(path), FORMAT, FORMAT_VERSION) if comm.rank == 0 else None)
     try:
         with taken_apart(path, "its parts do not fit", "run without it, or use another copy"):
             return _run(path, arrays, header, net, job)
@@ -171,6 +172,8 @@ def _run(path: str | os.PathLike[str], arrays: Tensors, header: dict[str, Any], 
         raise ValueError("its state holds something else than numbers")
     if not {"error", "seconds", "passes"} <= record.series.keys():
         raise ValueError("its record is not complete")
+    if not all(value is None or is_number(value) for value in record.series.get(job.watched, ())):
+        raise ValueError(f"the series {job.watched!r} holds something else than numbers")
     state |= {key.removeprefix("state."): native(a) for key, a in arrays.items() if key.startswith("state.")}
     state |= {key.removeprefix("host."): a for key, a in arrays.items() if key.startswith("host.")}
     spent = (float(arrays["spent"][0]), float(arrays["spent"][1])) if len(arrays["spent"]) else None

@@ -47,19 +47,18 @@ def with_input_hinges(net: Network, patterns: Patterns) -> Network:
 
 def sample(net: Network, patterns: Patterns) -> Sample:
     """Patterns of all ranks to take the hinges from."""
-    counted = np.arange(len(patterns)) if patterns.weights is None else np.flatnonzero(patterns.weights)
+    counted = patterns.counted()
     N = net.input_shape[0]
     rows = counted
     if len(counted) * N > NUMBERS:
         rows = np.sort(np.random.default_rng(SEED).permutation(counted)[: max(2, NUMBERS // N)])
-    own, step = patterns.take(rows), max(1, BLOCK // N)
-    blocks = [host(own.block(net, first, min(first + step, len(rows)))[0]) for first in range(0, len(rows), step)]
+    own, step = patterns.take(patterns.own(rows)), max(1, BLOCK // N)
+    blocks = [host(own.block(net, first, min(first + step, len(own)))[0]) for first in range(0, len(own), step)]
     patterns.reads.count(len(rows))
-    x = np.concatenate(blocks).astype(np.float64)
-    w = np.ones(len(rows)) if own.weights is None else own.weights
+    x = np.concatenate([np.zeros((0, N)), *blocks]).astype(np.float64)
+    w = np.ones(len(own)) if own.weights is None else own.weights
     w = w * (len(counted) / len(rows))
-    ranks = patterns.comm.allgather([x, w])
-    return Sample(*(np.concatenate([np.asarray(rank[i]) for rank in ranks]) for i in range(2)))
+    return Sample(*(np.concatenate(each) for each in zip(*patterns.comm.allgather((x, w)), strict=True)))
 
 
 def placed(layer: CurvedDense, seen: Sample, dtype: np.dtype) -> list[np.ndarray]:

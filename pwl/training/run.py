@@ -94,7 +94,7 @@ class Job:
         if not net.initialised:
             net = start(net, self.patterns, self.algorithm.penalties, self.algorithm.ols)
         state = self.algorithm.init(net, self.patterns, self.seed)
-        spent = None if self.multiplies_of(net, len(self.patterns)) is None else (0.0, 0.0)
+        spent = None if self.multiplies_of(net, self.patterns.count()) is None else (0.0, 0.0)
         row, state = self.row(net, state, spent)
         record.append(row)
         if not math.isfinite(row["error"]):
@@ -114,13 +114,13 @@ class Job:
         number, spent, step = run.rows, run.spent, Step(run.net, run.state, {})
         norms: list[Any] = []
         with np.errstate(over="ignore", invalid="ignore"):  # for steps that diverge, which is checked below
-            for batch in _batches(self.patterns, self.batch_size, self.seed, number):
+            for batch in _batches(run.net, self.patterns, self.batch_size, self.seed, number):
                 try:
                     step = self.algorithm.step(step.net, batch, step.state)
                 except (ArithmeticError, np.linalg.LinAlgError):  # Python's numbers and LAPACK have no infinities
                     return run.ended(Stop("non_finite", f"{NON_FINITE} (in iteration {number})"))
-                spent = _added(spent, self.multiplies_of(step.net, len(batch)))
-                spent = _added(spent, self.algorithm.further(step.net, len(batch), step.series))
+                spent = _added(spent, self.multiplies_of(step.net, batch.count()))
+                spent = _added(spent, self.algorithm.further(step.net, batch.count(), step.series))
                 norms.append(step.series.get("gradient_norm"))
             net = step.net
             if not self.shares_pass:  # otherwise the next step starts at this network, and new moments would change it
@@ -152,7 +152,10 @@ class Job:
             row |= {f"{name}_error": float(scores[0])} | _classification(f"{name}_", scores)
             if self.scale is not None:
                 row[f"{name}_raw_error"] = self.raw(net, other, float(scores[0]))
-        row["seconds"] = time.perf_counter() - self.begin
+        comm, crossing = self.patterns.comm, sum(p.reads.crossing for p in (self.patterns, *self.others.values()))
+        row["seconds"], crossing = comm.same((time.perf_counter() - self.begin, crossing))
+        if comm.size > 1:
+            row["sum_seconds"] = crossing
         if spent is not None:
             row["multiplies"], row["own_multiplies"] = spent
         row["passes"] = self.passes + self.patterns.passes
@@ -170,7 +173,7 @@ class Job:
         return {
             "algorithm": repr(self.algorithm),
             "network": describe(net),
-            "patterns": len(self.patterns),
+            "patterns": self.patterns.count(),
             "batch_size": self.batch_size,
             "augment": None if self.patterns.augmentation is None else repr(self.patterns.augmentation),
             "seed": self.seed,
@@ -198,13 +201,16 @@ def _added(spent: Spent | None, more: Spent | None) -> Spent | None:
     return None if spent is None or more is None else (spent[0] + more[0], spent[1] + more[1])
 
 
-def _batches(patterns: Patterns, batch_size: int | None, seed: int, iteration: int) -> Iterator[Patterns]:
+def _batches(net: Network, patterns: Patterns, batch_size: int | None, seed: int, iteration: int) -> Iterator[Patterns]:
     """Batches of one pass over the patterns, shuffled by (seed, iteration), or all patterns if there is no batch size."""
-    if batch_size is None:
+    together = 1 if patterns.comm.size == 1 else net.training(seed, iteration).group
+    if batch_size is None and together == 1:
         yield patterns
         return
-    order = np.random.default_rng([seed, iteration]).permutation(len(patterns))
-    for first in range(0, len(patterns), batch_size):
-        rows = order[first : first + batch_size]  # not sorted, because neighbours share moments in batch normalisation
-        if patterns.weights is None or np.any(patterns.weights[rows]):  # patterns of weight 0 make no step
-            yield patterns.batch(rows, (seed, iteration), first)
+    count = patterns.count()  # patterns of all ranks as one batch, too, if groups are not to be cut where ranks meet
+    order = np.arange(count) if batch_size is None else np.random.default_rng([seed, iteration]).permutation(count)
+    for first in range(0, count, batch_size or count):
+        rows = order[first : first + (batch_size or count)]  # not sorted, as neighbours share moments in batch normalisation
+        batch = patterns.batch(rows, (seed, iteration), first, together)
+        if batch.total_weight():  # patterns of weight 0 make no step
+            yield batch

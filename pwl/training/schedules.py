@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pwl.errors import InputError
-from pwl.validate import nearest, whole
+from pwl.validate import listed, nearest, whole
 
 WARM = 0.3  # share of the steps of "one_cycle" that warm up
 
@@ -110,7 +110,7 @@ class Steps:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rate", _rate(self, self.rate))
-        at = tuple(self.at) if isinstance(self.at, (tuple, list, np.ndarray)) else ()
+        at = listed(self.at) or ()
         if not at or not all(map(_is_whole, at)) or list(at) != sorted(set(at)) or at[0] < 1:
             raise InputError(
                 f"at of Steps must be numbers of steps, 1 or more, in increasing order, such as (300, 400), not {self.at!r}"

@@ -21,12 +21,15 @@ from pwl.network.network import Network
 from pwl.reductions.gradients import error, raw_error
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
+from pwl.runtime.backend import host
+from pwl.runtime.ranks import check_alike, checksum
 from pwl.runtime.threads import single_threaded_blas
 from pwl.training import checkpoint as checkpoints
 from pwl.training.checkpoint import Checkpoint
 from pwl.training.limits import CALLBACK, INTERRUPTED, Interrupted, Limits
 from pwl.training.record import Record
-from pwl.training.run import Job, Run
+from pwl.training.run import Job, Run, describe
+from pwl.version import VERSION
 
 
 def train(
@@ -121,7 +124,11 @@ def train(
     if augment is not None:
         _check_augment(augment, net, batch_size)
         patterns = patterns.augmented(augment)
+    comm = patterns.comm
+    check_alike(comm, _facts(net, patterns, algorithm, (limits, batch_size, augment, seed, list(others), resume is None)))
     writer = checkpoint if checkpoint is None or isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
+    if comm.rank > 0:  # the files are those of rank 0
+        writer, progress = None, False
     if writer is not None:
         check_writable(Path(writer.path))
     scale = None if preparation is None or preparation.targets is None else preparation.target_scale
@@ -131,9 +138,11 @@ def train(
         raise InputError(f"{resume} is of a run on other parts of the data: give the same parts")
     run.record.rows = rows
 
+    _note_ranks(run.record, patterns)
+
     def over(net: Network, record: Record) -> bool:
         """Whether the callback ends the run."""
-        return callback is not None and _is_true(callback(net.with_preparation(preparation), record))
+        return callback is not None and comm.same(_is_true(callback(net.with_preparation(preparation), record)))
 
     run = _ended(job, run, limits, writer, over, progress)
     return run.settled().best.with_preparation(preparation), run.record
@@ -152,9 +161,11 @@ def _ended(
         # The limit on BLAS is set once, because in every reduction it would take longer than a small reduction.
         import scipy.linalg  # noqa: F401 - so that the limit includes SciPy's own BLAS
 
-        with _bar(progress, limits.iterations, run.rows - 1) as bar, single_threaded_blas():
+        with _bar(progress, limits.iterations, run.rows - 1) as bar, single_threaded_blas(), job.patterns.comm.steady():
             while run.stop is None:
-                if (reached := limits.reached(run.settled().record, "validation" in job.others)) is not None:
+                record = run.settled().record
+                job.patterns.comm.meet(host(run.net.theta), record["error"][-1])
+                if (reached := limits.reached(record, "validation" in job.others)) is not None:
                     run = run.ended(reached)
                     break
                 run = job.next(run)
@@ -264,6 +275,30 @@ def _divided(data: Any, parts: Any, given: dict[str, Any]) -> tuple[dict[str, li
     return rows, whole.take(found["training"]), {name: whole.take(own) for name, own in found.items() if name != "training"}
 
 
+def _facts(net: Network, patterns: Patterns, algorithm: Algorithm, settings: tuple[Any, ...]) -> dict[str, Any]:
+    """What must be alike on all ranks, by name."""
+    if patterns.comm.size == 1:
+        return {}
+    prepared = patterns.preparation and patterns.preparation.to_dict()
+    start = [host(a) for a in (net.theta, *net.buffers.values())]
+    return {
+        "version of pwl": VERSION, "version of NumPy": np.__version__, "algorithm": repr(algorithm), "network": describe(net),
+        "starting network (checksum)": checksum(*start), "preparation (checksum)": checksum(prepared), "settings": repr(settings),
+    }  # fmt: skip
+
+
+def _note_ranks(record: Record, patterns: Patterns) -> None:
+    """Puts the ranks of this run into its record, and says it if some have no patterns."""
+    for name in ("ranks", "rows_a_rank"):  # of a run that is resumed
+        record.settings.pop(name, None)
+    if patterns.comm.size > 1:
+        counts = patterns.standing.counts
+        record.settings |= {"ranks": len(counts), "rows_a_rank": list(counts)}
+        if patterns.comm.rank == 0 and 0 in counts:
+            none = f"{counts.count(0)} of {len(counts)} ranks have no patterns, such as rank {counts.index(0)}"
+            warnings.warn(none, stacklevel=3)
+
+
 def _is_true(answer: Any) -> bool:
     """Whether a callback returned True or NumPy's True. No other answer stops the run."""
     return isinstance(answer, (bool, np.bool_)) and bool(answer)
@@ -276,9 +311,9 @@ def _check_callback(callback: Any) -> None:
 
 def _check_batches(batch_size: Any, algorithm: Algorithm, patterns: Patterns) -> None:
     validate.whole("batch_size", batch_size, unit=" of patterns")
-    if batch_size > len(patterns):
+    if batch_size > patterns.count():
         raise InputError(
-            f"batch_size {batch_size} is larger than the {len(patterns)} patterns: make it smaller or leave it out"
+            f"batch_size {batch_size} is larger than the {patterns.count()} patterns: make it smaller or leave it out"
         )
     if algorithm.full_batch:
         raise InputError(

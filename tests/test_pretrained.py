@@ -1,0 +1,240 @@
+"""VGG11, ResNet18 and weights of PyTorch's models: the same outputs as PyTorch, from files with checksums."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pwl
+from pwl.layers import BatchNorm2d, Conv2d, Dense, Flatten, GlobalAvgPool2d, MaxPool2d, Pad2d
+from pwl.models import load_pretrained, resnet18, vgg11
+
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
+
+def small():
+    """A convolution, its normalisation and a dense layer after Flatten, and weights by PyTorch's names."""
+    net = pwl.Network.from_layers(
+        [Conv2d(3, (2, 1), bias=False), BatchNorm2d(), "relu", Flatten(), Dense(2)], (3, 2, 1), dtype=np.float64
+    )
+    rng = np.random.default_rng(0)
+    shapes = {"c.weight": (3, 1, 2, 1), "n.weight": (3,), "n.bias": (3,), "n.running_mean": (3,), "n.running_var": (3,),
+              "f.weight": (2, 12), "f.bias": (2,)}  # fmt: skip
+    return net, {name: rng.uniform(0.5, 1.5, shape) for name, shape in shapes.items()}
+
+
+NAMES = ["c", "n", "f"]
+
+
+def test_weights_by_hand():
+    """A convolution and a dense layer on channels first, in plain sums."""
+    net, a = small()
+    x = np.random.default_rng(1).normal(size=(4, 3, 2, 1))
+    n = np.einsum("pijc,fca->pfija", x, a["c.weight"][:, :, :, 0])
+    n = n[:, :, :-1, :, 0] + n[:, :, 1:, :, 1]  # (patterns, filters, 2, 2)
+    scale = a["n.weight"] / np.sqrt(a["n.running_var"] + 1e-5)
+    o = np.maximum(0, (n - a["n.running_mean"][:, None, None]) * scale[:, None, None] + a["n.bias"][:, None, None])
+    y = o.reshape(4, -1) @ a["f.weight"].T + a["f.bias"]
+    loaded = load_pretrained(net, a, names=NAMES)
+    p = np.exp(y) / np.exp(y).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(loaded.predict_proba(x), p, rtol=1e-12)
+
+
+def test_files_and_their_checksums():
+    net, a = small()
+    from safetensors.numpy import save_file
+
+    save_file(a, "w.safetensors")
+    np.savez("w.npz", **a)
+    wanted = load_pretrained(net, a, names=NAMES).theta
+    for path in ("w.safetensors", Path("w.npz")):
+        sha = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        assert np.array_equal(load_pretrained(net, path, names=NAMES, sha256=sha.upper()).theta, wanted)
+        with pytest.raises(pwl.InputError, match=f"has the checksum {sha}"):
+            load_pretrained(net, path, names=NAMES, sha256="0" * 64)
+
+
+def test_another_number_of_classes_keeps_the_outputs():
+    net, a = small()
+    other = pwl.Network.from_layers([*net.layers, Dense(5)], (3, 2, 1), dtype=np.float64)
+    loaded = load_pretrained(other, a, names=NAMES)
+    assert np.array_equal(loaded.W_o, other.W_o)
+    assert np.array_equal(loaded.parts["0.W"], load_pretrained(net, a, names=NAMES).parts["0.W"])
+    x, t = np.random.default_rng(0).normal(size=(40, 3, 2, 1)), np.arange(40) % 5
+    tuned, record = pwl.finetune(loaded, (x, t), pwl.Adam(), frozen=3, iterations=2)
+    assert tuned.n_outputs == 5 and record.iterations == 2
+    assert np.array_equal(tuned.parts["0.W"], loaded.parts["0.W"])
+
+
+def test_what_is_missing_is_named():
+    net, a = small()
+    del a["n.running_var"]
+    with pytest.raises(pwl.InputError, match=r"fit layer 1 \(n\): use partial=True"):
+        load_pretrained(net, a, names=NAMES)
+    with pytest.warns(UserWarning, match=r"keep their own weights: layer 1 \(n\)"):
+        loaded = load_pretrained(net, a, names=NAMES, partial=True)
+    assert np.array_equal(loaded.parts["1.W"], net.parts["1.W"]) and not np.array_equal(loaded.W_o, net.W_o)
+
+
+def test_what_cannot_be_loaded_is_said():
+    net, a = small()
+    Path("w.pth").write_bytes(b"x")
+    Path("w.npz").write_bytes(b"x")
+    Path("w.safetensors").write_bytes(b"x")
+    cases = [
+        (lambda: load_pretrained(net, a), "neither vgg11 nor resnet18"),
+        (lambda: load_pretrained(net, a, names=["c", "f"]), "2 names came, but the network has 2 layers"),
+        (lambda: load_pretrained(net, a, names=True), "names must be a list of texts"),
+        (lambda: load_pretrained(net, a, names=[1, 2, 3]), "names must be a list of texts"),
+        (lambda: load_pretrained(net, a, names=NAMES, partial=1), "partial must be True or False"),
+        (lambda: vgg11(input_shape=np.ma.masked_array([32, 32, 1], [0, 0, 1])), "input_shape must be sizes"),
+        (lambda: load_pretrained(net, "no.npz", names=NAMES), "nothing is downloaded"),
+        (lambda: load_pretrained(net, "w.pth", names=NAMES), "can run any program"),
+        (lambda: load_pretrained(net, "w.npz", names=NAMES), "can't be read"),
+        (lambda: load_pretrained(net, "w.safetensors", names=NAMES), "can't be read"),
+        (lambda: load_pretrained(net, a, names=NAMES, sha256="0"), "leave it out"),
+        (lambda: load_pretrained(net, 3, names=NAMES), "path"),
+        (lambda: load_pretrained(pwl.Network.mlp(2, 3, 1), a, names=["c", "f"]), "bypass=False"),
+    ]
+    for call, said in cases:
+        with pytest.raises(pwl.InputError, match=said):
+            call()
+
+
+def test_sizes_are_torchvisions():
+    """Numbers of parameters as torchvision counts them, by the layout alone where the network would be large."""
+    assert resnet18(input_shape=(32, 32, 3)).n_parameters == 11_689_512
+    net = vgg11(input_shape=(32, 32, 3), units=8, n_classes=10)
+    convolutions = sum(
+        s.stop - s.start for s in net.layout.slots if s.kind == "map" and len(net.layout.shapes[s.layer]) == 3
+    )
+    assert convolutions == 9_220_480
+    assert net.layout.shapes[-7] == (512,) and net.initialised
+
+
+def test_padding_puts_zeros_around():
+    net = pwl.Network.from_layers(
+        [Pad2d((1, 2)), MaxPool2d(3, 2), GlobalAvgPool2d(), Dense(1)], (3, 4, 2), loss="squared_error"
+    )
+    x = np.arange(24.0).reshape(1, 3, 4, 2) + 1
+    padded = net.layers[0].apply({}, {}, x)
+    assert padded.shape == (1, 5, 8, 2) and padded.sum() == x.sum() and np.array_equal(padded[:, 1:4, 2:6], x)
+    g = np.random.default_rng(0).normal(size=padded.shape)
+    assert np.isclose(np.sum(net.layers[0].backward({}, {}, None, g) * x), np.sum(g * padded)), "the transpose"
+    with pytest.raises(pwl.InputError, match="Pad2d's padding"):
+        Pad2d(-1)
+
+
+def test_gradients_pass_through_a_border():
+    layers = [
+        Conv2d(2, 2),
+        pwl.PiecewiseLinear("tanh", 5),
+        Pad2d((1, 0)),
+        MaxPool2d(2, 1),
+        Conv2d(2, 2),
+        "tanh",
+        Flatten(),
+        Dense(2),
+    ]
+    net = pwl.Network.from_layers(layers, (4, 4, 1), dtype=np.float64)
+    x, t = np.random.default_rng(0).normal(size=(12, 4, 4, 1)), np.arange(12) % 2
+    rng, step = np.random.default_rng(1), 1e-6
+    direction = {key: rng.normal(size=part.shape) for key, part in net.parts.items()}
+    stepped, _ = pwl.train(net, (x, t), pwl.SGD(1.0, momentum=0.0), iterations=1)
+    G = {key: stepped.parts[key] - net.parts[key] for key in net.parts}  # the negative gradient
+
+    def error(size):
+        return pwl.evaluate(net.moved({key: size * d for key, d in direction.items()}), (x, t)).error
+
+    slope = (error(step) - error(-step)) / (2 * step)
+    wanted = -sum(float(np.sum(G[key] * direction[key])) for key in G)
+    assert slope == pytest.approx(wanted, rel=1e-6)
+
+
+# ---- beside PyTorch
+
+
+def states(model):
+    return {name: a for name, a in model.state_dict().items() if not name.endswith("num_batches_tracked")}
+
+
+def randomised(torch, model):
+    """Other moments than 0 and 1, so that they count."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_mean, -0.3, 0.3)
+            torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.uniform_(module.bias, -0.3, 0.3)
+    return model.double().eval()
+
+
+def check(torch, model, net):
+    x = np.random.default_rng(0).normal(size=(3, *net.input_shape))
+    with torch.no_grad():
+        y = model(torch.tensor(np.moveaxis(x, 3, 1).copy()))
+    np.testing.assert_allclose(net.predict_proba(x), torch.softmax(y, dim=1).numpy(), rtol=1e-9)
+
+
+def test_vgg11_computes_what_pytorch_computes():
+    torch = pytest.importorskip("torch", reason="PyTorch's models are compared with")
+    nn = torch.nn
+    torch.manual_seed(0)
+    features, channels = [], 3
+    for filters in (64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"):
+        features += [nn.MaxPool2d(2)] if filters == "M" else [nn.Conv2d(channels, filters, 3, padding=1), nn.ReLU()]
+        channels = channels if filters == "M" else filters
+    ends = [nn.Linear(512 * 2, 9), nn.ReLU(), nn.Dropout(), nn.Linear(9, 9), nn.ReLU(), nn.Dropout(), nn.Linear(9, 4)]
+    model = nn.Sequential()
+    model.add_module("features", nn.Sequential(*features))
+    model.add_module("flatten", nn.Flatten())
+    model.add_module("classifier", nn.Sequential(*ends))
+    net = vgg11(input_shape=(32, 64, 3), units=9, n_classes=4, dtype=np.float64)
+    check(torch, randomised(torch, model), load_pretrained(net, states(model)))
+
+
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_resnet18_computes_what_pytorch_computes(batch_norm):
+    torch = pytest.importorskip("torch", reason="PyTorch's models are compared with")
+    nn = torch.nn
+
+    def norm(channels):
+        return nn.BatchNorm2d(channels) if batch_norm else nn.Identity()
+
+    class Block(nn.Module):
+        def __init__(self, channels, filters, stride):
+            super().__init__()
+            self.conv1 = nn.Conv2d(channels, filters, 3, stride, 1, bias=not batch_norm)
+            self.bn1, self.bn2 = norm(filters), norm(filters)
+            self.conv2 = nn.Conv2d(filters, filters, 3, 1, 1, bias=not batch_norm)
+            if stride > 1:
+                self.downsample = nn.Sequential(
+                    nn.Conv2d(channels, filters, 1, stride, bias=not batch_norm), norm(filters)
+                )
+
+        def forward(self, x):
+            out = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
+            return torch.relu(out + (self.downsample(x) if hasattr(self, "downsample") else x))
+
+    class ResNet18(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv1, self.bn1 = nn.Conv2d(3, 64, 7, 2, 3, bias=not batch_norm), norm(64)
+            for stage, (channels, filters) in enumerate([(64, 64), (64, 128), (128, 256), (256, 512)], 1):
+                first = Block(channels, filters, 1 if stage == 1 else 2)
+                setattr(self, f"layer{stage}", nn.Sequential(first, Block(filters, filters, 1)))
+            self.fc = nn.Linear(512, 10)
+
+        def forward(self, x):
+            x = nn.functional.max_pool2d(torch.relu(self.bn1(self.conv1(x))), 3, 2, 1)
+            for stage in range(1, 5):
+                x = getattr(self, f"layer{stage}")(x)
+            return self.fc(x.mean(dim=(2, 3)))
+
+    torch.manual_seed(0)
+    model = randomised(torch, ResNet18())
+    net = resnet18(input_shape=(40, 33, 3), n_classes=10, batch_norm=batch_norm, dtype=np.float64)
+    check(torch, model, load_pretrained(net, states(model)))
