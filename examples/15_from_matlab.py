@@ -49,7 +49,8 @@ net = pwl.Network.mlp(1, 10, 1, "tansig", bypass=False, seed=0)
 #
 #     net.divideParam.trainRatio = 0.7;  net.divideParam.valRatio = 0.15;  net.divideParam.testRatio = 0.15;
 
-train, validation, test = ((x[rows], t[rows]) for rows in pwl.data.split(len(x), (0.7, 0.15, 0.15), seed=0))
+parts = pwl.data.split(len(x), (0.7, 0.15, 0.15), seed=0)
+train, validation, test = ((x[rows], t[rows]) for rows in parts)
 net = net.with_preparation(pwl.Preparation.fit(*train, inputs="minmax", targets="minmax"))
 
 # %%
@@ -63,21 +64,22 @@ net = net.with_preparation(pwl.Preparation.fit(*train, inputs="minmax", targets=
 #     net.trainFcn = 'trainlm';  net.trainParam.epochs = 200;  net.trainParam.max_fail = 6;
 #     [net, tr] = train(net, x, t);
 
-trained, tr = pwl.train(net, train, pwl.LM(), iterations=200, max_fail=6, validation=validation, test=test)
+trained, tr = pwl.train(net, (x, t), pwl.LM(), iterations=200, max_fail=6, parts=parts)
 
 # %%
 # tr
 # --
-# ==========================  ========================================
+# ==========================  ==================================================
 # MATLAB                      here
-# ==========================  ========================================
-# ``tr.perf``, ``tr.vperf``   ``tr["error"]``, ``tr["validation_error"]``
-# ``tr.tperf``                ``tr["test_error"]``
+# ==========================  ==================================================
+# ``tr.perf``, ``tr.vperf``   ``tr["raw_error"]``, ``tr["validation_raw_error"]``
+# ``tr.tperf``                ``tr["test_raw_error"]``
+# ``tr.trainInd``             ``tr.rows["training"]``, counted from 0
 # ``tr.best_epoch``           ``tr.best_iteration``
 # ``tr.stop``                 ``tr.stop_reason``
 # ``tr.mu``, ``tr.gradient``  ``tr["mu"]``, ``tr["gradient_norm"]``
 # ``tr.time``                 ``tr["seconds"]``
-# ==========================  ========================================
+# ==========================  ==================================================
 
 print("stopped:", tr.stop_code)
 print(f"best iteration {tr.best_iteration} of {tr.iterations}")
@@ -96,15 +98,18 @@ y = trained.predict(test[0])
 print(f"mse on the test patterns: {np.mean((y - test[1]) ** 2):.4f}, noise {0.05**2:.4f}")
 
 # %%
-# plotperform, plotregression, plotfit
-# ------------------------------------
+# plotperform, plottrainstate, plotregression, ploterrhist, plotfit
+# -----------------------------------------------------------------
 #
 # .. code-block:: matlab
 #
-#     plotperform(tr);  plotregression(t, y);  plotfit(net, x, t);
+#     plotperform(tr);  plottrainstate(tr);  plotregression(t, y);  ploterrhist(t - y);  plotfit(net, x, t);
 
 pwl.plots.errors(tr, figure=plt.figure())  # plotperform; against time and multiplies, too
-regression = pwl.plots.predicted(trained, *test)  # plotregression, which notebooks show
+pwl.plots.training_state(tr, figure=plt.figure())  # plottrainstate
+apart = {"training": train, "validation": validation, "test": test}
+pwl.plots.regression(trained, apart, figure=plt.figure())  # plotregression
+pwl.plots.error_histogram(trained, apart, figure=plt.figure())  # ploterrhist
 figure, ax = plt.subplots(figsize=(6, 3), layout="constrained")
 ax.plot(x, t, ".", color="0.6")
 ax.plot(x, trained.predict(x), color="black")
@@ -128,7 +133,7 @@ print("the same predictions after loading:", np.array_equal(again.predict(x), tr
 # %%
 # The other training functions
 # ----------------------------
-# One line each. docs/algorithms.md has the whole table.
+# One line each. docs/from-matlab.md has them all.
 
 others = {
     "trainbr": pwl.BayesianLM(),

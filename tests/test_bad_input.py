@@ -70,11 +70,11 @@ def test_rows_are_counted_over_the_blocks(tmp_path, mapped):
 
 def test_rows_are_counted_over_the_blocks_of_raw_targets_too():
     x = np.random.default_rng(0).normal(size=(300, 4096))
-    t = np.ones((300, 1))
+    t = np.ones((300, 2))
     preparation = Preparation.fit(x, t)
     t[290, 0] = NAN
     refuses(
-        lambda: pwl.train(curve_network(4096, 1, 1), pwl.Patterns(x, t, preparation=preparation), pwl.AdAct()),
+        lambda: pwl.train(curve_network(4096, 1, 2), pwl.Patterns(x, t, preparation=preparation), pwl.AdAct()),
         "row 290, column 0",
     )
 
@@ -168,8 +168,9 @@ def test_no_rows_predict_no_rows():
         (LABELS.astype(float), ["integer labels", "float64", "astype(int)"]),
         (LABELS - 1, ["label -1", "row 0", "0..2"]),
         (LABELS + 1, ["label 3", "row 2", "0..2"]),
-        (np.eye(3)[LABELS], ["one integer label", "(40, 3)"]),
-        (np.eye(3, dtype=int)[LABELS], ["one integer label", "(40, 3)"]),
+        (2 * np.eye(3)[LABELS], ["row 0 of the targets", "a single one"]),
+        (np.ones((40, 3), dtype=int), ["row 0 of the targets", "a single one"]),
+        (np.eye(4)[LABELS], ["one integer label", "(40, 4)"]),
         (LABELS[:, None], ["one integer label", "(40, 1)"]),
         (np.array(["a", "b", "c"])[LABELS], ["integer labels", "<U1"]),
         (LABELS > 0, ["integer labels", "bool"]),

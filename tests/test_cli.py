@@ -39,27 +39,31 @@ QUICK = ["--iterations", "4", "--folds", "3", "--hidden", "3"]
 def test_compare_prints_one_table_and_leaves_everything(capsys, tmp_path):
     assert main(["compare", *QUICK]) == 0
     printed = capsys.readouterr().out
-    for name in ("adact", "hwo-adact", "molf", "hwo-molf", "owo-bp"):
+    trained = ["adact", "adact-damped", "molf", "molf-damped", "cg", "scg", "lm"]
+    for name in trained:
         assert re.search(rf"^{name} .*\+-.*iterations$", printed, re.M)
+    assert re.search(r"^ridge .*\+-.* - .*solved$", printed, re.M)
+    assert re.search(r"^\w[\w-]* wins: its mean test E .* p = .* after Holm's correction for 36 pairs", printed, re.M)
     folder = tmp_path / "pwl-compare"
     rows = list(csv.DictReader((folder / "table.csv").open()))
-    assert [row["algorithm"] for row in rows] == ["adact", "hwo-adact", "molf", "hwo-molf", "owo-bp"]
-    records = sorted((folder / "records").glob("*.json"))
-    assert len(records) == 15
+    assert [row["algorithm"] for row in rows] == [*trained, "ridge", "default"]
+    records = sorted((folder / "records").glob("[a-c]*.json"))
+    assert len(records) == 9
+    assert len(list((folder / "networks").iterdir())) == 27
     record = pwl.Record.from_dict(json.loads(records[0].read_text()))
     assert len(record["error"]) == 5
     # the table's figures are the records' own
     own = [
-        pwl.Record.from_dict(json.loads(p.read_text())) for p in sorted((folder / "records").glob("hwo-molf-*.json"))
+        pwl.Record.from_dict(json.loads(p.read_text())) for p in sorted((folder / "records").glob("molf-fold*.json"))
     ]
     test = [r["test_error"][r.best_iteration] for r in own]
-    assert float(rows[3]["test_error"]) == pytest.approx(np.mean(test), rel=1e-12)
-    assert float(rows[3]["test_error_std"]) == pytest.approx(np.std(test, ddof=1), rel=1e-12)
+    assert float(rows[2]["test_error"]) == pytest.approx(np.mean(test), rel=1e-12)
+    assert float(rows[2]["test_error_std"]) == pytest.approx(np.std(test, ddof=1), rel=1e-12)
     for picture in ("errors", "curves-adact", "predicted-molf"):
-        assert (folder / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
+        assert "<svg" in (folder / f"{picture}.svg").read_text()
     page = (folder / "report.html").read_text()
     HTMLParser().feed(page)
-    assert "hwo-molf" in page and "base64" in page
+    assert "molf-damped" in page and 'href="networks/molf-damped-fold0.safetensors"' in page
 
 
 def test_errors_are_in_raw_units(houses, capsys, tmp_path):
@@ -92,7 +96,7 @@ def test_compare_on_own_tables(houses, flowers, capsys):
     assert main(["compare", str(flowers), *QUICK, "--algorithms", "hwo-adact"]) == 0
     printed = capsys.readouterr().out
     assert "2 classes of species" in printed and "test wrong" in printed
-    assert Path("pwl-compare/confusion-hwo-adact.png").exists()
+    assert Path("pwl-compare/confusion-hwo-adact.svg").exists()
 
 
 @pytest.mark.core

@@ -172,7 +172,7 @@ def test_compare_takes_rates_and_augmentation(capsys, tmp_path):
     about = json.loads((folder / "settings.json").read_text())
     assert (about["learning_rate"], about["schedule"]) == (0.002, "cosine")
     assert about["augment"] == {"shift": 2, "flip": True}
-    assert "augment: shift 2, flip True" in (folder / "report.html").read_text()
+    assert "<dt>augment</dt><dd>shift 2, flip True</dd>" in (folder / "report.html").read_text()
     assert not (folder / FOLDER).exists()
 
 

@@ -187,8 +187,8 @@ def test_the_list_of_lessons_has_them_all():
 
 def test_the_site_has_all_pages():
     docs = EXAMPLES.parent / "docs"
-    listed = re.findall(r"^   ([\w/]+)$", (docs / "site.rst").read_text(encoding="utf-8"), re.MULTILINE)
-    assert sorted(listed) == sorted(["course/index", *(page.stem for page in docs.glob("*.md"))])
+    listed = re.findall(r"^   ([\w/-]+)$", (docs / "site.rst").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted(["course/index", "reference", *(page.stem for page in docs.glob("*.md"))])
 
 
 def test_a_lesson_runs_alone_from_any_folder(tmp_path):

@@ -210,7 +210,7 @@ def test_commands_know_input_hinges(tmp_path, capsys, monkeypatch):
         main(["compare", "--input-hinges", "auto", "--algorithms", "hwo-molf", "--folds", "3", "--iterations", "2"])
         == 0
     )
-    assert (tmp_path / "pwl-compare" / "input-curves-hwo-molf.png").exists()
+    assert (tmp_path / "pwl-compare" / "input-curves-hwo-molf.svg").exists()
     assert main(["train", "--input-hinges", "1"]) == 2
     assert main(["train", "--input-hinges", "5", "--network", "vgg1"]) == 2
     assert "--input-hinges is for an mlp" in capsys.readouterr().err

@@ -140,7 +140,7 @@ def test_compare_on_images(mnist, capsys):
     assert main(["compare", *QUICK, *options]) == 0
     printed = capsys.readouterr().out
     assert "3 folds, vgg1" in printed and "curved-adam" in printed and "test wrong" in printed
-    for name in ("curves-curved-adam.png", "confusion-adam.png", "report.html"):
+    for name in ("curves-curved-adam.svg", "confusion-adam.svg", "report.html"):
         assert (mnist / "pwl-compare" / name).exists()
 
 

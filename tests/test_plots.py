@@ -1,10 +1,9 @@
 """Pictures and the page: what the matplotlib objects hold, what the files are, what is refused."""
 
 import dataclasses
-import io
 import re
 import sys
-from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -13,8 +12,6 @@ from comparisons import LABELS, T, X, line, record_of
 import pwl
 from pwl import plots
 from pwl.errors import InputError
-from pwl.study.page import page
-from pwl.study.report import summarise
 
 matplotlib_image = pytest.importorskip("matplotlib.image")
 
@@ -155,68 +152,36 @@ def test_confusion_wants_class_numbers():
 # ---- files and the page
 
 
-class Reader(HTMLParser):
-    """Collects images, links and text; complains about tags that are not closed."""
-
-    def __init__(self):
-        super().__init__()
-        self.images, self.tags, self.open, self.text = [], set(), [], ""
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.add(tag)
-        if tag == "img":
-            self.images.append(dict(attrs))
-        if tag not in ("img", "meta"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
-
-
-def test_a_comparison_in_pictures_and_on_a_page(regression, tmp_path):
+def test_pictures_of_a_comparison(regression, tmp_path):
     outcomes, folds = regression
-    pictures = plots.draw(outcomes, X, T, folds, tmp_path / "pictures", names={"targets": ["a", "b"]}, dpi=50)
+    pictures = plots.draw(outcomes, X, T, folds, tmp_path / "pictures", names={"targets": ["a", "b"]})
     names = ["errors", "curves-adact", "predicted-adact", "residuals-adact", "predicted-molf", "residuals-molf"]
     assert [p.path.stem for p in pictures] == names
-    assert sorted(p.name for p in (tmp_path / "pictures").iterdir()) == sorted(f"{name}.png" for name in names)
+    assert sorted(p.name for p in (tmp_path / "pictures").iterdir()) == sorted(f"{name}.svg" for name in names)
+    assert [p.of for p in pictures] == ["", "adact", "adact", "adact", "molf", "molf"]
     for p in pictures:
-        assert matplotlib_image.imread(io.BytesIO(p.path.read_bytes())).shape[0] > 100
-
-    text = page("a <b> & c", ["x < y", "second"], summarise(outcomes), pictures)
-    reader = Reader()
-    reader.feed(text)
-    assert reader.open == []
-    assert len(reader.images) == len(pictures)
-    assert all(image["src"].startswith("data:image/png;base64,") for image in reader.images)
-    assert "a <b> & c" in reader.text
-    assert "x < y" in reader.text
-    assert "adact" in reader.text and "\N{PLUS-MINUS SIGN}" in reader.text and '<div class="table"><table>' in text
-    assert not reader.tags & {"script", "link", "a", "b", "iframe"}
-    assert not re.search(r"https?:|//|url\(|@import", re.sub(r"base64,[^\"]*", "", text))
+        ElementTree.fromstring(p.path.read_text())
+    assert "adact lowest with" in pictures[0].alternative or "molf lowest with" in pictures[0].alternative
+    assert re.search(r"The curve of unit \d+ has moved most from its start, by up to", pictures[1].alternative)
+    assert "a: correlation 0." in pictures[2].alternative and "b: correlation" in pictures[2].alternative
 
 
 def test_pictures_of_classes(classification, tmp_path):
     outcomes, folds = classification
-    pictures = plots.draw(outcomes, X, LABELS, folds, tmp_path, names={"classes": ["p", "q", "r"]}, dpi=50)
+    pictures = plots.draw(outcomes, X, LABELS, folds, tmp_path, names={"classes": ["p", "q", "r"]})
     assert [p.path.stem for p in pictures] == ["errors", "classification-errors", "curves-adact", "confusion-adact"]
     assert "all folds" in pictures[-1].caption
-    text = page("t", [], summarise(outcomes), pictures)
-    assert '<div class="table wide"><table>' in text and ".table { overflow-x: auto; }" in text
-    heads = re.findall("<th>(.*?)</th>", text)
-    assert len(heads) == 12 and heads[-3:] == ["seconds", "best", "stopped"]
+    assert re.search(r"\d+ of \d+ patterns are wrong", pictures[-1].alternative)
 
 
-def test_page_without_rows_and_with_bare_paths(tmp_path):
-    path = tmp_path / "a-b.png"
-    path.write_bytes(plots.png(plots.errors(record_of([2.0, 1.0]))))
-    text = page("t", [], [], [path])
-    assert "<table>" not in text
-    assert '<img alt="a-b"' in text
-    with pytest.raises(InputError, match="can't be read"):
-        page("t", [], [], [tmp_path / "none.png"])
+def test_the_same_figure_gives_the_same_svg_and_pictures_share_no_ids(regression):
+    record = regression[0][0].record
+    one, same, other = (plots.svg(plots.errors(record), name) for name in ("a", "a", "b"))
+    assert one == same
+    ids, others = (set(re.findall(r'\bid="([^"]+)"', text)) for text in (one, other))
+    assert ids and not ids & others
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', one))
+    assert used and used <= ids
 
 
 def test_notebooks_can_show_a_figure():

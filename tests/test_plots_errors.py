@@ -31,20 +31,21 @@ def test_errors_of_one_record_hold_its_series_and_its_best_iteration():
     assert "validation error 3" in figure.get_suptitle()
 
 
-def test_errors_of_several_algorithms_training_solid_above_validation_dashed(regression):
+def test_errors_of_several_algorithms_training_above_validation_below(regression):
     outcomes, _ = regression
     records = {name: [o.record for o in outcomes if o.name == name] for name in ("adact", "molf")}
     figure = plots.errors(records)
     assert len(figure.axes) == 6
-    for row, series, dashes in ((0, "error", "-"), (1, "validation_error", "--")):
+    for row, series in ((0, "error"), (1, "validation_error")):
         ax = figure.axes[3 * row]
         for name, own in records.items():
             drawn = line(ax, name)
-            assert drawn.get_linestyle() == dashes
             wanted = np.median([r[series][1:] for r in own], axis=0)
             np.testing.assert_allclose(drawn.get_ydata(), wanted, rtol=1e-12)
             assert np.isfinite(drawn.get_xydata()).all()
-        assert line(ax, "adact").get_marker() != line(ax, "molf").get_marker()
+        one, other = (line(ax, name) for name in ("adact", "molf"))
+        assert one.get_marker() != other.get_marker() and one.get_color() != other.get_color()
+        assert one.is_dashed() != other.is_dashed()
         assert len(ax.collections) == 2  # bands
 
 
@@ -179,3 +180,17 @@ def test_classification_errors_in_per_cent(classification):
     np.testing.assert_array_equal(line(ax, "validation").get_ydata(), [25])
     with pytest.raises(InputError, match="of a regression"):
         plots.classification_errors(record_of([2.0, 1.0]))
+
+
+def test_what_was_solved_without_iterations_is_a_level():
+    solved = record_of([2.5], validation_error=[3.0])
+    del solved.series["multiplies"]
+    solved.stop("solved", "")
+    figure = plots.errors({"a": record_of([9.0, 4.0, 2.0], validation_error=[9.0, 5.0, 3.0]), "ridge": solved})
+    for ax, level in zip(figure.axes, [2.5] * 3 + [3.0] * 3, strict=True):
+        drawn = line(ax, "ridge")
+        assert list(drawn.get_ydata()) == [level, level]
+        assert tuple(drawn.get_xdata()) == ax.get_xlim()
+        assert ax.get_ylim()[0] < level < ax.get_ylim()[1]
+    with pytest.raises(InputError, match="no iteration"):
+        plots.errors({"ridge": solved})

@@ -29,9 +29,20 @@ class Info(dict[str, Any]):
     def __or__(self, other: dict[str, Any]) -> Info:  # type: ignore[override] # dict's has overloads
         return Info({**self, **other})
 
+    def __repr__(self) -> str:
+        """The names with the shapes of their arrays, because whole arrays do not fit a screen."""
+        return f"Info({', '.join(f'{name}: {_short(value)}' for name, value in self.items())})"
+
     def only(self, names: tuple[str, ...]) -> dict[str, Any]:
         """The entries with these names, in this order. Missing names are skipped."""
         return {name: self[name] for name in names if name in self}
+
+
+def _short(value: Any) -> str:
+    """A number as it is, and of an array its shape."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name!r}: {_short(one)}" for name, one in value.items()) + "}"
+    return f"array {tuple(value.shape)}" if getattr(value, "shape", ()) else repr(value)
 
 
 class Stop(NamedTuple):

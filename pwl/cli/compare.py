@@ -21,13 +21,16 @@ from pwl.cli.kept import FOLDER, Kept, identity
 from pwl.data.sets import DATA_SETS
 from pwl.data.table import STREAM_BYTES
 from pwl.errors import InputError
+from pwl.files.text_table import aligned
 from pwl.files.write import check_apart, check_writable, write_atomic
-from pwl.learners.named import COMPARED, LEARNERS, pick
 from pwl.learners.outcome import Outcome
 from pwl.runtime.ranks import Communicator, Serial, ranks
 from pwl.study import page
+from pwl.study.baselines import CHOICES, COMPARED, COMPARED_ON_IMAGES, chosen
 from pwl.study.compare import Settings, compare, data_folds
-from pwl.study.report import ALWAYS, check_ours, earlier, renewed, summarise, table_text, targets_text, write_results
+from pwl.study.page_data import live
+from pwl.study.report import ALWAYS, check_ours, earlier, renewed, summarise, table_text, targets_lines, write_results
+from pwl.study.verdict import verdict
 from pwl.validate import whole
 from pwl.version import VERSION
 
@@ -36,9 +39,13 @@ MEANING = """E is the mean over the patterns of the squared error, summed over t
 cross-entropy for classes. The table gives the E of the network with the lowest validation error, as mean +- standard
 deviation over the folds."""
 DESCRIPTION = f"""Trains a network with each algorithm on each fold. All networks of a fold start from the same weights. Prints one
-table, and writes it to a folder with every run's record, pictures, settings.json, and report.html, which holds all of this in
-one file. Results of an earlier comparison in that folder are replaced, and other files are left alone. Finished runs are kept
-there. After a crash or Ctrl-C, the same command with --resume goes on without repeating them.
+table, who wins, and whether that is significant. Writes it all to a folder: every run's record and network, pictures,
+settings.json, and report.html, one page with all of this. Results of an earlier comparison in that folder are replaced, and
+other files are left alone. Finished runs are kept there. After a crash or Ctrl-C, the same command with --resume goes on
+without repeating them.
+
+Beside the algorithms, ridge is ridge regression (for classes, logistic regression) and default is the default learner with one
+network of each form. Neither needs validation data.
 
 {MEANING}
 {source.SCALES}"""
@@ -59,9 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     device.add_arguments(group)
     group.add_argument(
         "--algorithms",
-        default=",".join(COMPARED),
         metavar="A,B,...",
-        help=f"from {', '.join(LEARNERS)} (default: %(default)s)",
+        help=f"from {', '.join(CHOICES)} (default: {','.join(COMPARED)}, or for images {','.join(COMPARED_ON_IMAGES)})",
     )
     group.add_argument(
         "--folds",
@@ -93,8 +99,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     source.settle(options)
     device.settle(options)
-    names = list(dict.fromkeys(options.algorithms.split(",")))
-    learners, shaped = pick(names), shape.shape(options)
+    usual = COMPARED if options.network == "mlp" else COMPARED_ON_IMAGES
+    names = list(dict.fromkeys(options.algorithms.split(","))) if options.algorithms else list(usual)
+    learners, shaped = chosen(names), shape.shape(options)
     shape.check_used(shaped, learners)
     settings = Settings(
         **vars(shaped),
@@ -110,6 +117,8 @@ def run(options: argparse.Namespace) -> int:
     if comm.size > 1 and options.jobs > 1:
         raise InputError(f"--jobs {options.jobs} came with {comm.size} ranks, which share the runs already: leave --jobs out")
     table = source.opened(options, comm if is_large(options.data) else Serial())
+    if not options.algorithms and table.comm.size > 1:  # baselines are not shared out
+        names = [name for name in names if name in learners]
     if settings.k > table.count:
         raise InputError(
             f"--folds {settings.k} is more than the {table.count} patterns of {table.name}: each part needs a pattern"
@@ -185,23 +194,41 @@ def write(
     table: source.Source, outcomes: list[Outcome], settings: Settings, about: Mapping[str, Any], folder: Path, rank: int
 ) -> None:
     """Print the table, and write everything to the folder, by rank 0 alone. Pictures are of the patterns that it has."""
-    rows = summarise(outcomes)
-    folds = [data.Fold(*map(table.own, fold)) for fold in data_folds(table.t, settings, table.comm)]
-    text = table_text(rows)
-    if len(table.target_names) > 1:
-        text += "\n\n" + targets_text(outcomes, table.x, table.t, folds, table.target_names, table.comm)
+    every = data_folds(table.t, settings, table.comm)
+    folds = [data.Fold(*map(table.own, fold)) for fold in every]
+    rows, found = summarise(outcomes), verdict(outcomes, (len(every[0].train), len(every[0].test)))
+    if found is not None:
+        rows = [{**row, "p_against_best": found.p.get(row["algorithm"])} for row in rows]
+    text, targets = table_text(rows), []
+    if table.classes is None:
+        targets = targets_lines(outcomes, table.x, table.t, folds, table.target_names, table.comm)
+        text += "\n\n" + aligned(targets, range(1, len(targets[0])))
     if rank > 0:
         return
-    inputs = table.schema.input_names if table.schema else None
-    names = {"inputs": inputs, "targets": table.target_names, "classes": table.classes}
-    title = f"pwl compare: {table.name}"
+    said = [] if found is None else found.sentences()
+    if said:
+        text += "\n\n" + " ".join(said)
+    names = {"inputs": table.schema.input_names if table.schema else None, "targets": table.target_names, "classes": table.classes}
     with renewed(folder, about) as room:
-        write_results(room, rows, text, outcomes)
+        links = write_results(room, rows, text, outcomes, table.schema)
         print(text)
         with note("drawing pictures"):
             pictures = plots.draw(outcomes, table.x, table.t, folds, room, names=names)
-            write_atomic(room / "report.html", page.page(title, introduction(about), rows, pictures))
-    print(f"table, records and pictures: {folder}; all of it in one file: {folder / 'report.html'}")
+            report = page.Report(
+                f"pwl compare: {table.name}",
+                summary=about["data"],
+                verdict=said,
+                meaning=MEANING.replace("\n", " "),
+                rows=rows,
+                best="" if found is None else found.best,
+                targets=targets,
+                pictures=pictures,
+                facts=in_words(about),
+                links=links | {"pictures": [picture.path.name for picture in pictures]},
+                live=live(outcomes),
+            )
+            write_atomic(room / "report.html", page.page(report))
+    print(f"table, records, networks and pictures: {folder}; all of it on one page: {folder / 'report.html'}")
 
 
 def facts(table: source.Source, names: list[str], settings: Settings, finished: str) -> dict[str, Any]:
@@ -220,23 +247,15 @@ def facts(table: source.Source, names: list[str], settings: Settings, finished: 
     }
 
 
-def introduction(about: Mapping[str, Any]) -> list[str]:
-    """The facts as lines to read."""
+def in_words(about: Mapping[str, Any]) -> dict[str, str]:
+    """The facts but the data, as words by name."""
 
     def words(value: Any) -> str:
         if isinstance(value, dict):
             return ", ".join(f"{name} {version}" for name, version in value.items())
-        return (
-            ", ".join(map(str, value))
-            if isinstance(value, (list, tuple))
-            else ("none" if value is None else str(value))
-        )
+        return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else ("none" if value is None else str(value))
 
-    return [
-        about["data"],
-        "; ".join(f"{name.replace('_', ' ')}: {words(about[name])}" for name in list(about)[1:]),
-        MEANING,
-    ]
+    return {name.replace("_", " "): words(about[name]) for name in list(about)[1:]}
 
 
 @contextlib.contextmanager

@@ -66,7 +66,7 @@ def structure(saved: Saved[Network]) -> list[str]:
 def matter(saved: Saved[Network]) -> list[str]:
     """The strongest inputs, if the network has curves on its inputs."""
     net = saved.net
-    if not net.initialised or not net.layers[0].reads_inputs:
+    if not net.initialised or not net.layers or not net.layers[0].reads_inputs:
         return []
     shares = strengths(net)
     names = saved.schema.input_names if saved.schema else [f"input {j + 1}" for j in range(len(shares))]

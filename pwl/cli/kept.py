@@ -16,11 +16,12 @@ import numpy as np
 from pwl.errors import InputError
 from pwl.files.plain import plain
 from pwl.files.write import write_atomic
-from pwl.learners.named import LEARNERS
+from pwl.learners import ensemble_file
 from pwl.learners.outcome import Outcome
-from pwl.network.save import save
 from pwl.runtime.ranks import Communicator, Serial, summed
+from pwl.study.baselines import CHOICES, DEFAULT
 from pwl.study.compare import Settings
+from pwl.training.record import Record
 from pwl.training.saved import load
 from pwl.version import VERSION
 
@@ -76,10 +77,19 @@ class Kept:
     def _saved(self, names: list[str]) -> Iterator[tuple[tuple[str, int], Outcome]]:
         for name, fold in itertools.product(names, range(self.about["k"])):
             if self.path(name, fold).exists():
-                saved = load(self.path(name, fold))
-                if saved.record is None or not saved.record.series.keys() >= WANTED:
-                    raise InputError(f"{self.path(name, fold)} is not a run of a comparison: delete it, or run without --resume")
-                yield (name, fold), Outcome(name, fold, saved.net, saved.record)
+                yield (name, fold), self._outcome(name, fold)
+
+    def _outcome(self, name: str, fold: int) -> Outcome:
+        path = self.path(name, fold)
+        if name == DEFAULT:
+            saved = ensemble_file.load(path)
+            record = None if saved.record is None else Record.from_dict(saved.record)
+            net: Any = saved.net
+        else:
+            net, record = load(path)[:2]
+        if record is None or not record.series.keys() >= WANTED:
+            raise InputError(f"{path} is not a run of a comparison: delete it, or run without --resume")
+        return Outcome(name, fold, net, record)
 
     def begin(self) -> None:
         """Start without runs, and remove those of an earlier comparison."""
@@ -87,7 +97,7 @@ class Kept:
         write_atomic(self.folder / ABOUT, json.dumps(self.about) + "\n")
 
     def add(self, outcome: Outcome) -> None:
-        save(outcome.net, self.path(outcome.name, outcome.fold), outcome.record)
+        outcome.net.save(self.path(outcome.name, outcome.fold), outcome.record)
 
     def clear(self) -> None:
         """Remove the files of the comparison in the folder, and the folder if nothing else is in it."""
@@ -97,7 +107,7 @@ class Kept:
             return  # not ours
         for path in list(self.folder.glob("*-fold*.safetensors")):
             name, _, fold = path.stem.rpartition("-fold")
-            if name in LEARNERS and fold.isdigit():
+            if name in CHOICES and fold.isdigit():
                 path.unlink(missing_ok=True)
         (self.folder / ABOUT).unlink()
         if not any(self.folder.iterdir()):

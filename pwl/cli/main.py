@@ -16,6 +16,7 @@ from pwl import __version__
 from pwl.cli import ends, streams
 from pwl.errors import InputError
 from pwl.runtime.ranks import ranks
+from pwl.training.limits import Interrupted
 from pwl.validate import nearest
 
 SHARED = ("compare", "train", "predict")  # commands that several ranks share; rank 0 alone does the others
@@ -108,7 +109,7 @@ def _show_notes() -> None:
     """Warnings become notes on standard error, whatever PYTHONWARNINGS says. Those for programmers are not shown."""
     warnings.showwarning = note
     warnings.resetwarnings()
-    for kind in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
+    for kind in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning, Interrupted):
         warnings.simplefilter("ignore", kind)
 
 

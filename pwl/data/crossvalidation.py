@@ -21,6 +21,9 @@ class Fold(NamedTuple):
     validation: np.ndarray
     test: np.ndarray
 
+    def __repr__(self) -> str:
+        return f"Fold({', '.join(f'{name}: {len(rows)} patterns' for name, rows in self._asdict().items())})"
+
 
 def folds(n: int, k: int = 10, seed: int = 0, labels: Sequence[Any] | np.ndarray | None = None) -> list[Fold]:
     """Divide n patterns into k parts, and make k folds of them: part i tests, part i + 1 validates, the others train.

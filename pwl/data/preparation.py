@@ -10,6 +10,7 @@ import numpy as np
 
 from pwl.data.decorrelation import METHOD, Decorrelation
 from pwl.data.scaling import METHODS, Scaling
+from pwl.data.targets import known
 from pwl.data.weights import checked_weights
 from pwl.errors import InputError
 from pwl.runtime.backend import Array, array_namespace, as_array, beside, host
@@ -70,7 +71,8 @@ class Preparation:
             The labels in the order of their numbers, or the names of the classes 0..M-1. Without it, the classes are
             the labels found, sorted.
         weights : array (Nv,), optional
-            Weights of the patterns, 0 or more. A pattern of weight 0 counts as absent, and one of weight 2 as two.
+            Weights of the patterns, 0 or more. A pattern of weight 0 counts as absent, and one of weight 2 as two. A pattern
+            whose targets are all NaN is absent, too.
         comm : Communicator, optional
             The ranks that share the data, `pwl.ranks()`. All get the same preparation.
 
@@ -89,6 +91,8 @@ class Preparation:
         _check_lengths(x, t)
         comm = comm or Serial()
         w = None if weights is None else checked_weights(weights, x.shape[0], least=comm.size == 1)
+        if (rows := known(t)) is not None:
+            w = np.bincount(rows, None if w is None else w[rows], x.shape[0]).astype(np.float64)
         if inputs == METHOD:
             x_scaling: Scaling | Decorrelation = Decorrelation.fit(x, "x", weights=w, comm=comm)
         else:

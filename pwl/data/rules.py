@@ -22,7 +22,7 @@ class Rules:
     delimiter : str, optional
         The character between columns. "\\t" and the word "tab" are the tab.
     decimal, thousands : str, optional
-        The decimal mark, "." or ",", and the mark that parts thousands, one of ``, . ' `` and blank.
+        The decimal mark, "." or ",", and the mark that parts thousands, a comma, a point, an apostrophe or a blank.
     missing : sequence of str, optional
         The words that stand for a missing value, beside an empty cell. Any other text is then a word of its own.
     dates : str, optional

@@ -28,11 +28,13 @@ from pwl.data.sheet import Parser, Sheet, ignore
 from pwl.data.store import Store
 from pwl.data.text import text_of
 from pwl.errors import InputError
+from pwl.files.html_table import html_table
 from pwl.runtime.ranks import Communicator, Serial, summed
 from pwl.validate import one_of, shown
 
 STREAM_BYTES = 64 * 2**20  # larger text files are read into a temporary memory-mapped array
 MIN_ROWS = 3
+SHOWN = 8  # rows and columns in notebooks
 
 Task = Literal["auto", "regression", "classification"]
 Target = str | int
@@ -61,6 +63,24 @@ class Table:
     schema: Schema
     weights: np.ndarray | None = None
     groups: np.ndarray | None = None
+
+    def __repr__(self) -> str:
+        """The sizes and the names, because the arrays do not fit a screen."""
+        names = ", ".join(self.target_names)
+        what = f"target {names}" if self.t.ndim > 1 else f"{len(self.class_names or ())} classes of {names}"
+        names = ", ".join(self.input_names[:SHOWN]) + (", ..." if len(self.input_names) > SHOWN else "")
+        return f"Table({len(self.x)} patterns, {self.x.shape[1]} inputs ({names}), {what})"
+
+    def _repr_html_(self) -> str:
+        """The first rows, for notebooks."""
+        shown = list(self.input_names[:SHOWN])
+        t = self.t[:SHOWN, None] if self.t.ndim == 1 else self.t[:SHOWN]
+        names = np.asarray(self.class_names) if self.t.ndim == 1 else None
+        lines = [["row", *shown, *self.target_names]]
+        for row in range(min(SHOWN, len(self.x))):
+            own = [f"{value:.6g}" for value in self.x[row, : len(shown)]]
+            lines.append([str(row), *own, *(f"{value:.6g}" if names is None else str(names[value]) for value in t[row])])
+        return html_table(lines, f"{self!r}, the first rows")
 
     @property
     def input_names(self) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ class Add(Layer):
 class From(Layer):
     """Continues from the input of the last `back` layers, Eq. (62). A later Add or From must read their output.
 
-    A shortcut with weights is [*block, From(len(block)), Conv2d(filters, 1), Add(2)].
+    A shortcut with weights is ``[*block, From(len(block)), Conv2d(filters, 1), Add(2)]``.
 
     Parameters
     ----------

@@ -126,7 +126,7 @@ class Ensemble:
                 raise InputError(
                     "standard deviations are for numbers, but this ensemble predicts classes: use predict_proba"
                 )
-            return self._labels(self._class_numbers(x))
+            return self._labels(self.class_numbers(x))
         if not return_std:
             return self._within(self._mean([net.predict(x) for net in self.nets]))
         found = [net.predict(x, return_std=True) for net in self.nets]
@@ -186,8 +186,8 @@ class Ensemble:
         """Returns the ensemble as one header in C99, and writes it to a file if a path is given, as `Network.to_c`."""
         return c.to_c(exported(self.nets, self.weights, self.bounds, dtype, names), path, name)
 
-    def _class_numbers(self, x: Any) -> Array:
-        """Numbers (Nv,) of the classes of the highest mean probability, or of the highest mean output if there are none."""
+    def class_numbers(self, x: Any) -> Array:
+        """Computes the numbers (Nv,) of the classes of the highest mean probability or, without these, mean output."""
         scored = Network.predict_proba if self.loss.probabilities else outputs_of
         scores = self._mean([scored(net, x) for net in self.nets])
         return array_namespace(scores).argmax(scores, axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pwl.learners.ensemble import Ensemble
 from pwl.network.network import Network
 from pwl.training.record import Record
 
@@ -15,13 +16,13 @@ class Outcome:
         Name of the learner.
     fold : int
         Number of the fold, from 0.
-    net : Network
-        The best network, with its preparation.
+    net : Network or Ensemble
+        The best network, with its preparation, or the default learner's ensemble.
     record : Record
         The record of the run, with errors in raw units of the targets.
     """
 
-    def __init__(self, name: str, fold: int, net: Network, record: Record) -> None:
+    def __init__(self, name: str, fold: int, net: Network | Ensemble, record: Record) -> None:
         self.name, self.fold, self.net, self.record = name, fold, net, record
 
     def at_best(self, series: str) -> float:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pwl.errors import InputError
+from pwl.learners.ensemble import Ensemble
 from pwl.network.network import Network
 from pwl.network.predict import class_numbers
 from pwl.plots.figure import INK, blank
@@ -48,15 +49,16 @@ def confusion(net: Network, x: Array, t: Array, *, names: Sequence[str] | None =
     return confusion_of(true, found, names=class_names(net) if names is None else names)
 
 
-def numbers(net: Network, x: Array, t: Array) -> tuple[np.ndarray, np.ndarray]:
+def numbers(net: Network | Ensemble, x: Array, t: Array) -> tuple[np.ndarray, np.ndarray]:
     """Class numbers (Nv,) of the labels t, and the class numbers (Nv,) that the net predicts for x."""
     kind("net", net, Network, "a pwl.Network")
     t = as_array(t, "labels t")
     true = t if net.preparation is None else net.preparation.transform_targets(t)
-    return host(true), host(class_numbers(net, x))
+    found = net.class_numbers(x) if isinstance(net, Ensemble) else class_numbers(net, x)
+    return host(true), host(found)
 
 
-def class_names(net: Network) -> list[str]:
+def class_names(net: Network | Ensemble) -> list[str]:
     """Names of the classes from the net's preparation, or their numbers if it has none."""
     known = None if net.preparation is None else net.preparation.classes
     return [str(label) for label in known or range(net.n_outputs)]

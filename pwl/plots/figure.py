@@ -1,4 +1,4 @@
-"""What all pictures share: a blank figure, its panels and their look, and its bytes as a PNG file."""
+"""What all pictures share: a blank figure, its panels and their look, and a PNG or SVG file of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import functools
 import io
 import math
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Literal
 
@@ -107,3 +108,24 @@ def png(figure: Figure, dpi: int = DPI) -> bytes:
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=dpi)
     return stream.getvalue()
+
+
+def svg(figure: Figure, name: str = "figure") -> str:
+    """The text of an SVG file of a figure, with text as text and nothing behind it. The same figure gives the same text.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    name : str
+        Of the picture. Pictures of different names can stand on one page, since the ids in them differ.
+
+    Returns
+    -------
+    str
+    """
+    import matplotlib
+
+    stream = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return re.sub(r'\b(id="|href="#|url\(#)(?=[a-zA-Z])', rf"\g<1>{name}-", stream.getvalue())

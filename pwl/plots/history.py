@@ -10,6 +10,7 @@ import numpy as np
 from pwl.errors import InputError
 from pwl.plots.figure import INK, blank, nothing_finite, plain_look
 from pwl.plots.labels import label_ends
+from pwl.plots.style import Look, look
 from pwl.plots.ticks import plain_ticks
 from pwl.training.record import Record
 
@@ -19,20 +20,36 @@ if TYPE_CHECKING:
 
 SERIES = {"error": "training", "validation_error": "validation", "test_error": "test"}
 WRONG = {f"{series.removesuffix('error')}classification_error": name for series, name in SERIES.items()}
-DASHES = {"training": "-", "validation": "--", "test": ":"}
+DASHES = {"training": "-", "validation": "--", "test": ":"}  # of the lines of one algorithm; several have looks of their own
+SOLVED = "solved"  # stop code of what has no iterations, and is drawn as a level
 LARGEST = 1e200  # errors from 1 / LARGEST to LARGEST are drawn: beyond, ticks of logarithmic axes overflow
 AGAINST = {"iterations": "iterations", "multiplies": "multiplies so far", "seconds": "seconds"}
-COLOURS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#aa4499", "#8c6d1f", "#56b4e9", "#777777")
-MARKERS = "os^DvPX<"
 
 
 class Line(NamedTuple):
-    """A line of a panel: its label, the records and the series it shows, and a number for its marker and colour."""
+    """A line of a panel: its label, the records and the series it shows, a number for its look, and whether it is alone.
+
+    alone: whether it is one of the lines of a single algorithm, which differ in their dashes by series.
+    """
 
     label: str
     series: str
     records: Sequence[Record]
     number: int
+    alone: bool = False
+
+    @property
+    def look(self) -> Look:
+        return look(self.number)
+
+    @property
+    def linestyle(self) -> Any:
+        return DASHES[(SERIES | WRONG)[self.series]] if self.alone else self.look.linestyle
+
+    @property
+    def level(self) -> bool:
+        """Whether it has no iterations, and is drawn as a level."""
+        return all(record.stop_code == SOLVED for record in self.records)
 
 
 Given = Record | Sequence[Record] | Mapping[str, Record | Sequence[Record]]
@@ -44,7 +61,8 @@ def errors(records: Given, *, figure: Figure | None = None) -> Figure:
 
     Each line is the median over the runs of one algorithm, and its band reaches from the lower to the upper quartile. A
     run that ended keeps its last error. For one algorithm, training, validation and test share a panel. Several have
-    training above (solid) and validation below (dashed).
+    training above and validation below, and each its own colour, marker and dashes. What was solved without iterations,
+    such as ridge regression, is a level.
 
     Parameters
     ----------
@@ -76,6 +94,7 @@ def errors(records: Given, *, figure: Figure | None = None) -> Figure:
     for ax, label in zip(grid[-1], AGAINST.values(), strict=True):
         ax.set_xlabel(label)
     log_iterations(grid)
+    draw_levels(grid, rows)
     for axes in grid:
         axes[0].set_ylim(around([ax.dataLim.intervaly for ax in axes]))
         axes[0].set_yscale("log")
@@ -120,6 +139,7 @@ def classification_errors(records: Given) -> Figure:
         ax.set(xlabel="iterations", ylabel=f"{shown}patterns wrong (%)")
         ax.yaxis.set_tick_params(labelleft=True)
     log_iterations(grid)
+    draw_levels(grid, columns)
     tops = [ax.dataLim.intervaly[1] for ax in grid.flat]
     grid[0, 0].set_ylim(0, 1.05 * max([top for top in tops if np.isfinite(top)], default=1) or 1)
     ticks_and_labels(grid, columns)
@@ -146,8 +166,8 @@ def runs_of(records: Given) -> Runs:
         every = by_algorithm(
             listed(records, "records", "a pwl.Record, a list of them or a dictionary of either by name")
         )
-    runs = {name: [record for record in own if record.iterations] for name, own in every.items()}
-    if not any(runs.values()):
+    runs = {name: [one for one in own if one.iterations or one.stop_code == SOLVED] for name, own in every.items()}
+    if not any(record.iterations for own in runs.values() for record in own):
         raise InputError("the records hold no iteration, so there is no error to draw: train for one iteration or more")
     return {name: own for name, own in runs.items() if own}
 
@@ -180,7 +200,7 @@ def lines_of(runs: Runs, named: Mapping[str, str] = SERIES) -> list[list[Line]]:
     """The lines of each row of panels. named: the series of training, validation and test, with the name of each."""
     if len(runs) == 1:
         (own,) = runs.values()
-        return [lines] if (lines := [Line(named[s], s, own, i) for i, s in enumerate(named) if s in own[0]]) else []
+        return [lines] if (lines := [Line(named[s], s, own, i, alone=True) for i, s in enumerate(named) if s in own[0]]) else []
     rows = []
     for series in list(named)[:2]:
         if any(series in own[0] for own in runs.values()):
@@ -191,17 +211,31 @@ def lines_of(runs: Runs, named: Mapping[str, str] = SERIES) -> list[list[Line]]:
 def draw_lines(ax: Axes, lines: Sequence[Line], against: str) -> None:
     """Draw medians with their bands. Each line has its markers at places of its own."""
     for line in lines:
+        if line.level:
+            continue
         x, low, middle, high = quartiles(line.records, line.series, against)
         if not x.size:
             continue
-        colour, marker = COLOURS[line.number % len(COLOURS)], MARKERS[line.number % len(MARKERS)]
         if len(line.records) > 1:
-            ax.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
+            ax.fill_between(x, low, high, color=line.look.colour, alpha=0.12, linewidth=0)
         ax.plot(
-            x, middle, DASHES[(SERIES | WRONG)[line.series]], label=line.label, color=colour, linewidth=1.3,
-            marker=marker, markersize=4.5, markerfacecolor="white", markeredgewidth=0.9,
-            markevery=(0.02 + 0.03 * line.number, 0.19),
+            x, middle, linestyle=line.linestyle, label=line.label, color=line.look.colour, linewidth=1.3,
+            marker=line.look.marker, markersize=4.5, markerfacecolor="white", markeredgewidth=0.9,
+            markevery=(0.02 + 0.03 * (line.number % 6), 0.19),
         )  # fmt: skip
+
+
+def draw_levels(grid: np.ndarray, rows: Sequence[Sequence[Line]]) -> None:
+    """Draw the medians of what has no iterations from side to side. Call it when the x limits are final."""
+    for lines, ax in zip([lines for lines in rows for _ in range(grid.size // len(rows))], grid.flat, strict=True):
+        for line in lines:
+            if line.level:
+                middle = float(np.median([record[line.series][0] for record in line.records]))
+                middle *= 100 if line.series in WRONG else 1
+                ax.plot(
+                    ax.get_xlim(), [middle, middle], linestyle=line.linestyle, label=line.label, color=line.look.colour,
+                    linewidth=1.1, marker=line.look.marker, markersize=4.5, markerfacecolor="white", markevery=[0],
+                )  # fmt: skip
 
 
 def quartiles(records: Sequence[Record], series: str, against: str) -> tuple[np.ndarray, ...]:

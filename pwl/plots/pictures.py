@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from pwl.files.write import write_atomic
 from pwl.network.network import Network
+from pwl.plots import alternatives
 from pwl.plots.classes import class_names, confusion_of, numbers
-from pwl.plots.figure import DPI, png, require_matplotlib
+from pwl.plots.figure import require_matplotlib, svg
 from pwl.plots.history import classification_errors, errors
 from pwl.plots.inputs import input_curves
-from pwl.plots.targets import predicted_of, residuals_of, values
+from pwl.plots.targets import columns, predicted_of, residuals_of, values
 from pwl.plots.units import curves
 from pwl.runtime.backend import Array
 
@@ -25,16 +25,21 @@ if TYPE_CHECKING:
     from pwl.data import Fold
     from pwl.learners.outcome import Outcome
 
-Drawn = tuple[str, "Figure", str]  # a picture before it is written: name of its file, figure, caption
+Drawn = tuple[str, "Figure", str, str]  # a picture before it is written: name of its file, figure, caption, alternative text
 Names = Mapping[str, Sequence[str] | None]
-Pair = Callable[[Network, Array, Array], tuple[np.ndarray, np.ndarray]]
+Pair = Callable[[Any, Array, Array], tuple[np.ndarray, np.ndarray]]
 
 
 class Picture(NamedTuple):
-    """The path of a PNG file, and a caption that says what it shows."""
+    """The path of an SVG file, a caption that says what it shows, and a text for those who do not see it.
+
+    of: the algorithm that it belongs to, or nothing.
+    """
 
     path: Path
     caption: str
+    alternative: str = ""
+    of: str = ""
 
 
 def draw(
@@ -45,9 +50,8 @@ def draw(
     folder: Path,
     *,
     names: Names | None = None,
-    dpi: int = DPI,
 ) -> list[Picture]:
-    """Write the pictures of a comparison to a folder as PNG files, each whole or not at all.
+    """Write the pictures of a comparison to a folder as SVG files, each whole or not at all.
 
     The first picture shows the errors of all algorithms, and for classes the second shows the patterns in a wrong
     class. Then come the curves of each algorithm, on its first fold, and its predictions for the test patterns of all
@@ -66,9 +70,6 @@ def draw(
     folder : Path
     names : dict, optional
         {"inputs": names of the inputs, "targets": of the targets, "classes": of the classes}.
-    dpi : int
-        Pixels per inch.
-
     Returns
     -------
     list of Picture
@@ -84,13 +85,14 @@ def draw(
     by_name: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         by_name.setdefault(outcome.name, []).append(outcome)
-    figures = [of_errors(by_name)]
+    figures = [("", of_errors(by_name))]
     for name, own in by_name.items():
-        figures += [of_curves(name, own[0], x, folds, names), of_predictions(name, own, x, t, folds, names)]
+        figures += [(name, of_curves(name, own[0], x, folds, names)), (name, of_predictions(name, own, x, t, folds, names))]
     pictures = []
-    for stem, figure, caption in chain.from_iterable(figures):  # one at a time in memory
-        pictures.append(Picture(folder / f"{stem}.png", caption))
-        write_atomic(pictures[-1].path, png(figure, dpi))
+    for name, drawn in figures:
+        for stem, figure, caption, alternative in drawn:  # one at a time in memory
+            pictures.append(Picture(folder / f"{stem}.svg", caption, alternative, name))
+            write_atomic(pictures[-1].path, svg(figure, stem))
     return pictures
 
 
@@ -99,19 +101,26 @@ def of_errors(by_name: Mapping[str, Sequence[Outcome]]) -> Iterator[Drawn]:
     records = {name: [outcome.record for outcome in own] for name, own in by_name.items()}
     ran = [record for own in records.values() for record in own if record.iterations]
     if ran:
-        yield "errors", errors(records), "Error against iterations, multiplies and seconds."
+        caption = "Error against iterations, multiplies and seconds."
+        yield "errors", errors(records), caption, alternatives.of_errors(records)
     if any("classification_error" in record for record in ran):
-        yield "classification-errors", classification_errors(records), "Patterns in a wrong class against iterations."
+        caption = "Patterns in a wrong class against iterations."
+        yield "classification-errors", classification_errors(records), caption, alternatives.of_errors(records, wrong=True)
 
 
 def of_curves(name: str, first: Outcome, x: Array, folds: Sequence[Fold], names: Names) -> Iterator[Drawn]:
     """The curves of an algorithm's first fold, of its units and of its inputs, if it has any."""
-    if first.net.keys("activation"):
-        figure = curves(first.net, x[folds[first.fold].train])
-        yield f"curves-{name}", figure, f"{name}: curves of the hidden units, fold {first.fold}."
-    if first.net.layers and first.net.layers[0].reads_inputs:
-        figure = input_curves(first.net, x[folds[first.fold].train], names=names.get("inputs"))
-        yield f"input-curves-{name}", figure, f"{name}: curves of the inputs, fold {first.fold}."
+    net = first.net
+    if not isinstance(net, Network):
+        return
+    train = x[folds[first.fold].train]
+    if net.keys("activation"):
+        caption = f"{name}: curves of the hidden units, fold {first.fold}."
+        yield f"curves-{name}", curves(net, train), caption, alternatives.of_curves(net, train)
+    if net.layers and net.layers[0].reads_inputs:
+        figure = input_curves(net, train, names=names.get("inputs"))
+        caption = f"{name}: curves of the inputs, fold {first.fold}."
+        yield f"input-curves-{name}", figure, caption, alternatives.of_input_curves(net, names.get("inputs"))
 
 
 def of_predictions(
@@ -121,13 +130,15 @@ def of_predictions(
     net, of_all = own[0].net, "test patterns of all folds" if len(own) > 1 else "test patterns"
     true, found = on_test(own, x, t, folds, numbers if net.loss.classes else values)
     if net.loss.classes:
-        figure = confusion_of(true, found, names=names.get("classes") or class_names(net))
-        yield f"confusion-{name}", figure, f"{name}: confusion matrix, {of_all}."
+        classes = names.get("classes") or class_names(net)
+        figure, alternative = confusion_of(true, found, names=classes), alternatives.of_confusion(true, found, classes)
+        yield f"confusion-{name}", figure, f"{name}: confusion matrix, {of_all}.", alternative
         return
-    targets = names.get("targets")
-    figure = predicted_of(true, found, names=targets)
-    yield f"predicted-{name}", figure, f"{name}: predicted against true values, {of_all}."
-    yield f"residuals-{name}", residuals_of(true, found, names=targets), f"{name}: residuals, {of_all}."
+    true, found, targets = columns(true, found, names.get("targets"))
+    figure, alternative = predicted_of(true, found, names=targets), alternatives.of_predicted(true, found, targets)
+    yield f"predicted-{name}", figure, f"{name}: predicted against true values, {of_all}.", alternative
+    figure, alternative = residuals_of(true, found, names=targets), alternatives.of_residuals(true, found, targets)
+    yield f"residuals-{name}", figure, f"{name}: residuals, {of_all}.", alternative
 
 
 def on_test(outcomes: Sequence[Outcome], x: Array, t: Array, folds: Sequence[Fold], pair: Pair) -> list[np.ndarray]:

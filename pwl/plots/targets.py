@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MOST_TARGETS = 6
 MOST_POINTS = 20_000
+MOST_SHAPES = 3_000  # more points are pixels in an SVG file, which would be large otherwise
 LARGEST = 1e300  # larger numbers are not drawn, because the coordinates of a picture overflow
 TITLE: dict[str, Any] = {"fontsize": 9, "color": INK}
 
@@ -68,8 +69,8 @@ def residuals(net: Network, x: Array, t: Array, *, names: Sequence[str] | None =
     return residuals_of(t, kind("net", net, Network, "a pwl.Network").predict(x), names=names)
 
 
-def values(net: Network, x: Array, t: Array) -> tuple[np.ndarray, np.ndarray]:
-    """The targets t and the net's predictions for x, on the host."""
+def values(net: Any, x: Array, t: Array) -> tuple[np.ndarray, np.ndarray]:
+    """The targets t and a network's or an ensemble's predictions for x, on the host."""
     return host(t), host(net.predict(x))
 
 
@@ -108,8 +109,9 @@ def predicted_of(t: Array, y: Array, *, names: Sequence[str] | None = None) -> F
             continue
         ax.plot(limits, limits, color="0.5", linewidth=0.9, label="diagonal")
         ax.plot(
-            true[few], found[few], "o", color="black", markersize=3, alpha=0.35, markeredgewidth=0, label="patterns"
-        )
+            true[few], found[few], "o", color="black", markersize=3, alpha=0.35, markeredgewidth=0, label="patterns",
+            rasterized=len(t) > MOST_SHAPES,
+        )  # fmt: skip
         ax.set(xlim=limits, ylim=limits)
         ax.locator_params(nbins=5)
     head(figure, t, y)

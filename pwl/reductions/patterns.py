@@ -11,6 +11,7 @@ import numpy as np
 from pwl.data.augmentation import Augmentation, Key
 from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
+from pwl.data.targets import known, labels
 from pwl.data.weights import checked_weights
 from pwl.errors import InputError
 from pwl.network.inputs import check_scaled, check_shape
@@ -59,7 +60,8 @@ class Patterns:
     x : array (Nv, N) or (Nv, height, width, channels)
         Inputs.
     t : array (Nv, M) or (Nv,)
-        Real targets, (Nv,) for one output, or integer labels (Nv,).
+        Real targets, (Nv,) for one output, or integer labels (Nv,). A net for classes also takes (Nv, M) of zeros with a one in
+        the column of the class. A pattern whose targets are all NaN counts as absent.
     weights : array (Nv,), optional
         Weights of the patterns, 0 or more. A weight of 0 counts a pattern as absent, and of 2 as two. None: all weigh 1.
     preparation : pwl.Preparation, optional
@@ -163,6 +165,8 @@ class Patterns:
         InputError refuses those with another one.
         """
         kind("net", net, Network, "a pwl.Network")
+        if net.loss.classes and self.t.ndim == 2 and (numbers := labels(self.t, net.n_outputs)) is not None:
+            return self._with_labels(net, numbers).in_units_of(net)
         if net.preparation is None or self.preparation is net.preparation:
             return self
         if self.preparation is not None:
@@ -175,6 +179,14 @@ class Patterns:
         same.preparation, same._whole = net.preparation, None
         return same
 
+    def _with_labels(self, net: Network, numbers: Array) -> Patterns:
+        """The same patterns with labels (Nv,) for the numbers of classes, which are in the order of the net's classes."""
+        same = copy.copy(self)
+        preparation = self.preparation or net.preparation
+        classes = None if preparation is None else preparation.classes
+        same.t, same._whole = numbers if classes is None else np.asarray(classes)[numbers], None
+        return same
+
     def settled(self) -> Patterns:
         """The same patterns, prepared once and for all if they are in memory and no images."""
         if self.preparation is None or self.x.ndim > 2 or isinstance(_stored(self.x), np.memmap):
@@ -185,7 +197,9 @@ class Patterns:
         return same
 
     def present(self) -> Patterns:
-        """The patterns whose weight is not 0, to the same bits as if the others had never been there."""
+        """The patterns with a target whose weight is not 0, to the same bits as if the others had never been there."""
+        if (rows := known(self.t)) is not None:
+            return self.take(rows).present()
         if self.weights is None or self.weights.all():
             return self
         part = self.take(np.flatnonzero(self.weights))
@@ -194,6 +208,12 @@ class Patterns:
         return part
 
     # ---- numbers of patterns
+
+    def __repr__(self) -> str:
+        """The sizes, because the arrays do not fit a screen."""
+        words = [f"{len(self)} patterns", f"inputs {tuple(self.x.shape[1:])}", f"targets {tuple(self.t.shape[1:])}"]
+        words += ["weights"] * (self.weights is not None) + ["a preparation"] * (self.preparation is not None)
+        return f"Patterns({', '.join(words)})"
 
     def __len__(self) -> int:
         return self.x.shape[0]

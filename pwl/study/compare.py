@@ -21,12 +21,15 @@ from pwl.data.rows import Rows
 from pwl.data.shares import everywhere, numbered, own_rows
 from pwl.data.weights import checked_weights
 from pwl.errors import InputError
-from pwl.learners.named import COMPARED, LEARNERS, Shape, network, pick, rescale
+from pwl.learners.named import LEARNERS, Learner, Shape, network, rescale
 from pwl.learners.outcome import Outcome
+from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import as_array
 from pwl.runtime.ranks import Communicator, Serial
 from pwl.runtime.threads import workers
+from pwl.study.baselines import BASELINES, COMPARED, Data, chosen
+from pwl.study.frames import Frames
 from pwl.training.record import Record
 from pwl.training.train import train
 from pwl.validate import kind, nearest, shown, whole
@@ -85,7 +88,8 @@ def compare(
     t : array (Nv, M) or (Nv,)
         Real targets, or integer class numbers (Nv,).
     names : sequence of str
-        Names in pwl.learners.named.LEARNERS, such as "adact", "molf", "lm".
+        Names in pwl.learners.named.LEARNERS, such as "adact", "molf", "lm", or "ridge" for ridge regression and "default" for
+        the default learner with one network of each form.
     settings : Settings
         The settings that all learners share.
     classes : sequence of str, optional
@@ -115,7 +119,9 @@ def compare(
     """
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         raise InputError(f"names must be a list of algorithms, not {shown(names)}: put it into a list")
-    pick(names)
+    chosen(names)
+    if comm is not None and comm.size > 1 and any(name in BASELINES for name in names):
+        raise InputError(f"{' and '.join(BASELINES)} can't be compared by several processes: leave them out of the algorithms")
     settings = _settings(settings, options)
     if not isinstance(jobs, Communicator):
         whole("jobs", jobs)
@@ -223,17 +229,49 @@ def run(problem: Problem, name: str, number: int, watch: Watch | None = None, as
     preparation = Preparation.fit(
         Rows(x, fold.train), Rows(t, fold.train), targets="common", classes=classes, weights=own, comm=comm
     )
-    learner = LEARNERS[name]
-    parts = {part: Patterns.prepared(x, t, preparation, rows, w, comm) for part, rows in fold._asdict().items()}
+    seed = settings.seed + number
+    if name in BASELINES:
+        net, record = BASELINES[name](Data(x, t, w), fold, preparation, settings, seed)
+    else:
+        parts = {part: Patterns.prepared(x, t, preparation, rows, w, comm) for part, rows in fold._asdict().items()}
+        start = network(LEARNERS[name], settings, x.shape[1:], preparation, seed).to(settings.device)
+
+        def tick() -> bool:
+            if watch is not None:
+                watch(name, number, 1)
+            return asked.interrupted
+
+        best, record = trained(start, LEARNERS[name], parts, settings, Frames(settings.iterations, number == 0), tick)
+        rescale(record, preparation)
+        net = best.to("cpu").with_preparation(preparation)
+    if watch is not None:
+        watch(name, number, settings.iterations - record.iterations)  # a run that stopped early is done
+    record.settings |= {
+        "fold": number,
+        "folds": settings.k,
+        "start_seed": seed,
+        "device": settings.device,
+    }
+    return Outcome(name, number, net, record)
+
+
+def trained(
+    start: Network,
+    learner: Learner,
+    parts: Mapping[str, Patterns],
+    settings: Settings,
+    frames: Frames,
+    tick: Callable[[], bool],
+) -> tuple[Network, Record]:
+    """The best network of a run and its record, which keeps the frames. tick: called after each iteration, whether to stop."""
     trains = range(parts["train"].count())
 
-    def after(*_: Any) -> bool:
-        if watch is not None:
-            watch(name, number, 1)
-        return asked.interrupted
+    def after(net: Network, record: Record) -> bool:
+        frames.see(net, record.iterations)
+        return tick()
 
     net, record = train(
-        network(learner, settings, x.shape[1:], preparation, settings.seed + number).to(settings.device),
+        start,
         parts["train"],
         settings.algorithm(learner, trains, settings.iterations),
         iterations=settings.iterations,
@@ -245,16 +283,8 @@ def run(problem: Problem, name: str, number: int, watch: Watch | None = None, as
         seed=settings.seed,
         callback=after,
     )
-    if watch is not None:
-        watch(name, number, settings.iterations - record.iterations)  # a run that stopped early is done
-    rescale(record, preparation)
-    record.settings |= {
-        "fold": number,
-        "folds": settings.k,
-        "start_seed": settings.seed + number,
-        "device": settings.device,
-    }
-    return Outcome(name, number, dataclasses.replace(net.to("cpu"), preparation=preparation), record)
+    frames.keep(record)
+    return net, record
 
 
 def warm(device: str = "cpu") -> None:

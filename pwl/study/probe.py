@@ -18,7 +18,9 @@ from pwl.study.quotients import EPS, STEP, Direction, moved
 
 PATTERNS = 200  # most patterns, drawn without replacement
 ENTRIES = 16  # entries of a parameter that are checked one by one
-AWAY = 0.1  # share of the outputs by which the output weights move first, because gradients of 0 at a minimum tell nothing
+AWAY = (
+    0.1  # share of the outputs by which the output weights move first, because gradients of 0 at a minimum tell nothing
+)
 STEEPEST = 100.0  # largest change of an output along a direction, under cross-entropy
 
 

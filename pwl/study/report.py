@@ -22,7 +22,10 @@ from pwl.files.plain import plain
 from pwl.files.temporary import prefix, sweep
 from pwl.files.text_table import aligned
 from pwl.files.write import write_atomic
+from pwl.learners import ensemble_file
+from pwl.learners.ensemble import Ensemble
 from pwl.learners.outcome import Outcome
+from pwl.network import save as networks
 from pwl.runtime.ranks import Communicator, Serial
 
 LIST = "settings.json"  # in the folder of a comparison, its settings and the list of its files
@@ -53,8 +56,13 @@ def summarise(outcomes: Sequence[Outcome]) -> list[Row]:
                 row[series] = float(np.mean(values))
                 row[f"{series}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
         row["iterations"] = float(np.mean([outcome.record.iterations for outcome in own]))
-        for series in ("multiplies", "own_multiplies", "seconds"):
-            row[series] = float(np.mean([outcome.record[series][-1] for outcome in own]))
+        for series in (
+            "multiplies",
+            "own_multiplies",
+            "seconds",
+        ):  # ridge regression and the default learner count no multiplies
+            known = [outcome.record[series][-1] for outcome in own if series in outcome.record]
+            row[series] = float(np.mean(known)) if known else None
         row["best_iteration"] = float(np.mean([outcome.record.best_iteration for outcome in own]))
         row["stopped"] = ", ".join(
             code if count == len(own) else f"{code} x{count}"
@@ -72,8 +80,12 @@ def by_name(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
     return found
 
 
-def cells(rows: Sequence[Row]) -> list[list[str]]:
-    """The cells of the table as text, with the heads in the first line. There is a column "folds" if not all folds ran."""
+def cells(rows: Sequence[Row], p: bool = False) -> list[list[str]]:
+    """The cells of the table as text, with the heads in the first line. There is a column "folds" if not all folds ran.
+
+    p: whether there is a column of p-values against the best, if they are known.
+    """
+    p = p and any(row.get("p_against_best") is not None for row in rows)
     shown = [series for series in ERRORS if series in rows[0]]
     partial = any(row["folds"] < row["folds_wanted"] for row in rows)
     folds = ["folds"] if partial else []
@@ -82,6 +94,7 @@ def cells(rows: Sequence[Row]) -> list[list[str]]:
             "algorithm",
             *folds,
             *(HEADS[series] for series in shown),
+            *(["p"] if p else []),
             "iterations",
             "multiplies",
             "seconds",
@@ -95,8 +108,9 @@ def cells(rows: Sequence[Row]) -> list[list[str]]:
                 row["algorithm"],
                 *([f"{row['folds']} of {row['folds_wanted']}"] if partial else []),
                 *(mean_std(row[series], row[f"{series}_std"]) for series in shown),
+                *(["" if row["p_against_best"] is None else f"{row['p_against_best']:.2g}"] if p else []),
                 f"{row['iterations']:.0f}",
-                f"{row['multiplies']:.2e}",
+                "-" if row["multiplies"] is None else f"{row['multiplies']:.2e}",
                 f"{row['seconds']:.2f}",
                 f"{row['best_iteration']:.0f}",
                 row["stopped"],
@@ -140,22 +154,26 @@ def target_errors(t: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
     return list(zip(np.sqrt(mse).tolist(), (1 - shares).tolist(), strict=True))
 
 
-def targets_text(
+def targets_lines(
     outcomes: Sequence[Outcome],
     x: np.ndarray,
     t: np.ndarray,
     folds: Sequence[Fold],
     names: Sequence[str],
     comm: Communicator = Serial(),
-) -> str:
-    """A table of the errors of each target, on the test patterns of all folds together, and of all ranks that share them."""
-    lines = [["algorithm", *(head for name in names for head in (f"{name}: test RMSE", "R^2"))]]
+) -> list[list[str]]:
+    """A table of the errors of each target, on the test patterns of all folds together, and of all ranks that share them.
+
+    Heads come first.
+    """
+    several = len(names) > 1
+    lines = [["algorithm", *(head for name in names for head in (f"{name}: test RMSE" if several else "test RMSE", "R^2"))]]
     for name, own in by_name(outcomes).items():
         rows = [folds[outcome.fold].test for outcome in own]
         y = np.concatenate([outcome.net.predict(x[part]) for outcome, part in zip(own, rows, strict=True)])
         found = target_errors(*(everywhere(comm, a) for a in (t[np.concatenate(rows)], y)))
         lines.append([name, *(word for rmse, r2 in found for word in (f"{rmse:.4g}", f"{r2:.4f}"))])
-    return aligned(lines, range(1, len(lines[0])))
+    return lines
 
 
 def table_csv(rows: Sequence[Row]) -> str:
@@ -167,13 +185,29 @@ def table_csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def write_results(folder: Path, rows: Sequence[Row], text: str, outcomes: Sequence[Outcome]) -> None:
-    """Writes table.csv, table.txt and records/<algorithm>-fold<n>.json, each whole or not at all."""
+def write_results(
+    folder: Path, rows: Sequence[Row], text: str, outcomes: Sequence[Outcome], schema: Any = None
+) -> dict[str, list[str]]:
+    """Writes table.csv, table.txt, and records/<algorithm>-fold<n>.json and networks/<algorithm>-fold<n>.safetensors.
+
+    Each is whole or not at all. schema: the columns of the table, so that networks know their names. Returns the names of the
+    files by kind.
+    """
+    links = {"table": ["table.csv", "table.txt"], "settings": [LIST]}
     write_atomic(folder / "table.csv", table_csv(rows))
     write_atomic(folder / "table.txt", text + "\n")
     for outcome in outcomes:
-        path = folder / "records" / f"{outcome.name}-fold{outcome.fold}.json"
-        write_atomic(path, json.dumps(plain(outcome.record.to_dict()), allow_nan=False) + "\n")
+        stem = f"{outcome.name}-fold{outcome.fold}"
+        record, net = f"records/{stem}.json", f"networks/{stem}.safetensors"
+        write_atomic(folder / record, json.dumps(plain(outcome.record.to_dict()), allow_nan=False) + "\n")
+        (folder / net).parent.mkdir(exist_ok=True)
+        if isinstance(outcome.net, Ensemble):
+            ensemble_file.save(outcome.net, folder / net, outcome.record, schema)
+        else:
+            networks.save(outcome.net, folder / net, outcome.record, schema)
+        links.setdefault(f"{outcome.name}: records", []).append(record)
+        links.setdefault(f"{outcome.name}: networks", []).append(net)
+    return links
 
 
 def check_ours(folder: Path) -> None:

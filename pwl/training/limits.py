@@ -17,6 +17,10 @@ CALLBACK = Stop("callback", "the callback asked to stop")
 GO_ON = ("", "iterations", "max_fail", "min_grad", "goal", "max_seconds", "callback", "interrupted", "non_finite")
 
 
+class Interrupted(UserWarning):
+    """Says that Ctrl-C ended a fit, so that whoever fits in a loop learns of it."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """Settings of `train` that end a run. max_fail counts only if there are validation data. None means no limit."""

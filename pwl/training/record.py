@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from typing import Any
 
 from pwl.errors import InputError
+from pwl.files.html_table import html_table
 from pwl.files.plain import plain
 from pwl.runtime.backend import host
 from pwl.validate import is_number, is_whole
@@ -32,6 +34,8 @@ class Record:
         Names of the series.
     settings : dict
         Settings of the run, as plain words and numbers.
+    rows : dict of str to list of int
+        Rows of the data by part, "training", "validation" and "test", if `pwl.train` divided them (parts=).
     iterations : int
         Number of iterations that were run.
     best_iteration : int
@@ -50,6 +54,7 @@ class Record:
     def __init__(self, settings: Mapping[str, Any] | None = None) -> None:
         self.series: dict[str, list[Any]] = {}
         self.settings: dict[str, Any] = dict(settings or {})
+        self.rows: dict[str, list[int]] = {}
         self.best_iteration = 0
         self.stop_code = ""
         self.stop_reason = ""
@@ -70,6 +75,18 @@ class Record:
             return "Record(empty)"
         best = self.best_iteration
         return f"Record({len(self) - 1} iterations, best {best}: error {self['error'][best]:.6g}; stopped: {self.stop_reason})"
+
+    def _repr_html_(self) -> str:
+        """The series of numbers at the start, at the best and at the last iteration, for notebooks."""
+        if not len(self):
+            return html.escape(repr(self))
+        places = {"start": 0, f"best ({self.best_iteration})": self.best_iteration, f"last ({self.iterations})": -1}
+        lines = [["series", *places]]
+        for name, values in self.series.items():
+            found = [values[place] for place in places.values()]
+            if all(value is None or is_number(value) for value in found):
+                lines.append([name, *("" if value is None else f"{value:.6g}" for value in found)])
+        return html_table(lines, f"{self.iterations} iterations; {self.stop_reason}")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -118,6 +135,7 @@ class Record:
             "stop_code": self.stop_code,
             "stop_reason": self.stop_reason,
             "series": plain(self.series),
+            **({"rows": self.rows} if self.rows else {}),
         }
 
     @classmethod
@@ -125,6 +143,7 @@ class Record:
         """The record from a result of `to_dict`."""
         record = cls(d["settings"])
         record.series = d["series"]
+        record.rows = d.get("rows", {})
         record.best_iteration = d["best_iteration"]
         record.stop(d["stop_code"], d["stop_reason"])
         record.check()
@@ -144,5 +163,11 @@ class Record:
                 raise ValueError(f"the series {name!r} has gaps")
         if not is_whole(self.best_iteration) or not 0 <= self.best_iteration < rows:
             raise ValueError(f"iteration {self.best_iteration!r} can't be the best")
+        if not isinstance(self.rows, dict) or not all(map(_are_rows, self.rows.values())):
+            raise ValueError("its rows are no whole numbers by part")
         if not isinstance(self.stop_code, str) or not isinstance(self.stop_reason, str):
             raise ValueError("the reason for its end is no text")
+
+
+def _are_rows(rows: Any) -> bool:
+    return isinstance(rows, list) and all(map(is_whole, rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 import warnings
@@ -25,7 +26,7 @@ from pwl.runtime.ranks import check_alike, checksum
 from pwl.runtime.threads import single_threaded_blas
 from pwl.training import checkpoint as checkpoints
 from pwl.training.checkpoint import Checkpoint
-from pwl.training.limits import CALLBACK, INTERRUPTED, Limits
+from pwl.training.limits import CALLBACK, INTERRUPTED, Interrupted, Limits
 from pwl.training.record import Record
 from pwl.training.run import Job, Run, describe
 from pwl.version import VERSION
@@ -39,6 +40,7 @@ def train(
     iterations: int = 100,
     validation: Any = None,
     test: Any = None,
+    parts: Any = None,
     batch_size: int | None = None,
     augment: Augmentation | None = None,
     max_fail: int = 6,
@@ -62,6 +64,9 @@ def train(
         does that.
     algorithm : Algorithm
         pwl.AdAct(), pwl.MOLF(), pwl.LM(), ...
+    parts : sequence of 2 or 3 int arrays, optional
+        Rows of the data for training, validation and test, such as `pwl.data.split` gives, in the place of validation= and test=.
+        The record keeps them as `record.rows`.
     iterations : int
         The largest number of iterations. An iteration is one step, or with `batch_size` one step per batch until all patterns
         have been used.
@@ -84,7 +89,7 @@ def train(
     resume : path, optional
         A checkpoint. The run goes on from there, to the same bits as a run that was never interrupted.
     progress : bool
-        Whether to show a progress bar on the terminal.
+        Whether to show a progress bar on the terminal or in the notebook.
     seed : int
         Seed of the shuffling and of all other random numbers in training.
 
@@ -94,7 +99,8 @@ def train(
         The best network, with the lowest validation error, or without validation data with the lowest training error.
     record : Record
         The record of the run. Its "error" is the E that is minimised; for a network with a preparation of targets, "raw_error"
-        is in their units. If Ctrl-C or a number that is not finite ended the run, the record says so.
+        is in their units. If Ctrl-C or a number that is not finite ended the run, the record says so. Ctrl-C gives a warning, too;
+        in a loop of runs, `if record.stop_code == "interrupted": break` ends the loop.
 
     Raises
     ------
@@ -107,7 +113,11 @@ def train(
     validate.seed(seed)
     validate.truth("progress", progress)
     limits = Limits(iterations, max_fail, min_grad, goal, max_seconds)
-    patterns, others = _checked(net, data, {"validation": validation, "test": test})
+    given: dict[str, Any] = {"validation": validation, "test": test}
+    rows: dict[str, list[int]] = {}
+    if parts is not None:
+        rows, data, given = _divided(data, parts, given)
+    patterns, others = _checked(net, data, given)
     preparation, net = net.preparation, net.with_preparation(None)  # the patterns are in the network's units from here on
     if batch_size is not None:
         _check_batches(batch_size, algorithm, patterns)
@@ -124,6 +134,9 @@ def train(
     scale = None if preparation is None or preparation.targets is None else preparation.target_scale
     job = Job(patterns, others, algorithm, batch_size, seed, time.perf_counter(), -patterns.passes, scale)
     job, run = (job, job.first(net)) if resume is None else checkpoints.resumed(resume, net, job)
+    if resume is not None and run.record.rows != rows:
+        raise InputError(f"{resume} is of a run on other parts of the data: give the same parts")
+    run.record.rows = rows
 
     _note_ranks(run.record, patterns)
 
@@ -168,6 +181,9 @@ def _ended(
             run = run.ended(Stop("interrupted", f"{INTERRUPTED} (after iteration {run.rows - 1})"))
         if writer is not None:
             writer.try_to_write(run.settled())
+        with contextlib.suppress(Interrupted):  # where warnings are errors
+            why = run.stop.reason if run.stop else INTERRUPTED
+            warnings.warn(f"{why}: the best network so far is returned", Interrupted, stacklevel=3)
     return run
 
 
@@ -176,7 +192,8 @@ def _bar(progress: bool, iterations: int, done: int) -> Any:
     from tqdm import tqdm
 
     shown = progress and sys.stderr is not None  # which is None where standard error is closed
-    return tqdm(total=iterations, initial=done, unit="it", leave=False, disable=None if shown else True)
+    notebook = "ipykernel" in sys.modules  # its standard error is no terminal, and shows bars
+    return tqdm(total=iterations, initial=done, unit="it", leave=False, disable=(False if notebook else None) if shown else True)
 
 
 class Evaluation(NamedTuple):
@@ -238,6 +255,24 @@ def _checked(net: Network, data: Any, others: dict[str, Any]) -> tuple[Patterns,
             except InputError as wrong:
                 raise InputError(f"{name} data: {wrong}") from None
     return patterns, rest
+
+
+def _divided(data: Any, parts: Any, given: dict[str, Any]) -> tuple[dict[str, list[int]], Patterns, dict[str, Any]]:
+    """The rows of the parts by name, the training patterns, and the others. Parts without rows are left out."""
+    if any(other is not None for other in given.values()):
+        raise InputError("parts= divides the data, so leave out validation= and test=")
+    if not isinstance(parts, (tuple, list)) or len(parts) not in (2, 3):
+        raise InputError(f"parts must be rows of each part, as pwl.data.split gives, not {validate.shown(parts)}")
+    whole = data if isinstance(data, Patterns) else Patterns(*data)
+    found = {}
+    for name, part in zip(("training", "validation", "test"), parts, strict=False):
+        own = np.asarray(part)
+        if own.ndim != 1 or (own.size and (own.dtype.kind not in "iu" or own.min() < 0 or own.max() >= len(whole))):
+            raise InputError(f"the rows of {name} must be whole numbers from 0 to {len(whole) - 1}, not {validate.shown(part)}")
+        if own.size:
+            found[name] = own.astype(np.int64)
+    rows = {name: own.tolist() for name, own in found.items()}
+    return rows, whole.take(found["training"]), {name: whole.take(own) for name, own in found.items() if name != "training"}
 
 
 def _facts(net: Network, patterns: Patterns, algorithm: Algorithm, settings: tuple[Any, ...]) -> dict[str, Any]:
