@@ -119,6 +119,7 @@ class Patterns:
         self.weights = None if weights is None else checked_weights(weights, self.x.shape[0], least=self.comm.size == 1)
         self._whole: Whole | None = None
         self._is_batch = False
+        self._all_present = False  # until it has been looked for patterns without a target or weight
         # blocks are read from here; sums and choices use the copy on the host
         self._given_weights = self.weights if weights is None else as_array(weights, "weights")
         self.reads = Reads()
@@ -198,13 +199,14 @@ class Patterns:
 
     def present(self) -> Patterns:
         """The patterns with a target whose weight is not 0, to the same bits as if the others had never been there."""
-        if (rows := known(self.t)) is not None:
-            return self.take(rows).present()
-        if self.weights is None or self.weights.all():
+        if self._all_present:
             return self
-        part = self.take(np.flatnonzero(self.weights))
-        if part.weights is not None and np.all(part.weights == 1):
-            part.weights = part._given_weights = None
+        part = self if (rows := known(self.t)) is None else self.take(rows)
+        if part.weights is not None and not part.weights.all():
+            part = part.take(np.flatnonzero(part.weights))
+            if part.weights is not None and np.all(part.weights == 1):
+                part.weights = part._given_weights = None
+        part._all_present = True
         return part
 
     # ---- numbers of patterns
