@@ -228,6 +228,13 @@ def test_memory_stays_bounded(write, monkeypatch):
 
 
 NAMES = st.text("abcxyzäµ _-,;\"'", min_size=1, max_size=6).map(lambda s: f"k{s}".strip())
+
+
+def test_names_keep_their_blanks(write):
+    table = read_table(write('"k  ;"," two\nlines ",y\n1,2,3\n2,3,4\n3,1,5\n'))
+    assert table.input_names + table.target_names == ("k  ;", "two lines", "y")
+
+
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 
 

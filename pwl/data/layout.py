@@ -193,7 +193,7 @@ def without_tail(fields: list[str], width: int) -> list[str]:
 
 def _names(name: str, record: Record) -> tuple[str, ...]:
     """Names from a line of them. A column without a name is named by its number, such as c1."""
-    names = tuple(" ".join(field.split()) or f"c{i + 1}" for i, field in enumerate(record.fields or ()))
+    names = tuple(_one_line(field) or f"c{i + 1}" for i, field in enumerate(record.fields or ()))
     if len(set(names)) < len(names):
         twice, count = Counter(names).most_common(1)[0]
         raise InputError(
@@ -217,3 +217,8 @@ def _refuse_comments(name: str, rows: list[Record]) -> None:
     after = next((row for row in fields if not row[0].lstrip().startswith("#")), fields[0])
     if fields[0] is not after and len(fields[0]) != len(after):
         raise InputError(f"{name} begins with a line of comment, {fields[0][0].strip()[:60]!r}: remove all lines of comment")
+
+
+def _one_line(name: str) -> str:
+    """A name as it was written, but for blanks at its ends and at the ends of lines."""
+    return " ".join(line.strip() for line in name.splitlines()).strip()
