@@ -22,6 +22,7 @@ import numpy as np
 from mpi4py import MPI
 
 from pwl.errors import InputError
+from pwl.runtime.backend import host
 from pwl.runtime.ranks import Communicator, check_alike, checksum, visible_gpu
 
 POLL = 0.05  # seconds between looks for messages of ranks that failed
@@ -57,12 +58,12 @@ class Ranks(Communicator):
         return self.world.bcast(value if self.rank == 0 else None)
 
     def meet(self, *numbers: Any) -> None:
-        came = self.allgather((self.interrupted, checksum(*numbers)))
+        came = self.allgather((self.interrupted, checksum(*map(host, numbers))))
         self.interrupted = False
         if any(interrupted for interrupted, _ in came):
             raise KeyboardInterrupt
         if len({bits for _, bits in came}) > 1:
-            check_alike(self, {"network or error": checksum(*numbers)})
+            check_alike(self, {"network or error": checksum(*map(host, numbers))})
 
     def end(self, words: str, status: int) -> None:
         if Failures.current is not None:

@@ -16,6 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from pwl.errors import InputError
+from pwl.runtime.backend import host
 
 WHOLE = 2**12  # numbers: smaller sums cross in one message, as a second one would take longer than their bytes
 LAUNCHED = (  # what launchers call the number of processes that they have started
@@ -60,12 +61,12 @@ class Communicator(Protocol):
         return self.allgather(value)[0]
 
     def meet(self, *numbers: Any) -> None:
-        """A place that all ranks reach with the same arrays and numbers, once per iteration.
+        """A place that all ranks reach with the same arrays and numbers, once per iteration. Arrays may be on a device.
 
         Raises InputError on all ranks if they came with different ones. A communicator that holds back Ctrl-C raises
         KeyboardInterrupt here, on all ranks.
         """
-        check_alike(self, {"network or error": checksum(*numbers)})
+        check_alike(self, {"network or error": checksum(*map(host, numbers))})
 
     def end(self, words: str, status: int) -> None:
         """Ends all ranks because this one failed, and says why. One rank alone goes on to its own end."""

@@ -164,7 +164,7 @@ def _ended(
         with _bar(progress, limits.iterations, run.rows - 1) as bar, single_threaded_blas(), job.patterns.comm.steady():
             while run.stop is None:
                 record = run.settled().record
-                job.patterns.comm.meet(host(run.net.theta), record["error"][-1])
+                job.patterns.comm.meet(run.net.theta, record["error"][-1])
                 if (reached := limits.reached(record, "validation" in job.others)) is not None:
                     run = run.ended(reached)
                     break
