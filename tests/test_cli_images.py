@@ -157,6 +157,7 @@ RUNS = ["--algorithms", "adam,curved-adam", "--folds", "3", "--iterations", "1"]
 COMPARE = ["compare", "--data", "mnist", *QUICK, *RUNS]
 
 
+@pytest.mark.slow
 def test_compare_takes_rates_and_augmentation(capsys, tmp_path):
     options = ["--learning-rate", "0.002", "--curve-rate", "0.004", "--schedule", "cosine", "--shift", "2", "--flip"]
     assert main([*COMPARE, *options]) == 0
@@ -190,6 +191,7 @@ def cut_after(monkeypatch, count):
     return made
 
 
+@pytest.mark.slow
 def test_a_comparison_goes_on_where_it_was_cut_short(capsys, tmp_path, monkeypatch):
     folder = tmp_path / "pwl-compare"
     with monkeypatch.context() as patch:

@@ -93,6 +93,7 @@ def test_the_evidence_prefers_decorrelated_inputs_where_they_nearly_repeat():
     assert np.mean((standard.net.predict(new[0]) - new[1]) ** 2) > 0.05
 
 
+@pytest.mark.slow
 def test_the_default_learner_tells_inputs_apart_that_nearly_repeat():
     """Its networks on standardised inputs alone stay far off, and they have next to no share in the mean."""
     pytest.importorskip("sklearn")

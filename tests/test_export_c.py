@@ -42,6 +42,7 @@ def test_multilayer_perceptrons(case, dtype, folder):
 
 @settings(max_examples=15, suppress_health_check=SLOW, **SETTINGS)
 @given(case=cnns(), dtype=DTYPES)
+@pytest.mark.slow
 def test_networks_for_images(case, dtype, folder):
     check(*case, dtype, folder)
 
@@ -75,6 +76,7 @@ CALL = """{{   /* arrays of exactly the sizes that the header asks for, on the h
     }}"""
 
 
+@pytest.mark.slow
 def test_sanitisers_find_nothing(tmp_path):
     """Memory and arithmetic of 25 networks: address and undefined behaviour, and inputs that are not numbers."""
     cases = []

@@ -69,6 +69,7 @@ def test_far_inputs_and_outliers_stay_plausible():
     assert np.sqrt(np.mean((y[:300] - t) ** 2)) < 0.5 * np.std(t)
 
 
+@pytest.mark.slow
 def test_constant_repeated_and_few_valued_inputs_do_no_harm():
     """Eight inputs, five of which tell nothing new, cost less than a hundredth of the variance."""
     x, t = wavy(400)

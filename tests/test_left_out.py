@@ -153,6 +153,7 @@ def test_files_keep_the_scale_and_wrong_ones_are_refused(tmp_path):
             pwl.Ensemble([net], scale=wrong)
 
 
+@pytest.mark.slow
 def test_intervals_of_the_default_learner_cover_what_they_promise():
     rng = np.random.default_rng(4)
     x = rng.uniform(-1, 1, (2600, 3))

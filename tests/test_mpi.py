@@ -19,7 +19,7 @@ FORMS += [(name, kind, True) for name in BATCHES for kind in ("numbers", "images
 FORMS.remove(("varpro", "input curves", False))  # whose basis is dependent: many weights have one and the same E
 
 
-@pytest.mark.parametrize("ranks", [2, 3])
+@pytest.mark.parametrize("ranks", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_one_step(ranks):
     done = program(ranks, "agree", json.dumps(FORMS))
     assert done.returncode == 0, done.stderr
@@ -28,6 +28,7 @@ def test_one_step(ranks):
         assert bits == 1, form
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_ranks(tmp_path):
     path = tmp_path / "run"
     runs = [json.loads(program(ranks, "resumed", path, iterations).stdout) for ranks, iterations in ((3, 3), (2, 6))]

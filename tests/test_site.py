@@ -75,6 +75,7 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.slow
 def test_lectures_take_as_few_lines_as_they_say(capsys):
     by_hand, four, film = blocks("lecturing.md", "python")
     for block, most in ((by_hand, 6), (four, 6), (film, 4)):

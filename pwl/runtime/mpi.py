@@ -26,6 +26,7 @@ from pwl.runtime.backend import host
 from pwl.runtime.ranks import Communicator, check_alike, checksum, visible_gpu
 
 POLL = 0.05  # seconds between looks for messages of ranks that failed
+SPOKEN = 0.3  # seconds that a launcher gets to pass on the last words, because it drops what it has not read at the end
 PATIENCE = 5.0  # seconds after which a rank that failed ends the others without rank 0
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 GPUS = Path("/proc/driver/nvidia/gpus")
@@ -136,6 +137,7 @@ class Failures:
         self.said.acquire()
         with contextlib.suppress(OSError):
             os.write(2, f"pwl: {words}\n".encode(errors="backslashreplace"))
+        time.sleep(SPOKEN)
         MPI.COMM_WORLD.Abort(code)
         os._exit(code)  # where the launcher takes its time to end this process
 
