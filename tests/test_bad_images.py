@@ -143,7 +143,7 @@ def test_the_pixel_that_is_not_finite_is_named(value):
         (LABELS + 1, ["label 4 in row 3", "0..3", "4 outputs"]),
         (LABELS - 1, ["label -1 in row 0", "0..3"]),
         (LABELS.astype(float), ["integer labels 0..3", "astype(int)"]),
-        (2 * np.eye(4)[LABELS], ["one integer label per pattern", "(20, 4)"]),
+        (2 * np.eye(4)[LABELS], ["row 0 of the targets", "a class number per pattern"]),
     ],
 )
 def test_labels_that_cannot_be(t, words):
