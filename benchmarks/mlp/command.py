@@ -29,7 +29,8 @@ from pwl.data.rows import Rows
 from pwl.files.write import write_atomic
 from pwl.learners.named import LEARNERS, Learner, Shape, network, rescale
 from pwl.runtime.threads import workers
-from pwl.study.compare import environment, warm
+from pwl.study.compare import warm
+from pwl.study.processes import environment
 
 SETS = (
     "concrete", "twod", "mattrn", "white-wine", "red-wine", "abalone", "airfoil", "california", "parkinsons", "fm",

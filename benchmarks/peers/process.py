@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.peers import rivals
 from pwl.runtime.threads import workers
-from pwl.study.compare import environment
+from pwl.study.processes import environment
 
 LONGEST = 600  # seconds that a process may take, whatever its budget
 
