@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 
 from pwl.errors import InputError
-from pwl.export import c, onnx
-from pwl.export.exported import exported
 from pwl.network.network import Network
 from pwl.network.predict import Answers, in_raw_units, outputs_of, unchecked_outputs
 from pwl.runtime.backend import Array, array_namespace, host
@@ -173,7 +171,10 @@ class Ensemble:
         self, path: str | PathLike[str] | None = None, *, dtype: Any = None, names: Sequence[str] | None = None
     ) -> Any:
         """Returns the ensemble as one ONNX model, and writes it to a file if a path is given, as `Network.to_onnx`."""
-        return onnx.to_onnx(exported(self.nets, self.weights, self.bounds, dtype, names), path)
+        from pwl.export.exported import exported  # exports are seldom asked for, and `import pwl` need not wait for them
+        from pwl.export.onnx import to_onnx
+
+        return to_onnx(exported(self.nets, self.weights, self.bounds, dtype, names), path)
 
     def to_c(
         self,
@@ -184,7 +185,10 @@ class Ensemble:
         names: Sequence[str] | None = None,
     ) -> str:
         """Returns the ensemble as one header in C99, and writes it to a file if a path is given, as `Network.to_c`."""
-        return c.to_c(exported(self.nets, self.weights, self.bounds, dtype, names), path, name)
+        from pwl.export.c import to_c
+        from pwl.export.exported import exported
+
+        return to_c(exported(self.nets, self.weights, self.bounds, dtype, names), path, name)
 
     def class_numbers(self, x: Any) -> Array:
         """Computes the numbers (Nv,) of the classes of the highest mean probability or, without these, mean output."""
