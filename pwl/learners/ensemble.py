@@ -171,7 +171,7 @@ class Ensemble:
         self, path: str | PathLike[str] | None = None, *, dtype: Any = None, names: Sequence[str] | None = None
     ) -> Any:
         """Returns the ensemble as one ONNX model, and writes it to a file if a path is given, as `Network.to_onnx`."""
-        from pwl.export.exported import exported  # exports are seldom asked for, and `import pwl` need not wait for them
+        from pwl.export.exported import exported
         from pwl.export.onnx import to_onnx
 
         return to_onnx(exported(self.nets, self.weights, self.bounds, dtype, names), path)
