@@ -53,7 +53,9 @@ def sigmoid(n: Array) -> Array:
 
 
 def sigmoid_slope(n: Array, o: Array) -> Array:
-    return o * (1 - o)
+    slope = 1 - o
+    slope *= o
+    return slope
 
 
 def tanh(n: Array) -> Array:

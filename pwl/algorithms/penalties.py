@@ -5,13 +5,16 @@ The objective is J = E + ridge |W_o|^2 + l2 |W|^2 + curves |second differences o
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from pwl.layers.forms import Form, of_columns, without_threshold
-from pwl.network.layout import HEAD
+from pwl.network.layout import HEAD, Layout
 from pwl.network.network import Network
 from pwl.runtime.backend import Array, array_namespace, host
 from pwl.validate import not_negative
@@ -98,14 +101,20 @@ class Penalties:
 
     def _forms(self, net: Network, key: str) -> list[Form]:
         """The penalties on a parameter that have a weight."""
-        slot = net.layout.by_key[key]
-        if key == HEAD:
-            form, rises, last = without_threshold(self.ridge), net.layout.direct_rises, net.n_basis - net.n_features
-        else:
-            layer = net.layer_of(key)
-            form, rises, last = layer.penalty(slot.name, self.l2, self.curves), layer.rises, slot.shape[1]
-        bent = of_columns(self.input_curves if rises else 0.0, last - rises, last, slot.shape[1])
-        return [f for f in (form, bent) if f.weight]
+        return _forms_of(self, net.layout, None if key == HEAD else net.layer_of(key), key)
+
+
+@functools.lru_cache(maxsize=256)
+def _forms_of(penalties: Penalties, layout: Layout, layer: Any, key: str) -> list[Form]:
+    """The penalties on a parameter that have a weight. layer: the layer of the body that it belongs to, or None."""
+    slot = layout.by_key[key]
+    if layer is None:
+        form, rises = without_threshold(penalties.ridge), layout.direct_rises
+        last = slot.shape[1] - math.prod(layout.shapes[-1])
+    else:
+        form, rises, last = layer.penalty(slot.name, penalties.l2, penalties.curves), layer.rises, slot.shape[1]
+    bent = of_columns(penalties.input_curves if rises else 0.0, last - rises, last, slot.shape[1])
+    return [f for f in (form, bent) if f.weight]
 
 
 def _square(a: Array) -> Array:

@@ -212,12 +212,11 @@ class Network(Doors):
 
     def with_theta(self, theta: Array) -> Network:
         """The same network with other parameters."""
-        same = object.__new__(type(self))  # keeps the layout and everything else that follows from the structure
-        vars(same).update(vars(self))
+        kept = dict(vars(self))  # the layout and everything else that follows from the structure
         for follows_from_theta in ("parts", "layer_parameters", "W_oh"):
-            vars(same).pop(follows_from_theta, None)
-        vars(same).update(theta=read_only(theta), posterior=None)  # a posterior belongs to the parameters that it was made for
-        return same
+            kept.pop(follows_from_theta, None)
+        kept |= {"theta": read_only(theta), "posterior": None}  # a posterior belongs to the parameters that it was made for
+        return self._with(kept)
 
     def with_parts(self, parts: Mapping[str, Array]) -> Network:
         """The same network with some parameters replaced, by slot key."""
@@ -292,8 +291,14 @@ class Network(Doors):
 
     def remembering(self, remembered: Remembered) -> Network:
         """The network for the one block of patterns whose last pass `remembered` holds."""
-        same = self.with_theta(self.theta)
-        vars(same).update(parts=self.parts, layer_parameters=self.layer_parameters, remembered=remembered)
+        for found_once in ("parts", "layer_parameters", "layer_buffers", "W_oh", "n_features", "n_basis", "joins", "group"):
+            getattr(self, found_once)
+        return self._with({**vars(self), "remembered": remembered})
+
+    def _with(self, attributes: dict[str, Any]) -> Network:
+        """A network with these attributes, whose parts are known to fit."""
+        same = object.__new__(type(self))
+        vars(same).update(attributes)
         return same
 
     def _with_layers(self, layers: tuple[Layer, ...]) -> Network:

@@ -1,8 +1,9 @@
 """LAPACK for symmetric positive definite and triangular matrices, in place, without the interpreter's lock.
 
 SciPy's own functions hold the lock while LAPACK works, and trainings in several threads would wait for each other. These call the
-same routines, which SciPy offers to compiled code, on one thread: the same bits, whatever the number of cores. Matrices are float64
-and in Fortran's order, and their lower triangles count.
+same routines, which SciPy offers to compiled code, on one thread: the same bits, whatever the number of cores. Small systems go
+through SciPy's functions nevertheless, whose calls cost a fifth. Matrices are float64 and in Fortran's order, and their lower
+triangles count.
 """
 
 from __future__ import annotations
@@ -16,9 +17,15 @@ import numpy as np
 
 from pwl.runtime.threads import single_threaded_blas
 
+SMALL = 64  # largest size at which LAPACK's work is so short that nobody waits for the lock
+
 
 def cholesky(A: np.ndarray) -> bool:
     """Replaces the lower triangle of A (n, n) by its factor L, A = L L'. False if A is not positive definite in rounding."""
+    if len(A) <= SMALL:
+        _check(A)
+        with single_threaded_blas():
+            return not _scipy().dpotrf(A, lower=1, clean=0, overwrite_a=1)[1]
     return not _call("dpotrf", b"L", len(A), A, len(A))
 
 
@@ -29,6 +36,11 @@ def solve(A: np.ndarray, B: np.ndarray) -> bool:
 
 def solve_triangular(L: np.ndarray, B: np.ndarray, transposed: bool = False) -> None:
     """Replaces B (n, m) or (n,) by L^-1 B, or by L'^-1 B, for a lower triangular L (n, n) without zeros on its diagonal."""
+    if len(L) <= SMALL and B.ndim == 2:
+        _check(L, B)
+        with single_threaded_blas():
+            _scipy().dtrtrs(L, B, lower=1, trans=int(transposed), overwrite_b=1)
+            return
     _call("dtrtrs", b"L", b"T" if transposed else b"N", b"N", len(L), _columns(B), L, len(L), B, len(L))
 
 
@@ -45,7 +57,7 @@ def _call(name: str, *arguments: Any) -> int:
     """A routine's own code of failure, 0 if there is none."""
     routine, failed = _routine(name, len(arguments) + 1), ctypes.c_int(0)
     with single_threaded_blas():
-        routine(*map(_address, arguments), ctypes.byref(failed))
+        routine(*[_address(a) for a in arguments], ctypes.byref(failed))
     if failed.value < 0:
         raise ValueError(f"argument {-failed.value} of {name} is wrong")
     return failed.value
@@ -55,8 +67,20 @@ def _address(a: Any) -> Any:
     """LAPACK takes all arguments by their addresses."""
     if not isinstance(a, np.ndarray):
         return _whole(a) if isinstance(a, int) else a
-    assert a.dtype == np.float64 and a.flags.f_contiguous and a.flags.writeable
+    _check(a)
     return a.__array_interface__["data"][0]
+
+
+def _check(*arrays: np.ndarray) -> None:
+    for a in arrays:
+        assert a.dtype == np.float64 and a.flags.f_contiguous and a.flags.writeable
+
+
+@cache
+def _scipy() -> Any:
+    from scipy.linalg import lapack
+
+    return lapack
 
 
 @lru_cache(maxsize=256)
