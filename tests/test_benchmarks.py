@@ -230,7 +230,10 @@ def test_a_rival_lowers_the_error_from_our_start(file, kind, request):
         only = getattr(module, "SQUARED_ERROR_ONLY", ())
         if problem.classes and (only is True or (only and method in only)):
             continue
-        trace = module.run(problem, 0.15, settings[0] | {"method": method})
+        for budget in (0.15, 3.0):  # seconds; the second for a busy machine
+            trace = module.run(problem, budget, settings[0] | {"method": method})
+            if min(error for _, error in trace) < (1 - 1e-3) * trace[0][1]:
+                break
         curved = file == "torch_curves" or "adact" in method or method.endswith("curved-varpro")
         if not curved:  # curves begin with an output step
             assert trace[0][1] == pytest.approx(problem.error(problem.theta)), method

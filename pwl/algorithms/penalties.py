@@ -101,7 +101,8 @@ class Penalties:
 
     def _forms(self, net: Network, key: str) -> list[Form]:
         """The penalties on a parameter that have a weight."""
-        return _forms_of(self, net.layout, None if key == HEAD else net.layer_of(key), key)
+        layer: Any = None if key == HEAD else net.layer_of(key)
+        return _forms_of(self, net.layout, layer, key)
 
 
 @functools.lru_cache(maxsize=256)

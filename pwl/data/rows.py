@@ -21,10 +21,7 @@ class Rows:
         nested = isinstance(array, Rows)
         self.array: Array = array.array if nested else array
         self.rows: np.ndarray = array.rows[indices] if nested else indices
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (len(self.rows), *self.array.shape[1:])
+        self.shape: tuple[int, ...] = (len(self.rows), *self.array.shape[1:])
 
     @property
     def ndim(self) -> int:

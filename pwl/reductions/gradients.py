@@ -64,6 +64,6 @@ def _summed(net: Network, errors: Array, y: Array, t: Array, w: Array | None) ->
     xp = array_namespace(y)
     E = xp.sum(weighted(errors, w))
     if not net.loss.classes:
-        return xp.stack([E])
+        return xp.reshape(E, (1,))
     wrong = xp.astype(xp.argmax(y, axis=1) != xp.astype(t, xp.int64), y.dtype)
     return xp.stack([E, xp.sum(weighted(wrong, w))])

@@ -37,6 +37,8 @@ def reduce(statistic: Statistic, net: Network, patterns: Patterns) -> Tree:
         keep_freed_memory()
         with single_threaded_blas():
             outline = statistic.of_block(*patterns.whole(net), *statistic.beside_rows(0, len(patterns)))
+            if patterns.comm.size == 1:
+                return statistic.alone(outline, patterns.total_weight())
             total = statistic.start(outline)
     if patterns.comm.size > 1:
         outline, total = over_ranks(statistic, patterns, (outline, total), net.theta)

@@ -52,6 +52,12 @@ class Statistic:
             return [a / weight for a in total]
         return [a / weight**0.5 for a in total] if self.combine == "qr" else total
 
+    def alone(self, values: Tree, weight: float) -> Tree:
+        """The mean over the patterns of the only block, in its form: `start` and `mean` in one."""
+        if self.combine == "sum":
+            return mapped(lambda a: a / weight, values)
+        return mapped(lambda a: triangle(a) / weight**0.5, values) if self.combine == "qr" else values
+
 
 def leaves(tree: Tree) -> Iterator[Array]:
     """The arrays of a tree, in their order."""
@@ -64,14 +70,19 @@ def leaves(tree: Tree) -> Iterator[Array]:
         yield tree
 
 
+def mapped(f: Callable[[Array], Array], tree: Tree) -> Tree:
+    """A tree of the same form with f of each array."""
+    if isinstance(tree, dict):
+        return {key: mapped(f, branch) for key, branch in tree.items()}
+    if isinstance(tree, tuple):
+        branches = [mapped(f, branch) for branch in tree]
+        return type(tree)(*branches) if hasattr(tree, "_fields") else tuple(branches)
+    return f(tree)
+
+
 def grown(tree: Tree, arrays: Iterator[Array]) -> Tree:
     """A tree of the same form with other arrays."""
-    if isinstance(tree, dict):
-        return {key: grown(branch, arrays) for key, branch in tree.items()}
-    if isinstance(tree, tuple):
-        branches = [grown(branch, arrays) for branch in tree]
-        return type(tree)(*branches) if hasattr(tree, "_fields") else tuple(branches)
-    return next(arrays)
+    return mapped(lambda _: next(arrays), tree)
 
 
 def triangle(rows: Array) -> Array:

@@ -22,11 +22,18 @@ SMALL = 64  # largest size at which LAPACK's work is so short that nobody waits 
 
 def cholesky(A: np.ndarray) -> bool:
     """Replaces the lower triangle of A (n, n) by its factor L, A = L L'. False if A is not positive definite in rounding."""
+    return factored(A) == len(A)
+
+
+def factored(A: np.ndarray) -> int:
+    """As `cholesky`. Returns the number of columns that were factored, n if A is positive definite in rounding."""
     if len(A) <= SMALL:
         _check(A)
         with single_threaded_blas():
-            return not _scipy().dpotrf(A, lower=1, clean=0, overwrite_a=1)[1]
-    return not _call("dpotrf", b"L", len(A), A, len(A))
+            failed = _scipy().dpotrf(A, lower=1, clean=0, overwrite_a=1)[1]
+    else:
+        failed = _call("dpotrf", b"L", len(A), A, len(A))
+    return failed - 1 if failed else len(A)
 
 
 def solve(A: np.ndarray, B: np.ndarray) -> bool:

@@ -18,6 +18,7 @@ from pwl.runtime.threads import single_threaded_blas
 from pwl.solvers import lapack
 from pwl.validate import is_number, truth
 
+RESTARTS = 4  # of LAPACK's factorisation, before functions are dropped column by column
 PANEL = 64  # columns that are factored before one matrix product updates the rest of R
 
 
@@ -168,12 +169,19 @@ def schmidt(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, list[int
 def cholesky_of_independent(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The Cholesky factor L of R over the kept functions, the inverse of Schmidt's Q, and their indices, Eq. (14).
 
-    It is in the lower triangle, and what stands above means nothing. LAPACK does the work as long as every g = L[m, m]^2 is
-    above its threshold, which is nearly always so.
+    It is in the lower triangle, and what stands above means nothing. LAPACK does the work. The first function whose g = L[m, m]^2
+    is not above its threshold is dropped, and the work begins anew without it; if many are dependent, the loop below is faster.
     """
-    L = np.array(R, order="F")
-    if lapack.cholesky(L) and (L.diagonal() ** 2 > thresholds).all():
-        return L, np.arange(len(R))
+    kept = np.arange(len(R))
+    for _ in range(RESTARTS):
+        L = np.array(R if len(kept) == len(R) else R[np.ix_(kept, kept)], order="F")
+        good = lapack.factored(L)
+        dependent = np.flatnonzero(L.diagonal()[:good] ** 2 <= thresholds[kept[:good]])
+        if len(dependent):
+            good = dependent[0]
+        if good == len(kept):
+            return L, kept
+        kept = np.delete(kept, good)
     return _cholesky_dropping(R, thresholds)
 
 
