@@ -11,7 +11,7 @@ import pytest
 import pwl
 from pwl.algorithms import Adam, BayesianLM, DampedMOLF
 from pwl.learners.learn import learn
-from pwl.learners.plan import GUARD, NETS, Form, Plan, iteration_seconds, plan, weights
+from pwl.learners.plan import GUARD, NETS, Form, Plan, Training, iteration_seconds, plan, weights
 
 pytest.importorskip("sklearn")
 
@@ -31,6 +31,11 @@ def test_the_plan_follows_from_the_size():
     assert [form.hinges for form in plan(30, 8, 1).forms] == [None]
     assert [form.hidden for form in plan(500, 8, 3, classes=True).forms] == [(1,), (10,)]
     assert [form.hidden for form in plan(500, 8, 3, classes=True, hidden=(4,)).forms] == [(4,)]
+    pixels, letters = plan(1_617, 64, 10, classes=True), plan(50_000, 64, 26, classes=True)
+    assert [form.hidden for form in pixels.forms] == [(1,), (10,), (100,)] and pixels.dtype is np.float32
+    assert [form.batches and form.batches.parts for form in pixels.forms] == [None, None, 5]
+    assert isinstance(letters.algorithm, Adam) and [form.nets for form in letters.forms] == [5] and letters.batch_size
+    assert [form.hidden for form in plan(50_000, 64, 26, classes=True, hidden=(7,)).forms] == [(7,)]
     assert {form.hidden for form in plan(1_000, 8, 1, hidden=(3, 2)).forms} == {(3, 2)}
     assert plan(1_000, 8, 1, seconds=7.0).seconds == 7.0 and plan(1_000, 8, 1).seconds == 20 * GUARD
     middle = plan(18_000, 8, 1)
@@ -114,6 +119,31 @@ def test_classes_have_probabilities_of_all_networks():
     assert np.allclose(p.sum(axis=1), 1) and np.allclose(np.exp(model.predict_log_proba(x)), p)
     assert np.array_equal(model.predict(x), model.classes_[p.argmax(axis=1)]) and model.score(x, y) > 0.9
     assert len(model.net_.nets) > 1
+
+
+def test_networks_by_batches_leave_out_a_part_each_and_have_their_share():
+    """The classes are rings, which one unit can't part: patterns left out give most to its wider neighbours."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 2))
+    y = np.digitize(np.hypot(*x.T), [0.8, 1.5])
+    batches = Training(Adam(learning_rate=0.01), 60, 16, 3)
+    forms = (Form((1,), None, 1), Form((20,), None, 3, batches=batches))
+    chosen = dataclasses.replace(plan(300, 2, 3, classes=True), forms=forms)
+    preparation = pwl.Preparation.fit(x, y)
+    patterns = pwl.Patterns(*preparation.transform(x, y))
+    learned, again = (learn(patterns, preparation, chosen, seed=4) for _ in range(2))
+    u = learned.net.weights
+    assert u[0] < 0.25 and np.allclose(u[1:], (1 - u[0]) / 3)
+    assert all(np.array_equal(a.theta, b.theta) for a, b in zip(learned.net.nets, again.net.nets, strict=True))
+    assert np.mean(learned.net.predict(x) == y) > 0.9
+    more = rng.normal(size=(300, 2))
+    assert np.mean(learned.net.predict(more) == np.digitize(np.hypot(*more.T), [0.8, 1.5])) > 0.85
+    assert f"{1 - u[0]:.2f} of 20 units, no hinges, by batches" in learned.record.settings["inputs"]
+    only = learn(patterns, preparation, dataclasses.replace(chosen, forms=forms[1:]), seed=4)
+    best = only.record.best_iteration
+    assert only.record.settings["patterns"] == 200 and "validation_error" in only.record and best < 60
+    given = learn(patterns, preparation, chosen, validation=patterns.take(slice(0, 100)), seed=4)  # then none is left out
+    assert np.allclose(given.net.weights, [1 / 2, 1 / 6, 1 / 6, 1 / 6])
 
 
 def test_a_product_is_learned_though_its_evidence_takes_it_for_noise():

@@ -10,17 +10,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pwl.algorithms import Algorithm, BayesianLM, with_posterior
+from pwl.algorithms import Algorithm, BayesianLM, DampedMOLF, with_posterior
 from pwl.algorithms.left_out import left_out
 from pwl.data.preparation import Preparation
 from pwl.errors import InputError
 from pwl.learners.ensemble import Ensemble
 from pwl.learners.inputs import View, decorrelated
 from pwl.learners.mix import shares, with_scale
-from pwl.learners.plan import Form, Plan, with_decorrelated, without_evidence
+from pwl.learners.plan import Form, Plan, Training, with_decorrelated, without_evidence
 from pwl.network.network import Network
+from pwl.network.passes import outputs
 from pwl.reductions.patterns import Patterns
-from pwl.runtime.backend import array_namespace
+from pwl.runtime.backend import array_namespace, host
 from pwl.runtime.threads import side_by_side
 from pwl.training.record import Record
 from pwl.training.train import train
@@ -39,10 +40,13 @@ class Learned(NamedTuple):
 
 
 class _Trained(NamedTuple):
+    """out: the rows of the patterns that the network has left out, or None if it has left out none."""
+
     net: Network
     record: Record
     form: Form
     view: View
+    out: np.ndarray | None = None
 
 
 class _Task(NamedTuple):
@@ -56,6 +60,7 @@ class _Task(NamedTuple):
     max_fail: int
     callback: Callback | None
     end: float
+    seed: int
 
     def train(self, form: Form, seed: int, given_up: Callable[[], bool]) -> _Trained:
         """One network. Ctrl-C goes on to the caller, because half a fit is none."""
@@ -65,23 +70,35 @@ class _Task(NamedTuple):
         def callback(net: Network, record: Record) -> bool:
             return given_up() or (self.callback is not None and self.callback(net, record) is True)
 
+        how = form.batches or Training(self.plan.algorithm, self.plan.iterations, self.plan.batch_size)
+        inner, out = self.divided(view, how.parts, seed)
         start = Network.mlp(
             view.patterns.x.shape[1], form.hidden, self.outputs, self.plan.activation,
             bypass=self.bypass, loss=self.loss, seed=seed, input_hinges=form.hinges, dtype=self.plan.dtype,
         )  # fmt: skip
         net, record = train(
-            start, view.patterns.apart(), self.plan.algorithm,
-            iterations=self.plan.iterations, batch_size=self.plan.batch_size, validation=view.validation, max_fail=self.max_fail,
+            start, inner.patterns.apart(), how.algorithm,
+            iterations=how.iterations, batch_size=how.batch_size, validation=inner.validation, max_fail=self.max_fail,
             max_seconds=max(self.end - time.perf_counter(), 0.0), callback=callback, seed=seed,
         )  # fmt: skip
         if record.stop_code == "interrupted":
             raise KeyboardInterrupt
-        return _Trained(_in_double(net), record, form, view)
+        return _Trained(_in_double(net), record, form, view, out)
 
-    def several(self, seed: int) -> list[_Trained]:
+    def divided(self, view: View, parts: int, seed: int) -> tuple[View, np.ndarray | None]:
+        """A view without one of its parts, which is for validation, and the rows of this part, if there is no other one."""
+        if not parts or view.validation is not None:
+            return view, None
+        part = np.random.default_rng(self.seed).permutation(len(view.patterns)) % parts
+        out = np.flatnonzero(part == seed % parts)
+        inner = view.patterns.take(np.flatnonzero(part != seed % parts))
+        return View(inner, view.patterns.take(out), view.preparation), out
+
+    def several(self) -> list[_Trained]:
         """Networks of all forms, each at least once, until their numbers or the time is reached.
 
-        Bayesian networks are trained side by side, because the solution of their equations is work for one core.
+        Networks are trained side by side, because a batch, or the solution of equations, is work for one core. Passes of MOLF over
+        all patterns take all cores.
         """
         found: list[_Trained] = []
         forms = self.plan.forms
@@ -95,9 +112,9 @@ class _Task(NamedTuple):
                     yield number, form
 
         def work(one: tuple[int, Form], given_up: Callable[[], bool]) -> _Trained:
-            return self.train(one[1], seed + one[0], given_up)
+            return self.train(one[1], self.seed + one[0], given_up)
 
-        most = None if isinstance(self.plan.algorithm, BayesianLM) else 1
+        most = 1 if isinstance(self.plan.algorithm, DampedMOLF) else None
         for trained in side_by_side(work, wanted(), most):
             found.append(trained)
         return found
@@ -148,17 +165,18 @@ def learn(
     view = View(patterns, validation, preparation)
     apart = decorrelated(view) if isinstance(plan.algorithm, BayesianLM) else None
     plan = plan if apart is None else with_decorrelated(plan)
-    task = _Task(plan, (view, apart), len(preparation.target_scale), loss, bypass, max_fail, callback, end)
-    found = task.several(seed)
+    task = _Task(plan, (view, apart), len(preparation.target_scale), loss, bypass, max_fail, callback, end, seed)
+    found = task.several()
     if isinstance(plan.algorithm, BayesianLM):
         nothing = LEARNS * _error_of_constants(patterns, preparation)
         kept = [one for one in found if one.record["error"][one.record.best_iteration] < nothing]
         if not kept:
             plan = without_evidence(plan)
-            kept = task._replace(plan=plan).several(seed)
+            kept = task._replace(plan=plan).several()
         found = kept
     mix = _mixed(found, plan.algorithm, bool(preparation.classes))
-    best = min((one.record for one in found), key=_belief)
+    usual = [one for one in found if one.form.batches is None] or found  # evidence and validation errors don't compare
+    best = min((one.record for one in usual), key=_belief)
     known = (with_deviations(one.net, one.view.patterns, plan.algorithm, one.record, one.view.validation) for one in found)
     nets = [net.with_preparation(one.view.preparation) for net, one in zip(known, found, strict=True)]
     forms = [one.form for one in found]
@@ -181,15 +199,32 @@ def _mixed(found: list[_Trained], algorithm: Algorithm, classes: bool) -> _Mix:
     """The shares with the lowest error for patterns left out, Eqs. (91), (92). Forms without these have equal shares."""
     forms = list(dict.fromkeys(one.form for one in found))
     equal = _Mix({form: 1 / len(forms) for form in forms}, None)
-    if not isinstance(algorithm, BayesianLM):
+    if not isinstance(algorithm, BayesianLM) or any(one.form.batches and one.out is None for one in found):
         return equal
     try:
-        outs = [left_out(one.net, one.view.patterns, algorithm, one.record) for one in found]
+        outs = [_outs(one, algorithm) for one in found]
     except InputError:  # functions that are too alike
         return equal
-    means = [np.mean([out for one, out in zip(found, outs, strict=True) if one.form == form], axis=0) for form in forms]
-    parts = shares(means, found[0].view.patterns, classes)
+    means = [_mean([out for one, out in zip(found, outs, strict=True) if one.form == form]) for form in forms]
+    rows = np.flatnonzero(np.all([np.isfinite(mean[:, 0]) for mean in means], axis=0))
+    parts = shares([mean[rows] for mean in means], found[0].view.patterns.take(rows), classes)
     return _Mix(dict(zip(forms, parts.tolist(), strict=True)), outs)
+
+
+def _outs(one: _Trained, algorithm: BayesianLM) -> np.ndarray:
+    """Outputs (Nv, M) for patterns as if left out. They are NaN for patterns that a network has learned by batches."""
+    patterns = one.view.patterns
+    if one.out is None:
+        return left_out(one.net, patterns, algorithm, one.record)
+    found = np.full((len(patterns), one.net.n_outputs), np.nan)
+    found[one.out] = host(outputs(one.net, patterns.take(one.out).block(one.net, 0, len(one.out))[0]))
+    return found
+
+
+def _mean(outs: list[np.ndarray]) -> np.ndarray:
+    """The mean of the outputs that are known, NaN where none is."""
+    known = sum(np.isfinite(out) for out in outs)
+    return np.where(known > 0, sum(np.nan_to_num(out) for out in outs) / np.maximum(known, 1), np.nan)
 
 
 def _in_double(net: Network) -> Network:

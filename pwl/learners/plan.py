@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pwl.algorithms import Adam, Algorithm, BayesianLM, DampedMOLF
+from pwl.algorithms.penalties import Penalties
 from pwl.solvers.levenberg_marquardt import Damping
 from pwl.training.input_hinges import automatic
 
@@ -23,25 +24,42 @@ FEWEST = 50  # patterns for curves on inputs
 FIRST_ORDER = 1_000_000  # patterns from which networks learn by batches
 WHOLE_PASS = 300  # iterations of MOLF at most
 EPOCHS, BATCH = 20, 256
+CLASS_UNITS, PARTS, STEPS = 100, 5, 12_000  # of classes by batches: hidden units, parts, and steps of a network at most
+CLASS_EPOCHS, CLASS_BATCH = (20, 100), 128  # fewest and most
+CLASS_L2 = 1e-4
 SPEED = 6e10  # floating-point operations a second of two cores in products of matrices, and twice as many in single precision
 LEAST, MOST, PER_PATTERN = 20.0, 120.0, 6e-3  # seconds
 GUARD = 5.0  # times the seconds of the plan: only a machine that much slower ends a fit by the clock
 
 
+class Training(NamedTuple):
+    """How a network is trained. parts: each network leaves out another one of so many parts of the patterns, if any.
+
+    The part that is left out says when to stop.
+    """
+
+    algorithm: Algorithm
+    iterations: int
+    batch_size: int | None
+    parts: int = 0
+
+
 class Form(NamedTuple):
     """Networks of one structure. hidden: units per layer. hinges: of each input, or None. nets: how many at most.
 
-    decorrelated: whether the inputs have lost their correlations, Eq. (88).
+    decorrelated: whether the inputs have lost their correlations, Eq. (88). batches: their training, or None for the plan's.
     """
 
     hidden: tuple[int, ...]
     hinges: int | None
     nets: int
     decorrelated: bool = False
+    batches: Training | None = None
 
     def __str__(self) -> str:
         inputs = ", decorrelated inputs" if self.decorrelated else ""
-        return f"{' and '.join(map(str, self.hidden))} units, {self.hinges or 'no'} hinges{inputs}"
+        batches = ", by batches" if self.batches else ""
+        return f"{' and '.join(map(str, self.hidden))} units, {self.hinges or 'no'} hinges{inputs}{batches}"
 
 
 @dataclass(frozen=True)
@@ -93,7 +111,8 @@ def plan(Nv: int, N: int, M: int, *, classes: bool = False, hidden: Any = None, 
     cost = iteration_seconds(Nv, M, P)
     usual = USUAL
     dtype: Any = np.float64
-    if NETS * USUAL * cost > seconds:  # single precision, which takes half the time, and fewer iterations
+    long = NETS * USUAL * cost > seconds
+    if long:  # single precision, which takes half the time, and fewer iterations
         cost, dtype = cost / 2, np.float32
         usual = max(FEWER, min(USUAL, int(seconds / (NETS * cost))))
     if cost * usual <= seconds:
@@ -103,11 +122,25 @@ def plan(Nv: int, N: int, M: int, *, classes: bool = False, hidden: Any = None, 
         forms = [Form(widths, None, nets)]
         if classes and not hidden:
             forms.insert(0, Form(LINEAR, None, 1))
+            if long:
+                forms.append(Form((CLASS_UNITS,), None, PARTS, batches=by_batches(Nv)))
         elif hinges is not None and Nv >= FEWEST:
             forms.append(Form(widths, hinges, nets))
         return Plan(BAYESIAN, tuple(forms), "tanh", iterations, None, clock, reason, dtype)
+    if classes:
+        reason = f"{Nv} patterns and {P} weights: Adam by batches, because J'J would take too long"
+        training = by_batches(Nv)
+        form = Form(hidden or (CLASS_UNITS,), None, PARTS, batches=training)
+        return Plan(training.algorithm, (form,), "tanh", training.iterations, training.batch_size, clock, reason)
     reason = f"{Nv} patterns and {P} weights: damped MOLF with a ridge by evidence, because J'J would take too long"
     return Plan(DampedMOLF(), (Form(hidden or (WIDTH,), hinges, NETS),), "tanh", WHOLE_PASS, None, clock, reason)
+
+
+def by_batches(Nv: int) -> Training:
+    """The training of networks for classes of Nv patterns whose J'J would take too long."""
+    fewest, most = CLASS_EPOCHS
+    epochs = max(fewest, min(most, STEPS * CLASS_BATCH // Nv))
+    return Training(Adam(penalties=Penalties(l2=CLASS_L2)), epochs, CLASS_BATCH, PARTS)
 
 
 def without_evidence(first: Plan) -> Plan:
