@@ -29,7 +29,8 @@ def test_the_plan_follows_from_the_size():
     assert isinstance(large.algorithm, DampedMOLF) and len(large.forms) == 1
     assert isinstance(huge.algorithm, Adam) and huge.batch_size and huge.forms[0].nets == 1
     assert [form.hinges for form in plan(30, 8, 1).forms] == [None]
-    assert [form.hidden for form in plan(500, 8, 3, classes=True).forms] == [(1,), (10,)]
+    assert [form.hidden for form in plan(500, 8, 3, classes=True).forms] == [(1,), (10,), (30,)]
+    assert [form.hidden for form in plan(40, 8, 3, classes=True).forms] == [(1,), (10,)]
     assert [form.hidden for form in plan(500, 8, 3, classes=True, hidden=(4,)).forms] == [(4,)]
     pixels, letters = plan(1_617, 64, 10, classes=True), plan(50_000, 64, 26, classes=True)
     assert [form.hidden for form in pixels.forms] == [(1,), (10,), (100,)] and pixels.dtype is np.float32

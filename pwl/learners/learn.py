@@ -78,7 +78,8 @@ class _Task(NamedTuple):
         )  # fmt: skip
         net, record = train(
             start, inner.patterns.apart(), how.algorithm,
-            iterations=how.iterations, batch_size=how.batch_size, validation=inner.validation, max_fail=self.max_fail,
+            iterations=how.iterations, batch_size=how.batch_size and min(how.batch_size, inner.patterns.count()),
+            validation=inner.validation, max_fail=self.max_fail,
             max_seconds=max(self.end - time.perf_counter(), 0.0), callback=callback, seed=seed,
         )  # fmt: skip
         if record.stop_code == "interrupted":

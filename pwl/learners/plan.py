@@ -20,13 +20,12 @@ CLASS_WIDTH, LINEAR = 10, (1,)  # of classes: networks, and one that is nearly l
 HINGES, MOST_HINGES, PER_HINGE = 7, 14, 1300  # of an input: one for so many patterns, within these bounds
 NETS = 5
 ITERATIONS, USUAL, FEWER = 100, 60, 30  # of Bayesian LM: at most, as counted for its time, and where that is short
-FEWEST = 50  # patterns for curves on inputs
+FEWEST = 50  # patterns for curves on inputs, and for batches
 FIRST_ORDER = 1_000_000  # patterns from which networks learn by batches
 WHOLE_PASS = 300  # iterations of MOLF at most
 EPOCHS, BATCH = 20, 256
-CLASS_UNITS, PARTS, STEPS = 100, 5, 12_000  # of classes by batches: hidden units, parts, and steps of a network at most
-CLASS_EPOCHS, CLASS_BATCH = (20, 100), 128  # fewest and most
-CLASS_L2 = 1e-4
+SHORT, LONG = (30, 32), (100, 128)  # of classes by batches: hidden units and patterns a batch, where J'J is short or long work
+PARTS, STEPS, CLASS_EPOCHS, CLASS_L2 = 5, 12_000, (20, 100), 1e-4  # and parts, steps of a network at most, epochs, and l2
 SPEED = 6e10  # floating-point operations a second of two cores in products of matrices, and twice as many in single precision
 LEAST, MOST, PER_PATTERN = 20.0, 120.0, 6e-3  # seconds
 GUARD = 5.0  # times the seconds of the plan: only a machine that much slower ends a fit by the clock
@@ -122,25 +121,25 @@ def plan(Nv: int, N: int, M: int, *, classes: bool = False, hidden: Any = None, 
         forms = [Form(widths, None, nets)]
         if classes and not hidden:
             forms.insert(0, Form(LINEAR, None, 1))
-            if long:
-                forms.append(Form((CLASS_UNITS,), None, PARTS, batches=by_batches(Nv)))
+            if Nv >= FEWEST:
+                forms.append(by_batches(Nv, *(LONG if long else SHORT)))
         elif hinges is not None and Nv >= FEWEST:
             forms.append(Form(widths, hinges, nets))
         return Plan(BAYESIAN, tuple(forms), "tanh", iterations, None, clock, reason, dtype)
     if classes:
         reason = f"{Nv} patterns and {P} weights: Adam by batches, because J'J would take too long"
-        training = by_batches(Nv)
-        form = Form(hidden or (CLASS_UNITS,), None, PARTS, batches=training)
-        return Plan(training.algorithm, (form,), "tanh", training.iterations, training.batch_size, clock, reason)
+        form = by_batches(Nv, *LONG)
+        return Plan(Adam(), (form._replace(hidden=hidden or form.hidden),), "tanh", EPOCHS, BATCH, clock, reason)
     reason = f"{Nv} patterns and {P} weights: damped MOLF with a ridge by evidence, because J'J would take too long"
     return Plan(DampedMOLF(), (Form(hidden or (WIDTH,), hinges, NETS),), "tanh", WHOLE_PASS, None, clock, reason)
 
 
-def by_batches(Nv: int) -> Training:
-    """The training of networks for classes of Nv patterns whose J'J would take too long."""
+def by_batches(Nv: int, units: int, batch: int) -> Form:
+    """Networks for classes of Nv patterns that learn by batches."""
     fewest, most = CLASS_EPOCHS
-    epochs = max(fewest, min(most, STEPS * CLASS_BATCH // Nv))
-    return Training(Adam(penalties=Penalties(l2=CLASS_L2)), epochs, CLASS_BATCH, PARTS)
+    epochs = max(fewest, min(most, STEPS * batch // Nv))
+    training = Training(Adam(penalties=Penalties(l2=CLASS_L2)), epochs, batch, PARTS)
+    return Form((units,), None, PARTS, batches=training)
 
 
 def without_evidence(first: Plan) -> Plan:
