@@ -143,7 +143,7 @@ class RawModule:
     def get_function(self, name: str) -> Any:
         number = self.names.index(name)
 
-        def kernel(grid: tuple, block: tuple, arguments: tuple, *, shared_mem: int) -> None:
+        def run(grid: tuple, block: tuple, arguments: tuple, *, shared_mem: int) -> None:
             arrays = [a for a in arguments if isinstance(a, Array)]
             before = [a.copy() for a in arrays]
             self._run(number, grid, block, arguments, shared_mem, backwards=True)
@@ -157,7 +157,8 @@ class RawModule:
                 assert a.tobytes() == other.tobytes(), f"{name}: the result depends on the order of the threads"
                 assert a.guarded(), f"{name} writes beyond the end of an array"
 
-        return kernel
+        run.kernel = SimpleNamespace(ptr=number)  # type: ignore[attr-defined]
+        return run
 
     def _run(self, number: int, grid: tuple, block: tuple, arguments: tuple, shared: int, backwards: bool) -> None:
         assert all(isinstance(a, (Array, np.number)) for a in arguments)
@@ -191,6 +192,12 @@ class Launch(ctypes.Structure):
     )
 
 
+def occupancy(function: int, threads: int, shared_bytes: int) -> int:
+    """Blocks that a processor with 1024 threads and twice the shared memory of a block holds."""
+    assert isinstance(function, int) and 0 < threads <= 256 and 0 <= shared_bytes <= 48 * 1024
+    return min(1024 // threads, 2 * 48 * 1024 // max(1, shared_bytes))
+
+
 def memoize(for_each_device: bool) -> Any:
     assert for_each_device
     return functools.cache
@@ -200,7 +207,10 @@ def shim_of_cupy(folder: Path) -> ModuleType:
     shim, functions = ModuleType("cupy"), (memoize, empty, zeros, ascontiguousarray)
     vars(shim).update({f.__name__: f for f in functions}, ndarray=Array)
     # few processors, so that sums have parts of some length
-    cuda = SimpleNamespace(Device=lambda: SimpleNamespace(attributes={"MultiProcessorCount": 1}))
+    cuda = SimpleNamespace(
+        Device=lambda: SimpleNamespace(attributes={"MultiProcessorCount": 1}),
+        driver=SimpleNamespace(occupancyMaxActiveBlocksPerMultiprocessor=occupancy),
+    )
     vars(shim).update(cuda=cuda, RawModule=lambda **options: RawModule(folder, **options))
     return shim
 

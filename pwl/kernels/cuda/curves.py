@@ -11,15 +11,15 @@ from typing import Any
 import cupy
 import numpy as np
 
-from pwl.kernels.cuda.launch import SHARED_BYTES, at_once, covering, in_order, kernel, launch, named
+from pwl.kernels.cuda.launch import SHARED_BYTES, at_once, covering, in_order, kernel, launch, named, resident
 from pwl.kernels.cuda.lines import DEEP, LANES, Lines, lines_of
 from pwl.kernels.cuda.sums import column_sums
 from pwl.kernels.hinges import Hinges
 from pwl.kernels.reference import curves as reference
 from pwl.runtime.backend import Array, product
 
-CURVE_BLOCKS, CURVE_LINES = 2048, 4  # most blocks; least lines per thread before there are fewer blocks
-SCATTER_BLOCKS, SCATTER_LINES = 1024, 16  # the same for `scatter`, where the bins of each block have to be summed
+CURVE_LINES = 4  # least lines per thread before there are fewer blocks than the device runs at a time
+SCATTER_LINES = 16  # the same for `scatter`, where the bins of each block have to be summed
 WARP = 32
 
 _FLAGS = ("true", "false")
@@ -64,9 +64,10 @@ def mix(n: Array, grid: Hinges, A: Array, W: Array) -> Array:
     pitch = min(most, covering(units, WARP) * WARP)
     tiles = covering(units, pitch)
     partial = cupy.empty((tiles, Nv), n.dtype)
+    shared, instance = each * pitch * n.dtype.itemsize, _instance(f"mix<{named(n.dtype)}, {_flag(grid.uniform)}>")
     launch(
-        _instance(f"mix<{named(n.dtype)}, {_flag(grid.uniform)}>"),
-        (max(1, min(covering(Nv, DEEP * CURVE_LINES), CURVE_BLOCKS)), tiles),
+        instance,
+        (max(1, min(covering(Nv, DEEP * CURVE_LINES), resident(instance, WARP * DEEP, shared) // tiles)), tiles),
         (WARP, DEEP),
         *(in_order(a, n.dtype) for a in (n, grid.ns, A, W)),
         np.int64(Nv),
@@ -75,7 +76,7 @@ def mix(n: Array, grid: Hinges, A: Array, W: Array) -> Array:
         pitch,
         int(grid.linear),
         partial,
-        shared_bytes=each * pitch * n.dtype.itemsize,
+        shared_bytes=shared,
     )
     return partial[0][:, None] if tiles == 1 else partial.sum(axis=0)[:, None]
 
@@ -108,10 +109,11 @@ def _scatter(n: Array, grid: Hinges, c: Array, w: Array | None) -> Array | None:
             break
     else:
         return None
-    blocks = lines.blocks(high, SCATTER_BLOCKS, SCATTER_LINES)
+    instance = _instance(f"scatter<{named(n.dtype)}, {_flag(grid.uniform)}, {_flag(w is not None)}>")
+    blocks = lines.blocks(high, resident(instance, lines.lanes * high, shared), SCATTER_LINES)
     partial = cupy.empty((blocks, *grid.ns.shape), n.dtype)
     launch(
-        _instance(f"scatter<{named(n.dtype)}, {_flag(grid.uniform)}, {_flag(w is not None)}>"),
+        instance,
         (blocks, lines.tiles),
         (lines.lanes, high),
         *(in_order(a, n.dtype) for a in (n, grid.ns, c, c if w is None else w)),
@@ -129,9 +131,10 @@ def _back(n: Array, grid: Hinges, A: Array, g: Array, w: Array | None, out: Arra
     if found is None:
         return None
     lines, shared = found
+    instance = _instance(f"back<{named(n.dtype)}, {lines.vector}, {_flag(grid.uniform)}, {_flag(w is not None)}>")
     launch(
-        _instance(f"back<{named(n.dtype)}, {lines.vector}, {_flag(grid.uniform)}, {_flag(w is not None)}>"),
-        (lines.blocks(DEEP, CURVE_BLOCKS, CURVE_LINES), lines.tiles),
+        instance,
+        (lines.blocks(DEEP, resident(instance, lines.lanes * DEEP, shared), CURVE_LINES), lines.tiles),
         (lines.lanes, DEEP),
         *(in_order(a, n.dtype) for a in (n, grid.ns, A, g, g if w is None else w)),
         *_sizes(n, grid, lines),
@@ -150,9 +153,10 @@ def _curve(n: Array, grid: Hinges, A: Array, with_slope: bool) -> tuple[Array, A
     lines, shared = found
     o = cupy.empty(n.shape, n.dtype)
     slope = cupy.empty(n.shape, n.dtype) if with_slope else o
+    instance = _instance(f"curve<{named(n.dtype)}, {lines.vector}, {_flag(grid.uniform)}, {_flag(with_slope)}>")
     launch(
-        _instance(f"curve<{named(n.dtype)}, {lines.vector}, {_flag(grid.uniform)}, {_flag(with_slope)}>"),
-        (lines.blocks(DEEP, CURVE_BLOCKS, CURVE_LINES), lines.tiles),
+        instance,
+        (lines.blocks(DEEP, resident(instance, lines.lanes * DEEP, shared), CURVE_LINES), lines.tiles),
         (lines.lanes, DEEP),
         n,
         *(in_order(a, n.dtype) for a in (grid.ns, A)),

@@ -47,6 +47,13 @@ def processors() -> int:
     return int(cupy.cuda.Device().attributes["MultiProcessorCount"])
 
 
+@cupy.memoize(for_each_device=True)
+def resident(kernel: Any, threads: int, shared_bytes: int = 0) -> int:
+    """Number of blocks of so many threads that the device runs at a time. A grid of so many is one wave: none waits for others."""
+    each = cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(kernel.kernel.ptr, threads, shared_bytes)
+    return max(1, each) * processors()
+
+
 def named(dtype: Any) -> str:
     """The name of a dtype in CUDA."""
     return NAMES[np.dtype(dtype).str[1:]]
