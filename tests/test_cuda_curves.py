@@ -19,13 +19,13 @@ def assert_curves(gpu, n, grid, A, c):
     """Values and slopes are those of the specification, bit by bit; sums to their rounding. n is on the device."""
     there, ordinates = on_device(gpu, grid), gpu.array(A)
     o, slope = reference.value_slope(gpu.host(n), grid, A)
-    found_o, found_slope = gpu.curves.value_slope(n, there, ordinates)
+    found_o, found_slope = gpu.engine.value_slope(n, there, ordinates)
     same(gpu, found_o, o)
     same(gpu, found_slope, slope)
-    same(gpu, gpu.curves.value(n, there, ordinates), o)
+    same(gpu, gpu.engine.value(n, there, ordinates), o)
     same(
         gpu,
-        gpu.curves.times_slope(n, there, ordinates, gpu.array(c)),
+        gpu.engine.times_slope(n, there, ordinates, gpu.array(c)),
         reference.times_slope(gpu.host(n), grid, A, c.copy()),
     )
     assert_mixed(gpu, n, grid, A, outputs=1)
@@ -41,15 +41,15 @@ def assert_mixed(gpu, n, grid, A, outputs):
     )
     weights, signals = gpu.array(W), gpu.array(v)
     if outputs == 1:
-        same(gpu, gpu.curves.back(n, there, ordinates, signals, weights), reference.back(nets, grid, A, v, W))
-        found = gpu.curves.scatter(n, there, gpu.array(v * W))
-        again = gpu.curves.back_scatter(n, there, signals, weights)
+        same(gpu, gpu.engine.back(n, there, ordinates, signals, weights), reference.back(nets, grid, A, v, W))
+        found = gpu.engine.scatter(n, there, gpu.array(v * W))
+        again = gpu.engine.back_scatter(n, there, signals, weights)
         assert gpu.host(found).tobytes() == gpu.host(again).tobytes()
     else:
-        found = gpu.host(gpu.curves.back(n, there, ordinates, signals, weights))
+        found = gpu.host(gpu.engine.back(n, there, ordinates, signals, weights))
         rounding = 10 * np.finfo(A.dtype).eps * np.abs(v) @ np.abs(W) * np.abs(reference.value_slope(nets, grid, A)[1])
         assert_within(found, reference.back(nets, grid, A, v, W), rounding)
-    mix = gpu.curves.mix
+    mix = gpu.engine.mix
     np.testing.assert_array_equal(
         np.isnan(gpu.host(mix(n, there, ordinates, weights))), np.isnan(reference.mix(nets, grid, A, W))
     )
@@ -70,8 +70,8 @@ def assert_within(found, wanted, rounding):
 
 
 def assert_scatter(gpu, n, grid, c):
-    found = gpu.host(gpu.curves.scatter(n, on_device(gpu, grid), gpu.array(c)))
-    again = gpu.host(gpu.curves.scatter(n, on_device(gpu, grid), gpu.array(c)))
+    found = gpu.host(gpu.engine.scatter(n, on_device(gpu, grid), gpu.array(c)))
+    again = gpu.host(gpu.engine.scatter(n, on_device(gpu, grid), gpu.array(c)))
     assert found.tobytes() == again.tobytes()
     n = gpu.host(n)
     wanted = reference.scatter(n, grid, c)
@@ -138,7 +138,7 @@ def test_nets_at_any_address_and_in_any_order(gpu, dtype):
 def test_hinges_of_another_type_are_converted(gpu):
     n, grid, A, _ = random_case(2, 9, 4, 5, "general", False, np.float32)
     double = Hinges(grid.ns.astype(np.float64), False, False)
-    found = gpu.curves.value(gpu.array(n), on_device(gpu, double), gpu.array(A.astype(np.float64)))
+    found = gpu.engine.value(gpu.array(n), on_device(gpu, double), gpu.array(A.astype(np.float64)))
     same(gpu, found, reference.value(n, grid, A))
 
 
@@ -150,7 +150,7 @@ def test_all_nets_in_one_segment(gpu, dtype, units):
     grid = random_grid(rng, units, 25, "uniform", False, dtype)
     n = (grid.ns[:, 12] + 0.4 * (grid.ns[:, 13] - grid.ns[:, 12]) + np.zeros((60_000 // units, 1))).astype(dtype)
     c = rng.uniform(0, 1, n.shape).astype(dtype)
-    found = gpu.host(gpu.curves.scatter(gpu.array(n), on_device(gpu, grid), gpu.array(c)))
+    found = gpu.host(gpu.engine.scatter(gpu.array(n), on_device(gpu, grid), gpu.array(c)))
     exact = reference.scatter(n.astype(np.float64), grid._replace(ns=grid.ns.astype(np.float64)), c.astype(np.float64))
     assert np.all((found != 0) == (exact != 0))
     np.testing.assert_allclose(found, exact, rtol=125 * np.finfo(dtype).eps)  # 25 of them for the position's rounding

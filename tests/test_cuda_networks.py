@@ -18,7 +18,7 @@ from pwl import kernels
 from pwl.layers import BatchNorm2d, Conv2d, Flatten, MaxPool2d
 
 pytestmark = pytest.mark.skipif(device.COMPILER is None, reason="no C++ compiler (g++ or c++) was found")
-SOURCES = ("curves", "pooling", "convolution", "sums", "softmax", "updates")
+SOURCES = ("curves", "curve_sums", "pooling", "convolution", "sums", "softmax", "updates")
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from cuda_shim import device
 
 import pwl.kernels
 
-SOURCES = ("curves", "pooling", "convolution", "sums", "softmax", "updates")
+SOURCES = ("curves", "curve_sums", "pooling", "convolution", "sums", "softmax", "updates")
 ARCHITECTURES = ("sm_80", "sm_90")
 NVCC = shutil.which("nvcc")
 
@@ -21,10 +21,6 @@ NVCC = shutil.which("nvcc")
 @pytest.fixture(scope="module")
 def gpu(compiled):
     return device.engine(compiled)
-
-
-def code(source: str) -> str:
-    return (Path(pwl.kernels.__file__).parent / "cuda" / f"{source}.cu").read_text(encoding="ascii")
 
 
 def instances(gpu, source: str) -> tuple[str, ...]:
@@ -50,7 +46,7 @@ def test_every_source_has_an_engine():
 @pytest.mark.parametrize("source", SOURCES)
 def test_nvcc_compiles(gpu, source, architecture, tmp_path):
     kernels = ", ".join(f"(void*){name}" for name in instances(gpu, source))
-    (tmp_path / "source.cu").write_text(f"{code(source)}\nvoid* kernels[] = {{{kernels}}};\n", encoding="ascii")
+    (tmp_path / "source.cu").write_text(f"{gpu.launch.code(f"{source}.cu")}\nvoid* kernels[] = {{{kernels}}};\n", encoding="ascii")
     options = [*gpu.launch.OPTIONS, f"-arch={architecture}", "-cubin", "-Werror", "all-warnings"]
     command = [str(NVCC), *options, "source.cu", "-o", "source.cubin"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -64,7 +60,7 @@ def test_nvcc_compiles(gpu, source, architecture, tmp_path):
 @pytest.mark.parametrize("source", SOURCES)
 def test_nvrtc_compiles(gpu, source, architecture):
     nvrtc, program = [ctypes.CDLL(path) for path in nvrtc_libraries()][-1], ctypes.c_void_p()
-    text = code(source).encode("ascii")
+    text = gpu.launch.code(f"{source}.cu").encode("ascii")
     assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, b"source.cu", 0, None, None) == 0
     for name in instances(gpu, source):
         assert nvrtc.nvrtcAddNameExpression(program, name.encode("ascii")) == 0

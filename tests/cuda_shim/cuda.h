@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <limits>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -26,6 +27,8 @@ struct Index {
 static Index threadIdx, blockIdx, blockDim, gridDim;
 using std::exp;
 using std::fma;
+using std::fmax;
+using std::fmin;
 using std::log;
 using std::min;
 using std::sqrt;
@@ -123,13 +126,36 @@ template <typename... A> Fault run(void (*kernel)(A...), const Launch& launch) {
 
 inline void __syncthreads() { shim::barrier(); }
 
+inline void __syncwarp() { shim::barrier(); }
+
 // Threads of a warp, 32 neighbours in x, give each other a number; all threads of the block have to ask.
-template <typename T> T __shfl_xor_sync(unsigned, T value, int other) {
+template <typename T> T __shfl_down_sync(unsigned, T value, unsigned below) {
     alignas(16) static unsigned char given[1024][16];
     const unsigned thread = threadIdx.y * blockDim.x + threadIdx.x;
     std::memcpy(given[thread], &value, sizeof value);
     shim::barrier();
-    std::memcpy(&value, given[thread ^ other], sizeof value);
+    if (thread % 32 + below < 32) std::memcpy(&value, given[thread + below], sizeof value);
     shim::barrier();
     return value;
 }
+
+namespace shim {
+
+// a + b rounded down: the sum, or its neighbour if the exact error is below 0
+template <typename T> T sum_rounded_down(T a, T b) {
+    const T sum = a + b, part = sum - a, error = (a - (sum - part)) + (b - part);
+    return error < 0 ? std::nextafter(sum, -std::numeric_limits<T>::infinity()) : sum;
+}
+
+template <typename To, typename From> To bits(From value) {
+    To found;
+    std::memcpy(&found, &value, sizeof found);
+    return found;
+}
+
+}  // namespace shim
+
+inline float __fadd_rd(float a, float b) { return shim::sum_rounded_down(a, b); }
+inline double __dadd_rd(double a, double b) { return shim::sum_rounded_down(a, b); }
+inline unsigned __float_as_uint(float value) { return shim::bits<unsigned>(value); }
+inline int __double2loint(double value) { return shim::bits<int>(value); }  // the low word comes first here

@@ -1,7 +1,8 @@
 """Kernels for CuPy arrays. The *.cu files are compiled at first use; the Python files share the work out among threads."""
 
 from pwl.kernels.cuda.convolution import convolve, input_gradient, weight_gradient
-from pwl.kernels.cuda.curves import back, back_scatter, mix, scatter, times_slope, value, value_slope
+from pwl.kernels.cuda.curve_sums import back_scatter, mix, scatter
+from pwl.kernels.cuda.curves import back, times_slope, value, value_slope
 from pwl.kernels.cuda.pooling import max_pool, max_unpool
 from pwl.kernels.cuda.softmax import cross_entropy
 from pwl.kernels.cuda.staging import staging

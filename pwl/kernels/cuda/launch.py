@@ -16,6 +16,8 @@ NAMES = {"f4": "float", "f8": "double", "u1": "unsigned char", "i4": "int"}
 VECTOR_BYTES = 16  # the most that a thread moves at once
 THREADS = 256  # per block at most, the launch bound of the kernels
 SHARED_BYTES = 48 * 1024  # shared memory that every device gives a block
+VECTORS = (("float", 1), ("float", 4), ("double", 1), ("double", 2))  # types, and how many neighbours a thread moves at once
+FLAGS = ("true", "false")
 BLOCKS = 8192  # enough to fill any device a few times over; threads walk on if there is more work
 
 
@@ -27,8 +29,13 @@ def kernel(source: str, instances: tuple[str, ...], instance: str) -> Any:
 
 @cupy.memoize(for_each_device=True)
 def _module(source: str, instances: tuple[str, ...]) -> Any:
-    code = (resources.files("pwl.kernels") / "cuda" / f"{source}.cu").read_text(encoding="ascii")
-    return cupy.RawModule(code=code, options=OPTIONS, name_expressions=instances)
+    return cupy.RawModule(code=code(f"{source}.cu"), options=OPTIONS, name_expressions=instances)
+
+
+def code(file: str) -> str:
+    """The text of a source file, with the files that it includes in their places."""
+    lines = (resources.files("pwl.kernels") / "cuda" / file).read_text(encoding="ascii").splitlines(keepends=True)
+    return "".join(code(line.split('"')[1]) if line.startswith("#include") else line for line in lines)
 
 
 def launch(kernel: Any, grid: Sequence[int], block: Sequence[int], *args: Any, shared_bytes: int = 0) -> None:
@@ -57,6 +64,11 @@ def resident(kernel: Any, threads: int, shared_bytes: int = 0) -> int:
 def named(dtype: Any) -> str:
     """The name of a dtype in CUDA."""
     return NAMES[np.dtype(dtype).str[1:]]
+
+
+def flag(flag: bool) -> str:
+    """A truth value in CUDA."""
+    return "true" if flag else "false"
 
 
 def in_order(a: Array, dtype: Any) -> Array:

@@ -32,3 +32,9 @@ def lines_of(rows: int, units: int, vector: int) -> Lines:
     packs = width // vector
     tiles = -(-packs // LANES)
     return Lines(vector, width, -(-packs // tiles), tiles, -(-(rows * units) // width))
+
+
+def packs_of(count: int) -> tuple[int, int]:
+    """Lanes that hold a row of `count` packs, or of an equal part of it if there is no room for all, and the number of parts."""
+    tiles = -(-count // LANES)
+    return -(-count // tiles), tiles
