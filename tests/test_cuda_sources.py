@@ -13,7 +13,7 @@ from cuda_shim import device
 
 import pwl.kernels
 
-SOURCES = ("curves", "curve_sums", "pooling", "convolution", "sums", "softmax", "updates")
+SOURCES = ("curves", "curve_sums", "net_sums", "pooling", "convolution", "sums", "softmax", "updates")
 ARCHITECTURES = ("sm_80", "sm_90")
 NVCC = shutil.which("nvcc")
 
@@ -46,7 +46,8 @@ def test_every_source_has_an_engine():
 @pytest.mark.parametrize("source", SOURCES)
 def test_nvcc_compiles(gpu, source, architecture, tmp_path):
     kernels = ", ".join(f"(void*){name}" for name in instances(gpu, source))
-    (tmp_path / "source.cu").write_text(f"{gpu.launch.code(f"{source}.cu")}\nvoid* kernels[] = {{{kernels}}};\n", encoding="ascii")
+    text = gpu.launch.code(f"{source}.cu")
+    (tmp_path / "source.cu").write_text(f"{text}\nvoid* kernels[] = {{{kernels}}};\n", encoding="ascii")
     options = [*gpu.launch.OPTIONS, f"-arch={architecture}", "-cubin", "-Werror", "all-warnings"]
     command = [str(NVCC), *options, "source.cu", "-o", "source.cubin"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -14,6 +14,7 @@ from pwl.activations.knots import smoother
 from pwl.activations.rows import rows, shaped
 from pwl.errors import InputError
 from pwl.kernels import Hinges, engine
+from pwl.kernels.nets import made
 from pwl.kernels.reference import curves as reference
 from pwl.layers import forms
 from pwl.layers.layer import Activated, Layer
@@ -172,7 +173,7 @@ class PiecewiseLinear(Layer):
     def columns(self, p: dict, b: dict, saved: Activated, g: Array) -> dict[str, Array]:
         """Each pattern's own share of the gradient: A (units, K, Nv), with two entries per pattern and unit, or per pixel."""
         if g.ndim == 2:
-            return {"A": reference.hats(saved.n, self.grid(b)) * g.T[:, None, :]}
+            return {"A": reference.hats(made(saved.n), self.grid(b)) * g.T[:, None, :]}
         each = [
             engine(g).scatter(rows(saved.n[q : q + 1, ...]), self.grid(b), rows(g[q : q + 1, ...]))
             for q in range(g.shape[0])
@@ -241,7 +242,7 @@ class PiecewiseLinear(Layer):
         return shaped(engine(n).value(rows(n), self.grid(b), A), n)
 
     def pieces(self, p: dict, b: dict, saved: Activated) -> tuple[Array, ...]:
-        m, _, _, inside = reference.locate(rows(saved.n), self.grid(b))
+        m, _, _, inside = reference.locate(rows(made(saved.n)), self.grid(b))
         return shaped(m, saved.n), shaped(inside, saved.n)
 
     def to_dict(self) -> dict[str, Any]:

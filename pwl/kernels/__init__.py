@@ -15,6 +15,7 @@ The same for outputs that sum curves with weights W (M x units), without storing
 - `mix(n, grid, A, W)`          y = o W'
 - `back(n, grid, A, v, W)`      (v W) do/dn, Eq. (18)
 - `back_scatter(n, grid, v, W)` G_a for c = v W
+- `nets(x, W)`                  n = [1, x] W' for them, which an engine may leave to `mix` and `back_scatter`
 
 A curve is linear in its ordinates, so `value` and `mix` also give the change along a direction that takes the place of A.
 
@@ -36,13 +37,16 @@ from types import ModuleType
 
 from pwl.kernels import reference
 from pwl.kernels.hinges import Hinges
+from pwl.kernels.nets import Nets
 from pwl.runtime.backend import Array, is_cupy_array, is_numpy_array
 
 __all__ = ["Hinges", "engine"]
 
 
-def engine(a: Array) -> ModuleType:
+def engine(a: Array | Nets) -> ModuleType:
     """The engine for arrays like `a`: CUDA for CuPy, Numba for NumPy, and the specification for all others."""
+    if isinstance(a, Nets):
+        a = a.x
     if is_numpy_array(a):
         return _cpu()
     return _cuda() if is_cupy_array(a) else reference

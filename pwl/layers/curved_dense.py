@@ -12,9 +12,9 @@ from pwl.kernels import Hinges, engine
 from pwl.kernels.hinges import InputGeometry, Rises, input_geometry
 from pwl.kernels.reference.input_curves import Places
 from pwl.layers import forms
-from pwl.layers.dense import Dense, augmented
+from pwl.layers.dense import Dense
 from pwl.layers.layer import Deviation, Layer
-from pwl.runtime.backend import Array, array_namespace, gram, transposed, weighted
+from pwl.runtime.backend import Array, array_namespace, augmented, gram, transposed, weighted
 from pwl.validate import is_whole, shown, whole
 
 WANTED = (

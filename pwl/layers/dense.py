@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from pwl.errors import InputError
+from pwl.kernels import engine
 from pwl.layers import forms
 from pwl.layers.layer import Deviation, Layer
-from pwl.runtime.backend import Array, array_namespace, transposed
+from pwl.runtime.backend import Array, augmented, transposed
 from pwl.validate import whole
 
 
@@ -57,6 +58,9 @@ class Dense(Layer):
     def apply(self, p: dict, b: dict, x: Array) -> Array:
         return augmented(x) @ p["W"].T
 
+    def for_sums(self, p: dict, b: dict, x: Array) -> Any:
+        return engine(x).nets(x, p["W"])
+
     def forward(self, p: dict, b: dict, x: Array) -> tuple[Array, Array]:
         xa = augmented(x)
         return xa @ p["W"].T, xa
@@ -91,9 +95,3 @@ class Dense(Layer):
 
     def multiplies(self, W: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
         return W[0] * (W[1] - 1)
-
-
-def augmented(x: Array) -> Array:
-    """xa = [1, x] (Nv, n + 1), so that one product includes the thresholds or their gradient."""
-    xp = array_namespace(x)
-    return xp.concat([xp.ones((x.shape[0], 1), dtype=x.dtype), x], axis=1)

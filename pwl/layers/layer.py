@@ -138,6 +138,10 @@ class Layer(Protocol):
         """Change of the output along directions d of the parameters and dx of the input (None means zero). May overwrite dx."""
         ...
 
+    def for_sums(self, p: Arrays, b: Arrays, x: Array) -> Any:
+        """The output for a last layer of which only sums are wanted: an array, or what its kernels make it of."""
+        return self.apply(p, b, x)
+
     # ---- the last layer, whose units the outputs sum with weights W (M, units)
 
     def sums(self, p: Arrays, b: Arrays, x: Array, W: Array) -> Array:

@@ -40,10 +40,10 @@ class Signals(NamedTuple):
 
 def outputs(net: Network, x: Array) -> Array:
     """Outputs y (Nv, M) alone, Eq. (9)."""
-    last, layer, p, b = _last(net)
+    _, layer, p, b = _last(net)
     if _remembers(net, layer):
         return weighted_sum(net, net.W_o, x, features(net, x))
-    return _completed(net, layer.sums(p, b, input_of(net, last, x), net.W_oh), net.W_o, x)
+    return _completed(net, layer.sums(p, b, _input_of_sums(net, x), net.W_oh), net.W_o, x)
 
 
 def features(net: Network, x: Array) -> Array:
@@ -60,7 +60,7 @@ def forward(net: Network, x: Array, keys: Collection[str]) -> Signals:
     """A forward pass that saves arrays for gradients and tangents of the parameters `keys`, Eqs. (3), (9), (62)."""
     last, layer, p, b = _last(net)
     lowest = _lowest(net, keys)
-    n, saved = _forward(net, x, min(lowest, last), last)
+    n, saved = _up_to_last(net, x, lowest, sums=HEAD not in keys)
     if HEAD in keys:
         o, kept = _step(net, (last, layer, p, b), n, lowest)
         o = rows_of_units(o)
@@ -79,7 +79,7 @@ def kept(net: Network, x: Array, keys: Collection[str]) -> tuple[Any, ...]:
     """The arrays that `forward` saves for the parameters `keys` of the body, without the outputs."""
     last, layer, p, b = _last(net)
     lowest = _lowest(net, keys)
-    n, saved = _forward(net, x, min(lowest, last), last)
+    n, saved = _up_to_last(net, x, lowest, sums=True)
     if _remembers(net, layer):
         return *saved, _step(net, (last, layer, p, b), n, lowest)[1]
     return *saved, layer.keep(p, b, n) if lowest >= last else layer.through(p, b, n)
@@ -205,6 +205,23 @@ def _forward(net: Network, x: Array, lowest: int, end: int) -> tuple[Array, tupl
             x, own = _step(net, (index, *net.layer(index)), x, lowest)
         saved.append(own)
     return x, tuple(saved)
+
+
+def _up_to_last(net: Network, x: Array, lowest: int, sums: bool) -> tuple[Any, tuple[Any, ...]]:
+    """`_forward` to the last layer. sums: whether only sums of its units are wanted, and not the units themselves."""
+    last = _last(net)[0]
+    if sums and lowest >= last and net.remembered is None:
+        return _input_of_sums(net, x), (None,) * last
+    return _forward(net, x, min(lowest, last), last)
+
+
+def _input_of_sums(net: Network, x: Array) -> Any:
+    """The input of the last layer, which may be left to the kernels that sum its units."""
+    last, layer, _, _ = _last(net)
+    if last == 0 or last - 1 in net.joins or net.remembered is not None or not layer.fused:
+        return input_of(net, last, x)
+    before, p, b = net.layer(last - 1)
+    return before.for_sums(p, b, input_of(net, last - 1, x))
 
 
 def _step(net: Network, of: Of, x: Array, lowest: int) -> tuple[Array, Any]:

@@ -19,6 +19,7 @@ __all__ = [
     "array_namespace",
     "as_array",
     "at_rows",
+    "augmented",
     "beside",
     "device_named",
     "finfo",
@@ -150,6 +151,12 @@ def finfo(a: Array) -> Any:
 def product(v: Array, W: Array) -> Array:
     """v W for v (Nv, M) and W (M, units). At M = 1 it is an outer product, which would take BLAS five times as long."""
     return v @ W if W.shape[0] > 1 else v * W
+
+
+def augmented(x: Array) -> Array:
+    """[1, x] (Nv, n + 1) for x (Nv, n), so that one product includes the thresholds or their gradient."""
+    xp = array_namespace(x)
+    return xp.concat([xp.ones((x.shape[0], 1), dtype=x.dtype), x], axis=1)
 
 
 def transposed(a: Array) -> Array:

@@ -24,8 +24,10 @@ from pwl.kernels.cuda.launch import (
     resident,
 )
 from pwl.kernels.cuda.lines import DEEP, LANES, lines_of, packs_of
+from pwl.kernels.cuda.net_sums import mixed, scattered
 from pwl.kernels.cuda.sums import column_sums
 from pwl.kernels.hinges import Hinges
+from pwl.kernels.nets import Nets, made
 from pwl.kernels.reference import curves as reference
 from pwl.runtime.backend import Array, product
 
@@ -47,6 +49,9 @@ INSTANCES = (
 
 def mix(n: Array, grid: Hinges, A: Array, W: Array) -> Array:
     """Sums (Nv, M) of the curves with weights W (M, units)."""
+    if isinstance(n, Nets) and len(W) == 1 and (y := mixed(n, grid, A, W)) is not None:
+        return y
+    n = made(n)
     n, (Nv, units), K = in_order(n, n.dtype), n.shape, A.shape[1]
     each = (2 * (K - 1) + (0 if grid.uniform else K)) * LANES * n.dtype.itemsize
     vector = next((v for v in (at_once(units, n), 1) if each * v <= SHARED_BYTES), 0)
@@ -74,12 +79,16 @@ def mix(n: Array, grid: Hinges, A: Array, W: Array) -> Array:
 
 def scatter(n: Array, grid: Hinges, c: Array) -> Array:
     """G_a (units, K): sum over patterns of c[p, k] phi_m(n[p, k]), Eq. (17), with the same bits in every run."""
+    n = made(n)
     found = _scatter(n, grid, c, None)
     return reference.scatter(n, grid, c) if found is None else found
 
 
 def back_scatter(n: Array, grid: Hinges, v: Array, W: Array) -> Array:
     """G_a (units, K) by `scatter` for signals c = v W, carried back from the sums of `mix` to the curves; v is (Nv, M)."""
+    if isinstance(n, Nets) and len(W) == 1 and (G_a := scattered(n, grid, v, W)) is not None:
+        return G_a
+    n = made(n)
     found = _scatter(n, grid, v, W) if len(W) == 1 else None
     return scatter(n, grid, product(v, W)) if found is None else found
 

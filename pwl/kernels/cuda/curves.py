@@ -25,6 +25,7 @@ from pwl.kernels.cuda.launch import (
 )
 from pwl.kernels.cuda.lines import DEEP, LANES, Lines, lines_of
 from pwl.kernels.hinges import Hinges
+from pwl.kernels.nets import made
 from pwl.kernels.reference import curves as reference
 from pwl.runtime.backend import Array, product
 
@@ -32,30 +33,39 @@ LINES = 4  # least lines per thread before there are fewer blocks than the devic
 
 INSTANCES = (
     *(f"curve<{t}, {v}, {uniform}, {slope}>" for t, v in VECTORS for uniform in FLAGS for slope in FLAGS),
-    *(f"back<{t}, {v}, {uniform}, {of_rows}>" for t, v in VECTORS for uniform in FLAGS for of_rows in sorted({0, 1, v})),
+    *(
+        f"back<{t}, {v}, {uniform}, {of_rows}>"
+        for t, v in VECTORS
+        for uniform in FLAGS
+        for of_rows in sorted({0, 1, v})
+    ),
 )
 
 
 def value(n: Array, grid: Hinges, A: Array) -> Array:
     """Curves o (Nv, units) with ordinates A (units, K) at nets n (Nv, units), Eq. (3)."""
+    n = made(n)
     found = _curve(n, grid, A, with_slope=False)
     return reference.value(n, grid, A) if found is None else found[0]
 
 
 def value_slope(n: Array, grid: Hinges, A: Array) -> tuple[Array, Array]:
     """Curves o and slopes do/dn, both (Nv, units), Eq. (3). At a hinge it is the right-hand slope."""
+    n = made(n)
     return _curve(n, grid, A, with_slope=True) or reference.value_slope(n, grid, A)
 
 
 def times_slope(n: Array, grid: Hinges, A: Array, g: Array) -> Array:
     """g (Nv, units) times the slopes do/dn, in place."""
-    n, g = in_order(n, n.dtype), in_order(g, n.dtype)
+    n = made(n)
+    g = in_order(g, n.dtype)
     found = _back(n, grid, A, g, None, g)
     return reference.times_slope(n, grid, A, g) if found is None else found
 
 
 def back(n: Array, grid: Hinges, A: Array, v: Array, W: Array) -> Array:
     """v (Nv, M) carried back from the sums of `mix` to the nets, (v W) do/dn (Nv, units), Eq. (18)."""
+    n = made(n)
     found = _back(n, grid, A, v, W, cupy.empty(n.shape, n.dtype)) if len(W) == 1 else None
     return times_slope(n, grid, A, product(v, W)) if found is None else found
 
@@ -80,7 +90,7 @@ def _back(n: Array, grid: Hinges, A: Array, g: Array, w: Array | None, out: Arra
 
 
 def of_rows(n: Array, w: Array | None, vector: int) -> int:
-    """Signals of rows that a thread reads for `vector` nets side by side, as cuda/hinges.cuh says. 0 if it reads signals of nets."""
+    """Signals of rows that a thread reads for `vector` nets side by side, as cuda/hinges.cuh says; 0 for signals of nets."""
     return 0 if w is None else 1 if n.shape[1] % vector == 0 else vector
 
 
@@ -106,8 +116,10 @@ def _curve(n: Array, grid: Hinges, A: Array, with_slope: bool) -> tuple[Array, A
 
 
 def _lines(n: Array, most: int, numbers: int, grid: Hinges) -> tuple[Lines, int] | None:
-    """Lines with `most` neighbours per thread, or with one, and the bytes of the tables, so many numbers of a unit and the hinges
-    that are searched. None if the tables don't fit."""
+    """Lines with `most` neighbours per thread, or with one, and the bytes of the tables. None if the tables don't fit.
+
+    numbers: those of a unit in its tables, beside hinges that are searched.
+    """
     each = (numbers + (0 if grid.uniform else grid.ns.shape[1])) * LANES * n.dtype.itemsize
     for vector in (most, 1):
         lines = lines_of(n.shape[0], n.shape[1], vector)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pwl.kernels.hinges import Hinges
+from pwl.kernels.nets import Nets, made
 from pwl.runtime.backend import Array, array_namespace, product
 
 
@@ -93,6 +94,11 @@ def back(n: Array, grid: Hinges, A: Array, v: Array, W: Array) -> Array:
 def back_scatter(n: Array, grid: Hinges, v: Array, W: Array) -> Array:
     """G_a (units, K) by `scatter` for signals c = v W, carried back from the sums of `mix` to the curves; v is (Nv, M)."""
     return scatter(n, grid, product(v, W))
+
+
+def nets(x: Array, W: Array) -> Array | Nets:
+    """n = [1, x] W' (Nv, units). An engine may leave them to `mix` and `back_scatter`, which make them where they are used."""
+    return made(Nets(x, W))
 
 
 def hats(n: Array, grid: Hinges) -> Array:
