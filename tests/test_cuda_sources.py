@@ -1,21 +1,20 @@
-"""The CUDA sources compile for real devices: by NVRTC, which CuPy uses, else by nvcc. No device is needed for that."""
+"""The CUDA sources compile for real devices, by NVRTC, which CuPy uses, else by nvcc, to as few instructions as was meant.
+
+No device is needed for that. The instructions of a loop that takes a thread through its nets are counted in the machine code.
+"""
 
 from __future__ import annotations
 
-import ctypes
-import importlib.util
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from cuda_compilers import NVCC, by_nvcc, by_nvrtc, disassembler, loops, nvrtc_libraries
 from cuda_shim import device
 
 import pwl.kernels
 
 SOURCES = ("curves", "curve_sums", "net_sums", "pooling", "convolution", "sums", "softmax", "updates")
 ARCHITECTURES = ("sm_80", "sm_90")
-NVCC = shutil.which("nvcc")
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +24,6 @@ def gpu(compiled):
 
 def instances(gpu, source: str) -> tuple[str, ...]:
     return getattr(gpu, source).INSTANCES
-
-
-def nvrtc_libraries() -> list[str]:
-    """NVRTC's libraries out of its wheel, first the one that the other looks for; none where it is not installed."""
-    spec = importlib.util.find_spec("nvidia")
-    places = [] if spec is None else list(spec.submodule_search_locations or [])
-    found = [f for place in places for f in sorted(Path(place).rglob("libnvrtc-builtins.so.*"))]
-    return [str(found[0]), *map(str, found[0].parent.glob("libnvrtc.so.*"))] if found else []
 
 
 def test_every_source_has_an_engine():
@@ -45,35 +36,43 @@ def test_every_source_has_an_engine():
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("source", SOURCES)
 def test_nvcc_compiles(gpu, source, architecture, tmp_path):
-    kernels = ", ".join(f"(void*){name}" for name in instances(gpu, source))
-    text = gpu.launch.code(f"{source}.cu")
-    (tmp_path / "source.cu").write_text(f"{text}\nvoid* kernels[] = {{{kernels}}};\n", encoding="ascii")
-    options = [*gpu.launch.OPTIONS, f"-arch={architecture}", "-cubin", "-Werror", "all-warnings"]
-    command = [str(NVCC), *options, "source.cu", "-o", "source.cubin"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "source.cubin").stat().st_size > 0
+    assert by_nvcc(gpu.launch, source, instances(gpu, source), architecture, tmp_path).stat().st_size > 0
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not nvrtc_libraries(), reason="NVRTC's wheel (nvidia-cuda-nvrtc) is not installed")
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("source", SOURCES)
-def test_nvrtc_compiles(gpu, source, architecture):
-    nvrtc, program = [ctypes.CDLL(path) for path in nvrtc_libraries()][-1], ctypes.c_void_p()
-    text = gpu.launch.code(f"{source}.cu").encode("ascii")
-    assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, b"source.cu", 0, None, None) == 0
-    for name in instances(gpu, source):
-        assert nvrtc.nvrtcAddNameExpression(program, name.encode("ascii")) == 0
-    options = [option.encode("ascii") for option in (*gpu.launch.OPTIONS, f"--gpu-architecture={architecture}")]
-    failed = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
-    size = ctypes.c_size_t()
-    nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
-    log = ctypes.create_string_buffer(size.value)
-    nvrtc.nvrtcGetProgramLog(program, log)
-    assert not failed, log.value.decode()
-    for name in instances(gpu, source):
-        lowered = ctypes.c_char_p()
-        assert nvrtc.nvrtcGetLoweredName(program, name.encode("ascii"), ctypes.byref(lowered)) == 0
-        assert lowered.value
-    nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
+def test_nvrtc_compiles(gpu, source, architecture, tmp_path):
+    assert by_nvrtc(gpu.launch, source, instances(gpu, source), architecture, tmp_path).stat().st_size > 0
+
+
+# ---- instructions of the main loop: of each net, or of each multiply-add
+
+FEW = {  # source, instance: what is counted in the loop, how many nets that stands for, most instructions per net
+    "value": ("curves", "curve<float, 4, true, false>", "LDG.E.128", 4, 18),
+    "value and slope": ("curves", "curve<float, 4, true, true>", "LDG.E.128", 4, 25),
+    "back": ("curves", "back<float, 4, true, 1>", "STG.E.128", 4, 16),
+    "times slope": ("curves", "back<float, 4, true, 0>", "STG.E.128", 4, 16),
+    "mix": ("curve_sums", "mix<float, 4, true>", "LDG.E.128", 4, 21),
+    "scatter": ("curve_sums", "scatter<float, 4, 64, true, 0>", "LDG.E.128", 2, 24),
+    "back scatter": ("curve_sums", "scatter<float, 4, 64, true, 1>", "LDG.E.128", 4, 25),
+    "mix in double": ("curve_sums", "mix<double, 2, true>", "LDG.E.128", 2, 52),
+    "scatter in double": ("curve_sums", "scatter<double, 2, 64, true, 0>", "LDG.E.128", 1, 40),
+    "products for mix": ("net_sums", "mix_nets<float, 4>", "FFMA", 1, 1.35),
+    "products for scatter": ("net_sums", "scatter_nets<float, 4, 64>", "FFMA", 1, 1.35),
+    "products in double": ("net_sums", "mix_nets<double, 2>", "DFMA", 1, 1.6),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(NVCC is None and not nvrtc_libraries(), reason="neither nvcc nor NVRTC's wheel was found")
+@pytest.mark.skipif(disassembler() is None, reason="no disassembler was found (pip install nvidia-cuda-cuobjdump)")
+@pytest.mark.parametrize("what", FEW)
+def test_instructions_per_net(gpu, what, tmp_path):
+    source, instance, name, each, most = FEW[what]
+    compile_ = by_nvrtc if nvrtc_libraries() else by_nvcc
+    found = loops(compile_(gpu.launch, source, (instance,), "sm_90", tmp_path))
+    per_net = {len(loop) / (each * sum(name in line for line in loop)) for loop in found if any(name in line for line in loop)}
+    inner = min(per_net)  # loops around it count more
+    assert 1 < inner <= most, f"{inner:.1f} instructions per net"
