@@ -1,9 +1,10 @@
-"""CUDA's compilers and disassembler, where they are installed: nvcc, NVRTC from its wheel, cuobjdump or nvdisasm."""
+"""CUDA's compilers and disassembler, where they are installed: nvcc, NVRTC from its wheel, cuobjdump."""
 
 from __future__ import annotations
 
 import ctypes
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -28,9 +29,8 @@ def nvrtc_libraries() -> list[str]:
 
 
 def disassembler() -> str | None:
-    """cuobjdump, or nvdisasm, from the path or a wheel (`pip install nvidia-cuda-cuobjdump`)."""
-    found = (shutil.which("cuobjdump"), *of_wheels("cuobjdump"), shutil.which("nvdisasm"), *of_wheels("nvdisasm"))
-    return next((path for path in found if path), None)
+    """cuobjdump from the path or its wheel (`pip install nvidia-cuda-cuobjdump`), which has nvdisasm beside it."""
+    return next((path for path in (shutil.which("cuobjdump"), *of_wheels("cuobjdump")) if path), None)
 
 
 def by_nvcc(launch: ModuleType, source: str, instances: tuple[str, ...], architecture: str, folder: Path) -> Path:
@@ -75,8 +75,9 @@ def loops(cubin: Path) -> Iterator[list[str]]:
     """The instructions of every loop of the one kernel in some machine code."""
     tool = disassembler()
     assert tool is not None
-    command = [tool, "-sass", str(cubin)] if Path(tool).name == "cuobjdump" else [tool, "-hex", str(cubin)]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    path = os.pathsep.join((str(Path(tool).parent), os.environ.get("PATH", "")))  # it looks there for nvdisasm
+    command = [tool, "-sass", str(cubin)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "PATH": path}).stdout
     code = [(int(at, 16), what.strip()) for at, what in re.findall(r"/\*([0-9a-f]{4,5})\*/\s+([^;/]+);", text)]
     assert code, text[:1000]
     for at, what in code:

@@ -8,7 +8,7 @@ constexpr int LANES = 32;  // a table has a copy per lane, so that lanes never m
 
 // ---- numbers
 
-template <typename Real> __device__ Real infinity() { return Real(__builtin_huge_val()); }
+template <typename Real> __device__ Real infinity() { return -log(Real(0)); }
 
 __device__ inline float larger(float a, float b) { return fmax(a, b); }  // b if a is NaN
 __device__ inline double larger(double a, double b) { return a > b ? a : b; }
