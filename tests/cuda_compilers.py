@@ -28,9 +28,10 @@ def nvrtc_libraries() -> list[str]:
     return [found[0], *map(str, Path(found[0]).parent.glob("libnvrtc.so.*"))] if found else []
 
 
-def disassembler() -> str | None:
-    """cuobjdump from the path or its wheel (`pip install nvidia-cuda-cuobjdump`), which has nvdisasm beside it."""
-    return next((path for path in (shutil.which("cuobjdump"), *of_wheels("cuobjdump")) if path), None)
+def disassembler() -> list[str]:
+    """cuobjdump and the nvdisasm that it runs, from the path or their wheels; fewer where they are not installed."""
+    tools = ("cuobjdump", "nvdisasm")
+    return [path for tool in tools if (path := next(iter((*filter(None, [shutil.which(tool)]), *of_wheels(tool))), None))]
 
 
 def by_nvcc(launch: ModuleType, source: str, instances: tuple[str, ...], architecture: str, folder: Path) -> Path:
@@ -73,11 +74,10 @@ def by_nvrtc(launch: ModuleType, source: str, instances: tuple[str, ...], archit
 
 def loops(cubin: Path) -> Iterator[list[str]]:
     """The instructions of every loop of the one kernel in some machine code."""
-    tool = disassembler()
-    assert tool is not None
-    path = os.pathsep.join((str(Path(tool).parent), os.environ.get("PATH", "")))  # it looks there for nvdisasm
-    command = [tool, "-sass", str(cubin)]
-    text = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "PATH": path}).stdout
+    tools = disassembler()
+    path = os.pathsep.join((*(str(Path(tool).parent) for tool in tools), os.environ.get("PATH", "")))
+    environment = {**os.environ, "PATH": path}
+    text = subprocess.run([tools[0], "-sass", str(cubin)], capture_output=True, text=True, check=True, env=environment).stdout
     code = [(int(at, 16), what.strip()) for at, what in re.findall(r"/\*([0-9a-f]{4,5})\*/\s+([^;/]+);", text)]
     assert code, text[:1000]
     for at, what in code:

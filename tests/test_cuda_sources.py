@@ -67,7 +67,7 @@ FEW = {  # source, instance: what is counted in the loop, how many nets that sta
 
 @pytest.mark.slow
 @pytest.mark.skipif(NVCC is None and not nvrtc_libraries(), reason="neither nvcc nor NVRTC's wheel was found")
-@pytest.mark.skipif(disassembler() is None, reason="no disassembler was found (pip install nvidia-cuda-cuobjdump)")
+@pytest.mark.skipif(len(disassembler()) < 2, reason="no disassembler (pip install nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm)")
 @pytest.mark.parametrize("what", FEW)
 def test_instructions_per_net(gpu, what, tmp_path):
     source, instance, name, each, most = FEW[what]
