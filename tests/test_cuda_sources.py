@@ -59,9 +59,9 @@ FEW = {  # source, instance: what is counted in the loop, how many nets that sta
     "back scatter": ("curve_sums", "scatter<float, 4, 64, true, 1>", "LDG.E.128", 4, 25),
     "mix in double": ("curve_sums", "mix<double, 2, true>", "LDG.E.128", 2, 52),
     "scatter in double": ("curve_sums", "scatter<double, 2, 64, true, 0>", "LDG.E.128", 1, 40),
-    "products for mix": ("net_sums", "mix_nets<float, 4>", "FFMA", 1, 1.35),
-    "products for scatter": ("net_sums", "scatter_nets<float, 4, 64>", "FFMA", 1, 1.35),
-    "products in double": ("net_sums", "mix_nets<double, 2>", "DFMA", 1, 1.6),
+    "products for mix": ("net_sums", "mix_nets<float, 4>", "FFMA", 1, 1.3),
+    "products for scatter": ("net_sums", "scatter_nets<float, 4, 64>", "FFMA", 1, 1.3),
+    "products in double": ("net_sums", "mix_nets<double, 2>", "DFMA", 1, 1.5),
 }
 
 

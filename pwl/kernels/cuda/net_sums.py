@@ -103,9 +103,8 @@ def _forms(units: int, dtype: Any) -> Iterator[tuple[int, int]]:
 
 def _numbers(n: Nets, vector: int, warps: int, packs: int) -> int:
     """Numbers in shared memory for the weights of a block's units and the inputs of its rows."""
-    at_once = VECTOR_BYTES // n.x.dtype.itemsize
-    wide = covering(n.x.shape[1], at_once) * at_once
-    return (wide + 1) * vector * LANES + warps * ROWS * (LANES // packs) * wide
+    N, pitch = n.x.shape[1], ROWS * (LANES // packs) + VECTOR_BYTES // n.x.dtype.itemsize
+    return (N + 1) * vector * LANES + warps * N * pitch
 
 
 def _sizes(n: Nets, grid: Hinges, packs: int) -> tuple[Any, ...]:
