@@ -12,7 +12,7 @@ from pwl.errors import InputError
 from pwl.kernels import engine
 from pwl.kernels.reference.output_reset import reset_residuals
 from pwl.kernels.reference.softmax import one_hot, softmax
-from pwl.runtime.backend import Array, array_namespace, gram, host
+from pwl.runtime.backend import Array, array_namespace, at_least, at_most, gram, host
 from pwl.runtime.finite import check_finite
 
 
@@ -118,7 +118,7 @@ class SquaredError(Loss):
     def drawn_root(self, y: Array, u: Array) -> Array:
         """sqrt(2 M) e_i for an output i that u draws, so that v v' has the mean S_p = 2 I, Eq. (29)."""
         xp, M = array_namespace(y), y.shape[1]
-        i = xp.clip(xp.astype(xp.floor(u * M), xp.int64), 0, M - 1)  # rounding may give M
+        i = at_most(xp.astype(xp.floor(u * M), xp.int64), M - 1)  # rounding may give M
         return (2 * M) ** 0.5 * xp.astype(one_hot(i, y), y.dtype)
 
     def residuals(self, y: Array, t: Array) -> Array:
@@ -165,10 +165,7 @@ class CrossEntropy(Loss):
             )
 
     def errors(self, y: Array, t: Array) -> Array:
-        xp = array_namespace(y)
-        top = xp.max(y, axis=1, keepdims=True)
-        logarithm = xp.log(xp.sum(xp.exp(y - top), axis=1)) + top[:, 0]
-        return logarithm - xp.sum(xp.where(one_hot(t, y), y, xp.zeros_like(y)), axis=1)
+        return engine(y).cross_entropy_errors(y, t)
 
     def d(self, y: Array, t: Array) -> Array:
         return self.errors_and_d(y, t)[1]
@@ -225,7 +222,7 @@ def _root_scales(pi: Array) -> Array:
     Any positive scale gives the same d, and this one changes S by less than its own rounding.
     """
     xp = array_namespace(pi)
-    return xp.sqrt(xp.clip(pi, xp.finfo(pi.dtype).eps, None))
+    return xp.sqrt(at_least(pi, float(xp.finfo(pi.dtype).eps)))
 
 
 @dataclass(frozen=True)

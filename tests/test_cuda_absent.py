@@ -28,12 +28,22 @@ def cupy_with(devices, ones=np.ones) -> ModuleType:
     return cupy
 
 
+class WithoutCublas(np.ndarray):
+    """Products of single numbers are sums in CuPy. All others ask for cuBLAS."""
+
+    def __matmul__(self, other):
+        if self.size > 1:
+            raise ImportError("libcublas.so.13 was not found")
+        return np.asarray(self) @ np.asarray(other)
+
+
 ABSENT = {
     "CuPy": (None, "cupy"),
     "device": (cupy_with(lambda: 0), "no GPU was found"),
     "driver": (cupy_with(failing(RuntimeError("the driver is too old\nmore about it"))), "the driver is too old"),
     "reason": (cupy_with(failing(OSError())), "OSError"),
     "library": (cupy_with(lambda: 1, failing(ImportError("libcublas.so was not found"))), "libcublas.so was not found"),
+    "cuBLAS": (cupy_with(lambda: 1, lambda shape: np.ones(shape).view(WithoutCublas)), "libcublas.so.13 was not found"),
 }
 
 

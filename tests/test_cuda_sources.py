@@ -13,7 +13,7 @@ from cuda_shim import device
 
 import pwl.kernels
 
-SOURCES = ("curves", "curve_sums", "net_sums", "pooling", "convolution", "sums", "softmax", "updates")
+SOURCES = ("activations", "curves", "curve_sums", "net_sums", "pooling", "convolution", "sums", "softmax", "updates")
 ARCHITECTURES = ("sm_80", "sm_90")
 
 

@@ -375,10 +375,12 @@ def test_files_hold_the_same(device, net, tmp_path):
     assert_near(outputs(device.net(found), device.array(problem(net, 5).x)), outputs(net, problem(net, 5).x), 1e-12)
 
 
+@pytest.mark.parametrize("loss", ["squared_error", "cross_entropy"])
 @pytest.mark.parametrize("algorithm", [AdAct(), Adam(), LM(), MinibatchAdAct()], ids=short)
-def test_a_run_resumes_to_the_same_bits(device, algorithm, tmp_path):
+def test_a_run_resumes_to_the_same_bits(device, algorithm, loss, tmp_path):
     x, t = smooth_problem()
-    net = device.net(Network.mlp(3, 4, 2, PiecewiseLinear("tanh", 9)))
+    t = (t[:, 0] > 0).astype(np.int64) if loss == "cross_entropy" else t
+    net = device.net(Network.mlp(3, 4, 2, PiecewiseLinear("tanh", 9), loss=loss))
     options = {"batch_size": 30 if isinstance(algorithm, BATCHED) else None}
     whole, record = train(net, (x, t), algorithm, iterations=4, **options)
     path = tmp_path / "run"

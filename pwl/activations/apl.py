@@ -10,7 +10,7 @@ import numpy as np
 from pwl.activations.rows import by_pattern, rows
 from pwl.layers import forms
 from pwl.layers.layer import Activated, Layer
-from pwl.runtime.backend import Array, array_namespace
+from pwl.runtime.backend import Array, array_namespace, at_least
 from pwl.validate import not_negative, whole
 
 
@@ -54,14 +54,14 @@ class APL(Layer):
         return {"a": rng.uniform(-0.5 / self.S, 0.5 / self.S, shape), "b": 0.5 * rng.standard_normal(shape)}
 
     def apply(self, p: dict, b: dict, n: Array) -> Array:
-        o = array_namespace(n).clip(n, 0, None)
+        o = at_least(n, 0)
         for s in range(self.S):
             o += p["a"][:, s] * reach(p, s, n)
         return o
 
     def forward(self, p: dict, b: dict, n: Array) -> tuple[Array, Activated]:
         xp = array_namespace(n)
-        o, slope, zero = xp.clip(n, 0, None), xp.astype(n > 0, n.dtype), xp.zeros_like(n)
+        o, slope, zero = at_least(n, 0), xp.astype(n > 0, n.dtype), xp.zeros_like(n)
         for s in range(self.S):
             a, r = p["a"][:, s], reach(p, s, n)
             o += a * r
@@ -108,7 +108,7 @@ class APL(Layer):
 
 def reach(p: dict, s: int, n: Array) -> Array:
     """max(0, b_s - n), the distance by which each net lies left of hinge s."""
-    return array_namespace(n).clip(p["b"][:, s] - n, 0, None)
+    return at_least(p["b"][:, s] - n, 0)
 
 
 def shares(p: dict, n: Array, g: Array) -> tuple[tuple[str, list[Array]], ...]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from pwl.activations.parameterless import Parameterless
 from pwl.activations.plu import PLU
-from pwl.runtime.backend import Array, array_namespace
+from pwl.kernels import Formula
+from pwl.runtime.backend import Array, array_namespace, at_least
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,16 @@ class Fixed(Parameterless):
     df: Callable[[Array, Array], Array] = field(repr=False)
     kinks: tuple[float, ...] = field(default=(), repr=False)
 
+    @property
+    def formula(self) -> Formula:
+        return Formula(self.name, self.f, self.df)
+
     def to_dict(self) -> dict[str, Any]:
         return {"name": self.name}
 
 
 def relu(n: Array) -> Array:
-    xp = array_namespace(n)
-    return xp.maximum(n, xp.zeros((), dtype=n.dtype, device=n.device))  # a bound by `clip` takes several passes
+    return at_least(n, 0)
 
 
 def relu_slope(n: Array, o: Array) -> Array:
@@ -40,8 +44,7 @@ def leaky_relu(n: Array) -> Array:
 
 
 def leaky_relu_slope(n: Array, o: Array) -> Array:
-    xp = array_namespace(n)
-    return xp.clip(xp.astype(n >= 0, n.dtype), 0.01, None)  # a choice for each number would take ten times as long
+    return at_least(array_namespace(n).astype(n >= 0, n.dtype), 0.01)  # a choice for each number would take ten times as long
 
 
 def sigmoid(n: Array) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from pwl.kernels import Formula, engine
 from pwl.layers.layer import Activated, Layer
 from pwl.runtime.backend import Array
 
@@ -16,6 +17,11 @@ class Parameterless(Layer):
     df: Any
 
     @property
+    def formula(self) -> Formula:
+        """The activation for the engines. Its name is that of a kernel, if an engine has one for it."""
+        return Formula(type(self).__name__, self.f, self.df)
+
+    @property
     def kinks(self) -> tuple[float, ...]:
         """Nets at which the slope jumps."""
         return ()
@@ -24,11 +30,11 @@ class Parameterless(Layer):
         return input_shape
 
     def apply(self, p: dict, b: dict, n: Array) -> Array:
-        return self.f(n)
+        return engine(n).activation(n, self.formula)
 
     def forward(self, p: dict, b: dict, n: Array) -> tuple[Array, Activated]:
-        o = self.f(n)
-        return o, Activated(n, self.df(n, o))
+        o, slope = engine(n).activation_slope(n, self.formula)
+        return o, Activated(n, slope)
 
     def keep(self, p: dict, b: dict, n: Array) -> Activated:
         return Activated(n, None)

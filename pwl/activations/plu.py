@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from pwl.activations.parameterless import Parameterless
 from pwl.errors import InputError
+from pwl.kernels import Formula
 from pwl.runtime.backend import Array, array_namespace
 from pwl.validate import is_number, positive
 
@@ -44,6 +45,10 @@ class PLU(Parameterless):
     @property
     def kinks(self) -> tuple[float, ...]:
         return (-self.c, self.c)
+
+    @property
+    def formula(self) -> Formula:
+        return Formula(self.name, self.f, self.df, (self.alpha, self.c))
 
     def f(self, n: Array) -> Array:
         xp, alpha, c = array_namespace(n), self.alpha, self.c

@@ -72,12 +72,11 @@ class ScaledActivation(Layer):
         return self.s * p["a"][:, 0]
 
     def apply(self, p: dict, b: dict, n: Array) -> Array:
-        return self.activation.f(self.scale(p) * n)
+        return self.activation.apply({}, {}, self.scale(p) * n)
 
     def forward(self, p: dict, b: dict, n: Array) -> tuple[Array, Scaled]:
-        scaled = self.scale(p) * n
-        o = self.activation.f(scaled)
-        return o, Scaled(n, self.activation.df(scaled, o))
+        o, saved = self.activation.forward({}, {}, self.scale(p) * n)
+        return o, Scaled(n, saved.slope)
 
     def keep(self, p: dict, b: dict, n: Array) -> Scaled:
         return self.forward(p, b, n)[1]

@@ -17,7 +17,7 @@ from pwl.activations.rows import by_pattern, rows, shaped
 from pwl.errors import InputError
 from pwl.layers import forms
 from pwl.layers.layer import Activated, Layer
-from pwl.runtime.backend import Array, array_namespace, is_numpy_array
+from pwl.runtime.backend import Array, array_namespace, at_least, at_most, is_numpy_array
 from pwl.validate import is_whole
 
 # Z / 2 of Eq. (45). Rows are the coefficients of u^3, u^2, u and 1; columns are the ordinates Q_i .. Q_{i+3}.
@@ -161,8 +161,8 @@ def locate(n: Array, ns: Array) -> Place:
     xp, K = array_namespace(n), ns.shape[1]
     step = (ns[:, -1] - ns[:, 0]) / (K - 1)
     t = (n - ns[:, 0]) / step - 1  # counted from the second hinge
-    first = xp.floor(xp.clip(xp.where(xp.isnan(t), xp.zeros_like(t), t), 0, K - 4))
-    return Place(xp.astype(first, xp.int64), xp.clip(t, 0, K - 3) - first, (t >= 0) & (t < K - 3), step)
+    first = xp.floor(at_least(at_most(xp.where(xp.isnan(t), xp.zeros_like(t), t), K - 4), 0))
+    return Place(xp.astype(first, xp.int64), at_least(at_most(t, K - 3), 0) - first, (t >= 0) & (t < K - 3), step)
 
 
 def coefficients(Q: Array, segment: Array) -> list[Array]:

@@ -19,13 +19,15 @@ The same for outputs that sum curves with weights W (M x units), without storing
 
 A curve is linear in its ordinates, so `value` and `mix` also give the change along a direction that takes the place of A.
 
+Activations without parameters: `activation(n, formula)`, and `activation_slope(n, formula)` with the slope.
+
 Curves on inputs, each of which touches two rows of a table: `input_places(x, grid)`, `add_input_curves(n, places, A)`,
 `input_scatter(places, hinges, c)`, `input_pairs(places, hinges, w)`, and `input_ordinates(W, rises)` and `input_rises(G, rises)`
 between weights of rises and ordinates at hinges, Eqs. (67)-(70).
 
 Images: `convolve`, `weight_gradient`, `input_gradient`, `max_pool`, `max_unpool`. Sums over rows: `column_sums`,
-`column_products`, `group_sums`, `group_products`. Losses: `cross_entropy`. First-order updates: `momentum_step`,
-`adam_step`. Blocks on their way to a device: `staging`.
+`column_products`, `group_sums`, `group_products`. Losses: `cross_entropy`, and `cross_entropy_errors` without its gradient.
+First-order updates: `momentum_step`, `adam_step`. Blocks on their way to a device: `staging`.
 """
 
 from __future__ import annotations
@@ -36,11 +38,12 @@ import warnings
 from types import ModuleType
 
 from pwl.kernels import reference
+from pwl.kernels.formula import Formula
 from pwl.kernels.hinges import Hinges
 from pwl.kernels.nets import Nets
 from pwl.runtime.backend import Array, is_cupy_array, is_numpy_array
 
-__all__ = ["Hinges", "engine"]
+__all__ = ["Formula", "Hinges", "Nets", "engine"]
 
 
 def engine(a: Array | Nets) -> ModuleType:

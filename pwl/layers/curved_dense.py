@@ -14,7 +14,7 @@ from pwl.kernels.reference.input_curves import Places
 from pwl.layers import forms
 from pwl.layers.dense import Dense
 from pwl.layers.layer import Deviation, Layer
-from pwl.runtime.backend import Array, array_namespace, augmented, gram, transposed, weighted
+from pwl.runtime.backend import Array, array_namespace, at_least, at_most, augmented, gram, transposed, weighted
 from pwl.validate import is_whole, shown, whole
 
 WANTED = (
@@ -181,7 +181,7 @@ class CurvedDense(Layer):
         g, ns = self.geometry, xp.reshape(b["ns"], (-1,))
         left = xp.take(ns, xp.asarray(g.left))
         own = xp.take(x, xp.asarray([g.inputs[j] for j in g.owner]), axis=1)
-        r = xp.clip((own - left) / (xp.take(ns, xp.asarray([m + 1 for m in g.left])) - left), 0, 1)
+        r = at_least(at_most((own - left) / (xp.take(ns, xp.asarray([m + 1 for m in g.left])) - left), 1), 0)
         return xp.concat([xa, (r - b["mean"]) / b["scale"]], axis=1)
 
     # ---- the inputs as the outputs see them

@@ -18,6 +18,8 @@ __all__ = [
     "Array",
     "array_namespace",
     "as_array",
+    "at_least",
+    "at_most",
     "at_rows",
     "augmented",
     "beside",
@@ -102,6 +104,16 @@ def at_rows(a: Array, rows: np.ndarray) -> Array:
         return a[rows]
     xp = array_namespace(a)
     return xp.take(a, xp.asarray(rows, device=a.device), axis=0)
+
+
+def at_least(a: Array, low: Any) -> Array:
+    """`a`, or `low` where that is larger; NaN stays. On a GPU `clip` would take many passes and wait for each bound."""
+    return array_namespace(a).maximum(a, low)
+
+
+def at_most(a: Array, high: Any) -> Array:
+    """`a`, or `high` where that is smaller; NaN stays."""
+    return array_namespace(a).minimum(a, high)
 
 
 def on_cores(a: Array) -> bool:
@@ -192,8 +204,8 @@ def namespace_named(device: str) -> Any:
         import cupy
 
         if cupy.cuda.runtime.getDeviceCount() > 0:
-            one = cupy.ones((1, 1))
-            float(cupy.sum(one @ one))  # a missing library shows here, not in the middle of a step
+            ones = cupy.ones((2, 2))  # 1 x 1 would be no product for cuBLAS
+            float(cupy.sum(ones @ ones))  # a missing library shows here, not in the middle of a step
             return cupy
         reason = "no GPU was found"
     except Exception as failure:  # a missing package, library or driver raises its own kind of exception

@@ -32,6 +32,7 @@ using std::fmin;
 using std::log;
 using std::min;
 using std::sqrt;
+using std::tanh;
 
 constexpr int SHARED = 48 * 1024, MARGIN = 1024;
 alignas(16) unsigned char memory[SHARED + MARGIN];  // every source names its shared memory so

@@ -12,15 +12,16 @@ from pwl.kernels.cpu.input_curves import (
 )
 from pwl.kernels.cpu.pooling import max_pool, max_unpool
 from pwl.kernels.cpu.sums import column_products, column_sums
+from pwl.kernels.reference.activations import activation, activation_slope
 from pwl.kernels.reference.curves import nets
-from pwl.kernels.reference.softmax import cross_entropy
+from pwl.kernels.reference.softmax import cross_entropy, cross_entropy_errors
 from pwl.kernels.reference.staging import staging
 from pwl.kernels.reference.sums import group_products, group_sums
 from pwl.kernels.reference.updates import adam_step, momentum_step
 
 __all__ = [
-    "adam_step", "add_input_curves", "back", "back_scatter", "column_products", "column_sums", "convolve", "cross_entropy",
-    "group_products", "group_sums", "input_gradient", "input_ordinates", "input_pairs", "input_places", "input_rises",
-    "input_scatter", "max_pool", "max_unpool", "mix", "momentum_step", "nets", "scatter", "staging", "times_slope", "value",
-    "value_slope", "weight_gradient",
+    "activation", "activation_slope", "adam_step", "add_input_curves", "back", "back_scatter", "column_products", "column_sums",
+    "convolve", "cross_entropy", "cross_entropy_errors", "group_products", "group_sums", "input_gradient", "input_ordinates",
+    "input_pairs", "input_places", "input_rises", "input_scatter", "max_pool", "max_unpool", "mix", "momentum_step", "nets",
+    "scatter", "staging", "times_slope", "value", "value_slope", "weight_gradient",
 ]  # fmt: skip

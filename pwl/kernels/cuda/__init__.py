@@ -1,11 +1,12 @@
 """Kernels for CuPy arrays. The *.cu files are compiled at first use; the Python files share the work out among threads."""
 
+from pwl.kernels.cuda.activations import activation, activation_slope
 from pwl.kernels.cuda.convolution import convolve, input_gradient, weight_gradient
 from pwl.kernels.cuda.curve_sums import back_scatter, mix, scatter
 from pwl.kernels.cuda.curves import back, times_slope, value, value_slope
 from pwl.kernels.cuda.net_sums import nets
 from pwl.kernels.cuda.pooling import max_pool, max_unpool
-from pwl.kernels.cuda.softmax import cross_entropy
+from pwl.kernels.cuda.softmax import cross_entropy, cross_entropy_errors
 from pwl.kernels.cuda.staging import staging
 from pwl.kernels.cuda.sums import column_products, column_sums, group_products, group_sums
 from pwl.kernels.cuda.updates import adam_step, momentum_step
@@ -19,8 +20,8 @@ from pwl.kernels.reference.input_curves import (
 )
 
 __all__ = [
-    "adam_step", "add_input_curves", "back", "back_scatter", "column_products", "column_sums", "convolve", "cross_entropy",
-    "group_products", "group_sums", "input_gradient", "input_ordinates", "input_pairs", "input_places", "input_rises",
-    "input_scatter", "max_pool", "max_unpool", "mix", "momentum_step", "nets", "scatter", "staging", "times_slope", "value",
-    "value_slope", "weight_gradient",
+    "activation", "activation_slope", "adam_step", "add_input_curves", "back", "back_scatter", "column_products", "column_sums",
+    "convolve", "cross_entropy", "cross_entropy_errors", "group_products", "group_sums", "input_gradient", "input_ordinates",
+    "input_pairs", "input_places", "input_rises", "input_scatter", "max_pool", "max_unpool", "mix", "momentum_step", "nets",
+    "scatter", "staging", "times_slope", "value", "value_slope", "weight_gradient",
 ]  # fmt: skip

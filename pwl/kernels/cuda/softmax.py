@@ -5,23 +5,35 @@ from __future__ import annotations
 import cupy
 import numpy as np
 
-from pwl.kernels.cuda.launch import BLOCKS, THREADS, in_order, kernel, launch, named
+from pwl.kernels.cuda.launch import BLOCKS, FLAGS, THREADS, flag, in_order, kernel, launch, named
 from pwl.runtime.backend import Array
 
-INSTANCES = ("cross_entropy<float>", "cross_entropy<double>")
+INSTANCES = tuple(f"cross_entropy<{t}, {with_d}>" for t in ("float", "double") for with_d in FLAGS)
 
 
 def cross_entropy(y: Array, t: Array) -> tuple[Array, Array]:
     """Each pattern's -log pi[t] (Nv,), Eq. (2), and d = onehot(t) - pi (Nv, M), Eq. (15)."""
-    errors, d = cupy.empty(y.shape[0], y.dtype), cupy.empty(y.shape, y.dtype)
+    d = cupy.empty(y.shape, y.dtype)
+    return _errors(y, t, d), d
+
+
+def cross_entropy_errors(y: Array, t: Array) -> Array:
+    """The errors of `cross_entropy` alone, with the same bits."""
+    return _errors(y, t, None)
+
+
+def _errors(y: Array, t: Array, d: Array | None) -> Array:
+    """The errors (Nv,). d, if it came, is written."""
+    y = in_order(y, y.dtype)
+    errors = cupy.empty(y.shape[0], y.dtype)
     launch(
-        kernel("softmax", INSTANCES, f"cross_entropy<{named(y.dtype)}>"),
+        kernel("softmax", INSTANCES, f"cross_entropy<{named(y.dtype)}, {flag(d is not None)}>"),
         (max(1, min(-(-y.shape[0] // THREADS), BLOCKS)), 1),
         (THREADS, 1),
-        in_order(y, y.dtype),
+        y,
         in_order(t, np.int32),
         *y.shape,
         errors,
-        d,
+        errors if d is None else d,
     )
-    return errors, d
+    return errors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pwl.kernels.hinges import Hinges
 from pwl.kernels.nets import Nets, made
-from pwl.runtime.backend import Array, array_namespace, product
+from pwl.runtime.backend import Array, array_namespace, at_least, at_most, product
 
 
 def locate(n: Array, grid: Hinges) -> tuple[Array, Array, Array, Array]:
@@ -19,13 +19,13 @@ def locate(n: Array, grid: Hinges) -> tuple[Array, Array, Array, Array]:
         t = (n - ns[:, 0][None, :]) * inverse
         inside = (t >= 0) & (t < last + 1)
         if not grid.linear:
-            t = xp.clip(t, 0, last + 1)
-        m = xp.astype(xp.floor(xp.clip(xp.where(xp.isnan(t), xp.zeros_like(t), t), 0, last)), xp.int64)
+            t = at_least(at_most(t, last + 1), 0)
+        m = xp.astype(xp.floor(at_least(at_most(xp.where(xp.isnan(t), xp.zeros_like(t), t), last), 0)), xp.int64)
         u = t - xp.astype(m, n.dtype)
     else:
         inside = (n >= ns[:, 0][None, :]) & (n < ns[:, -1][None, :])
         if not grid.linear:
-            n = xp.clip(n, ns[:, 0][None, :], ns[:, -1][None, :])
+            n = at_least(at_most(n, ns[:, -1][None, :]), ns[:, 0][None, :])
         m = xp.zeros(n.shape, dtype=xp.int64)
         for hinge in range(1, last + 1):
             m = m + xp.astype(n >= ns[:, hinge][None, :], xp.int64)

@@ -15,6 +15,14 @@ def cross_entropy(y: Array, t: Array) -> tuple[Array, Array]:
     return errors, xp.astype(true, y.dtype) - e / total
 
 
+def cross_entropy_errors(y: Array, t: Array) -> Array:
+    """The errors of `cross_entropy` alone, with the same bits."""
+    xp = array_namespace(y)
+    top = xp.max(y, axis=1, keepdims=True)
+    total = xp.sum(xp.exp(y - top), axis=1)
+    return xp.log(total) + top[:, 0] - xp.sum(xp.where(one_hot(t, y), y, xp.zeros_like(y)), axis=1)
+
+
 def softmax(y: Array) -> Array:
     """Class probabilities pi (Nv, M) of outputs y."""
     xp = array_namespace(y)
