@@ -62,6 +62,7 @@ def all_statistics(net):
     found = {
         "error": gradients.error(),
         "gradients": gradients.gradients((*D, HEAD)),
+        "joined_gradients": gradients.joined_gradients((*D, HEAD)),
         "basis_autocorrelation": correlations.basis_autocorrelation(),
         "input_autocorrelation": correlations.input_autocorrelation(len(net.layers) - 2),
         "nets_mean": correlations.nets_mean(0),

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from pwl.algorithms import multiplies
 from pwl.algorithms.algorithm import Algorithm, Info, Step
-from pwl.algorithms.all_weights import length, scores_and_gradient, trained
+from pwl.algorithms.all_weights import gradient_alone, length, trained
 from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
 from pwl.algorithms.rates import Rate, check_rates, rates
@@ -80,7 +80,7 @@ class Adam(Algorithm):
 
     def step(self, net: Network, patterns: Patterns, state: AdamState) -> Step:
         keys, steps = trained(net, self.train_curves), state.steps + 1
-        _, G = scores_and_gradient(net.training(state.key, state.steps), patterns, keys, self.penalties)
+        G = gradient_alone(net.training(state.key, state.steps), patterns, keys, self.penalties)
         rate = rates(net, keys, self.learning_rate, self.curve_rate, state.steps)
         settings = (self.beta1, self.beta2, self.epsilon, self.weight_decay)
         theta, m, v = engine(net.theta).adam_step(net.theta, G, state.m, state.v, rate, *settings, steps)

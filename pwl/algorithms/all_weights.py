@@ -8,7 +8,7 @@ import numpy as np
 
 from pwl.algorithms.penalties import Penalties
 from pwl.network.network import Network
-from pwl.reductions.gradients import gradients
+from pwl.reductions.gradients import gradients, joined_gradients
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.runtime.backend import Array, array_namespace
@@ -66,6 +66,14 @@ def scores_and_gradient(
     """The scores and the negative gradient of the objective, a vector like theta. No number is read from the device."""
     scores, G = reduce(gradients(keys), net, patterns)
     return scores, net.join(penalties.add_gradient(net, G))
+
+
+def gradient_alone(net: Network, patterns: Patterns, keys: tuple[str, ...], penalties: Penalties) -> Array:
+    """The gradient of `scores_and_gradient` without the scores, which cost a device a dozen small kernels."""
+    G = reduce(joined_gradients(keys), net, patterns)
+    parts = net.layout.split(G)
+    added = penalties.add_gradient(net, {key: parts[key] for key in keys})
+    return G if all(added[key] is parts[key] for key in keys) else net.join(added)
 
 
 def dot(a: Array, b: Array) -> float:

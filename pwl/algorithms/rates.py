@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 from pwl.errors import InputError
+from pwl.network.layout import Layout
 from pwl.network.network import Network
-from pwl.runtime.backend import Array, array_namespace
+from pwl.runtime.backend import Array, array_namespace, read_only
 from pwl.validate import is_number
 
 Rate = float | Callable[[int], float]
@@ -20,11 +23,17 @@ def rates(net: Network, keys: tuple[str, ...], weights: Rate, curves: Rate | Non
     """
     rate = at(weights, step)
     of = dict.fromkeys(keys, rate) | dict.fromkeys(net.keys("activation"), rate if curves is None else at(curves, step))
-    found = array_namespace(net.theta).zeros_like(net.theta)
-    for key in keys:
-        slot = net.layout.by_key[key]
-        found[slot.start : slot.stop] = of[key]
-    return found
+    return _vector(net.layout, tuple((key, of[key]) for key in keys), array_namespace(net.theta), net.theta.dtype, net.theta.device)
+
+
+@functools.lru_cache(maxsize=4)
+def _vector(layout: Layout, of: tuple[tuple[str, float], ...], xp: Any, dtype: Any, device: Any) -> Array:
+    """A vector like theta of numbers by slot key, 0 elsewhere. It is kept as long as they stay the same."""
+    found = xp.zeros(layout.size, dtype=dtype, device=device)
+    for key, value in of:
+        slot = layout.by_key[key]
+        found[slot.start : slot.stop] = value
+    return read_only(found)
 
 
 def at(rate: Rate, step: int) -> float:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from pwl.algorithms import multiplies
 from pwl.algorithms.algorithm import Algorithm, Info, Step
-from pwl.algorithms.all_weights import length, scores_and_gradient, trained
+from pwl.algorithms.all_weights import gradient_alone, length, trained
 from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
 from pwl.algorithms.rates import Rate, check_rates, rates
@@ -74,7 +74,7 @@ class SGD(Algorithm):
 
     def step(self, net: Network, patterns: Patterns, state: SGDState) -> Step:
         keys = trained(net, self.train_curves)
-        _, G = scores_and_gradient(net.training(state.key, state.steps), patterns, keys, self.penalties)
+        G = gradient_alone(net.training(state.key, state.steps), patterns, keys, self.penalties)
         rate = rates(net, keys, self.learning_rate, self.curve_rate, state.steps)
         step = engine(net.theta).momentum_step
         theta, velocity = step(net.theta, G, state.velocity, rate, self.momentum, self.nesterov)

@@ -7,6 +7,16 @@ import math
 
 from pwl.network.layout import HEAD, Layout
 from pwl.network.network import Network
+from pwl.runtime.backend import memory_bytes
+
+DEVICE_SHARE = 4  # a quarter of a device's memory is for work arrays, because data and other libraries want room
+DEVICE_BYTES = 2 * 2**30  # the same of a device that does not tell its memory; large enough to fill it with work
+
+
+def device_bytes(net: Network) -> int:
+    """Bytes for the work arrays of the one block that the network's device works on."""
+    memory = memory_bytes(net.theta)
+    return DEVICE_BYTES if memory is None else memory // DEVICE_SHARE
 
 
 def floats_per_pattern(net: Network) -> int:

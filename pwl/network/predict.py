@@ -10,15 +10,14 @@ import numpy as np
 from pwl.errors import InputError
 from pwl.kernels.reference.softmax import softmax
 from pwl.network.inputs import check_scaled, check_shape
-from pwl.network.memory import floats_per_pattern
+from pwl.network.memory import device_bytes, floats_per_pattern
 from pwl.network.network import Network
 from pwl.network.passes import outputs
 from pwl.network.variance import variances
-from pwl.runtime.backend import Array, array_namespace, as_array, host, like, on_cores
+from pwl.runtime.backend import Array, array_namespace, as_array, finfo, host, like, on_cores
 from pwl.runtime.finite import check_finite
 
 CPU_NUMBERS = 1 << 22  # numbers in a block's work arrays
-DEVICE_NUMBERS = 1 << 28  # the same on a device, which a small block would not fill
 
 
 class Answers(NamedTuple):
@@ -111,7 +110,7 @@ def _by_blocks(net: Network, x: Any, f: Callable[[Network, Array], Array], float
     x = as_array(x, "inputs x")
     check_shape(tuple(x.shape), net.input_shape)
     xp, Nv = array_namespace(net.theta), x.shape[0]
-    numbers = CPU_NUMBERS if on_cores(net.theta) else DEVICE_NUMBERS
+    numbers = CPU_NUMBERS if on_cores(net.theta) else device_bytes(net) // (finfo(net.theta).bits // 8)
     rows = max(1, numbers // (floats_per_pattern(net) + floats))
     with np.errstate(over="ignore", invalid="ignore"):  # for inputs that are far from the data of the training
         blocks = [f(net, _prepared(net, x[first : min(first + rows, Nv), ...], first, strict)) for first in range(0, Nv, rows)]

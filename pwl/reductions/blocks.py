@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pwl.network.memory import floats_per_pattern
+from pwl.network.memory import device_bytes, floats_per_pattern
 from pwl.network.network import Network
 from pwl.runtime.backend import finfo, on_cores
 
 BLOCK_BYTES = 512 * 2**20  # work arrays of all blocks at once
 CACHE_BYTES = 16 * 2**20  # work arrays of one block; larger blocks leave the cache, and smaller blocks cost more calls
-DEVICE_BYTES = 2 * 2**30  # work arrays of the one block that a GPU works on, large enough to fill it
 RUNS = 64  # runs of blocks that threads share out among themselves
 SHARES = 8  # of the bound, one per block, because several blocks are under way, whatever the number of threads
 LEAST = 128  # fewest patterns in a block, if the bound allows
@@ -28,7 +27,7 @@ def block_rows(net: Network, floats: int = 0, block_bytes: int | None = None) ->
     if on_cores(net.theta):
         rows = min((block_bytes or BLOCK_BYTES) // SHARES // row_bytes, max(CACHE_BYTES // row_bytes, LEAST))
     else:
-        rows = (block_bytes or DEVICE_BYTES) // row_bytes
+        rows = (block_bytes or device_bytes(net)) // row_bytes
     return max(1, rows // net.group) * net.group
 
 

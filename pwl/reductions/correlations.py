@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pwl.network import passes
+from pwl.network.memory import device_bytes
 from pwl.network.network import Network
 from pwl.reductions.statistic import Statistic
-from pwl.runtime.backend import Array, array_namespace, gram, weighted
+from pwl.runtime.backend import Array, array_namespace, gram, on_cores, weighted
 
 
 class Correlations(NamedTuple):
@@ -58,10 +59,10 @@ def input_autocorrelation(layer: int) -> Statistic:
             return net.layers[layer].direct_products(b, in_double(a), w, False)[0]
         if a.ndim == 2:
             return gram(in_double(rows(b, a)), w)
-        total = 0
-        for p in range(a.shape[0]):  # one image at a time, because all patches of a block would take far more memory than the block
-            R = gram(in_double(rows(b, a[p : p + 1, ...])))
-            total = total + (R if w is None else R * w[p])
+        total, images = 0, _images_at_once(net, rows(b, a[:1, ...]).size)
+        for first in range(0, a.shape[0], images):
+            own = slice(first, min(first + images, a.shape[0]))
+            total = total + _gram_of_images(in_double(rows(b, a[own, ...])), None if w is None else w[own])
         return total
 
     return Statistic(autocorrelation_of_block)
@@ -106,6 +107,20 @@ def in_double(a: Array) -> Array:
     """`a` in float64."""
     xp = array_namespace(a)
     return xp.astype(a, xp.float64, copy=False)
+
+
+def _images_at_once(net: Network, numbers: int) -> int:
+    """Images whose patches, `numbers` each, are made at a time: all of a block's would take far more memory than the block."""
+    return 1 if on_cores(net.theta) else max(1, device_bytes(net) // (8 * numbers))
+
+
+def _gram_of_images(patches: Array, w: Array | None) -> Array:
+    """Gram matrix of the patches (images x places, inputs) of images with weights w (images,)."""
+    if w is None:
+        return gram(patches)
+    if w.shape[0] == 1:
+        return gram(patches) * w[0]
+    return gram(patches, array_namespace(w).repeat(w, patches.shape[0] // w.shape[0]))
 
 
 def _gram_of_parts(net: Network, x: Array, o: Array, w: Array | None, known: bool, *others: Array) -> tuple[Array, ...]:

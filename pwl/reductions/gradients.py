@@ -48,6 +48,16 @@ def gradients(keys: tuple[str, ...]) -> Statistic:
     return Statistic(gradients_of_block)
 
 
+def joined_gradients(keys: tuple[str, ...]) -> Statistic:
+    """Minus the gradients of the parameters `keys` as one vector like theta, without the scores, for methods that want no more."""
+
+    def joined_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
+        signals = passes.forward(net, x, keys)
+        return net.join(passes.gradients(net, signals, weighted(net.loss.d(signals.y, t), w), keys))
+
+    return Statistic(joined_of_block)
+
+
 def scores(net: Network, y: Array, t: Array, w: Array | None) -> Array:
     """Sums over a block: [E], Eqs. (1), (2), for classes [E, number of patterns whose largest output is wrong]."""
     return _summed(net, net.loss.errors(y, t), y, t, w)

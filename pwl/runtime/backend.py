@@ -31,6 +31,7 @@ __all__ = [
     "is_numpy_array",
     "is_out_of_memory",
     "like",
+    "memory_bytes",
     "namespace_named",
     "namespace_of",
     "on_cores",
@@ -122,6 +123,16 @@ def on_cores(a: Array) -> bool:
     A GPU takes one block after another, each as large as its memory allows.
     """
     return is_numpy_array(a)
+
+
+def memory_bytes(a: Array) -> int | None:
+    """Bytes of memory of the device that `a` is on, or None if it does not tell."""
+    return _memory_bytes(a.device) if hasattr(a.device, "mem_info") else None
+
+
+@functools.cache
+def _memory_bytes(device: Any) -> int:
+    return int(device.mem_info[1])  # free and total
 
 
 def is_out_of_memory(failure: Exception) -> bool:
