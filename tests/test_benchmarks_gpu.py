@@ -17,6 +17,7 @@ from benchmarks.gpu import command as gpu
 from benchmarks.gpu import conv as gpu_conv
 from benchmarks.gpu import iteration as gpu_iteration
 from benchmarks.gpu import kernels as gpu_kernels
+from benchmarks.gpu import nets as gpu_nets
 from benchmarks.gpu import tables as gpu_tables
 from benchmarks.gpu.device import Device, version_text
 from benchmarks.shared.cells import Cells
@@ -87,7 +88,7 @@ def test_folds_of_table1_are_those_of_its_own_benchmark(tmp_path, monkeypatch):
     assert calls == [calls_of_table1(tmp_path)]
 
 
-@pytest.mark.parametrize("part", ["kernels", "agreement", "iteration", "conv", "cnn"])
+@pytest.mark.parametrize("part", ["kernels", "nets", "agreement", "iteration", "conv", "cnn"])
 def test_cells_of_a_part_have_names_of_their_own(part):
     names = [[name for name, _ in gpu.PARTS[part](None, quick)] for quick in (True, False)]
     assert len({*names[0], *names[1]}) == len(names[0]) + len(names[1])
@@ -215,14 +216,67 @@ def test_counts_of_the_tests():
     assert gpu.counts("5 passed in 8.0s") == {"passed": 5, "skipped": 0}
 
 
-def test_failing_tests_end_it(monkeypatch, capsys):
+def test_failing_tests_are_a_failure(monkeypatch, capsys):
     class Done:
         returncode, stdout, stderr = 1, "1 failed", ""
 
-    monkeypatch.setattr(gpu.subprocess, "run", lambda *_, **__: Done)
-    with pytest.raises(SystemExit) as end:
+    asked = []
+    monkeypatch.setattr(gpu.subprocess, "run", lambda command, **more: asked.append((command, more)) or Done)
+    with pytest.raises(RuntimeError, match="failed"):
         gpu.tested()
-    assert end.value.code == 1 and "1 failed" in capsys.readouterr().err
+    assert "1 failed" in capsys.readouterr().err
+    ((command, more),) = asked
+    assert more["timeout"] == gpu.TEST_SECONDS
+    files = {file.rsplit("/", 1)[1] for file in command if file.endswith(".py")}
+    assert {"test_cuda.py", "test_cuda_curves.py", "test_devices.py", "test_device_steps.py"} <= files
+    assert not files & {"test_transfers.py", "test_golden.py"}
+
+
+def test_tests_that_hang_end(monkeypatch, capsys):
+    monkeypatch.setattr(gpu, "TEST_SECONDS", 0.5)
+    hanging = [gpu.sys.executable, "-c", "import time; print('..s', flush=True); time.sleep(30)"]
+    run = gpu.subprocess.run
+    monkeypatch.setattr(gpu.subprocess, "run", lambda command, **more: run(hanging, **more))
+    with pytest.raises(RuntimeError, match="more than 0 s"):
+        gpu.tested()
+    assert "..s" in capsys.readouterr().err
+
+
+def test_a_failing_cell_is_named_and_the_others_go_on(tmp_path, monkeypatch, capsys):
+    def cells(device, quick):
+        yield "bad", lambda: 1 / 0
+        yield "good", lambda: {"passed": 1, "skipped": 0, "seconds": 2.0}
+
+    freed = []
+    monkeypatch.setattr(gpu, "gpu", lambda: Device(None, lambda: None, lambda: freed.append(1), FACTS))
+    monkeypatch.setitem(gpu.PARTS, "tests", cells)
+    with pytest.raises(SystemExit) as end:
+        gpu.run(tmp_path, True, ["tests"], 1)
+    said = capsys.readouterr()
+    assert end.value.code == 1 and said.err == "benchmarks gpu: 1 failed: made-up-9000-tests-bad\n"
+    assert "FAIL made-up-9000-tests-bad: ZeroDivisionError" in said.out
+    assert list(Cells(tmp_path / "gpu.jsonl").all()) == ["made-up-9000-tests-good"] and len(freed) == 2
+    assert "| 1 | 0 | 2 |" in (tmp_path / "gpu.md").read_text()
+
+
+def test_no_cell_is_begun_when_the_time_is_over(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(gpu, "gpu", lambda: Device(None, lambda: None, lambda: None, FACTS))
+    monkeypatch.setitem(gpu.PARTS, "tests", lambda device, quick: iter([("a", lambda: 1 / 0)]))
+    gpu.run(tmp_path, True, ["tests"], 1, seconds=-1.0)
+    assert "no time for tests/a" in capsys.readouterr().out
+
+
+def test_algorithms_share_their_patterns():
+    assert gpu_iteration.problem(np, 50) is gpu_iteration.problem(np, 50)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_nets(device, dtype):
+    cell = gpu_nets.measure(device, 40, 3, 4, dtype, repeats=1)
+    seconds = cell["seconds"]
+    assert cell["ratio"]["mix"] == pytest.approx(seconds["made, mix"] / seconds["stored, mix"])
+    heads, (row,) = gpu_tables.TABLES["nets"][1]([cell])
+    assert len(heads) == len(row) and row[0] == f"40 x 3 -> 4 {dtype}"
 
 
 def test_versions_in_words():

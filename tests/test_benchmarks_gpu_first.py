@@ -47,7 +47,7 @@ def test_kernels_pass_a_dry_run(dry, capsys):
 def test_all_checks_pass_a_dry_run(dry, capsys):
     assert smoke.main([]) == 0
     found = results(capsys.readouterr().out)
-    assert found == ["ok"] * len(found) and len(found) == 25
+    assert found == ["ok"] * len(found) and len(found) == 29
 
 
 def test_steps_pass_a_dry_run(dry, capsys, monkeypatch):
@@ -147,7 +147,7 @@ def test_patterns_in_the_scripts_match_cells(capsys):
     keys = [[f"{job.part}/{job.name}" for job in cells.jobs(None, quick)] for quick in (False, True)]
     parts = "|".join(part for part in cells.command.PARTS if part != "tests")
     patterns = [p for script in SCRIPTS for p in re.findall(rf"'((?:{parts})/[^']*)'", script.read_text())]
-    assert len(patterns) == 14
+    assert len(patterns) == 16
     for pattern in patterns:
         assert all(any(re.search(pattern, key) for key in names) for names in keys), pattern
 

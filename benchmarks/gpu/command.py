@@ -2,28 +2,33 @@
 
 Every figure is a cell in results/gpu.jsonl, with the name, driver and versions of the device. A figure that is there
 already is not measured again, so that an interrupted run goes on. To measure a figure again, remove its line. Times are
-medians of warmed-up jobs that take turns, and every timing begins and ends with an idle device. If there is no GPU, the
-command says so in one sentence, writes nothing and ends with status 2.
+medians of warmed-up jobs that take turns, and every timing begins and ends with an idle device. A cell that fails, tests
+included, is named at the end, where the status is 1 then; the others go on. If there is no GPU, the command says so in one
+sentence, writes nothing and ends with status 2.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu import agreement, cnn, conv, iteration, kernels, tables
+from benchmarks.gpu import agreement, cnn, conv, iteration, kernels, nets, tables
 from benchmarks.gpu.device import Device, gpu
 from benchmarks.shared.cells import Cells
 from pwl.errors import InputError
 from pwl.files.write import write_atomic
 
 ROOT = Path(__file__).parents[2]
+TESTS = ("test_cuda*.py", "test_device*.py", "test_prefetch.py", "test_preparation.py")  # files with tests marked gpu
+TEST_SECONDS = 900.0  # limit of all tests
 
 
 def test_cells(device: Device, quick: bool) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
@@ -33,6 +38,7 @@ def test_cells(device: Device, quick: bool) -> Iterator[tuple[str, Callable[[], 
 PARTS = {
     "tests": test_cells,
     "kernels": kernels.cells,
+    "nets": nets.cells,
     "agreement": agreement.cells,
     "iteration": iteration.cells,
     "conv": conv.cells,
@@ -54,31 +60,61 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(out: Path, quick: bool, parts: list[str], folds: int) -> None:
+    parser.add_argument(
+        "--seconds", type=float, default=math.inf, help="no cell is begun after this time (default: all are measured)"
+    )
+
+
+def run(out: Path, quick: bool, parts: list[str], folds: int, seconds: float = math.inf) -> None:
     try:
         device = gpu()
     except InputError as missing:
         print(f"benchmarks gpu: {missing}", file=sys.stderr)
         raise SystemExit(2) from None
-    cells = Cells(out / "gpu.jsonl")
+    cells, failed, end = Cells(out / "gpu.jsonl"), [], time.monotonic() + seconds
     for part in parts:
         if part == TABLE1:
             from benchmarks.table1 import command as table1
 
             table1.run(out, quick, list(table1.DEPTHS), list(range(folds)), "cuda")
         else:
-            measure(device, part, cells, quick)
+            failed += measure(device, part, cells, quick, end)
     text = tables.text(by_part(cells))
     write_atomic(out / "gpu.md", text)
     print(text)
+    if failed:
+        print(f"benchmarks gpu: {len(failed)} failed: {', '.join(failed)}", file=sys.stderr)
+        raise SystemExit(1)
 
 
-def measure(device: Device, part: str, cells: Cells, quick: bool) -> None:
-    """Computes the missing cells of a part. A key begins with the names of the device and the part."""
+def measure(device: Device, part: str, cells: Cells, quick: bool, end: float) -> list[str]:
+    """Computes the missing cells of a part until the clock shows `end`. Returns the keys of those that failed."""
+    failed = []
     for name, compute in PARTS[part](device, quick):
-        key = f"{slug(device)}-{part}-{name}"
-        cells.cell(key, lambda c=compute: {"part": part} | c() | {"device": device.facts})
+        if time.monotonic() > end:
+            print(f"no time for {part}/{name}")
+        elif not measured(device, cells, part, name, compute):
+            failed.append(key_of(device, part, name))
+    return failed
+
+
+def key_of(device: Device, part: str, name: str) -> str:
+    """The key of a cell, which begins with the names of the device and the part."""
+    return f"{slug(device)}-{part}-{name}"
+
+
+def measured(device: Device, cells: Cells, part: str, name: str, compute: Callable[[], dict[str, Any]], **facts: Any) -> bool:
+    """Measures a cell if it is missing, with facts to keep beside it. A failure is printed, and the result is False."""
+    key = key_of(device, part, name)
+    try:
+        cells.cell(key, lambda: {"part": part} | compute() | {"device": device.facts} | facts)
+    except Exception as failure:
+        print(f"FAIL {key}: {type(failure).__name__}: {failure}", flush=True)
+        traceback.print_exc(limit=-8, file=sys.stdout)
+        return False
+    finally:
         device.free()
+    return True
 
 
 def slug(device: Device) -> str:
@@ -94,17 +130,24 @@ def by_part(cells: Cells) -> dict[str, list[dict[str, Any]]]:
 
 
 def tested() -> dict[str, Any]:
-    """Counts of the tests marked gpu.
-
-    If one fails, the output is printed and SystemExit raised, because figures of wrong code are worth nothing.
-    """
+    """Counts of the tests marked gpu. If one fails, or they take too long, the output is printed and RuntimeError raised."""
     begin = time.perf_counter()
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "tests"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    files = sorted(str(file) for pattern in TESTS for file in (ROOT / "tests").glob(pattern))
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", *files]
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=TEST_SECONDS)
+    except subprocess.TimeoutExpired as late:
+        print(_text(late.stdout)[-10_000:], file=sys.stderr)
+        raise RuntimeError(f"the tests marked gpu took more than {TEST_SECONDS:.0f} s") from None
     if done.returncode:
         print(done.stdout[-10_000:], done.stderr[-2_000:], file=sys.stderr)
-        raise SystemExit(1)
+        raise RuntimeError("tests marked gpu failed")
     return counts(done.stdout) | {"seconds": time.perf_counter() - begin}
+
+
+def _text(output: bytes | str | None) -> str:
+    """The output of a process that was cut off, of which Python gives the bytes."""
+    return output.decode(errors="replace") if isinstance(output, bytes) else output or ""
 
 
 def counts(output: str) -> dict[str, int]:

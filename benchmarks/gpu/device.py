@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -54,7 +55,15 @@ def gpu() -> Device:
         "CuPy": cupy.__version__,
         "TF32": "on" if int(os.environ.get("CUPY_TF32", "0")) > 0 else "off",
     }
-    return Device(cupy, cupy.cuda.Device(0).synchronize, cupy.get_default_memory_pool().free_all_blocks, facts)
+    return Device(cupy, cupy.cuda.Device(0).synchronize, free, facts)
+
+
+def free() -> None:
+    """Gives back the memory that no array uses, PyTorch's too, which would keep what the next cell needs."""
+    sys.modules["cupy"].get_default_memory_pool().free_all_blocks()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def driver() -> str:

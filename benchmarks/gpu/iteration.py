@@ -8,6 +8,7 @@ weights.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -97,8 +98,9 @@ def iterated(xp: Any, name: str, Nv: int, Nh: int) -> Iterated:
     return Iterated(net, patterns, job)
 
 
+@functools.lru_cache(maxsize=1)
 def problem(xp: Any, Nv: int) -> pwl.Patterns:
-    """Random inputs and a smooth target, in the device's memory."""
+    """Random inputs and a smooth target, in the device's memory. Algorithms with as many patterns share them."""
     x = np.random.default_rng(0).standard_normal((Nv, N))
     t = np.sin(x[:, :1]) + x[:, 1:2] * x[:, 2:3]
     return pwl.Patterns(xp.asarray(x), xp.asarray(t))

@@ -13,13 +13,17 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gpu.device import Device
+from pwl.activations.fixed import FIXED
 from pwl.kernels import Hinges, engine
 
 NETS, QUICK_NETS = 2**29, 2**22
 HINGES, FIRST, LAST = 25, -2.5, 3.5
 KINDS = ("spread", "one segment")
-# arrays of the size of the nets that a job reads or writes; from "mix" on, the curves have one output above them
-ARRAYS = {"copy": 2, "value": 2, "value + slope": 3, "scatter": 2, "mix": 1, "back": 2, "back scatter": 1}
+# arrays of the size of the nets that a job reads or writes; from "mix" to "back scatter" the curves have one output above them
+ARRAYS = {
+    "copy": 2, "value": 2, "value + slope": 3, "scatter": 2, "mix": 1, "back": 2, "back scatter": 1, "relu + slope": 3,
+    "sigmoid + slope": 3,
+}  # fmt: skip
 
 
 def cells(device: Device, quick: bool) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
@@ -46,6 +50,8 @@ def measure(device: Device, Nv: int, units: int, kind: str, torch: bool, repeats
         "mix": lambda: kernels.mix(n, grid, A, w),
         "back": lambda: kernels.back(n, grid, A, v, w),
         "back scatter": lambda: kernels.back_scatter(n, grid, v, w),
+        "relu + slope": lambda: kernels.activation_slope(n, FIXED["relu"].formula),
+        "sigmoid + slope": lambda: kernels.activation_slope(n, FIXED["sigmoid"].formula),
     }
     seconds = device.seconds(jobs, repeats, calls=5)
     if torch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from benchmarks.gpu import conv
+from benchmarks.gpu import conv, nets
 from benchmarks.gpu.agreement import MANY_STEPS, ONE_STEP
 from benchmarks.gpu.kernels import ARRAYS
 
@@ -105,6 +105,7 @@ TABLES: dict[str, tuple[str, Callable[[list[Cell]], Table]]] = {
         "Curves: milliseconds (share of a device copy's bandwidth, bytes read and written counted on both sides)",
         kernels,
     ),
+    "nets": ("Curves of nets that kernels make: milliseconds", nets.table),
     "iteration": ("An iteration beside its bare matrix products, float64", iteration),
     "conv": ("Convolutions, float32, TF32 off", conv.table),
     "cnn": ("A training step, float32, TF32 off", cnn),

@@ -14,9 +14,7 @@ import argparse
 import os
 import re
 import subprocess
-import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,7 +45,6 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"no time for {job.part}/{job.name}")
             continue
         failed += not measured(device, cells, job, said)
-        free(device)
         write_tables(cells)  # after each cell, because a limit may end the next one
     print(write_tables(cells))
     return 1 if failed else 0
@@ -82,18 +79,12 @@ def ordered(jobs: list[Job], patterns: list[str]) -> Iterator[Job]:
 
 
 def measured(device: Device, cells: Cells, job: Job, said: str) -> bool:
-    """Measures a cell if it is missing, and says how long it took. A failure is printed, and the result is False."""
+    """Measures a cell if it is missing, and says how long it took."""
     begin = time.perf_counter()
-    key = f"{command.slug(device)}-{job.part}-{job.name}"
-    facts = {"device": device.facts, "commit": said}
-    try:
-        cells.cell(key, lambda: {"part": job.part} | job.compute() | facts)
-    except Exception as failure:
-        print(f"FAIL {key}: {type(failure).__name__}: {failure}", flush=True)
-        traceback.print_exc(limit=-8, file=sys.stdout)
-        return False
-    print(f"     {key} {time.perf_counter() - begin:.1f} s", flush=True)
-    return True
+    done = command.measured(device, cells, job.part, job.name, job.compute, commit=said)
+    if done:
+        print(f"     {command.key_of(device, job.part, job.name)} {time.perf_counter() - begin:.1f} s", flush=True)
+    return done
 
 
 def write_tables(cells: Cells) -> str:
@@ -101,14 +92,6 @@ def write_tables(cells: Cells) -> str:
     text = tables.text(command.by_part(cells))
     write_atomic(cells.path.with_name("gpu.md"), text)
     return text
-
-
-def free(device: Device) -> None:
-    """Gives back the memory that no array uses, PyTorch's too."""
-    device.free()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def commit() -> str:

@@ -10,6 +10,7 @@ from benchmarks.gpu import conv
 from benchmarks.gpu import kernels as curve_kernels
 from benchmarks.gpu.device import Device
 from benchmarks.gpu.first.target import is_dry_run, target
+from pwl.activations.fixed import FIXED
 from pwl.kernels import engine
 
 NETS, UNITS = 2**20, 128
@@ -20,6 +21,7 @@ def main() -> None:
     device = target()
     rows, batch = (1000, 2) if is_dry_run() else (NETS, conv.BATCH)
     curves(device.xp, rows)
+    made_nets(device.xp, rows)
     convolutions(device, batch)
     device.wait()
 
@@ -32,6 +34,15 @@ def curves(xp: Any, rows: int) -> None:
     kernels.mix(n, grid, A, W)
     kernels.back(n, grid, A, v, W)
     kernels.back_scatter(n, grid, v, W)
+    kernels.activation_slope(n, FIXED["sigmoid"].formula)
+
+
+def made_nets(xp: Any, rows: int) -> None:
+    """Curves of nets that kernels make from 20 inputs."""
+    x, v, grid, A = curve_kernels.problem(xp, rows, UNITS, "spread")
+    kernels, made = engine(x), engine(x).nets(x[:, :20] * 1, A[:, :21] * 1)
+    kernels.mix(made, grid, A, A[:, :1].T * 1)
+    kernels.back_scatter(made, grid, v[:, :1] * 1, A[:, :1].T * 1)
 
 
 def convolutions(device: Device, batch: int) -> None:

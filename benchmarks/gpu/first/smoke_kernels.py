@@ -12,6 +12,7 @@ import numpy as np
 from benchmarks.gpu.device import Device
 from benchmarks.gpu.first.checks import Check
 from pwl import kernels
+from pwl.activations.fixed import FIXED
 from pwl.kernels import Hinges, reference
 from pwl.kernels.window import Window
 from pwl.losses import CrossEntropy
@@ -33,6 +34,8 @@ def checks(device: Device) -> Iterator[Check]:
         for side, channels, filters in IMAGES:
             job = partial(convolutions, device, dtype, side, channels, filters)
             yield Check(f"convolutions {name} {side} {channels}->{filters}", job)
+        yield Check(f"nets that kernels make {name}", partial(made_nets, device, dtype))
+        yield Check(f"fixed activations {name}", partial(activations, device, dtype))
     yield Check("max pooling", partial(pooling, device))
     yield Check("cross-entropy", partial(cross_entropy, device))
     yield Check("sums of columns", partial(sums_of_columns, device))
@@ -85,6 +88,35 @@ def sums(engine: ModuleType, own: Curves) -> dict[str, Array]:
         "back": engine.back(own.n, own.grid, own.A, own.v, own.W),
         "back scatter": engine.back_scatter(own.n, own.grid, own.v, own.W),
     }
+
+
+def made_nets(device: Device, dtype: Any) -> str:
+    """Curves of nets that the kernels make from 20 inputs, beside the same nets made first."""
+    rng, own = np.random.default_rng(6), problem(dtype, 3001, 200)
+    x, W = rng.standard_normal((3001, 20)).astype(dtype), (rng.standard_normal((200, 21)) / 5).astype(dtype)
+    there = moved(device.xp, own)
+    engine = kernels.engine(there.n)
+    made = engine.nets(device.xp.asarray(x), device.xp.asarray(W))
+    said = "left to the kernels" if isinstance(made, kernels.Nets) else "made first"
+    found, wanted = (
+        {"mix": e.mix(n, p.grid, p.A, p.W), "back scatter": e.back_scatter(n, p.grid, p.v, p.W)}
+        for e, n, p in ((engine, made, there), (reference, reference.nets(x, W), own))
+    )
+    return f"{said}, {close(found, wanted, 10 * MOST[dtype])}"
+
+
+def activations(device: Device, dtype: Any) -> str:
+    n = (3 * np.random.default_rng(7).standard_normal((3001, 33))).astype(dtype)
+    there = device.xp.asarray(n)
+    found, wanted = (
+        {
+            f"{name} {what}": a
+            for name, fixed in FIXED.items()
+            for what, a in zip(("value", "slope"), engine.activation_slope(nets, fixed.formula), strict=True)
+        }
+        for engine, nets in ((kernels.engine(there), there), (reference, n))
+    )
+    return close(found, wanted, MOST[dtype])
 
 
 def convolutions(device: Device, dtype: Any, side: int, channels: int, filters: int) -> str:

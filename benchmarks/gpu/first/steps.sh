@@ -12,7 +12,7 @@ unset OMP_NUM_THREADS # with one thread, blocks are not read ahead
 mkdir -p "$OUT" "$WORK"
 
 # Tests with the mark gpu are in these files.
-TESTS=(tests/test_cuda*.py tests/test_devices.py tests/test_prefetch.py tests/test_preparation.py)
+TESTS=(tests/test_cuda*.py tests/test_device*.py tests/test_prefetch.py tests/test_preparation.py)
 
 # start: installs the wheels, and takes over earlier cells and compiled kernels.
 start() {
