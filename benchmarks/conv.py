@@ -20,7 +20,7 @@ import pwl
 from benchmarks.shared.cells import Cells
 from benchmarks.shared.timing import in_turns, sleeping_torch
 from pwl.files.write import write_atomic
-from pwl.kernels.cpu import convolution as convolution_cpu
+from pwl.kernels import engine
 from pwl.layers import Conv2d
 from pwl.reductions.blocks import block_rows
 from pwl.runtime.threads import ordered_map, workers
@@ -68,12 +68,12 @@ def in_blocks(Nv: int, rows: int, work: Callable[[slice], Any]) -> list[Any]:
 def ours(x: np.ndarray, g: np.ndarray, W: np.ndarray, rows: int) -> Jobs:
     window, Nv = Conv2d(len(W), 3, padding="same").window, len(x)
     return {
-        "forward": lambda: in_blocks(Nv, rows, lambda s: convolution_cpu.convolve(x[s], W, window)),
+        "forward": lambda: in_blocks(Nv, rows, lambda s: engine(x).convolve(x[s], W, window)),
         "input gradient": lambda: in_blocks(
-            Nv, rows, lambda s: convolution_cpu.input_gradient(g[s], W, window, *x.shape[1:3])
+            Nv, rows, lambda s: engine(x).input_gradient(g[s], W, window, *x.shape[1:3])
         ),
         "weight gradient": lambda: sum(
-            in_blocks(Nv, rows, lambda s: convolution_cpu.weight_gradient(x[s], g[s], window))
+            in_blocks(Nv, rows, lambda s: engine(x).weight_gradient(x[s], g[s], window))
         ),
     }
 

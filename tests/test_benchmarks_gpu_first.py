@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -92,6 +93,17 @@ def test_a_check_that_ends_the_program_is_caught(capsys):
 @pytest.mark.parametrize("wrong", [np.array([1.0, np.nan]), np.ones(3)])
 def test_other_shapes_and_nan_are_infinitely_far(wrong):
     assert smoke_kernels.far(wrong, np.ones(2)) == np.inf
+
+
+def test_a_numba_that_refuses_numpy_stops_nothing(tmp_path):
+    """Cells are found, and the CPU's side of them runs on NumPy alone."""
+    (tmp_path / "numba").mkdir()
+    (tmp_path / "numba" / "__init__.py").write_text('raise ImportError("Numba needs NumPy 2.3 or less")')
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT))), "SMOKE_XP": "numpy"}
+    command = [sys.executable, "-m", "benchmarks.gpu.first.cells", "50", str(tmp_path / "out"), r"agreement/adact-\d"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert list(Cells(tmp_path / "out" / "gpu.jsonl").all()) == ["dry-run-agreement-adact-500"]
 
 
 # ---- cells.py and one.py

@@ -9,6 +9,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import pwl
@@ -63,6 +64,15 @@ def test_the_readme_runs_without_numba_and_without_threads(tmp_path):
     out, err = run(FORBIDDING + "\n".join(readme()) + MORE, tmp_path)
     assert err.count("Numba can't be used") == 1
     assert out.count("Record(") == 4 and (tmp_path / "net.safetensors").exists()
+
+
+def test_a_numba_that_refuses_numpy_is_none(tmp_path):
+    """It is there and can't be imported, which it says in its own words."""
+    (tmp_path / "numba").mkdir()
+    (tmp_path / "numba" / "__init__.py").write_text('raise ImportError("Numba needs NumPy 2.3 or less. Got NumPy 2.5.")')
+    out, err = run(readme()[0], tmp_path, PYTHONPATH=os.pathsep.join((str(tmp_path), str(ROOT))))
+    assert err.count("Numba can't be used (Numba needs NumPy 2.3 or less. Got NumPy 2.5.)") == 1
+    assert np.isfinite(float(out.split()[0]))
 
 
 def test_results_are_those_of_numba(tmp_path):
