@@ -1,4 +1,7 @@
-"""The GPU engine equals the specification: on a GPU, and without one, its kernels compiled as C++ and run on the CPU."""
+"""The GPU engine equals the specification: on a GPU, and without one, its kernels compiled as C++ and run on the CPU.
+
+No number here is a denormal of float32, which CuPy's options make 0 on a GPU.
+"""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
 
 from pwl.errors import InputError
 from pwl.network.layout import Layout
@@ -23,13 +22,27 @@ def rates(net: Network, keys: tuple[str, ...], weights: Rate, curves: Rate | Non
     """
     rate = at(weights, step)
     of = dict.fromkeys(keys, rate) | dict.fromkeys(net.keys("activation"), rate if curves is None else at(curves, step))
-    return _vector(net.layout, tuple((key, of[key]) for key in keys), array_namespace(net.theta), net.theta.dtype, net.theta.device)
+    return _vector(net.layout, tuple((key, of[key]) for key in keys), _Kind(net.theta))
+
+
+class _Kind:
+    """Namespace, dtype and device of an array, to be found again: CuPy's devices have no hash."""
+
+    def __init__(self, a: Array) -> None:
+        self.xp, self.dtype, self.device = array_namespace(a), a.dtype, a.device
+        self._words = self.xp.__name__, str(self.dtype), str(self.device)
+
+    def __hash__(self) -> int:
+        return hash(self._words)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Kind) and self._words == other._words
 
 
 @functools.lru_cache(maxsize=4)
-def _vector(layout: Layout, of: tuple[tuple[str, float], ...], xp: Any, dtype: Any, device: Any) -> Array:
+def _vector(layout: Layout, of: tuple[tuple[str, float], ...], kind: _Kind) -> Array:
     """A vector like theta of numbers by slot key, 0 elsewhere. It is kept as long as they stay the same."""
-    found = xp.zeros(layout.size, dtype=dtype, device=device)
+    found = kind.xp.zeros(layout.size, dtype=kind.dtype, device=kind.device)
     for key, value in of:
         slot = layout.by_key[key]
         found[slot.start : slot.stop] = value

@@ -127,12 +127,14 @@ def on_cores(a: Array) -> bool:
 
 def memory_bytes(a: Array) -> int | None:
     """Bytes of memory of the device that `a` is on, or None if it does not tell."""
-    return _memory_bytes(a.device) if hasattr(a.device, "mem_info") else None
+    kind: Any = type(a.device)
+    return _memory_bytes(kind, a.device.id) if hasattr(a.device, "mem_info") else None
 
 
 @functools.cache
-def _memory_bytes(device: Any) -> int:
-    return int(device.mem_info[1])  # free and total
+def _memory_bytes(kind: Any, number: int) -> int:
+    """Of a device by its class and number, because CuPy's devices have no hash."""
+    return int(kind(number).mem_info[1])  # free and total
 
 
 def is_out_of_memory(failure: Exception) -> bool:
