@@ -10,6 +10,7 @@ from pwl.kernels.cuda.launch import (
     THREADS,
     VECTORS,
     at_once,
+    by_type,
     covering,
     flag,
     in_order,
@@ -28,6 +29,7 @@ NUMBERS = 2  # most numbers of a formula
 INSTANCES = tuple(
     f"activation<{t}, {v}, {name}, {slope}>" for t, v in VECTORS for name in map(str.upper, KERNELS) for slope in FLAGS
 )
+OF = by_type(INSTANCES)
 
 
 def activation(n: Array, formula: Formula) -> Array:
@@ -46,7 +48,7 @@ def _computed(n: Array, formula: Formula, with_slope: bool) -> tuple[Array, Arra
     slope = cupy.empty(n.shape, n.dtype) if with_slope else o
     vector = at_once(n.size, n)
     instance = f"activation<{named(n.dtype)}, {vector}, {formula.name.upper()}, {flag(with_slope)}>"
-    found = kernel("activations", INSTANCES, instance)
+    found = kernel("activations", OF[named(n.dtype)], instance)
     numbers = (*formula.numbers, *(0.0,) * NUMBERS)[:NUMBERS]
     launch(
         found,

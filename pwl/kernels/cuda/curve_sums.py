@@ -15,6 +15,7 @@ from pwl.kernels.cuda.launch import (
     SHARED_BYTES,
     VECTORS,
     at_once,
+    by_type,
     covering,
     flag,
     in_order,
@@ -45,6 +46,7 @@ INSTANCES = (
         for of_rows in sorted({0, 1, v})
     ),
 )
+OF = by_type(INSTANCES)
 
 
 def mix(n: Array, grid: Hinges, A: Array, W: Array) -> Array:
@@ -59,7 +61,7 @@ def mix(n: Array, grid: Hinges, A: Array, W: Array) -> Array:
         return value(n, grid, A) @ W.T
     packs, tiles = packs_of(units // vector)
     partial = cupy.empty((tiles, Nv), n.dtype)
-    found = kernel("curve_sums", INSTANCES, f"mix<{named(n.dtype)}, {vector}, {flag(grid.uniform)}>")
+    found = kernel("curve_sums", OF[named(n.dtype)], f"mix<{named(n.dtype)}, {vector}, {flag(grid.uniform)}>")
     most = resident(found, LANES * DEEP, each * vector) // tiles
     launch(
         found,
@@ -107,7 +109,7 @@ def _scatter(n: Array, grid: Hinges, c: Array, w: Array | None) -> Array | None:
         return None
     high = threads // LANES
     instance = f"scatter<{named(n.dtype)}, {vector}, {threads}, {flag(grid.uniform)}, {of_rows(n, w, vector)}>"
-    found = kernel("curve_sums", INSTANCES, instance)
+    found = kernel("curve_sums", OF[named(n.dtype)], instance)
     blocks = lines.blocks(high, resident(found, lines.lanes * high, shared), LINES)
     partial = cupy.empty((blocks, *grid.ns.shape), n.dtype)
     launch(

@@ -16,6 +16,7 @@ from pwl.kernels.cuda.launch import (
     SHARED_BYTES,
     VECTORS,
     at_once,
+    by_type,
     flag,
     in_order,
     kernel,
@@ -40,6 +41,7 @@ INSTANCES = (
         for of_rows in sorted({0, 1, v})
     ),
 )
+OF = by_type(INSTANCES)
 
 
 def value(n: Array, grid: Hinges, A: Array) -> Array:
@@ -128,10 +130,10 @@ def _lines(n: Array, most: int, numbers: int, grid: Hinges) -> tuple[Lines, int]
     return None
 
 
-def _run(instance: str, lines: Lines, shared: int, *args: Any) -> None:
-    found = kernel("curves", INSTANCES, instance)
+def _run(instance: str, lines: Lines, shared: int, n: Array, *args: Any) -> None:
+    found = kernel("curves", OF[named(n.dtype)], instance)
     blocks = lines.blocks(DEEP, resident(found, lines.lanes * DEEP, shared), LINES)
-    launch(found, (blocks, lines.tiles), (lines.lanes, DEEP), *args, shared_bytes=shared)
+    launch(found, (blocks, lines.tiles), (lines.lanes, DEEP), n, *args, shared_bytes=shared)
 
 
 def _sizes(n: Array, grid: Hinges, lines: Lines) -> tuple[Any, ...]:

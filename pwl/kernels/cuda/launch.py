@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from importlib import resources
 from typing import Any
@@ -41,6 +42,11 @@ def code(file: str) -> str:
     """The text of a source file, with the files that it includes in their places."""
     lines = (resources.files("pwl.kernels") / "cuda" / file).read_text(encoding="ascii").splitlines(keepends=True)
     return "".join(code(line.split('"')[1]) if line.startswith("#include") else line for line in lines)
+
+
+def by_type(instances: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Instances by their type of number. Those of a type are compiled together, when the first of them is needed."""
+    return {t: tuple(name for name in instances if re.search(rf"<{t}\b", name)) for t in ("float", "double")}
 
 
 def launch(kernel: Any, grid: Sequence[int], block: Sequence[int], *args: Any, shared_bytes: int = 0) -> None:

@@ -12,6 +12,7 @@ from pwl.kernels.cuda.launch import (
     SHARED_BYTES,
     VECTOR_BYTES,
     VECTORS,
+    by_type,
     covering,
     in_order,
     kernel,
@@ -34,6 +35,7 @@ INSTANCES = (
     *(f"mix_nets<{t}, {v}>" for t, v in VECTORS),
     *(f"scatter_nets<{t}, {v}, {THREADS}>" for t, v in VECTORS),
 )
+OF = by_type(INSTANCES)
 
 
 def nets(x: Array, W: Array) -> Array | Nets:
@@ -53,7 +55,7 @@ def mixed(n: Nets, grid: Hinges, A: Array, W: Array) -> Array | None:
     else:
         return None
     partial = cupy.empty((tiles, Nv), dtype)
-    found = kernel("net_sums", INSTANCES, f"mix_nets<{named(dtype)}, {vector}>")
+    found = kernel("net_sums", OF[named(dtype)], f"mix_nets<{named(dtype)}, {vector}>")
     most = resident(found, LANES * warps, shared) // tiles
     launch(
         found,
@@ -77,7 +79,7 @@ def scattered(n: Nets, grid: Hinges, v: Array, W: Array) -> Array | None:
             break
     else:
         return None
-    found = kernel("net_sums", INSTANCES, f"scatter_nets<{named(dtype)}, {vector}, {THREADS}>")
+    found = kernel("net_sums", OF[named(dtype)], f"scatter_nets<{named(dtype)}, {vector}, {THREADS}>")
     turns = covering(Nv, warps * ROWS * (LANES // packs))
     blocks = max(1, min(covering(turns, TURNS), resident(found, THREADS, shared) // tiles))
     partial = cupy.empty((blocks, *grid.ns.shape), dtype)
