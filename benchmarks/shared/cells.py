@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import json
 import os
 import platform
+import subprocess
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -31,6 +33,7 @@ class Cells:
         self.path = path
         self._found: dict[str, dict[str, Any]] = {}
         self._bytes = self._lines = 0  # that have been read
+        commit()  # that of now, before a long run begins
         self._read()
 
     def cell(self, key: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -119,15 +122,28 @@ def end_with_a_whole_line(file: BinaryIO) -> None:
 
 
 def machine() -> dict[str, str]:
-    """Processor, cores and versions, which are kept with every cell."""
+    """Processor, cores, versions and the commit of the program, which are kept with every cell."""
     found = {"processor": processor(), "cores": str(len(os.sched_getaffinity(0))), "python": platform.python_version()}
-    found["vectors"] = vectors()
+    found |= {"vectors": vectors(), "commit": commit()}
     for package in ("pwl", "numpy", "scipy", "numba", "torch", "cupy-cuda12x", "cupy-cuda13x"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
     return found
+
+
+@functools.cache
+def commit() -> str:
+    """The commit that the program was taken from, with "-changed" if files differ from it; "unknown" outside a clone.
+
+    It is asked for once a process, because the modules of a running process stay as they were when they were read.
+    """
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=-changed"]
+    try:
+        return subprocess.run(git, check=True, capture_output=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def vectors() -> str:

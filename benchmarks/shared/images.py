@@ -29,6 +29,7 @@ def trained(
     epochs: int,
     batch_size: int,
     seed: int,
+    augment: pwl.Augmentation | None = None,
 ) -> tuple[pwl.Network, pwl.Record]:
     """Trains on parts["train"] for all epochs, and measures the other parts after each of them.
 
@@ -36,7 +37,7 @@ def trained(
     that half a run never becomes a result.
     """
     net, record = pwl.train(
-        net, parts["train"], algorithm, iterations=epochs, batch_size=batch_size, seed=seed,
+        net, parts["train"], algorithm, iterations=epochs, batch_size=batch_size, seed=seed, augment=augment,
         validation=parts.get("validation"), test=parts.get("test"), max_fail=epochs + 1,
         checkpoint=pwl.Checkpoint(checkpoint), resume=checkpoint if checkpoint.exists() else None,
     )  # fmt: skip
