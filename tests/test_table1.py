@@ -64,7 +64,7 @@ def made_up(depth, activation, fold, protocol=table1.QUICK):
     last = LAST[depth][activation][fold]
     return {
         "depth": depth, "activation": activation, "fold": fold, "folds": 10, "protocol": dataclasses.asdict(protocol),
-        "batch_size": 64, "test_patterns": 5000, "stop": "iterations", "seconds": 10.0 + depth, "error": [2.3, 1.5, 1.2],
+        "batch_size": 64, "parameters": 1000 * depth + fold, "test_patterns": 5000, "stop": "iterations", "seconds": 10.0 + depth, "error": [2.3, 1.5, 1.2],
         "test_accuracy": [10.0, 99.0, last],
     }  # fmt: skip
 
@@ -76,10 +76,10 @@ def results(depths, folds=(0, 1, 2)):
 def test_the_table_holds_last_accuracies_beside_the_papers():
     text = table1_tables.table(results([1, 2]), [1, 2], [0, 1, 2])
     # folds 2 apart: deviation 2, standard error 2/sqrt(3) = 1.15; 3 apart 1.73; 1.2 apart .69
-    assert "| 1 | 54.00 ± 1.15 | 67.8 | 52.00 ± 1.15 | 66.56 | 54.00 ± 1.73 | 66.45 | 11 / 11 / 11 |" in text
-    assert "| 2 | 64.00 ± 1.15 | 74.2 | 66.00 ± 1.15 | 71.82 | 62.00 ± 0.69 | 73.09 |" in text
-    assert "over 3 of 10 folds" in text and "9000 of which train and 5000 test" in text
-    assert "Adam, learning rate 0.002, schedule one_cycle, batches of 64, 3 epochs" in text
+    assert "| 1 | 3 | 54.00 ± 1.15 | 67.8 | 52.00 ± 1.15 | 66.56 | 54.00 ± 1.73 | 66.45 | 11 / 11 / 11 |" in text
+    assert "| 2 | 3 | 64.00 ± 1.15 | 74.2 | 66.00 ± 1.15 | 71.82 | 62.00 ± 0.69 | 73.09 |" in text
+    assert "folds out of 10" in text and "9000 of which train and 5000 test" in text
+    assert "Adam, learning rate 0.002, schedule one_cycle, batches of 64, 3 epochs, images as they are;" in text
 
 
 def test_differences_are_paired_by_fold():
@@ -104,6 +104,24 @@ def test_the_papers_ordering(found, words):
     assert words in table1_tables.ordering(found)
 
 
+def test_the_table_says_which_folds_are_done_and_shows_the_control():
+    cells = results([1, 2]) | {(1, "relu-wide", f): made_up(1, "relu", f) | {"parameters": 1500} for f in (0, 1)}
+    text = table1_tables.table(cells, [1, 2], [0, 1, 2])
+    # of depth 1 folds 0 and 1 have all four networks: 52 and 54 against 50 and 52. Depth 2 lacks the wider network
+    assert "| 1 | 2 | 53.00 ± 1.00 | 67.8 | 51.00 ± 1.00 |" in text
+    assert "| 1 | 1000 | 1500 | 51.00 ± 1.00 | +2.00 ± 0.00 | higher | 11 |" in text  # 1000 and 1001 parameters on average
+    assert "No fold is done yet with VGG layers: 2." in text and "| 2 |" not in text
+
+
+def test_the_recipe_is_the_highest_mean():
+    changed = dataclasses.replace(table1.QUICK, flip=True, shift=2)
+    tried = {p: [made_up(1, a, 0, p) for a in ("adact", "relu")] for p in (table1.QUICK, changed)}
+    tried[changed][0]["test_accuracy"] = [10.0, 53.0]
+    text = table1_tables.recipe(tried)
+    assert "| 0.002 | images as they are | 52.00 | 50.00 | 51.00 | 11 / 11 |" in text
+    assert "| 0.002 | half of the images mirrored, shifts by up to 2 pixels | 53.00 | 50.00 | **51.50** | 11 / 11 |" in text
+
+
 def test_a_run_that_broke_off_is_named():
     cells = results([1])
     cells[1, "relu", 2] |= {"stop": "non_finite"}
@@ -118,6 +136,7 @@ def test_a_run_that_broke_off_is_named():
 def test_protocols_have_names_of_their_own():
     changed = {
         "patterns": 1000, "epochs": 7, "algorithm": "adam", "learning_rate": 0.01, "curve_rate": 0.02, "schedule": "cosine",
+        "batch_size": 32, "flip": True, "shift": 3,
     }  # fmt: skip
     assert set(changed) == {field.name for field in dataclasses.fields(table1.Protocol)}
     others = [dataclasses.replace(table1.FULL, **{name: value}) for name, value in changed.items()]
@@ -132,6 +151,12 @@ def test_protocols_make_their_optimisers():
     assert adam.learning_rate.steps == 3 * 141 and adam.learning_rate.rate == 0.002 and adam.curve_rate is None
     curves = dataclasses.replace(table1.QUICK, curve_rate=0.01).optimiser()
     assert curves.curve_rate.rate == 0.01 and curves.learning_rate == adam.learning_rate
+
+
+def test_the_wider_network_has_more_parameters_than_the_one_with_curves():
+    for depth in table1.DEPTHS:
+        curved, wide = (table1.network(depth, a, 0).n_parameters for a in ("adact", table1.WIDE))
+        assert curved < wide < 1.05 * curved
 
 
 def test_folds_share_no_image_and_test_every_image_once():
@@ -192,10 +217,11 @@ def test_table1_runs_once_and_keeps_protocols_apart(tmp_path, few_images, capsys
     found = cells["vgg1-adact-adam-0.002-one_cycle-64-2-0"]
     assert len(found["test_accuracy"]) == len(found["accuracy"]) == 3 and found["error"][2] < found["error"][0]
     assert found["settings"]["patterns"] == 64 and found["test_patterns"] == 70 and found["stop"] == "iterations"
+    assert found["machine"]["commit"]
     kept = [{"key": key} | cell | {"test_accuracy": [0.0, 12.0]} for key, cell in cells.items()]
     path.write_text("".join(json.dumps(line) + "\n" for line in kept))
     table1.run(tmp_path, **TINY)
-    assert "| 1 | 12.00 ± 0.00 | 67.8 | 12.00 ± 0.00 |" in capsys.readouterr().out  # of the cells that were there
+    assert "| 1 | 2 | 12.00 ± 0.00 | 67.8 | 12.00 ± 0.00 |" in capsys.readouterr().out  # of the cells that were there
     table1.run(tmp_path, **TINY | {"epochs": 1, "folds": [0]})
     assert "12.00" not in capsys.readouterr().out  # other cells
     assert {path.name for path in tmp_path.glob("*.md")} == {
