@@ -96,7 +96,7 @@ STANDARD = Protocol(45_000, 6, "adam", 0.004, None, "one_cycle", 128, flip=True,
 TITLES = {FULL: "table1", QUICK: "table1_quick", STANDARD: "table1_standard"}
 RECIPE_FOLD, RECIPE_DEPTH, RECIPE_ACTIVATIONS = 9, 2, ("adact", "relu")
 CANDIDATES = tuple(
-    dataclasses.replace(STANDARD, patterns=30_000, epochs=4, learning_rate=rate, shift=shift)
+    dataclasses.replace(STANDARD, patterns=20_000, epochs=3, learning_rate=rate, shift=shift)
     for shift in (0, 2)
     for rate in (0.002, 0.004)
 )
