@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import pwl
 from pwl.layers import (
+    AdaptiveAvgPool2d,
     Add,
     AvgPool2d,
     BatchNorm2d,
@@ -95,7 +96,8 @@ def cnns(draw: Any, dtype: Any = None) -> tuple[pwl.Network, np.ndarray]:
     layers.append(
         draw(
             st.sampled_from(
-                [MaxPool2d(2), MaxPool2d((2, 3), 1), AvgPool2d(2, 1), AvgPool2d((1, 2)), Pad2d((0, 2)), Dropout(0.5)]
+                [MaxPool2d(2), MaxPool2d((2, 3), 1), AvgPool2d(2, 1), AvgPool2d((1, 2)), Pad2d((0, 2)), Dropout(0.5),
+                 AdaptiveAvgPool2d((3, 4))]
             )
         )
     )

@@ -14,7 +14,7 @@ from pwl.kernels import engine
 from pwl.kernels.cpu import convolution as convolution_cpu
 from pwl.kernels.cpu import pooling as pooling_cpu
 from pwl.kernels.reference import convolution, pooling
-from pwl.layers import AvgPool2d, Conv2d, Dense, Flatten, GlobalAvgPool2d, MaxPool2d
+from pwl.layers import AdaptiveAvgPool2d, AvgPool2d, Conv2d, Dense, Flatten, GlobalAvgPool2d, MaxPool2d
 from pwl.runtime.backend import host
 
 EPS = {np.dtype(np.float32): 2.0**-23, np.dtype(np.float64): 2.0**-52}
@@ -41,7 +41,7 @@ def convolutions(draw, dtypes=FLOATS, groups=True):
 def poolings(draw, dtypes=FLOATS):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     size, stride = draw(PAIR), draw(st.one_of(st.none(), PAIR))
-    layer = draw(st.sampled_from([MaxPool2d(size, stride), AvgPool2d(size, stride), GlobalAvgPool2d(), Flatten()]))
+    layer = draw(st.sampled_from([MaxPool2d(size, stride), AvgPool2d(size, stride), GlobalAvgPool2d(), Flatten(), AdaptiveAvgPool2d(size)]))
     shape = (*(n + draw(st.integers(0, 5)) for n in size), draw(st.integers(1, 3)))
     return layer, *filled(layer, draw(st.integers(1, 3)), shape, rng, draw(dtypes))
 
@@ -241,7 +241,7 @@ def test_views_are_as_good_as_copies(case):
         "reversed": rng.standard_normal((2, 6, 5, 3))[:, ::-1],
         "broadcast": np.broadcast_to(rng.standard_normal((6, 5, 3)), (2, 6, 5, 3)),
     }[case]
-    for layer in (Conv2d(4, 3, 2, 1), MaxPool2d(2), AvgPool2d(3, 1), GlobalAvgPool2d(), Flatten()):
+    for layer in (Conv2d(4, 3, 2, 1), MaxPool2d(2), AvgPool2d(3, 1), GlobalAvgPool2d(), Flatten(), AdaptiveAvgPool2d(7)):
         p, _, _ = filled(layer, 1, x.shape[1:], rng, np.float64)
         np.testing.assert_allclose(layer.apply(p, {}, x), layer.apply(p, {}, x.copy()), rtol=0, atol=1e-13)
 
@@ -305,6 +305,8 @@ def test_pooling_is_pytorchs(case):
         y = functional.max_pool2d(xt, layer.size, layer.stride)
     elif isinstance(layer, AvgPool2d):
         y = functional.avg_pool2d(xt, layer.size, layer.stride)
+    elif isinstance(layer, AdaptiveAvgPool2d):
+        y = functional.adaptive_avg_pool2d(xt, layer.size)
     elif isinstance(layer, GlobalAvgPool2d):
         y = xt.mean(dim=(2, 3))
     else:

@@ -69,20 +69,33 @@ def test_another_number_of_classes_keeps_the_outputs():
     assert np.array_equal(tuned.parts["0.W"], loaded.parts["0.W"])
 
 
-def test_what_is_missing_is_named():
+def test_what_does_not_fit_is_named():
     net, a = small()
     del a["n.running_var"]
-    with pytest.raises(pwl.InputError, match=r"fit layer 1 \(n\): use partial=True"):
+    a["c.weight"], a["more.weight"] = a["c.weight"][:, :, :1], np.zeros(3)
+    a["n.num_batches_tracked"] = np.zeros(())
+    said = (
+        r"c.weight has the shape \(3, 1, 1, 1\), wanted \(3, 1, 2, 1\); n.running_var is missing; "
+        r"more.weight has no place in the network"
+    )
+    with pytest.raises(pwl.InputError, match=said + ". partial=True takes the layers that fit"):
         load_pretrained(net, a, names=NAMES)
-    with pytest.warns(UserWarning, match=r"keep their own weights: layer 1 \(n\)"):
+    with pytest.warns(UserWarning, match=f"layers 0, 1 keep their own weights .{said}"):
         loaded = load_pretrained(net, a, names=NAMES, partial=True)
     assert np.array_equal(loaded.parts["1.W"], net.parts["1.W"]) and not np.array_equal(loaded.W_o, net.W_o)
+
+
+def test_a_message_names_a_few_arrays():
+    net, a = small()
+    with pytest.raises(pwl.InputError, match="e5 has no place in the network; and 14 more"):
+        load_pretrained(net, a | {f"e{i}": np.zeros(1) for i in range(20)}, names=NAMES)
 
 
 def test_what_cannot_be_loaded_is_said():
     net, a = small()
     Path("w.pth").write_bytes(b"x")
     Path("w.npz").write_bytes(b"x")
+    Path("w.txt").write_bytes(b"x")
     Path("w.safetensors").write_bytes(b"x")
     cases = [
         (lambda: load_pretrained(net, a), "neither vgg11 nor resnet18"),
@@ -92,7 +105,10 @@ def test_what_cannot_be_loaded_is_said():
         (lambda: load_pretrained(net, a, names=NAMES, partial=1), "partial must be True or False"),
         (lambda: vgg11(input_shape=np.ma.masked_array([32, 32, 1], [0, 0, 1])), "input_shape must be sizes"),
         (lambda: load_pretrained(net, "no.npz", names=NAMES), "nothing is downloaded"),
-        (lambda: load_pretrained(net, "w.pth", names=NAMES), "can run any program"),
+        (lambda: load_pretrained(net, "w.pth", names=NAMES), "no file by torch.save, or it is damaged"),
+        (lambda: load_pretrained(net, "w.txt", names=NAMES), "must be a file by torch.save"),
+        (lambda: resnet18(stages=5), "from 1 to 4"),
+        (lambda: vgg11(pooled=0, input_shape=(32, 32, 3)), "AdaptiveAvgPool2d's size"),
         (lambda: load_pretrained(net, "w.npz", names=NAMES), "can't be read"),
         (lambda: load_pretrained(net, "w.safetensors", names=NAMES), "can't be read"),
         (lambda: load_pretrained(net, a, names=NAMES, sha256="0"), "leave it out"),
@@ -107,12 +123,16 @@ def test_what_cannot_be_loaded_is_said():
 def test_sizes_are_torchvisions():
     """Numbers of parameters as torchvision counts them, by the layout alone where the network would be large."""
     assert resnet18(input_shape=(32, 32, 3)).n_parameters == 11_689_512
-    net = vgg11(input_shape=(32, 32, 3), units=8, n_classes=10)
+    assert resnet18(input_shape=(32, 32, 3), stages=3).n_parameters == 11_689_512 - 8_393_728 - 256 * 1000  # without layer4
+    net = vgg11(input_shape=(32, 32, 3), pooled=None, units=8, n_classes=10)
     convolutions = sum(
         s.stop - s.start for s in net.layout.slots if s.kind == "map" and len(net.layout.shapes[s.layer]) == 3
     )
     assert convolutions == 9_220_480
     assert net.layout.shapes[-7] == (512,) and net.initialised
+    assert vgg11(input_shape=(32, 32, 3), units=8, n_classes=10).layout.shapes[-7] == (25_088,)
+    normalised = vgg11(input_shape=(32, 32, 3), units=8, n_classes=10, batch_norm=True)
+    assert normalised.n_parameters - vgg11(input_shape=(32, 32, 3), units=8, n_classes=10).n_parameters == 2 * 2752
 
 
 def test_padding_puts_zeros_around():
@@ -152,89 +172,3 @@ def test_gradients_pass_through_a_border():
     slope = (error(step) - error(-step)) / (2 * step)
     wanted = -sum(float(np.sum(G[key] * direction[key])) for key in G)
     assert slope == pytest.approx(wanted, rel=1e-6)
-
-
-# ---- beside PyTorch
-
-
-def states(model):
-    return {name: a for name, a in model.state_dict().items() if not name.endswith("num_batches_tracked")}
-
-
-def randomised(torch, model):
-    """Other moments than 0 and 1, so that they count."""
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.uniform_(module.running_mean, -0.3, 0.3)
-            torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
-            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
-            torch.nn.init.uniform_(module.bias, -0.3, 0.3)
-    return model.double().eval()
-
-
-def check(torch, model, net):
-    x = np.random.default_rng(0).normal(size=(3, *net.input_shape))
-    with torch.no_grad():
-        y = model(torch.tensor(np.moveaxis(x, 3, 1).copy()))
-    np.testing.assert_allclose(net.predict_proba(x), torch.softmax(y, dim=1).numpy(), rtol=1e-9)
-
-
-def test_vgg11_computes_what_pytorch_computes():
-    torch = pytest.importorskip("torch", reason="PyTorch's models are compared with")
-    nn = torch.nn
-    torch.manual_seed(0)
-    features, channels = [], 3
-    for filters in (64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"):
-        features += [nn.MaxPool2d(2)] if filters == "M" else [nn.Conv2d(channels, filters, 3, padding=1), nn.ReLU()]
-        channels = channels if filters == "M" else filters
-    ends = [nn.Linear(512 * 2, 9), nn.ReLU(), nn.Dropout(), nn.Linear(9, 9), nn.ReLU(), nn.Dropout(), nn.Linear(9, 4)]
-    model = nn.Sequential()
-    model.add_module("features", nn.Sequential(*features))
-    model.add_module("flatten", nn.Flatten())
-    model.add_module("classifier", nn.Sequential(*ends))
-    net = vgg11(input_shape=(32, 64, 3), units=9, n_classes=4, dtype=np.float64)
-    check(torch, randomised(torch, model), load_pretrained(net, states(model)))
-
-
-@pytest.mark.parametrize("batch_norm", [True, False])
-def test_resnet18_computes_what_pytorch_computes(batch_norm):
-    torch = pytest.importorskip("torch", reason="PyTorch's models are compared with")
-    nn = torch.nn
-
-    def norm(channels):
-        return nn.BatchNorm2d(channels) if batch_norm else nn.Identity()
-
-    class Block(nn.Module):
-        def __init__(self, channels, filters, stride):
-            super().__init__()
-            self.conv1 = nn.Conv2d(channels, filters, 3, stride, 1, bias=not batch_norm)
-            self.bn1, self.bn2 = norm(filters), norm(filters)
-            self.conv2 = nn.Conv2d(filters, filters, 3, 1, 1, bias=not batch_norm)
-            if stride > 1:
-                self.downsample = nn.Sequential(
-                    nn.Conv2d(channels, filters, 1, stride, bias=not batch_norm), norm(filters)
-                )
-
-        def forward(self, x):
-            out = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
-            return torch.relu(out + (self.downsample(x) if hasattr(self, "downsample") else x))
-
-    class ResNet18(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv1, self.bn1 = nn.Conv2d(3, 64, 7, 2, 3, bias=not batch_norm), norm(64)
-            for stage, (channels, filters) in enumerate([(64, 64), (64, 128), (128, 256), (256, 512)], 1):
-                first = Block(channels, filters, 1 if stage == 1 else 2)
-                setattr(self, f"layer{stage}", nn.Sequential(first, Block(filters, filters, 1)))
-            self.fc = nn.Linear(512, 10)
-
-        def forward(self, x):
-            x = nn.functional.max_pool2d(torch.relu(self.bn1(self.conv1(x))), 3, 2, 1)
-            for stage in range(1, 5):
-                x = getattr(self, f"layer{stage}")(x)
-            return self.fc(x.mean(dim=(2, 3)))
-
-    torch.manual_seed(0)
-    model = randomised(torch, ResNet18())
-    net = resnet18(input_shape=(40, 33, 3), n_classes=10, batch_norm=batch_norm, dtype=np.float64)
-    check(torch, model, load_pretrained(net, states(model)))

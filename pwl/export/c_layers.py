@@ -13,6 +13,7 @@ from pwl.export.source import Source
 from pwl.export.tables import InputCurves, Uniform, cubics, curves, input_curves
 from pwl.kernels.window import Window
 from pwl.layers import (
+    AdaptiveAvgPool2d,
     Add,
     AvgPool2d,
     BatchNorm2d,
@@ -63,6 +64,8 @@ def add_layer(c: Source, layer: Layer, p: Arrays, b: Arrays, at: At) -> None:
             c.call("avg_pool", c.window(f"{at.key}_window", _window(window(layer), at)), at.x, at.n)
         case Pad2d():
             c.call("pad", c.window(f"{at.key}_window", _window(layer.window, at)), at.x, at.n)
+        case AdaptiveAvgPool2d():
+            c.call("adaptive_pool", *at.shape, *layer.size, at.x, at.n)
         case GlobalAvgPool2d():
             c.call("mean", size(at.shape[:-1]), at.shape[-1], at.x, at.n)
         case Flatten() | Dropout() | From():

@@ -248,6 +248,22 @@ static inline void NET_avg_pool(const NET_window *v, const NET_real *x, NET_real
         }
 }
 
+/* o[rows][columns][channels] = the means of windows of x[height][width][channels] that follow from the sizes */
+static inline void NET_adaptive_pool(int height, int width, int channels, int rows, int columns, const NET_real *x,
+                                     NET_real *restrict o)
+{
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++, o += channels) {
+            int top = i * height / rows, bottom = ((i + 1) * height + rows - 1) / rows;
+            int left = j * width / columns, right = ((j + 1) * width + columns - 1) / columns;
+            for (int c = 0; c < channels; c++) o[c] = 0;
+            for (int a = top; a < bottom; a++)
+                for (int b = left; b < right; b++)
+                    for (int c = 0; c < channels; c++) o[c] += x[(a * width + b) * channels + c];
+            for (int c = 0; c < channels; c++) o[c] /= (NET_real)((bottom - top) * (right - left));
+        }
+}
+
 /* o[channels] = the mean over x[places][channels] */
 static inline void NET_mean(int places, int channels, const NET_real *x, NET_real *restrict o)
 {

@@ -6,7 +6,8 @@ import numpy as np
 
 from pwl.export.graph import Graph
 from pwl.kernels.window import Window
-from pwl.layers import AvgPool2d, BatchNorm2d, Conv2d, MaxPool2d
+from pwl.layers import AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Conv2d, MaxPool2d
+from pwl.layers.adaptive_pooling import means
 from pwl.layers.layer import Arrays, Shape
 from pwl.layers.pooling import window
 
@@ -72,6 +73,14 @@ def avg_pool(g: Graph, layer: AvgPool2d, x: str, shape: Shape) -> str:
     """Eq. (56), as a sum of shifted images, because common runtimes have no AveragePool in float64."""
     places = shifts(g, x, window(layer), shape)
     return g.op("Mul", g.op("Sum", *places), 1 / len(places))
+
+
+def adaptive_pool(g: Graph, layer: AdaptiveAvgPool2d, x: str, shape: Shape) -> str:
+    """Eq. (95), as products with the matrices of both means."""
+    (height, width, channels), (rows, columns) = shape, layer.size
+    o = g.op("MatMul", means(height, rows), g.op("Reshape", x, np.array([-1, height, width * channels])))
+    o = g.op("MatMul", means(width, columns), g.op("Reshape", o, np.array([-1, width, channels])))
+    return g.op("Reshape", o, np.array([-1, rows, columns, channels]))
 
 
 def batch_norm(g: Graph, layer: BatchNorm2d, p: Arrays, b: Arrays, x: str) -> str:

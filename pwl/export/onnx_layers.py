@@ -11,6 +11,7 @@ from pwl.export.graph import Graph
 from pwl.export.known import check_known, unknown
 from pwl.export.tables import input_curves
 from pwl.layers import (
+    AdaptiveAvgPool2d,
     Add,
     AvgPool2d,
     BatchNorm2d,
@@ -89,6 +90,8 @@ def _layer(g: Graph, layer: Layer, p: Arrays, b: Arrays, x: str, earlier: str, s
             return onnx_images.avg_pool(g, layer, x, shape)
         case Pad2d():
             return onnx_images.padded(g, layer.window, x)
+        case AdaptiveAvgPool2d():
+            return onnx_images.adaptive_pool(g, layer, x, shape)
         case GlobalAvgPool2d():
             return g.op("ReduceMean", x, axes=[1, 2], keepdims=0)
         case BatchNorm2d():

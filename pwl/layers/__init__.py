@@ -1,5 +1,6 @@
 """Layers of a network's body, one idea per file. `layer.py` has the contract that all of them keep."""
 
+from pwl.layers.adaptive_pooling import AdaptiveAvgPool2d
 from pwl.layers.batch_norm import BatchNorm2d
 from pwl.layers.conv2d import Conv2d
 from pwl.layers.curved_dense import CurvedDense
@@ -12,6 +13,6 @@ from pwl.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from pwl.layers.skip import Add, From
 
 __all__ = [
-    "Add", "AvgPool2d", "BatchNorm2d", "Conv2d", "CurvedDense", "Dense", "Dropout", "Flatten", "From", "GlobalAvgPool2d", "Layer",
-    "MaxPool2d", "Pad2d",
+    "AdaptiveAvgPool2d", "Add", "AvgPool2d", "BatchNorm2d", "Conv2d", "CurvedDense", "Dense", "Dropout", "Flatten", "From",
+    "GlobalAvgPool2d", "Layer", "MaxPool2d", "Pad2d",
 ]  # fmt: skip

@@ -14,16 +14,25 @@ import numpy as np
 from pwl import validate
 from pwl.errors import InputError
 from pwl.files.tensors import FAULTS, in_a_line
+from pwl.files.torch_file import read_torch
 from pwl.layers import BatchNorm2d, Conv2d, Flatten
+from pwl.models.resnet18 import STAGES
 from pwl.models.resnet18 import names as resnet18_names
-from pwl.models.vgg11 import NAMES
+from pwl.models.vgg11 import names as vgg11_names
 from pwl.network.layout import HEAD, address
 from pwl.network.network import Network
 from pwl.runtime.backend import like
 from pwl.validate import shown
 
-KNOWN = (NAMES, resnet18_names(True), resnet18_names(False))
+KNOWN = tuple(
+    names
+    for batch_norm in (False, True)
+    for names in (vgg11_names(batch_norm), *(resnet18_names(batch_norm, stages) for stages in range(1, STAGES + 1)))
+)
 BUFFERS = {"mean": "running_mean", "variance": "running_var"}
+COUNTER = "num_batches_tracked"  # of steps in training, which nothing here needs
+TORCH = (".pth", ".pt", ".bin")
+MOST = 6  # names in a message
 
 
 def load_pretrained(
@@ -39,13 +48,16 @@ def load_pretrained(
     net : Network
         From `vgg11`, from `resnet18`, or any other without a bypass if `names` come.
     source : str, path or mapping
-        A safetensors or .npz file, or a dictionary of arrays, with PyTorch's names ("features.0.weight", "fc.bias").
+        A file by torch.save (.pth, .pt, .bin), a safetensors or .npz file, or a dictionary of arrays, with PyTorch's names
+        ("features.0.weight", "fc.bias"). Files by torch.save may hold tensors and plain containers. They are read without PyTorch,
+        and nothing in them is run.
     names : sequence of str, optional
         The model's names of the layers with weights ("features.0"), in the order of the network's, the outputs last.
     sha256 : str, optional
         The checksum that the file must have.
     partial : bool
-        Whether layers that the source lacks, or has with another shape, keep their weights. A warning names them.
+        Whether layers that the source lacks, or has with another shape, keep their weights, and arrays without a place are left
+        out. A warning names both.
 
     Returns
     -------
@@ -64,82 +76,93 @@ def load_pretrained(
             "the outputs of this network see its inputs directly, which no PyTorch model has: use bypass=False"
         )
     own = [index for index, layer in enumerate(net.layers) if layer.kind == "map"]
-    prefixes = _prefixes(net, own, names)
-    parts, buffers, kept = dict(net.parts), dict(net.buffers), []
-    for index, prefix in zip(own, prefixes, strict=False):
-        found = _layer(net, index, prefix, arrays)
-        if found is None:
-            kept.append(f"layer {index} ({prefix})")
+    prefixes = _prefixes(len(own), names, arrays)
+    wanted = {index: _wanted(net, index, prefix) for index, prefix in zip((*own, len(net.layers)), prefixes, strict=True)}
+    wrong = {index: _differences(shapes, arrays) for index, shapes in wanted.items()}
+    new_head = bool(wrong.pop(len(net.layers)))
+    places = {name for shapes in wanted.values() for name in shapes}
+    unexpected = [name for name in arrays if name not in places and not name.endswith(COUNTER)]
+    _say(net, {index: found for index, found in wrong.items() if found}, unexpected, partial)
+    parts, buffers = dict(net.parts), dict(net.buffers)
+    for index, prefix in zip((*own, len(net.layers)), prefixes, strict=True):
+        if wrong.get(index, new_head):
             continue
-        parts[address(index, "W")] = like(found, net.theta)
-        if isinstance(net.layers[index], BatchNorm2d):
+        key = HEAD if index == len(net.layers) else address(index, "W")
+        parts[key] = like(_weights(net, index, prefix, arrays), net.theta)
+        if index < len(net.layers) and isinstance(net.layers[index], BatchNorm2d):
             moments = {address(index, name): arrays[f"{prefix}.{word}"] for name, word in BUFFERS.items()}
             buffers |= {key: like(a, net.theta) for key, a in moments.items()}
-    if kept and not partial:
-        raise InputError(
-            f"the source has no weights that fit {', '.join(kept)}: use partial=True to keep those of the network"
-        )
-    if kept:
-        warnings.warn(f"these layers keep their own weights: {', '.join(kept)}", stacklevel=2)
-    head = _dense(arrays, prefixes[-1], net, len(net.layers))
-    if head is not None and head.shape == net.W_o.shape:
-        parts[HEAD] = like(head, net.theta)
     theta = net.layout.join(parts, net.theta)
     return dataclasses.replace(net, theta=theta, buffers=buffers, initialised=True, posterior=None)
 
 
-def _prefixes(net: Network, own: Sequence[int], names: Sequence[str] | None) -> Sequence[str]:
-    """A name for each layer with weights and for the outputs."""
+def _prefixes(own: int, names: Sequence[str] | None, arrays: Mapping[str, np.ndarray]) -> Sequence[str]:
+    """A name for each of `own` layers with weights and for the outputs."""
     if names is None:
-        fitting = [known for known in KNOWN if len(known) == len(own) + 1]
+        fitting = [known for known in KNOWN if len(known) == own + 1]
         if not fitting:
-            raise InputError(
-                f"a network with {len(own)} layers of weights is neither vgg11 nor resnet18: give names=[...]"
-            )
-        return fitting[0]
+            raise InputError(f"a network with {own} layers of weights is neither vgg11 nor resnet18: give names=[...]")
+        return max(fitting, key=lambda known: sum(f"{name}.weight" in arrays for name in known))
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         raise InputError(
             f"names must be a list of texts, one for each layer with weights and one for the outputs, not "
             f"{shown(names)}"
         )
-    if len(names) != len(own) + 1:
-        raise InputError(f"{len(names)} names came, but the network has {len(own)} layers with weights, and outputs")
+    if len(names) != own + 1:
+        raise InputError(f"{len(names)} names came, but the network has {own} layers with weights, and outputs")
     return names
 
 
-def _layer(net: Network, index: int, prefix: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    """The W of a layer, or None if the source does not have it in this shape."""
-    layer, wanted = net.layers[index], net.parts[address(index, "W")].shape
-    weight, bias = arrays.get(f"{prefix}.weight"), arrays.get(f"{prefix}.bias")
-    found: np.ndarray | None
+def _wanted(net: Network, index: int, prefix: str) -> dict[str, tuple[int, ...]]:
+    """PyTorch's names and shapes of the arrays of a layer, or of the outputs, whose index is after the last layer's."""
+    if index == len(net.layers):
+        units, inputs = net.W_o.shape[0], net.W_o.shape[1] - 1
+        return {f"{prefix}.weight": (units, inputs), f"{prefix}.bias": (units,)}
+    layer, (units, columns) = net.layers[index], net.parts[address(index, "W")].shape
     if isinstance(layer, BatchNorm2d):
-        moments = [arrays.get(f"{prefix}.{word}") for word in BUFFERS.values()]
-        if weight is None or bias is None or any(a is None or a.shape != wanted[:1] for a in moments):
-            return None
-        found = np.stack([bias, weight], axis=1) if weight.shape == bias.shape == wanted[:1] else None
-    elif isinstance(layer, Conv2d):
-        if weight is None or weight.ndim != 4 or (bias is None) == layer.bias:
-            return None
-        W = np.transpose(weight, (0, 2, 3, 1)).reshape(len(weight), -1)
-        found = np.hstack([bias[:, None], W]) if bias is not None else W
-        if weight.shape[2:] != layer.size:
-            return None
-    else:
-        found = _dense(arrays, prefix, net, index)
-    return found if found is not None and found.shape == wanted else None
+        return {f"{prefix}.{word}": (units,) for word in ("weight", "bias", *BUFFERS.values())}
+    if not isinstance(layer, Conv2d):
+        return {f"{prefix}.weight": (units, columns - 1), f"{prefix}.bias": (units,)}
+    weights = (units, (columns - layer.bias) // (layer.size[0] * layer.size[1]), *layer.size)
+    return {f"{prefix}.weight": weights} | ({f"{prefix}.bias": (units,)} if layer.bias else {})
 
 
-def _dense(arrays: Mapping[str, np.ndarray], prefix: str, net: Network, index: int) -> np.ndarray | None:
-    """[bias, weight]. After Flatten, PyTorch's inputs are channel by channel, and ours pixel by pixel."""
-    weight, bias = arrays.get(f"{prefix}.weight"), arrays.get(f"{prefix}.bias")
-    if weight is None or bias is None or weight.ndim != 2 or bias.shape != weight.shape[:1]:
-        return None
-    if index and isinstance(net.layers[index - 1], Flatten) and len(net.layout.shapes[index - 1]) == 3:
-        height, width, channels = net.layout.shapes[index - 1]
-        if weight.shape[1] != height * width * channels:
-            return None
-        weight = weight.reshape(-1, channels, height, width).transpose(0, 2, 3, 1).reshape(len(weight), -1)
-    return np.hstack([bias[:, None], weight])
+def _differences(shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, np.ndarray]) -> list[str]:
+    """Words for each array that is missing or has another shape."""
+    return [
+        f"{name} is missing" if name not in arrays else f"{name} has the shape {arrays[name].shape}, wanted {shape}"
+        for name, shape in shapes.items()
+        if name not in arrays or arrays[name].shape != shape
+    ]
+
+
+def _say(net: Network, wrong: Mapping[int, list[str]], unexpected: list[str], partial: bool) -> None:
+    """Raises InputError for arrays that do not fit, or warns of them if they may be left out."""
+    said = [words for found in wrong.values() for words in found]
+    said += [f"{name} has no place in the network" for name in unexpected]
+    if not said:
+        return
+    text = "; ".join(said[:MOST]) + (f"; and {len(said) - MOST} more" if len(said) > MOST else "")
+    if not partial:
+        raise InputError(f"the source does not fit the network: {text}. partial=True takes the layers that fit")
+    kept = f"layers {', '.join(map(str, wrong))} keep their own weights" if wrong else "every layer has its weights"
+    warnings.warn(f"{kept} ({text})", stacklevel=3)
+
+
+def _weights(net: Network, index: int, prefix: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The W of a layer or of the outputs: the thresholds, then the weights, channels last."""
+    weight, bias = arrays[f"{prefix}.weight"], arrays.get(f"{prefix}.bias")
+    layer = net.layers[index] if index < len(net.layers) else None
+    if isinstance(layer, BatchNorm2d):
+        return np.stack([arrays[f"{prefix}.bias"], weight], axis=1)
+    if isinstance(layer, Conv2d):
+        weight = np.transpose(weight, (0, 2, 3, 1))
+        bias = bias if layer.bias else None
+    elif index and isinstance(net.layers[index - 1], Flatten) and len(net.layout.shapes[index - 1]) == 3:
+        height, width, channels = net.layout.shapes[index - 1]  # PyTorch's inputs are channel by channel, ours pixel by pixel
+        weight = weight.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
+    weight = weight.reshape(len(weight), -1)
+    return weight if bias is None else np.hstack([bias[:, None], weight])
 
 
 def _read(source: Any, sha256: str | None) -> Mapping[str, Any]:
@@ -151,16 +174,15 @@ def _read(source: Any, sha256: str | None) -> Mapping[str, Any]:
     path = validate.path("source", source)
     if not path.is_file():
         raise InputError(f"{path} is not there: give a file of this machine, since nothing is downloaded")
-    if path.suffix not in (".safetensors", ".npz"):
-        raise InputError(
-            f"{path} is no safetensors or .npz file: files by torch.save can run any program, so save the weights by "
-            "safetensors.torch.save_file(model.state_dict(), path)"
-        )
+    if path.suffix not in (".safetensors", ".npz", *TORCH):
+        raise InputError(f"{path} must be a file by torch.save ({', '.join(TORCH)}), .safetensors or .npz, by its name")
     if sha256 is not None:
         with open(path, "rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != str(sha256).lower():
             raise InputError(f"{path} has the checksum {found}, not {sha256}: it is another file, or damaged")
+    if path.suffix in TORCH:
+        return read_torch(path)
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 

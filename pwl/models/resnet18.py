@@ -9,9 +9,10 @@ import numpy as np
 
 from pwl.layers import Add, BatchNorm2d, Conv2d, Dense, From, GlobalAvgPool2d, MaxPool2d, Pad2d
 from pwl.network.network import Network
-from pwl.validate import truth
+from pwl.validate import truth, whole
 
 FILTERS = (64, 128, 256, 512)  # of the two blocks of each stage
+STAGES = len(FILTERS)
 
 
 def resnet18(
@@ -20,6 +21,7 @@ def resnet18(
     input_shape: Sequence[int] = (224, 224, 3),
     n_classes: int = 1000,
     batch_norm: bool = True,
+    stages: int = STAGES,
     seed: int = 0,
     dtype: Any = np.float32,
 ) -> Network:
@@ -36,6 +38,8 @@ def resnet18(
     batch_norm : bool
         Whether each convolution is followed by batch normalisation. False is for weights into which it was folded: the
         convolutions have thresholds in its place.
+    stages : int
+        Fewer than 4 leave out the last stages, and outputs follow the last one that is there.
     seed, dtype
         As in `Network.from_layers`.
 
@@ -49,8 +53,9 @@ def resnet18(
         For images that are too small.
     """
     truth("batch_norm", batch_norm)
+    whole("stages", stages, most=STAGES)
     layers = [*_convolution(64, 7, 2, batch_norm), activation, Pad2d(1), MaxPool2d(3, 2)]
-    for stage, filters in enumerate(FILTERS):
+    for stage, filters in enumerate(FILTERS[:stages]):
         for block in range(2):
             layers += _block(filters, 2 if stage and not block else 1, activation, batch_norm)
     return Network.from_layers(
@@ -73,10 +78,10 @@ def _block(filters: int, stride: int, activation: Any, batch_norm: bool) -> list
     return [*body, From(len(body)), *shortcut, Add(len(shortcut) + 1), activation]  # type: ignore[abstract]
 
 
-def names(batch_norm: bool) -> tuple[str, ...]:
+def names(batch_norm: bool, stages: int = STAGES) -> tuple[str, ...]:
     """torchvision's names of the layers with weights, in their order here."""
     found = _pair("conv1", "bn1", batch_norm)
-    for stage in range(1, 5):
+    for stage in range(1, stages + 1):
         for block in range(2):
             at = f"layer{stage}.{block}"
             found += _pair(f"{at}.conv1", f"{at}.bn1", batch_norm) + _pair(f"{at}.conv2", f"{at}.bn2", batch_norm)

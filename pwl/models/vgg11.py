@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from pwl.layers import Conv2d, Dense, Dropout, Flatten, MaxPool2d
+from pwl.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, MaxPool2d
 from pwl.network.network import Network
+from pwl.validate import truth
 
 FILTERS = ((64,), (128,), (256, 256), (512, 512), (512, 512))  # of the convolutions before each pooling
-NAMES = (*(f"features.{i}" for i in (0, 3, 6, 8, 11, 13, 16, 18)), "classifier.0", "classifier.3", "classifier.6")
+POOLED = 7  # pixels of the images that the dense layers see, in both directions
 
 
 def vgg11(
@@ -19,6 +20,8 @@ def vgg11(
     *,
     input_shape: Sequence[int] = (224, 224, 3),
     n_classes: int = 1000,
+    batch_norm: bool = False,
+    pooled: int | None = POOLED,
     units: int = 4096,
     dropout: float = 0.5,
     seed: int = 0,
@@ -34,6 +37,12 @@ def vgg11(
         (height, width, channels), 32 pixels or more in both directions.
     n_classes : int
         Number of outputs.
+    batch_norm : bool
+        Whether each convolution is followed by batch normalisation, as in torchvision's vgg11_bn.
+    pooled : int or None
+        The convolutions' images are brought to so many pixels in both directions, by means or by repeated pixels, so that
+        images of any size fit the dense layers, Eq. (95). torchvision's weights want 7. None leaves them as they are, which
+        makes the dense layers of a network for small images smaller.
     units : int
         Units of each dense layer.
     dropout : float
@@ -50,12 +59,26 @@ def vgg11(
     InputError
         For images that are too small.
     """
+    truth("batch_norm", batch_norm)
     layers: list[Any] = []
     for filters in FILTERS:
         for count in filters:
-            layers += [Conv2d(count, 3, padding=1), activation]
+            layers += [Conv2d(count, 3, padding=1), *([BatchNorm2d()] if batch_norm else []), activation]
         layers.append(MaxPool2d(2))
+    if pooled is not None:
+        layers.append(AdaptiveAvgPool2d(pooled))
     layers.append(Flatten())
     for _ in range(2):
         layers += [Dense(units), activation, Dropout(dropout)]
     return Network.from_layers([*layers, Dense(n_classes)], input_shape, start="he", seed=seed, dtype=dtype)
+
+
+def names(batch_norm: bool) -> tuple[str, ...]:
+    """torchvision's names of the layers with weights, in their order here. It numbers activations and poolings as well."""
+    found, at = [], 0
+    for filters in FILTERS:
+        for _ in filters:
+            found += [f"features.{at + i}" for i in range(1 + batch_norm)]
+            at += 2 + batch_norm
+        at += 1
+    return (*found, "classifier.0", "classifier.3", "classifier.6")
