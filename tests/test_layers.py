@@ -41,7 +41,8 @@ def convolutions(draw, dtypes=FLOATS, groups=True):
 def poolings(draw, dtypes=FLOATS):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     size, stride = draw(PAIR), draw(st.one_of(st.none(), PAIR))
-    layer = draw(st.sampled_from([MaxPool2d(size, stride), AvgPool2d(size, stride), GlobalAvgPool2d(), Flatten(), AdaptiveAvgPool2d(size)]))
+    kinds = [MaxPool2d(size, stride), AvgPool2d(size, stride), GlobalAvgPool2d(), Flatten(), AdaptiveAvgPool2d(size)]
+    layer = draw(st.sampled_from(kinds))
     shape = (*(n + draw(st.integers(0, 5)) for n in size), draw(st.integers(1, 3)))
     return layer, *filled(layer, draw(st.integers(1, 3)), shape, rng, draw(dtypes))
 

@@ -233,7 +233,7 @@ def test_fine_tuning_that_cannot_be_is_said():
             "freeze 1 layers at most, or 4 at least",
         ),
         (lambda: pwl.finetune(cnn(bypass=True), (x, t), pwl.Adam(), frozen=2), "bypass=False"),
-        (lambda: pwl.finetune(net, (x, t), pwl.Adam(), frozen=2, augment=pwl.Augmentation()), "frozen=0"),
+        (lambda: pwl.finetune(net, (x, t), pwl.Adam(), frozen=2, augment=pwl.Augmentation(9)), "out of sight"),
     ]
     for call, said in cases:
         with pytest.raises(pwl.InputError, match=said):

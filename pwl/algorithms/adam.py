@@ -10,7 +10,7 @@ from pwl.algorithms.algorithm import Algorithm, Info, Step
 from pwl.algorithms.all_weights import gradient_alone, length, trained
 from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
-from pwl.algorithms.rates import Rate, check_rates, rates
+from pwl.algorithms.rates import Factors, Rate, check_rates, in_order, rates
 from pwl.kernels import engine
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
@@ -47,6 +47,8 @@ class Adam(Algorithm):
         Whether the curves' ordinates are trained, too.
     penalties : pwl.Penalties
         As in `SGD`.
+    factors : mapping
+        As in `SGD`.
 
     Raises
     ------
@@ -62,10 +64,12 @@ class Adam(Algorithm):
     weight_decay: float = 0.0
     train_curves: bool = True
     penalties: Penalties = Penalties()
+    factors: Factors = ()
     State: ClassVar[type] = AdamState
 
     def __post_init__(self) -> None:
         check_rates(self.learning_rate, self.curve_rate)
+        object.__setattr__(self, "factors", in_order(self.factors))
         share("beta1", self.beta1)
         share("beta2", self.beta2)
         positive("epsilon", self.epsilon)
@@ -81,7 +85,7 @@ class Adam(Algorithm):
     def step(self, net: Network, patterns: Patterns, state: AdamState) -> Step:
         keys, steps = trained(net, self.train_curves), state.steps + 1
         G = gradient_alone(net.training(state.key, state.steps), patterns, keys, self.penalties)
-        rate = rates(net, keys, self.learning_rate, self.curve_rate, state.steps)
+        rate = rates(net, keys, self.learning_rate, self.curve_rate, state.steps, self.factors)
         settings = (self.beta1, self.beta2, self.epsilon, self.weight_decay)
         theta, m, v = engine(net.theta).adam_step(net.theta, G, state.m, state.v, rate, *settings, steps)
         return Step(net.with_theta(theta), AdamState(steps, state.key, m, v), {"gradient_norm": length(G)}, Info(G=G))

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from pwl.errors import InputError
 from pwl.network.layout import Layout
 from pwl.network.network import Network
 from pwl.runtime.backend import Array, array_namespace, read_only
-from pwl.validate import is_number
+from pwl.validate import is_number, not_negative, shown
 
 Rate = float | Callable[[int], float]
+Factors = tuple[tuple[str, float], ...]
 
 
-def rates(net: Network, keys: tuple[str, ...], weights: Rate, curves: Rate | None, step: int) -> Array:
+def rates(net: Network, keys: tuple[str, ...], weights: Rate, curves: Rate | None, step: int, factors: Factors = ()) -> Array:
     """The learning rate of every parameter in step 0, 1, ..., Eq. (48), as a vector like theta, 0 outside `keys`.
 
-    weights: the rate of the weights. curves: the rate of the curves' ordinates, or None for the same rate.
+    weights: the rate of the weights. curves: the rate of the curves' ordinates, or None for the same rate. factors: of the rates
+    of single parameters, by slot key; 0 leaves a parameter as it is.
     """
     rate = at(weights, step)
     of = dict.fromkeys(keys, rate) | dict.fromkeys(net.keys("activation"), rate if curves is None else at(curves, step))
+    for key, factor in factors:
+        if key not in net.parts:
+            raise InputError(f"there is a factor for the rate of {key!r}, but the network's parameters are {', '.join(net.parts)}")
+        of[key] = of.get(key, 0.0) * factor
     return _vector(net.layout, tuple((key, of[key]) for key in keys), _Kind(net.theta))
 
 
@@ -62,3 +69,15 @@ def check_rates(weights: Rate, curves: Rate | None) -> None:
     for rate in (weights, weights if curves is None else curves):
         if not callable(rate):
             at(rate, 0)
+
+
+def in_order(factors: Any) -> Factors:
+    """Factors by slot key as a sorted tuple, so that equal ones have the same repr. Raises InputError for other values."""
+    pairs = factors.items() if isinstance(factors, Mapping) else factors
+    try:
+        found = {key: not_negative(f"the factor of {key!r}", factor) for key, factor in pairs}
+    except (TypeError, ValueError) as wrong:
+        if isinstance(wrong, InputError):
+            raise
+        raise InputError(f'factors must be numbers by parameter, such as {{"0.W": 0.1}}, not {shown(factors)}') from None
+    return tuple(sorted(found.items()))

@@ -10,7 +10,7 @@ from pwl.algorithms.algorithm import Algorithm, Info, Step
 from pwl.algorithms.all_weights import gradient_alone, length, trained
 from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
-from pwl.algorithms.rates import Rate, check_rates, rates
+from pwl.algorithms.rates import Factors, Rate, check_rates, in_order, rates
 from pwl.kernels import engine
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
@@ -47,6 +47,9 @@ class SGD(Algorithm):
         Whether the curves' ordinates are trained, too.
     penalties : pwl.Penalties
         Can also be given as ridge, l2, curve_penalty and input_curve_penalty, Eqs. (11), (27), (26), (73).
+    factors : mapping
+        Factors of the learning rates of single parameters by their keys, {"0.W": 0.1}. 0 leaves a parameter as it is, apart from
+        penalties and decay, which follow the rate. `pwl.finetune` makes them from names of layers.
 
     Raises
     ------
@@ -60,10 +63,12 @@ class SGD(Algorithm):
     curve_rate: Rate | None = None
     train_curves: bool = True
     penalties: Penalties = Penalties()
+    factors: Factors = ()
     State: ClassVar[type] = SGDState
 
     def __post_init__(self) -> None:
         check_rates(self.learning_rate, self.curve_rate)
+        object.__setattr__(self, "factors", in_order(self.factors))
         share("momentum", self.momentum)
 
     def init(self, net: Network, patterns: Patterns, key: int) -> SGDState:
@@ -75,7 +80,7 @@ class SGD(Algorithm):
     def step(self, net: Network, patterns: Patterns, state: SGDState) -> Step:
         keys = trained(net, self.train_curves)
         G = gradient_alone(net.training(state.key, state.steps), patterns, keys, self.penalties)
-        rate = rates(net, keys, self.learning_rate, self.curve_rate, state.steps)
+        rate = rates(net, keys, self.learning_rate, self.curve_rate, state.steps, self.factors)
         step = engine(net.theta).momentum_step
         theta, velocity = step(net.theta, G, state.velocity, rate, self.momentum, self.nesterov)
         state = SGDState(state.steps + 1, state.key, velocity)

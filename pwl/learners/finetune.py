@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from pwl import validate
+from pwl.algorithms.adam import Adam
 from pwl.algorithms.algorithm import Algorithm, check_algorithm
 from pwl.algorithms.owo import owo_step
+from pwl.algorithms.sgd import SGD
+from pwl.data.augmentation import Augmentation
 from pwl.data.preparation import Preparation
 from pwl.errors import InputError
+from pwl.learners.features import features
+from pwl.learners.layer_names import factors, frozen_layers
 from pwl.network.layout import HEAD, address
 from pwl.network.network import Network
-from pwl.network.passes import input_of
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import array_namespace, host, like
 from pwl.training.record import Record
 from pwl.training.train import train
 
 SOLVED = 2000  # functions whose output weights are solved for at the start
-ROWS = 256  # patterns that go through the frozen layers at a time
 
 
 def finetune(
@@ -29,17 +34,21 @@ def finetune(
     data: Any,
     algorithm: Algorithm,
     *,
-    frozen: int = 0,
+    frozen: Any = 0,
+    rates: Mapping[str, float] | None = None,
     new_head: bool = True,
+    cache: str | os.PathLike[str] | None = None,
+    augment: Augmentation | None = None,
+    copies: int = 1,
     validation: Any = None,
     test: Any = None,
     **options: Any,
 ) -> tuple[Network, Record]:
     """Trains a trained network on other data.
 
-    The patterns go through frozen layers once, and the rest is trained on what comes out, so that any algorithm can train it
-    and an iteration costs what the rest costs. Replace activations first, `net.replace_activations("last", pwl.PiecewiseLinear())`,
-    to train curves in the place of fixed functions.
+    The patterns go through the frozen layers next to the inputs once, and the rest is trained on what comes out, so that any
+    algorithm can train it and an iteration costs what the rest costs. Replace activations first,
+    `net.replace_activations("last", pwl.PiecewiseLinear())`, to train curves in the place of fixed functions.
 
     Parameters
     ----------
@@ -50,11 +59,25 @@ def finetune(
         In raw units if the network carries a preparation.
     algorithm : algorithm
         As in `train`.
-    frozen : int
-        Number of layers, counted from the inputs as `net.summary()` lists them, that stay as they are.
+    frozen : int, str or sequence of str
+        Number of layers, counted from the inputs as `net.summary()` lists them, that stay as they are. Or patterns of their names,
+        such as "layer[1-3]*" or ["features*"]: names are those of PyTorch in `vgg11` and `resnet18`, and "7.Conv2d" in all
+        networks. If trained layers lie below frozen ones, the algorithm must be SGD or Adam.
+    rates : mapping, optional
+        Factors of the learning rates of SGD or Adam by patterns of names, {"layer3*": 0.1, "*.Dense": 0.5}. "outputs" are the
+        output weights. All others have the factor 1.
     new_head : bool
         Whether the outputs are replaced by as many as the targets have, which start with an output step, Eqs. (10), (12). False
         trains the old ones on.
+    cache : path, optional
+        A folder in which the features that come out of frozen layers are kept from run to run. They are found by their content:
+        with other weights, images or changes they are computed anew.
+    augment : pwl.Augmentation, optional
+        Changes images at random. Without frozen layers next to the inputs they change anew in each iteration, as in `train`. With
+        them, `copies` changed copies of each image are made once, and follow the images: an iteration then is a pass over the
+        images and their copies, which stay the same.
+    copies : int
+        Number of changed copies of each image, where layers are frozen.
     **options
         Further options of `train`, such as iterations and batch_size. A callback sees the part that is trained.
 
@@ -69,27 +92,52 @@ def finetune(
         As `train`; if so many layers can't be frozen; or if targets do not fit the loss of the network.
     """
     validate.kind("net", net, Network, "a pwl.Network")
-    validate.whole("frozen", frozen, 0, most=len(net.layers) - 1, unit=" of layers")
     validate.truth("new_head", new_head)
+    validate.whole("copies", copies)
     check_algorithm(algorithm)
     net.check_initialised()
     if new_head:
         net = with_new_head(net, Patterns.of(data))
-    if not frozen:
+    lowest, zeros = frozen_layers(net, frozen)
+    moved = factors(net, rates) | zeros
+    if not lowest:
         patterns = Patterns.fitting(net, data)
         net = started(net, patterns, algorithm) if new_head else net
-        return train(net, patterns, algorithm, validation=validation, test=test, **options)
-    if options.get("augment") is not None:
-        raise InputError(
-            "images can't be changed at random if layers are frozen, since they pass these once: set frozen=0"
-        )
-    upper = _above(net, frozen)
-    seen = features(net, data, frozen)
-    held_out = [None if d is None else features(net, d, frozen) for d in (validation, test)]
+        own = with_factors(algorithm, moved)
+        return train(net, patterns, own, validation=validation, test=test, augment=augment, **options)
+    upper = _above(net, lowest)
+    above = {key: factor for key, factor in moved.items() if net.layout.by_key[key].layer >= lowest}
+    own = with_factors(algorithm, {net.layout.lifted(key, lowest): factor for key, factor in above.items()})
+    folder = None if cache is None else validate.path("cache", cache)
+    if augment is not None:
+        validate.kind("augment", augment, Augmentation, "an object such as pwl.Augmentation(shift=4, flip=True)")
+        augment.check(net.input_shape, 1)
+
+    def seen_above(data: Any, change: Augmentation | None = None) -> Patterns:
+        patterns = Patterns.of(data).in_units_of(net)
+        patterns.check(net)
+        return features(net, patterns, lowest, folder, change, copies, options.get("seed", 0))
+
+    seen = seen_above(data, augment)
+    held_out = [None if d is None else seen_above(d) for d in (validation, test)]
     upper = started(upper, seen, algorithm) if new_head else upper
-    trained, record = train(upper, seen, algorithm, validation=held_out[0], test=held_out[1], **options)
-    record.settings["frozen"] = int(frozen)
-    return _joined(net, trained, frozen), record
+    trained, record = train(upper, seen, own, validation=held_out[0], test=held_out[1], **options)
+    record.settings["frozen"] = lowest
+    if augment is not None:
+        record.settings["cached_augmentation"] = f"{augment}, {copies} of each image, made once"
+    return _joined(net, trained, lowest), record
+
+
+def with_factors(algorithm: Algorithm, factors: Mapping[str, float]) -> Algorithm:
+    """The algorithm with factors of its rates by slot keys. Raises InputError if it has no rates."""
+    if all(factor == 1 for factor in factors.values()):
+        return algorithm
+    if not isinstance(algorithm, (SGD, Adam)):
+        raise InputError(
+            f"{type(algorithm).__name__} has no learning rates, so no layers between trained ones can be frozen or have rates of "
+            "their own: freeze layers from the inputs on, or use pwl.SGD or pwl.Adam"
+        )
+    return dataclasses.replace(algorithm, factors=tuple(factors.items()))
 
 
 def with_new_head(net: Network, patterns: Patterns) -> Network:
@@ -123,18 +171,6 @@ def started(net: Network, patterns: Patterns, algorithm: Algorithm) -> Network:
         W_o = np.random.default_rng(0).standard_normal(net.W_o.shape) * (2 / sum(net.W_o.shape)) ** 0.5
         return net.with_head(like(W_o, net.theta))
     return owo_step(net, patterns, algorithm.penalties, algorithm.ols)[0]
-
-
-def features(net: Network, data: Any, frozen: int) -> Patterns:
-    """The patterns as the layers above the frozen ones see them, with prepared targets."""
-    patterns = Patterns.of(data).in_units_of(net)
-    patterns.check(net)
-    xp, found, targets = array_namespace(net.theta), [], []
-    for first in range(0, len(patterns), ROWS):
-        x, t, _ = patterns.block(net, first, min(first + ROWS, len(patterns)))
-        found.append(input_of(net, frozen, x))
-        targets.append(t)
-    return Patterns(xp.concat(found, axis=0), xp.concat(targets, axis=0), patterns.weights, comm=patterns.comm)
 
 
 def _above(net: Network, frozen: int) -> Network:

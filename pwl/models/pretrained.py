@@ -15,9 +15,10 @@ from pwl import validate
 from pwl.errors import InputError
 from pwl.files.tensors import FAULTS, in_a_line
 from pwl.files.torch_file import read_torch
-from pwl.layers import BatchNorm2d, Conv2d, Flatten
+from pwl.layers import BatchNorm2d, Conv2d, Flatten, Layer
 from pwl.models.resnet18 import STAGES
 from pwl.models.resnet18 import names as resnet18_names
+from pwl.models.vgg11 import CONVOLUTIONS
 from pwl.models.vgg11 import names as vgg11_names
 from pwl.network.layout import HEAD, address
 from pwl.network.network import Network
@@ -76,7 +77,7 @@ def load_pretrained(
             "the outputs of this network see its inputs directly, which no PyTorch model has: use bypass=False"
         )
     own = [index for index, layer in enumerate(net.layers) if layer.kind == "map"]
-    prefixes = _prefixes(len(own), names, arrays)
+    prefixes = _prefixes(net, names)
     wanted = {index: _wanted(net, index, prefix) for index, prefix in zip((*own, len(net.layers)), prefixes, strict=True)}
     wrong = {index: _differences(shapes, arrays) for index, shapes in wanted.items()}
     new_head = bool(wrong.pop(len(net.layers)))
@@ -96,13 +97,33 @@ def load_pretrained(
     return dataclasses.replace(net, theta=theta, buffers=buffers, initialised=True, posterior=None)
 
 
-def _prefixes(own: int, names: Sequence[str] | None, arrays: Mapping[str, np.ndarray]) -> Sequence[str]:
-    """A name for each of `own` layers with weights and for the outputs."""
+def known_names(net: Network) -> tuple[str, ...] | None:
+    """torchvision's names of the layers with weights and of the outputs, or None if the network is none of its models."""
+    kinds = "".join("N" if isinstance(own, BatchNorm2d) else "C" if isinstance(own, Conv2d) else "D" for own in _own(net))
+    return next((names for names in KNOWN if _kinds(names) == kinds), None)
+
+
+def _own(net: Network) -> list[Layer]:
+    return [layer for layer in net.layers if layer.kind == "map"]
+
+
+def _kinds(names: Sequence[str]) -> str:
+    """A letter for each layer with weights: a convolution, a normalisation, or a dense layer."""
+    found = ""
+    for name in names[:-1]:
+        after = "bn" in name or name.endswith("downsample.1")
+        of_vgg = name.startswith("features") and sum(other.startswith("features") for other in names) > CONVOLUTIONS
+        found += "D" if name.startswith("classifier") else "N" if after or (of_vgg and found[-1:] == "C") else "C"
+    return found
+
+
+def _prefixes(net: Network, names: Sequence[str] | None) -> Sequence[str]:
+    """A name for each layer with weights and for the outputs."""
+    own = len(_own(net))
     if names is None:
-        fitting = [known for known in KNOWN if len(known) == own + 1]
-        if not fitting:
-            raise InputError(f"a network with {own} layers of weights is neither vgg11 nor resnet18: give names=[...]")
-        return max(fitting, key=lambda known: sum(f"{name}.weight" in arrays for name in known))
+        if (found := known_names(net)) is None:
+            raise InputError(f"a network with {own} layers of weights like these is neither vgg11 nor resnet18: give names=[...]")
+        return found
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         raise InputError(
             f"names must be a list of texts, one for each layer with weights and one for the outputs, not "

@@ -12,6 +12,7 @@ from pwl.network.network import Network
 from pwl.validate import truth
 
 FILTERS = ((64,), (128,), (256, 256), (512, 512), (512, 512))  # of the convolutions before each pooling
+CONVOLUTIONS = sum(map(len, FILTERS))
 POOLED = 7  # pixels of the images that the dense layers see, in both directions
 
 

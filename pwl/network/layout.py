@@ -63,6 +63,11 @@ class Layout:
         """Indices of the layers of some parameters, without repeats, in their order."""
         return sorted({self.by_key[key].layer for key in keys})
 
+    def lifted(self, key: str, lowest: int) -> str:
+        """The key of a parameter in a network that begins with layer `lowest`."""
+        slot = self.by_key[key]
+        return key if key == HEAD else address(slot.layer - lowest, slot.name)
+
     def size_of(self, keys: Iterable[str]) -> int:
         """Number of numbers in some parameters."""
         return sum(self.by_key[key].stop - self.by_key[key].start for key in keys)
