@@ -21,7 +21,7 @@ from pwl.runtime.backend import Array, array_namespace, host, like
 from pwl.version import VERSION
 
 ROWS = 256  # patterns that go through the frozen layers at a time
-KIND, FORMAT = "pwl features", 1
+KIND, FORMAT = "pwl features", 2
 
 
 def features(
