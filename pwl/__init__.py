@@ -36,6 +36,7 @@ from pwl.data.preparation import Preparation
 from pwl.errors import InputError
 from pwl.learners.ensemble import Ensemble
 from pwl.learners.finetune import finetune
+from pwl.learners.finish import finish
 from pwl.network.insert_hinge import insert_hinge
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
@@ -98,6 +99,7 @@ __all__ = [
     "data",
     "evaluate",
     "finetune",
+    "finish",
     "initialise",
     "insert_hinge",
     "insert_input_hinge",

@@ -6,10 +6,11 @@ at 0.001 with momentum 0.9 in batches of 64. The paper does not state these sett
 nets that the published figures fit. This protocol needs a GPU (--device cuda).
 
 --standard is a protocol for two cores. It takes folds 0 to 2, all 45,000 training images of a fold and 6 epochs of Adam
-with the one-cycle schedule, in batches of 128. Half of the images are mirrored, anew in each epoch. The rate is the best of
-CANDIDATES on fold 9, which is not reported (--recipe makes that choice and its table). A fourth network has ReLU and one filter more in every convolution. It has more
-parameters than the network with curves, so that it shows what a like number of parameters brings without curves. Networks
-are trained fold by fold, and the table tells how many folds are done.
+with the one-cycle schedule, in batches of 128. Half of the images are mirrored, anew in each epoch. The rate is the
+best of CANDIDATES on fold 9, which is not reported (--recipe makes that choice and its table). A fourth network has
+ReLU and one filter more in every convolution. It has more parameters than the network with curves, so that it shows
+what a like number of parameters brings without curves. Networks are trained fold by fold, and the table tells how many
+folds are done.
 
 --quick is a smaller protocol. It takes folds 0 to 2, a fifth of each fold's training images (9,000), and
 3 epochs of Adam at 0.002 with the one-cycle schedule. Its figures are lower than the published ones and show only which

@@ -13,6 +13,7 @@ from pwl.cli.source import Source
 from pwl.cli.tables import rules
 from pwl.data.arrays import image_file, read_images
 from pwl.data.columns import check_path
+from pwl.data.image_folder import is_image_folder, read_folder
 from pwl.data.inputs import open_inputs
 from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
@@ -70,7 +71,8 @@ def settle(options: argparse.Namespace) -> None:
         try:
             number = float(value)
         except ValueError:
-            check_path(value)
+            if not is_image_folder(Path(value)):
+                check_path(value)
             continue
         setattr(options, name, share(f"--{name}", number))
     if options.ordered and options.group:
@@ -131,6 +133,11 @@ def _all(x: np.ndarray, t: np.ndarray, comm: Communicator) -> HeldOut:
 def _own(path: str, name: str, table: Source, options: argparse.Namespace) -> HeldOut:
     """The patterns of a file of their own, with the columns and the classes of the table."""
     shape = table.x.shape[1:]
+    if table.shape and is_image_folder(Path(path)):
+        images = read_folder(Path(path), options.image_size, table.classes, table.shape[2])
+        if images.x.shape[1:] != table.shape:
+            raise InputError(f"{path} holds images of {images.x.shape[1:]}, wanted {table.shape}: give --image-size")
+        return _all(images.x.reshape(-1, *shape), images.t, table.comm)
     if table.shape and image_file(Path(path)):
         x, t, classes, _ = read_images(Path(path), "test" if name == "test" else "train")
         if x.shape[1:] != table.shape or classes != table.classes:

@@ -22,6 +22,7 @@ from pwl.cli import device
 from pwl.cli.scores import Scores
 from pwl.cli.source import named, shared
 from pwl.cli.tables import add_rules, rules, said
+from pwl.data.image_folder import is_image, is_image_folder, read_image
 from pwl.data.inputs import Inputs, Rows, open_inputs
 from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
@@ -31,7 +32,7 @@ from pwl.learners.ensemble_file import load
 from pwl.network.save import Saved
 from pwl.plots.classes import class_names
 from pwl.runtime.backend import host
-from pwl.runtime.ranks import Communicator, ranks, summed
+from pwl.runtime.ranks import Communicator, ranks, share_of, summed
 from pwl.validate import nearest
 
 HELP = "predict with a saved network: from a table to a table, in raw units"
@@ -43,15 +44,18 @@ counts such rows; with --strict the first of them is an error. The table is neve
 EXAMPLES = """examples:
   pwl predict houses.safetensors new.csv --out prices.csv
   pwl predict flowers.safetensors new.csv --probabilities
+  pwl predict birds.safetensors photos/ --out birds.csv
   zcat new.csv.gz | pwl predict flowers.safetensors -
 """
+IMAGES = 256  # that are read at a time
 ROWS = 2**14  # rows that are predicted and written at a time
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("net", help="a network or an ensemble that pwl train or save has written")
     parser.add_argument(
-        "data", help="a table (CSV, .gz, Parquet, .npy, .npz; -: standard input), or a named set from pwl data"
+        "data", help="a table (CSV, .gz, Parquet, .npy, .npz; -: standard input), a folder of images or one PNG or JPEG, or a "
+        "named set from pwl data"
     )
     parser.add_argument("--probabilities", action="store_true", help="a column per class instead of the class")
     parser.add_argument(
@@ -77,7 +81,8 @@ def run(options: argparse.Namespace) -> int:
     check_interval(options, saved)
     schema = saved.schema or implied(saved)
     saved = saved._replace(net=saved.net.to(options.device), schema=schema)
-    inputs = opened(schema, options, comm)
+    shape = saved.net.first.input_shape
+    inputs = images(shape, schema, options, comm) if of_images(options.data) else opened(schema, options, comm)
     scores = Scores(schema)
     with contextlib.ExitStack() as stack:
         file: TextIO = sys.stdout
@@ -129,6 +134,43 @@ def opened(schema: data.Schema, options: argparse.Namespace, comm: Communicator)
     same = table.schema.targets == schema.targets
     t = table.t.reshape(len(x), -1).astype(np.float64) if same else None
     return Inputs((), (Rows(x[i : i + ROWS], None if t is None else t[i : i + ROWS], [], {}) for i in range(0, len(x), ROWS)))
+
+
+def of_images(name: str) -> bool:
+    """Whether the data are a folder of images, or one image."""
+    return is_image_folder(Path(name)) or (is_image(Path(name)) and Path(name).is_file())
+
+
+def images(shape: tuple[int, ...], schema: data.Schema, options: argparse.Namespace, comm: Communicator) -> Inputs:
+    """The images of a folder, of its folders, or one image, in the size and channels of the network, with their files' names.
+
+    The name of the folder in which an image lies is its class, if it is one of the network's.
+    """
+    if given := said(options):
+        raise InputError(f"--{given[0]} is for tables, but {options.data} holds images: leave it out")
+    if len(shape) != 3 or shape[2] not in (1, 3):
+        raise InputError(f"{options.net} takes inputs of shape {shape}, wanted a network for images of 1 or 3 channels")
+    folder = Path(options.data)
+    files = [folder] if folder.is_file() else sorted(filter(is_image, [*folder.glob("*"), *folder.glob("*/*")]))
+    files = files[slice(*share_of(len(files), comm.rank, comm.size))]
+    classes = {name: number for number, name in enumerate(schema.targets[0].categories or ())}
+
+    def rows() -> Iterator[Rows]:
+        for first in range(0, len(files), IMAGES):
+            own = files[first : first + IMAGES]
+            x, unread = np.full((len(own), *shape), np.nan), {}
+            for place, path in enumerate(own):
+                try:
+                    x[place] = read_image(path, shape[:2], shape[2])
+                except InputError as wrong:
+                    if options.strict:
+                        raise
+                    unread[place] = str(wrong)
+            t = np.array([[classes.get(path.parent.name, np.nan)] for path in own], dtype=np.float64)
+            cells = [[str(path if folder.is_file() else path.relative_to(folder))] for path in own]
+            yield Rows(x.reshape(len(own), -1), t if np.isfinite(t).any() else None, cells, unread)
+
+    return Inputs(("file",), rows())
 
 
 def texts(

@@ -16,13 +16,15 @@ from pwl import data
 from pwl.cli.tables import add_rules, rules, said
 from pwl.data.arrays import image_file, is_array_file, read_images
 from pwl.data.columns import check_path
+from pwl.data.image_folder import is_image_folder, read_folder
 from pwl.data.sets import DATA_SETS
 from pwl.data.shares import numbered, own_rows
 from pwl.errors import InputError
 from pwl.runtime.ranks import Communicator, Serial, share_of
-from pwl.validate import nearest
+from pwl.validate import nearest, whole
 
-DEFAULT = "concrete"
+DEFAULT, OF_TABLES = "concrete", "mlp"
+OF_IMAGES = {"network": "vgg2", "algorithm": "minibatch-adact"}  # for folders of images
 SCALES = """Several targets are scaled by one common factor, so that targets with large numbers count most. If targets
 matter equally, bring them to similar sizes. The RMSE (in its unit) and R^2 of each single target are printed as well."""
 TABLE_OPTIONS = {"target": None, "drop": None, "task": "auto", "weights": None, "group": None}
@@ -92,7 +94,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data",
         nargs="?",
-        help=f"a table (CSV, .gz, Parquet, .npy, .npz; -: standard input), or a named set from pwl data (default: {DEFAULT})",
+        help="a table (CSV, .gz, Parquet, .npy, .npz; -: standard input), a folder with a folder of PNG or JPEG files for each "
+        f"class, or a named set from pwl data (default: {DEFAULT})",
     )
     parser.add_argument("--data", dest="named", metavar="DATA", help="the same, as an option")
     group = parser.add_argument_group("tables")
@@ -107,6 +110,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: %(default)s)",
     )  # fmt: skip
     add_rules(group)
+    parser.add_argument_group("images").add_argument(
+        "--image-size", type=int, metavar="PIXELS",
+        help="height and width to which the images of a folder are scaled (default: their own, if all are alike)",
+    )  # fmt: skip
 
 
 def add_weights(group: argparse._ActionsContainer) -> None:
@@ -118,6 +125,16 @@ def settle(options: argparse.Namespace) -> None:
     if options.data and options.named and options.data != options.named:
         raise InputError(f"{options.data} and --data {options.named} came, wanted one of them: leave out the other")
     options.data = options.data or options.named or DEFAULT
+    folder, size = is_image_folder(Path(options.data)), getattr(options, "image_size", None)
+    for option, default in OF_IMAGES.items():  # a network for images, and an algorithm that takes batches of them
+        if folder and getattr(options, option, "") is None:
+            setattr(options, option, default)
+    if getattr(options, "network", "") is None:
+        options.network = OF_TABLES
+    if size is not None:
+        whole("--image-size", size, unit=" of pixels")
+        if not folder:
+            raise InputError(f"--image-size is for folders of images, but {options.data} is none: leave it out")
 
 
 def open_source(options: argparse.Namespace, comm: Communicator = Serial()) -> Source:
@@ -133,6 +150,9 @@ def open_source(options: argparse.Namespace, comm: Communicator = Serial()) -> S
         raise InputError(
             f"{name!r} is neither a file nor a named set{nearest(name, DATA_SETS)}; pwl data lists the named sets"
         )
+    if is_image_folder(Path(name)):
+        check_named(name, options)
+        return shared(of_folder(Path(name), getattr(options, "image_size", None)), comm)
     if image_file(check_path(name)):
         check_named(name, options)
         return shared(of_images(Path(name)), comm)
@@ -188,8 +208,8 @@ def with_images(table: Source, network: str) -> Source:
     sets = [name for name, about in DATA_SETS.items() if len(about.shape) == 3]
     if table.name not in sets:
         raise InputError(
-            f"--network {network} is for images, but {table.name} has none: choose one of {', '.join(sets)}, or an .npz with "
-            "x_train and y_train"
+            f"--network {network} is for images, but {table.name} has none: choose one of {', '.join(sets)}, an .npz with "
+            "x_train and y_train, or a folder of images"
         )
     return dataclasses.replace(table, x=table.x.reshape(-1, *DATA_SETS[table.name].shape))
 
@@ -220,6 +240,14 @@ def of_images(path: Path) -> Source:
     """The images in an .npz with x_train and y_train. Pixels are inputs."""
     x, t, classes, schema = read_images(path)
     return Source(path.stem, x.reshape(len(x), -1), t, schema, classes, shape=x.shape[1:])
+
+
+def of_folder(path: Path, size: int | None) -> Source:
+    """The images of a folder with a folder for each class. Pixels are inputs."""
+    x, t, classes, _ = read_folder(path, size)
+    pixels = tuple(data.Column(f"pixel{i + 1}") for i in range(x[0].size))
+    schema = data.Schema(pixels, (data.Column("class", classes),), True, len(pixels) + 1)
+    return Source(path.resolve().name, x.reshape(len(x), -1), t, schema, classes, shape=x.shape[1:])
 
 
 def named(name: str) -> Source:
