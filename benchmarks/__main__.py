@@ -33,6 +33,7 @@ MODULES = {
     "table1": "table1.command",
     "tables": "tables.command",
     "threads": "speed.threads",
+    "transfer": "transfer",
 }
 RESULTS = Path(__file__).parent / "results"
 

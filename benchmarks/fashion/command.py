@@ -6,7 +6,9 @@ weights. It has 3x3 convolutions of 16 and 32 filters, a pooling after each, and
 replaces it by a VGG net. All runs train one curve of 13 hinges per filter or unit together with the weights. The curves
 begin as ReLU, and their end segments are continued.
 
-`pwl.MinibatchAdAct()` runs as it is. SGD (momentum 0.9) and Adam run at each of four learning rates from the weights of
+`pwl.MinibatchAdAct()` runs as it is, and once more with factors that may fall as they are measured (holding=0), as they
+did in 0.1.0. Schedule-Free AdamW by PyTorch (PyPI schedulefree) needs a rate but no schedule; it runs if both packages are
+there. SGD (momentum 0.9) and Adam run at each of four learning rates from the weights of
 the first seed. They do so at a constant rate, since AdAct has no schedule either, and again with the one-cycle
 schedule. The rate with the highest validation accuracy then also runs from the weights of the other seeds. In every
 run, the network of the epoch with the lowest validation error counts. The test images choose nothing.
@@ -24,7 +26,7 @@ from typing import Any
 import numpy as np
 
 import pwl
-from benchmarks.fashion import tables
+from benchmarks.fashion import schedule_free, tables
 from benchmarks.shared import images
 from benchmarks.shared.cells import Cells
 from pwl.data.rows import Rows
@@ -32,7 +34,7 @@ from pwl.files.write import write_atomic
 from pwl.layers import Conv2d, Dense, Flatten, MaxPool2d
 from pwl.training.schedules import named
 
-ADACT = "adact"
+ADACT, FALLING, SCHEDULE_FREE = "adact", "adact-falling", "schedule-free"
 RATES = {pwl.SGD: (0.003, 0.01, 0.03, 0.1), pwl.Adam: (0.0003, 0.001, 0.003, 0.01)}
 TUNED = {
     "sgd": (pwl.SGD, "constant"), "adam": (pwl.Adam, "constant"),
@@ -88,8 +90,9 @@ def run(out: Path, quick: bool, seeds: int, device: str, **changes: Any) -> None
         key = f"{protocol}/{method}{'' if rate is None else f'-{rate:g}'}-{seed}"
         return images.run_cell(cells, key, lambda to: measure(to, data, protocol, method, rate, seed, device))
 
-    tried = {method: {rate: one(method, rate, 0) for rate in grid} for method, grid in GRIDS.items()}
-    chosen = {ADACT: None} | {method: best_rate(grid) for method, grid in tried.items()}
+    grids = GRIDS | ({SCHEDULE_FREE: RATES[pwl.Adam]} if schedule_free.there() and protocol.network == "small" else {})
+    tried = {method: {rate: one(method, rate, 0) for rate in grid} for method, grid in grids.items()}
+    chosen = {ADACT: None, FALLING: None} | {method: best_rate(grid) for method, grid in tried.items()}
     rows = {method: [one(method, rate, seed) for seed in range(seeds)] for method, rate in chosen.items()}
     text = tables.table(rows, tried)
     write_atomic(out / f"{TITLES.get(protocol, f'fashion_{protocol}')}.md", text)
@@ -112,23 +115,34 @@ def measure(
         Rows(x, rows["train"]), Rows(t, rows["train"]), classes=pwl.data.describe("fashion-mnist").classes
     )
     parts = {part: images.patterns(x[own], t[own], preparation, net) for part, own in rows.items()}
+    if method == SCHEDULE_FREE:
+        test = images.patterns(*test, preparation, net)
+        found = schedule_free.run(net, parts | {"test": test}, rate or 0.0, protocol.epochs, BATCH, seed)
+        return {**shared(method, rate, seed, protocol, net), **found}
     algorithm = optimiser(method, rate, protocol)
     best, record = images.trained(checkpoint, net, parts, algorithm, protocol.epochs, BATCH, seed)
     wrong = pwl.evaluate(best, images.patterns(*test, preparation, net)).classification_error
     validation = images.accuracies(record, "validation_")
     return {
-        "method": method, "rate": rate, "seed": seed, "network": protocol.network, "patterns": protocol.patterns,
-        "epochs": protocol.epochs, "batch_size": BATCH, "parameters": net.n_parameters, "device": device,
-        "settings": record.settings, "stop": record.stop_code, "best_epoch": record.best_iteration,
-        "seconds": record["seconds"][-1], "error": record["error"], "validation_error": record["validation_error"],
-        "accuracies": validation, "validation_accuracy": validation[record.best_iteration],
+        **shared(method, rate, seed, protocol, net), "device": device, "settings": record.settings,
+        "stop": record.stop_code, "best_epoch": record.best_iteration, "seconds": record["seconds"][-1],
+        "error": record["error"], "validation_error": record["validation_error"], "accuracies": validation,
+        "validation_accuracy": validation[record.best_iteration],
         "test_accuracy": round(100 * (1 - (wrong or 0.0)), 4),
     }  # fmt: skip
 
 
+def shared(method: str, rate: float | None, seed: int, protocol: Protocol, net: pwl.Network) -> dict[str, Any]:
+    """What all cells hold beside their figures."""
+    return {
+        "method": method, "rate": rate, "seed": seed, "network": protocol.network, "patterns": protocol.patterns,
+        "epochs": protocol.epochs, "batch_size": BATCH, "parameters": net.n_parameters,
+    }  # fmt: skip
+
+
 def optimiser(method: str, rate: float | None, protocol: Protocol) -> Any:
-    if method == ADACT:
-        return pwl.MinibatchAdAct()
+    if method in (ADACT, FALLING):
+        return pwl.MinibatchAdAct() if method == ADACT else pwl.MinibatchAdAct(holding=0.0, measure_every=1)
     kind, schedule = TUNED[method]
     assert rate is not None
     return kind(named(schedule, rate, protocol.epochs * math.ceil(protocol.patterns / BATCH)))

@@ -1,4 +1,4 @@
-"""AdAct on batches: a factor for each filter's weights and each curve, without a learning rate, Eqs. (63)-(66)."""
+"""AdAct on batches: a factor for each filter's weights and each curve, without a learning rate, Eqs. (63)-(66), (97)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from pwl.reductions.reduce import reduce
 from pwl.reductions.sampled_blocks import gradients_and_blocks
 from pwl.runtime.backend import Array, array_namespace, host, like
 from pwl.solvers.ols import OLS
-from pwl.validate import not_negative, share
+from pwl.validate import not_negative, share, whole
 
 EPSILON = 1e-8  # keeps the root from being 0, as in Adam
+FIRST = 64  # steps that are all measured, and whose factors are as long as they are found to be
 
 
 class MinibatchAdActState(NamedTuple):
@@ -32,7 +33,7 @@ class MinibatchAdActState(NamedTuple):
 
     key: seeds the layers' random numbers. steps: number of steps so far. theta: the point of the last step; the network is an
     average of such points. m, v: running means of the gradient and of its square, like theta. g, H: running means of the system,
-    on the host. z: the last factors.
+    on the host. z: the last factors, and common the one that they are drawn to. mean: of the common factors of all measured steps.
     """
 
     key: int
@@ -43,17 +44,21 @@ class MinibatchAdActState(NamedTuple):
     g: np.ndarray
     H: np.ndarray
     z: np.ndarray
+    common: float = 0.0
+    mean: float = 0.0
 
 
 @flat("penalties")
 @dataclass(frozen=True)
 class MinibatchAdAct(Algorithm):
-    """Trains large data sets and CNNs by AdAct with one step per batch, Eqs. (63)-(66). Use `train(..., batch_size=128)`.
+    """Trains large data sets and CNNs by AdAct with one step per batch, Eqs. (63)-(66), (97). Use `train(..., batch_size=128)`.
 
     All parameters move along smoothed gradients. Each row of them has a factor of its own. A row holds the weights of a filter
     or unit, its curve, or the weights of an output. The factors solve H z = g as in AdAct, but g and H are averaged over steps
-    and damped towards one common factor. There is no learning rate to set, because factors get small if batches disagree. The
-    network that `train` returns is an average over the steps, in which the latest steps count most.
+    and damped towards one common factor. There is no learning rate to set, because the factors are measured. After the first
+    steps the common factor does not fall below the mean of all that were measured: where batches disagree, steps that get
+    short do less than steps that stay long and are averaged. The network that `train` returns is an average over the steps, in
+    which the latest steps count most.
 
     Dropout and batch normalisation act as in training, also when factors are measured. The moments of batch normalisation
     couple patterns, and each pattern's share of them counts as its own.
@@ -70,13 +75,18 @@ class MinibatchAdAct(Algorithm):
     averaging : float
         With 0 the average counts all steps alike, and with n the last step counts (n + 1) times as much. A very large number
         leaves only the last step.
+    holding : float
+        Share of the mean of the common factors below which the common factor does not fall. With 0 it may get as small as it is
+        measured.
+    measure_every : int
+        After the first 64 steps, factors are measured in every so-many-th step, and stay as they are in the others.
     penalties : pwl.Penalties
         Can also be given as ridge, l2, curve_penalty and input_curve_penalty, Eqs. (11), (27), (26), (73).
 
     Raises
     ------
     InputError
-        If a share is outside [0, 1), or damping or averaging is negative.
+        If a share is outside [0, 1), damping, averaging or holding is negative, or measure_every is below 1.
     """
 
     beta1: float = 0.9
@@ -85,14 +95,17 @@ class MinibatchAdAct(Algorithm):
     memory_H: float = 0.95
     damping: float = 100.0
     averaging: float = 8.0
+    holding: float = 1.0
+    measure_every: int = 4
     penalties: Penalties = Penalties()
     State: ClassVar[type] = MinibatchAdActState
 
     def __post_init__(self) -> None:
         for name in ("beta1", "beta2", "memory_g", "memory_H"):
             share(name, getattr(self, name))
-        for name in ("damping", "averaging"):
+        for name in ("damping", "averaging", "holding"):
             not_negative(name, getattr(self, name))
+        whole("measure_every", self.measure_every)
 
     def init(self, net: Network, patterns: Patterns, key: int) -> MinibatchAdActState:
         zero = array_namespace(net.theta).zeros_like(net.theta)
@@ -110,7 +123,8 @@ class MinibatchAdAct(Algorithm):
         The first step of a run moves nothing. It finds the direction that the second step measures.
         """
         steps, keys, at = state.steps, trained(net, True), net.with_theta(state.theta)
-        if steps:
+        measuring = steps > 0 and (steps <= FIRST or steps % self.measure_every == 0)
+        if measuring:
             G, state = self.measured(at, patterns, keys, state)
         else:
             G = self.penalties.add_gradient(at, reduce(gradients(keys), at.training(state.key, steps), patterns).G)
@@ -118,10 +132,14 @@ class MinibatchAdAct(Algorithm):
         m, v = running_mean(state.m, joined, self.beta1), running_mean(state.v, joined * joined, self.beta2)
         state = state._replace(steps=steps + 1, m=m, v=v)
         series = {"gradient_norm": dot(joined, joined) ** 0.5, "z_common": 0.0}
+        if measuring:
+            z, common = self.factors(state)
+            mean = state.mean + (common - state.mean) / self.count(steps)
+            state = state._replace(z=z, common=self.held(common, state), mean=mean)
         if steps:
-            z, series["z_common"] = self.factors(state)
-            at = at.moved(times_rows(z, self.directions(net, keys, state)))
-            state = state._replace(z=z, theta=at.theta)
+            series["z_common"] = state.common
+            at = at.moved(times_rows(state.z, self.directions(net, keys, state)))
+            state = state._replace(theta=at.theta)
         part = (1 + self.averaging) / (state.steps + self.averaging)
         average = net.with_theta(net.theta + part * (at.theta - net.theta))
         return Step(average, state, series, Info(G=G, z=state.z))
@@ -144,13 +162,22 @@ class MinibatchAdAct(Algorithm):
 
     def factors(self, state: MinibatchAdActState) -> tuple[np.ndarray, float]:
         """z of each row, and the best common factor of all rows, Eq. (65)."""
-        measured = state.steps - 1
-        g, H = state.g / (1 - self.memory_g**measured), state.H / (1 - self.memory_H**measured)
+        count = self.count(state.steps - 1)
+        g, H = state.g / (1 - self.memory_g**count), state.H / (1 - self.memory_H**count)
         total = H.sum()
         common = max(float(g.sum() / total), 0.0) if total > 0 else 0.0
         own = np.diagonal(H)
         damping = self.damping * (own + own.mean())  # without the mean, rows with hardly any curvature would go astray
-        return OLS().solve(H + np.diag(damping), g + damping * common).weights, common
+        return OLS().solve(H + np.diag(damping), g + damping * self.held(common, state)).weights, common
+
+    def held(self, common: float, state: MinibatchAdActState) -> float:
+        """The common factor, or the share of the mean of earlier ones below which it does not fall, Eq. (97)."""
+        return max(common, self.holding * state.mean) if state.steps - 1 > FIRST else common
+
+    def count(self, steps: int) -> int:
+        """Number of measured steps among steps 1, 2, .., `steps`."""
+        later = steps // self.measure_every - FIRST // self.measure_every
+        return min(steps, FIRST) + (later if steps > FIRST else 0)
 
     def directions(self, net: Network, keys: tuple[str, ...], state: MinibatchAdActState) -> dict[str, Array]:
         """The smoothed gradient divided by its root mean square, by slot key, Eq. (63), as in Adam, Eq. (49)."""

@@ -4,6 +4,7 @@ from pwl.data.cache import data_home
 from pwl.data.crossvalidation import Fold, folds
 from pwl.data.inputs import read_inputs
 from pwl.data.load import CatalogueRow, catalogue, describe, load
+from pwl.data.resize import resized
 from pwl.data.rules import Rules
 from pwl.data.schema import Column, Schema
 from pwl.data.sets import DataSet
@@ -25,5 +26,6 @@ __all__ = [
     "load",
     "read_inputs",
     "read_table",
+    "resized",
     "split",
 ]
