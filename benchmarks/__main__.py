@@ -18,6 +18,7 @@ MODULES = {
     "export": "export",
     "fashion": "fashion.command",
     "faults": "faults.command",
+    "finish": "finish",
     "gpu": "gpu.command",
     "iteration": "speed.iteration",
     "kernels": "speed.kernels",
