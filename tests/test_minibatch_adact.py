@@ -222,6 +222,36 @@ def test_factors_by_hand():
     np.testing.assert_allclose(damped, np.linalg.solve([[11, 1], [1, 7]], [6 + 7 * 9 / 8, 3 + 5 * 9 / 8]), rtol=1e-12)
 
 
+def test_the_common_factor_does_not_fall_below_a_share_of_its_mean():
+    """H = [[4, 1], [1, 2]], g = [6, 3]: 9/8 is measured. After 64 steps it counts only if it is above the share of the mean."""
+    g, H = np.array([6.0, 3.0]), np.array([[4.0, 1.0], [1.0, 2.0]])
+    for steps, share, mean, wanted in ((66, 0.5, 4.0, 2.0), (66, 0.5, 2.0, 9 / 8), (65, 0.5, 4.0, 9 / 8), (66, 0.0, 4.0, 9 / 8)):
+        method = dataclasses.replace(METHOD, holding=share, damping=1.0)
+        count = method.count(steps - 1)
+        state = after_two_steps((1 - 0.98**count) * g, (1 - 0.95**count) * H)._replace(steps=steps, mean=mean)
+        z, common = method.factors(state)
+        assert common == pytest.approx(9 / 8), "as it is measured, so that held factors do not hold themselves up"
+        assert method.held(common, state) == pytest.approx(wanted)
+        np.testing.assert_allclose(z, np.linalg.solve([[11, 1], [1, 7]], [6 + 7 * wanted, 3 + 5 * wanted]), rtol=1e-12)
+
+
+def test_later_steps_measure_now_and_then_and_the_mean_is_of_what_they_measured():
+    net = random_network(curve("linear"), 4, outputs=1)
+    patterns, method = problem(net), dataclasses.replace(METHOD, measure_every=3)
+    state, at, found = method.init(net, patterns, 7), net, []
+    for step in range(80):
+        before = state
+        at, state, _ = take_step(method, at, patterns, state)
+        if not np.array_equal(state.H, before.H):
+            assert step <= 64 or step % 3 == 0
+            found.append(method.factors(state._replace(mean=before.mean))[1])
+        else:
+            assert step == 0 or np.array_equal(state.z, before.z)
+            assert step == 0 or (state.common == before.common and not np.array_equal(state.theta, before.theta))
+    assert len(found) == 64 + 5 == method.count(79)  # 66, 69, .., 78
+    assert state.mean == pytest.approx(np.mean(found), rel=1e-12)
+
+
 def test_uphill_on_the_whole_the_common_factor_is_zero():
     state = after_two_steps(np.array([-0.02, 0.0]), 0.05 * np.eye(2))
     z, common = METHOD.factors(state)
@@ -283,11 +313,11 @@ def test_mlps_learn(data):
 
 
 def test_stopped_and_resumed_gives_the_same_bits(tmp_path):
-    settings = {"batch_size": 24, "seed": 3}
-    whole, record = pwl.train(small_cnn(Dropout(0.2)), images(), METHOD, iterations=5, **settings)
-    pwl.train(small_cnn(Dropout(0.2)), images(), METHOD, iterations=2, checkpoint=tmp_path / "run", **settings)
+    settings = {"batch_size": 4, "seed": 3}  # 15 steps in an iteration: the 64 first ones end in the fifth
+    whole, record = pwl.train(small_cnn(Dropout(0.2)), images(), METHOD, iterations=8, **settings)
+    pwl.train(small_cnn(Dropout(0.2)), images(), METHOD, iterations=6, checkpoint=tmp_path / "run", **settings)
     again, rerun = pwl.train(
-        small_cnn(Dropout(0.2)), images(), METHOD, iterations=5, resume=tmp_path / "run", **settings
+        small_cnn(Dropout(0.2)), images(), METHOD, iterations=8, resume=tmp_path / "run", **settings
     )
     assert np.array_equal(whole.theta, again.theta) and record["error"] == rerun["error"]
 
@@ -307,7 +337,7 @@ def test_a_heavy_penalty_goes_down_with_the_error():
 @pytest.mark.parametrize(
     ("name", "value"),
     [("beta1", 1.0), ("beta2", -0.1), ("memory_g", 1), ("memory_H", "a"), ("damping", -1.0), ("damping", float("inf")),
-     ("damping", "much"), ("averaging", -1.0)],
+     ("damping", "much"), ("averaging", -1.0), ("holding", -0.1), ("measure_every", 0)],
 )  # fmt: skip
 def test_settings_that_cannot_be(name, value):
     with pytest.raises(pwl.InputError, match=name):

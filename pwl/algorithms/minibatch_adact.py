@@ -56,7 +56,7 @@ class MinibatchAdAct(Algorithm):
     All parameters move along smoothed gradients. Each row of them has a factor of its own. A row holds the weights of a filter
     or unit, its curve, or the weights of an output. The factors solve H z = g as in AdAct, but g and H are averaged over steps
     and damped towards one common factor. There is no learning rate to set, because the factors are measured. After the first
-    steps the common factor does not fall below the mean of all that were measured: where batches disagree, steps that get
+    steps the common factor does not fall below half the mean of all that were measured: where batches disagree, steps that get
     short do less than steps that stay long and are averaged. The network that `train` returns is an average over the steps, in
     which the latest steps count most.
 
@@ -95,7 +95,7 @@ class MinibatchAdAct(Algorithm):
     memory_H: float = 0.95
     damping: float = 100.0
     averaging: float = 8.0
-    holding: float = 1.0
+    holding: float = 0.5
     measure_every: int = 4
     penalties: Penalties = Penalties()
     State: ClassVar[type] = MinibatchAdActState

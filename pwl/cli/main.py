@@ -20,7 +20,7 @@ from pwl.training.limits import Interrupted
 from pwl.validate import nearest
 
 SHARED = ("compare", "train", "predict")  # commands that several ranks share; rank 0 alone does the others
-COMMANDS = ("compare", "train", "predict", "info", "check", "export", "data")
+COMMANDS = ("compare", "train", "finetune", "predict", "info", "check", "export", "data")
 MAY_BE_EMPTY = ("missing",)  # options for which an empty text is an answer
 
 

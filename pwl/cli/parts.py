@@ -118,11 +118,15 @@ def divide(table: Source, options: argparse.Namespace) -> Parts:
     return Parts(table.own(train), held[0], held[1], words, len(train))
 
 
+def held(table: Source, own: np.ndarray) -> HeldOut:
+    """Some of this rank's patterns."""
+    return HeldOut(Rows(table.x, own), Rows(table.t, own), None if table.weights is None else table.weights[own], table.comm)
+
+
 def _of(table: Source, rows: np.ndarray) -> HeldOut | None:
     if not len(rows):
         return None
-    own = table.own(rows)
-    return HeldOut(Rows(table.x, own), Rows(table.t, own), None if table.weights is None else table.weights[own], table.comm)
+    return held(table, table.own(rows))
 
 
 def _all(x: np.ndarray, t: np.ndarray, comm: Communicator) -> HeldOut:
