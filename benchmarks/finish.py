@@ -67,15 +67,26 @@ def parts(name: str, patterns: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 def network(kind: str, seed: int, input_shape: tuple[int, ...]) -> pwl.Network:
     curves = pwl.PiecewiseLinear("relu", 13, outside="linear")
-    layers: list[Any] = [Conv2d(16, 3, padding="same"), curves, MaxPool2d(2), Conv2d(32, 3, padding="same"), curves, MaxPool2d(2)]
+    layers: list[Any] = [
+        Conv2d(16, 3, padding="same"),
+        curves,
+        MaxPool2d(2),
+        Conv2d(32, 3, padding="same"),
+        curves,
+        MaxPool2d(2),
+    ]
     layers += [Flatten()] if kind == "wide" else [Flatten(), Dense(64), curves]
     return pwl.Network.from_layers([*layers, Dense(10)], input_shape, seed=seed)
 
 
-def measure(checkpoint: Path, name: str, data: dict[str, Any], epochs: int, kind: str, training: str, seed: int) -> dict[str, Any]:
+def measure(
+    checkpoint: Path, name: str, data: dict[str, Any], epochs: int, kind: str, training: str, seed: int
+) -> dict[str, Any]:
     """One network, trained and finished, with accuracies on the test part in percent."""
     (x, t), net = data["train"], network(kind, seed, data["train"][0].shape[1:])
-    preparation = pwl.Preparation.fit(Rows(x, slice(None)), Rows(t, slice(None)), classes=pwl.data.describe(name).classes)
+    preparation = pwl.Preparation.fit(
+        Rows(x, slice(None)), Rows(t, slice(None)), classes=pwl.data.describe(name).classes
+    )
     train, test = (images.patterns(*data[part], preparation, net) for part in ("train", "test"))
     steps, seconds = epochs * math.ceil(len(t) / BATCH), 0.0
     if training == "none":
@@ -110,7 +121,16 @@ def table(found: dict[tuple[str, str, str, int], dict[str, Any]], patterns: int,
         words = [in_words([c[key] for c in own]) for key in ("accuracy", "finished_accuracy")]
         errors = [f"{np.mean([c['test_error'][place] for c in own]):.4f}" for place in (0, 1)]
         seconds = [f"{np.mean([c[key] for c in own]):.0f}" for key in ("seconds", "finish_seconds")]
-        cells = [SETS[name], kind, str(own[0]["functions"]), TRAININGS[training], *words, in_words(gain, "+"), *errors, *seconds]
+        cells = [
+            SETS[name],
+            kind,
+            str(own[0]["functions"]),
+            TRAININGS[training],
+            *words,
+            in_words(gain, "+"),
+            *errors,
+            *seconds,
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     return (
         f"Test accuracy in percent before and after `pwl.finish`: mean over {len(seeds)} starts, {patterns} "

@@ -90,12 +90,16 @@ def run(out: Path, quick: bool, paper: bool, network: str | None, weights: Path 
     rows = np.sort(np.concatenate([own.test for own in pwl.data.folds(len(t), 10, 0, t)])[: protocol.patterns])
     found = {}
     for trunk in TRUNKS:
-        keys = {(trunk, end, fold): f"{protocol}/{trunk}-{end}-{fold}" for end in ENDS for fold in range(protocol.folds)}
+        keys = {
+            (trunk, end, fold): f"{protocol}/{trunk}-{end}-{fold}" for end in ENDS for fold in range(protocol.folds)
+        }
         seen = None
         for (_, end, fold), key in keys.items():
             if key not in cells and seen is None:
                 seen = through(trunk, source, x[rows], t[rows], protocol, out / "transfer", device)
-            found[trunk, end, fold] = cells.cell(key, lambda s=seen, e=end, f=fold, u=trunk: measure(s, u, e, f, protocol, device))
+            found[trunk, end, fold] = cells.cell(
+                key, lambda s=seen, e=end, f=fold, u=trunk: measure(s, u, e, f, protocol, device)
+            )
     text = table(found, protocol)
     write_atomic(out / f"transfer{'' if protocol == STANDARD else f'_{protocol}'}.md", text)
     print(text)
@@ -169,7 +173,9 @@ def table(found: dict[tuple[str, str, int], dict[str, Any]], protocol: Protocol)
     heads = ["trunk", *ENDS.values(), "curves less ReLU", "curves are", "ReLU, then OWO", "curves, then OWO"]
     lines = [f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads)]
     for trunk, name in TRUNKS.items():
-        apart = [a - b for a, b in zip(of("test_accuracy", trunk, "curves"), of("test_accuracy", trunk, "relu"), strict=True)]
+        apart = [
+            a - b for a, b in zip(of("test_accuracy", trunk, "curves"), of("test_accuracy", trunk, "relu"), strict=True)
+        ]
         after = [in_words(of("finished_accuracy", trunk, end)) for end in ("relu", "curves")]
         words = [in_words(of("test_accuracy", trunk, end)) for end in ENDS]
         lines.append(f"| {' | '.join([name, *words, in_words(apart, '+'), verdict(apart), *after])} |")

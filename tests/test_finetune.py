@@ -18,7 +18,18 @@ pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 def cnn(seed=0):
-    layers = [Conv2d(4, 3), "relu", MaxPool2d(2), Conv2d(6, 2), BatchNorm2d(), "relu", Flatten(), Dense(5), "relu", Dense(3)]
+    layers = [
+        Conv2d(4, 3),
+        "relu",
+        MaxPool2d(2),
+        Conv2d(6, 2),
+        BatchNorm2d(),
+        "relu",
+        Flatten(),
+        Dense(5),
+        "relu",
+        Dense(3),
+    ]
     return pwl.initialise(pwl.Network.from_layers(layers, (9, 8, 1), seed=seed, dtype=np.float64), images())
 
 
@@ -49,7 +60,9 @@ def test_names_of_layers():
     resnet = layer_names(pwl.models.resnet18(input_shape=(32, 32, 3), n_classes=2, stages=1))
     assert resnet[0] == ("0.Conv2d", "conv1") and resnet[2] == ("2.Fixed", "bn1") and resnet[-1] == ("outputs", "fc")
     vgg = layer_names(pwl.models.vgg11(input_shape=(32, 32, 3), units=2, n_classes=2))
-    assert [own[1] for own in vgg if own[0].endswith("Conv2d")] == [f"features.{i}" for i in (0, 3, 6, 8, 11, 13, 16, 18)]
+    assert [own[1] for own in vgg if own[0].endswith("Conv2d")] == [
+        f"features.{i}" for i in (0, 3, 6, 8, 11, 13, 16, 18)
+    ]
     assert [own[1] for own in vgg if own[0].endswith("Dense")] == ["classifier.0", "classifier.3"]
 
 
@@ -90,7 +103,10 @@ def test_factors_are_checked_and_told():
         (lambda: pwl.Adam(factors={"0.W": -1}), "the factor of '0.W' must be 0 or a positive number"),
         (lambda: pwl.train(net, data, pwl.SGD(factors={"9.W": 1}), iterations=1), "no parameter|parameters are 0.W"),
         (lambda: pwl.finetune(net, data, pwl.SGD(), rates=[0.1]), "rates must be factors by patterns"),
-        (lambda: pwl.finetune(net, data, pwl.SGD(), rates={"layer9": 0.1}), "no layer is called 'layer9': there are 0.Conv2d"),
+        (
+            lambda: pwl.finetune(net, data, pwl.SGD(), rates={"layer9": 0.1}),
+            "no layer is called 'layer9': there are 0.Conv2d",
+        ),
         (lambda: pwl.finetune(net, data, pwl.SGD(), frozen="head"), "no layer is called 'head'"),
         (lambda: pwl.finetune(net, data, pwl.SGD(), frozen=[1.5]), "layers are chosen by patterns"),
         (lambda: pwl.finetune(net, data, pwl.SGD(), frozen="*"), "the outputs can't be frozen"),
@@ -137,7 +153,9 @@ def changed_nets():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["weights", "moments", "function", "preparation", "pixel", "order", "fewer", "layers", "type"])
+@pytest.mark.parametrize(
+    "name", ["weights", "moments", "function", "preparation", "pixel", "order", "fewer", "layers", "type"]
+)
 def test_other_weights_images_or_changes_are_never_served_from_the_cache(name, computed):
     run = {"iterations": 1, "cache": "cache", "batch_size": 10}
     pwl.finetune(cnn(), images(), pwl.Adam(), frozen=5, **run)

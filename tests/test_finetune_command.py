@@ -35,7 +35,19 @@ def test_a_network_learns_other_classes(capsys):
     new = trained(capsys)
     for kind in ("crow", "swan"):
         (new / kind).rename(new / f"{kind}s")
-    run = ["finetune", "net.safetensors", new, "--frozen", "6", "--iterations", "12", "--cache", "kept", "--flip", "--finish"]
+    run = [
+        "finetune",
+        "net.safetensors",
+        new,
+        "--frozen",
+        "6",
+        "--iterations",
+        "12",
+        "--cache",
+        "kept",
+        "--flip",
+        "--finish",
+    ]
     run += ["--curves", "last", "--algorithm", "curved-adam", "--learning-rate", "0.01", "--schedule", "one_cycle"]
     assert main([str(a) for a in run]) == 0
     printed = capsys.readouterr().out
@@ -52,7 +64,17 @@ def test_a_network_learns_other_classes(capsys):
 
 def test_it_goes_on_from_its_checkpoint(capsys):
     new = trained(capsys)
-    run = ["finetune", "net.safetensors", str(new), "--frozen", "3", "--rate", "outputs=0.5", "--checkpoint-seconds", "0"]
+    run = [
+        "finetune",
+        "net.safetensors",
+        str(new),
+        "--frozen",
+        "3",
+        "--rate",
+        "outputs=0.5",
+        "--checkpoint-seconds",
+        "0",
+    ]
     assert main([*run, "--iterations", "4", "--out", "whole.safetensors"]) == 0
     assert main([*run, "--iterations", "2"]) == 0
     assert main([*run, "--iterations", "4", "--resume"]) == 0

@@ -73,7 +73,9 @@ def test_classes_get_the_weights_of_the_lowest_objective():
 def test_more_steps_never_raise_the_objective():
     net, data = cnn(), classes()
     R = np.eye(13)
-    head = pwl.network.network.Network((), (12,), 3, False, net.loss, net.W_o.reshape(-1), {}, initialised=True, net_control=False)
+    head = pwl.network.network.Network(
+        (), (12,), 3, False, net.loss, net.W_o.reshape(-1), {}, initialised=True, net_control=False
+    )
     o = pwl.Patterns(np.random.default_rng(0).normal(size=(150, 12)), data[1])
     R = np.hstack([np.ones((150, 1)), o.x])
     R = R.T @ R / 150

@@ -37,7 +37,11 @@ def folder(name="birds", count=12, shape=(10, 12, 3)):
 def test_a_folder_of_classes():
     found = read_folder(folder(count=3))
     assert found.x.shape == (6, 10, 12, 3) and found.x.dtype == np.uint8 and found.classes == ("crow", "swan")
-    assert found.t.tolist() == [0, 0, 0, 1, 1, 1] and [path.name for path in found.files[:3]] == ["00.png", "01.png", "02.png"]
+    assert found.t.tolist() == [0, 0, 0, 1, 1, 1] and [path.name for path in found.files[:3]] == [
+        "00.png",
+        "01.png",
+        "02.png",
+    ]
     assert np.array_equal(found.x[1], pixels(2)) and np.array_equal(found.x[4], pixels(3, bright=99))
 
 
@@ -47,7 +51,11 @@ def test_grey_images_have_one_channel_and_mixed_ones_three():
     Image.fromarray(grey).save("a/1.png")
     Image.fromarray((grey.astype(np.uint16) << 8) + 7).save("b/1.png")  # 16 bits a pixel
     found = read_folder(Path())
-    assert found.x.shape == (2, 4, 5, 1) and np.array_equal(found.x[0, ..., 0], grey) and np.array_equal(found.x[1], found.x[0])
+    assert (
+        found.x.shape == (2, 4, 5, 1)
+        and np.array_equal(found.x[0, ..., 0], grey)
+        and np.array_equal(found.x[1], found.x[0])
+    )
     Image.fromarray(pixels(0, (4, 5, 3))).save("b/2.png")
     assert read_folder(Path()).x.shape == (3, 4, 5, 3)
     Image.fromarray(pixels(0, (4, 5, 4)), "RGBA").save("b/3.png")
@@ -64,7 +72,9 @@ def test_images_are_scaled_and_their_middle_is_kept():
 
 
 def test_jpeg_and_the_side_on_which_a_camera_lay():
-    image = Image.fromarray(np.repeat(np.arange(0, 240, 10, dtype=np.uint8)[:, None], 16, axis=1))  # (24, 16), brighter below
+    image = Image.fromarray(
+        np.repeat(np.arange(0, 240, 10, dtype=np.uint8)[:, None], 16, axis=1)
+    )  # (24, 16), brighter below
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter, so that the left side is up
     image.save("a.jpg", quality=95, exif=exif)
@@ -122,7 +132,11 @@ def test_folders_that_are_no_classes_are_said():
         read_folder(path, 8)
     Path("one/crow").mkdir(parents=True)
     Image.fromarray(pixels(0)).save("one/crow/a.png")
-    assert is_image_folder(Path("one")) and not is_image_folder(Path("one/crow/a.png")) and not is_image_folder(Path("none"))
+    assert (
+        is_image_folder(Path("one"))
+        and not is_image_folder(Path("one/crow/a.png"))
+        and not is_image_folder(Path("none"))
+    )
     with pytest.raises(pwl.InputError, match="images of 1 classes, wanted two or more"):
         read_folder(Path("one"))
 
@@ -163,7 +177,9 @@ def test_train_and_predict_with_file_names(capsys):
 
 def test_images_that_cannot_be_predicted_have_empty_cells(capsys):
     path = folder(count=8)
-    assert main(["train", str(path), "--network", "vgg1", "--hinges", "5", "--iterations", "1", "--image-size", "8"]) == 0
+    assert (
+        main(["train", str(path), "--network", "vgg1", "--hinges", "5", "--iterations", "1", "--image-size", "8"]) == 0
+    )
     capsys.readouterr()
     Path("new").mkdir()
     Image.fromarray(pixels(0, (30, 20))).save("new/a.png")  # of another size, and grey

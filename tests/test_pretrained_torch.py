@@ -118,4 +118,6 @@ def test_gradients_are_pytorchs(name, batch_norm):
     found = reduce(gradients(tuple(net.parts)), net, pwl.Patterns(x, t)).G
     assert pwl.evaluate(net, (x, t)).error == pytest.approx(float(loss.detach()), rel=1e-10)
     for key, G in found.items():
-        np.testing.assert_allclose(G, wanted.parts[key], rtol=0, atol=1e-10 * np.abs(wanted.parts[key]).max(), err_msg=key)
+        np.testing.assert_allclose(
+            G, wanted.parts[key], rtol=0, atol=1e-10 * np.abs(wanted.parts[key]).max(), err_msg=key
+        )

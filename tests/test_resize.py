@@ -30,7 +30,11 @@ def test_sizes_are_pytorchs_and_pillows(size):
 
 
 def test_what_is_no_image_is_said():
-    for wrong, said in ((np.zeros((3, 4)), "images"), (np.zeros((0, 4, 4, 1)), "images"), (np.zeros((1, 4, 4, 1), "U1"), "images")):
+    for wrong, said in (
+        (np.zeros((3, 4)), "images"),
+        (np.zeros((0, 4, 4, 1)), "images"),
+        (np.zeros((1, 4, 4, 1), "U1"), "images"),
+    ):
         with pytest.raises(pwl.InputError, match=said):
             resized(wrong, 8)
     with pytest.raises(pwl.InputError, match="the size of images must be"):

@@ -35,8 +35,18 @@ def tensor(count=6, offset=0, shape=(2, 3), strides=(3, 1), kind="FloatStorage",
     def text(word):
         return b"X" + len(word).to_bytes(4, "little") + word.encode()
 
-    storage = b"(" + text("storage") + f"ctorch\n{kind}\n".encode() + text(name) + text("cpu") + numbers([count])[1:-1] + b"tQ"
-    view = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + numbers([offset])[1:-1] + numbers(shape) + numbers(strides)
+    storage = (
+        b"("
+        + text("storage")
+        + f"ctorch\n{kind}\n".encode()
+        + text(name)
+        + text("cpu")
+        + numbers([count])[1:-1]
+        + b"tQ"
+    )
+    view = (
+        b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + numbers([offset])[1:-1] + numbers(shape) + numbers(strides)
+    )
     return b"\x80\x02}" + text("w") + view + b"\x89ccollections\nOrderedDict\n)RtRs."
 
 
@@ -50,7 +60,9 @@ def test_a_tensor_by_hand():
     big = archive(tensor(), {"0": NUMBERS.astype(">f4").tobytes()}, order=b"big")
     assert np.array_equal(read_torch(big)["w"], [[0, 1, 2], [3, 4, 5]])
     brain = (NUMBERS.view(np.uint32) >> 16).astype("<u2").tobytes()
-    assert np.array_equal(read_torch(archive(tensor(kind="BFloat16Storage"), {"0": brain}))["w"], [[0, 1, 2], [3, 4, 5]])
+    assert np.array_equal(
+        read_torch(archive(tensor(kind="BFloat16Storage"), {"0": brain}))["w"], [[0, 1, 2], [3, 4, 5]]
+    )
     assert read_torch(archive(tensor(shape=(0, 3)), {"0": NUMBERS.tobytes()}))["w"].shape == (0, 3)
 
 
@@ -140,7 +152,9 @@ def test_files_that_pytorch_writes_whole_and_cut_short(new):
     found = read_torch(Path("whole.pth"))
     assert list(found) == [key for key, value in state.items() if isinstance(value, torch.Tensor)]
     for key, a in found.items():
-        assert np.array_equal(a, state[key].detach().float().numpy() if key == "brain" else state[key].detach().numpy()), key
+        assert np.array_equal(
+            a, state[key].detach().float().numpy() if key == "brain" else state[key].detach().numpy()
+        ), key
     content = Path("whole.pth").read_bytes()
     for length in range(0, len(content) - 1, max(1, len(content) // 60)):
         Path("cut.pth").write_bytes(content[:length])

@@ -51,27 +51,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_arguments(parser)
     group = parser.add_argument_group("layers")
     group.add_argument("--pretrained", type=Path, metavar="FILE", help="weights of a model: .pth, .safetensors or .npz")
-    group.add_argument("--partial", action="store_true", help="take the layers that the file has, and leave the others as drawn")
     group.add_argument(
-        "--frozen", nargs="+", action="extend", metavar="LAYERS", help="a number of layers, or patterns of names (default: none)"
+        "--partial", action="store_true", help="take the layers that the file has, and leave the others as drawn"
     )
     group.add_argument(
-        "--rate", nargs="+", action="extend", metavar="PATTERN=FACTOR", default=[], help="factors of the learning rates of layers"
+        "--frozen",
+        nargs="+",
+        action="extend",
+        metavar="LAYERS",
+        help="a number of layers, or patterns of names (default: none)",
     )
-    group.add_argument("--curves", metavar="WHERE", help="put curves in the place of activations: all, last, or numbers of layers")
+    group.add_argument(
+        "--rate",
+        nargs="+",
+        action="extend",
+        metavar="PATTERN=FACTOR",
+        default=[],
+        help="factors of the learning rates of layers",
+    )
+    group.add_argument(
+        "--curves", metavar="WHERE", help="put curves in the place of activations: all, last, or numbers of layers"
+    )
     group.add_argument("--keep-outputs", action="store_true", help="train the old outputs on instead of new ones")
     group.add_argument("--cache", type=Path, metavar="FOLDER", help="keep the features of frozen layers there")
-    group.add_argument("--finish", action="store_true", help="solve for the output weights at the end, if that lowers the error")
+    group.add_argument(
+        "--finish", action="store_true", help="solve for the output weights at the end, if that lowers the error"
+    )
     _add_run(parser.add_argument_group("run"))
 
 
 def _add_run(group: argparse._ArgumentGroup) -> None:
     device.add_arguments(group)
-    group.add_argument("--algorithm", default="adam", metavar="NAME", help=f"one of {', '.join(LEARNERS)} (default: %(default)s)")
+    group.add_argument(
+        "--algorithm", default="adam", metavar="NAME", help=f"one of {', '.join(LEARNERS)} (default: %(default)s)"
+    )
     group.add_argument("--iterations", type=int, default=20, metavar="N", help="at most (default: %(default)s)")
     group.add_argument("--batch-size", type=int, metavar="N", help="patterns per step (default: the algorithm's own)")
     group.add_argument("--learning-rate", type=float, metavar="R", help="(default: the algorithm's own)")
-    group.add_argument("--curve-rate", type=float, metavar="R", help="of the curves' ordinates (default: --learning-rate)")
+    group.add_argument(
+        "--curve-rate", type=float, metavar="R", help="of the curves' ordinates (default: --learning-rate)"
+    )
     group.add_argument("--schedule", choices=NAMED, default="constant", help="of the rates (default: %(default)s)")
     group.add_argument("--shift", type=int, metavar="PIXELS", help="move images at random, at most so far")
     group.add_argument("--flip", action="store_true", help="mirror images at random, left to right")
@@ -80,14 +99,24 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
         help="where layers are frozen, changed copies of each image, which are made once (default: %(default)s)",
     )  # fmt: skip
     group.add_argument("--patterns", type=int, metavar="N", help="use only so many, drawn by the seed (default: all)")
-    group.add_argument("--seed", type=int, default=0, help="of the parts and of the random numbers (default: %(default)s)")
+    group.add_argument(
+        "--seed", type=int, default=0, help="of the parts and of the random numbers (default: %(default)s)"
+    )
     parts.add_arguments(group)
     source.add_weights(group)
-    group.add_argument("--max-fail", type=int, default=20, metavar="N", help="stop so long after the best (default: %(default)s)")
-    group.add_argument("--out", type=Path, default=Path("tuned.safetensors"), metavar="FILE", help="(default: %(default)s)")
+    group.add_argument(
+        "--max-fail", type=int, default=20, metavar="N", help="stop so long after the best (default: %(default)s)"
+    )
+    group.add_argument(
+        "--out", type=Path, default=Path("tuned.safetensors"), metavar="FILE", help="(default: %(default)s)"
+    )
     group.add_argument("--resume", action="store_true", help="go on from the checkpoint beside --out")
     group.add_argument(
-        "--checkpoint-seconds", type=float, default=30.0, metavar="S", help="seconds between checkpoints (default: %(default)s)"
+        "--checkpoint-seconds",
+        type=float,
+        default=30.0,
+        metavar="S",
+        help="seconds between checkpoints (default: %(default)s)",
     )
 
 
@@ -114,7 +143,10 @@ def run(options: argparse.Namespace) -> int:
     )
     assert train is not None
     settings = Shape(
-        batch_size=options.batch_size, learning_rate=options.learning_rate, curve_rate=options.curve_rate, schedule=options.schedule
+        batch_size=options.batch_size,
+        learning_rate=options.learning_rate,
+        curve_rate=options.curve_rate,
+        schedule=options.schedule,
     )
     shape.check_used(settings, {options.algorithm: learner})
     augment = Augmentation(options.shift or 0, options.flip) if options.flip or options.shift is not None else None
@@ -156,12 +188,16 @@ def network(options: argparse.Namespace, table: source.Source) -> Network:
         net = load_pretrained(plain, options.pretrained, partial=options.partial)
         net = net.with_preparation(imagenet_preparation(table.classes))
     elif options.pretrained is not None:
-        raise InputError(f"--pretrained is for {', '.join(MODELS)}, but {options.net} has weights of its own: leave it out")
+        raise InputError(
+            f"--pretrained is for {', '.join(MODELS)}, but {options.net} has weights of its own: leave it out"
+        )
     else:
         net = load(options.net).net
     if options.curves is None:
         return net
-    where: Any = options.curves if options.curves in ("all", "last") else list(shape.whole_numbers(options.curves, "--curves"))
+    where: Any = (
+        options.curves if options.curves in ("all", "last") else list(shape.whole_numbers(options.curves, "--curves"))
+    )
     return net.replace_activations(where, PiecewiseLinear("relu", 13, outside="linear"))
 
 
@@ -177,7 +213,9 @@ def _raw(part: parts.HeldOut, table: source.Source, net: Network) -> tuple[Any, 
     if int(np.prod(x.shape[1:])) != int(np.prod(net.input_shape)):
         wanted = " x ".join(map(str, net.input_shape))
         came = " x ".join(map(str, table.shape or x.shape[1:]))
-        raise InputError(f"{table.name} has inputs of {came}, but the network takes {wanted}: images are scaled by --image-size")
+        raise InputError(
+            f"{table.name} has inputs of {came}, but the network takes {wanted}: images are scaled by --image-size"
+        )
     labels = np.array(table.classes)[t] if table.classes else t
     own = x.reshape(len(x), *net.input_shape), labels
     return own if part.weights is None else (*own, part.weights)

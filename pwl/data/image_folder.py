@@ -64,13 +64,19 @@ def read_folder(
     found = {path.name: sorted(filter(is_image, path.iterdir())) for path in sorted(folder.iterdir()) if path.is_dir()}
     found = {name: files for name, files in found.items() if files}
     if loose := [path for path in folder.iterdir() if is_image(path)]:
-        raise InputError(f"{loose[0]} is in no class: put the images of each class into a folder of its own in {folder}")
+        raise InputError(
+            f"{loose[0]} is in no class: put the images of each class into a folder of its own in {folder}"
+        )
     if classes is None and len(found) < 2:
-        raise InputError(f"{folder} has images of {len(found)} classes, wanted two or more folders of PNG or JPEG files")
+        raise InputError(
+            f"{folder} has images of {len(found)} classes, wanted two or more folders of PNG or JPEG files"
+        )
     known = tuple(found) if classes is None else tuple(classes)
     if strange := [name for name in found if name not in known]:
         raise InputError(f"{folder} has the class {strange[0]!r}, but the known classes are {', '.join(known)}")
-    left_out = [path for path in folder.rglob("*") if path.is_file() and not is_image(path) and not path.name.startswith(".")]
+    left_out = [
+        path for path in folder.rglob("*") if path.is_file() and not is_image(path) and not path.name.startswith(".")
+    ]
     if left_out:
         some = f"{len(left_out)} files of {folder} are no PNG or JPEG, such as {left_out[0]}"
         warnings.warn(f"{some}, and are left out", stacklevel=2)

@@ -114,7 +114,9 @@ def _fill(container: Any, values: list[Any]) -> None:
 
 def _known(text: str, known: Mapping[str, Any]) -> Name:
     if text not in known:
-        raise InputError(f"it refers to {text[:80]!r}, which is neither a tensor nor a plain container, and nothing of it was run")
+        raise InputError(
+            f"it refers to {text[:80]!r}, which is neither a tensor nor a plain container, and nothing of it was run"
+        )
     return Name(text)
 
 

@@ -101,7 +101,9 @@ def _in_a_row(file: BinaryIO) -> Any:
         kind, name, count = _wanted(key)
         kinds[name] = kind, count
 
-    read_pickle(file, dict.fromkeys(STORAGES) | {"collections.OrderedDict": dict} | dict.fromkeys(VIEWS, lambda *_: None), noted)
+    read_pickle(
+        file, dict.fromkeys(STORAGES) | {"collections.OrderedDict": dict} | dict.fromkeys(VIEWS, lambda *_: None), noted
+    )
     stored = {}
     for name in read_pickle(file, {}):
         (length,) = struct.unpack(f"{order}q", file.read(8))

@@ -79,7 +79,9 @@ def finish(net: Network, data: Any, *, validation: Any = None, steps: int = 50) 
     validate.whole("steps", steps)
     net.check_initialised()
     if net.bypass:
-        raise InputError("the outputs of this network see its inputs past all layers: owo_step solves for its output weights")
+        raise InputError(
+            "the outputs of this network see its inputs past all layers: owo_step solves for its output weights"
+        )
     head = Network(
         (), net.layout.shapes[-1], net.n_outputs, False, net.loss, net.W_o.reshape(-1), {}, initialised=True, net_control=False
     )  # fmt: skip

@@ -52,7 +52,9 @@ def frozen_layers(net: Network, frozen: Any) -> tuple[int, dict[str, float]]:
     stays = chosen(net, frozen)
     if stays[-1]:
         raise InputError("the outputs can't be frozen: choose layers below them")
-    first = next((index for index, each in enumerate(stays) if not each and (net.layout.of_layer(index))), len(net.layers))
+    first = next(
+        (index for index, each in enumerate(stays) if not each and (net.layout.of_layer(index))), len(net.layers)
+    )
     first = min(first, len(net.layers) - 1)
     zeros = {slot.key: 0.0 for slot in net.layout.slots if first <= slot.layer < len(net.layers) and stays[slot.layer]}
     return first, zeros
