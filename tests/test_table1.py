@@ -1,4 +1,4 @@
-"""The benchmarks table1 and fashion: tables of made-up cells, what decides, runs that resume, and the real thing on few images."""
+"""The benchmark table1: tables of made-up cells, what decides, runs that resume, and the real thing on few images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from pwl.network.passes import outputs
 
 pytest.importorskip("benchmarks.shared.cells", reason="the benchmarks are not part of the installed package")
 from benchmarks.fashion import command as fashion
-from benchmarks.fashion import tables as fashion_tables
 from benchmarks.shared import images, paired
 from benchmarks.shared.cells import Cells
 from benchmarks.table1 import command as table1
@@ -292,89 +291,6 @@ def defaults(module):
     parser = argparse.ArgumentParser()
     module.add_arguments(parser)
     return vars(parser.parse_args([])) | {"quick": True}
-
-
-# ---- fashion
-
-
-def fashion_cell(method, rate, seed, test, validation=80.0, stop="iterations"):
-    return {
-        "method": method, "rate": rate, "seed": seed, "network": "small", "patterns": 20_000, "epochs": 4, "batch_size": 128,
-        "parameters": 107_322, "seconds": 30.0, "validation_accuracy": validation, "test_accuracy": test, "stop": stop,
-    }  # fmt: skip
-
-
-def fashion_rows(adact=87.0):
-    tests = {"adact": adact, "sgd": 87.5, "adam": 88.0, "sgd-one-cycle": 87.0, "adam-one-cycle": 89.0}
-    rows = {
-        m: [fashion_cell(m, None if m == "adact" else 0.01, s, test + d) for s, d in enumerate((-1, 0, 1))]
-        for m, test in tests.items()
-    }
-    rows["adact"][0]["test_accuracy"] += 0.3
-    rows["adact"][2]["test_accuracy"] -= 0.3
-    return rows
-
-
-def test_fashion_table():
-    tried = {
-        "sgd": {0.01: fashion_cell("sgd", 0.01, 0, 0, 81.5), 0.1: fashion_cell("sgd", 0.1, 0, 0, 20, "non_finite")}
-    }
-    text = fashion_tables.table(fashion_rows(), tried)
-    # AdAct 86.3, 87, 87.7: .7/sqrt(3) = .40; less SGD's 86.5, 87.5, 88.5: -.2, -.5, -.8, standard error .3/sqrt(3) = .17
-    assert "| AdAct, no rate |  | 30 | 80.00 ± 0.00 | 87.00 ± 0.40 |  |" in text
-    assert "| SGD | 0.01 | 30 | 80.00 ± 0.00 | 87.50 ± 0.58 | -0.50 ± 0.17 |" in text
-    assert "best at a constant rate, Adam, AdAct is 1.00 points below (reached)" in text
-    assert "best of all, Adam, one-cycle, AdAct is 2.00 points below (missed)" in text
-    assert "- SGD: 0.01: **81.50**; 0.1: 20.00 (stopped: non_finite)" in text
-
-
-def test_the_best_rival_is_of_the_highest_test_accuracy():
-    text = fashion_tables.distances(fashion_rows(90.0))
-    assert "constant rate, Adam, AdAct is 2.00 points above (reached)" in text
-    assert "of all, Adam, one-cycle, AdAct is 1.00 points above (reached)" in text
-
-
-def test_rates_are_chosen_by_validation_accuracy():
-    cells = {
-        rate: fashion_cell("adam", rate, 0, test, v)
-        for rate, test, v in ((0.1, 90, 70), (0.01, 50, 75), (0.001, 60, 75))
-    }
-    assert fashion.best_rate(cells) == 0.001
-
-
-def test_fashion_parts_share_no_image():
-    rows = fashion.split(6000, 700)
-    assert len(rows["validation"]) == 5000 and len(rows["train"]) == 700
-    assert not set(rows["train"]) & set(rows["validation"])
-    assert np.array_equal(fashion.split(6000, 300)["validation"], rows["validation"])
-    with pytest.raises(pwl.InputError, match="1000 training images"):
-        fashion.split(6000, 1001)
-
-
-def test_fashion_optimisers():
-    protocol = fashion.Protocol("small", 20_000, 4)
-    assert fashion.optimiser("adact", None, protocol) == pwl.MinibatchAdAct()
-    assert fashion.optimiser("sgd", 0.1, protocol) == pwl.SGD(0.1, momentum=0.9)
-    assert fashion.optimiser("adam", 0.01, protocol) == pwl.Adam(0.01)
-    assert fashion.optimiser("adam-one-cycle", 0.01, protocol).learning_rate.steps == 4 * 157
-
-
-def test_fashion_runs_tune_with_one_seed_and_resume(tmp_path, few_images, monkeypatch, capsys):
-    monkeypatch.setattr(fashion, "VALIDATION", 100)
-    monkeypatch.setattr(fashion, "GRIDS", {"sgd": (0.01, 0.1), "adam": (0.001, 0.01)})
-    options = {"quick": True, "network": "small", "patterns": 256, "epochs": 2, "seeds": 2, "device": "cpu"}
-    fashion.run(tmp_path, **options)
-    cells = Cells(tmp_path / "fashion.jsonl").all()
-    assert sorted(c["method"] for c in cells.values()) == ["adact"] * 2 + ["adam"] * 3 + ["sgd"] * 3
-    assert {"small-256-2/adact-1", "small-256-2/sgd-0.1-0"} < cells.keys()
-    for c in cells.values():
-        assert c["validation_accuracy"] == c["accuracies"][c["best_epoch"]]
-        assert c["validation_error"][c["best_epoch"]] == min(c["validation_error"])
-    first = capsys.readouterr().out
-    monkeypatch.setattr(fashion, "measure", None)
-    fashion.run(tmp_path, **options)
-    assert capsys.readouterr().out == "\n".join(line for line in first.splitlines() if not line.startswith("  ")) + "\n"
-    assert (tmp_path / "fashion_small-256-2.md").exists()
 
 
 # ---- the real data

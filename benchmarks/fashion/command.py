@@ -3,15 +3,15 @@
 Of the 60,000 training images, 5,000 validate. The others train for 3 epochs in batches of 128. The 10,000 test images
 test. With --quick there are 2,000 training images and 2 epochs. The network is in float32 and begins with Glorot's
 weights. It has 3x3 convolutions of 16 and 32 filters, a pooling after each, and a dense layer of 64 units. --network
-replaces it by a VGG net. All runs train one curve of 13 hinges per filter or unit together with the weights. The curves
-begin as ReLU, and their end segments are continued.
+replaces it by a VGG net. --steps measures only what a step of each method costs. All runs train one curve of 13 hinges
+per filter or unit together with the weights. The curves begin as ReLU, and their end segments are continued.
 
 `pwl.MinibatchAdAct()` runs as it is, and once more with factors that may fall as they are measured (holding=0), as they
-did in 0.1.0. Schedule-Free AdamW by PyTorch (PyPI schedulefree) needs a rate but no schedule; it runs if both packages are
-there. SGD (momentum 0.9) and Adam run at each of four learning rates from the weights of
-the first seed. They do so at a constant rate, since AdAct has no schedule either, and again with the one-cycle
-schedule. The rate with the highest validation accuracy then also runs from the weights of the other seeds. In every
-run, the network of the epoch with the lowest validation error counts. The test images choose nothing.
+did in 0.1.0. With --schedule-free, Schedule-Free AdamW by PyTorch (PyPI schedulefree) runs as well, which needs a rate
+but no schedule; its curves take PyTorch several times as long. SGD (momentum 0.9) and Adam run at each of four learning
+rates from the weights of the first seed. They do so at a constant rate, since AdAct has no schedule either, and again
+with the one-cycle schedule. The rate with the highest validation accuracy then also runs from the weights of the other
+seeds. In every run, the network of the epoch with the lowest validation error counts. The test images choose nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from typing import Any
 import numpy as np
 
 import pwl
-from benchmarks.fashion import schedule_free, tables
+from benchmarks.fashion import schedule_free as rival
+from benchmarks.fashion import steps, tables
 from benchmarks.shared import images
 from benchmarks.shared.cells import Cells
 from pwl.data.rows import Rows
@@ -68,13 +69,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seeds", type=int, default=SEEDS, help="starting weights per final row (default: %(default)s)"
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
+    parser.add_argument("--schedule-free", action="store_true", help="also Schedule-Free AdamW, by PyTorch and schedulefree")
+    parser.add_argument("--steps", dest="steps_only", action="store_true", help="only what a step costs, in CPU seconds")
     protocol = parser.add_argument_group("changes to the protocol")
     protocol.add_argument("--network", choices=NETWORKS)
     protocol.add_argument("--patterns", type=int, help="training images")
     protocol.add_argument("--epochs", type=int)
 
 
-def run(out: Path, quick: bool, seeds: int, device: str, **changes: Any) -> None:
+def run(
+    out: Path, quick: bool, seeds: int, device: str, steps_only: bool = False, schedule_free: bool = False, **changes: Any
+) -> None:
     """Computes the missing cells, then writes the tables."""
     given = {name: value for name, value in changes.items() if value is not None}
     protocol = dataclasses.replace(QUICK if quick else FULL, **given)
@@ -83,14 +88,22 @@ def run(out: Path, quick: bool, seeds: int, device: str, **changes: Any) -> None
     except pwl.InputError as missing:
         print(f"fashion: not run ({missing})")
         return
-
+    if steps_only:
+        x, t = data["train"]
+        text = steps.table(network("small", 0, x.shape[1:]), *(a[: steps.BATCH * steps.BATCHES] for a in (x, t)))
+        write_atomic(out / "fashion_steps.md", text)
+        print(text)
+        return
     cells = Cells(out / "fashion.jsonl")
 
     def one(method: str, rate: float | None, seed: int) -> dict[str, Any]:
         key = f"{protocol}/{method}{'' if rate is None else f'-{rate:g}'}-{seed}"
         return images.run_cell(cells, key, lambda to: measure(to, data, protocol, method, rate, seed, device))
 
-    grids = GRIDS | ({SCHEDULE_FREE: RATES[pwl.Adam]} if schedule_free.there() and protocol.network == "small" else {})
+    grids = GRIDS | ({SCHEDULE_FREE: RATES[pwl.Adam]} if schedule_free else {})
+    if schedule_free and (protocol.network != "small" or not rival.there()):
+        print("fashion: not run (--schedule-free is for the small network, and needs torch and schedulefree)")
+        return
     tried = {method: {rate: one(method, rate, 0) for rate in grid} for method, grid in grids.items()}
     chosen = {ADACT: None, FALLING: None} | {method: best_rate(grid) for method, grid in tried.items()}
     rows = {method: [one(method, rate, seed) for seed in range(seeds)] for method, rate in chosen.items()}
@@ -117,7 +130,7 @@ def measure(
     parts = {part: images.patterns(x[own], t[own], preparation, net) for part, own in rows.items()}
     if method == SCHEDULE_FREE:
         test = images.patterns(*test, preparation, net)
-        found = schedule_free.run(net, parts | {"test": test}, rate or 0.0, protocol.epochs, BATCH, seed)
+        found = rival.run(net, parts | {"test": test}, rate or 0.0, protocol.epochs, BATCH, seed)
         return {**shared(method, rate, seed, protocol, net), **found}
     algorithm = optimiser(method, rate, protocol)
     best, record = images.trained(checkpoint, net, parts, algorithm, protocol.epochs, BATCH, seed)
