@@ -107,10 +107,13 @@ def test_the_papers_ordering(found, words):
 def test_the_table_says_which_folds_are_done_and_shows_the_control():
     cells = results([1, 2]) | {(1, "relu-wide", f): made_up(1, "relu", f) | {"parameters": 1500} for f in (0, 1)}
     text = table1_tables.table(cells, [1, 2], [0, 1, 2])
-    # of depth 1 folds 0 and 1 have all four networks: 52 and 54 against 50 and 52. Depth 2 lacks the wider network
-    assert "| 1 | 2 | 53.00 ± 1.00 | 67.8 | 51.00 ± 1.00 |" in text
+    # of depth 1 folds 0 and 1 have the wider network, too: 52 and 54 against 50 and 52. Depth 2 lacks it
+    assert "| 1 | 3 | 54.00 ± 1.15 | 67.8 | 52.00 ± 1.15 |" in text and "| 2 | 3 |" in text
     assert "| 1 | 1000 | 1500 | 51.00 ± 1.00 | +2.00 ± 0.00 | higher | 11 |" in text  # 1000 and 1001 parameters on average
-    assert "No fold is done yet with VGG layers: 2." in text and "| 2 | 3 |" not in text
+    assert "| 2 | 2000 |" not in text
+    del cells[2, "relu", 0], cells[2, "relu", 1], cells[2, "adact", 2], cells[1, "adact", 0]
+    text = table1_tables.table(cells, [1, 2], [0, 1, 2])
+    assert "No fold is done yet with VGG layers: 2." in text and "| 1 | 2 | 55.00 ± 1.00 |" in text
 
 
 def test_the_recipe_is_the_highest_mean():
@@ -227,6 +230,21 @@ def test_table1_runs_once_and_keeps_protocols_apart(tmp_path, few_images, capsys
     assert {path.name for path in tmp_path.glob("*.md")} == {
         f"table1_adam-0.002-one_cycle-64-{epochs}.md" for epochs in (1, 2)
     }
+
+
+def test_the_table_of_the_cells_that_are_there(tmp_path, few_images, monkeypatch, capsys):
+    options = TINY | {"batch_size": 64, "quick": False, "standard": True, "folds": [0], "table": True}
+    table1.run(tmp_path, **options)
+    assert "no cell is there" in capsys.readouterr().out
+    table1.run(tmp_path, **options | {"table": False})
+    (path,) = tmp_path.glob("*.md")
+    whole = path.read_text()
+    assert "| 1 | 1 |" in whole and "wider ReLU" in whole
+    cells = tmp_path / "table1.jsonl"
+    cells.write_text("".join(line for line in cells.read_text().splitlines(True) if "relu-wide" not in line))
+    monkeypatch.setattr(table1, "measure", None)
+    table1.run(tmp_path, **options)
+    assert "| 1 | 1 |" in path.read_text() and "wider ReLU" not in path.read_text()
 
 
 def test_a_run_cut_off_goes_on_to_the_same_bits(tmp_path, few_images, monkeypatch):

@@ -22,19 +22,18 @@ Done = dict[int, list[int]]
 
 def table(results: Results, depths: list[int], folds: list[int]) -> str:
     """The whole text in Markdown, over the folds that are done."""
-    done = finished(results, depths, folds)
+    done = finished(results, depths, folds, tuple(NAMES))
     parts = [heading(next(iter(results.values()))), means(results, done), differences(results, done)]
-    if any(activation == WIDE for _, activation, _ in results):
-        parts.append(control(results, done))
+    if beside := finished(results, depths, folds, (*NAMES, WIDE)):
+        parts.append(control(results, beside))
     parts.append(ordering(verdicts(results, done)))
     if missing := [str(depth) for depth in depths if depth not in done]:
         parts.append(f"No fold is done yet with VGG layers: {', '.join(missing)}.\n")
     return "\n".join([*parts, *unfinished(results)])
 
 
-def finished(results: Results, depths: list[int], folds: list[int]) -> dict[int, list[int]]:
-    """The folds of each depth in which all activations are done. Depths without any are left out."""
-    activations = {activation for _, activation, _ in results}
+def finished(results: Results, depths: list[int], folds: list[int], activations: tuple[str, ...]) -> Done:
+    """The folds of each depth in which these activations are done. Depths without any are left out."""
     found = {depth: [f for f in folds if all((depth, a, f) in results for a in activations)] for depth in depths}
     return {depth: own for depth, own in found.items() if own}
 
