@@ -36,8 +36,8 @@ NETWORK is a file by pwl train, or with --pretrained one of vgg11, vgg11_bn, res
 folded into the weights). Nothing is downloaded. A checkpoint is kept beside the network's file, and --resume goes on from it."""
 EXAMPLES = """examples:
   pwl finetune net.safetensors new/ --frozen 6 --iterations 20
-  pwl finetune resnet18 birds/ --pretrained resnet18-f37072fd.pth --frozen "conv1" "bn1" "layer[1-4]*" --cache features
-  pwl finetune resnet18 birds/ --pretrained resnet18.pth --frozen "conv1" "bn1" "layer[1-3]*" --rate "layer4*=0.1" --flip --copies 2
+  pwl finetune resnet18 birds/ --pretrained resnet18-f37072fd.pth --frozen conv1 bn1 "layer[1-4]*" --cache features
+  pwl finetune resnet18 birds/ --pretrained resnet18.pth --frozen conv1 bn1 "layer[1-3]*" --rate "layer4*=0.1" --flip --copies 2
   pwl finetune net.safetensors new/ --frozen 6 --curves last --algorithm curved-adam --finish
 """
 MODELS: dict[str, Any] = {
