@@ -76,7 +76,7 @@ def finetune(
     if new_head:
         net = with_new_head(net, Patterns.of(data))
     if not frozen:
-        patterns = Patterns.fitting(net, data)
+        net, patterns = Patterns.fitting(net, data)
         net = started(net, patterns, algorithm) if new_head else net
         return train(net, patterns, algorithm, validation=validation, test=test, **options)
     if options.get("augment") is not None:

@@ -102,7 +102,7 @@ def check(net: Network, data: Any, seed: int = 0, device: str = "cpu") -> list[R
     rng = np.random.default_rng([seed, 0])
     patterns = Patterns.of(data).in_units_of(net)
     patterns.check(net)
-    net = in_double(net).with_preparation(None)  # the patterns are in the network's units
+    net = in_double(patterns.suited(net)).with_preparation(None)  # the patterns are in the network's units
     if not net.initialised:
         net = initialise(net, patterns)
     patterns = draw(net, patterns, rng)
