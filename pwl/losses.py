@@ -137,7 +137,7 @@ class SquaredError(Loss):
 
 @dataclass(frozen=True)
 class KnownSquaredError(Loss):
-    """Squared error over the targets that are not NaN, E = (1/Nv) sum_p sum_i m_pi (t_pi - y_pi)^2, Eq. (EQA).
+    """Squared error over the targets that are not NaN, E = (1/Nv) sum_p sum_i m_pi (t_pi - y_pi)^2, Eq. (95).
 
     m_pi is 0 where t_pi is NaN, else 1, so that S_p = 2 diag(m_p). Networks have `SquaredError`, and take this loss for data with
     such targets: `of_targets`.
@@ -184,7 +184,7 @@ class KnownSquaredError(Loss):
         return 2.0**0.5 * _known_rest(y, t)
 
     def curvature(self, V: Array, W_b: Array, y: Array | None, w: Array | None, t: Array) -> Array:
-        """H = 2 sum_i ((V * m_i)'V) * (w_i'w_i), Eq. (EQB): Eq. (21) over the patterns of each output."""
+        """H = 2 sum_i ((V * m_i)'V) * (w_i'w_i), Eq. (96): Eq. (21) over the patterns of each output."""
         m, H = mask(t), 0
         for i in range(t.shape[1]):
             H = H + 2 * gram(V, m[:, i] if w is None else w * m[:, i]) * (W_b[i, :][:, None] * W_b[i, :][None, :])

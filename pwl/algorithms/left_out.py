@@ -47,6 +47,7 @@ def left_out(net: Network, patterns: Patterns, algorithm: BayesianLM, record: An
     InputError
         If J'J + Lambda has no triangular factor.
     """
+    net = patterns.suited(net)
     posterior = of_all_weights(net, patterns, algorithm, record)
     rows, found = block_rows(net, posterior.floats, patterns.block_bytes), []
     for first in range(0, len(patterns), rows):

@@ -91,7 +91,7 @@ def _least_squares(
 def _least_squares_each(
     net: Network, patterns: Patterns, penalties: Penalties, ols: OLS, inputs: Array | None
 ) -> tuple[Network, Info]:
-    """The same with an R for each output, over the patterns whose target is known, Eq. (EQB)."""
+    """The same with an R for each output, over the patterns whose target is known, Eq. (96)."""
     check_room(net)
     R, C, energies = reduce(own_correlations(), net, patterns)
     R = R + like(np.diag(penalties.on_head(net)), R)

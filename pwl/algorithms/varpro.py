@@ -160,7 +160,7 @@ def output_correction(net: Network, patterns: Patterns, solver: str, weight: np.
 
 
 def _own_change_normal(net: Network, patterns: Patterns, W_o: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """The change (M, Nu) of the output weights, if each output counts patterns of its own, Eq. (EQB)."""
+    """The change (M, Nu) of the output weights, if each output counts patterns of its own, Eq. (96)."""
     R, C = (host(a).astype(np.float64) for a in reduce(own_residual_correlations(), net, patterns))
     slack = SLACK["cholesky"] * np.trace(R, axis1=1, axis2=2)
     R = R + np.diag(weight) + slack[:, None, None] * np.eye(len(weight))

@@ -89,11 +89,11 @@ class Scaling:
     def fit_known(cls, t: Array, method: str, weights: np.ndarray | None = None, comm: Communicator = Serial()) -> Scaling:
         """Fit to targets (Nv, M) of which some are NaN: each column to its known ones. Raises InputError as `fit` does."""
         check_each(known_counts(t, comm))
-        own, columns = "standardise" if method == "common" else method, []
+        there, own, columns = host(t[:]), "standardise" if method == "common" else method, []
         for i in range(t.shape[1]):
-            column = host(t[:, i : i + 1])
-            there = ~np.isnan(column[:, 0])
-            w = there.astype(np.float64) if weights is None else weights * there
+            column = there[:, i : i + 1]
+            known = ~np.isnan(column[:, 0])
+            w = known.astype(np.float64) if weights is None else weights * known
             columns.append(cls.fit(column, own, f"target {i + 1}", method != "common", w, comm))
         offset, scale = (np.concatenate([getattr(column, name) for column in columns]) for name in ("offset", "scale"))
         if method == "common":

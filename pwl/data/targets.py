@@ -27,8 +27,9 @@ def known(t: Any) -> Known:
     if "float" not in str(t.dtype):
         return Known()
     rows = min(rows_a_block(math.prod(t.shape[1:])), MOST_ROWS)
-    if not isinstance(getattr(t, "array", t), np.ndarray):
-        rows = max(t.shape[0], 1)  # one number comes from a device, whose memory holds them all
+    stored = getattr(t, "array", t)
+    if hasattr(stored, "__array_namespace__") and not isinstance(stored, np.ndarray):
+        rows = max(t.shape[0], 1)  # a device's memory holds them all, and one number is read back
     there, in_part = np.ones(t.shape[0], dtype=bool), False
     for first in range(0, t.shape[0], rows):
         last = min(first + rows, t.shape[0])

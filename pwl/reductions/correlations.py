@@ -55,7 +55,7 @@ def basis_correlations(known: bool = False) -> Statistic:
 
 
 def own_correlations() -> Statistic:
-    """`OwnCorrelations` under the squared error of known targets, Eq. (EQB)."""
+    """`OwnCorrelations` under the squared error of known targets, Eq. (96)."""
 
     def correlations_of_block(net: Network, x: Array, t: Array, w: Array | None) -> OwnCorrelations:
         o, t = in_double(passes.features(net, x)), in_double(t)

@@ -62,7 +62,7 @@ class Patterns:
         Inputs.
     t : array (Nv, M) or (Nv,)
         Real targets, (Nv,) for one output, or integer labels (Nv,). A net for classes also takes (Nv, M) of zeros with a one in
-        the column of the class. Under squared error a target that is NaN counts nothing, Eq. (EQA), and a pattern all of whose
+        the column of the class. Under squared error a target that is NaN counts nothing, Eq. (95), and a pattern all of whose
         targets are NaN counts as absent.
     weights : array (Nv,), optional
         Weights of the patterns, 0 or more. A weight of 0 counts a pattern as absent, and of 2 as two. None: all weigh 1.
@@ -109,7 +109,7 @@ class Patterns:
                 f"inputs of shape (patterns, inputs) were wanted, but {tuple(self.x.shape)} came: use x[:, None] for one input"
             )
         if self.t.ndim == 0:
-            raise InputError(f"targets of shape (patterns, outputs) or (patterns,) were wanted, but one number came: {self.t!r}")
+            raise InputError(f"targets of shape (patterns, outputs) or (patterns,) were wanted, but a single number came")
         if self.x.shape[0] != self.t.shape[0]:
             raise InputError(f"there are {self.x.shape[0]} inputs but {self.t.shape[0]} targets: each pattern needs one of each")
         if self.x.shape[0] == 0 and self.comm.size == 1:
@@ -118,7 +118,7 @@ class Patterns:
         self._whole: Whole | None = None
         self._is_batch = False
         self._all_present = False  # until it has been looked for patterns without a target or weight
-        self._known_in_part = False  # whether some targets are NaN on any rank, as far as has been looked
+        self._in_part: bool | None = None  # whether some targets of a pattern are NaN on any rank, once it has been looked
         # blocks are read from here; sums and choices use the copy on the host
         self._given_weights = self.weights if weights is None else as_array(weights, "weights")
         self.reads = Reads()
@@ -147,7 +147,12 @@ class Patterns:
 
     def suited(self, net: Network) -> Network:
         """The network with the loss that fits the targets: squared error counts only the known ones if some are NaN."""
-        return net.with_loss(of_targets(net.loss, self._known_in_part))
+        return net.with_loss(of_targets(net.loss, self._known_in_part()))
+
+    def _known_in_part(self) -> bool:
+        if self._in_part is None:
+            self._in_part = any(self.comm.allgather(known(self.t).in_part))
+        return self._in_part
 
     @classmethod
     def prepared(
@@ -186,7 +191,7 @@ class Patterns:
 
     def check_each_output(self) -> None:
         """Raises InputError if all targets of an output are NaN."""
-        if self._known_in_part:
+        if self._known_in_part():
             check_each(known_counts(self.t, self.comm))
 
     def _with_labels(self, net: Network, numbers: Array) -> Patterns:
@@ -216,8 +221,7 @@ class Patterns:
             part = part.take(np.flatnonzero(part.weights))
             if part.weights is not None and np.all(part.weights == 1):
                 part.weights = part._given_weights = None
-        in_part = in_part if self.comm.size == 1 else any(self.comm.allgather(in_part))
-        part._all_present, part._known_in_part = True, in_part
+        part._all_present, part._in_part = True, any(self.comm.allgather(in_part))
         return part
 
     # ---- numbers of patterns
@@ -326,11 +330,8 @@ class Patterns:
             x, t = self.preparation.transform(_near(x, net), _near(t, net))
         if self._change is not None:
             x = self._change(host(x), first)
-        if not net.loss.classes:
-            t = like(t, net.theta)
-            t = t[:, None] if t.ndim == 1 else t
-        else:
-            t = beside(t, net.theta)
+        t = beside(t, net.theta) if net.loss.classes else like(t, net.theta)
+        t = t[:, None] if t.ndim == 1 and not net.loss.classes else t
         w = None if self._given_weights is None else like(self._given_weights[first:last], net.theta)
         return like(x, net.theta), t, w
 
@@ -367,7 +368,7 @@ class Patterns:
                 check_scaled(x, net.input_shape)
             else:
                 if "float" in str(t.dtype):  # the preparation also checks, but knows only the row within the block
-                    check_finite(known_or_zero(t) if self._known_in_part else t, first, "target")
+                    check_finite(known_or_zero(t) if self._known_in_part() else t, first, "target")
                 t = self.preparation.transform(x, t)[1]
             if not net.loss.classes and t.ndim == 1 and net.n_outputs == 1:
                 t = t[:, None]

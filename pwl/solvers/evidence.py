@@ -50,7 +50,7 @@ class Spectrum(NamedTuple):
 
 
 class Spectra(NamedTuple):
-    """Spectra of outputs that count patterns of their own, Eq. (EQB). shares (M,): the part of all patterns that each counts."""
+    """Spectra of outputs that count patterns of their own, Eq. (96). shares (M,): the part of all patterns that each counts."""
 
     each: tuple[Spectrum, ...]
     shares: np.ndarray

@@ -202,7 +202,7 @@ def unit_alone(D: Direction, key: str, k: int) -> Direction:
 def curvature(net: Network, patterns: Patterns, dy: np.ndarray) -> np.ndarray:
     """J'SJ (b, b) in one piece, from the changes dy (b, Nv, M) of the outputs along each block."""
     if net.loss.constant:
-        S_dy = 2 * dy
+        S_dy = 2 * dy * ~np.isnan(patterns.t) if net.loss.own_patterns else 2 * dy
     else:
         y = passes.outputs(net, patterns.x)
         pi = np.exp(y - y.max(axis=1, keepdims=True))
