@@ -184,7 +184,7 @@ class KnownSquaredError(Loss):
         return 2.0**0.5 * _known_rest(y, t)
 
     def curvature(self, V: Array, W_b: Array, y: Array | None, w: Array | None, t: Array) -> Array:
-        """H = 2 sum_i ((V * m_i)'V) * (w_i'w_i), Eq. (96): Eq. (21) over the patterns of each output."""
+        """H = 2 sum_i ((V * m_i)'V) * (w_i'w_i), Eq. (95): Eq. (21) over the patterns of each output."""
         m, H = mask(t), 0
         for i in range(t.shape[1]):
             H = H + 2 * gram(V, m[:, i] if w is None else w * m[:, i]) * (W_b[i, :][:, None] * W_b[i, :][None, :])

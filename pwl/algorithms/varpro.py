@@ -142,7 +142,7 @@ def eliminate_triangular(net: Network, patterns: Patterns, keys: tuple[str, ...]
 
 
 def output_correction(net: Network, patterns: Patterns, solver: str, weight: np.ndarray) -> Network:
-    """The network with its output weights at their least squares solution, Eq. (51).
+    """The network with its output weights at their least squares solution, Eqs. (51), (96).
 
     The solution is for the residuals, not for the targets, so that ill-determined weights do not change and E cannot rise.
     """

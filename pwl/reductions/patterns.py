@@ -109,7 +109,7 @@ class Patterns:
                 f"inputs of shape (patterns, inputs) were wanted, but {tuple(self.x.shape)} came: use x[:, None] for one input"
             )
         if self.t.ndim == 0:
-            raise InputError(f"targets of shape (patterns, outputs) or (patterns,) were wanted, but a single number came")
+            raise InputError("targets of shape (patterns, outputs) or (patterns,) were wanted, but a single number came")
         if self.x.shape[0] != self.t.shape[0]:
             raise InputError(f"there are {self.x.shape[0]} inputs but {self.t.shape[0]} targets: each pattern needs one of each")
         if self.x.shape[0] == 0 and self.comm.size == 1:
