@@ -330,6 +330,35 @@ def test_ranks_give_the_same():
         np.testing.assert_allclose(net.theta, one.theta, rtol=1e-8, atol=1e-10)
 
 
+IMAGES = RNG.normal(size=(60, 8, 8, 1))
+FILTERS = [
+    pwl.layers.Conv2d(3, 3), pwl.PiecewiseLinear("relu", 7), pwl.layers.MaxPool2d(2), pwl.layers.Flatten(), pwl.layers.Dense(3),
+]  # fmt: skip
+KINDS = {
+    "two layers of curves": (pwl.Network.mlp(3, (5, 4), 3, pwl.PiecewiseLinear("tanh", 7)), X),
+    "curves on inputs": (pwl.Network.mlp(3, 5, 3, "tanh", input_hinges=5), X),
+    "no bypass": (pwl.Network.mlp(3, 5, 3, "tansig", bypass=False), X),
+    "filters": (pwl.Network.from_layers(FILTERS, (8, 8, 1), loss="squared_error"), IMAGES),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_check_passes_on_gaps(kind):
+    net, x = KINDS[kind]
+    rows = pwl.check(net, (x, GAPS[: len(x)]))
+    assert rows and not any(row.failed for row in rows)
+
+
+def test_finetuning_takes_gaps():
+    net, _ = pwl.train(KINDS["filters"][0], (IMAGES, T[:60]), pwl.Adam(), batch_size=20, iterations=2)
+    for frozen in (0, 3):
+        tuned, record = pwl.finetune(net, (IMAGES, GAPS[:60, :2]), pwl.LM(), frozen=frozen, iterations=2)
+        E = np.mean(np.nansum((GAPS[:60, :2] - tuned.predict(IMAGES)) ** 2, axis=1)[M[:60, :2].any(axis=1)])
+        assert tuned.n_outputs == 2 and record["error"][record.best_iteration] == pytest.approx(
+            E, rel=1e-4
+        )  # in float32
+
+
 # ---- units, variances and refusals
 
 

@@ -61,7 +61,7 @@ def train(
         A network that is not initialised is first initialised on the data.
     data, validation, test : (x, t), (x, t, weights) or pwl.Patterns
         The patterns, in raw units if the network carries a preparation. Otherwise they are not scaled here; pwl.Preparation
-        does that.
+        does that. Under squared error, targets that are NaN count nothing.
     algorithm : Algorithm
         pwl.AdAct(), pwl.MOLF(), pwl.LM(), ...
     parts : sequence of 2 or 3 int arrays, optional
