@@ -1,4 +1,4 @@
-"""The losses: squared error, cross-entropy and Output Reset, as functions of the outputs y (Nv, M)."""
+"""The losses: squared error, that of known targets, cross-entropy and Output Reset, as functions of the outputs y (Nv, M)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
+from pwl.data.targets import known_or_zero, mask
 from pwl.errors import InputError
 from pwl.kernels import engine
 from pwl.kernels.reference.output_reset import reset_residuals
@@ -21,11 +22,12 @@ class Loss(Protocol):
 
     name: ClassVar[str]
     quadratic: ClassVar[bool]  # in y: one Newton step along a line of outputs is exact
-    constant: ClassVar[bool]  # S is 2 I whatever the outputs
+    constant: ClassVar[bool]  # S does not depend on the outputs, and is diagonal: 2 for each output that counts
     bound: ClassVar[float]  # S is at most bound I
     classes: ClassVar[bool]  # targets are labels
     probabilities: ClassVar[bool] = False  # outputs stand for the probabilities of classes
     evidence: ClassVar[bool] = True  # -E is the logarithm of a probability, up to a scale
+    own_patterns: ClassVar[bool] = False  # each output counts the patterns whose target for it is known
     output_steps: ClassVar[int]  # solves per output step, Eqs. (10), (12)
 
     def check_targets(self, t: Array, n_outputs: int, first_row: int = 0) -> None:
@@ -44,15 +46,15 @@ class Loss(Protocol):
         """`errors` and `d` together."""
         ...
 
-    def quadratic_form(self, y: Array, dy: Array) -> Array:
+    def quadratic_form(self, y: Array, dy: Array, t: Array) -> Array:
         """dy' S_p dy of each pattern (Nv,)."""
         ...
 
-    def roots(self, y: Array) -> Iterator[Array]:
+    def roots(self, y: Array, t: Array) -> Iterator[Array]:
         """Vectors v (Nv, M), one output after another, whose outer products sum to S_p, Eq. (28)."""
         ...
 
-    def drawn_root(self, y: Array, u: Array) -> Array:
+    def drawn_root(self, y: Array, u: Array, t: Array) -> Array:
         """One vector v (Nv, M), drawn by uniform random numbers u (Nv,), so that v v' has the mean S_p, Eq. (29)."""
         ...
 
@@ -60,7 +62,7 @@ class Loss(Protocol):
         """r (Nv, M) with d = sum_i r_i v_i over the vectors v of `roots`."""
         ...
 
-    def curvature(self, V: Array, W_b: Array, y: Array | None, w: Array | None) -> Array:
+    def curvature(self, V: Array, W_b: Array, y: Array | None, w: Array | None, t: Array) -> Array:
         """H = sum_p w_p J_p'S_p J_p for blocks that change one feature each, J_p[:, b] = V[p, b] W_b[:, b], Eqs. (21), (22).
 
         V (Nv, blocks): changes of the features. W_b (M, blocks): output weights of the features. If S is `constant`, it needs no y.
@@ -103,11 +105,11 @@ class SquaredError(Loss):
         """The errors (Nv,) and d (Nv, M)."""
         return self.errors(y, t), self.d(y, t)
 
-    def quadratic_form(self, y: Array, dy: Array) -> Array:
+    def quadratic_form(self, y: Array, dy: Array, t: Array) -> Array:
         """dy' S_p dy of each pattern (Nv,), S_p = 2 I, Eq. (19)."""
         return 2 * array_namespace(dy).sum(dy * dy, axis=1)
 
-    def roots(self, y: Array) -> Iterator[Array]:
+    def roots(self, y: Array, t: Array) -> Iterator[Array]:
         """Vectors v (Nv, M), one output after another, whose outer products sum to S_p, Eq. (28)."""
         xp = array_namespace(y)
         for i in range(y.shape[1]):
@@ -115,7 +117,7 @@ class SquaredError(Loss):
             v[:, i] = 2.0**0.5
             yield v
 
-    def drawn_root(self, y: Array, u: Array) -> Array:
+    def drawn_root(self, y: Array, u: Array, t: Array) -> Array:
         """sqrt(2 M) e_i for an output i that u draws, so that v v' has the mean S_p = 2 I, Eq. (29)."""
         xp, M = array_namespace(y), y.shape[1]
         i = at_most(xp.astype(xp.floor(u * M), xp.int64), M - 1)  # rounding may give M
@@ -125,12 +127,88 @@ class SquaredError(Loss):
         """r (Nv, M) with d = sum_i r_i v_i over the vectors v of `roots`: sqrt(2) (t - y)."""
         return 2.0**0.5 * (t - y)
 
-    def curvature(self, V: Array, W_b: Array, y: Array | None, w: Array | None) -> Array:
+    def curvature(self, V: Array, W_b: Array, y: Array | None, w: Array | None, t: Array) -> Array:
         """Eq. (21): H = 2 (V'V) * (W_b'W_b), the product * element by element."""
         return 2 * gram(V, w) * gram(W_b)
 
     def curvature_multiplies(self, blocks: int, M: int) -> float:
         return blocks * (blocks + 1) / 2
+
+
+@dataclass(frozen=True)
+class KnownSquaredError(Loss):
+    """Squared error over the targets that are not NaN, E = (1/Nv) sum_p sum_i m_pi (t_pi - y_pi)^2, Eq. (95).
+
+    m_pi is 0 where t_pi is NaN, else 1, so that S_p = 2 diag(m_p). Networks have `SquaredError`, and take this loss for data with
+    such targets: `of_targets`.
+    """
+
+    name: ClassVar[str] = SquaredError.name  # for people and files it is the same loss
+    quadratic: ClassVar[bool] = True
+    constant: ClassVar[bool] = True
+    bound: ClassVar[float] = 2.0
+    classes: ClassVar[bool] = False
+    own_patterns: ClassVar[bool] = True
+    output_steps: ClassVar[int] = 1
+
+    def check_targets(self, t: Array, n_outputs: int, first_row: int = 0) -> None:
+        """As under squared error, but NaN is allowed."""
+        SQUARED_ERROR.check_targets(known_or_zero(t) if _are_floats(t) else t, n_outputs, first_row)
+
+    def errors(self, y: Array, t: Array) -> Array:
+        return array_namespace(y).sum(_known_rest(y, t) ** 2, axis=1)
+
+    def d(self, y: Array, t: Array) -> Array:
+        """d = 2 m (t - y) (Nv, M), Eq. (15)."""
+        return 2 * _known_rest(y, t)
+
+    def errors_and_d(self, y: Array, t: Array) -> tuple[Array, Array]:
+        rest = _known_rest(y, t)
+        return array_namespace(y).sum(rest**2, axis=1), 2 * rest
+
+    def quadratic_form(self, y: Array, dy: Array, t: Array) -> Array:
+        """2 sum_i m_pi dy_pi^2 of each pattern (Nv,)."""
+        return 2 * array_namespace(dy).sum(mask(t) * dy * dy, axis=1)
+
+    def roots(self, y: Array, t: Array) -> Iterator[Array]:
+        """The vectors sqrt(2) m_pi e_i, i = 1..M, Eq. (28)."""
+        m = mask(t)
+        for i, v in enumerate(SQUARED_ERROR.roots(y, t)):
+            yield v * m[:, i][:, None]
+
+    def drawn_root(self, y: Array, u: Array, t: Array) -> Array:
+        """sqrt(2 M) m_pi e_i for an output i that u draws, Eq. (29)."""
+        return SQUARED_ERROR.drawn_root(y, u, t) * mask(t)
+
+    def residuals(self, y: Array, t: Array) -> Array:
+        return 2.0**0.5 * _known_rest(y, t)
+
+    def curvature(self, V: Array, W_b: Array, y: Array | None, w: Array | None, t: Array) -> Array:
+        """H = 2 sum_i ((V * m_i)'V) * (w_i'w_i), Eq. (95): Eq. (21) over the patterns of each output."""
+        m, H = mask(t), 0
+        for i in range(t.shape[1]):
+            H = H + 2 * gram(V, m[:, i] if w is None else w * m[:, i]) * (W_b[i, :][:, None] * W_b[i, :][None, :])
+        return H
+
+    def curvature_multiplies(self, blocks: int, M: int) -> float:
+        return M * blocks * (blocks + 3) / 2
+
+
+def of_targets(loss: Loss, some_unknown: bool) -> Loss:
+    """The loss of a network for data: squared error counts the known targets alone if some, but not all of a pattern are NaN."""
+    if loss.name != SQUARED_ERROR.name:
+        return loss
+    return KNOWN_SQUARED_ERROR if some_unknown else SQUARED_ERROR
+
+
+def _known_rest(y: Array, t: Array) -> Array:
+    """m (t - y) (Nv, M)."""
+    xp = array_namespace(y)
+    return xp.where(xp.isnan(t), xp.zeros_like(y), t - y)
+
+
+def _are_floats(t: Array) -> bool:
+    return bool(array_namespace(t).isdtype(t.dtype, "real floating"))
 
 
 @dataclass(frozen=True)
@@ -174,13 +252,13 @@ class CrossEntropy(Loss):
         """-log pi[t] and d = onehot(t) - pi, Eqs. (2), (15)."""
         return engine(y).cross_entropy(y, t)
 
-    def quadratic_form(self, y: Array, dy: Array) -> Array:
+    def quadratic_form(self, y: Array, dy: Array, t: Array) -> Array:
         """dy' S_p dy of each pattern (Nv,), with S_p = diag(pi) - pi pi'."""
         xp = array_namespace(y)
         pi = softmax(y)
         return xp.sum(pi * dy * dy, axis=1) - xp.sum(pi * dy, axis=1) ** 2
 
-    def roots(self, y: Array) -> Iterator[Array]:
+    def roots(self, y: Array, t: Array) -> Iterator[Array]:
         """The vectors sqrt(pi_i) (e_i - pi), i = 1..M, Eq. (28)."""
         pi = softmax(y)
         scales = _root_scales(pi)
@@ -189,7 +267,7 @@ class CrossEntropy(Loss):
             v[:, i] += 1
             yield v * scales[:, i][:, None]
 
-    def drawn_root(self, y: Array, u: Array) -> Array:
+    def drawn_root(self, y: Array, u: Array, t: Array) -> Array:
         """onehot(label) - pi for a label drawn from pi, the one at which the summed probabilities pass u, Eq. (29)."""
         xp = array_namespace(y)
         pi = softmax(y)
@@ -202,7 +280,7 @@ class CrossEntropy(Loss):
         pi = softmax(y)
         return (xp.astype(one_hot(t, y), y.dtype) - pi) / _root_scales(pi)
 
-    def curvature(self, V: Array, W_b: Array, y: Array | None, w: Array | None) -> Array:
+    def curvature(self, V: Array, W_b: Array, y: Array | None, w: Array | None, t: Array) -> Array:
         """Eq. (22): H = sum_i ((V * pi_i)'V) * (w_i'w_i) - U'U with U = V * (pi W_b)."""
         assert y is not None
         pi = softmax(y)
@@ -263,7 +341,8 @@ class OutputReset(Loss):
         return 2.0**0.5 * reset_residuals(y, t)
 
 
-LOSSES = {loss.name: loss for loss in (SquaredError(), CrossEntropy(), OutputReset())}
+SQUARED_ERROR, KNOWN_SQUARED_ERROR = SquaredError(), KnownSquaredError()
+LOSSES: dict[str, Loss] = {loss.name: loss for loss in (SQUARED_ERROR, CrossEntropy(), OutputReset())}
 
 
 def _spoken(loss: Loss) -> str:

@@ -119,3 +119,8 @@ def shown(value: Any) -> str:
         return f"an array of shape {tuple(value.shape)}"
     text = " ".join(repr(value).split())
     return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def number_of_bytes(name: str, value: Any) -> int:
+    """A whole number of bytes, 1 or more, which may be written as 1e9."""
+    return whole(name, int(value) if isinstance(value, float) and value.is_integer() else value, unit=" of bytes")

@@ -48,10 +48,15 @@ def refuses(f, *words):
 @pytest.mark.parametrize("value", [NAN, INF, -INF])
 def test_row_and_column_of_what_is_not_finite_are_named(value):
     refuses(lambda: train(x=with_value(X, 17, 2, value)), "input in row 17, column 2", str(value))
-    refuses(lambda: train(t=with_value(T, 31, 1, value)), "target in row 31, column 1", str(value))
     started = pwl.initialise(curve_network(3, 4, 2), (X, T))
     refuses(lambda: started.predict(with_value(X, 17, 2, value)), "row 17, column 2", str(value))
     refuses(lambda: pwl.evaluate(started, (with_value(X, 17, 2, value), T)), "row 17, column 2")
+
+
+@pytest.mark.parametrize("value", [INF, -INF])  # NaN is a target that is not known
+def test_row_and_column_of_infinite_targets_are_named(value):
+    refuses(lambda: train(t=with_value(T, 31, 1, value)), "target in row 31, column 1", str(value))
+    refuses(lambda: train(t=with_value(with_value(T, 31, 1, value), 5, 0, NAN)), "target in row 31, column 1", str(value))
     refuses(lambda: pwl.initialise(curve_network(3, 4, 2), (X, with_value(T, 31, 1, value))), "row 31, column 1")
     bad = (X, with_value(T, 31, 1, value))
     refuses(lambda: train(validation=bad), "validation data", "row 31, column 1")
@@ -72,7 +77,7 @@ def test_rows_are_counted_over_the_blocks_of_raw_targets_too():
     x = np.random.default_rng(0).normal(size=(300, 4096))
     t = np.ones((300, 2))
     preparation = Preparation.fit(x, t)
-    t[290, 0] = NAN
+    t[290, 0] = INF
     refuses(
         lambda: pwl.train(curve_network(4096, 1, 2), pwl.Patterns(x, t, preparation=preparation), pwl.AdAct()),
         "row 290, column 0",

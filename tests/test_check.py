@@ -275,7 +275,7 @@ def test_a_wrong_factor_misses_the_minimum_along_the_curves(monkeypatch):
 
 def test_a_step_of_nothing_is_not_the_minimum(monkeypatch):
     net = start(5, "squared_error")
-    monkeypatch.setattr(losses.SquaredError, "quadratic_form", lambda self, y, dy: 1e300 * np.ones(len(dy)))
+    monkeypatch.setattr(losses.SquaredError, "quadratic_form", lambda self, y, dy, t: 1e300 * np.ones(len(dy)))
     assert failing(check(net, data_for())) == {("z", "1.A")}
 
 

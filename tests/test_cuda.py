@@ -6,6 +6,10 @@ No number here is a denormal of float32, which CuPy's options make 0 on a GPU.
 from __future__ import annotations
 
 import inspect
+import os
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -233,11 +237,29 @@ def test_updates_have_the_bits_of_the_specification(gpu, size, dtype):
 
 FAULTY = {
     "order of the threads": "a[0] = threadIdx.x;",
-    "beyond the end": "a[blockDim.x + threadIdx.x] = 1;",
+    "beside an array": "a[-1 - int(threadIdx.x)] = 1;",
     "not all threads reach": "if (threadIdx.x == 0) __syncthreads();",
     "beyond the shared memory": "extern __shared__ unsigned char memory[]; memory[16] = 1;",
     "do not fit": None,
 }
+
+
+READS_BEYOND = """
+import numpy as np, pathlib, sys
+from cuda_shim import device
+code = "template <typename Real> __global__ void sum(Real* a, Real* b) { b[0] = a[" + sys.argv[2] + "]; }"
+kernel = device.RawModule(pathlib.Path(sys.argv[1]), code, ("--fmad=false",), ("sum<float>",)).get_function("sum<float>")
+kernel((1, 1), (1, 1), (device.zeros(4, np.float32), device.zeros(1, np.float32)), shared_mem=0)
+"""
+
+
+@needs_compiler
+@pytest.mark.parametrize(("index", "ends"), [(3, False), (4, True)])
+def test_reading_beyond_an_array_ends_the_process(index, ends, tmp_path):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", READS_BEYOND, str(tmp_path), str(index)]
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert (done.returncode == -signal.SIGSEGV) == ends and (done.returncode == 0) != ends, done.stderr
 
 
 @needs_compiler

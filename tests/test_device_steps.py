@@ -12,7 +12,7 @@ import array_api_strict
 import numpy as np
 import pytest
 from fake_device import DEVICE, install, there
-from toys import LOSSES, activations, block_rows, problem, random_network, take_step
+from toys import LOSSES, activations, block_rows, problem, random_network, reduce, take_step
 
 import pwl
 from pwl import SGD, Adam, Patterns
@@ -20,6 +20,7 @@ from pwl.algorithms.rates import rates
 from pwl.errors import InputError
 from pwl.network import memory
 from pwl.network.network import Network
+from pwl.reductions.gradients import error
 from pwl.runtime.backend import host, memory_bytes, namespace_named
 
 FIRST_ORDER = [SGD(0.01), SGD(0.01, nesterov=True), Adam(), Adam(weight_decay=0.1, curve_rate=0.1)]
@@ -63,6 +64,17 @@ def test_steps_read_nothing_back(name, algorithm, loss, crossings, monkeypatch):
         found, state, _ = take_step(algorithm, found, data, state)
     assert crossings.back == []
     np.testing.assert_allclose(host(found.theta), wanted.theta, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("name", ALL)
+def test_outputs_take_no_bounds_by_clip(name, loss, crossings, monkeypatch):
+    net = random_network(ALL[name], (4, 3), loss=loss)
+    patterns = problem(net, 30)
+    wanted, on_device = reduce(patterns, error(), net), net.to(array_api_strict)
+    data = Patterns(*map(there, (patterns.x, patterns.t)))
+    monkeypatch.setattr(array_api_strict, "clip", forbidden("clip"))
+    np.testing.assert_allclose(host(reduce(data, error(), on_device)), wanted, rtol=1e-12)
 
 
 @pytest.mark.gpu

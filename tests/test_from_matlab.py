@@ -141,6 +141,11 @@ def test_weights_missing_targets_and_one_hot_targets(classes):
     (one, _), (other, _) = (pwl.train(start, data, pwl.LM(), iterations=2) for data in ((X, T, w), (X, t)))
     np.testing.assert_array_equal(one.theta, other.theta)
     assert pwl.evaluate(classes, (X, np.eye(3)[LABELS])) == pwl.evaluate(classes, (X, LABELS))
+    two = np.c_[T[:80], T[:80] ** 2]
+    two[::4, 1] = np.nan
+    net, tr = pwl.train(pwl.Network.mlp(8, 3, 2, "tansig"), (X, two), pwl.LM(), iterations=2)
+    squares = (two - net.predict(X)) ** 2  # MATLAB divides by the number of known targets, E by that of patterns
+    assert tr["error"][-1] * 80 / np.sum(~np.isnan(two)) == pytest.approx(np.nanmean(squares), rel=1e-10)
 
 
 # ---- training

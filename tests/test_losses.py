@@ -18,7 +18,7 @@ from pwl.losses import CrossEntropy
 def test_roots_sum_to_the_hessian(loss, scale):
     net = random_network("tanh", loss=loss)
     y = scale * np.random.default_rng(1).standard_normal((7, 3))
-    S = sum(v[:, :, None] * v[:, None, :] for v in net.loss.roots(y))
+    S = sum(v[:, :, None] * v[:, None, :] for v in net.loss.roots(y, None))
     np.testing.assert_allclose(S, output_hessians(net.loss, y), rtol=0, atol=1e-15)
 
 
@@ -30,7 +30,7 @@ def test_roots_and_residuals_make_the_output_signal(loss, scale):
     rng = np.random.default_rng(5)
     y = scale * rng.standard_normal((7, 3))
     t = rng.integers(0, 3, 7) if found.classes else rng.standard_normal((7, 3))
-    d = sum(r[:, None] * v for r, v in zip(found.residuals(y, t).T, found.roots(y), strict=True))
+    d = sum(r[:, None] * v for r, v in zip(found.residuals(y, t).T, found.roots(y, t), strict=True))
     np.testing.assert_allclose(d, found.d(y, t), rtol=1e-14, atol=1e-15)
 
 
@@ -39,7 +39,7 @@ def test_quadratic_form_is_the_hessians(loss):
     net = random_network("tanh", loss=loss)
     y, dy = np.random.default_rng(2).standard_normal((2, 7, 3))
     wanted = np.einsum("pi,pij,pj->p", dy, output_hessians(net.loss, y), dy)
-    np.testing.assert_allclose(net.loss.quadratic_form(y, dy), wanted, rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(net.loss.quadratic_form(y, dy, None), wanted, rtol=1e-13, atol=1e-15)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -51,7 +51,7 @@ def test_output_signal_and_hessian_are_the_errors_derivatives(loss):
     slope = central(lambda z: found.errors(y + z * u, t))
     np.testing.assert_allclose(-np.sum(found.d(y, t) * u, axis=1), slope, rtol=0, atol=1e-8)
     bend = -np.sum(central(lambda z: found.d(y + z * u, t)) * u, axis=1)
-    np.testing.assert_allclose(found.quadratic_form(y, u), bend, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(found.quadratic_form(y, u, t), bend, rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 50.0, 1e4])

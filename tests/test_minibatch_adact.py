@@ -66,7 +66,7 @@ def test_the_root_of_cross_entropy_has_the_curvature_as_its_mean():
     """u takes its 20,000 evenly spaced values: the mean of v v' is off by what the steps of u leave."""
     y, loss, count = np.array([0.3, -1.0, 2.0]), LOSS_OBJECTS["cross_entropy"], 20_000
     u = (np.arange(count) + 0.5) / count
-    v = loss.drawn_root(np.tile(y, (count, 1)), u)
+    v = loss.drawn_root(np.tile(y, (count, 1)), u, None)
     pi = np.exp(y) / np.exp(y).sum()
     np.testing.assert_allclose(v.T @ v / count, np.diag(pi) - np.outer(pi, pi), atol=3 / count)
     labels = np.argmax(v + pi, axis=1)  # 0, then 1, then 2, each over a share of u as wide as its probability
@@ -74,14 +74,14 @@ def test_the_root_of_cross_entropy_has_the_curvature_as_its_mean():
 
 
 def test_the_root_of_the_squared_error_has_twice_the_identity_as_its_mean():
-    v = LOSS_OBJECTS["squared_error"].drawn_root(np.zeros((9, 3)), (np.arange(9) + 0.5) / 9)
+    v = LOSS_OBJECTS["squared_error"].drawn_root(np.zeros((9, 3)), (np.arange(9) + 0.5) / 9, None)
     np.testing.assert_allclose(v.T @ v / 9, 2 * np.eye(3), atol=1e-14)
 
 
 def test_a_number_that_rounds_up_to_one_draws_the_last():
     y, u = np.zeros((1, 4), np.float32), np.array([np.nextafter(np.float32(1), np.float32(0))])
     for loss in LOSS_OBJECTS.values():
-        assert np.argmax(loss.drawn_root(y, u)) == 3
+        assert np.argmax(loss.drawn_root(y, u, None)) == 3
 
 
 # ---- the blocks
@@ -199,7 +199,7 @@ def test_what_the_last_step_took_from_the_gradient_is_put_back():
     z = np.array([0.3])
     after = net.moved(times_rows(z, D))
     B = basis(net, patterns.x)
-    v = net.loss.drawn_root(B @ net.W_o.T, u)
+    v = net.loss.drawn_root(B @ net.W_o.T, u, patterns.t)
     r = v * (B @ D[HEAD].T)
     H = r.T @ r / len(patterns)
     found = along_rows(gradients_of(after, patterns, (HEAD,)), D) + H @ z

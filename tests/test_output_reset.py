@@ -72,9 +72,9 @@ def test_the_output_signal_is_the_derivative_and_two_bounds_the_curvature():
     assert np.median(np.abs(-np.sum(LOSS.d(y, t) * u, axis=1) - slope)) < 1e-9
     fixed = LOSS.errors(y, t) - np.sum(LOSS.d(y, t) * u, axis=1) + np.sum(u * u, axis=1)
     assert np.all(LOSS.errors(y + u, t) <= fixed + 1e-12)  # the error to the targets of y is a bound
-    roots = sum(v[:, :, None] * v[:, None, :] for v in LOSS.roots(y))
+    roots = sum(v[:, :, None] * v[:, None, :] for v in LOSS.roots(y, t))
     np.testing.assert_allclose(roots, np.broadcast_to(2 * np.eye(4), (300, 4, 4)))
-    d = sum(r[:, None] * v for r, v in zip(LOSS.residuals(y, t).T, LOSS.roots(y), strict=True))
+    d = sum(r[:, None] * v for r, v in zip(LOSS.residuals(y, t).T, LOSS.roots(y, t), strict=True))
     np.testing.assert_allclose(d, LOSS.d(y, t), rtol=1e-14, atol=1e-15)
 
 

@@ -62,7 +62,7 @@ def test_a_clear_winner_is_said_to_be_one():
     good, bad = [1.0, 1.1, 0.9, 1.0, 1.05], [2.0, 2.1, 1.95, 2.0, 2.1]
     found = verdict(outcomes_of(b=bad, a=good), (300, 100))
     first, second, third = found.sentences()
-    assert first == "a wins: its mean test E over 5 folds is 1.01, 1 (50 %) below that of b, the next."
+    assert first == "a wins: its mean test E over 5 folds is 1.01, which is 1 (50 %) below that of b, the next."
     assert second.startswith("This lead is significant (corrected paired t-test of Nadeau and Bengio, p = ")
     assert "Holm" not in second  # one pair needs no correction
     assert third == "a is significantly better than b (p < 0.05)."
@@ -73,7 +73,7 @@ def test_a_lead_by_chance_is_said_to_be_none_and_all_pairs_are_corrected():
     first, second, third = found.sentences()
     assert first.startswith("a wins") and second.startswith("This lead is not significant")
     assert "after Holm's correction for 3 pairs" in second
-    assert third == "a is significantly better than c, and not than b (p < 0.05)."
+    assert third == "a is significantly better than c, but not than b (p < 0.05)."
 
 
 def test_algorithms_that_are_level_have_no_winner():

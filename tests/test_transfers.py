@@ -92,7 +92,7 @@ def test_steps_on_patterns_that_are_there(algorithm, weights, crossings):
 def test_patterns_of_the_host_cross_once_a_pass_and_never_come_back(algorithm, crossings):
     net = random_network(curve(), 4, outputs=2)
     data = repeated(problem(net, 30), 1)
-    _, resident = steps(algorithm, net.to(array_api_strict), Patterns(*map(there, data)), crossings)
+    _, resident = steps(algorithm, net.to(array_api_strict), Patterns.of(Patterns(*map(there, data))), crossings)
     patterns = Patterns(*data, block_bytes=40_000)
     _, (_, back) = steps(algorithm, net.to(array_api_strict), patterns, crossings)
     assert back == resident[1]

@@ -163,7 +163,7 @@ def adact_step(
     InputError
         If data and network do not fit, if the activations are fixed, or if the network is not initialised.
     """
-    patterns = Patterns.fitting(net, patterns)
+    net, patterns = Patterns.fitting(net, patterns)
     check_shared(penalties, ols)
     one_of("curve_factor", curve_factor, CURVE_FACTORS)
     one_of("curve_direction", curve_direction, CURVE_DIRECTIONS)

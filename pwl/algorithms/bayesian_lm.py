@@ -16,6 +16,7 @@ from pwl.algorithms.options import flat
 from pwl.algorithms.posterior import Groups, Size, groups_of, many_groups, one_group, spread
 from pwl.errors import InputError
 from pwl.network.network import Network
+from pwl.reductions.correlations import known_shares
 from pwl.reductions.jacobian import check_bytes, check_row_bytes, system, wide_system
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import Array, host
@@ -176,7 +177,8 @@ class BayesianLM(Algorithm):
         net, state, series, _, stop = lm_step(net, trial, equations, self.damping, state)
         if stop is None:
             at = self._system(net, patterns, keys)
-        E, size = float(state.scores[0]), Size(patterns.total_weight(), net.n_outputs, net.loss.quadratic)
+        known = float(np.sum(known_shares(net, patterns)))
+        E, size = float(state.scores[0]), Size(patterns.total_weight(), known, net.loss.quadratic)
         estimate = one_group if self.groups == "one" and self.evidence == "eigenvalues" else many_groups
         found = estimate(at, E, weights(net, keys), lambdas, groups, size)
         state = state._replace(A=at[0], g=at.g, lambda_=_plain(followed(lambdas, np.atleast_1d(found["lambda"]), at)))

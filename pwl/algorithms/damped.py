@@ -167,7 +167,7 @@ def damped_molf_step(
     InputError
         If data and network do not fit, the direction is unknown, or the network is not initialised.
     """
-    patterns = Patterns.fitting(net, patterns)
+    net, patterns = Patterns.fitting(net, patterns)
     one_of("direction", direction, DIRECTIONS)
     check_scaling(damping)
     net.check_initialised()

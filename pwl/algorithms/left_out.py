@@ -47,6 +47,7 @@ def left_out(net: Network, patterns: Patterns, algorithm: BayesianLM, record: An
     InputError
         If J'J + Lambda has no triangular factor.
     """
+    net = patterns.suited(net)
     posterior = of_all_weights(net, patterns, algorithm, record)
     rows, found = block_rows(net, posterior.floats, patterns.block_bytes), []
     for first in range(0, len(patterns), rows):
@@ -57,7 +58,7 @@ def left_out(net: Network, patterns: Patterns, algorithm: BayesianLM, record: An
 
 def _of_block(net: Network, posterior: Posterior, x: Array, t: Array, w: Array | None) -> np.ndarray:
     y = outputs(net, x)
-    V = np.stack([host(v).astype(np.float64) for v in net.loss.roots(y)], axis=1)  # (b, roots, M), S = V'V
+    V = np.stack([host(v).astype(np.float64) for v in net.loss.roots(y, t)], axis=1)  # (b, roots, M), S = V'V
     d = host(net.loss.d(y, t)).astype(np.float64)
     if w is not None:
         V, d = V * np.sqrt(host(w))[:, None, None], d * host(w)[:, None]

@@ -133,7 +133,7 @@ def molf_step(
     InputError
         If data and network do not fit, the direction is unknown, or the network is not initialised.
     """
-    patterns = Patterns.fitting(net, patterns)
+    net, patterns = Patterns.fitting(net, patterns)
     check_shared(penalties, ols)
     one_of("direction", direction, DIRECTIONS)
     net.check_initialised()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from pwl.algorithms.algorithm import Info
 from pwl.algorithms.options import check_shared
 from pwl.algorithms.penalties import Penalties
+from pwl.losses import Loss
 from pwl.network.layout import HEAD
 from pwl.network.network import Network
-from pwl.reductions.correlations import basis_autocorrelation, basis_correlations
+from pwl.reductions.correlations import basis_autocorrelation, basis_correlations, own_correlations
 from pwl.reductions.gradients import gradients
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
-from pwl.runtime.backend import Array, like, plus_diagonal
+from pwl.runtime.backend import Array, host, like, plus_diagonal
 from pwl.runtime.room import check_square
 from pwl.solvers.ols import OLS
 
@@ -44,23 +48,30 @@ def owo_step(
     net : Network
         The network after the step.
     info : Info
-        "R" (Nu, Nu) and "C" (Nu, M) of the solved system, "dependent", the indices of dropped basis functions, and "output_step",
-        the kind of the step. Under squared error also "owo_objective", J from the orthonormal weights without another pass.
+        "R" (Nu, Nu) and "C" (Nu, M) of the solved system, with an R for each output, (M, Nu, Nu), if some targets are not known;
+        "dependent", the indices of dropped basis functions; and "output_step", the kind of the step. Under squared error also
+        "owo_objective", J from the orthonormal weights without another pass.
 
     Raises
     ------
     InputError
         If data and network do not fit.
     """
-    patterns = Patterns.fitting(net, patterns)
+    net, patterns = Patterns.fitting(net, patterns)
     check_shared(penalties, ols)
-    step = _least_squares if net.loss.quadratic else _bound_steps
-    return step(net, patterns, penalties, ols.of_functions_like(net.theta), inputs)
+    return step_of(net.loss)(net, patterns, penalties, ols.of_functions_like(net.theta), inputs)
 
 
 def check_room(net: Network) -> None:
     """Raises InputError if R (Nu, Nu) and what it is solved with do not fit the memory that is left."""
     check_square(net.n_basis, "basis functions", "use fewer inputs or hidden units")
+
+
+def step_of(loss: Loss) -> Callable[..., tuple[Network, Info]]:
+    """The kind of output step that suits a loss."""
+    if loss.own_patterns:
+        return _least_squares_each
+    return _least_squares if loss.quadratic else _bound_steps
 
 
 def _least_squares(
@@ -74,6 +85,19 @@ def _least_squares(
     W_o, dependent, energy = ols.solve(R, C.T)
     J = float(E_t) - float(energy.sum())
     info = Info(R=R, C=C, dependent=dependent, output_step="least squares", owo_objective=J)
+    return net.with_head(like(W_o, net.theta)), info
+
+
+def _least_squares_each(
+    net: Network, patterns: Patterns, penalties: Penalties, ols: OLS, inputs: Array | None
+) -> tuple[Network, Info]:
+    """The same with an R for each output, over the patterns whose target is known, Eq. (96)."""
+    check_room(net)
+    R, C, energies = reduce(own_correlations(), net, patterns)
+    R = R + like(np.diag(penalties.on_head(net)), R)
+    W_o, dependent, energy = ols.solve_each(R, C.T)
+    J = float(np.sum(host(energies))) - float(energy.sum())
+    info = Info(R=R, C=C, dependent=dependent, output_step="least squares of known targets", owo_objective=J)
     return net.with_head(like(W_o, net.theta)), info
 
 

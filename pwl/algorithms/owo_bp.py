@@ -132,7 +132,7 @@ def owo_bp_step(
     InputError
         If data and network do not fit, or the network is not initialised.
     """
-    patterns = Patterns.fitting(net, patterns)
+    net, patterns = Patterns.fitting(net, patterns)
     kind("penalties", penalties, Penalties, "a pwl.Penalties")
     net.check_initialised()
     scores, G = _measured(net, patterns, penalties, known or OWOBPState())

@@ -22,10 +22,13 @@ Groups = tuple[np.ndarray, ...]  # indices of each group's weights
 
 
 class Size(NamedTuple):
-    """Nv: sum of the patterns' weights. M: number of outputs. gaussian: whether residuals have a precision beta to be found."""
+    """Nv: sum of the patterns' weights. M: mean number of known targets of a pattern, that of outputs if all are known.
+
+    gaussian: whether residuals have a precision beta to be found.
+    """
 
     Nv: float
-    M: int
+    M: float
     gaussian: bool = True
 
     def beta(self, gamma: float, E: float) -> float:

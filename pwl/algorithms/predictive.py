@@ -12,12 +12,13 @@ from pwl.algorithms.all_weights import trained
 from pwl.algorithms.bayesian_lm import BayesianLM
 from pwl.algorithms.posterior import spread
 from pwl.algorithms.ridge import output_errors
+from pwl.data.targets import mask
 from pwl.errors import InputError
 from pwl.network.layout import HEAD
 from pwl.network.network import Network
 from pwl.network.posterior import Posterior
 from pwl.network.variance import variances
-from pwl.reductions.correlations import basis_autocorrelation
+from pwl.reductions.correlations import basis_autocorrelation, known_shares, own_correlations
 from pwl.reductions.jacobian import system
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
@@ -69,7 +70,7 @@ def with_posterior(net: Network, data: Any, algorithm: Algorithm, record: Any, v
     if not net.loss.quadratic:
         raise InputError(f"variances of predictions are for loss='squared_error', not {net.loss.name!r}")
     net.check_initialised()
-    patterns = Patterns.fitting(net, data)
+    net, patterns = Patterns.fitting(net, data)
     if isinstance(algorithm, BayesianLM) and record.best_iteration:
         if net.layout.size_of(trained(net, algorithm.train_curves)) <= MOST_WEIGHTS:
             return _settled(net, _with_noise(net, patterns, algorithm, record), validation)
@@ -113,20 +114,27 @@ def _of_outputs(net: Network, patterns: Patterns, ridge: float, determined: floa
         raise InputError(
             f"variances of predictions are for {MOST_OUTPUTS} basis functions at most, but this net has {net.n_basis}"
         )
-    R = host(reduce(basis_autocorrelation(), net, patterns)).astype(np.float64)
-    d = np.full(len(R), float(ridge))
+    d = np.full(net.n_basis, float(ridge))
     d[0] = 0.0
-    factor = _factor(R + np.diag(d))
+    if net.loss.own_patterns:
+        R = host(reduce(own_correlations(), net, patterns).R).astype(np.float64)
+        factor = np.stack([_factor(each + np.diag(d)) for each in R])
+        fixed = float(np.mean([d @ _inverse_diagonal(each) for each in factor]))
+    else:
+        R = host(reduce(basis_autocorrelation(), net, patterns)).astype(np.float64)
+        factor = _factor(R + np.diag(d))
+        fixed = float(d @ _inverse_diagonal(factor))
     if determined is None:
         body = net.layout.size_of(net.keys("map", "activation"))
-        determined = len(R) - float(d @ _inverse_diagonal(factor)) + body / net.n_outputs
+        determined = net.n_basis - fixed + body / net.n_outputs
     return Posterior((HEAD,), factor, _noise(net, patterns, determined), patterns.total_weight())
 
 
 def _noise(net: Network, patterns: Patterns, gamma: float) -> np.ndarray:
     """The variance of each target (M,), if gamma weights per output were fitted to the patterns."""
     Nv, E = patterns.total_weight(), host(reduce(output_errors(), net, patterns)).astype(np.float64)
-    return E * Nv / max(Nv - gamma, LEAST_FREE * Nv)
+    known = Nv * known_shares(net, patterns)
+    return E * Nv / np.maximum(known - gamma, LEAST_FREE * known)
 
 
 def _settled(net: Network, found: Posterior, validation: Any) -> Network:
@@ -134,10 +142,10 @@ def _settled(net: Network, found: Posterior, validation: Any) -> Network:
     net = dataclasses.replace(net, posterior=found)
     if validation is None:
         return net
-    others = Patterns.fitting(net, validation)
+    net, others = Patterns.fitting(net, validation)
     E = host(reduce(output_errors(), net, others)).astype(np.float64)
     of_one = dataclasses.replace(found, noise=np.ones(net.n_outputs))
-    share = host(reduce(_variances(of_one), net, others)).astype(np.float64)  # 1 + the mean of q / Nv
+    share = host(reduce(_variances(of_one), net, others)).astype(np.float64)  # 1 + the mean of q / Nv, where targets are known
     return dataclasses.replace(net, posterior=dataclasses.replace(found, noise=E / share))
 
 
@@ -145,7 +153,8 @@ def _variances(posterior: Posterior) -> Statistic:
     """The mean variance of each output (M,)."""
 
     def variances_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
-        return array_namespace(t).sum(weighted(like(variances(net, posterior, x), t), w), axis=0)
+        found = like(variances(net, posterior, x), t)
+        return array_namespace(t).sum(weighted(found * mask(t) if net.loss.own_patterns else found, w), axis=0)
 
     return Statistic(variances_of_block, floats=posterior.floats)
 

@@ -12,12 +12,12 @@ from pwl.algorithms.owo import check_room, owo_step
 from pwl.algorithms.penalties import Penalties
 from pwl.network import passes
 from pwl.network.network import Network
-from pwl.reductions.correlations import basis_autocorrelation, basis_correlations, in_double
+from pwl.reductions.correlations import basis_autocorrelation, basis_correlations, in_double, own_correlations
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.reductions.statistic import Statistic
 from pwl.runtime.backend import Array, array_namespace, host, like, weighted
-from pwl.solvers.evidence import Evidence, best_ridge, class_ridge, spectrum
+from pwl.solvers.evidence import Evidence, Spectra, best_ridge, class_ridge, spectrum
 from pwl.solvers.ols import OLS
 
 START = 1e-2  # the first ridge, relative to the mean variance of the basis functions
@@ -26,7 +26,7 @@ DIGITS = 1e-6  # an objective below this part of the targets' energy is measured
 
 
 class Sums(NamedTuple):
-    """R (Nu, Nu), C (Nu, M) of Eq. (10), and the energy of each target (M,), on the host."""
+    """R (Nu, Nu), C (Nu, M) of Eq. (10), and the energy of each target (M,), on the host. R may be each output's (M, Nu, Nu)."""
 
     R: np.ndarray
     C: np.ndarray
@@ -52,8 +52,9 @@ def fitted(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS, inp
         net, info = owo_step(net, patterns, penalties, ols, inputs)
         return Fit(net, objective(net, patterns, penalties), penalties.ridge, None, info)
     check_room(net)
-    sums = Sums(*(np.array(host(a), dtype=np.float64) for a in reduce(_sums(inputs is not None), net, patterns)))
-    if inputs is not None:
+    summed = own_correlations() if net.loss.own_patterns else _sums(inputs is not None)
+    sums = Sums(*(np.array(host(a), dtype=np.float64) for a in reduce(summed, net, patterns)))
+    if inputs is not None and sums.R.ndim == 2:
         sums.R[: inputs.shape[0], : inputs.shape[0]] = host(inputs)
     return solved(net, sums, patterns, penalties, ols)
 
@@ -69,7 +70,8 @@ def solved(net: Network, sums: Sums, patterns: Patterns, penalties: Penalties, o
     """OWO from sums that are known. It takes no pass, unless J is so small that only residuals have its digits."""
     weight = penalties.on_head(net)
     R = sums.R + np.diag(weight)
-    W_o, dependent, energy = ols.of_functions_like(net.theta).solve(R, sums.C.T)
+    ols = ols.of_functions_like(net.theta)
+    W_o, dependent, energy = (ols.solve if R.ndim == 2 else ols.solve_each)(R, sums.C.T)
     net, J = net.with_head(like(W_o, net.theta)), float(np.sum(sums.energies) - np.sum(energy))
     info = Info(R=R, C=sums.C, dependent=dependent, output_step="least squares", owo_objective=J)
     if _few_digits(J, sums):
@@ -92,7 +94,9 @@ def preferred(fit: Fit, patterns: Patterns) -> Evidence:
     if _few_digits(fit.J, fit.sums):
         free = solved(fit.net, fit.sums, patterns, Penalties(), OLS()).net
         rest = host(reduce(output_errors(), free, patterns)).astype(np.float64)
-    return best_ridge(spectrum(R, C, energies, Nv, rest))
+    if R.ndim == 2:
+        return best_ridge(spectrum(R, C, energies, Nv, rest))
+    return best_ridge(Spectra.of(R, C, energies, Nv, rest))
 
 
 def first_ridge(net: Network, patterns: Patterns) -> float:
@@ -112,7 +116,7 @@ def output_curvature() -> Statistic:
 
     def curvature_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
         xp, y = array_namespace(x), passes.outputs(net, x)
-        return net.loss.curvature(xp.ones_like(y), xp.eye(y.shape[1], dtype=y.dtype), y, w)
+        return net.loss.curvature(xp.ones_like(y), xp.eye(y.shape[1], dtype=y.dtype), y, w, t)
 
     return Statistic(curvature_of_block)
 
@@ -121,7 +125,7 @@ def output_errors() -> Statistic:
     """The squared error of each output (M,), from residuals."""
 
     def errors_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
-        r = in_double(t - passes.outputs(net, x))
+        r = in_double(net.loss.d(passes.outputs(net, x), t) / 2)
         return array_namespace(r).sum(weighted(r * r, w), axis=0)
 
     return Statistic(errors_of_block)

@@ -41,6 +41,8 @@ def of_basis(net: Network, R: Array, penalties: Penalties) -> dict[str, Array]:
     R (Nu, Nu) of `owo_step`, whose diagonal holds the penalties, too.
     """
     keys, n = net.keys("map"), net.n_basis - net.n_features
+    if R.ndim > 2:  # of each output's own patterns
+        return {}
     if not net.bypass or not keys or net.layout.by_key[keys[0]].layer > 0 or net.parts[keys[0]].shape[1] != n:
         return {}
     added = 2 / net.loss.bound * penalties.on_head(net)[:n]

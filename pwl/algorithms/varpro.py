@@ -18,10 +18,12 @@ from pwl.algorithms.all_weights import shape_of_scores, trained
 from pwl.algorithms.lm import MAX_BYTES, LMState, Trial, along, lm_step, measured_error, penalised
 from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
+from pwl.data.targets import mask
 from pwl.errors import InputError
 from pwl.network import passes
 from pwl.network.layout import HEAD
 from pwl.network.network import Network
+from pwl.reductions.correlations import own_grams
 from pwl.reductions.gradients import weighted
 from pwl.reductions.jacobian import body_size, check_bytes, separate_triangles, system
 from pwl.reductions.patterns import Patterns
@@ -114,10 +116,11 @@ def eliminate_normal(net: Network, patterns: Patterns, keys: tuple[str, ...], we
     A, g = system(net, patterns, keys, "cholesky")
     n, Nu = body_size(net, keys), net.n_basis
     left, right = A[:n, :n].copy(), g[:n].copy()
-    R = A[n : n + Nu, n : n + Nu]  # the same for every output
     with single_threaded_blas():
-        L, kept = cholesky_of_independent(R + np.diag(weight + SLACK["cholesky"] * np.trace(R)), np.zeros(Nu))
         for i in range(net.n_outputs):
+            if i == 0 or net.loss.own_patterns:  # otherwise R is the same for every output
+                R = A[n + i * Nu : n + (i + 1) * Nu, n + i * Nu : n + (i + 1) * Nu]
+                L, kept = cholesky_of_independent(R + np.diag(weight + SLACK["cholesky"] * np.trace(R)), np.zeros(Nu))
             pull = g[n + i * Nu : n + (i + 1) * Nu] - weight * host(net.W_o)[i]
             C = np.column_stack([A[n + i * Nu + kept, :n], pull[kept]])
             V = scipy.linalg.solve_triangular(L, C, lower=True, check_finite=False)
@@ -139,12 +142,14 @@ def eliminate_triangular(net: Network, patterns: Patterns, keys: tuple[str, ...]
 
 
 def output_correction(net: Network, patterns: Patterns, solver: str, weight: np.ndarray) -> Network:
-    """The network with its output weights at their least squares solution, Eq. (51).
+    """The network with its output weights at their least squares solution, Eqs. (51), (96).
 
     The solution is for the residuals, not for the targets, so that ill-determined weights do not change and E cannot rise.
     """
     W_o = host(net.W_o).astype(np.float64)
-    if solver == "cholesky":
+    if net.loss.own_patterns:
+        change = OWN_CHANGE[solver](net, patterns, W_o, weight)
+    elif solver == "cholesky":
         R, C = (host(a).astype(np.float64) for a in reduce(residual_correlations(), net, patterns))
         change = OLS(0.0).solve(R + np.diag(weight + SLACK[solver] * np.trace(R)), C.T - weight * W_o).weights
     else:
@@ -152,6 +157,20 @@ def output_correction(net: Network, patterns: Patterns, solver: str, weight: np.
         Nu = net.n_basis
         change = np.stack([_correction(F[:, :Nu], F[:, Nu + i], W_o[i], weight) for i in range(len(W_o))])
     return net.moved({HEAD: like(change, net.theta)})
+
+
+def _own_change_normal(net: Network, patterns: Patterns, W_o: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The change (M, Nu) of the output weights, if each output counts patterns of its own, Eq. (96)."""
+    R, C = (host(a).astype(np.float64) for a in reduce(own_residual_correlations(), net, patterns))
+    slack = SLACK["cholesky"] * np.trace(R, axis1=1, axis2=2)
+    R = R + np.diag(weight) + slack[:, None, None] * np.eye(len(weight))
+    return OLS(0.0).solve_each(R, C.T - weight * W_o).weights
+
+
+def _own_change_triangular(net: Network, patterns: Patterns, W_o: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The same by triangles."""
+    found = [host(F).astype(np.float64) for F in reduce(own_residual_triangles(), net, patterns)]
+    return np.stack([_correction(F[:, :-1], F[:, -1], w, weight) for F, w in zip(found, W_o, strict=True)])
 
 
 def _correction(R: np.ndarray, c: np.ndarray, w: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -179,6 +198,29 @@ def residual_correlations() -> Statistic:
     return Statistic(correlations_of_block)
 
 
+def own_residual_correlations() -> Statistic:
+    """`ResidualCorrelations` with R (M, Nu, Nu), of the patterns of each output."""
+
+    def correlations_of_block(net: Network, x: Array, t: Array, w: Array | None) -> ResidualCorrelations:
+        B = passes.basis(net, x, passes.features(net, x))
+        return ResidualCorrelations(own_grams(B, t, w), B.T @ weighted(net.loss.d(B @ net.W_o.T, t) / 2, w))
+
+    return Statistic(correlations_of_block)
+
+
+def own_residual_triangles() -> Statistic:
+    """One triangular factor of [m_i B r_i] per output."""
+
+    def rows_of_block(net: Network, x: Array, t: Array, w: Array | None) -> tuple[Array, ...]:
+        xp, m = array_namespace(net.theta), mask(t)
+        B = passes.basis(net, x, passes.features(net, x))
+        r, root = net.loss.d(B @ net.W_o.T, t) / 2, None if w is None else xp.sqrt(w)
+        columns = range(t.shape[1])
+        return tuple(weighted(xp.concat([B * m[:, i][:, None], r[:, i][:, None]], axis=1), root) for i in columns)
+
+    return Statistic(rows_of_block, "qr")
+
+
 def residual_triangle() -> Statistic:
     """The triangular factor of [B r]."""
 
@@ -191,4 +233,5 @@ def residual_triangle() -> Statistic:
     return Statistic(rows_of_block, "qr")
 
 
+OWN_CHANGE = {"cholesky": _own_change_normal, "qr": _own_change_triangular}
 ELIMINATE: dict[str, Callable[..., Normal | Triangular]] = {"cholesky": eliminate_normal, "qr": eliminate_triangular}

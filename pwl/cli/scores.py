@@ -18,7 +18,7 @@ class Scores:
         self.classes = schema.targets[0].categories
         self.rows = self.unread = self.far = 0
         self.why = ""
-        self.n = 0
+        self.n: np.ndarray = np.zeros(len(self.names), dtype=np.int64)  # of each target
         self.right = 0
         self.squares = np.zeros(len(self.names))
         self.mean, self.spread = np.zeros(len(self.names)), np.zeros(len(self.names))
@@ -32,22 +32,21 @@ class Scores:
         if rows.t is None or not len(good):
             return
         t = rows.t[good]
-        known = np.isfinite(t).all(axis=1)
-        t, y = t[known], y[known]
-        if not len(t):
-            return
         if self.classes is not None:
+            known = np.isfinite(t[:, 0])
+            t, y = t[known], y[known]
             numbers = y.argmax(axis=1) if probabilities else np.array([self.classes.index(str(label)) for label in y])
             self.right += int(np.sum(numbers == t[:, 0]))
             self.n += len(t)
             return
-        y = y.reshape(len(y), -1)
-        with np.errstate(over="ignore"):
-            self.squares += np.sum((t - y) ** 2, axis=0)
-            mean, n = t.mean(axis=0), self.n + len(t)
-            away = mean - self.mean
-            self.spread += np.sum((t - mean) ** 2, axis=0) + away**2 * self.n * len(t) / n
-        self.mean, self.n = self.mean + away * len(t) / n, n
+        y, known = y.reshape(len(y), -1), np.isfinite(t)
+        count, n = known.sum(axis=0), self.n + known.sum(axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.squares += np.sum((t - y) ** 2, axis=0, where=known)
+            mean = np.sum(t, axis=0, where=known) / np.maximum(count, 1)
+            away = np.where(count > 0, mean - self.mean, 0.0)
+            self.spread += np.sum((t - mean) ** 2, axis=0, where=known) + away**2 * self.n * count / np.maximum(n, 1)
+        self.mean, self.n = self.mean + away * count / np.maximum(n, 1), n
 
     def plus(self, other: Scores) -> Scores:
         """These sums with those over the rows of another rank."""
@@ -55,18 +54,21 @@ class Scores:
         self.why, self.right = self.why or other.why, self.right + other.right
         self.squares = self.squares + other.squares
         n, away = self.n + other.n, other.mean - self.mean
-        self.spread = self.spread + other.spread + away**2 * (self.n * other.n / max(n, 1))
-        self.mean, self.n = self.mean + away * (other.n / max(n, 1)), n
+        self.spread = self.spread + other.spread + away**2 * (self.n * other.n / np.maximum(n, 1))
+        self.mean, self.n = self.mean + away * (other.n / np.maximum(n, 1)), n
         return self
 
     def lines(self) -> Iterator[str]:
         """Sentences for standard error."""
-        if self.n and self.classes is not None:
-            yield f"{self.names[0]}: {self.right / self.n:.2%} of {self.n} rows in the right class"
-        elif self.n:
-            for name, squares, spread in zip(self.names, self.squares, self.spread, strict=True):
+        if self.classes is not None:
+            if n := int(self.n[0]):
+                yield f"{self.names[0]}: {self.right / n:.2%} of {n} rows in the right class"
+        else:
+            for name, n, squares, spread in zip(self.names, self.n, self.squares, self.spread, strict=True):
+                if not n:
+                    continue
                 r2 = f", R^2 {1 - squares / spread:.4f}" if spread > 0 else ""
-                yield f"{name}: RMSE {(squares / self.n) ** 0.5:.6g}{r2} over {self.n} rows"
+                yield f"{name}: RMSE {(squares / n) ** 0.5:.6g}{r2} over {n} rows"
         if self.unread:
             yield f"{self.unread} of {self.rows} rows can't be read and have empty cells; the first: {self.why}"
         if self.far:

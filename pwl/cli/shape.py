@@ -188,7 +188,7 @@ def hidden_text(hidden: tuple[int, ...]) -> str:
 
 def in_words(shape: Shape) -> str:
     """The network in a few words."""
-    return shape.network if shape.network != "mlp" else f"{hidden_text(shape.hidden)} hidden units"
+    return shape.network if shape.network != "mlp" else f"{hidden_text(shape.hidden)} hidden unit{'s' * (shape.hidden != (1,))}"
 
 
 def value_of(options: argparse.Namespace, option: str) -> Any:

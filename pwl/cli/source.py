@@ -19,6 +19,7 @@ from pwl.data.columns import check_path
 from pwl.data.image_folder import is_image_folder, read_folder
 from pwl.data.sets import DATA_SETS
 from pwl.data.shares import numbered, own_rows
+from pwl.data.targets import known
 from pwl.errors import InputError
 from pwl.runtime.ranks import Communicator, Serial, share_of
 from pwl.validate import nearest, whole
@@ -158,8 +159,10 @@ def open_source(options: argparse.Namespace, comm: Communicator = Serial()) -> S
         return shared(of_images(Path(name)), comm)
     table = read(name, options, options.target or None, options.task, comm)
     source = Source(stem(name), table.x, table.t, table.schema, table.class_names, table.weights, table.groups, comm=comm)
-    absent = table.weights is not None and np.any(table.weights == 0)
-    return source.take(np.flatnonzero(table.weights)) if absent and table.weights is not None else source
+    present = np.ones(len(table.t), dtype=bool) if table.weights is None else table.weights > 0
+    if (rows := known(table.t).rows) is not None:  # of several targets, all may be missing
+        present &= np.bincount(rows, minlength=len(present)) > 0
+    return source if present.all() else source.take(np.flatnonzero(present))
 
 
 def shared(source: Source, comm: Communicator) -> Source:

@@ -43,7 +43,7 @@ def read_array_table(
         inputs, chosen = choose_columns(str(path), names, targets, drop)
         x, t = _take(loaded, inputs), _take(loaded, chosen)
     _check(path, x, [names[i] for i in inputs], rows.start)
-    _check(path, t, [names[i] for i in chosen], rows.start)
+    _check(path, t, [names[i] for i in chosen], rows.start, gaps=len(chosen) > 1)
     columns, target_columns = (tuple(Column(names[i]) for i in places) for places in (inputs, chosen))
     return x, t if t.dtype.kind == "f" else t.astype(np.float64), Schema(columns, target_columns, False, len(names))
 
@@ -159,16 +159,16 @@ def _check_shape(path: Path, a: np.ndarray) -> None:
         )
 
 
-def _check(path: Path, a: np.ndarray, names: Sequence[str], before: int = 0) -> None:
+def _check(path: Path, a: np.ndarray, names: Sequence[str], before: int = 0, gaps: bool = False) -> None:
     """Raise InputError at the first NaN or Inf, with its pattern and column. The file may be larger than memory.
 
-    before: patterns of earlier ranks.
+    before: patterns of earlier ranks. gaps: whether NaN is allowed.
     """
     rows = rows_a_block(a.shape[1])
     for start in range(0, len(a), rows):
         block = np.asarray(a[start : start + rows])
-        if not np.isfinite(block).all():
-            row, column = np.argwhere(~np.isfinite(block))[0]
+        if not np.isfinite(block).all() and len(bad := np.argwhere(np.isinf(block) if gaps else ~np.isfinite(block))):
+            row, column = bad[0]
             raise InputError(
                 f"{path}, pattern {before + start + row + 1}, column {names[column]!r} (counted from 1): "
                 f"{block[row, column]} is not a finite number, so correct it or drop the row"

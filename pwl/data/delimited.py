@@ -12,7 +12,7 @@ import numpy as np
 from pwl.data.fields import LONGEST, OPEN, Record, records
 from pwl.data.layout import Layout, without_tail
 from pwl.data.numerals import SIGNS
-from pwl.data.sheet import Block, Parser, Sheet
+from pwl.data.sheet import Block, Parser, Sheet, or_gap
 from pwl.data.text import CHUNK
 from pwl.errors import InputError
 
@@ -39,6 +39,7 @@ class TextSheet(Sheet):
         loose: frozenset[int] = frozenset(),
         *,
         strict: bool = True,
+        gaps: frozenset[int] = frozenset(),
     ) -> Iterator[Block]:
         layout, line = self.layout, max(self.layout.first_line, self.layout.text.line)
         try:
@@ -54,7 +55,7 @@ class TextSheet(Sheet):
                         block = None if found else _fast(layout, parsers, keep, loose, lines, text)
                         if block is None:
                             found = found or list(records(lines, layout.delimiter, line, len(parsers)))
-                            block = _careful(layout, parsers, keep, loose, found, strict)
+                            block = _careful(layout, _with_gaps(layout, parsers, gaps), keep, loose, found, strict)
                         yield block
                     line += len(lines)
         except UnicodeDecodeError as why:
@@ -118,6 +119,12 @@ def _loaded(rows: list[str], delimiter: str, converters: dict[int | str, Parser]
         return np.loadtxt(rows, delimiter=mark, comments=None, quotechar='"', converters=converters, ndmin=2)
     except ValueError:
         return None
+
+
+def _with_gaps(layout: Layout, parsers: Sequence[Parser | None], gaps: frozenset[int]) -> Sequence[Parser | None]:
+    """The parsers, of which those of `gaps` read a missing value as NaN."""
+    numerals = layout.numerals
+    return [or_gap(parser or numerals.to_number, numerals) if i in gaps else parser for i, parser in enumerate(parsers)]
 
 
 def _keeping(cells: list[str], parser: Parser | None, loose: bool, to_number: Parser) -> Parser:

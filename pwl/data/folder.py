@@ -42,6 +42,7 @@ class FolderSheet(Sheet):
         loose: frozenset[int] = frozenset(),
         *,
         strict: bool = True,
+        gaps: frozenset[int] = frozenset(),
     ) -> Iterator[Block]:
         for path in self._own:
             sheet = self._opened(path)
@@ -50,7 +51,7 @@ class FolderSheet(Sheet):
                     f"{path} has the columns {', '.join(sheet.names)[:80]}, but the first file of the folder has "
                     f"{', '.join(self.names)[:80]}: give all files of a folder the same columns"
                 )
-            yield from sheet.blocks(parsers, keep, loose, strict=strict)
+            yield from sheet.blocks(parsers, keep, loose, strict=strict, gaps=gaps)
 
 
 class ArraySheet(Sheet):
@@ -71,6 +72,7 @@ class ArraySheet(Sheet):
         loose: frozenset[int] = frozenset(),
         *,
         strict: bool = True,
+        gaps: frozenset[int] = frozenset(),
     ) -> Iterator[Block]:
         step = rows_a_block(self._a.shape[1])
         for first in range(0, len(self._a), step):
@@ -79,7 +81,9 @@ class ArraySheet(Sheet):
             for place, parser in enumerate(parsers):
                 if parser is not None and parser is not ignore:
                     values[:, place] = [parser(f"{cell:g}") for cell in values[:, place]]
-            bad = np.argwhere(~np.isfinite(values))
+            finite = np.isfinite(values)
+            finite[:, list(gaps)] |= np.isnan(values[:, list(gaps)])
+            bad = np.argwhere(~finite)
             if len(bad) and strict:
                 row, column = bad[0]
                 raise InputError(

@@ -10,7 +10,7 @@ import numpy as np
 
 from pwl.data.delimited import loosely
 from pwl.data.numerals import Numerals
-from pwl.data.sheet import Block, Parser, Sheet, ignore
+from pwl.data.sheet import Block, Parser, Sheet, ignore, or_gap
 from pwl.errors import InputError
 from pwl.runtime.ranks import Communicator, share_of
 
@@ -66,6 +66,7 @@ class ParquetSheet(Sheet):
         loose: frozenset[int] = frozenset(),
         *,
         strict: bool = True,
+        gaps: frozenset[int] = frozenset(),
     ) -> Iterator[Block]:
         if not self._groups:
             return
@@ -73,6 +74,7 @@ class ParquetSheet(Sheet):
         for batch in self._file.iter_batches(ROWS, row_groups=list(self._groups)):
             values, unread = np.zeros((batch.num_rows, len(parsers))), dict[int, str]()
             for place, parser in enumerate(parsers):
+                parser = or_gap(parser or self.numerals.to_number, self.numerals) if place in gaps else parser
                 for at, why in self._fill(values[:, place], batch.column(place), parser, place in loose):
                     wrong = f"{self.title}, row {row + at + 1}, column {self.names[place]!r}: {why}"
                     if strict:

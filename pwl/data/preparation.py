@@ -72,7 +72,7 @@ class Preparation:
             the labels found, sorted.
         weights : array (Nv,), optional
             Weights of the patterns, 0 or more. A pattern of weight 0 counts as absent, and one of weight 2 as two. A pattern
-            whose targets are all NaN is absent, too.
+            whose targets are all NaN is absent, too, and each target's scale is that of the values that are not NaN.
         comm : Communicator, optional
             The ranks that share the data, `pwl.ranks()`. All get the same preparation.
 
@@ -91,7 +91,8 @@ class Preparation:
         _check_lengths(x, t)
         comm = comm or Serial()
         w = None if weights is None else checked_weights(weights, x.shape[0], least=comm.size == 1)
-        if (rows := known(t)) is not None:
+        rows, in_part = known(t)
+        if rows is not None:
             w = np.bincount(rows, None if w is None else w[rows], x.shape[0]).astype(np.float64)
         if inputs == METHOD:
             x_scaling: Scaling | Decorrelation = Decorrelation.fit(x, "x", weights=w, comm=comm)
@@ -102,6 +103,8 @@ class Preparation:
                 raise InputError(
                     f"classes came with targets of shape {t.shape}, wanted one-dimensional integer labels or texts"
                 )
+            if any(comm.allgather(in_part)):
+                return cls(x_scaling, Scaling.fit_known(_as_columns(t), targets, w, comm))
             return cls(x_scaling, Scaling.fit(_as_columns(t), targets, "t", squares=True, weights=w, comm=comm))
         labels = host(t[:]) if w is None else host(t[:])[w > 0]
         if classes is None and comm.size > 1:
@@ -138,7 +141,7 @@ class Preparation:
         Raises
         ------
         InputError
-            For another number of columns or patterns, NaN, Inf, or an unknown label.
+            For another number of columns or patterns, Inf, NaN in x, or an unknown label. Targets that are NaN stay so.
         """
         if t is None:
             return self.transform_inputs(x)

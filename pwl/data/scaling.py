@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pwl.data.scratch import rows_a_block, scratch_array
+from pwl.data.targets import check_each, known_counts, known_or_zero
 from pwl.errors import InputError
 from pwl.runtime.backend import Array, array_namespace, as_array, beside, host
 from pwl.runtime.finite import check_finite
@@ -84,12 +85,28 @@ class Scaling:
             return cls(method, mean, np.full(n_columns, _root_mean_square(spread) or 1.0))
         return cls(method, mean, spread if method == "standardise" else np.ones(n_columns))
 
+    @classmethod
+    def fit_known(cls, t: Array, method: str, weights: np.ndarray | None = None, comm: Communicator = Serial()) -> Scaling:
+        """Fit to targets (Nv, M) of which some are NaN: each column to its known ones. Raises InputError as `fit` does."""
+        check_each(known_counts(t, comm))
+        there, own, columns = host(t[:]), "standardise" if method == "common" else method, []
+        for i in range(t.shape[1]):
+            column = there[:, i : i + 1]
+            known = ~np.isnan(column[:, 0])
+            w = known.astype(np.float64) if weights is None else weights * known
+            columns.append(cls.fit(column, own, f"target {i + 1}", method != "common", w, comm))
+        offset, scale = (np.concatenate([getattr(column, name) for column in columns]) for name in ("offset", "scale"))
+        if method == "common":
+            _check_spread(scale, "t", SQUARED, 1 / SQUARED, together=True)
+            scale = np.full(len(scale), _root_mean_square(scale) or 1.0)
+        return cls(method, offset, scale)
+
     def apply(self, a: Array, name: str) -> Array:
         """Prepare (Nv, ..., N) data: a new array of the same library on the same device.
 
         The arithmetic is float64 everywhere. Floats keep their own precision, and integers become float64. A
         memory-mapped array is read block by block and gives a temporary memory-mapped array. Raises InputError for
-        another number of columns, NaN or Inf.
+        another number of columns, NaN or Inf. Targets, named "t", may be NaN, and stay so.
         """
         self._check_columns(a, name)
         check_real(a, name)
@@ -99,7 +116,7 @@ class Scaling:
         new = scratch_array(a.shape, dtype) if isinstance(a, np.memmap) and a.size else np.empty(a.shape, dtype)
         gain = _gain(self.scale)
         for start, block, _ in _blocks(a):
-            check_finite(block, start, name)
+            check_finite(_looked_at(block, name), start, name)
             with np.errstate(over="ignore"):  # far from the data of the fit; networks refuse infinite inputs
                 new[start : start + len(block)] = (block - self.offset) * gain
         return new
@@ -147,8 +164,13 @@ def _apply_on_device(scaling: Scaling, a: Array, name: str) -> Array:
         raise InputError(f"{name} came as {a.dtype}, wanted real numbers")
     wide = xp.astype(a, xp.float64, copy=False)
     with np.errstate(over="ignore", invalid="ignore"):  # for libraries that compute with NumPy
-        check_finite(a, 0, name)
+        check_finite(_looked_at(wide, name), 0, name)
         return _narrowed((wide - beside(scaling.offset, a)) * beside(_gain(scaling.scale), a), a)
+
+
+def _looked_at(a: Array, name: str) -> Array:
+    """What must be finite of `a`: of targets, those that are not NaN."""
+    return known_or_zero(a) if name == "t" else a
 
 
 def _narrowed(wide: Array, a: Array) -> Array:

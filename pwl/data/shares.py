@@ -105,12 +105,12 @@ def everywhere(comm: Communicator, a: np.ndarray) -> np.ndarray:
 
 
 def extremes(comm: Communicator, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The lowest and the highest value of each column (rows, columns) on all ranks."""
+    """The lowest and the highest value of each column (rows, columns) on all ranks. NaN counts for nothing."""
     if comm.size == 1:
-        return columns.min(axis=0), columns.max(axis=0)
-    low = columns.min(axis=0) if len(columns) else np.full(columns.shape[1], np.inf)
-    high = columns.max(axis=0) if len(columns) else np.full(columns.shape[1], -np.inf)
-    return folded(comm, low.astype(np.float64), np.minimum), folded(comm, high.astype(np.float64), np.maximum)
+        return np.fmin.reduce(columns, axis=0), np.fmax.reduce(columns, axis=0)
+    low = np.fmin.reduce(columns, axis=0) if len(columns) else np.full(columns.shape[1], np.inf)
+    high = np.fmax.reduce(columns, axis=0) if len(columns) else np.full(columns.shape[1], -np.inf)
+    return folded(comm, low.astype(np.float64), np.fmin), folded(comm, high.astype(np.float64), np.fmax)
 
 
 def numbered(comm: Communicator, own: int) -> tuple[int, int]:

@@ -17,6 +17,11 @@ def ignore(cell: str) -> float:
     return 0.0
 
 
+def or_gap(parse: Parser, numerals: Numerals) -> Parser:
+    """A parser that reads a missing value as NaN."""
+    return lambda cell: float("nan") if numerals.is_missing(cell) else parse(cell)
+
+
 class Block(NamedTuple):
     """Some rows of a table. values: float64 (rows, columns). cells: of the columns that are kept, a list per row.
 
@@ -53,11 +58,12 @@ class Sheet(Protocol):
         loose: frozenset[int] = frozenset(),
         *,
         strict: bool = True,
+        gaps: frozenset[int] = frozenset(),
     ) -> Iterator[Block]:
         """The rows of the file, block after block.
 
         There is a parser per column, None for numbers. keep: columns whose cells come as they are written. loose: columns of
         them in which a cell that can't be read is NaN. If `strict`, InputError names the first line and column that can't be
-        read; otherwise such rows are named in the blocks.
+        read; otherwise such rows are named in the blocks. gaps: columns of numbers in which a missing value is NaN.
         """
         ...

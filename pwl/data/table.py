@@ -148,7 +148,8 @@ def read_table(
     Raises
     ------
     InputError
-        If the file is not a full table of finite numbers and categories, has less than 3 rows, or has a constant
+        If the file is not a table of finite numbers and categories, full but for some of several targets, which are NaN then;
+        if it has less than 3 rows, or has a constant
         target; and if its beginning leaves open what is meant. The message names line and column if it can.
     """
     comm = comm or Serial()
@@ -193,6 +194,8 @@ def _check_table(title: str, table: Table, comm: Communicator) -> None:
     counted = t if table.weights is None else t[table.weights > 0]
     lows, highs = extremes(comm, counted[:, None] if counted.ndim == 1 else counted)
     for column, low, high in zip(table.schema.targets, lows, highs, strict=True):
+        if not low <= high:  # NaN, or on several ranks infinities
+            raise InputError(f"{title}: the target {column.name!r} has no value in any row: leave it out")
         if low == high:
             raise InputError(
                 f"{title}: the target {column.name!r} has one value in all rows, so there is nothing to learn: "
@@ -237,7 +240,8 @@ def _read(
     large = sheet.size > STREAM_BYTES
     places = (inputs, chosen, [place for place in aside if place is not None])
     stores = [Store(len(columns), large) for columns in places]
-    for block in sheet.blocks(parsers):
+    gaps = frozenset(place for place in chosen if place not in codes) if len(chosen) > 1 else frozenset()
+    for block in sheet.blocks(parsers, gaps=gaps):
         for store, part in zip(stores, places, strict=True):
             store.append(block.values[:, part])
     for place, column in codes.items():

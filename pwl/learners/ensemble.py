@@ -221,7 +221,7 @@ def _numbers(given: Any) -> np.ndarray:
 def likely(t: Any) -> np.ndarray:
     """The bounds (2, M) of plausible predictions: the range of the targets t (Nv, M), widened by its width at both ends."""
     t = host(t)
-    low, high = t.min(axis=0), t.max(axis=0)
+    low, high = np.fmin.reduce(t, axis=0), np.fmax.reduce(t, axis=0)  # of those that are known
     return np.stack([low - LIKELY * (high - low), high + LIKELY * (high - low)])
 
 

@@ -101,7 +101,7 @@ def finetune(
     lowest, zeros = frozen_layers(net, frozen)
     moved = factors(net, rates) | zeros
     if not lowest:
-        patterns = Patterns.fitting(net, data)
+        net, patterns = Patterns.fitting(net, data)
         net = started(net, patterns, algorithm) if new_head else net
         own = with_factors(algorithm, moved)
         return train(net, patterns, own, validation=validation, test=test, augment=augment, **options)

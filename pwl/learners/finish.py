@@ -86,6 +86,7 @@ def finish(net: Network, data: Any, *, validation: Any = None, steps: int = 50) 
         (), net.layout.shapes[-1], net.n_outputs, False, net.loss, net.W_o.reshape(-1), {}, initialised=True, net_control=False
     )  # fmt: skip
     seen = _seen(net, data)
+    head = seen.suited(head)
     before = _error(head, seen)
     solved, ridge, gamma = (_least_squares if net.loss.quadratic else _bound_steps)(head, seen, steps)
     after, kept = _error(solved, seen), True

@@ -13,6 +13,7 @@ import numpy as np
 from pwl.algorithms import Algorithm, BayesianLM, DampedMOLF, with_posterior
 from pwl.algorithms.left_out import left_out
 from pwl.data.preparation import Preparation
+from pwl.data.targets import known_or_zero
 from pwl.errors import InputError
 from pwl.learners.ensemble import Ensemble
 from pwl.learners.inputs import View, decorrelated
@@ -244,7 +245,9 @@ def _error_of_constants(patterns: Patterns, preparation: Preparation) -> float:
         p = np.bincount(patterns.t[:], weights=w) / np.sum(w)
         return float(-np.sum(p * np.log(np.where(p > 0, p, 1))))
     t = patterns.t[:].reshape(len(patterns), -1)
-    return float(np.sum(w @ (t - w @ t / np.sum(w)) ** 2) / np.sum(w))
+    own = w[:, None] * ~np.isnan(t)  # of each target
+    t = known_or_zero(t)
+    return float(np.sum(own * (t - np.sum(own * t, axis=0) / np.sum(own, axis=0)) ** 2) / np.sum(w))
 
 
 def _belief(record: Record) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.optimize import nnls
 from scipy.special import softmax
 
+from pwl.data.targets import known_or_zero
 from pwl.learners.ensemble import Ensemble
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import host
@@ -23,7 +24,7 @@ def shares(outs: list[np.ndarray], patterns: Patterns, classes: bool) -> np.ndar
     t, w = targets(patterns, outs[0])
     if classes:
         return _likeliest(np.stack([softmax(y, axis=1)[np.arange(len(t)), t] for y in outs], axis=1), w)
-    r = np.stack([(np.sqrt(w)[:, None] * (t - y)).reshape(-1) for y in outs], axis=1)
+    r = np.stack([(np.sqrt(w)[:, None] * np.where(np.isnan(t), 0, t - y)).reshape(-1) for y in outs], axis=1)
     G = r.T @ r
     size = float(np.trace(G))
     if not size:
@@ -56,7 +57,8 @@ def with_scale(ensemble: Ensemble, outs: list[np.ndarray], views: list[Patterns]
     for u, net, out, patterns in zip(ensemble.weights, ensemble.nets, outs, views, strict=True):
         own = host(net.with_preparation(None).predict(patterns.x[:], return_std=True)[1]) ** 2
         variance += u * (own + (out - y) ** 2)
-    scale = w @ ((t - y) ** 2 / variance) / np.sum(w)
+    own = w[:, None] * ~np.isnan(t)  # of each target
+    scale = np.sum(own * (known_or_zero(t) - y) ** 2 / variance, axis=0) / np.sum(own, axis=0)
     return dataclasses.replace(ensemble, scale=np.maximum(scale, NARROWEST))
 
 

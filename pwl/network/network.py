@@ -317,6 +317,10 @@ class Network(Doors):
         if not self.initialised:
             raise InputError("this network has not been initialised: call pwl.initialise(net, (x, t)) or pwl.train first")
 
+    def with_loss(self, loss: Loss) -> Network:
+        """The network with another loss of the same kind of targets."""
+        return self if loss == self.loss else dataclasses.replace(self, loss=loss)
+
     def with_preparation(self, preparation: Preparation | None) -> Network:
         """Returns the network with the preparation of its data, which then takes raw units, or raises InputError."""
         if preparation is None:

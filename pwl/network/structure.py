@@ -80,12 +80,13 @@ def _check_posterior(net: Network, posterior: Posterior) -> None:
     if not net.loss.quadratic or posterior.keys not in possible:
         raise ValueError(f"a network with {net.loss.name} has no posterior of {posterior.keys}")
     n = net.n_basis if posterior.keys == (HEAD,) else net.layout.size_of(posterior.keys)
-    if posterior.factor.shape != (n, n) or posterior.noise.shape != (net.n_outputs,):
+    own = (net.n_outputs, n, n) if posterior.keys == (HEAD,) else (n, n)
+    if posterior.factor.shape not in ((n, n), own) or posterior.noise.shape != (net.n_outputs,):
         raise ValueError(f"a posterior of {n} weights and {net.n_outputs} outputs was wanted")
     numbers = (posterior.factor, posterior.noise, np.asarray(posterior.Nv))
     if not all(np.all(np.isfinite(a)) for a in numbers) or np.any(posterior.noise < 0) or not posterior.Nv > 0:
         raise ValueError("its posterior holds numbers that can't be")
-    if np.any(np.diagonal(posterior.factor) <= 0) or any(a.dtype.kind != "f" for a in numbers):
+    if np.any(np.diagonal(posterior.factor, axis1=-2, axis2=-1) <= 0) or any(a.dtype.kind != "f" for a in numbers):
         raise ValueError("its posterior holds numbers that can't be")
 
 

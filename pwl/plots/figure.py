@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 110
-INK, START, PALE = "0.15", "0.6", "0.87"  # greys: frames and text, starts of curves, backgrounds
+INK, START, PALE = "0.15", "0.6", "0.8"  # greys: frames and text, starts of curves, backgrounds
 
 
 def require_matplotlib() -> None:

@@ -69,7 +69,7 @@ def regression(net: Any, parts: Mapping[str, Any], *, figure: Figure | None = No
             rasterized=len(t) > MOST_SHAPES,
         )
         ax.plot(limits, limits, ":", color=INK, linewidth=1.2, label="y = t")
-        if np.ptp(t) > 0:
+        if t.size and np.ptp(t) > 0:
             a, b = line_of(t, y)
             ends = np.array(limits)
             ax.plot(
@@ -138,7 +138,7 @@ def line_of(t: np.ndarray, y: np.ndarray) -> tuple[float, float]:
 
 
 def _pairs(net: Any, parts: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Targets and predictions of each part as (Nv M,) arrays."""
+    """Known targets and their predictions of each part, (Nv M,) if all are known."""
     if not isinstance(parts, Mapping) or not parts:
         raise InputError(
             f'parts must be a dictionary such as {{"training": (x, t), "test": (x_test, t_test)}}, not {shown(parts)}'
@@ -152,5 +152,6 @@ def _pairs(net: Any, parts: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np
         if not isinstance(part, (tuple, list)) or len(part) not in (2, 3):
             raise InputError(f"the part {name!r} must be (x, t), not {shown(part)}")
         t, y, _ = columns(part[1], net.predict(part[0]), None)
-        found[str(name)] = (t.ravel(), y.ravel())
+        known = ~np.isnan(t)
+        found[str(name)] = (t[known], y[known])
     return found

@@ -54,7 +54,7 @@ def line_search(
         If data, network and direction do not fit, if E does not change along the direction, or if matplotlib is missing.
     """
     whole("points", points, 3)
-    patterns = Patterns.fitting(net, data)
+    net, patterns = Patterns.fitting(net, data)
     net.check_initialised()
     check_direction(net, direction)
     scores, G = reduce(gradients(tuple(direction)), net, patterns)

@@ -100,7 +100,7 @@ def predicted_of(t: Array, y: Array, *, names: Sequence[str] | None = None) -> F
     figure, axes = panels(min(t.shape[1], MOST_TARGETS), 3, 3.4, 3.4)
     few = slice(None, None, max(1, len(t) // MOST_POINTS))
     for j, ax in enumerate(axes):
-        true, found = t[:, j], y[:, j]
+        true, found = known_pairs(t[:, j], y[:, j])
         ax.set(aspect="equal", xlabel="true", ylabel="predicted")
         ax.set_title(f"{names[j]}\nR = {correlation(true, found):.4f}, E = {mean_square(true - found):.4g}", **TITLE)
         limits = both_range(true, found)
@@ -142,10 +142,12 @@ def residuals_of(t: Array, y: Array, *, names: Sequence[str] | None = None) -> F
     t, y, names = columns(t, y, names)
     figure, axes = panels(min(t.shape[1], MOST_TARGETS), 3, 3.4, 2.7)
     for j, ax in enumerate(axes):
-        rest = t[:, j] - y[:, j]
-        deviation = mean_square(rest - rest.mean()) ** 0.5
+        true, found = known_pairs(t[:, j], y[:, j])
+        rest = true - found
+        mean = float(rest.mean()) if rest.size else float("nan")
+        deviation = mean_square(rest - mean) ** 0.5
         ax.set(xlabel="true - predicted", ylabel="patterns")
-        ax.set_title(f"{names[j]}\nmean {rest.mean():.3g}, standard deviation {deviation:.3g}", **TITLE)
+        ax.set_title(f"{names[j]}\nmean {mean:.3g}, standard deviation {deviation:.3g}", **TITLE)
         drawable = rest[np.abs(rest) < LARGEST]
         if not drawable.size:
             nothing_finite(ax)
@@ -184,6 +186,12 @@ def columns(t: Array, y: Array, names: Sequence[str] | None) -> tuple[np.ndarray
     return t, y, names
 
 
+def known_pairs(t: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The targets that are not NaN, and their predictions."""
+    known = ~np.isnan(t)
+    return t[known], y[known]
+
+
 def both_range(t: np.ndarray, y: np.ndarray) -> tuple[float, float] | None:
     """Limits around all pairs that can be drawn; None if there are none."""
     both = np.concatenate([t, y])[np.tile((np.abs(t) < LARGEST) & (np.abs(y) < LARGEST), 2)]
@@ -195,13 +203,13 @@ def both_range(t: np.ndarray, y: np.ndarray) -> tuple[float, float] | None:
 
 
 def mean_square(a: np.ndarray) -> float:
-    """Infinite if squares overflow, NaN if there are NaN."""
-    return float(np.mean(a**2))
+    """Infinite if squares overflow, NaN if there are NaN or no numbers."""
+    return float(np.mean(a**2)) if a.size else float("nan")
 
 
 def correlation(t: np.ndarray, y: np.ndarray) -> float:
     """Pearson's R; NaN if either array is constant or not finite."""
-    if not np.isfinite([t, y]).all() or np.ptp(t) == 0 or np.ptp(y) == 0:
+    if not t.size or not np.isfinite([t, y]).all() or np.ptp(t) == 0 or np.ptp(y) == 0:
         return float("nan")
     return float(np.corrcoef(t / np.abs(t).max(), y / np.abs(y).max())[0, 1])
 
@@ -211,7 +219,9 @@ def head(figure: Figure, t: np.ndarray, y: np.ndarray) -> None:
     M = t.shape[1]
     heading = f"{len(t)} patterns"
     if M > 1:
-        heading += f", E = {M * mean_square(t - y):.4g} over all {M} targets"
+        with_targets = ~np.isnan(t).all(axis=1)
+        E = float(np.nansum((t - y) ** 2) / max(np.sum(with_targets), 1))
+        heading += f", E = {E:.4g} over all {M} targets"
     if M > MOST_TARGETS:
         heading += f", the first {MOST_TARGETS} are shown"
     figure.suptitle(heading, fontsize=10, color=INK)

@@ -28,7 +28,7 @@ def curve_bands(keys: tuple[str, ...]) -> Statistic:
     def bands_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Bands:
         signals = passes.forward(net, x, keys)
         found = Bands({}, {})
-        for key, c in _weights(net, signals, keys).items():
+        for key, c in _weights(net, signals, t, keys).items():
             index = net.layout.by_key[key].layer
             layer, _, b = net.layer(index)
             assert isinstance(layer, PiecewiseLinear)
@@ -39,10 +39,10 @@ def curve_bands(keys: tuple[str, ...]) -> Statistic:
     return Statistic(bands_of_block)
 
 
-def _weights(net: Network, signals: passes.Signals, keys: tuple[str, ...]) -> dict[str, Array]:
+def _weights(net: Network, signals: passes.Signals, t: Array, keys: tuple[str, ...]) -> dict[str, Array]:
     """By slot key, the second derivative (b, units) of each pattern's error along each unit's output, by the roots v of S_p."""
     total: dict[str, Array] = {}
-    for v in net.loss.roots(signals.y):
+    for v in net.loss.roots(signals.y, t):
         for index, g in passes.backpropagate(net, signals.saved, v, net.layout.layers(keys)):
             for slot in net.layout.of_layer(index):
                 total[slot.key] = total.get(slot.key, 0) + g * g

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
+from pwl.data.targets import known_or_zero, mask
 from pwl.network import passes
 from pwl.network.memory import device_bytes
 from pwl.network.network import Network
+from pwl.reductions.patterns import Patterns
+from pwl.reductions.reduce import reduce
 from pwl.reductions.statistic import Statistic
-from pwl.runtime.backend import Array, array_namespace, gram, on_cores, weighted
+from pwl.runtime.backend import Array, array_namespace, gram, host, on_cores, weighted
 
 
 class Correlations(NamedTuple):
@@ -20,6 +25,14 @@ class Correlations(NamedTuple):
     R: Array
     C: Array
     E_t: Array
+
+
+class OwnCorrelations(NamedTuple):
+    """R (M, Nu, Nu), C (Nu, M) and the energies (M,) of Eq. (10), for each output over the patterns whose target is known."""
+
+    R: Array
+    C: Array
+    energies: Array
 
 
 class Moments(NamedTuple):
@@ -39,6 +52,35 @@ def basis_correlations(known: bool = False) -> Statistic:
         return Correlations(R, xp.concat([C, o.T @ wt], axis=0), xp.sum(wt * t))
 
     return Statistic(correlations_of_block)
+
+
+def own_correlations() -> Statistic:
+    """`OwnCorrelations` under the squared error of known targets, Eq. (96)."""
+
+    def correlations_of_block(net: Network, x: Array, t: Array, w: Array | None) -> OwnCorrelations:
+        o, t = in_double(passes.features(net, x)), in_double(t)
+        B, t_known = passes.basis(net, in_double(x), o), known_or_zero(t)
+        xp, wt = array_namespace(t), weighted(t_known, w)
+        return OwnCorrelations(own_grams(B, t, w), B.T @ wt, xp.sum(wt * t_known, axis=0))
+
+    return Statistic(correlations_of_block)
+
+
+def own_grams(B: Array, t: Array, w: Array | None) -> Array:
+    """B'B (M, Nu, Nu) over the patterns of each output."""
+    m = weighted(mask(t), w)
+    return array_namespace(B).stack([gram(B, m[:, i]) for i in range(t.shape[1])])
+
+
+def known_shares(net: Network, patterns: Patterns) -> np.ndarray:
+    """The part of the patterns' weight whose target is known, for each output (M,)."""
+    if not net.loss.own_patterns:
+        return np.ones(net.n_outputs)
+
+    def known_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
+        return array_namespace(t).sum(weighted(mask(t), w), axis=0)
+
+    return host(reduce(Statistic(known_of_block), net, patterns)).astype(np.float64)
 
 
 def basis_autocorrelation() -> Statistic:

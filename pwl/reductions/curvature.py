@@ -19,7 +19,7 @@ def line_curvature(direction: Mapping[str, Array]) -> Statistic:
         else:
             signals = passes.forward(net, x, direction)
             y, dy = signals.y, passes.tangent(net, signals, direction)
-        return array_namespace(x).sum(weighted(net.loss.quadratic_form(y, dy), w))
+        return array_namespace(x).sum(weighted(net.loss.quadratic_form(y, dy, t), w))
 
     return Statistic(h_of_block)
 
@@ -37,14 +37,14 @@ def block_curvature(net: Network, direction: Mapping[str, Array]) -> Statistic:
             saved, y = signals.saved, signals.y
         V = [passes.features_tangent(net, saved, key, D) for key, D in direction.items()]
         W_b = [net.W_oh] * len(V)
-        return net.loss.curvature(_side_by_side(V), _side_by_side(W_b), y, w)
+        return net.loss.curvature(_side_by_side(V), _side_by_side(W_b), y, w, t)
 
     def many_layers_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
         """For blocks in any layer: a backward pass per root v of S_p gives r_p = J_p'v, Eq. (28)."""
         signals = passes.forward(net, x, direction)
         own = own_tangents(net, signals.saved, direction)
         H = 0
-        for v in net.loss.roots(signals.y):
+        for v in net.loss.roots(signals.y, t):
             r = responses(net, signals.saved, v, own)
             H = H + gram(_side_by_side([r[key] for key in direction]), w)
         return H

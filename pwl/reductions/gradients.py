@@ -31,7 +31,7 @@ def raw_error(scale: Array) -> Statistic:
 
     def raw_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
         xp = array_namespace(t)
-        squares = ((t - passes.outputs(net, x)) * beside(scale, t)) ** 2
+        squares = (net.loss.d(passes.outputs(net, x), t) / 2 * beside(scale, t)) ** 2
         return xp.sum(weighted(xp.sum(squares, axis=1), w))
 
     return Statistic(raw_of_block)

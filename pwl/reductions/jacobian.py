@@ -49,7 +49,7 @@ def rows_of(net: Network, keys: tuple[str, ...], x: Array, t: Array, w: Array | 
     B = transposed(passes.basis(net, x, signals.o))
     Nu = B.shape[0]
     residuals = net.loss.residuals(signals.y, t)
-    for i, v in enumerate(net.loss.roots(signals.y)):
+    for i, v in enumerate(net.loss.roots(signals.y, t)):
         v = v * scale[:, None]
         own = passes.columns(net, signals.saved, v, keys)
         r = (residuals[:, i] * scale)[None, :]

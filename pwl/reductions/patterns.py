@@ -11,9 +11,10 @@ import numpy as np
 from pwl.data.augmentation import Augmentation, Key
 from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
-from pwl.data.targets import known, labels
+from pwl.data.targets import check_each, known, known_counts, known_or_zero, labels
 from pwl.data.weights import checked_weights
 from pwl.errors import InputError
+from pwl.losses import of_targets
 from pwl.network.inputs import check_scaled, check_shape
 from pwl.network.network import Network
 from pwl.network.remembered import Remembered
@@ -21,7 +22,7 @@ from pwl.reductions.standing import Standing, dealt, standing
 from pwl.runtime.backend import Array, as_array, beside, host, is_numpy_array, like
 from pwl.runtime.finite import check_finite
 from pwl.runtime.ranks import Communicator, Serial, check_alike
-from pwl.validate import kind, shown, whole
+from pwl.validate import kind, number_of_bytes, shown
 
 CHECKED = 1 << 20  # numbers in a block that is checked
 
@@ -61,7 +62,8 @@ class Patterns:
         Inputs.
     t : array (Nv, M) or (Nv,)
         Real targets, (Nv,) for one output, or integer labels (Nv,). A net for classes also takes (Nv, M) of zeros with a one in
-        the column of the class. A pattern whose targets are all NaN counts as absent.
+        the column of the class. Under squared error a target that is NaN counts nothing, Eq. (95), and a pattern all of whose
+        targets are NaN counts as absent.
     weights : array (Nv,), optional
         Weights of the patterns, 0 or more. A weight of 0 counts a pattern as absent, and of 2 as two. None: all weigh 1.
     preparation : pwl.Preparation, optional
@@ -101,25 +103,22 @@ class Patterns:
         if comm is not None and not isinstance(comm, Communicator):
             raise InputError(f"comm must be pwl.ranks(), or derive from pwl.runtime.ranks.Communicator, not {shown(comm)}")
         self.preparation, self.comm = preparation, comm or Serial()
-        self.block_bytes = None if block_bytes is None else _checked_bytes(block_bytes)
+        self.block_bytes = None if block_bytes is None else number_of_bytes("block_bytes", block_bytes)
         if self.x.ndim < 2:
             raise InputError(
                 f"inputs of shape (patterns, inputs) were wanted, but {tuple(self.x.shape)} came: use x[:, None] for one input"
             )
         if self.t.ndim == 0:
-            raise InputError(
-                f"targets of shape (patterns, outputs) or (patterns,) were wanted, but a single number came: {self.t!r}"
-            )
+            raise InputError("targets of shape (patterns, outputs) or (patterns,) were wanted, but a single number came")
         if self.x.shape[0] != self.t.shape[0]:
-            raise InputError(
-                f"there are {self.x.shape[0]} inputs but {self.t.shape[0]} targets: each pattern needs one of each"
-            )
+            raise InputError(f"there are {self.x.shape[0]} inputs but {self.t.shape[0]} targets: each pattern needs one of each")
         if self.x.shape[0] == 0 and self.comm.size == 1:
             raise InputError("no patterns came: at least two are needed to train")
         self.weights = None if weights is None else checked_weights(weights, self.x.shape[0], least=self.comm.size == 1)
         self._whole: Whole | None = None
         self._is_batch = False
         self._all_present = False  # until it has been looked for patterns without a target or weight
+        self._in_part: bool | None = None  # whether some targets of a pattern are NaN on any rank, once it has been looked
         # blocks are read from here; sums and choices use the copy on the host
         self._given_weights = self.weights if weights is None else as_array(weights, "weights")
         self.reads = Reads()
@@ -138,12 +137,22 @@ class Patterns:
         raise InputError(f"data must be one argument, (x, t), (x, t, weights) or pwl.Patterns, but {came} came")
 
     @classmethod
-    def fitting(cls, net: Network, data: Any) -> Patterns:
-        """`of` in the network's units, checked against it unless they are Patterns that are so already."""
+    def fitting(cls, net: Network, data: Any) -> tuple[Network, Patterns]:
+        """The network with the loss for the data, and `of` in its units, checked unless they are Patterns that are so already."""
         patterns = cls.of(data).in_units_of(net)
+        net = patterns.suited(net)
         if patterns is not data:
             patterns.check(net)
-        return patterns
+        return net, patterns
+
+    def suited(self, net: Network) -> Network:
+        """The network with the loss that fits the targets: squared error counts only the known ones if some are NaN."""
+        return net.with_loss(of_targets(net.loss, self._known_in_part()))
+
+    def _known_in_part(self) -> bool:
+        if self._in_part is None:
+            self._in_part = any(self.comm.allgather(known(self.t).in_part))
+        return self._in_part
 
     @classmethod
     def prepared(
@@ -180,6 +189,11 @@ class Patterns:
         same.preparation, same._whole = net.preparation, None
         return same
 
+    def check_each_output(self) -> None:
+        """Raises InputError if all targets of an output are NaN."""
+        if self._known_in_part():
+            check_each(known_counts(self.t, self.comm))
+
     def _with_labels(self, net: Network, numbers: Array) -> Patterns:
         """The same patterns with labels (Nv,) for the numbers of classes, which are in the order of the net's classes."""
         same = copy.copy(self)
@@ -201,12 +215,13 @@ class Patterns:
         """The patterns with a target whose weight is not 0, to the same bits as if the others had never been there."""
         if self._all_present:
             return self
-        part = self if (rows := known(self.t)) is None else self.take(rows)
+        rows, in_part = known(self.t)
+        part = self if rows is None else self.take(rows)
         if part.weights is not None and not part.weights.all():
             part = part.take(np.flatnonzero(part.weights))
             if part.weights is not None and np.all(part.weights == 1):
                 part.weights = part._given_weights = None
-        part._all_present = True
+        part._all_present, part._in_part = True, any(self.comm.allgather(in_part))
         return part
 
     # ---- numbers of patterns
@@ -315,11 +330,8 @@ class Patterns:
             x, t = self.preparation.transform(_near(x, net), _near(t, net))
         if self._change is not None:
             x = self._change(host(x), first)
-        if not net.loss.classes:
-            t = like(t, net.theta)
-            t = t[:, None] if t.ndim == 1 else t
-        else:
-            t = beside(t, net.theta)
+        t = beside(t, net.theta) if net.loss.classes else like(t, net.theta)
+        t = t[:, None] if t.ndim == 1 and not net.loss.classes else t
         w = None if self._given_weights is None else like(self._given_weights[first:last], net.theta)
         return like(x, net.theta), t, w
 
@@ -348,6 +360,7 @@ class Patterns:
         """Raises InputError, with the row and column of the fault, if the patterns do not fit the network."""
         check_alike(self.comm, {"shape of inputs": tuple(self.x.shape[1:]), "shape of targets": tuple(self.t.shape[1:])})
         check_shape(tuple(self.x.shape), net.input_shape)
+        net = self.suited(net)
         for first, last in self._checked_blocks():
             x, t = self._raw(first, last)
             check_finite(x, first)
@@ -355,7 +368,7 @@ class Patterns:
                 check_scaled(x, net.input_shape)
             else:
                 if "float" in str(t.dtype):  # the preparation also checks, but knows only the row within the block
-                    check_finite(t, first, "target")
+                    check_finite(known_or_zero(t) if self._known_in_part() else t, first, "target")
                 t = self.preparation.transform(x, t)[1]
             if not net.loss.classes and t.ndim == 1 and net.n_outputs == 1:
                 t = t[:, None]
@@ -383,10 +396,4 @@ def _stored(a: Any) -> Any:
 def _near(a: Array, net: Network) -> Array:
     """`a` itself if the network has arrays of its kind, otherwise a copy in host memory."""
     return a if is_numpy_array(a) or type(a) is type(net.theta) else host(a)
-
-
-def _checked_bytes(block_bytes: Any) -> int:
-    if isinstance(block_bytes, float) and block_bytes.is_integer():  # such as 1e9
-        block_bytes = int(block_bytes)
-    return whole("block_bytes", block_bytes, unit=" of bytes")
 

@@ -34,7 +34,7 @@ def gradients_and_blocks(keys: tuple[str, ...], D: Mapping[str, Array], u: Array
         signals = passes.forward(net, x, keys)
         sums, d = scores_and_d(net, signals.y, t, w)
         G = passes.gradients(net, signals, d, keys)
-        v = net.loss.drawn_root(signals.y, u)
+        v = net.loss.drawn_root(signals.y, u, t)
         r = responses(net, signals.saved, v, own_tangents(net, signals.saved, body))
         r[HEAD] = v * passes.weighted_sum(net, D[HEAD], x, signals.o)
         return SampledBlocks(sums, G, gram(array_namespace(x).concat([r[key] for key in keys], axis=1), w))

@@ -28,8 +28,6 @@ def check_finite(x: Array, first_row: int, what: str = "input") -> None:
     if len(bad):
         row, *column = bad[0]
         where = ", ".join(map(str, column))
-        some = what == "target" and np.isnan(there[tuple(bad[0])]) and there.ndim == 2 and there.shape[1] > 1
-        more = "; a pattern is left out if all its targets are NaN, not if some are" if some else ""
         raise InputError(
-            f"{what} in row {first_row + row}, column {where} is {there[tuple(bad[0])]}: remove or fill such rows first{more}"
+            f"{what} in row {first_row + row}, column {where} is {there[tuple(bad[0])]}: remove or fill such rows first"
         )

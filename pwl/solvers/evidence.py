@@ -39,9 +39,44 @@ class Spectrum(NamedTuple):
         fit = n / 2 * np.sum(1 + np.log(2 * np.pi * self.Nv * J / n), axis=1)
         return fit + M / 2 * np.sum(np.log1p(self.a / ridge), axis=1) + M / 2 * np.log(self.Nv)
 
+    @property
+    def largest(self) -> float:
+        """The largest eigenvalue, 0 if there is none."""
+        return float(self.a[-1]) if len(self.a) else 0.0
+
     def at(self, ridge: float) -> Evidence:
         gamma = float(np.sum(self.a / (self.a + ridge)))
         return Evidence(ridge, gamma, float(self.negative_log(np.array([ridge]))[0]))
+
+
+class Spectra(NamedTuple):
+    """Spectra of outputs that count patterns of their own, Eq. (96). shares (M,): the part of all patterns that each counts."""
+
+    each: tuple[Spectrum, ...]
+    shares: np.ndarray
+
+    @staticmethod
+    def of(R: np.ndarray, C: np.ndarray, energies: np.ndarray, Nv: float, rest: np.ndarray | None) -> Spectra:
+        """As `spectrum`, with R (M, Nu, Nu). The sums of an output, over all patterns' weight, become means over its own."""
+        shares = R[:, 0, 0]
+        means = [
+            spectrum(R[i] / f, C[:, [i]] / f, energies[[i]] / f, Nv * f, None if rest is None else rest[[i]] / f)
+            for i, f in enumerate(shares)
+        ]
+        return Spectra(tuple(means), shares)
+
+    @property
+    def largest(self) -> float:
+        """The largest eigenvalue, 0 if there is none."""
+        return max(f * found.largest for f, found in zip(self.shares, self.each, strict=True))
+
+    def negative_log(self, ridge: np.ndarray) -> np.ndarray:
+        """-log p at ridges (k,), summed over the outputs."""
+        return sum((found.negative_log(ridge / f) for f, found in zip(self.shares, self.each, strict=True)), np.zeros(len(ridge)))
+
+    def at(self, ridge: float) -> Evidence:
+        gammas = [found.at(ridge / f).gamma for f, found in zip(self.shares, self.each, strict=True)]
+        return Evidence(ridge, float(np.mean(gammas)), float(self.negative_log(np.array([ridge]))[0]))
 
 
 def spectrum(R: np.ndarray, C: np.ndarray, energies: np.ndarray, Nv: float, rest: np.ndarray | None = None) -> Spectrum:
@@ -74,11 +109,11 @@ def spectrum(R: np.ndarray, C: np.ndarray, energies: np.ndarray, Nv: float, rest
     return Spectrum(a, s, np.maximum(rest, least), Nv)
 
 
-def best_ridge(found: Spectrum) -> Evidence:
+def best_ridge(found: Spectrum | Spectra) -> Evidence:
     """The ridge of the highest evidence: a grid over log lambda, and finer ones about its best point, Eq. (76)."""
-    if not len(found.a):
+    if not found.largest:
         return found.at(1.0)  # nothing but constants: any ridge will do
-    low, high = np.log(LOWEST * found.a[-1]), np.log(HIGHEST * found.a[-1])
+    low, high = np.log(LOWEST * found.largest), np.log(HIGHEST * found.largest)
     best = low
     for _ in range(ZOOMS):
         grid = np.linspace(low, high, GRID)

@@ -97,6 +97,15 @@ class OLS:
         """
         return self.solver(R)(C)
 
+    def solve_each(self, R: Array, C: Array) -> Solution:
+        """Solves R_i w_i' = c_i for R (M, n, n) and rows c_i of C (M, n), Eq. (96).
+
+        Functions that are dependent in any R count as such."""
+        found = [self.solve(R[i, :, :], C[i, :]) for i in range(C.shape[0])]
+        weights = like(np.stack([host(each.weights) for each in found]), C)
+        dependent = tuple(sorted({function for each in found for function in each.dependent}))
+        return Solution(weights, dependent, np.concatenate([each.energy for each in found]))
+
     def solver(self, R: Array) -> Callable[[Array], Solution]:
         """A function from C to its solution. R is factored once, here."""
         there = host(as_array(R, "R"))

@@ -121,7 +121,7 @@ def _errors(net: Network | Ensemble, data: Data, rows: np.ndarray) -> dict[str, 
     x, t = data.x[rows], data.t[rows]
     w = None if data.weights is None else data.weights[rows]
     if not net.loss.classes:
-        return {"error": float(np.average(np.sum((net.predict(x) - t) ** 2, axis=1), weights=w))}
+        return {"error": float(np.average(np.nansum((net.predict(x) - t) ** 2, axis=1), weights=w))}
     p = net.predict_proba(x)
     given = np.clip(p[np.arange(len(t)), t], np.finfo(p.dtype).tiny, None)
     return {

@@ -102,7 +102,7 @@ def check(net: Network, data: Any, seed: int = 0, device: str = "cpu") -> list[R
     rng = np.random.default_rng([seed, 0])
     patterns = Patterns.of(data).in_units_of(net)
     patterns.check(net)
-    net = in_double(net).with_preparation(None)  # the patterns are in the network's units
+    net = in_double(patterns.suited(net)).with_preparation(None)  # the patterns are in the network's units
     if not net.initialised:
         net = initialise(net, patterns)
     patterns = draw(net, patterns, rng)
@@ -202,7 +202,7 @@ def unit_alone(D: Direction, key: str, k: int) -> Direction:
 def curvature(net: Network, patterns: Patterns, dy: np.ndarray) -> np.ndarray:
     """J'SJ (b, b) in one piece, from the changes dy (b, Nv, M) of the outputs along each block."""
     if net.loss.constant:
-        S_dy = 2 * dy
+        S_dy = 2 * dy * ~np.isnan(patterns.t) if net.loss.own_patterns else 2 * dy
     else:
         y = passes.outputs(net, patterns.x)
         pi = np.exp(y - y.max(axis=1, keepdims=True))

@@ -17,6 +17,7 @@ from pwl.data import folds as make_folds
 from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
 from pwl.data.shares import everywhere, numbered, own_rows
+from pwl.data.targets import known
 from pwl.data.weights import checked_weights
 from pwl.errors import InputError
 from pwl.learners.named import LEARNERS, Learner, Shape, network, rescale
@@ -131,6 +132,8 @@ def compare(
         raise InputError(f"inputs {tuple(x.shape)} and targets {tuple(t.shape)} came, wanted as many of both: one per pattern")
     comm = comm or Serial()
     w = None if weights is None else checked_weights(weights, x.shape[0], least=comm.size == 1)
+    if (rows := known(t).rows) is not None:
+        x, t, w = x[rows], t[rows], None if w is None else w[rows]
     if w is not None and not w.all():
         x, t, w = x[w > 0], t[w > 0], w[w > 0]
     done = done or {}

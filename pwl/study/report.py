@@ -148,8 +148,9 @@ def mean_std(mean: float, std: float | None) -> str:
 
 
 def target_errors(t: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
-    """Root mean squared error and R^2 of each column of predictions y (Nv, M) for targets t (Nv, M)."""
-    mse, variance = np.mean((y - t) ** 2, axis=0), np.var(t, axis=0)
+    """Root mean squared error and R^2 of each column of predictions y (Nv, M) for the known ones of targets t (Nv, M)."""
+    known = ~np.isnan(t)
+    mse, variance = (f(a, axis=0, where=known) for f, a in ((np.mean, (y - t) ** 2), (np.var, t)))
     shares = np.divide(mse, variance, out=np.full_like(mse, np.nan), where=variance > 0)
     return list(zip(np.sqrt(mse).tolist(), (1 - shares).tolist(), strict=True))
 

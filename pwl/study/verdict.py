@@ -58,7 +58,7 @@ class Verdict(NamedTuple):
             return [said, *self._significance(others)[1:]]
         share = f" ({100 * lead / second:.2g} %)" if second > 0 else ""
         first = (
-            f"{self.best} wins: its mean {self.what} over {self.folds} fold{'s' * (self.folds > 1)} is {lowest:.4g}, "
+            f"{self.best} wins: its mean {self.what} over {self.folds} fold{'s' * (self.folds > 1)} is {lowest:.4g}, which is "
             f"{lead:.2g}{share} below that of {others[0]}, the next."
         )
         return [first, *self._significance(others)]
@@ -74,7 +74,7 @@ class Verdict(NamedTuple):
         rest = f"{self.best} is significantly better than {in_words(sure) if sure else 'none of the others'}"
         level = [name for name in others if name not in sure]
         if sure and level:
-            rest += f", and not than {in_words(level)}"
+            rest += f", but not than {in_words(level)}"
         return [
             f"This lead {lead_words} ({TEST}, p = {self.p[others[0]]:.2g}{correction}).",
             f"{rest} (p < {LEVEL}).",

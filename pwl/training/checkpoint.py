@@ -158,7 +158,8 @@ def _run(path: str | os.PathLike[str], arrays: Tensors, header: dict[str, Any], 
         own = {key.removeprefix(which): a for key, a in arrays.items() if key.startswith(which)}
         found = rebuild(header["structure"], own, own_layers(net))
         buffers = {key: native(host(b)) for key, b in found.buffers.items()}
-        return dataclasses.replace(found, theta=native(host(found.theta)), buffers=buffers, preparation=net.preparation)
+        theta = native(host(found.theta))
+        return dataclasses.replace(found, theta=theta, buffers=buffers, preparation=net.preparation, loss=net.loss)
 
     state = json.loads(header["state"])
     for key, a in arrays.items():

@@ -57,7 +57,8 @@ def initialise(net: Network, data: Any, *, ridge: float = 0.0, ols: OLS | None =
         validate.kind("ols", ols, OLS, "a pwl.OLS")
     patterns = Patterns.of(data).in_units_of(net)
     patterns.check(net)
-    return start(net, patterns, Penalties(ridge=ridge), ols or OLS())
+    patterns.check_each_output()
+    return start(patterns.suited(net), patterns, Penalties(ridge=ridge), ols or OLS())
 
 
 def start(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> Network:

@@ -40,7 +40,7 @@ def insert_input_hinge(net: Network, data: Any, index: int, position: float) -> 
     InputError
         If the input has no hinges, or has one at the position already.
     """
-    patterns = Patterns.fitting(net, data)
+    net, patterns = Patterns.fitting(net, data)
     layer = curved(net)
     whole("the input", index, 0, most=net.input_shape[0] - 1)
     finite("a hinge's position", position)

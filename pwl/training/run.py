@@ -148,7 +148,7 @@ class Job:
         if self.scale is not None:
             row["raw_error"] = self.raw(net, self.patterns, float(scores[0]))
         for name, other in self.others.items():
-            scores = reduce(error(), net, other)
+            scores = reduce(error(), other.suited(net), other)
             row |= {f"{name}_error": float(scores[0])} | _classification(f"{name}_", scores)
             if self.scale is not None:
                 row[f"{name}_raw_error"] = self.raw(net, other, float(scores[0]))
@@ -166,7 +166,7 @@ class Job:
         assert self.scale is not None
         if np.all(self.scale == self.scale[0]):
             return E * float(self.scale[0]) ** 2
-        return float(reduce(raw_error(self.scale), net, patterns))
+        return float(reduce(raw_error(self.scale), patterns.suited(net), patterns))
 
     def settings(self, net: Network) -> dict[str, Any]:
         """The settings of a run for its record, which a checkpoint must agree with."""

@@ -61,7 +61,7 @@ def train(
         A network that is not initialised is first initialised on the data.
     data, validation, test : (x, t), (x, t, weights) or pwl.Patterns
         The patterns, in raw units if the network carries a preparation. Otherwise they are not scaled here; pwl.Preparation
-        does that.
+        does that. Under squared error, targets that are NaN count nothing.
     algorithm : Algorithm
         pwl.AdAct(), pwl.MOLF(), pwl.LM(), ...
     parts : sequence of 2 or 3 int arrays, optional
@@ -118,7 +118,8 @@ def train(
     if parts is not None:
         rows, data, given = _divided(data, parts, given)
     patterns, others = _checked(net, data, given)
-    preparation, net = net.preparation, net.with_preparation(None)  # the patterns are in the network's units from here on
+    # the patterns are in the network's units from here on
+    preparation, net = net.preparation, patterns.suited(net).with_preparation(None)
     if batch_size is not None:
         _check_batches(batch_size, algorithm, patterns)
     if augment is not None:
@@ -231,8 +232,7 @@ def evaluate(net: Network, data: Any) -> Evaluation:
     """
     validate.kind("net", net, Network, "a pwl.Network")
     net.check_initialised()
-    patterns = Patterns.of(data).in_units_of(net)
-    patterns.check(net)
+    net, patterns = Patterns.fitting(net, data)
     if net.preparation is not None and not net.loss.classes:
         return Evaluation(float(reduce(raw_error(net.preparation.target_scale), net, patterns)), None)
     scores = reduce(error(), net, patterns)
@@ -242,6 +242,7 @@ def evaluate(net: Network, data: Any) -> Evaluation:
 def _checked(net: Network, data: Any, others: dict[str, Any]) -> tuple[Patterns, dict[str, Patterns]]:
     patterns = Patterns.of(data).in_units_of(net)
     patterns.check(net)
+    patterns.check_each_output()
     if patterns is not data and net.preparation is not None:
         patterns = patterns.settled()
     rest = {}

@@ -11,6 +11,7 @@ import ctypes
 import functools
 import hashlib
 import importlib
+import mmap
 import os
 import shutil
 import subprocess
@@ -33,7 +34,7 @@ FAULTS = (
     "a barrier that not all threads reach",
     "writes beyond the shared memory",
 )
-GUARD, MARK = 64, 0xA5  # bytes around arrays
+GUARD, MARK, VECTOR = 64, 0xA5, 16  # bytes before arrays and what they hold; bytes that a thread moves at once
 ENGINE = "pwl.kernels.cuda"
 
 
@@ -41,26 +42,35 @@ class Array(np.ndarray):
     """An array with CuPy's `data.ptr`, and guarded memory around it."""
 
     memory: np.ndarray | None
+    after: np.ndarray | None
 
     def __array_finalize__(self, source: Any) -> None:
-        self.memory = getattr(source, "memory", None)
+        self.memory, self.after = getattr(source, "memory", None), getattr(source, "after", None)
 
     @property
     def data(self) -> Any:  # type: ignore[override]
         return SimpleNamespace(ptr=self.ctypes.data)
 
     def guarded(self) -> bool:
-        return self.memory is None or bool(np.all(self.memory[:GUARD] == MARK) and np.all(self.memory[-GUARD:] == MARK))
+        return self.memory is None or bool(np.all(self.memory[:GUARD] == MARK) and np.all(self.after == MARK))
 
 
 def empty(shape: Any, dtype: Any = np.float64) -> Array:
-    """An array full of bytes that are NaN as floating-point numbers, at an address that vectors may be moved from."""
+    """An array full of bytes that are NaN as floating-point numbers, at an address that vectors may be moved from.
+
+    Behind the bytes that fill up its last vector lies a page that can't be read, so that a kernel which reads beyond the end ends
+    the process.
+    """
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    raw = np.full(size + 3 * GUARD, MARK, np.uint8)
-    memory = raw[-raw.ctypes.data % GUARD :][: size + 2 * GUARD]
+    used = GUARD + size + -size % VECTOR
+    pages = mmap.mmap(-1, (-(-used // mmap.PAGESIZE) + 1) * mmap.PAGESIZE)
+    raw = np.frombuffer(pages, np.uint8)
+    memory = raw[len(raw) - mmap.PAGESIZE - used : len(raw) - mmap.PAGESIZE]
+    assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(memory.ctypes.data + used), mmap.PAGESIZE, 0) == 0
+    memory[:] = MARK
     memory[GUARD : GUARD + size] = 0xFF
     made = memory[GUARD : GUARD + size].view(dtype).reshape(shape).view(Array)
-    made.memory = memory
+    made.memory, made.after = memory, memory[GUARD + size :]
     return made
 
 
@@ -155,7 +165,7 @@ class RawModule:
             self._run(number, grid, block, arguments, shared_mem, backwards=False)
             for a, other in zip(arrays, found, strict=True):
                 assert a.tobytes() == other.tobytes(), f"{name}: the result depends on the order of the threads"
-                assert a.guarded(), f"{name} writes beyond the end of an array"
+                assert a.guarded(), f"{name} writes beside an array"
 
         run.kernel = SimpleNamespace(ptr=number)  # type: ignore[attr-defined]
         return run

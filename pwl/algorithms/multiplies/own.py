@@ -135,6 +135,8 @@ def gradient_step(net: Network, Nv: int) -> float:
 def owo(net: Network, Nv: int) -> float:
     """An output step, whose system is factored once."""
     Nu, own, M, steps = net.n_basis, _touched(net), net.n_outputs, net.loss.output_steps
+    if net.loss.own_patterns:
+        return Nv * (_body(net) + M * own * (own + 3) / 2) + M * ols(Nu, 1)
     if net.loss.quadratic:
         return Nv * (_body(net) + own * (own + 1) / 2 + M * own) + ols(Nu, M)
     return Nv * (_body(net) + own * (own + 1) / 2 + steps * (_body(net) + _head(net) + M * own)) + ols(Nu, steps * M)
@@ -186,6 +188,8 @@ def varpro(net: Network, Nv: int, keys: tuple[str, ...], solver: str) -> float:
     elimination = M * n_body * Nu * (Nu + n_body) / 2 if solver == "cholesky" else 0
     trial = error(net, Nv) + Nv * (_body(net) + M * Nu)
     output_step = Nu * (Nu + 1) / 2 + M * Nu if solver == "cholesky" else (Nu + M) ** 2
+    if net.loss.own_patterns:
+        output_step = M * (Nu * (Nu + 3) / 2 if solver == "cholesky" else (Nu + 1) ** 2)
     return trial + Nv * (pattern_rows(net) + M * sums + output_step) + elimination + solution
 
 
