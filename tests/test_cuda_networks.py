@@ -18,7 +18,10 @@ from pwl import kernels
 from pwl.layers import BatchNorm2d, Conv2d, Flatten, MaxPool2d
 
 pytestmark = pytest.mark.skipif(device.COMPILER is None, reason="no C++ compiler (g++ or c++) was found")
-SOURCES = ("activations", "curves", "curve_sums", "net_sums", "pooling", "convolution", "sums", "softmax", "updates")
+SOURCES = (
+    "activations", "curves", "curve_sums", "net_sums", "input_curves", "pooling", "convolution", "tensor_convolution", "sums",
+    "softmax", "updates",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +74,27 @@ def test_networks_for_images(gpu, body, form, dtype):
     net = image_net(*BODIES[body], dtype=dtype)
     net = net.training(7, 0) if form == "as it trains" else net
     assert_same_gradients(gpu, net, problem(net, 13, weights=True))
-    assert {"convolution", "sums", "softmax"} <= gpu.used
+    assert {"convolution" if dtype == np.float64 else "tensor_convolution", "sums", "softmax"} <= gpu.used
+
+
+@pytest.mark.parametrize(
+    "activation", ["relu", pwl.PiecewiseLinear("tanh", 5), pwl.PiecewiseLinear(hinges=[-1, 0, 2], outside="linear")], ids=str
+)
+def test_activations_are_put_by_convolutions(gpu, engine, activation, monkeypatch):
+    """One kernel gives both in passes that save arrays and in passes that don't, and errors are those of two kernels."""
+    net = image_net(Conv2d(4, 3), activation, Conv2d(5, 2), activation, Flatten(), dtype=np.float32)
+    patterns, launched, launch = problem(net, 9), [], engine.tensor_convolution.launch
+    monkeypatch.setattr(engine.tensor_convolution, "launch", lambda *args, **more: (launched.append(args), launch(*args, **more)))
+    with gpu():
+        together, y = scores_and_gradients(net, patterns), net.predict(patterns.x)
+    assert "curves" not in gpu.used or activation != "relu"
+    monkeypatch.setattr(engine, "FUSED", False)
+    with gpu():
+        apart, z = scores_and_gradients(net, patterns), net.predict(patterns.x)
+    for key, found in together.items():
+        assert np.asarray(found).tobytes() == np.asarray(apart[key]).tobytes()
+    assert np.asarray(y).tobytes() == np.asarray(z).tobytes()
+    assert len(launched) > 8
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -99,7 +122,8 @@ def test_runs_in_batches(gpu, algorithm):
     wanted, record = pwl.train(net, (x, t), algorithm, iterations=2, batch_size=8)
     with gpu():
         found, there = pwl.train(net, (x, t), algorithm, iterations=2, batch_size=8)
-    assert gpu.used == set(SOURCES) - {"activations", "net_sums"}  # fixed ones, and a dense layer below curves
+    others = {"activations", "net_sums", "input_curves", "tensor_convolution"}  # fixed ones, dense layers, float32
+    assert gpu.used == set(SOURCES) - others
     np.testing.assert_allclose(there["error"], record["error"], rtol=1e-8)
     assert_near(np.asarray(found.theta), wanted.theta, 1e-7)  # Adam's roots of small squares enlarge rounding
     assert np.linalg.norm(wanted.theta - net.theta) > 1e-3
