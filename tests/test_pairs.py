@@ -38,11 +38,12 @@ def test_which_layers_are_pairs(fused):
     ("body", "wanted"),
     [
         ([Conv2d(4, 3, groups=1), pwl.activations.APL(), Flatten()], []),
-        ([Conv2d(3, 3, groups=3), "relu", Flatten()], []),
+        ([Conv2d(4, 3, groups=2), "relu", Flatten()], []),
         ([Conv2d(4, 3), BatchNorm2d(group=4), "relu", Flatten()], []),
         ([Conv2d(4, 3), MaxPool2d(2), "relu", Flatten()], []),
-        ([Conv2d(3, 3, padding="same"), "relu", Conv2d(3, 3, padding="same"), "relu", From(3), "tanh", Add(2), Flatten()], [0]),
-        ([Conv2d(3, 3, padding="same"), "relu", Conv2d(3, 3, padding="same"), Add(2), "relu", Flatten()], [0]),
+        ([Conv2d(3, 3, padding="same"), "relu", Conv2d(3, 3, padding="same"), "relu", From(3), "tanh", Add(2), Flatten()], [2]),
+        ([Conv2d(3, 3, padding="same"), "relu", Conv2d(3, 3, padding="same"), Add(2), "relu", Flatten()], []),
+        ([Conv2d(3, 3, padding="same"), "relu", Conv2d(3, 3, padding="same"), Add(1), "relu", Flatten()], [0]),
     ],
 )
 def test_layers_with_others_between_or_beside_them_are_none(fused, body, wanted):
