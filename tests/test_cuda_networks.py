@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from cuda_shim import device
 from test_devices import BODIES, assert_near, image_net, scores_and_gradients
+from test_devices_inputs import curved_net
 from toys import LOSSES, activations, problem, random_network, take_step
 
 import pwl
@@ -143,3 +144,14 @@ def test_second_order_steps(gpu, algorithm, outputs):
         found, _, _ = take_step(algorithm, net, fresh(patterns, block_bytes=2**15))
     assert ("net_sums" in gpu.used) == (outputs == 1 and not isinstance(algorithm, pwl.SCG))
     assert_near(np.asarray(found.theta), wanted.theta, 1e-9)
+
+
+@pytest.mark.parametrize("algorithm", [pwl.AdAct(), pwl.MOLF("hwo")], ids=lambda a: type(a).__name__)
+def test_curves_on_inputs(gpu, algorithm):
+    net, patterns = curved_net("tanh" if isinstance(algorithm, pwl.MOLF) else pwl.PiecewiseLinear("tanh", 7))
+    assert_same_gradients(gpu, net, patterns)
+    wanted, _, _ = take_step(algorithm, net, patterns)
+    with gpu():
+        found, _, _ = take_step(algorithm, net, patterns)
+    assert_near(np.asarray(found.theta), wanted.theta, 1e-9)
+    assert "input_curves" in gpu.used
