@@ -42,7 +42,7 @@ INSTANCES = tuple(itertools.chain(*CONVOLVE.values(), *CORRELATE.values()))
 
 @cupy.memoize(for_each_device=True)
 def products() -> int:
-    """TF32 products for a product of float32: 3, or 1 if CUPY_TF32 is 1, and 0 on a card without tensor cores for TF32."""
+    """TF32 products for a product of float32: 3, Eq. (95), or 1 if CUPY_TF32 is 1, Eq. (96), and 0 on a card that has none."""
     if int(cupy.cuda.Device().compute_capability) < OLDEST:
         return 0
     return 1 if int(os.environ.get("CUPY_TF32", "0")) > 0 else 3
@@ -60,7 +60,7 @@ def puts(rule: Rule, filters: int) -> bool:
 
 def convolve(x: Array, W: Array, window: Window, threshold: Array | None, rule: Rule | None, n: Array | None, o: Array | None,
              slope: Array | None) -> None:  # fmt: skip
-    """Writes the nets `n` (Nv, out height, out width, filters) of images x with weights W (filters, inputs).
+    """Writes the nets `n` (Nv, out height, out width, filters) of images x with weights W (filters, inputs), Eqs. (53), (95).
 
     With a rule it writes its activation `o`, and if `slope` is wanted, that and the nets as well.
     """
@@ -101,7 +101,7 @@ def _convolve(x: Array, W: Array, window: Window, threshold: Array, rule: Rule |
 
 
 def correlate(x: Array, g: Array, window: Window) -> Array:
-    """Sum over patterns and places of the patch times g (Nv, out height, out width, filters), (inputs, filters)."""
+    """Sum over patterns and places of the patch times g (Nv, out height, out width, filters), (inputs, filters), Eqs. (54), (95)."""
     images = max(1, NUMBERS // max(1, math.prod(x.shape[1:]), math.prod(g.shape[1:])))
     x, g = in_order(x, x.dtype), in_order(g, x.dtype)
     G = _correlate(x[:images], g[:images], window)
