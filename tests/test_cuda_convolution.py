@@ -67,7 +67,7 @@ def assert_convolution(gpu, size, filters, dtype, window):
     same(gpu, dx, convolution.input_gradient(g, W, window, *size[1:3]))
 
 
-@pytest.mark.parametrize("filters", [1, 36, *(pytest.param(n, marks=pytest.mark.slow) for n in (32, 64, 130))])
+@pytest.mark.parametrize("filters", [1, 36, *(pytest.param(n, marks=pytest.mark.slow) for n in (32, 64, 128, 130))])
 @pytest.mark.parametrize("way", MAIN)
 @pytest.mark.parametrize("size", [(0, 5, 5, 3), (3, 10, 9, 3), (2, 12, 11, 20), (9, 5, 7, 16)], ids=str)
 def test_convolution_in_tiles(gpu, size, dtype, filters):

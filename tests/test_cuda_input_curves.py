@@ -157,3 +157,23 @@ def test_far_inputs(gpu, linear):
     found, wanted = gpu.engine.input_places(gpu.array(x), on_device(gpu, grid)), reference.input_places(x, grid)
     np.testing.assert_array_equal(gpu.host(found.at), wanted.at)
     np.testing.assert_array_equal(gpu.host(found.u), wanted.u)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_grids_are_one_wave(gpu, dtype, monkeypatch):
+    """As many blocks as the device runs at a time, here 40, or fewer if there is less to do."""
+    grids, module = [], gpu.input_curves
+    monkeypatch.setattr(module, "resident", lambda *given: 40)
+    monkeypatch.setattr(module, "launch", lambda kernel, grid, *rest, **more: grids.append(grid))
+    monkeypatch.setattr(module, "column_sums", lambda a: a[0])
+    for rows, least in ((40_000, 0.7), (1, 0)):
+        places = reference.Places(gpu.array(np.zeros((rows, 8), np.int32)), gpu.array(np.zeros((rows, 8), dtype)))
+        n, A = gpu.array(np.zeros((rows, 50), dtype)), gpu.array(np.zeros((72, 50), dtype))
+        gpu.engine.input_places(places.u, Hinges(gpu.array(np.zeros((8, 9), dtype)), False, False))
+        gpu.engine.add_input_curves(n, places, A)
+        gpu.engine.input_scatter(places, 72, n)
+        gpu.engine.input_pairs(places, 72, None)
+        blocks = [across * down for across, down in grids]
+        assert all(least * 40 <= count <= 40 for count in blocks)
+        grids.clear()
+    assert max(blocks) <= 4

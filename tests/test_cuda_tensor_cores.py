@@ -213,6 +213,40 @@ def test_nan_and_infinity_show(gpu, products, monkeypatch):
     assert np.all(np.isnan(found[np.isnan(wanted)]))
 
 
+# ---- grids
+
+
+@pytest.mark.parametrize(
+    ("places", "filters", "wanted"),
+    [
+        (524_288, 32, (128, 32, 32)), (131_072, 64, (128, 64, 32)), (32_768, 128, (64, 128, 32)),
+        (1024, 128, (128, 32, 32)), (1_000_000, 1, (128, 32, 32)), (32_768, 160, (128, 32, 32)),
+    ],
+)  # fmt: skip
+def test_tiles_by_shape(gpu, places, filters, wanted, monkeypatch):
+    """As on a device of 132 processors: as wide as the filters, narrower if there would be few blocks, or many zeros."""
+    monkeypatch.setattr(gpu.tensor_convolution, "processors", lambda: 132)
+    assert gpu.tensor_convolution._best(list(gpu.tensor_convolution.PLACES), places, filters) == wanted
+
+
+@pytest.mark.parametrize("way", ["float64", "float32", "split TF32"])
+def test_gradients_of_weights_take_one_wave(gpu, way, monkeypatch):
+    """As many blocks as the device runs at a time, here 40, but for a part that does not fill the tiles."""
+    dtype, products = WAYS[way]
+    take_way(gpu, products, monkeypatch)
+    module = gpu.tensor_convolution if products else gpu.convolution
+    grids = []
+    monkeypatch.setattr(module, "resident", lambda *given: 40)
+    monkeypatch.setattr(module, "launch", lambda kernel, grid, *rest, **more: grids.append(grid))
+    monkeypatch.setattr(module, "group_sums", lambda a: a[:, 0])
+    for size, filters in (((8, 16, 16, 32), 64), ((3, 20, 20, 3), 32), ((1, 2, 2, 4), 4)):
+        x, g = (gpu.array(np.zeros((*size[:3], last), dtype)) for last in (size[3], filters))
+        gpu.convolution.weight_gradient(x, g, SAME)
+    blocks = [tiles * parts for tiles, parts in grids]
+    assert 0.9 * 40 <= blocks[0] <= 40 and 0.9 * 40 <= blocks[1] <= 40
+    assert blocks[2] == 1
+
+
 # ---- activations in the kernel
 
 
@@ -224,7 +258,7 @@ RULES = {
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize(("channels", "filters"), [(3, 5), (8, 34), pytest.param(4, 130, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("channels", "filters"), [(3, 5), (8, 34), pytest.param(4, 128, marks=pytest.mark.slow)])
 def test_activations_have_the_bits_of_their_own_kernels(gpu, channels, filters, rule, way, monkeypatch):
     """Values and slopes of the nets that the same kernel gives without an activation; NaN stays NaN."""
     dtype, products = WAYS[way]

@@ -1,4 +1,4 @@
-// What ptx.cuh names, for a C++ compiler: products by tensor cores after the tables of the PTX ISA, and copies that may arrive late.
+// What ptx.cuh names, for a C++ compiler: products by tensor cores after the tables of the PTX ISA, and copies that may be late.
 //
 // The products of a fragment are exact. They and the sum are cut to the last digit of the largest of them before they are added,
 // and so is the result: the least that is known of tensor cores. The last 13 bits of operands are ignored, and those of a rounded
@@ -51,8 +51,8 @@ struct Operands {
 
 }  // namespace shim
 
-// mma.m16n8k8 of .tf32 with the ISA's "groupID" and "threadID_in_group". A thread gives its operands and meets the others once: those
-// of the next product lie elsewhere, so that nobody overwrites what others still read.
+// mma.m16n8k8 of .tf32 with the ISA's "groupID" and "threadID_in_group". A thread gives its operands and meets the others once:
+// those of the next product lie elsewhere, so that nobody overwrites what others still read.
 inline void multiply(float (&sum)[4], const unsigned* a, const unsigned* b) {
     static shim::Operands given[2][1024];
     const std::size_t thread = shim::current, warp = thread / 32 * 32, lane = thread % 32;

@@ -52,7 +52,7 @@ _value_in_turn, _value_slope_in_turn = in_turn(
 
 def convolve_value(x: Array, W: Array, window: Window, threshold: Array | None, rule: Rule) -> Array:
     """The activation o of the nets of `convolve` alone, (Nv, out height, out width, filters), Eqs. (3), (53)."""
-    if not (tensor_convolution.takes(x.dtype, window, x.shape[1:]) and tensor_convolution.puts(rule, len(W))):
+    if not (tensor_convolution.takes(x.dtype, window, x.shape[1:]) and tensor_convolution.puts(rule)):
         return _value_in_turn(x, W, window, threshold, rule)
     o = _room(x, W, window)
     tensor_convolution.convolve(x, W.reshape(len(W), -1), window, threshold, rule, None, o, None)
@@ -63,7 +63,7 @@ def convolve_value_slope(
     x: Array, W: Array, window: Window, threshold: Array | None, rule: Rule
 ) -> tuple[Array, Array, Array]:
     """The nets n of `convolve`, their activation o and do/dn, all (Nv, out height, out width, filters), Eqs. (3), (53)."""
-    if not (tensor_convolution.takes(x.dtype, window, x.shape[1:]) and tensor_convolution.puts(rule, len(W))):
+    if not (tensor_convolution.takes(x.dtype, window, x.shape[1:]) and tensor_convolution.puts(rule)):
         return _value_slope_in_turn(x, W, window, threshold, rule)
     n, o, slope = (_room(x, W, window) for _ in range(3))
     tensor_convolution.convolve(x, W.reshape(len(W), -1), window, threshold, rule, n, o, slope)

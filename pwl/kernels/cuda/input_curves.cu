@@ -66,8 +66,8 @@ add(const int* __restrict__ at, const Real* __restrict__ u, const Real* __restri
 
 template <typename Real>
 __global__ void __launch_bounds__(256)
-scatter(const int* __restrict__ at, const Real* __restrict__ u, const Real* __restrict__ c, long long rows, long long each, int inputs,
-        int first, int count, int K, int hinges, int columns, int own, Real* __restrict__ partial) {
+scatter(const int* __restrict__ at, const Real* __restrict__ u, const Real* __restrict__ c, long long rows, long long each,
+        int inputs, int first, int count, int K, int hinges, int columns, int own, Real* __restrict__ partial) {
     constexpr int AHEAD = 4;  // patterns that are read ahead
     const int lanes = blockDim.x, thread = threadIdx.y * lanes + threadIdx.x, threads = lanes * blockDim.y;
     const int before = blockIdx.y * own, column = before + threadIdx.x % own, shares = lanes / own;
@@ -116,8 +116,8 @@ scatter(const int* __restrict__ at, const Real* __restrict__ u, const Real* __re
 
 template <typename Real>
 __global__ void __launch_bounds__(256)
-pairs(const int* __restrict__ at, const Real* __restrict__ u, const Real* __restrict__ w, long long rows, long long each, int inputs,
-      int K, int weighted, Real* __restrict__ partial) {
+pairs(const int* __restrict__ at, const Real* __restrict__ u, const Real* __restrict__ w, long long rows, long long each,
+      int inputs, int K, int weighted, Real* __restrict__ partial) {
     const int threads = blockDim.x, pair = blockIdx.y * threads + threadIdx.x, j = pair / inputs, i = pair % inputs;
     Real* bins = shared_memory<Real>() + threadIdx.x;
     if (j >= inputs) return;
@@ -143,7 +143,9 @@ pairs(const int* __restrict__ at, const Real* __restrict__ u, const Real* __rest
     }
 }
 
-// ---- between weights of rises and ordinates: a thread takes one input and one column. Input j has rises begin[j] .. begin[j + 1] - 1.
+// ---- between weights of rises and ordinates
+//
+// A thread takes one input and one column. Input j has the rises begin[j] .. begin[j + 1] - 1.
 
 // A (hinges x units) of weights W (units x rises), Eq. (68)
 template <typename Real>

@@ -1,14 +1,14 @@
-// Convolution in float32 and its gradient with respect to the weights on tensor cores, Eqs. (53), (54), as reference/convolution.py
-// specifies them. Both are matrix products, and the matrix of patches is never stored.
+// Convolution in float32 and its gradient with respect to the weights on tensor cores, Eqs. (53), (54), as
+// reference/convolution.py specifies them. Both are matrix products, and the matrix of patches is never stored.
 //
-// Tensor cores multiply numbers of TF32, which have 11 binary digits, and sum the products in float32. Where PRODUCTS is 3, a number
-// is split into two of TF32, high + low, and a product is the sum of low high', high low' and high high', Eq. (95). What is left out
-// is below the rounding of float32. The three are summed over 8 numbers at a time and then added to the sum as float32 is, to the
-// nearest number: tensor cores cut digits off, which adds up over long sums. Where PRODUCTS is 1, numbers are rounded to TF32 and
-// that is all, Eq. (96).
+// Tensor cores multiply numbers of TF32, which have 11 binary digits, and sum the products in float32. Where PRODUCTS is 3, a
+// number is split into two of TF32, high + low, and a product is the sum of low high', high low' and high high', Eq. (95). What is
+// left out is below the rounding of float32. The three are summed over 8 numbers at a time and then added to the sum as float32
+// is, to the nearest number: tensor cores cut digits off, which adds up over long sums. Where PRODUCTS is 1, numbers are rounded
+// to TF32 and that is all, Eq. (96).
 //
-// A block computes a tile of the result, TM x TN, and each of its warps a square of that, SIDE x SIDE. Each step along the sums is DEEP
-// long. STAGES steps lie in shared memory. While one is multiplied, the next ones are copied. Windows and images are as in
+// A block computes a tile of the result, TM x TN, and each of its warps a square of that, SIDE x SIDE. Each step along the sums is
+// DEEP long. STAGES steps lie in shared memory. While one is multiplied, the next ones are copied. Windows and images are as in
 // convolution.cu.
 
 #include "hinges.cuh"
@@ -164,12 +164,13 @@ template <bool uniform> struct Curve {
 
 // ---- out (places, filters): patches of x times W (filters, window places x channels), plus thresholds
 //
-// V, 4 or 1, divides channels. With an activation, `value` is what it gives, and if `slopes`, `slope` and `out` are written as well.
+// V, 4 or 1, divides channels. With an activation, `value` is what it gives, and if `slopes` are wanted, `slope` and `out` are
+// written as well.
 
 template <int V, int TM, int TN, int SIDE, int PRODUCTS, typename After>
 __global__ void __launch_bounds__(THREADS<TM, TN, SIDE>, BLOCKS<TM, TN, SIDE>)
-convolve(const float* __restrict__ x, const float* __restrict__ W, const float* __restrict__ threshold, int places, int height, int width,
-         int channels, int filters, int H, int wide, int kv, int kh, int sv, int sh, int dv, int dh, int top, int left,
+convolve(const float* __restrict__ x, const float* __restrict__ W, const float* __restrict__ threshold, int places, int height,
+         int width, int channels, int filters, int H, int wide, int kv, int kh, int sv, int sh, int dv, int dh, int top, int left,
          const float* __restrict__ ns, const float* __restrict__ A, int K, int linear, int slopes,
          float* __restrict__ out, float* __restrict__ value, float* __restrict__ slope) {
     constexpr int ALL = THREADS<TM, TN, SIDE>, FOURS = DEEP / 4, PASS = ALL / FOURS;  // rows that the threads copy at a time
@@ -178,7 +179,8 @@ convolve(const float* __restrict__ x, const float* __restrict__ W, const float* 
     int corner[TM / PASS];     // of the window at each place whose inputs the thread copies, as a number in x
     unsigned seen[TM / PASS];  // bit r: row r of that window lies in the image; bit 16 + s: column s does
     for (int q = 0; q < TM / PASS; ++q) {
-        const int place = blockIdx.x * TM + own + q * PASS, i = place % (H * wide) / wide * sv - top, j = place % wide * sh - left;
+        const int place = blockIdx.x * TM + own + q * PASS;
+        const int i = place % (H * wide) / wide * sv - top, j = place % wide * sh - left;
         corner[q] = ((place / (H * wide) * height + i) * width + j) * channels;
         seen[q] = 0;
         for (int r = 0; r < kv; ++r) seen[q] |= unsigned(unsigned(i + r * dv) < unsigned(height)) << r;
@@ -244,8 +246,8 @@ convolve(const float* __restrict__ x, const float* __restrict__ W, const float* 
 
 template <int V, int TM, int TN, int SIDE, int PRODUCTS>
 __global__ void __launch_bounds__(THREADS<TM, TN, SIDE>, BLOCKS<TM, TN, SIDE>)
-correlate(const float* __restrict__ x, const float* __restrict__ g, int places, int each, int height, int width, int channels, int filters,
-          int H, int wide, int kv, int kh, int sv, int sh, int dv, int dh, int top, int left,
+correlate(const float* __restrict__ x, const float* __restrict__ g, int places, int each, int height, int width, int channels,
+          int filters, int H, int wide, int kv, int kh, int sv, int sh, int dv, int dh, int top, int left,
           float* __restrict__ partial) {
     constexpr int ALL = THREADS<TM, TN, SIDE>, ACROSS = TM / V, PASS = ALL / ACROSS;
     static_assert(ALL % ACROSS == 0 && DEEP % PASS == 0, "threads share the places of a step out evenly");

@@ -9,25 +9,39 @@ from typing import Any
 
 import cupy
 
-from pwl.kernels.cuda.launch import FLAGS, SHARED_BYTES, at_once, covering, flag, in_order, kernel, launch, resident
+from pwl.kernels.cuda.launch import (
+    FLAGS,
+    SHARED_BYTES,
+    at_once,
+    covering,
+    flag,
+    in_order,
+    kernel,
+    launch,
+    processors,
+    resident,
+)
 from pwl.kernels.cuda.sums import group_sums
 from pwl.kernels.hinges import Curves, Rule
 from pwl.kernels.window import Window
 from pwl.runtime.backend import Array
+
+Tile = tuple[int, int, int]
 
 DEEP, STAGES, LANES = 16, 3, 32  # as in cuda/tensor_convolution.cu
 OLDEST = 80  # compute capability
 NUMBERS = 2**30  # in the largest array of a launch, so that 32 bits count them
 WINDOW = 16  # rows and columns of a window at most
 
-# Tiles of places x filters and of inputs x filters, each with the side of a warp's square. The first that is wide enough is
-# taken, otherwise the last. They leave room in the registers, so that 512 threads are there at a time.
-PLACES = ((128, 32, 32), (128, 64, 32), (64, 128, 32))
+# Tiles of places x filters and of inputs x filters, each with the side of a warp's square. They leave room in the registers, so
+# that 512 threads are there at a time. Of the latter the first that is wide enough is taken, otherwise the last.
+PLACES = ((64, 128, 32), (128, 64, 32), (128, 32, 32))
 INPUTS = ((96, 32, 32), (96, 64, 32), (64, 128, 32))
 FEW = (32, 32, 16)  # for up to 32 inputs and filters, as for images with three colours
 
 AFTER = ("Nothing", "Relu", *(f"Curve<{uniform}>" for uniform in FLAGS))
 VECTORS = (1, 4)
+COPY = 16  # products that are reckoned to take as long as the copy of a number to shared memory
 
 
 def _instances(name: str, tiles: tuple[tuple[int, ...], ...], *rest: Any) -> tuple[str, ...]:
@@ -53,9 +67,9 @@ def takes(dtype: Any, window: Window, image: tuple[int, ...]) -> bool:
     return bool(dtype == "float32" and products() and max(window.size) <= WINDOW and math.prod(image) <= NUMBERS)
 
 
-def puts(rule: Rule, filters: int) -> bool:
+def puts(rule: Rule) -> bool:
     """Whether there is a kernel for an activation, and its tables fit into the shared memory of a block."""
-    return _after(rule) in AFTER and _table_bytes(rule, _tile(PLACES, filters)[1]) <= SHARED_BYTES
+    return _after(rule) in AFTER and bool(_fitting(rule))
 
 
 def convolve(x: Array, W: Array, window: Window, threshold: Array | None, rule: Rule | None, n: Array | None, o: Array | None,
@@ -78,7 +92,8 @@ def _convolve(x: Array, W: Array, window: Window, threshold: Array, rule: Rule |
               slope: Array | None) -> None:  # fmt: skip
     out = n if o is None else o
     assert out is not None
-    places, tile = math.prod(out.shape[:3]), _tile(PLACES, len(W))
+    places = math.prod(out.shape[:3])
+    tile = _best(_fitting(rule), places, len(W))
     tables: tuple[Any, ...] = (W, W, 0, 0)
     if isinstance(rule, Curves):
         tables = in_order(rule.grid.ns, x.dtype), in_order(rule.A, x.dtype), rule.A.shape[1], int(rule.grid.linear)
@@ -101,7 +116,10 @@ def _convolve(x: Array, W: Array, window: Window, threshold: Array, rule: Rule |
 
 
 def correlate(x: Array, g: Array, window: Window) -> Array:
-    """Sum over patterns and places of the patch times g (Nv, out height, out width, filters), (inputs, filters), Eqs. (54), (95)."""
+    """Sum over patterns and places of the patch times g (Nv, out height, out width, filters), Eqs. (54), (95).
+
+    It is (inputs, filters).
+    """
     images = max(1, NUMBERS // max(1, math.prod(x.shape[1:]), math.prod(g.shape[1:])))
     x, g = in_order(x, x.dtype), in_order(g, x.dtype)
     G = _correlate(x[:images], g[:images], window)
@@ -146,21 +164,37 @@ def _after(rule: Rule | None) -> str:
     return "Nothing" if rule is None else rule.name.capitalize()
 
 
-def _tile(tiles: tuple[tuple[int, int, int], ...], filters: int) -> tuple[int, int, int]:
+def _fitting(rule: Rule | None) -> list[Tile]:
+    """Tiles of places x filters for which the tables of an activation fit into the shared memory of a block."""
+    return [tile for tile in PLACES if _table_bytes(rule, tile[1]) <= SHARED_BYTES]
+
+
+def _best(tiles: list[Tile], places: int, filters: int) -> Tile:
+    """The tile that ends first if all processors have their share of the blocks, by products and copies. Of equals the first."""
+
+    def cost(tile: Tile) -> int:
+        high, wide, _ = tile
+        blocks = covering(places, high) * covering(filters, wide)
+        return covering(blocks, processors()) * (high * wide + COPY * (high + wide))
+
+    return min(tiles, key=cost)
+
+
+def _tile(tiles: tuple[Tile, ...], filters: int) -> Tile:
     return next((tile for tile in tiles if tile[1] >= filters), tiles[-1])
 
 
-def _place(tiles: tuple[tuple[int, int, int], ...], tile: tuple[int, int, int], vector: int) -> int:
+def _place(tiles: tuple[Tile, ...], tile: Tile, vector: int) -> int:
     """The place of an instance among those that are compiled together."""
     return tiles.index(tile) * len(VECTORS) + VECTORS.index(vector)
 
 
-def _threads(tile: tuple[int, int, int]) -> int:
+def _threads(tile: Tile) -> int:
     high, wide, side = tile
     return high // side * wide // side * LANES
 
 
-def _shared_bytes(tile: tuple[int, int, int]) -> int:
+def _shared_bytes(tile: Tile) -> int:
     return STAGES * DEEP * (tile[0] + tile[1]) * 4
 
 
