@@ -17,6 +17,7 @@ from pwl.kernels.cuda.launch import (
     THREADS,
     VECTORS,
     at_once,
+    by_type,
     covering,
     flag,
     in_order,
@@ -42,6 +43,7 @@ INSTANCES = (
     *(f"add<{t}, {v}>" for t, v in VECTORS),
     *(f"{name}<{t}>" for name in _NAMES for t in ("float", "double")),
 )
+OF = by_type(INSTANCES)
 
 
 def input_places(x: Array, grid: Hinges) -> Places:
@@ -196,4 +198,5 @@ def _summed(partial: Array) -> Array:
 
 
 def _instance(name: str, a: Array, *rest: Any) -> Any:
-    return kernel("input_curves", INSTANCES, f"{name}<{', '.join(map(str, (named(a.dtype), *rest)))}>")
+    t = named(a.dtype)
+    return kernel("input_curves", OF[t], f"{name}<{', '.join(map(str, (t, *rest)))}>")
