@@ -34,18 +34,18 @@ def disassembler() -> list[str]:
     return [path for tool in tools if (path := next(iter((*filter(None, [shutil.which(tool)]), *of_wheels(tool))), None))]
 
 
-SPILLS = "--warn-on-spills"  # an option of the assembler in both: a warning where registers do not suffice
+LOCAL = ("--warn-on-spills", "--warn-on-local-memory-usage")  # options of the assembler: registers do not suffice
 
 
 def by_nvcc(
     launch: ModuleType, source: str, instances: tuple[str, ...], architecture: str, folder: Path, spills: bool = True
 ) -> Path:
-    """The machine code of a source's instances. What the compiler warns of is a failure, and spilled registers if not allowed."""
+    """The machine code of a source's instances. What the compiler warns of is a failure, and the use of local memory if not allowed."""
     kernels = ", ".join(f"(void*){name}" for name in instances)
     text = f"{launch.code(source + '.cu')}\nvoid* kernels[] = {{{kernels}}};\n"
     (folder / "source.cu").write_text(text, encoding="ascii")
     options = [*launch.OPTIONS, f"-arch={architecture}", "-cubin", "-Werror", "all-warnings"]
-    options += [] if spills else ["-Xptxas", SPILLS]
+    options += [] if spills else ["-Xptxas", ",".join(LOCAL)]
     command = [str(NVCC), *options, "source.cu", "-o", "source.cubin"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -61,7 +61,8 @@ def by_nvrtc(
     assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, b"source.cu", 0, None, None) == 0
     for name in instances:
         assert nvrtc.nvrtcAddNameExpression(program, name.encode("ascii")) == 0
-    given = (*launch.OPTIONS, f"--gpu-architecture={architecture}", *(() if spills else (f"--ptxas-options={SPILLS}",)))
+    given = [*launch.OPTIONS, f"--gpu-architecture={architecture}"]
+    given += [] if spills else [f"--ptxas-options={option}" for option in LOCAL]
     options = [option.encode("ascii") for option in given]
     failed = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
     size = ctypes.c_size_t()
@@ -69,7 +70,7 @@ def by_nvrtc(
     log = ctypes.create_string_buffer(size.value)
     nvrtc.nvrtcGetProgramLog(program, log)
     assert not failed, log.value.decode()
-    assert spills or "spill" not in log.value.decode(), log.value.decode()
+    assert spills or "ocal memory" not in log.value.decode(), log.value.decode()
     for name in instances:
         lowered = ctypes.c_char_p()
         assert nvrtc.nvrtcGetLoweredName(program, name.encode("ascii"), ctypes.byref(lowered)) == 0

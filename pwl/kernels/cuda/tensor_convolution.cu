@@ -17,18 +17,33 @@
 constexpr int DEEP = 16, STAGES = 3;
 
 template <int TM, int TN, int SIDE> constexpr int THREADS = TM / SIDE * TN / SIDE * LANES;
-template <int TM, int TN, int SIDE> constexpr int BLOCKS = 512 / THREADS<TM, TN, SIDE>;
+template <int TM, int TN, int SIDE> constexpr int BLOCKS = (THREADS<TM, TN, SIDE> > 128 ? 512 : 384) / THREADS<TM, TN, SIDE>;
 
 // ---- tiles in shared memory: fours of numbers are moved at once, and lanes of a warp that read a fragment never meet in a bank
+//
+// A lane, g = lane / 4 and t = lane % 4, reads numbers at rows 8 e + g of its warp's square and at k + t along the sums, for e from
+// 0 to 3 and k a multiple of 4. `from` has the four places that such numbers begin at.
 
 // Rows of DEEP numbers along the sums. The fours of a row change places with every second row.
 struct Rows {
+    int from[DEEP / 4], square;
+
     static __device__ int at(int row, int k) { return row * DEEP + ((k / 4 ^ row / 2 % 4) * 4 + k % 4); }
+    __device__ Rows(int above, int g, int t) : square(above * DEEP) {
+        for (int four = 0; four < DEEP / 4; ++four) from[four] = at(g, 4 * four + t);  // the same for all squares
+    }
+    __device__ int at_eight(int e, int k) const { return square + from[k / 4] + 8 * e * DEEP; }
 };
 
 // DEEP lines, one for each step of the sums, of `wide` rows side by side. Eights of rows change places with every line.
 template <int wide> struct Lines {
+    int from[4];
+
     static __device__ int at(int row, int k) { return k * wide + (row ^ k % 4 * 8); }
+    __device__ Lines(int above, int g, int t) {
+        for (int e = 0; e < 4; ++e) from[e] = at(above + 8 * e + g, t);
+    }
+    __device__ int at_eight(int e, int k) const { return from[e] + k * wide; }
 };
 
 // ---- a thread's share of a tile
@@ -56,17 +71,18 @@ template <int TM, int TN, int SIDE, int PRODUCTS> struct Share {
     __device__ int column(int j) const { return before + 8 * j + 2 * t; }  // the first of two
 
     // One step along the sums.
-    template <typename Left, typename Right> __device__ void add(const float* left, const float* right) {
-#pragma unroll 1
+    template <typename Left, typename Right>
+    __device__ void add(const float* left, const Left& of_left, const float* right, const Right& of_right) {
+#pragma unroll
         for (int k = 0; k < DEEP; k += 8) {
             Fragment<2, PRODUCTS> b[J];
 #pragma unroll
             for (int j = 0; j < J; ++j)
-                for (int q = 0; q < 2; ++q) b[j].take(q, right[Right::at(before + 8 * j + g, k + 4 * q + t)]);
+                for (int q = 0; q < 2; ++q) b[j].take(q, right[of_right.at_eight(j, k + 4 * q)]);
 #pragma unroll
             for (int i = 0; i < I; ++i) {
                 Fragment<4, PRODUCTS> a;
-                for (int q = 0; q < 4; ++q) a.take(q, left[Left::at(row(i, q % 2), k + q / 2 * 4 + t)]);
+                for (int q = 0; q < 4; ++q) a.take(q, left[of_left.at_eight(2 * i + q % 2, k + q / 2 * 4)]);
                 add(i, a, b);
             }
         }
@@ -174,7 +190,7 @@ convolve(const float* __restrict__ x, const float* __restrict__ W, const float* 
          const float* __restrict__ ns, const float* __restrict__ A, int K, int linear, int slopes,
          float* __restrict__ out, float* __restrict__ value, float* __restrict__ slope) {
     constexpr int ALL = THREADS<TM, TN, SIDE>, FOURS = DEEP / 4, PASS = ALL / FOURS;  // rows that the threads copy at a time
-    static_assert(TM % PASS == 0 && TN % PASS == 0, "threads share the rows of a tile out evenly");
+    static_assert(TM % PASS == 0 && TN % PASS == 0 && PASS % 8 == 0, "threads share the rows of a tile out evenly");
     const int inputs = kv * kh * channels, first = blockIdx.y * TN, four = threadIdx.x % FOURS * 4, own = threadIdx.x / FOURS;
     int corner[TM / PASS];     // of the window at each place whose inputs the thread copies, as a number in x
     unsigned seen[TM / PASS];  // bit r: row r of that window lies in the image; bit 16 + s: column s does
@@ -187,30 +203,37 @@ convolve(const float* __restrict__ x, const float* __restrict__ W, const float* 
         for (int s = 0; s < kh; ++s) seen[q] |= unsigned(unsigned(j + s * dh) < unsigned(width)) << 16 + s;
         if (place >= places) seen[q] = 0;
     }
-    int k = four, c = k % channels, b = k / channels % kh, a = k / channels / kh;  // of the next input
+    // The next input: channel c at row a and column b of the window, `offset` numbers from its corner. Row kv is in no image.
+    int c = four % channels, b = four / channels % kh, a = min(four / channels / kh, kv);
+    int offset = (a * dv * width + b * dh) * channels + c;
+    const float* weights = W + (first + own) * inputs + four;
+    const int to_column = (dh - 1) * channels, to_row = (dv * width - kh * dh) * channels;
     const auto advance = [&](int by) {
-        k += by;
+        offset += by, weights += by;
 #pragma unroll 1
-        for (c += by; c >= channels; c -= channels)
-            if (++b == kh) b = 0, ++a;
+        for (c += by; c >= channels; c -= channels) {
+            offset += to_column;
+            if (++b == kh) b = 0, offset += to_row, a += a < kv;
+        }
     };
     const auto fetch = [&](float* tile) {
-        for (int v = 0; v < 4; v += V, advance(V)) {
-            const int offset = (a * dv * width + b * dh) * channels + c;
+        float* to = tile + Rows::at(own, four);  // PASS is a multiple of 8, so that rows farther down have the same order
+#pragma unroll 1
+        for (int v = 0; v < 4; v += V) {
+            const unsigned inside = 1u << a | 0x10000u << b;
             for (int q = 0; q < TM / PASS; ++q)
-                copy<V>(tile + Rows::at(own + q * PASS, four + v), x + corner[q] + offset,
-                        k < inputs && seen[q] >> a & seen[q] >> 16 + b & 1);
-            for (int q = 0; q < TN / PASS; ++q) {
-                const int filter = first + own + q * PASS;
-                copy<V>(tile + Rows::at(TM + own + q * PASS, four + v), W + filter * inputs + k, k < inputs && filter < filters);
-            }
+                copy<V>(to + q * PASS * DEEP + v, x + corner[q] + offset, (seen[q] & inside) == inside);
+            for (int q = 0; q < TN / PASS; ++q)
+                copy<V>(to + (TM + q * PASS) * DEEP + v, weights + q * PASS * inputs,
+                        a < kv && own + q * PASS < filters - first);
+            advance(v + V < 4 ? V : V + DEEP - 4);
         }
-        advance(DEEP - 4);
     };
     Share<TM, TN, SIDE, PRODUCTS> share;
+    const Rows of_left(share.above, share.g, share.t), of_right(share.before, share.g, share.t);
     float* tiles = shared_memory<float>();
     in_steps<DEEP * (TM + TN)>((inputs + DEEP - 1) / DEEP, tiles, fetch, [&](const float* tile) {
-        share.template add<Rows, Rows>(tile, tile + DEEP * TM);
+        share.add(tile, of_left, tile + DEEP * TM, of_right);
     });
 
     const float *own_ns = ns + first * K, *own_A = A + first * K;
@@ -219,11 +242,13 @@ convolve(const float* __restrict__ x, const float* __restrict__ W, const float* 
         After::fetch(own_ns, own_A, min(TN, filters - first) * K, TN * K, tiles);
         __syncthreads();
     }
+#pragma unroll
     for (int j = 0; j < share.J; ++j) {
         const int unit = share.column(j), column = first + unit;
         if (column >= filters) continue;
         const int beside = column + 1 < filters;
         const float added[2] = {threshold[column], threshold[column + beside]};
+#pragma unroll
         for (int row = 0; row < 2 * share.I; ++row) {
             const int place = blockIdx.x * TM + share.row(row / 2, row % 2), at = place * filters;
             if (place >= places) continue;
@@ -251,43 +276,54 @@ correlate(const float* __restrict__ x, const float* __restrict__ g, int places, 
           float* __restrict__ partial) {
     constexpr int ALL = THREADS<TM, TN, SIDE>, ACROSS = TM / V, PASS = ALL / ACROSS;
     static_assert(ALL % ACROSS == 0 && DEEP % PASS == 0, "threads share the places of a step out evenly");
+    constexpr int COLUMNS = TN / V, STEP = ALL / COLUMNS;  // of g: columns of vectors, and the places that are copied at a time
+    static_assert(ALL % COLUMNS == 0, "a thread keeps to a column");
     const int inputs = kv * kh * channels, high = (inputs + TM - 1) / TM;
     const int above = blockIdx.x % high * TM, first = blockIdx.x / high * TN;
-    const int m = threadIdx.x % ACROSS * V, own = threadIdx.x / ACROSS, input = above + m, c = input % channels;
+    const int m = threadIdx.x % ACROSS * V, own = threadIdx.x / ACROSS, input = above + m;
     const int down = input / channels / kh * dv - top, along = input / channels % kh * dh - left;
-    const int begin = blockIdx.y * each, end = min(begin + each, places);
-    int place = begin + own, signal = begin;  // the next places, at i, j of an image
-    int i = place % (H * wide) / wide, j = place % wide, image = place / (H * wide) * height;
+    const int begin = blockIdx.y * each, end = min(begin + each, places), rows = input < inputs ? height : 0;
 
+    // The next place: its pixel at `row` and `column` of an image, number `offset` of x, and the places that are left.
+    const int start = begin + own, i = start % (H * wide) / wide, j = start % wide;
+    int row = i * sv + down, column = j * sh + along, left_over = end - start;
+    int offset = ((start / (H * wide) * height + row) * width + column) * channels + input % channels;
+    const int last_row = H * sv + down, last_column = wide * sh + along;
+    const int to_row = (sv * width - wide * sh) * channels, to_image = (height - H * sv) * width * channels;
     const auto advance = [&](int by) {
-        place += by;
+        left_over -= by, offset += by * sh * channels;
 #pragma unroll 1
-        for (j += by; j >= wide; j -= wide)
-            if (++i == H) i = 0, image += height;
+        for (column += by * sh; column >= last_column; column -= wide * sh) {
+            offset += to_row;
+            if ((row += sv) == last_row) row = down, offset += to_image;
+        }
     };
+    const int vector = threadIdx.x % COLUMNS * V, line = threadIdx.x / COLUMNS;
+    const float* signals = g + (begin + line) * filters + first + vector;
+    int signals_left = first + vector < filters ? end - begin - line : 0;
     const auto fetch = [&](float* tile) {
-        for (int q = 0; q < DEEP / PASS; ++q, advance(PASS)) {
-            const int row = i * sv + down, column = j * sh + along;
-            const bool there = unsigned(row) < unsigned(height) && unsigned(column) < unsigned(width);
-            copy<V>(tile + Lines<TM>::at(m, own + q * PASS), x + ((image + row) * width + column) * channels + c,
-                    place < end && input < inputs && there);
-        }
-        for (int at = threadIdx.x; at < DEEP * TN / V; at += ALL) {
-            const int k = at / (TN / V), column = at % (TN / V) * V;
-            copy<V>(tile + DEEP * TM + Lines<TN>::at(column, k), g + (signal + k) * filters + first + column,
-                    signal + k < end && first + column < filters);
-        }
-        signal += DEEP;
+        for (int q = 0; q < DEEP / PASS; ++q, advance(PASS))
+            copy<V>(tile + Lines<TM>::at(m, own + q * PASS), x + offset,
+                    left_over > 0 && unsigned(row) < unsigned(rows) && unsigned(column) < unsigned(width));
+        for (int q = 0; q < (DEEP + STEP - 1) / STEP; ++q)
+            if (line + q * STEP < DEEP)
+                copy<V>(tile + DEEP * TM + Lines<TN>::at(vector, line + q * STEP), signals + q * STEP * filters,
+                        q * STEP < signals_left);
+        signals += DEEP * filters, signals_left -= DEEP;
     };
     Share<TM, TN, SIDE, PRODUCTS> share;
+    const Lines<TM> of_left(share.above, share.g, share.t);
+    const Lines<TN> of_right(share.before, share.g, share.t);
     const int steps = begin < end ? (end - begin + DEEP - 1) / DEEP : 0;
     in_steps<DEEP * (TM + TN)>(steps, shared_memory<float>(), fetch, [&](const float* tile) {
-        share.template add<Lines<TM>, Lines<TN>>(tile, tile + DEEP * TM);
+        share.add(tile, of_left, tile + DEEP * TM, of_right);
     });
+#pragma unroll
     for (int row = 0; row < 2 * share.I; ++row) {
         const int at = above + share.row(row / 2, row % 2);
         if (at >= inputs) continue;
         float* to = partial + (blockIdx.y * (long long)inputs + at) * filters;
+#pragma unroll
         for (int j = 0; j < share.J; ++j) {
             const float* sum = share.sum[row / 2][j] + row % 2 * 2;
             if (first + share.column(j) < filters) put(to, first + share.column(j), filters, sum[0], sum[1]);

@@ -34,23 +34,29 @@ NUMBERS = 2**30  # in the largest array of a launch, so that 32 bits count them
 WINDOW = 16  # rows and columns of a window at most
 
 # Tiles of places x filters and of inputs x filters, each with the side of a warp's square. They leave room in the registers, so
-# that 512 threads are there at a time. Of the latter the first that is wide enough is taken, otherwise the last.
+# that about 512 threads are there at a time. Of the latter the first that is wide enough is taken, otherwise the last.
 PLACES = ((64, 128, 32), (128, 64, 32), (128, 32, 32))
 INPUTS = ((96, 32, 32), (96, 64, 32), (64, 128, 32))
 FEW = (32, 32, 16)  # for up to 32 inputs and filters, as for images with three colours
 
 AFTER = ("Nothing", "Relu", *(f"Curve<{uniform}>" for uniform in FLAGS))
-VECTORS = (1, 4)
+PLACES_OF = {4: PLACES, 1: (PLACES[0], PLACES[2])}  # by numbers moved at once; singly, the other tile needs more registers
 COPY = 16  # products that are reckoned to take as long as the copy of a number to shared memory
 
 
-def _instances(name: str, tiles: tuple[tuple[int, ...], ...], *rest: Any) -> tuple[str, ...]:
-    return tuple(f"{name}<{', '.join(map(str, (v, *tile, *rest)))}>" for tile in tiles for v in VECTORS)
+def _name(name: str, vector: int, tile: Tile, *rest: Any) -> str:
+    return f"{name}<{', '.join(map(str, (vector, *tile, *rest)))}>"
 
 
 # instances that are compiled together when the first one is needed
-CONVOLVE = {(products, after): _instances("convolve", PLACES, products, after) for products in (1, 3) for after in AFTER}
-CORRELATE = {products: _instances("correlate", (FEW, *INPUTS), products) for products in (1, 3)}
+CONVOLVE = {
+    (products, after): tuple(_name("convolve", v, tile, products, after) for v, tiles in PLACES_OF.items() for tile in tiles)
+    for products in (1, 3)
+    for after in AFTER
+}
+CORRELATE = {
+    products: tuple(_name("correlate", v, tile, products) for v in PLACES_OF for tile in (FEW, *INPUTS)) for products in (1, 3)
+}
 INSTANCES = tuple(itertools.chain(*CONVOLVE.values(), *CORRELATE.values()))
 
 
@@ -93,14 +99,14 @@ def _convolve(x: Array, W: Array, window: Window, threshold: Array, rule: Rule |
     out = n if o is None else o
     assert out is not None
     places = math.prod(out.shape[:3])
-    tile = _best(_fitting(rule), places, len(W))
+    vector = min(at_once(x.shape[3], x), at_once(W.shape[1], W))
+    tile = _best([tile for tile in _fitting(rule) if tile in PLACES_OF[vector]], places, len(W))
     tables: tuple[Any, ...] = (W, W, 0, 0)
     if isinstance(rule, Curves):
         tables = in_order(rule.grid.ns, x.dtype), in_order(rule.A, x.dtype), rule.A.shape[1], int(rule.grid.linear)
     instances = CONVOLVE[products(), _after(rule)]
-    vector = min(at_once(x.shape[3], x), at_once(W.shape[1], W))
     launch(
-        kernel("tensor_convolution", instances, instances[_place(PLACES, tile, vector)]),
+        kernel("tensor_convolution", instances, _name("convolve", vector, tile, products(), _after(rule))),
         (covering(places, tile[0]), covering(len(W), tile[1])),
         (_threads(tile), 1),
         x,
@@ -131,12 +137,9 @@ def correlate(x: Array, g: Array, window: Window) -> Array:
 def _correlate(x: Array, g: Array, window: Window) -> Array:
     (filters, channels), places = (g.shape[3], x.shape[3]), math.prod(g.shape[:3])
     inputs = math.prod(window.size) * channels
-    tiles = (FEW, *INPUTS)
     tile = FEW if inputs <= FEW[0] and filters <= FEW[1] else _tile(INPUTS, filters)
-    instances = CORRELATE[products()]
-    own = kernel(
-        "tensor_convolution", instances, instances[_place(tiles, tile, min(at_once(channels, x), at_once(filters, g)))]
-    )
+    vector = min(at_once(channels, x), at_once(filters, g))
+    own = kernel("tensor_convolution", CORRELATE[products()], _name("correlate", vector, tile, products()))
     blocks = covering(inputs, tile[0]) * covering(filters, tile[1])
     wave = resident(own, _threads(tile), _shared_bytes(tile)) // blocks
     parts = max(1, min(wave, places // (2 * DEEP)))
@@ -182,11 +185,6 @@ def _best(tiles: list[Tile], places: int, filters: int) -> Tile:
 
 def _tile(tiles: tuple[Tile, ...], filters: int) -> Tile:
     return next((tile for tile in tiles if tile[1] >= filters), tiles[-1])
-
-
-def _place(tiles: tuple[Tile, ...], tile: Tile, vector: int) -> int:
-    """The place of an instance among those that are compiled together."""
-    return tiles.index(tile) * len(VECTORS) + VECTORS.index(vector)
 
 
 def _threads(tile: Tile) -> int:
