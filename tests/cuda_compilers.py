@@ -40,7 +40,7 @@ LOCAL = ("--warn-on-spills", "--warn-on-local-memory-usage")  # options of the a
 def by_nvcc(
     launch: ModuleType, source: str, instances: tuple[str, ...], architecture: str, folder: Path, spills: bool = True
 ) -> Path:
-    """The machine code of a source's instances. What the compiler warns of is a failure, and the use of local memory if not allowed."""
+    """The machine code of a source's instances. What the compiler warns of is a failure, local memory, too, if not allowed."""
     kernels = ", ".join(f"(void*){name}" for name in instances)
     text = f"{launch.code(source + '.cu')}\nvoid* kernels[] = {{{kernels}}};\n"
     (folder / "source.cu").write_text(text, encoding="ascii")
