@@ -40,7 +40,7 @@ INPUTS = ((96, 32, 32), (96, 64, 32), (64, 128, 32))
 FEW = (32, 32, 16)  # for up to 32 inputs and filters, as for images with three colours
 
 AFTER = ("Nothing", "Relu", *(f"Curve<{uniform}>" for uniform in FLAGS))
-PLACES_OF = {4: PLACES, 1: (PLACES[0], PLACES[2])}  # by numbers moved at once; singly, the other tile needs more registers
+PLACES_OF = {4: PLACES, 1: PLACES[2:]}  # by numbers moved at once; for single ones, wide tiles have too few registers
 COPY = 16  # products that are reckoned to take as long as the copy of a number to shared memory
 
 
