@@ -2,10 +2,10 @@
 // reference/convolution.py specifies them. Both are matrix products, and the matrix of patches is never stored.
 //
 // Tensor cores multiply numbers of TF32, which have 11 binary digits, and sum the products in float32. Where PRODUCTS is 3, a
-// number is split into two of TF32, high + low, and a product is the sum of low high', high low' and high high', Eq. (95). What is
+// number is split into two of TF32, high + low, and a product is the sum of low high', high low' and high high', Eq. (97). What is
 // left out is below the rounding of float32. The three are summed over 8 numbers at a time and then added to the sum as float32
 // is, to the nearest number: tensor cores cut digits off, which adds up over long sums. Where PRODUCTS is 1, numbers are rounded
-// to TF32 and that is all, Eq. (96).
+// to TF32 and that is all, Eq. (98).
 //
 // A block computes a tile of the result, TM x TN, and each of its warps a square of that, SIDE x SIDE. Each step along the sums is
 // DEEP long. STAGES steps lie in shared memory. While one is multiplied, the next ones are copied. Windows and images are as in

@@ -62,7 +62,7 @@ INSTANCES = tuple(itertools.chain(*CONVOLVE.values(), *CORRELATE.values()))
 
 @cupy.memoize(for_each_device=True)
 def products() -> int:
-    """TF32 products for a product of float32: 3, Eq. (95), or 1 if CUPY_TF32 is 1, Eq. (96), and 0 on a card that has none."""
+    """TF32 products for a product of float32: 3, Eq. (97), or 1 if CUPY_TF32 is 1, Eq. (98), and 0 on a card that has none."""
     if int(cupy.cuda.Device().compute_capability) < OLDEST:
         return 0
     return 1 if int(os.environ.get("CUPY_TF32", "0")) > 0 else 3
@@ -80,7 +80,7 @@ def puts(rule: Rule) -> bool:
 
 def convolve(x: Array, W: Array, window: Window, threshold: Array | None, rule: Rule | None, n: Array | None, o: Array | None,
              slope: Array | None) -> None:  # fmt: skip
-    """Writes the nets `n` (Nv, out height, out width, filters) of images x with weights W (filters, inputs), Eqs. (53), (95).
+    """Writes the nets `n` (Nv, out height, out width, filters) of images x with weights W (filters, inputs), Eqs. (53), (97).
 
     With a rule it writes its activation `o`, and if `slope` is wanted, that and the nets as well.
     """
@@ -122,7 +122,7 @@ def _convolve(x: Array, W: Array, window: Window, threshold: Array, rule: Rule |
 
 
 def correlate(x: Array, g: Array, window: Window) -> Array:
-    """Sum over patterns and places of the patch times g (Nv, out height, out width, filters), Eqs. (54), (95).
+    """Sum over patterns and places of the patch times g (Nv, out height, out width, filters), Eqs. (54), (97).
 
     It is (inputs, filters).
     """
