@@ -34,32 +34,43 @@ def disassembler() -> list[str]:
     return [path for tool in tools if (path := next(iter((*filter(None, [shutil.which(tool)]), *of_wheels(tool))), None))]
 
 
-def by_nvcc(launch: ModuleType, source: str, instances: tuple[str, ...], architecture: str, folder: Path) -> Path:
-    """The machine code of a source's instances. What the compiler warns of is a failure."""
+LOCAL = ("--warn-on-spills", "--warn-on-local-memory-usage")  # options of the assembler: registers do not suffice
+
+
+def by_nvcc(
+    launch: ModuleType, source: str, instances: tuple[str, ...], architecture: str, folder: Path, spills: bool = True
+) -> Path:
+    """The machine code of a source's instances. What the compiler warns of is a failure, local memory, too, if not allowed."""
     kernels = ", ".join(f"(void*){name}" for name in instances)
     text = f"{launch.code(source + '.cu')}\nvoid* kernels[] = {{{kernels}}};\n"
     (folder / "source.cu").write_text(text, encoding="ascii")
     options = [*launch.OPTIONS, f"-arch={architecture}", "-cubin", "-Werror", "all-warnings"]
+    options += [] if spills else ["-Xptxas", ",".join(LOCAL)]
     command = [str(NVCC), *options, "source.cu", "-o", "source.cubin"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder / "source.cubin"
 
 
-def by_nvrtc(launch: ModuleType, source: str, instances: tuple[str, ...], architecture: str, folder: Path) -> Path:
+def by_nvrtc(
+    launch: ModuleType, source: str, instances: tuple[str, ...], architecture: str, folder: Path, spills: bool = True
+) -> Path:
     """The same by NVRTC, with CuPy's own way of naming instances."""
     nvrtc, program = [ctypes.CDLL(path) for path in nvrtc_libraries()][-1], ctypes.c_void_p()
     text = launch.code(f"{source}.cu").encode("ascii")
     assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, b"source.cu", 0, None, None) == 0
     for name in instances:
         assert nvrtc.nvrtcAddNameExpression(program, name.encode("ascii")) == 0
-    options = [option.encode("ascii") for option in (*launch.OPTIONS, f"--gpu-architecture={architecture}")]
+    given = [*launch.OPTIONS, f"--gpu-architecture={architecture}"]
+    given += [] if spills else [f"--ptxas-options={option}" for option in LOCAL]
+    options = [option.encode("ascii") for option in given]
     failed = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
     size = ctypes.c_size_t()
     nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
     log = ctypes.create_string_buffer(size.value)
     nvrtc.nvrtcGetProgramLog(program, log)
     assert not failed, log.value.decode()
+    assert spills or "ocal memory" not in log.value.decode(), log.value.decode()
     for name in instances:
         lowered = ctypes.c_char_p()
         assert nvrtc.nvrtcGetLoweredName(program, name.encode("ascii"), ctypes.byref(lowered)) == 0

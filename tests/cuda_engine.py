@@ -66,3 +66,8 @@ def same(gpu, found, wanted):
 
 def on_device(gpu, grid: Hinges) -> Hinges:
     return grid._replace(ns=gpu.array(grid.ns))
+
+
+def whole_numbers(rng: np.random.Generator, shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    """Few different numbers, so that many are equal and sums are exact in any order."""
+    return rng.integers(-3, 4, shape).astype(dtype)

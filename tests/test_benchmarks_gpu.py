@@ -11,10 +11,12 @@ from fake_device import install
 
 pytest.importorskip("benchmarks.shared.cells", reason="the benchmarks are not part of the installed package")
 from benchmarks.__main__ import RESULTS
+from benchmarks.gpu import activated as gpu_activated
 from benchmarks.gpu import agreement as gpu_agreement
 from benchmarks.gpu import cnn as gpu_cnn
 from benchmarks.gpu import command as gpu
 from benchmarks.gpu import conv as gpu_conv
+from benchmarks.gpu import input_curves as gpu_input_curves
 from benchmarks.gpu import iteration as gpu_iteration
 from benchmarks.gpu import kernels as gpu_kernels
 from benchmarks.gpu import nets as gpu_nets
@@ -25,6 +27,7 @@ from pwl.errors import InputError
 from pwl.kernels.reference import curves as reference
 from pwl.learners.named import LEARNERS
 from pwl.network.network import Network
+from pwl.runtime.backend import host
 
 FACTS = {"name": "Made-up 9000", "memory": "80 GiB", "driver": "1.2", "CUDA": "12.4", "CuPy": "14.0"}
 
@@ -88,7 +91,7 @@ def test_folds_of_table1_are_those_of_its_own_benchmark(tmp_path, monkeypatch):
     assert calls == [calls_of_table1(tmp_path)]
 
 
-@pytest.mark.parametrize("part", ["kernels", "nets", "agreement", "iteration", "conv", "cnn"])
+@pytest.mark.parametrize("part", ["kernels", "nets", "agreement", "iteration", "conv", "activated", "input_curves", "cnn"])
 def test_cells_of_a_part_have_names_of_their_own(part):
     names = [[name for name, _ in gpu.PARTS[part](None, quick)] for quick in (True, False)]
     assert len({*names[0], *names[1]}) == len(names[0]) + len(names[1])
@@ -175,6 +178,42 @@ def test_convolutions(device, channels):
         "forward": {"ours": 0.002, "bare products": 0.001, "torch contiguous": 0.004, "torch channels_last": 0.005}
     }
     assert gpu_conv.table([cell])[1][0][2:] == ("2.000", "0.0", "1.000", "4.000", "2.00", "0.50")
+
+
+@pytest.mark.parametrize("kind", gpu_activated.KINDS)
+def test_convolutions_with_activations(device, kind):
+    """One kernel and two give the same values."""
+    cell = gpu_activated.measure(device, 2, 5, 4, 6, kind, torch=False, repeats=1)
+    assert list(cell["seconds"]) == [gpu_activated.ALONE, gpu_activated.TOGETHER, gpu_activated.APART]
+    rng = np.random.default_rng(0)
+    x, W = (array_api_strict.asarray(rng.standard_normal(s).astype(np.float32)) for s in ((2, 5, 5, 4), (6, 3, 3, 4)))
+    jobs = gpu_activated.ours(x, W, gpu_activated.rule(array_api_strict, kind, 6))
+    one, two = jobs[gpu_activated.TOGETHER](), jobs[gpu_activated.APART]()
+    for a, b in zip(one[1:], two, strict=True):
+        np.testing.assert_array_equal(host(a).reshape(-1, 6), host(b).reshape(-1, 6))
+    names = (gpu_activated.ALONE, gpu_activated.TOGETHER, gpu_activated.APART, "torch contiguous")
+    cell["seconds"] = dict(zip(names, (0.001, 0.002, 0.004, 0.003), strict=True))
+    heads, rows = gpu_activated.table([cell])
+    assert rows[0][1:] == (kind, "1.000", "2.000", "4.000", "0.50", "3.000") and len(heads) == len(rows[0])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_curves_on_inputs(device, dtype):
+    cell = gpu_input_curves.measure(device, 50, 3, 4, dtype, repeats=1)
+    assert tuple(cell["seconds"]) == gpu_input_curves.JOBS
+    heads, rows = gpu_input_curves.table([cell])
+    assert rows[0][:2] == ("50 x 3 -> 4", dtype) and len(heads) == len(rows[0])
+    jobs = gpu_input_curves.jobs(array_api_strict, 50, 3, 4, dtype)
+    sizes = {name: host(job()).size for name, job in jobs.items() if name != "places"}
+    assert sizes == {"value": 200, "gradient": 27 * 4, "pairs": 27**2, "inputs times weights": 200, "signals times inputs": 12}
+
+
+def test_figures_of_tf32_have_keys_and_a_section_of_their_own():
+    on, off = (Device(None, None, None, FACTS | {"TF32": word}) for word in ("on", "off"))
+    assert (gpu.slug(on), gpu.slug(off)) == ("made-up-9000-tf32", "made-up-9000")
+    assert not Device(None, None, None, FACTS).tf32
+    cells = [{"passed": 1, "skipped": 0, "seconds": 2.0, "device": device.facts} for device in (on, off)]
+    assert gpu_tables.text({"tests": cells}).count("## Made-up 9000") == 2
 
 
 def test_jobs_of_convolutions_have_the_sizes_of_the_passes(device):

@@ -159,7 +159,7 @@ def test_patterns_in_the_scripts_match_cells(capsys):
     keys = [[f"{job.part}/{job.name}" for job in cells.jobs(None, quick)] for quick in (False, True)]
     parts = "|".join(part for part in cells.command.PARTS if part != "tests")
     patterns = [p for script in SCRIPTS for p in re.findall(rf"'((?:{parts})/[^']*)'", script.read_text())]
-    assert len(patterns) == 16
+    assert len(patterns) == 23
     for pattern in patterns:
         assert all(any(re.search(pattern, key) for key in names) for names in keys), pattern
 

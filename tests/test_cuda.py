@@ -13,12 +13,12 @@ import sys
 
 import numpy as np
 import pytest
-from cuda_engine import DTYPES, SHAPES, same
+from cuda_engine import DTYPES, SHAPES, same, whole_numbers
 from cuda_shim import device
 
 from pwl import kernels
 from pwl.kernels import cpu, reference
-from pwl.kernels.reference import convolution, pooling, softmax, sums, updates
+from pwl.kernels.reference import pooling, softmax, sums, updates
 from pwl.kernels.window import Window
 
 needs_compiler = pytest.mark.skipif(device.COMPILER is None, reason="no C++ compiler (g++ or c++) was found")
@@ -71,11 +71,6 @@ WINDOWS = {
 }
 
 
-def whole_numbers(rng: np.random.Generator, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """Few different numbers, so that many are equal and sums are exact in any order."""
-    return rng.integers(-3, 4, shape).astype(dtype)
-
-
 @pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", [(0, 18, 19, 2), (1, 18, 19, 1), (2, 19, 21, 5), (1, 20, 18, 130)], ids=str)
@@ -90,65 +85,6 @@ def test_pooling_equals_the_specification(gpu, size, dtype, window):
     g = whole_numbers(rng, best.shape, dtype)
     found = gpu.pooling.max_unpool(gpu.array(g), place, window, size)
     same(gpu, found, pooling.max_unpool(g, wanted_place, window, size))
-
-
-# ---- convolution
-
-
-CONVOLUTIONS = {
-    "1": Window((1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1)),
-    "same": Window((3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1)),
-    "uneven": Window((4, 2), (1, 1), ((1, 2), (0, 1)), (1, 1)),
-    "strides": Window((3, 2), (2, 3), ((1, 1), (0, 2)), (1, 1)),
-    "dilated": Window((3, 2), (1, 2), ((2, 2), (0, 3)), (2, 3)),
-    "gaps": Window((1, 2), (3, 4), ((0, 0), (1, 1)), (1, 1)),
-    "borders": Window((2, 3), (1, 2), ((4, 0), (2, 5)), (1, 1)),
-}
-
-
-@pytest.mark.parametrize("window", CONVOLUTIONS.values(), ids=CONVOLUTIONS)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("size", [(3, 7, 8, 3), (2, 9, 7, 4), (1, 5, 6, 1), (2, 5, 6, 8)], ids=str)
-def test_convolution_equals_the_specification(gpu, size, dtype, window, monkeypatch):
-    """Small whole numbers: products and sums are exact, so that results are equal. Some signals are spread in parts."""
-    monkeypatch.setattr(gpu.convolution, "SPREAD_BYTES", 5000)
-    assert_convolution(gpu, size, 5, dtype, window)
-
-
-def assert_convolution(gpu, size, filters, dtype, window):
-    rng = np.random.default_rng(5)
-    x, W = whole_numbers(rng, size, dtype), whole_numbers(rng, (filters, *window.size, size[3]), dtype)
-    threshold = whole_numbers(rng, (filters,), dtype)
-    wanted = convolution.convolve(x, W, window)
-    g = whole_numbers(rng, wanted.shape, dtype)
-    images, weights, signals = map(gpu.array, (x, W, g))
-    same(gpu, gpu.convolution.convolve(images, weights, window), wanted)
-    found = gpu.convolution.convolve(images, weights, window, gpu.array(threshold))
-    same(gpu, found, convolution.convolve(x, W, window, threshold))
-    G = gpu.convolution.weight_gradient(images, signals, window)
-    same(gpu, G, convolution.weight_gradient(x, g, window))
-    dx = gpu.convolution.input_gradient(signals, weights, window, *size[1:3])
-    same(gpu, dx, convolution.input_gradient(g, W, window, *size[1:3]))
-
-
-@pytest.mark.parametrize("filters", [1, 36, *(pytest.param(n, marks=pytest.mark.slow) for n in (32, 64, 130))])
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("size", [(0, 5, 5, 3), (3, 10, 9, 3), (2, 12, 11, 20), (9, 5, 7, 16)], ids=str)
-def test_convolution_in_tiles(gpu, size, dtype, filters):
-    """Tiles of all sizes, full ones and ends, some and many parts of the sums."""
-    assert_convolution(gpu, size, filters, dtype, CONVOLUTIONS["same"])
-
-
-def test_convolution_of_arrays_that_begin_at_any_address(gpu):
-    rng, window = np.random.default_rng(5), CONVOLUTIONS["same"]
-    x = whole_numbers(rng, (2, 5, 6, 8), np.float32)
-    W, g = whole_numbers(rng, (4, 3, 3, 8), np.float32), whole_numbers(rng, (2, 5, 6, 4), np.float32)
-    images, signals = (gpu.array(np.zeros(a.size + 1, a.dtype))[1:].reshape(a.shape) for a in (x, g))
-    images[...], signals[...] = gpu.array(x), gpu.array(g)
-    same(gpu, gpu.convolution.convolve(images, gpu.array(W), window), convolution.convolve(x, W, window))
-    same(gpu, gpu.convolution.weight_gradient(images, signals, window), convolution.weight_gradient(x, g, window))
-    found = gpu.convolution.input_gradient(signals, gpu.array(W), window, 5, 6)
-    same(gpu, found, convolution.input_gradient(g, W, window, 5, 6))
 
 
 # ---- sums

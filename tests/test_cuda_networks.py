@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from cuda_shim import device
 from test_devices import BODIES, assert_near, image_net, scores_and_gradients
+from test_devices_inputs import curved_net
 from toys import LOSSES, activations, problem, random_network, take_step
 
 import pwl
@@ -18,7 +19,10 @@ from pwl import kernels
 from pwl.layers import BatchNorm2d, Conv2d, Flatten, MaxPool2d
 
 pytestmark = pytest.mark.skipif(device.COMPILER is None, reason="no C++ compiler (g++ or c++) was found")
-SOURCES = ("activations", "curves", "curve_sums", "net_sums", "pooling", "convolution", "sums", "softmax", "updates")
+SOURCES = (
+    "activations", "curves", "curve_sums", "net_sums", "input_curves", "pooling", "convolution", "tensor_convolution", "sums",
+    "softmax", "updates",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +75,27 @@ def test_networks_for_images(gpu, body, form, dtype):
     net = image_net(*BODIES[body], dtype=dtype)
     net = net.training(7, 0) if form == "as it trains" else net
     assert_same_gradients(gpu, net, problem(net, 13, weights=True))
-    assert {"convolution", "sums", "softmax"} <= gpu.used
+    assert {"convolution" if dtype == np.float64 else "tensor_convolution", "sums", "softmax"} <= gpu.used
+
+
+@pytest.mark.parametrize(
+    "activation", ["relu", pwl.PiecewiseLinear("tanh", 5), pwl.PiecewiseLinear(hinges=[-1, 0, 2], outside="linear")], ids=str
+)
+def test_activations_are_put_by_convolutions(gpu, engine, activation, monkeypatch):
+    """One kernel gives both in passes that save arrays and in passes that don't, and errors are those of two kernels."""
+    net = image_net(Conv2d(4, 3), activation, Conv2d(5, 2), activation, Flatten(), dtype=np.float32)
+    patterns, launched, launch = problem(net, 9), [], engine.tensor_convolution.launch
+    monkeypatch.setattr(engine.tensor_convolution, "launch", lambda *args, **more: (launched.append(args), launch(*args, **more)))
+    with gpu():
+        together, y = scores_and_gradients(net, patterns), net.predict(patterns.x)
+    assert "curves" not in gpu.used or activation != "relu"
+    monkeypatch.setattr(engine, "FUSED", False)
+    with gpu():
+        apart, z = scores_and_gradients(net, patterns), net.predict(patterns.x)
+    for key, found in together.items():
+        assert np.asarray(found).tobytes() == np.asarray(apart[key]).tobytes()
+    assert np.asarray(y).tobytes() == np.asarray(z).tobytes()
+    assert len(launched) > 8
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -99,7 +123,8 @@ def test_runs_in_batches(gpu, algorithm):
     wanted, record = pwl.train(net, (x, t), algorithm, iterations=2, batch_size=8)
     with gpu():
         found, there = pwl.train(net, (x, t), algorithm, iterations=2, batch_size=8)
-    assert gpu.used == set(SOURCES) - {"activations", "net_sums"}  # fixed ones, and a dense layer below curves
+    others = {"activations", "net_sums", "input_curves", "tensor_convolution"}  # fixed ones, dense layers, float32
+    assert gpu.used == set(SOURCES) - others
     np.testing.assert_allclose(there["error"], record["error"], rtol=1e-8)
     assert_near(np.asarray(found.theta), wanted.theta, 1e-7)  # Adam's roots of small squares enlarge rounding
     assert np.linalg.norm(wanted.theta - net.theta) > 1e-3
@@ -119,3 +144,14 @@ def test_second_order_steps(gpu, algorithm, outputs):
         found, _, _ = take_step(algorithm, net, fresh(patterns, block_bytes=2**15))
     assert ("net_sums" in gpu.used) == (outputs == 1 and not isinstance(algorithm, pwl.SCG))
     assert_near(np.asarray(found.theta), wanted.theta, 1e-9)
+
+
+@pytest.mark.parametrize("algorithm", [pwl.AdAct(), pwl.MOLF("hwo")], ids=lambda a: type(a).__name__)
+def test_curves_on_inputs(gpu, algorithm):
+    net, patterns = curved_net("tanh" if isinstance(algorithm, pwl.MOLF) else pwl.PiecewiseLinear("tanh", 7))
+    assert_same_gradients(gpu, net, patterns)
+    wanted, _, _ = take_step(algorithm, net, patterns)
+    with gpu():
+        found, _, _ = take_step(algorithm, net, patterns)
+    assert_near(np.asarray(found.theta), wanted.theta, 1e-9)
+    assert "input_curves" in gpu.used

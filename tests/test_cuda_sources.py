@@ -13,8 +13,12 @@ from cuda_shim import device
 
 import pwl.kernels
 
-SOURCES = ("activations", "curves", "curve_sums", "net_sums", "pooling", "convolution", "sums", "softmax", "updates")
+SOURCES = (
+    "activations", "curves", "curve_sums", "net_sums", "input_curves", "pooling", "convolution", "tensor_convolution", "sums",
+    "softmax", "updates",
+)  # fmt: skip
 ARCHITECTURES = ("sm_80", "sm_90")
+NO_SPILLS = ("tensor_convolution", "input_curves")  # the registers suffice for all of their instances
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +40,7 @@ def test_every_source_has_an_engine():
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("source", SOURCES)
 def test_nvcc_compiles(gpu, source, architecture, tmp_path):
-    assert by_nvcc(gpu.launch, source, instances(gpu, source), architecture, tmp_path).stat().st_size > 0
+    assert by_nvcc(gpu.launch, source, instances(gpu, source), architecture, tmp_path, source not in NO_SPILLS).stat().st_size > 0
 
 
 @pytest.mark.slow
@@ -44,7 +48,7 @@ def test_nvcc_compiles(gpu, source, architecture, tmp_path):
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("source", SOURCES)
 def test_nvrtc_compiles(gpu, source, architecture, tmp_path):
-    assert by_nvrtc(gpu.launch, source, instances(gpu, source), architecture, tmp_path).stat().st_size > 0
+    assert by_nvrtc(gpu.launch, source, instances(gpu, source), architecture, tmp_path, source not in NO_SPILLS).stat().st_size > 0
 
 
 # ---- instructions of the main loop: of each net, or of each multiply-add

@@ -1,8 +1,8 @@
 """One SGD step of a VGG net on the GPU beside PyTorch eager, with ReLU or one curve of 13 hinges per filter.
 
-Batches hold 512 images of CIFAR's shape in float32. TF32 is off on both sides. Images and labels are in the device's
-memory. PyTorch runs in its contiguous and its channels_last format, with cuDNN's search for the fastest algorithm. It
-gathers the curves from a table, and autograd computes their gradients.
+Batches hold 512 images of CIFAR's shape in float32. TF32 is on or off on both sides, as CUPY_TF32 says. Images and
+labels are in the device's memory. PyTorch runs in its contiguous and its channels_last format, with cuDNN's search for
+the fastest algorithm. It gathers the curves from a table, and autograd computes their gradients.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 import pwl
 from benchmarks.cnn import ACTIVATIONS, ENGINES, HINGES, MOMENTUM, RATE, SPAN, torch_net
+from benchmarks.gpu.conv import torch_with
 from benchmarks.gpu.device import Device
 from benchmarks.gpu.kernels import has_torch
 
@@ -32,7 +33,7 @@ def measure(device: Device, blocks: int, activation: str, Nv: int, torch: bool, 
     x, t = images(Nv)
     steps = {"ours": our_step(device.xp, blocks, activation, x, t)}
     if torch:
-        steps |= {engine: torch_step(engine, blocks, activation, x, t) for engine in ENGINES[1:]}
+        steps |= {engine: torch_step(device, engine, blocks, activation, x, t) for engine in ENGINES[1:]}
     seconds = device.seconds(steps, repeats)
     return {
         "blocks": blocks, "activation": activation, "patterns": Nv, "hinges": HINGES, "dtype": "float32",
@@ -58,11 +59,8 @@ def our_step(xp: Any, blocks: int, activation: str, x: np.ndarray, t: np.ndarray
     return one
 
 
-def torch_step(engine: str, blocks: int, activation: str, x: np.ndarray, t: np.ndarray) -> Callable[[], object]:
-    import torch
-
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = True
+def torch_step(device: Device, engine: str, blocks: int, activation: str, x: np.ndarray, t: np.ndarray) -> Callable[[], object]:
+    torch = torch_with(device)
     torch.manual_seed(0)
     layout = torch.channels_last if engine.endswith("channels_last") else torch.contiguous_format
     model = torch_net(blocks, activation).to("cuda", memory_format=layout)

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu import agreement, cnn, conv, iteration, kernels, nets, tables
+from benchmarks.gpu import activated, agreement, cnn, conv, input_curves, iteration, kernels, nets, tables
 from benchmarks.gpu.device import Device, gpu
 from benchmarks.shared.cells import Cells
 from pwl.errors import InputError
@@ -42,6 +42,8 @@ PARTS = {
     "agreement": agreement.cells,
     "iteration": iteration.cells,
     "conv": conv.cells,
+    "activated": activated.cells,
+    "input_curves": input_curves.cells,
     "cnn": cnn.cells,
 }
 TABLE1 = "table1"
@@ -118,7 +120,8 @@ def measured(device: Device, cells: Cells, part: str, name: str, compute: Callab
 
 
 def slug(device: Device) -> str:
-    return re.sub(r"\W+", "-", device.facts["name"].lower())
+    """The device's name for keys. With TF32 on, its figures are others."""
+    return re.sub(r"\W+", "-", device.facts["name"].lower()) + ("-tf32" if device.tf32 else "")
 
 
 def by_part(cells: Cells) -> dict[str, list[dict[str, Any]]]:

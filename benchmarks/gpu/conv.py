@@ -1,8 +1,8 @@
 """Each pass of vgg3's 3x3 convolutions on the GPU, beside PyTorch and bare matrix products of the same shapes.
 
-Batches hold 512 images in float32, and TF32 is off on all sides. The bare products are products by cuBLAS with a matrix
-of patches that exists already. PyTorch runs in both of its formats, with cuDNN's search for the fastest algorithm. The
-input gradient of the first layer is left out because no training needs it.
+Batches hold 512 images in float32. TF32 is on or off on all sides, as CUPY_TF32 says. The bare products are products
+by cuBLAS with a matrix of patches that exists already. PyTorch runs in both of its formats, with cuDNN's search for
+the fastest algorithm. The input gradient of the first layer is left out because no training needs it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pwl.kernels import engine
 from pwl.layers import Conv2d
 
 BATCH = 512
+FORMATS = ("contiguous", "channels_last")  # PyTorch's
 Jobs = dict[str, Callable[[], object]]
 
 
@@ -35,7 +36,7 @@ def measure(
     shapes = ((Nv, side, side, channels), (Nv, side, side, filters), (filters, 3, 3, channels))
     x, g, W = (rng.standard_normal(shape, dtype=np.float32) for shape in shapes)
     there = tuple(map(device.xp.asarray, (x, g, W)))
-    jobs = {"ours": ours(*there), "bare products": bare(device.xp, *there)} | (torch_jobs(x, g, W) if torch else {})
+    jobs = {"ours": ours(*there), "bare products": bare(device.xp, *there)} | (torch_jobs(device, x, g, W) if torch else {})
     passes = PASSES if channels > 3 else (PASSES[0], PASSES[2])
     return {
         "patterns": Nv, "side": side, "channels": channels, "filters": filters, "dtype": "float32",
@@ -65,18 +66,26 @@ def bare(xp: Any, x: Any, g: Any, W: Any) -> Jobs:
     }
 
 
-def torch_jobs(x: np.ndarray, g: np.ndarray, W: np.ndarray) -> dict[str, Jobs]:
+def torch_with(device: Device) -> Any:
+    """PyTorch with TF32 as it is on our side, and with cuDNN's search for the fastest algorithm."""
     import torch
 
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = device.tf32
     torch.backends.cudnn.benchmark = True
-    found = {}
-    for name, layout in (("torch contiguous", torch.contiguous_format), ("torch channels_last", torch.channels_last)):
-        xt, gt, Wt = (
-            torch.from_numpy(a.transpose(0, 3, 1, 2).copy()).to("cuda").contiguous(memory_format=layout)
-            for a in (x, g, W)
-        )
-        found[name] = {
+    return torch
+
+
+def torch_array(torch: Any, name: str, a: np.ndarray) -> Any:
+    """Images or weights on the GPU, in one of PyTorch's formats."""
+    layout = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}[name]
+    return torch.from_numpy(a.transpose(0, 3, 1, 2).copy()).to("cuda").contiguous(memory_format=layout)
+
+
+def torch_jobs(device: Device, x: np.ndarray, g: np.ndarray, W: np.ndarray) -> dict[str, Jobs]:
+    torch, found = torch_with(device), {}
+    for name in FORMATS:
+        xt, gt, Wt = (torch_array(torch, name, a) for a in (x, g, W))
+        found[f"torch {name}"] = {
             "forward": lambda x=xt, W=Wt: torch.nn.functional.conv2d(x, W, padding=1),
             "input gradient": lambda x=xt, W=Wt, g=gt: torch.nn.grad.conv2d_input(x.shape, W, g, padding=1),
             "weight gradient": lambda x=xt, W=Wt, g=gt: torch.nn.grad.conv2d_weight(x, W.shape, g, padding=1),

@@ -23,6 +23,11 @@ class Device(NamedTuple):
     free: Callable[[], object]
     facts: dict[str, str]
 
+    @property
+    def tf32(self) -> bool:
+        """Whether products of float32 may be those of TF32, ours and others'."""
+        return self.facts.get("TF32") == "on"
+
     def seconds(self, jobs: dict[str, Callable[[], object]], repeats: int = 7, calls: int = 1) -> dict[str, float]:
         """Median seconds per call of each job, warmed up and in turns.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from benchmarks.gpu import conv, nets
+from benchmarks.gpu import activated, conv, input_curves, nets
 from benchmarks.gpu.agreement import MANY_STEPS, ONE_STEP
 from benchmarks.gpu.kernels import ARRAYS
 
@@ -107,7 +107,9 @@ TABLES: dict[str, tuple[str, Callable[[list[Cell]], Table]]] = {
     ),
     "nets": ("Curves of nets that kernels make: milliseconds", nets.table),
     "iteration": ("An iteration beside its bare matrix products, float64", iteration),
-    "conv": ("Convolutions, float32, TF32 off", conv.table),
-    "cnn": ("A training step, float32, TF32 off", cnn),
+    "conv": ("Convolutions, float32", conv.table),
+    "activated": ("Convolutions with nets, values and slopes, float32, milliseconds", activated.table),
+    "input_curves": ("Curves on inputs, milliseconds", input_curves.table),
+    "cnn": ("A training step, float32", cnn),
     "agreement": ("CPU and GPU apart, float64, relative to theta", agreement),
 }

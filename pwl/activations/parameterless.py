@@ -36,6 +36,9 @@ class Parameterless(Layer):
         o, slope = engine(n).activation_slope(n, self.formula)
         return o, Activated(n, slope)
 
+    def rule(self, p: dict, b: dict) -> Formula:
+        return self.formula
+
     def keep(self, p: dict, b: dict, n: Array) -> Activated:
         return Activated(n, None)
 

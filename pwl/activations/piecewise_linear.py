@@ -14,6 +14,7 @@ from pwl.activations.knots import smoother
 from pwl.activations.rows import rows, shaped
 from pwl.errors import InputError
 from pwl.kernels import Hinges, engine
+from pwl.kernels.hinges import Curves, Rule
 from pwl.kernels.nets import made
 from pwl.kernels.reference import curves as reference
 from pwl.layers import forms
@@ -162,6 +163,9 @@ class PiecewiseLinear(Layer):
 
     def keep(self, p: dict, b: dict, n: Array) -> Activated:
         return Activated(n, None)
+
+    def rule(self, p: dict, b: dict) -> Rule:
+        return Curves(self.grid(b), p["A"])
 
     def backward(self, p: dict, b: dict, saved: Activated, g: Array) -> Array:
         return self._times_slope(p, b, saved, g)

@@ -1,4 +1,4 @@
-"""AdAct on batches: a factor for each filter's weights and each curve, without a learning rate, Eqs. (63)-(66), (99)."""
+"""AdAct on batches: a factor for each filter's weights and each curve, without a learning rate, Eqs. (63)-(66), (101)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class MinibatchAdActState(NamedTuple):
 @flat("penalties")
 @dataclass(frozen=True)
 class MinibatchAdAct(Algorithm):
-    """Trains large data sets and CNNs by AdAct with one step per batch, Eqs. (63)-(66), (99). Use `train(..., batch_size=128)`.
+    """Trains large data sets and CNNs by AdAct with one step per batch, Eqs. (63)-(66), (101). Use `train(..., batch_size=128)`.
 
     All parameters move along smoothed gradients. Each row of them has a factor of its own. A row holds the weights of a filter
     or unit, its curve, or the weights of an output. The factors solve H z = g as in AdAct, but g and H are averaged over steps
@@ -171,7 +171,7 @@ class MinibatchAdAct(Algorithm):
         return OLS().solve(H + np.diag(damping), g + damping * self.held(common, state)).weights, common
 
     def held(self, common: float, state: MinibatchAdActState) -> float:
-        """The common factor, or the share of the mean of earlier ones below which it does not fall, Eq. (99)."""
+        """The common factor, or the share of the mean of earlier ones below which it does not fall, Eq. (101)."""
         return max(common, self.holding * state.mean) if state.steps - 1 > FIRST else common
 
     def count(self, steps: int) -> int:

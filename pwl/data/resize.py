@@ -13,7 +13,7 @@ BLOCK = 256  # images at a time
 
 
 def resized(x: Any, size: int | tuple[int, int]) -> np.ndarray:
-    """Scale images by linear interpolation, or where they get smaller by means over as many pixels as one becomes, Eq. (98).
+    """Scale images by linear interpolation, or where they get smaller by means over as many pixels as one becomes, Eq. (100).
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def resized(x: Any, size: int | tuple[int, int]) -> np.ndarray:
 
 
 def weights(n: int, outputs: int) -> np.ndarray:
-    """The matrix (outputs, n) of a triangle about each output's middle, Eq. (98). Its half width is a pixel, or a larger scale."""
+    """The matrix (outputs, n) of a triangle about each output's middle, Eq. (100). Its half width is a pixel, or a larger scale."""
     scale = n / outputs
     middles = (np.arange(outputs) + 0.5) * scale - 0.5
     reach = max(scale, 1.0)

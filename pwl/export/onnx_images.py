@@ -76,7 +76,7 @@ def avg_pool(g: Graph, layer: AvgPool2d, x: str, shape: Shape) -> str:
 
 
 def adaptive_pool(g: Graph, layer: AdaptiveAvgPool2d, x: str, shape: Shape) -> str:
-    """Eq. (97), as products with the matrices of both means."""
+    """Eq. (99), as products with the matrices of both means."""
     (height, width, channels), (rows, columns) = shape, layer.size
     o = g.op("MatMul", means(height, rows), g.op("Reshape", x, np.array([-1, height, width * channels])))
     o = g.op("MatMul", means(width, columns), g.op("Reshape", o, np.array([-1, width, channels])))

@@ -25,9 +25,10 @@ Curves on inputs, each of which touches two rows of a table: `input_places(x, gr
 `input_scatter(places, hinges, c)`, `input_pairs(places, hinges, w)`, and `input_ordinates(W, rises)` and `input_rises(G, rises)`
 between weights of rises and ordinates at hinges, Eqs. (67)-(70).
 
-Images: `convolve`, `weight_gradient`, `input_gradient`, `max_pool`, `max_unpool`. Sums over rows: `column_sums`,
-`column_products`, `group_sums`, `group_products`. Losses: `cross_entropy`, and `cross_entropy_errors` without its gradient.
-First-order updates: `momentum_step`, `adam_step`. Blocks on their way to a device: `staging`.
+Images: `convolve`, with the activation of its nets `convolve_value` and `convolve_value_slope`, `weight_gradient`,
+`input_gradient`, `max_pool`, `max_unpool`. Sums over rows: `column_sums`, `column_products`, `group_sums`, `group_products`.
+Losses: `cross_entropy`, and `cross_entropy_errors` without its gradient. First-order updates: `momentum_step`, `adam_step`.
+Blocks on their way to a device: `staging`.
 """
 
 from __future__ import annotations

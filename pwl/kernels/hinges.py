@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pwl.kernels.formula import Formula
 from pwl.runtime.backend import Array
 
 
@@ -22,6 +23,16 @@ class Hinges(NamedTuple):
     ns: Array
     uniform: bool
     linear: bool
+
+
+class Curves(NamedTuple):
+    """Curves with ordinates A (units, K)."""
+
+    grid: Hinges
+    A: Array
+
+
+Rule = Curves | Formula  # an activation as an engine sees it
 
 
 class InputGeometry(NamedTuple):

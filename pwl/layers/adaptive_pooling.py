@@ -14,7 +14,7 @@ from pwl.runtime.backend import Array, array_namespace, like
 
 @dataclass(frozen=True)
 class AdaptiveAvgPool2d(Layer):
-    """Takes means over windows, so that images of any size become images of one size, Eq. (97).
+    """Takes means over windows, so that images of any size become images of one size, Eq. (99).
 
     Output i of n covers rows floor(i h / n) to ceil((i + 1) h / n) of h, and columns in the same way. Small images become larger
     by rows and columns that are repeated.
@@ -60,7 +60,7 @@ class AdaptiveAvgPool2d(Layer):
 
 
 def means(n: int, outputs: int) -> np.ndarray:
-    """The matrix (outputs, n) that takes the mean of each window of n pixels in a row, Eq. (97)."""
+    """The matrix (outputs, n) that takes the mean of each window of n pixels in a row, Eq. (99)."""
     found = np.zeros((outputs, n))
     for i in range(outputs):
         first, last = i * n // outputs, -(-(i + 1) * n // outputs)

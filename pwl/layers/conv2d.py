@@ -10,6 +10,7 @@ import numpy as np
 
 from pwl.errors import InputError
 from pwl.kernels import engine
+from pwl.kernels.hinges import Rule
 from pwl.kernels.reference.convolution import patches
 from pwl.kernels.window import Window, padded, pair
 from pwl.layers import forms
@@ -103,6 +104,16 @@ class Conv2d(Layer):
     def keep(self, p: dict, b: dict, x: Array) -> Array:
         return x
 
+    @property
+    def puts_activations(self) -> bool:
+        return self.groups == 1
+
+    def activated(self, p: dict, b: dict, x: Array, rule: Rule) -> Array:
+        return engine(x).convolve_value(x, *self._whole(p["W"], x), rule)
+
+    def activated_forward(self, p: dict, b: dict, x: Array, rule: Rule) -> tuple[Array, Array, Array]:
+        return engine(x).convolve_value_slope(x, *self._whole(p["W"], x), rule)
+
     def backward(self, p: dict, b: dict, x: Array, g: Array) -> Array:
         kernels, kernel = engine(g), self.kernel(p["W"], x.shape[3])
 
@@ -146,6 +157,10 @@ class Conv2d(Layer):
     def kernel(self, W: Array, channels: int) -> Array:
         """Weights (filters, window height, window width, channels / groups)."""
         return array_namespace(W).reshape(W[:, int(self.bias) :], (self.filters, *self.size, channels // self.groups))
+
+    def _whole(self, W: Array, x: Array) -> tuple[Array, Window, Array | None]:
+        """Weights of all filters, the window, and thresholds."""
+        return self.kernel(W, x.shape[3]), self.window, W[:, 0] if self.bias else None
 
     def _convolved(self, x: Array, W: Array, threshold: Array | None) -> Array:
         kernels, kernel = engine(x), self.kernel(W, x.shape[3])

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from pwl.errors import InputError
+from pwl.kernels.hinges import Rule
 from pwl.layers import forms
 from pwl.runtime.backend import Array, array_namespace, gram, product
 
@@ -55,6 +56,8 @@ class Layer(Protocol):
         For maps: True if the first column of W holds thresholds.
     reads_inputs : bool
         True if the layer can only be the first of a network.
+    puts_activations : bool
+        For maps: True if `activated` and `activated_forward` are there.
     """
 
     kind: ClassVar[str]
@@ -63,6 +66,10 @@ class Layer(Protocol):
     span: Any = None
     bias: bool = True
     reads_inputs: ClassVar[bool] = False
+
+    @property
+    def puts_activations(self) -> bool:
+        return False
 
     @property
     def together(self) -> int:
@@ -141,6 +148,20 @@ class Layer(Protocol):
     def for_sums(self, p: Arrays, b: Arrays, x: Array) -> Any:
         """The output for a last layer of which only sums are wanted: an array, or what its kernels make it of."""
         return self.apply(p, b, x)
+
+    # ---- a map and the activation after it in one kernel
+
+    def rule(self, p: Arrays, b: Arrays) -> Rule | None:
+        """For activations: what the kernel of the map before needs to know, or None if no kernel has this activation."""
+        return None
+
+    def activated(self, p: Arrays, b: Arrays, x: Array, rule: Rule) -> Array:
+        """For maps: the output of the activation after the layer."""
+        raise TypeError(f"{type(self).__name__} puts no activations")
+
+    def activated_forward(self, p: Arrays, b: Arrays, x: Array, rule: Rule) -> tuple[Array, Array, Array]:
+        """For maps: the nets n, the output of the activation after the layer, and do/dn."""
+        raise TypeError(f"{type(self).__name__} puts no activations")
 
     # ---- the last layer, whose units the outputs sum with weights W (M, units)
 

@@ -42,7 +42,7 @@ def vgg11(
         Whether each convolution is followed by batch normalisation, as in torchvision's vgg11_bn.
     pooled : int or None
         The convolutions' images are brought to so many pixels in both directions, by means or by repeated pixels, so that
-        images of any size fit the dense layers, Eq. (97). torchvision's weights want 7. None leaves them as they are, which
+        images of any size fit the dense layers, Eq. (99). torchvision's weights want 7. None leaves them as they are, which
         makes the dense layers of a network for small images smaller.
     units : int
         Units of each dense layer.

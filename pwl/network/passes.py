@@ -17,6 +17,7 @@ from pwl.layers.flatten import Flatten
 from pwl.layers.layer import Layer, rows_of_units, signals
 from pwl.network.layout import HEAD
 from pwl.network.network import Network
+from pwl.network.pairs import is_pair, pair_forward
 from pwl.runtime.backend import Array, array_namespace, gram
 
 Of = tuple[int, Layer, dict[str, Array], dict[str, Array]]  # the index of a layer, the layer, its parameters and its buffers
@@ -196,14 +197,18 @@ def _forward(net: Network, x: Array, lowest: int, end: int) -> tuple[Array, tupl
     """The input of layer `end`, and the saved arrays of each layer before it, None below `lowest`."""
     read: dict[int, Array] = {}
     saved: list[Any] = []
-    for index in range(end):
+    while (index := len(saved)) < end:
         if index in net.joins.values():
             read[index] = x
         if index in net.joins:
-            x, own = net.layers[index].joined(x, read[net.joins[index]]), None
+            x = net.layers[index].joined(x, read[net.joins[index]])
+            saved.append(None)
+        elif end - index > 1 and is_pair(net, index, x, lowest):
+            x, both = pair_forward(net, index, x, lowest)
+            saved.extend(both)
         else:
             x, own = _step(net, (index, *net.layer(index)), x, lowest)
-        saved.append(own)
+            saved.append(own)
     return x, tuple(saved)
 
 

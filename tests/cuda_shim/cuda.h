@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <deque>
 #include <functional>
 #include <limits>
 #include <type_traits>
@@ -30,6 +31,7 @@ using std::fma;
 using std::fmax;
 using std::fmin;
 using std::log;
+using std::max;
 using std::min;
 using std::sqrt;
 using std::tanh;
@@ -43,23 +45,44 @@ enum Fault { NONE, ARGUMENTS, BARRIER, SHARED_MEMORY };
 
 constexpr std::size_t STACK = 32 * 1024;
 
+using Point = void*[5];  // where a jump goes on; a context, which makes a system call, is needed for the first one only
+
 struct Fiber {
     ucontext_t context;
-    bool done;
+    Point reached;
+    bool begun, done;
+    std::size_t products;                                  // by tensor cores
+    std::vector<std::function<void()>> open;               // copies that belong to no group yet
+    std::deque<std::vector<std::function<void()>>> groups;  // those that are waited for
     std::vector<char> stack = std::vector<char>(STACK);
 };
 
 static std::vector<Fiber> fibers;
-static ucontext_t scheduler;
+static Point scheduler;
 static std::size_t current;
+static bool late;  // copies arrive when they are waited for
 static std::function<void()> body;
 
-inline void enter() {
+[[noreturn]] __attribute__((noinline)) static void jump(void** to) { __builtin_longjmp(to, 1); }
+
+static void enter() {
     body();
     fibers[current].done = true;
+    jump(scheduler);
 }
 
-inline void barrier() { swapcontext(&fibers[current].context, &scheduler); }
+__attribute__((noinline)) static void barrier() {
+    if (!__builtin_setjmp(fibers[current].reached)) jump(scheduler);
+}
+
+// The current fiber's work to its next barrier or its end.
+__attribute__((noinline)) static void resume() {
+    Fiber& fiber = fibers[current];
+    if (__builtin_setjmp(scheduler)) return;
+    if (fiber.begun) jump(fiber.reached);
+    fiber.begun = true;
+    setcontext(&fiber.context);
+}
 
 // One block: all threads to their next barrier, again and again. A barrier that only some reach is a fault.
 inline Fault run_block(bool backwards) {
@@ -70,15 +93,19 @@ inline Fault run_block(bool backwards) {
         getcontext(&fiber.context);
         fiber.context.uc_stack.ss_sp = fiber.stack.data();
         fiber.context.uc_stack.ss_size = STACK;
-        fiber.context.uc_link = &scheduler;
-        fiber.done = false;
+        fiber.context.uc_link = nullptr;
+        fiber.begun = fiber.done = false;
+        fiber.products = 0;
+        fiber.open.clear();
+        fiber.groups.clear();
         makecontext(&fiber.context, enter, 0);
     }
+    late = !backwards;
     for (std::size_t done = 0; done < threads;) {
         for (std::size_t turn = 0; turn < threads; ++turn) {
             current = backwards ? threads - 1 - turn : turn;
             threadIdx = {unsigned(current % blockDim.x), unsigned(current / blockDim.x)};
-            swapcontext(&scheduler, &fibers[current].context);
+            resume();
             done += fibers[current].done;
         }
         if (done != 0 && done != threads) return BARRIER;
@@ -160,3 +187,5 @@ inline float __fadd_rd(float a, float b) { return shim::sum_rounded_down(a, b); 
 inline double __dadd_rd(double a, double b) { return shim::sum_rounded_down(a, b); }
 inline unsigned __float_as_uint(float value) { return shim::bits<unsigned>(value); }
 inline int __double2loint(double value) { return shim::bits<int>(value); }  // the low word comes first here
+
+#include "tensor_cores.h"

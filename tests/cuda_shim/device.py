@@ -84,6 +84,10 @@ def zeros(shape: Any, dtype: Any) -> Array:
     return array(np.zeros(shape, dtype))
 
 
+def asarray(a: Any) -> Array:
+    return a if isinstance(a, Array) else array(a)
+
+
 def ascontiguousarray(a: Any, dtype: Any) -> Array:
     return (
         a if isinstance(a, Array) and a.flags.c_contiguous and a.dtype == dtype else array(np.asarray(a, dtype=dtype))
@@ -93,7 +97,8 @@ def ascontiguousarray(a: Any, dtype: Any) -> Array:
 def compiled(folder: Path, text: str) -> Path:
     """The library of a source; it is compiled once, whatever the number of processes that ask for it."""
     header = Path(__file__).with_name("cuda.h")
-    name = hashlib.sha256("\n".join((*compiler(), *OPTIONS, header.read_text(), text)).encode()).hexdigest()[:24]
+    headers = [file.read_text() for file in sorted(header.parent.glob("*.h"))]
+    name = hashlib.sha256("\n".join((*compiler(), *OPTIONS, *headers, text)).encode()).hexdigest()[:24]
     target, source = folder / f"{name}.so", folder / f"{name}-{os.getpid()}.cpp"
     with locked(folder / f"{name}.lock"):
         if not target.exists():
@@ -214,11 +219,11 @@ def memoize(for_each_device: bool) -> Any:
 
 
 def shim_of_cupy(folder: Path) -> ModuleType:
-    shim, functions = ModuleType("cupy"), (memoize, empty, zeros, ascontiguousarray)
+    shim, functions = ModuleType("cupy"), (memoize, empty, zeros, asarray, ascontiguousarray)
     vars(shim).update({f.__name__: f for f in functions}, ndarray=Array)
     # few processors, so that sums have parts of some length
     cuda = SimpleNamespace(
-        Device=lambda: SimpleNamespace(attributes={"MultiProcessorCount": 1}),
+        Device=lambda: SimpleNamespace(attributes={"MultiProcessorCount": 1}, compute_capability="90"),
         driver=SimpleNamespace(occupancyMaxActiveBlocksPerMultiprocessor=occupancy),
     )
     vars(shim).update(cuda=cuda, RawModule=lambda **options: RawModule(folder, **options))

@@ -8,5 +8,5 @@ step facts 20 20 bash -c '
     nproc' "$PYTHON"
 step smoke 100 60 "$PYTHON" -m benchmarks.gpu.first.smoke
 tests "${T_TESTS:-110}" 40
-cells "${T_CELLS:-130}" 'cnn/vgg3' 'kernels/.*-128-spread' 'nets/' 'iteration/AdAct' 'conv/' 'kernels/' 'iteration/(MOLF|LM)' 'cnn/'
+cells "${T_CELLS:-130}" 'cnn/vgg3' 'kernels/.*-128-spread' 'nets/' 'iteration/AdAct' 'conv/' 'activated/' 'input_curves/' 'kernels/' 'iteration/(MOLF|LM)' 'cnn/'
 echo "all at $SECONDS s"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.gpu import conv
+from benchmarks.gpu import activated, conv, input_curves
 from benchmarks.gpu import kernels as curve_kernels
 from benchmarks.gpu.device import Device
 from benchmarks.gpu.first.target import is_dry_run, target
@@ -23,6 +23,7 @@ def main() -> None:
     curves(device.xp, rows)
     made_nets(device.xp, rows)
     convolutions(device, batch)
+    curves_on_inputs(device.xp, rows)
     device.wait()
 
 
@@ -51,6 +52,15 @@ def convolutions(device: Device, batch: int) -> None:
     arrays = [device.xp.asarray(rng.standard_normal(shape, dtype=np.float32)) for shape in shapes]
     for job in conv.ours(*arrays).values():
         job()
+    images, _, weights = arrays
+    for kind in activated.KINDS:
+        activated.ours(images, weights, activated.rule(device.xp, kind, FILTERS))[activated.TOGETHER]()
+
+
+def curves_on_inputs(xp: Any, rows: int) -> None:
+    for name, job in input_curves.jobs(xp, rows, 20, 200, "float32").items():
+        if "times" not in name:
+            job()
 
 
 if __name__ == "__main__":

@@ -13,11 +13,12 @@ from benchmarks.gpu.device import Device
 from benchmarks.gpu.first.checks import Check
 from pwl import kernels
 from pwl.activations.fixed import FIXED
-from pwl.kernels import Hinges, reference
+from pwl.kernels import Hinges, hinges, reference
 from pwl.kernels.window import Window
 from pwl.losses import CrossEntropy
 from pwl.runtime.backend import Array, host
 
+TF32 = 1e-3  # the largest one of products of TF32
 MOST = {np.float32: 3e-6, np.float64: 1e-13}  # the largest relative distances that pass
 NETS = ((4097, 128), (3001, 200), (70001, 3))  # rows, units: no multiples of what a block of threads takes
 IMAGES = ((8, 128, 128), (16, 32, 64), (32, 3, 32))  # side, channels, filters
@@ -36,6 +37,8 @@ def checks(device: Device) -> Iterator[Check]:
             yield Check(f"convolutions {name} {side} {channels}->{filters}", job)
         yield Check(f"nets that kernels make {name}", partial(made_nets, device, dtype))
         yield Check(f"fixed activations {name}", partial(activations, device, dtype))
+        yield Check(f"convolutions with activations {name}", partial(activated, device, dtype))
+        yield Check(f"curves on inputs {name}", partial(inputs, device, dtype))
     yield Check("max pooling", partial(pooling, device))
     yield Check("cross-entropy", partial(cross_entropy, device))
     yield Check("sums of columns", partial(sums_of_columns, device))
@@ -124,7 +127,8 @@ def convolutions(device: Device, dtype: Any, side: int, channels: int, filters: 
     shapes = ((5, side, side, channels), (5, side, side, filters), (filters, 3, 3, channels))
     here = [rng.standard_normal(shape).astype(dtype) for shape in shapes]
     there = [device.xp.asarray(a) for a in here]
-    return close(passes(kernels.engine(there[0]), *there), passes(reference, *here), MOST[dtype])
+    most = TF32 if device.tf32 and dtype == np.float32 else MOST[dtype]
+    return close(passes(kernels.engine(there[0]), *there), passes(reference, *here), most)
 
 
 def passes(engine: ModuleType, x: Array, g: Array, W: Array) -> dict[str, Array]:
@@ -132,6 +136,45 @@ def passes(engine: ModuleType, x: Array, g: Array, W: Array) -> dict[str, Array]
         "forward": engine.convolve(x, W, SAME),
         "weight gradient": engine.weight_gradient(x, g, SAME),
         "input gradient": engine.input_gradient(g, W, SAME, *x.shape[1:3]),
+    }
+
+
+def activated(device: Device, dtype: Any) -> str:
+    """Whether values and slopes of a convolution's nets have the bits that the activations' own kernels give for these nets."""
+    rng, filters = np.random.default_rng(6), 40
+    x, W = (rng.standard_normal(shape).astype(dtype) for shape in ((3, 9, 8, 12), (filters, 3, 3, 12)))
+    own = problem(dtype, 1, filters)
+    images, weights, there = device.xp.asarray(x), device.xp.asarray(0.2 * W), moved(device.xp, own)
+    engine, bits = kernels.engine(images), {}
+    for name, rule in (("relu", FIXED["relu"].formula), ("curves", hinges.Curves(there.grid, there.A))):
+        n, *found = map(host, engine.convolve_value_slope(images, weights, SAME, None, rule))
+        rule = hinges.Curves(own.grid, own.A) if name == "curves" else rule
+        flat = n.reshape(-1, filters)
+        wanted = reference.value_slope(flat, *rule) if name == "curves" else reference.activation_slope(flat, rule)
+        bits[name] = all(np.array_equal(a.reshape(flat.shape), b) for a, b in zip(found, wanted, strict=True))
+    if not all(bits.values()):
+        raise ValueError(f"bits differ: {bits}")
+    return "equal bits"
+
+
+def inputs(device: Device, dtype: Any) -> str:
+    """All kernels of curves on 20 inputs with 9 hinges each."""
+    rng, count, K, units = np.random.default_rng(7), 20, 9, 33
+    x, c = (rng.standard_normal((3001, columns)).astype(dtype) for columns in (count, units))
+    ns = np.sort(rng.standard_normal((count, K)), axis=1).astype(dtype)
+    A = rng.standard_normal((count * K, units)).astype(dtype)
+    here = x, Hinges(ns, False, False), c, A
+    there = device.xp.asarray(x), Hinges(device.xp.asarray(ns), False, False), device.xp.asarray(c), device.xp.asarray(A)
+    return close(of_inputs(kernels.engine(there[0]), *there), of_inputs(reference, *here), MOST[dtype])
+
+
+def of_inputs(engine: ModuleType, x: Array, grid: Hinges, c: Array, A: Array) -> dict[str, Array]:
+    places = engine.input_places(x, grid)
+    return {
+        "positions": places.u,
+        "value": engine.add_input_curves(c * 1, places, A),
+        "gradient": engine.input_scatter(places, len(A), c),
+        "pairs": engine.input_pairs(places, len(A), None),
     }
 
 

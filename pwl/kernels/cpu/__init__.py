@@ -1,6 +1,6 @@
 """Kernels for NumPy arrays. Numba compiles curves, convolution and pooling; NumPy does the rest."""
 
-from pwl.kernels.cpu.convolution import convolve, input_gradient, weight_gradient
+from pwl.kernels.cpu.convolution import convolve, convolve_value, convolve_value_slope, input_gradient, weight_gradient
 from pwl.kernels.cpu.curves import back, back_scatter, mix, scatter, times_slope, value, value_slope
 from pwl.kernels.cpu.input_curves import (
     add_input_curves,
@@ -19,9 +19,12 @@ from pwl.kernels.reference.staging import staging
 from pwl.kernels.reference.sums import group_products, group_sums
 from pwl.kernels.reference.updates import adam_step, momentum_step
 
+FUSED = False  # whether a convolution and the activation of its nets are one kernel
+
 __all__ = [
-    "activation", "activation_slope", "adam_step", "add_input_curves", "back", "back_scatter", "column_products", "column_sums",
-    "convolve", "cross_entropy", "cross_entropy_errors", "group_products", "group_sums", "input_gradient", "input_ordinates",
-    "input_pairs", "input_places", "input_rises", "input_scatter", "max_pool", "max_unpool", "mix", "momentum_step", "nets",
-    "scatter", "staging", "times_slope", "value", "value_slope", "weight_gradient",
+    "activation", "activation_slope", "adam_step", "add_input_curves", "back", "back_scatter", "column_products",
+    "column_sums", "convolve", "convolve_value", "convolve_value_slope", "cross_entropy", "cross_entropy_errors",
+    "group_products", "group_sums", "input_gradient", "input_ordinates", "input_pairs", "input_places", "input_rises",
+    "input_scatter", "max_pool", "max_unpool", "mix", "momentum_step", "nets", "scatter", "staging", "times_slope", "value",
+    "value_slope", "weight_gradient",
 ]  # fmt: skip

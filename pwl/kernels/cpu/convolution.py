@@ -14,8 +14,11 @@ import numpy as np
 
 from pwl.kernels.cpu.addresses import LINE, address, ask, copy
 from pwl.kernels.cpu.compiled import compiled
+from pwl.kernels.cpu.curves import value, value_slope
 from pwl.kernels.cpu.register_tile import ROWS, VECTOR_BYTES, tile_product, wide
 from pwl.kernels.cpu.transpose import transpose
+from pwl.kernels.reference.activated import in_turn
+from pwl.kernels.reference.activations import activation, activation_slope
 from pwl.kernels.window import Window
 from pwl.runtime.backend import Array
 
@@ -216,6 +219,9 @@ def _nets(x: Array, w: np.ndarray, thresholds: np.ndarray, filters: int, window:
         out.reshape(Nv, len(at.places), filters),
     )
     return out
+
+
+convolve_value, convolve_value_slope = in_turn(convolve, value, value_slope, activation, activation_slope)
 
 
 def side_by_side(places: int) -> int:
