@@ -10,7 +10,7 @@ import numpy as np
 
 from pwl.data.targets import known_or_zero, mask
 from pwl.errors import InputError
-from pwl.kernels import engine
+from pwl.kernels import array_engine
 from pwl.kernels.reference.output_reset import reset_residuals
 from pwl.kernels.reference.softmax import one_hot, softmax
 from pwl.runtime.backend import Array, array_namespace, at_least, at_most, gram, host
@@ -243,14 +243,14 @@ class CrossEntropy(Loss):
             )
 
     def errors(self, y: Array, t: Array) -> Array:
-        return engine(y).cross_entropy_errors(y, t)
+        return array_engine(y).cross_entropy_errors(y, t)
 
     def d(self, y: Array, t: Array) -> Array:
         return self.errors_and_d(y, t)[1]
 
     def errors_and_d(self, y: Array, t: Array) -> tuple[Array, Array]:
         """-log pi[t] and d = onehot(t) - pi, Eqs. (2), (15)."""
-        return engine(y).cross_entropy(y, t)
+        return array_engine(y).cross_entropy(y, t)
 
     def quadratic_form(self, y: Array, dy: Array, t: Array) -> Array:
         """dy' S_p dy of each pattern (Nv,), with S_p = diag(pi) - pi pi'."""

@@ -137,3 +137,11 @@ def test_what_cannot_be_is_said(capsys):
 def test_options_in_words():
     assert frozen(None) == 0 and frozen(["6"]) == 6 and frozen(["6", "a*"]) == ["6", "a*"]
     assert factors([]) is None and factors(["layer4*=0.1", "a=b=2"]) == {"layer4*": 0.1, "a=b": 2.0}
+
+
+def test_images_are_scaled_to_a_network_of_ones_own(capsys):
+    folder("birds", count=10, shape=(16, 16, 3))
+    assert main(["train", "birds", "--network", "vgg1", "--hinges", "5", "--iterations", "1", "--algorithm", "adam"]) == 0
+    new = folder("new", count=10, shape=(20, 24, 3))
+    assert main(["finetune", "net.safetensors", str(new), "--frozen", "6", "--iterations", "1"]) == 0
+    assert load("tuned.safetensors").net.input_shape == (16, 16, 3)

@@ -22,8 +22,9 @@ NOT_HERE = {  # commands by their beginning, and why they are not run
     "pwl train /mnt/shared": "needs a cluster's folder",
     "pwl train houses.csv --target price --device cuda": "needs a GPU",
     "pwl check --device cuda": "needs a GPU",
+    "pwl finetune resnet18": "needs torchvision's weights",
 }
-SLOW = ("pwl compare",)
+SLOW = ("pwl compare", "pwl train birds/", "pwl predict birds", "pwl finetune birds")
 NAMED = ("cifar-10", "fashion-mnist")  # whose place a few random images take
 
 
@@ -60,9 +61,22 @@ def with_data(folder: Path) -> None:
     np.savez(folder / "images.npz", x_train=images, y_train=labels)
 
 
+def with_images(folder: Path) -> None:
+    """Folders of small pictures under the names that the page on images uses."""
+    image = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+    for name, count in (("birds/crow", 50), ("birds/swan", 50), ("owls/barn", 40), ("owls/eagle", 40), ("photos", 3)):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = rng.integers(0, 128, (20, 24, 3)) + 100 * (name[-1] == "n")
+            image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.png")
+
+
 def run(page: Path, folder: Path, slow: bool) -> int:
     """Runs the commands of a page in their order, and gives their number."""
     with_data(folder)
+    if page.name == "images.md":
+        with_images(folder)
     if page.name == "export.md":
         pytest.importorskip("onnx")
     ran = 0
@@ -92,10 +106,11 @@ def test_commands_of_the_pages_run(page, tmp_path, monkeypatch, capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [p for p in PAGES if any(reason(c) is None and c.startswith(SLOW) for c in commands(p))],
                          ids=lambda page: page.name)  # fmt: skip
-def test_comparisons_of_the_pages_run(page, tmp_path, monkeypatch, capsys):
+def test_slow_commands_of_the_pages_run(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run(page, tmp_path, slow=True) > 0
-    assert (tmp_path / "pwl-compare" / "report.html").exists()
+    made = tmp_path / ("found.csv" if page.name == "images.md" else "pwl-compare/report.html")
+    assert made.stat().st_size > 0
 
 
 def test_every_command_that_is_left_out_is_on_a_page():

@@ -20,7 +20,9 @@ CLASSES = {
     "Network": pwl.Network, "Patterns": pwl.Patterns, "Ensemble": pwl.Ensemble, "Preparation": pwl.Preparation,
     "Record": pwl.Record, "Layer": pwl.layers.Layer, "Algorithm": Algorithm, "Layout": Layout,
 }  # fmt: skip
-OTHERS = {"--parts", "--quick", "--budget", "--kill-on-bad-exit", "--mpi", "--no-binary", "--signal"}  # of other programs
+OTHERS = {  # of other programs, as the benchmarks
+    "--parts", "--quick", "--budget", "--kill-on-bad-exit", "--mpi", "--no-binary", "--signal", "--recipe", "--standard", "--steps"
+}  # fmt: skip
 
 
 def exists(name: str) -> bool:

@@ -100,7 +100,7 @@ def test_the_package_carries_what_it_reads():
     data = project["tool"]["setuptools"]["package-data"]
     assert (ROOT / "pwl" / "py.typed").exists() and "py.typed" in data["pwl"]
     carried = {path for package, patterns in data.items() for pattern in patterns for path in _files(package, pattern)}
-    kinds = {".c", ".cu", ".css", ".csv", ".html", ".js", ".txt", ".typed"}
+    kinds = {".c", ".cu", ".cuh", ".css", ".csv", ".html", ".js", ".txt", ".typed"}
     others = {path for path in (ROOT / "pwl").rglob("*") if path.suffix in kinds}
     assert others and others == carried
     assert "numba>=0.60; sys_platform != 'emscripten'" in project["project"]["dependencies"]

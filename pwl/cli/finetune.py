@@ -12,6 +12,7 @@ from pwl.activations import PiecewiseLinear
 from pwl.cli import device, parts, shape, source
 from pwl.cli.train import check_files, save_somewhere
 from pwl.data.augmentation import Augmentation
+from pwl.data.image_folder import is_image_folder
 from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
 from pwl.files.write import check_apart
@@ -133,6 +134,8 @@ def run(options: argparse.Namespace) -> int:
     check_files(options, checkpoint)
     check_apart(options.out, [options.net, *([] if options.pretrained is None else [options.pretrained])])
     options.network = source.OF_TABLES
+    if options.image_size is None and is_image_folder(Path(options.data)):
+        options.image_size = size_of_images(options)
     table = source.opened(options)
     net = network(options, table).to(options.device)
     found = parts.divide(table, options)
@@ -171,6 +174,14 @@ def run(options: argparse.Namespace) -> int:
             print(f"{name} error {scores.error:.6g}" + ("" if share is None else f", accuracy {1 - share:.2%}"))
     print(f"stopped: {record.stop_reason}\nsaved: {options.out}")
     return 130 if record.stop_code == "interrupted" else 0
+
+
+def size_of_images(options: argparse.Namespace) -> int | None:
+    """Height and width of the images that a network of one's own takes, if they are alike."""
+    if options.net in MODELS:
+        return None
+    height, *rest = load(options.net).net.input_shape
+    return height if len(rest) == 2 and rest[0] == height else None
 
 
 def network(options: argparse.Namespace, table: source.Source) -> Network:

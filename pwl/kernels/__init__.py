@@ -44,7 +44,7 @@ from pwl.kernels.hinges import Hinges
 from pwl.kernels.nets import Nets
 from pwl.runtime.backend import Array, is_cupy_array, is_numpy_array
 
-__all__ = ["Formula", "Hinges", "Nets", "engine"]
+__all__ = ["Formula", "Hinges", "Nets", "array_engine", "engine"]
 
 
 def engine(a: Array | Nets) -> ModuleType:
@@ -54,6 +54,11 @@ def engine(a: Array | Nets) -> ModuleType:
     if is_numpy_array(a):
         return _cpu()
     return _cuda() if is_cupy_array(a) else reference
+
+
+def array_engine(a: Array) -> ModuleType:
+    """As `engine`, for activations, losses and updates, which are array code on the CPU. Numba is not imported for them."""
+    return reference if is_numpy_array(a) else engine(a)
 
 
 @functools.cache

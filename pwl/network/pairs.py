@@ -16,10 +16,12 @@ def is_pair(net: Network, index: int, x: Array, lowest: int) -> bool:
     The nets between them are for nobody else, and the activation is not the lowest layer, which saves no slopes.
     """
     after = index + 1
-    if not engine(x).FUSED or net.remembered is not None or after == lowest or after in (*net.joins, *net.joins.values()):
+    if not net.layers[index].puts_activations or net.remembered is not None:
+        return False
+    if after == lowest or after in (*net.joins, *net.joins.values()) or not engine(x).FUSED:
         return False
     activation, p, b = net.layer(after)
-    return net.layers[index].puts_activations and activation.rule(p, b) is not None
+    return activation.rule(p, b) is not None
 
 
 def pair_forward(net: Network, index: int, x: Array, lowest: int) -> tuple[Array, tuple[Any, Any]]:
