@@ -24,8 +24,8 @@ def resized(x: Any, size: int | tuple[int, int]) -> np.ndarray:
 
     Returns
     -------
-    array (Nv, *size, channels)
-        Of the same type as x.
+    array (Nv, height, width, channels)
+        Of the wanted size, and of the same type as x.
 
     Raises
     ------

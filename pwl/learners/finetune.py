@@ -61,10 +61,10 @@ def finetune(
         As in `train`.
     frozen : int, str or sequence of str
         Number of layers, counted from the inputs as `net.summary()` lists them, that stay as they are. Or patterns of their names,
-        such as "layer[1-3]*" or ["features*"]: names are those of PyTorch in `vgg11` and `resnet18`, and "7.Conv2d" in all
+        such as ``"layer[1-3]*"`` or ``["features*"]``: names are those of PyTorch in `vgg11` and `resnet18`, and "7.Conv2d" in all
         networks. If trained layers lie below frozen ones, the algorithm must be SGD or Adam.
     rates : mapping, optional
-        Factors of the learning rates of SGD or Adam by patterns of names, {"layer3*": 0.1, "*.Dense": 0.5}. "outputs" are the
+        Factors of the learning rates of SGD or Adam by patterns of names, ``{"layer3*": 0.1, "*.Dense": 0.5}``. "outputs" are the
         output weights. All others have the factor 1.
     new_head : bool
         Whether the outputs are replaced by as many as the targets have, which start with an output step, Eqs. (10), (12). False
