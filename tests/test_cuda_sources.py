@@ -47,7 +47,9 @@ def test_nvcc_compiles(gpu, source, architecture, tmp_path):
 @pytest.mark.skipif(not nvrtc_libraries(), reason="NVRTC's wheel (nvidia-cuda-nvrtc) is not installed")
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("source", SOURCES)
-def test_nvrtc_compiles(gpu, source, architecture, tmp_path):
+def test_nvrtc_compiles(gpu, source, architecture, tmp_path, request):
+    if (source, architecture) == ("tensor_convolution", "sm_80"):  # docs/gpu.md, "Limits"
+        request.applymarker(pytest.mark.xfail(reason="NVRTC 13.0 spills 4 bytes of one instance", strict=False))
     assert by_nvrtc(gpu.launch, source, instances(gpu, source), architecture, tmp_path, source not in NO_SPILLS).stat().st_size > 0
 
 
