@@ -145,6 +145,7 @@ def test_thinned_iterations_hold_first_best_and_last():
     assert len(found) < 60 and {0, 1, 777, 1000} <= set(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["hwo-molf", "adam"])
 def test_mlp_cells(tmp_path, name, capsys):
     arguments = {"sets": ["fm"], "names": [name, "no-such"], "folds": [0, 3], "iterations": 2}
@@ -218,6 +219,7 @@ def test_a_watch_ends_a_run_and_thins_its_trace(toy):
 # ---- rivals
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["toy", "classes"])
 @pytest.mark.parametrize("file", [file for file in rivals.FILES if file != "pyrenn_lm"])  # GPL: see below
 def test_a_rival_lowers_the_error_from_our_start(file, kind, request):
@@ -241,6 +243,7 @@ def test_a_rival_lowers_the_error_from_our_start(file, kind, request):
         assert all(a <= b for (a, _), (b, _) in itertools.pairwise(trace)) or file == "sklearn_mlp"
 
 
+@pytest.mark.slow
 def test_second_order_rivals_fit_the_toy(toy):
     for file, method in (("own", "hwo-adact"), ("scipy_least_squares", "trf"), ("scipy_minimize", "BFGS")):
         module = rivals.load(file)
@@ -390,6 +393,7 @@ def test_a_step_of_a_cnn_beside_itself_with_relu():
     assert "not run" in cnn.table([cell])
 
 
+@pytest.mark.slow
 def test_a_cnn_steps_and_its_memory_is_that_of_its_own_process(monkeypatch):
     monkeypatch.setattr(cnn, "has_torch", lambda: False)
     cell = cnn.measure(1, 2, repeats=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import functools
 import json
@@ -124,12 +125,16 @@ def end_with_a_whole_line(file: BinaryIO) -> None:
 def machine() -> dict[str, str]:
     """Processor, cores, versions and the commit of the program, which are kept with every cell."""
     found = {"processor": processor(), "cores": str(len(os.sched_getaffinity(0))), "python": platform.python_version()}
-    found |= {"vectors": vectors(), "commit": commit()}
+    return found | {"vectors": vectors(), "commit": commit()} | versions()
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Versions of the packages that matter, of those that are installed."""
+    found = {}
     for package in ("pwl", "numpy", "scipy", "numba", "torch", "cupy-cuda12x", "cupy-cuda13x"):
-        try:
+        with contextlib.suppress(PackageNotFoundError):
             found[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return found
 
 
