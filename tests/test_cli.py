@@ -80,6 +80,7 @@ def test_errors_are_in_raw_units(houses, capsys, tmp_path):
         assert outcome.at_best("test_error") == pytest.approx(np.mean(np.sum(residual**2, axis=1)), rel=1e-10)
 
 
+@pytest.mark.slow
 def test_jobs_give_the_same_table(tmp_path, capsys):
     assert main(["compare", *QUICK, "--algorithms", "molf,adact", "--out", "one"]) == 0
     assert main(["compare", *QUICK, "--algorithms", "molf,adact", "--out", "two", "--jobs", "2"]) == 0

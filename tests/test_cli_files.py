@@ -84,6 +84,7 @@ def test_a_table_of_an_earlier_comparison_can_be_read_but_not_replaced(houses, c
 # ---- what is said
 
 
+@pytest.mark.slow
 def test_max_fail_is_never_unless_asked_for(houses):
     """A network that can only get worse, on folds of 3 patterns: the run is not ended by its validation error."""
     line = ["compare", str(houses), "--folds", "20", "--hidden", "9", "--iterations", "3", "--algorithms", "hwo-adact"]

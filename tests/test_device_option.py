@@ -101,6 +101,7 @@ def test_classes_and_probabilities(kinds, crossings, capsys):
     np.testing.assert_allclose(np.array(rows("p.csv"), dtype=float).sum(axis=1), 1)
 
 
+@pytest.mark.slow
 def test_compare(points, crossings):
     assert main(["compare", points, *SMALL, "--folds", "3", "--algorithms", "adact,lm", "--device", "cuda"]) == 0
     assert used(crossings)

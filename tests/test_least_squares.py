@@ -102,6 +102,7 @@ def test_it_reaches_scipys_minimum(solver, schedule):
     assert found.error == pytest.approx(2 * wanted.cost, rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", [pytest.param("qr", marks=pytest.mark.slow), "cholesky"])
 def test_nist(solver):
     """27 of 27 from start 2 and at least 25 from start 1 to 4 digits or more; what is not solved does not claim it is."""

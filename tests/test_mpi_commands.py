@@ -15,7 +15,7 @@ from mpiexec import SECONDS, command, environment, needs_mpi, run
 from pwl.cli.main import main
 from pwl.training.saved import load
 
-pytestmark = [needs_mpi, pytest.mark.xdist_group("mpi"), pytest.mark.usefixtures("empty_folder")]
+pytestmark = [needs_mpi, pytest.mark.slow, pytest.mark.xdist_group("mpi"), pytest.mark.usefixtures("empty_folder")]
 
 
 def pwl(ranks: int, *arguments: object):

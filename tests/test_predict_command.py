@@ -113,6 +113,7 @@ def test_networks_saved_from_python_serve(capsys, classes):
     assert "wanted the 2 inputs or all 3" in fails(capsys, "predict", "n", "four.csv")
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(net, capsys, monkeypatch):
     monkeypatch.setattr("pwl.data.scratch.BLOCK", 2**15)
     network = np.tile(X, (1500, 1))

@@ -105,6 +105,7 @@ def test_outputs_are_pytorchs_from_files(name, batch_norm, dtype, tolerance, tmp
     np.testing.assert_allclose(outputs(loaded[0], x), y, rtol=0, atol=tolerance * np.abs(y).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "batch_norm"), CASES)
 def test_gradients_are_pytorchs(name, batch_norm):
     """PyTorch's gradients are loaded as weights are, so that each is compared in its own place."""

@@ -75,6 +75,7 @@ def test_a_numba_that_refuses_numpy_is_none(tmp_path):
     assert np.isfinite(float(out.split()[0]))
 
 
+@pytest.mark.slow
 def test_results_are_those_of_numba(tmp_path):
     """The first lines of the README, to the digits that other rounding leaves."""
     (one, _), (other, _) = (run(before + readme()[0], tmp_path) for before in ("", FORBIDDING))

@@ -20,8 +20,10 @@ CLASSES = ("iris", "wine", "breast_cancer", "digits")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--only", nargs="+", metavar="SET", help="some sets: " + ", ".join((*SETS, *CLASSES)))
-    parser.add_argument("--learners", nargs="+", metavar="NAME", help="some learners: " + ", ".join({**REGRESSORS, **CLASSIFIERS}))
+    sets = (*SETS, *CLASSES)
+    parser.add_argument("--only", nargs="+", metavar="SET", choices=sets, help="some sets: " + ", ".join(sets))
+    names = {**REGRESSORS, **CLASSIFIERS}
+    parser.add_argument("--learners", nargs="+", metavar="NAME", choices=names, help="some learners: " + ", ".join(names))
     parser.add_argument("--folds", type=int, nargs="+", default=list(range(FOLDS)), help="folds, counted from 0 (default: all)")
 
 
