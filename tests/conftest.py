@@ -7,6 +7,7 @@ import http.server
 import os
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -47,6 +48,42 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="it compares bits, counts calls or catches warnings"))
         if item.path.stem in CORE and item.get_closest_marker("slow") is None:
             item.add_marker(pytest.mark.core)
+
+
+@pytest.fixture(params=["stand-in", pytest.param("gpu", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A device: `array` and `net` move there; xp is the namespace. Skips where there is no GPU."""
+    from pwl.errors import InputError
+    from pwl.runtime.backend import namespace_named
+
+    if request.param == "gpu":
+        try:
+            xp = namespace_named("cuda")
+        except InputError as reason:
+            pytest.skip(str(reason))
+    else:
+        import array_api_strict as xp
+        from fake_device import install
+
+        install(monkeypatch)
+    return SimpleNamespace(xp=xp, array=lambda a: None if a is None else xp.asarray(a), net=lambda net: net.to(xp))
+
+
+@pytest.fixture
+def few_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A data folder's two sets in small: 8x8 images of noise, brighter in one of ten places, ten classes."""
+    import pwl
+
+    rng = np.random.default_rng(0)
+
+    def load(name, part="train"):
+        Nv, channels = (700, 3) if name == "cifar-10" else (400 if part == "train" else 100, 1)
+        t = np.arange(Nv) % 10
+        x = rng.integers(0, 120, (Nv, 8, 8, channels), dtype=np.uint8)
+        x[np.arange(Nv), t % 8, t // 2] += 100
+        return x, t
+
+    monkeypatch.setattr(pwl.data, "load", load)
 
 
 @pytest.fixture(scope="session")

@@ -258,6 +258,7 @@ def pwl_process(*arguments: str, **more) -> subprocess.Popen:
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("words", ["--help", "train --help", "data"])
+@pytest.mark.slow
 def test_output_that_nobody_reads_to_its_end(words, unbuffered):
     """The closed pipe is met where Python prints, or when it empties its buffer at the end."""
     process = pwl_process(*words.split(), env={**os.environ, "PYTHONUNBUFFERED": unbuffered})

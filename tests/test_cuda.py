@@ -191,6 +191,7 @@ kernel((1, 1), (1, 1), (device.zeros(4, np.float32), device.zeros(1, np.float32)
 
 @needs_compiler
 @pytest.mark.parametrize(("index", "ends"), [(3, False), (4, True)])
+@pytest.mark.slow
 def test_reading_beyond_an_array_ends_the_process(index, ends, tmp_path):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", READS_BEYOND, str(tmp_path), str(index)]
@@ -200,6 +201,7 @@ def test_reading_beyond_an_array_ends_the_process(index, ends, tmp_path):
 
 @needs_compiler
 @pytest.mark.parametrize("message", FAULTY)
+@pytest.mark.slow
 def test_the_shim_sees_faults(message, tmp_path):
     body, argument = FAULTY[message] or "", np.int64(0) if FAULTY[message] is None else np.int32(0)
     code = f"template <typename Real> __global__ void faulty(Real* a, int) {{ {body} }}"

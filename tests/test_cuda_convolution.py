@@ -70,6 +70,7 @@ def assert_convolution(gpu, size, filters, dtype, window):
 @pytest.mark.parametrize("filters", [1, 36, *(pytest.param(n, marks=pytest.mark.slow) for n in (32, 64, 128, 130))])
 @pytest.mark.parametrize("way", MAIN)
 @pytest.mark.parametrize("size", [(0, 5, 5, 3), (3, 10, 9, 3), (2, 12, 11, 20), (9, 5, 7, 16)], ids=str)
+@pytest.mark.slow
 def test_convolution_in_tiles(gpu, size, dtype, filters):
     """Tiles of all sizes, full ones and ends, some and many parts of the sums."""
     assert_convolution(gpu, size, filters, dtype, CONVOLUTIONS["same"])
@@ -105,6 +106,7 @@ def problems(draw):
 @pytest.mark.parametrize("way", ["split TF32", "TF32"])
 @settings(max_examples=25, deadline=None)
 @given(problem=problems())
+@pytest.mark.slow
 def test_convolution_of_any_shape(gpu, way, problem):
     size, filters, window = problem
     with pytest.MonkeyPatch.context() as patch:

@@ -101,6 +101,7 @@ def test_curves_equal_the_specification(gpu, case):
 @pytest.mark.parametrize("linear", [True, False])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.slow
 def test_curves_of_many_shapes(gpu, shape, dtype, linear, kind):
     """One row, one unit, rows and units that vectors and tiles don't divide, several tiles, NaN and infinite nets."""
     n, *others = random_case(0, *shape, 25, kind, linear, dtype)

@@ -109,6 +109,7 @@ def test_kernels_equal_the_specification(gpu, patterns, inputs, units, K, dtype,
     [(700, 1, 1, 3), (300, 30, 2, 9), (70, 33, 40, 9), (40, 3, 130, 40), (20, 2, 3, 130), (9, 2, 5, 500), (5, 1, 2, 13_000)],
     ids=str,
 )
+@pytest.mark.slow
 def test_few_and_many_of_everything(gpu, patterns, inputs, units, K, dtype):
     """Some inputs at a time, fewer threads, narrower rows, and the specification where one input's hinges do not fit."""
     if K > 1000:

@@ -115,6 +115,7 @@ def test_copies_arrive(gpu):
 
 @needs_compiler
 @pytest.mark.parametrize("wait", ["", "wait_for_groups<1>();"])
+@pytest.mark.slow
 def test_the_shim_sees_what_nobody_waits_for(wait, compiled):
     from cuda_engine import on_shim
 
@@ -259,6 +260,7 @@ RULES = {
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize(("channels", "filters"), [(3, 5), (8, 34), pytest.param(4, 128, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_activations_have_the_bits_of_their_own_kernels(gpu, channels, filters, rule, way, monkeypatch):
     """Values and slopes of the nets that the same kernel gives without an activation; NaN stays NaN."""
     dtype, products = WAYS[way]

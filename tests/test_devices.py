@@ -7,12 +7,8 @@ what is compared.
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
-import array_api_strict
 import numpy as np
 import pytest
-from fake_device import install
 from oracles import quotient, random_direction
 from toys import (
     LOSSES,
@@ -49,29 +45,14 @@ from pwl import (
     train,
 )
 from pwl.algorithms.all_weights import trained
-from pwl.errors import InputError
 from pwl.layers import Add, AvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, From, GlobalAvgPool2d, MaxPool2d
 from pwl.reductions.curvature import block_curvature, line_curvature
 from pwl.reductions.gradients import error, gradients
-from pwl.runtime.backend import host, namespace_named
+from pwl.runtime.backend import host
 from pwl.study.check import check
 from pwl.training.saved import load
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*patterns are fewer than")
-
-
-@pytest.fixture(params=["stand-in", pytest.param("gpu", marks=pytest.mark.gpu)])
-def device(request, monkeypatch) -> SimpleNamespace:
-    """`array` and `net` move there; xp is the namespace. Skips where there is no GPU."""
-    if request.param == "gpu":
-        try:
-            xp = namespace_named("cuda")
-        except InputError as reason:
-            pytest.skip(str(reason))
-    else:
-        install(monkeypatch)
-        xp = array_api_strict
-    return SimpleNamespace(xp=xp, array=lambda a: None if a is None else xp.asarray(a), net=lambda net: net.to(xp))
 
 
 def on(device, patterns: Patterns, **options) -> Patterns:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_devices import BODIES, assert_near, device, image_net, on, one_step, scores_and_gradients  # noqa: F401
+from test_devices import BODIES, assert_near, image_net, on, one_step, scores_and_gradients
 from toys import problem
 
 import pwl
@@ -26,7 +26,7 @@ def curved_net(activation="tanh", dtype=np.float64, loss="squared_error"):
 
 @pytest.mark.parametrize("loss", ["squared_error", "cross_entropy"])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 3e-5)])
-def test_curves_on_inputs(device, dtype, tolerance, loss):  # noqa: F811
+def test_curves_on_inputs(device, dtype, tolerance, loss):
     net, patterns = curved_net(dtype=dtype, loss=loss)
     wanted = scores_and_gradients(net, patterns)
     for data in (on(device, patterns), on(device, patterns, block_bytes=1)):
@@ -37,7 +37,7 @@ def test_curves_on_inputs(device, dtype, tolerance, loss):  # noqa: F811
 
 
 @pytest.mark.parametrize("algorithm", [pwl.AdAct(), pwl.MOLF("hwo"), pwl.LM(), pwl.Adam()], ids=lambda a: type(a).__name__)
-def test_a_step_with_curves_on_inputs(device, algorithm):  # noqa: F811
+def test_a_step_with_curves_on_inputs(device, algorithm):
     net, patterns = curved_net(pwl.PiecewiseLinear("tanh", 7) if isinstance(algorithm, pwl.AdAct) else "tanh")
     wanted, found = one_step(algorithm, net, patterns)[0], one_step(algorithm, device.net(net), on(device, patterns))[0]
     assert np.linalg.norm(wanted.theta - net.theta) > 1e-6
@@ -45,7 +45,7 @@ def test_a_step_with_curves_on_inputs(device, algorithm):  # noqa: F811
 
 
 @pytest.mark.parametrize("body", BODIES)
-def test_convolutions_with_their_activations(device, body, monkeypatch):  # noqa: F811
+def test_convolutions_with_their_activations(device, body, monkeypatch):
     """The passes of the stand-in, taken for an engine that fuses; on a GPU they are so anyway."""
     net = image_net(*BODIES[body])
     patterns = problem(net, 13, weights=True)

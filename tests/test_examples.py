@@ -151,6 +151,7 @@ def test_filters_with_curves_are_right_more_often(capsys):
 
 
 @pytest.mark.parametrize("path", marked(LESSONS, SLOW_SOLUTIONS))
+@pytest.mark.slow
 def test_the_exercises_have_solutions_that_hold(path, capsys):
     solution = EXAMPLES / "solutions" / path.name
     runpy.run_path(str(solution), run_name="__main__")

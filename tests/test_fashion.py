@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_table1 import few_images  # noqa: F401  (a fixture)
 
 import pwl
 from pwl.network.passes import outputs

@@ -54,6 +54,7 @@ def command(*arguments, redirect="", **environment):
     ("redirect", "status"),
     [(">&-", 0), ("2>&-", 0), (">&- 2>&-", 0), ("<&- >&- 2>&-", 0), ("| true", 0), (">/dev/full", 2)],
 )
+@pytest.mark.slow
 def test_streams_that_are_not_there(table, redirect, status):
     found, _, err = command("train", table, "--iterations 2 --out n.safetensors", redirect=redirect)
     assert found == status and b"Traceback" not in err
@@ -69,6 +70,7 @@ def test_streams_that_are_not_there(table, redirect, status):
     ],
     ids=str,
 )  # fmt: skip
+@pytest.mark.slow
 def test_output_in_any_encoding_and_with_warnings_as_errors(table, environment):
     status, out, err = command("train", table, "--iterations 2 --hidden 70 --out n.safetensors", **environment)
     assert status == 0 and b"saved: n.safetensors" in out and b"Traceback" not in err
@@ -82,6 +84,7 @@ def test_no_bar_where_standard_error_is_closed(monkeypatch):
 
 
 @pytest.mark.parametrize("backend", ["nonsense", "agg", ""])
+@pytest.mark.slow
 def test_any_mplbackend(backend):
     code = (
         "import pwl.plots.figure as f; f.require_matplotlib(); import matplotlib, os; "
@@ -307,6 +310,7 @@ def test_a_killed_worker_is_a_sentence(table):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.slow
 def test_a_request_to_end_ends_in_good_order(table, number):
     """The run is saved as after Ctrl-C, and goes on from there."""
     line = [

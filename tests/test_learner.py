@@ -24,23 +24,23 @@ def wavy(Nv=300, noise=0.1):
 
 def test_the_plan_follows_from_the_size():
     small, large, huge = plan(1_000, 8, 1), plan(400_000, 30, 1), plan(5_000_000, 8, 1)
-    assert isinstance(small.algorithm, BayesianLM) and [form.hinges for form in small.forms] == [None, 7]
+    assert isinstance(small.first.algorithm, BayesianLM) and [form.hinges for form in small.forms] == [None, 7]
     assert small.forms[0].nets == NETS and small.dtype is np.float64
-    assert isinstance(large.algorithm, DampedMOLF) and len(large.forms) == 1
-    assert isinstance(huge.algorithm, Adam) and huge.batch_size and huge.forms[0].nets == 1
+    assert isinstance(large.first.algorithm, DampedMOLF) and len(large.forms) == 1
+    assert isinstance(huge.first.algorithm, Adam) and huge.first.batch_size and huge.forms[0].nets == 1
     assert [form.hinges for form in plan(30, 8, 1).forms] == [None]
     assert [form.hidden for form in plan(500, 8, 3, classes=True).forms] == [(1,), (10,), (30,)]
     assert [form.hidden for form in plan(40, 8, 3, classes=True).forms] == [(1,), (10,)]
     assert [form.hidden for form in plan(500, 8, 3, classes=True, hidden=(4,)).forms] == [(4,)]
     pixels, letters = plan(1_617, 64, 10, classes=True), plan(50_000, 64, 26, classes=True)
     assert [form.hidden for form in pixels.forms] == [(1,), (10,), (100,)] and pixels.dtype is np.float32
-    assert [form.batches and form.batches.parts for form in pixels.forms] == [None, None, 5]
-    assert isinstance(letters.algorithm, Adam) and [form.nets for form in letters.forms] == [5] and letters.batch_size
+    assert [form.training.parts for form in pixels.forms] == [0, 0, 5]
+    assert isinstance(letters.first.algorithm, Adam) and [form.nets for form in letters.forms] == [5] and letters.first.batch_size
     assert [form.hidden for form in plan(50_000, 64, 26, classes=True, hidden=(7,)).forms] == [(7,)]
     assert {form.hidden for form in plan(1_000, 8, 1, hidden=(3, 2)).forms} == {(3, 2)}
     assert plan(1_000, 8, 1, seconds=7.0).seconds == 7.0 and plan(1_000, 8, 1).seconds == 20 * GUARD
     middle = plan(18_000, 8, 1)
-    assert middle.dtype is np.float32 and middle.forms[1].hinges == 13 and isinstance(middle.algorithm, BayesianLM)
+    assert middle.dtype is np.float32 and middle.forms[1].hinges == 13 and isinstance(middle.first.algorithm, BayesianLM)
     for chosen in (small, large, huge):
         assert str(5_000_000 if chosen is huge else 400_000 if chosen is large else 1_000) in chosen.reason
 
@@ -101,7 +101,7 @@ def test_at_least_one_network_is_trained_and_ctrl_c_goes_on():
     x, t = wavy(60)
     preparation = pwl.Preparation.fit(x, t)
     patterns = pwl.Patterns(*preparation.transform(x, t))
-    chosen = Plan(DampedMOLF(), (Form((3,), None, 3),), "tanh", 5, None, 0.0, "none")
+    chosen = Plan((Form((3,), None, 3, Training(DampedMOLF(), 5)),), "tanh", 0.0, "none")
     assert len(learn(patterns, preparation, chosen).net.nets) == 1
 
     def interrupt(net, record):
@@ -127,9 +127,9 @@ def test_networks_by_batches_leave_out_a_part_each_and_have_their_share():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, 2))
     y = np.digitize(np.hypot(*x.T), [0.8, 1.5])
-    batches = Training(Adam(learning_rate=0.01), 60, 16, 3)
-    forms = (Form((1,), None, 1), Form((20,), None, 3, batches=batches))
-    chosen = dataclasses.replace(plan(300, 2, 3, classes=True), forms=forms)
+    chosen = plan(300, 2, 3, classes=True)
+    forms = (chosen.forms[0], Form((20,), None, 3, Training(Adam(learning_rate=0.01), 60, 16, 3)))
+    chosen = dataclasses.replace(chosen, forms=forms)
     preparation = pwl.Preparation.fit(x, y)
     patterns = pwl.Patterns(*preparation.transform(x, y))
     learned, again = (learn(patterns, preparation, chosen, seed=4) for _ in range(2))
@@ -153,11 +153,12 @@ def test_a_product_is_learned_though_its_evidence_takes_it_for_noise():
     x = rng.normal(size=(90, 2))
     model = pwl.PWLClassifier(max_seconds=30).fit(x, np.prod(x, axis=1) > 0)
     assert model.score(x, np.prod(x, axis=1) > 0) > 0.95
-    few = dataclasses.replace(plan(90, 2, 2, classes=True), forms=(Form((10,), None, 1),))
+    few = plan(90, 2, 2, classes=True)
+    few = dataclasses.replace(few, forms=(few.forms[1]._replace(nets=1),))
     preparation = pwl.Preparation.fit(x, (np.prod(x, axis=1) > 0).astype(int))
     patterns = pwl.Patterns(*preparation.transform(x, (np.prod(x, axis=1) > 0).astype(int)))
     learned = learn(patterns, preparation, few)
-    assert isinstance(few.algorithm, BayesianLM) and "took everything for noise" in learned.record.settings["learner"]
+    assert isinstance(few.first.algorithm, BayesianLM) and "took everything for noise" in learned.record.settings["learner"]
     assert learned.record["classification_error"][learned.record.best_iteration] < 0.05
 
 

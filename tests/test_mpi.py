@@ -41,6 +41,7 @@ def test_a_run_goes_on_with_another_number_of_ranks(tmp_path):
 
 
 @pytest.mark.parametrize(("how", "words"), [("kill", ""), ("raise", "the callback is broken"), ("wrong", "this row is wrong")])
+@pytest.mark.slow
 def test_no_rank_is_left_when_one_goes(how, words):
     begun = time.monotonic()
     done = program(3, "killed", how)
@@ -52,6 +53,7 @@ def test_no_rank_is_left_when_one_goes(how, words):
         assert "pwl: rank 0:" not in done.stderr and "pwl: rank 2:" not in done.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_all_ranks_with_the_best_network(tmp_path):
     path = tmp_path / "run"
     here = Path(__file__).parent / "mpi_program.py"
@@ -76,6 +78,7 @@ def test_ctrl_c_ends_all_ranks_with_the_best_network(tmp_path):
         ("columns", "another shape of inputs"),
     ],
 )
+@pytest.mark.slow
 def test_unequal_ranks_are_found_at_the_start(what, words):
     done = program(2, "unequal", what)
     assert done.returncode != 0

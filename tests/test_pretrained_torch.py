@@ -89,6 +89,7 @@ CASES = [(name, batch_norm) for name in ("vgg11", "resnet18") for batch_norm in 
 
 @pytest.mark.parametrize(("name", "batch_norm"), CASES)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-10)])
+@pytest.mark.slow
 def test_outputs_are_pytorchs_from_files(name, batch_norm, dtype, tolerance, tmp_path):
     from safetensors.torch import save_file
 

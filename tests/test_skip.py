@@ -320,6 +320,7 @@ def test_moments_see_joined_signals():
 
 
 @pytest.mark.parametrize(("activation", "loss"), [(curve(), "squared_error"), ("tanh", "cross_entropy")])
+@pytest.mark.slow
 def test_check_passes(activation, loss):
     net = resnet(activation, loss)
     rows = check(net, problem(net, 100))

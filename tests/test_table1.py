@@ -192,21 +192,6 @@ def test_activations_of_a_depth_and_fold_share_their_start():
 # ---- runs
 
 
-@pytest.fixture
-def few_images(monkeypatch):
-    """A data folder's two sets in small: 8x8 images of noise, brighter in one of ten places, ten classes."""
-    rng = np.random.default_rng(0)
-
-    def load(name, part="train"):
-        Nv, channels = (700, 3) if name == "cifar-10" else (400 if part == "train" else 100, 1)
-        t = np.arange(Nv) % 10
-        x = rng.integers(0, 120, (Nv, 8, 8, channels), dtype=np.uint8)
-        x[np.arange(Nv), t % 8, t // 2] += 100
-        return x, t
-
-    monkeypatch.setattr(pwl.data, "load", load)
-
-
 TINY = {"quick": True, "depths": [1], "folds": [0, 4], "device": "cpu", "patterns": 64, "epochs": 2}
 
 

@@ -49,4 +49,5 @@ def chosen(options: argparse.Namespace, shaped: Shape, table: Source, patterns: 
     form = found.forms[-1]
     hinges = form.hinges if shaped.input_hinges is None else shaped.input_hinges
     own = dataclasses.replace(shaped, hidden=form.hidden, input_hinges=hinges)
-    return Choice(type(found.algorithm).__name__, Learner(found.algorithm, batch_size=found.batch_size), own, found.reason)
+    algorithm, batch_size = form.training.algorithm, form.training.batch_size
+    return Choice(type(algorithm).__name__, Learner(algorithm, batch_size=batch_size), own, found.reason)

@@ -10,7 +10,7 @@ import numpy as np
 
 from pwl.activations import PiecewiseLinear
 from pwl.cli import device, parts, shape, source
-from pwl.cli.train import check_files, save_somewhere
+from pwl.cli.train import add_file, check_files, save_somewhere
 from pwl.data.augmentation import Augmentation
 from pwl.data.image_folder import is_image_folder
 from pwl.data.sets import DATA_SETS
@@ -108,17 +108,7 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--max-fail", type=int, default=20, metavar="N", help="stop so long after the best (default: %(default)s)"
     )
-    group.add_argument(
-        "--out", type=Path, default=Path("tuned.safetensors"), metavar="FILE", help="(default: %(default)s)"
-    )
-    group.add_argument("--resume", action="store_true", help="go on from the checkpoint beside --out")
-    group.add_argument(
-        "--checkpoint-seconds",
-        type=float,
-        default=30.0,
-        metavar="S",
-        help="seconds between checkpoints (default: %(default)s)",
-    )
+    add_file(group, "tuned.safetensors")
 
 
 def run(options: argparse.Namespace) -> int:

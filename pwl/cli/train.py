@@ -70,12 +70,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop N iterations after the lowest validation error (default: %(default)s)",
     )
     group.add_argument("--max-seconds", type=float, metavar="S", help="stop after so many seconds")
+    add_file(group, "net.safetensors")
+
+
+def add_file(group: argparse._ActionsContainer, name: str) -> None:
+    """Adds the options of the network's file and of the checkpoint beside it."""
     group.add_argument(
-        "--out",
-        type=Path,
-        default=Path("net.safetensors"),
-        metavar="FILE",
-        help="file of the network (default: %(default)s)",
+        "--out", type=Path, default=Path(name), metavar="FILE", help="file of the network (default: %(default)s)"
     )
     group.add_argument("--resume", action="store_true", help="go on from the checkpoint beside --out")
     group.add_argument(

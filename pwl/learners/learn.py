@@ -18,7 +18,7 @@ from pwl.errors import InputError
 from pwl.learners.ensemble import Ensemble
 from pwl.learners.inputs import View, decorrelated
 from pwl.learners.mix import shares, with_scale
-from pwl.learners.plan import Form, Plan, Training, with_decorrelated, without_evidence
+from pwl.learners.plan import Form, Plan, with_decorrelated, without_evidence
 from pwl.network.network import Network
 from pwl.network.passes import outputs
 from pwl.reductions.patterns import Patterns
@@ -71,7 +71,7 @@ class _Task(NamedTuple):
         def callback(net: Network, record: Record) -> bool:
             return given_up() or (self.callback is not None and self.callback(net, record) is True)
 
-        how = form.batches or Training(self.plan.algorithm, self.plan.iterations, self.plan.batch_size)
+        how = form.training
         inner, out = self.divided(view, how.parts, seed)
         start = Network.mlp(
             view.patterns.x.shape[1], form.hidden, self.outputs, self.plan.activation,
@@ -116,7 +116,7 @@ class _Task(NamedTuple):
         def work(one: tuple[int, Form], given_up: Callable[[], bool]) -> _Trained:
             return self.train(one[1], self.seed + one[0], given_up)
 
-        most = 1 if isinstance(self.plan.algorithm, DampedMOLF) else None
+        most = 1 if isinstance(self.plan.first.algorithm, DampedMOLF) else None
         for trained in side_by_side(work, wanted(), most):
             found.append(trained)
         return found
@@ -165,22 +165,21 @@ def learn(
     loss = "cross_entropy" if preparation.classes else "squared_error"
     end = time.perf_counter() + plan.seconds
     view = View(patterns, validation, preparation)
-    apart = decorrelated(view) if isinstance(plan.algorithm, BayesianLM) else None
+    apart = decorrelated(view) if isinstance(plan.first.algorithm, BayesianLM) else None
     plan = plan if apart is None else with_decorrelated(plan)
     task = _Task(plan, (view, apart), len(preparation.target_scale), loss, bypass, max_fail, callback, end, seed)
     found = task.several()
-    if isinstance(plan.algorithm, BayesianLM):
+    if isinstance(plan.first.algorithm, BayesianLM):
         nothing = LEARNS * _error_of_constants(patterns, preparation)
         kept = [one for one in found if one.record["error"][one.record.best_iteration] < nothing]
         if not kept:
             plan = without_evidence(plan)
             kept = task._replace(plan=plan).several()
         found = kept
-    mix = _mixed(found, plan.algorithm, bool(preparation.classes))
-    usual = [one for one in found if one.form.batches is None] or found  # evidence and validation errors don't compare
+    mix = _mixed(found, bool(preparation.classes))
+    usual = [one for one in found if not one.form.training.parts] or found  # evidence and validation errors don't compare
     best = min((one.record for one in usual), key=_belief)
-    known = (with_deviations(one.net, one.view.patterns, plan.algorithm, one.record, one.view.validation) for one in found)
-    nets = [net.with_preparation(one.view.preparation) for net, one in zip(known, found, strict=True)]
+    nets = [_known(one).with_preparation(one.view.preparation) for one in found]
     forms = [one.form for one in found]
     ensemble = Ensemble(nets, bounds, [mix.shares[form] / forms.count(form) for form in forms])
     if mix.outs is not None and not preparation.classes:
@@ -197,15 +196,13 @@ class _Mix(NamedTuple):
     outs: list[np.ndarray] | None
 
 
-def _mixed(found: list[_Trained], algorithm: Algorithm, classes: bool) -> _Mix:
+def _mixed(found: list[_Trained], classes: bool) -> _Mix:
     """The shares with the lowest error for patterns left out, Eqs. (91), (92). Forms without these have equal shares."""
     forms = list(dict.fromkeys(one.form for one in found))
     equal = _Mix({form: 1 / len(forms) for form in forms}, None)
-    if not isinstance(algorithm, BayesianLM) or any(one.form.batches and one.out is None for one in found):
-        return equal
     try:
-        outs = [_outs(one, algorithm) for one in found]
-    except InputError:  # functions that are too alike
+        outs = [_outs(one) for one in found]
+    except InputError:  # nothing was left out, or functions are too alike
         return equal
     means = [_mean([out for one, out in zip(found, outs, strict=True) if one.form == form]) for form in forms]
     rows = np.flatnonzero(np.all([np.isfinite(mean[:, 0]) for mean in means], axis=0))
@@ -213,10 +210,17 @@ def _mixed(found: list[_Trained], algorithm: Algorithm, classes: bool) -> _Mix:
     return _Mix(dict(zip(forms, parts.tolist(), strict=True)), outs)
 
 
-def _outs(one: _Trained, algorithm: BayesianLM) -> np.ndarray:
-    """Outputs (Nv, M) for patterns as if left out. They are NaN for patterns that a network has learned by batches."""
-    patterns = one.view.patterns
+def _known(one: _Trained) -> Network:
+    """The network with what the deviations of its predictions need, if that can be had."""
+    return with_deviations(one.net, one.view.patterns, one.form.training.algorithm, one.record, one.view.validation)
+
+
+def _outs(one: _Trained) -> np.ndarray:
+    """Outputs (Nv, M) for patterns as if left out, NaN for patterns of other parts. Raises InputError if there are none."""
+    patterns, algorithm = one.view.patterns, one.form.training.algorithm
     if one.out is None:
+        if not isinstance(algorithm, BayesianLM):
+            raise InputError(f"{type(algorithm).__name__} leaves no pattern out")
         return left_out(one.net, patterns, algorithm, one.record)
     found = np.full((len(patterns), one.net.n_outputs), np.nan)
     found[one.out] = host(outputs(one.net, patterns.take(one.out).block(one.net, 0, len(one.out))[0]))

@@ -39,25 +39,28 @@ class Training(NamedTuple):
 
     algorithm: Algorithm
     iterations: int
-    batch_size: int | None
+    batch_size: int | None = None
     parts: int = 0
+
+
+MOLF = Training(DampedMOLF(), WHOLE_PASS)
 
 
 class Form(NamedTuple):
     """Networks of one structure. hidden: units per layer. hinges: of each input, or None. nets: how many at most.
 
-    decorrelated: whether the inputs have lost their correlations, Eq. (88). batches: their training, or None for the plan's.
+    decorrelated: whether the inputs have lost their correlations, Eq. (88).
     """
 
     hidden: tuple[int, ...]
     hinges: int | None
     nets: int
+    training: Training
     decorrelated: bool = False
-    batches: Training | None = None
 
     def __str__(self) -> str:
         inputs = ", decorrelated inputs" if self.decorrelated else ""
-        batches = ", by batches" if self.batches else ""
+        batches = ", by batches" if self.training.batch_size else ""
         return f"{' and '.join(map(str, self.hidden))} units, {self.hinges or 'no'} hinges{inputs}{batches}"
 
 
@@ -67,13 +70,9 @@ class Plan:
 
     Attributes
     ----------
-    algorithm : Algorithm
     forms : tuple of Form
-        The networks, whose mean predicts. If there are several forms, patterns left out decide their shares.
+        The networks, whose mean predicts, and how they are trained. Patterns left out decide the shares of several forms.
     activation : str
-    iterations : int
-        Iterations per network at most.
-    batch_size : int or None
     seconds : float
         The time after which the clock ends a fit, with the networks that there are.
     reason : str
@@ -82,14 +81,16 @@ class Plan:
         Precision of the training.
     """
 
-    algorithm: Algorithm
     forms: tuple[Form, ...]
     activation: str
-    iterations: int
-    batch_size: int | None
     seconds: float
     reason: str
     dtype: Any = np.float64
+
+    @property
+    def first(self) -> Training:
+        """The training of the first form."""
+        return self.forms[0].training
 
 
 def plan(Nv: int, N: int, M: int, *, classes: bool = False, hidden: Any = None, seconds: float | None = None) -> Plan:
@@ -103,7 +104,8 @@ def plan(Nv: int, N: int, M: int, *, classes: bool = False, hidden: Any = None, 
     clock = GUARD * seconds if given is None else given
     if Nv >= FIRST_ORDER:
         reason = f"{Nv} patterns are learned by batches, because a pass over all of them for each step would take too long"
-        return Plan(Adam(), (Form(hidden or (WIDTH,), None, 1),), "tanh", EPOCHS, BATCH, clock, reason)
+        form = Form(hidden or (WIDTH,), None, 1, Training(Adam(), EPOCHS, BATCH))
+        return Plan((form,), "tanh", clock, reason)
     hinges = None if classes else max(min(automatic(Nv), HINGES), min(Nv // PER_HINGE, MOST_HINGES))
     widths = hidden or (CLASS_WIDTH if classes else width(Nv, N, hinges),)
     P = weights(N, M, widths, hinges)
@@ -116,22 +118,22 @@ def plan(Nv: int, N: int, M: int, *, classes: bool = False, hidden: Any = None, 
         usual = max(FEWER, min(USUAL, int(seconds / (NETS * cost))))
     if cost * usual <= seconds:
         nets = min(NETS, int(seconds / (cost * usual)))
-        iterations = usual if dtype is np.float32 else ITERATIONS
+        training = Training(BAYESIAN, usual if dtype is np.float32 else ITERATIONS)
         reason = f"{Nv} patterns and up to {P} weights: Bayesian Levenberg-Marquardt, which needs no validation data"
-        forms = [Form(widths, None, nets)]
+        forms = [Form(widths, None, nets, training)]
         if classes and not hidden:
-            forms.insert(0, Form(LINEAR, None, 1))
+            forms.insert(0, Form(LINEAR, None, 1, training))
             if Nv >= FEWEST:
                 forms.append(by_batches(Nv, *(LONG if long else SHORT)))
         elif hinges is not None and Nv >= FEWEST:
-            forms.append(Form(widths, hinges, nets))
-        return Plan(BAYESIAN, tuple(forms), "tanh", iterations, None, clock, reason, dtype)
+            forms.append(Form(widths, hinges, nets, training))
+        return Plan(tuple(forms), "tanh", clock, reason, dtype)
     if classes:
         reason = f"{Nv} patterns and {P} weights: Adam by batches, because J'J would take too long"
         form = by_batches(Nv, *LONG)
-        return Plan(Adam(), (form._replace(hidden=hidden or form.hidden),), "tanh", EPOCHS, BATCH, clock, reason)
+        return Plan((form._replace(hidden=hidden or form.hidden),), "tanh", clock, reason)
     reason = f"{Nv} patterns and {P} weights: damped MOLF with a ridge by evidence, because J'J would take too long"
-    return Plan(DampedMOLF(), (Form(hidden or (WIDTH,), hinges, NETS),), "tanh", WHOLE_PASS, None, clock, reason)
+    return Plan((Form(hidden or (WIDTH,), hinges, NETS, MOLF),), "tanh", clock, reason)
 
 
 def by_batches(Nv: int, units: int, batch: int) -> Form:
@@ -139,13 +141,14 @@ def by_batches(Nv: int, units: int, batch: int) -> Form:
     fewest, most = CLASS_EPOCHS
     epochs = max(fewest, min(most, STEPS * batch // Nv))
     training = Training(Adam(penalties=Penalties(l2=CLASS_L2)), epochs, batch, PARTS)
-    return Form((units,), None, PARTS, batches=training)
+    return Form((units,), None, PARTS, training)
 
 
 def without_evidence(first: Plan) -> Plan:
     """The plan for patterns of which the evidence takes everything for noise."""
     reason = f"{first.reason}; as its evidence took everything for noise, damped MOLF"
-    return dataclasses.replace(first, algorithm=DampedMOLF(), iterations=WHOLE_PASS, reason=reason, dtype=np.float64)
+    forms = (form._replace(training=MOLF) if form.training.algorithm == BAYESIAN else form for form in first.forms)
+    return dataclasses.replace(first, forms=tuple(forms), reason=reason, dtype=np.float64)
 
 
 def with_decorrelated(first: Plan) -> Plan:

@@ -2,7 +2,7 @@
 
 SciPy's own functions hold the lock while LAPACK works, and trainings in several threads would wait for each other. These call the
 same routines, which SciPy offers to compiled code, on one thread: the same bits, whatever the number of cores. Small systems go
-through SciPy's functions nevertheless, whose calls cost a fifth. Matrices are float64 and in Fortran's order, and their lower
+through SciPy's functions nevertheless, whose calls cost a third. Matrices are float64 and in Fortran's order, and their lower
 triangles count.
 """
 

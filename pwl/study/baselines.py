@@ -94,7 +94,7 @@ def default(data: Data, fold: Fold, preparation: Preparation, shape: Shape, seed
     one = dataclasses.replace(found, forms=tuple(form._replace(nets=1) for form in found.forms))
     net, learned = learn(
         patterns, preparation, one,
-        validation=None if isinstance(found.algorithm, BayesianLM) else validation,
+        validation=None if isinstance(found.first.algorithm, BayesianLM) else validation,
         bounds=None if classes else likely(data.t[fold.train]), seed=seed,
     )  # fmt: skip
     seconds = time.perf_counter() - begin

@@ -40,13 +40,7 @@ mix(const Real* __restrict__ n, const Real* __restrict__ ns, const Real* __restr
             net[r] = *reinterpret_cast<const Pack<Real, V>*>(nets + (long long)min(r * side, most) * units);
 #pragma unroll
         for (int r = 0; r < ROWS; ++r) {
-            Real sum = 0;
-            for (int j = 0; j < V; ++j) {
-                const Place<Real> at = hinges[j].locate(net[r].at[j]);
-                const Segment<Real> segment = entry_at<V>(segments, at.m, j);
-                sum += fma(at.u, segment.rise, segment.left);
-            }
-            sum = over_lanes(sum, place, count);
+            const Real sum = over_lanes(sum_of_curves<V>(hinges, segments, net[r]), place, count);
             if (works && place == 0 && r * side <= most) sums[r * side] = sum;
         }
     }

@@ -193,6 +193,18 @@ template <int pitch, typename Real> __device__ void put(Real* bins, const Place<
     bin[pitch] = after + right;
 }
 
+// The sum of the curves at V neighbouring nets, whose segments are times the units' weights.
+template <int V, typename Real, bool uniform>
+__device__ Real sum_of_curves(const Hinges<Real, uniform>* hinges, const Segment<Real>* segments, const Pack<Real, V>& net) {
+    Real sum = 0;
+    for (int j = 0; j < V; ++j) {
+        const Place<Real> at = hinges[j].locate(net.at[j]);
+        const Segment<Real> segment = entry_at<V>(segments, at.m, j);
+        sum += fma(at.u, segment.rise, segment.left);
+    }
+    return sum;
+}
+
 // The sum over the first `count` lanes of the lane's group, for the group's first lane. `place` is the lane's place in it.
 template <typename Real> __device__ Real over_lanes(Real sum, int place, int count) {
 #pragma unroll

@@ -84,13 +84,7 @@ mix_nets(const Real* __restrict__ x, const Real* __restrict__ W, const Real* __r
         const int left = int(min(rows - own, (long long)share.each));
 #pragma unroll
         for (int r = 0; r < ROWS; ++r) {
-            Real sum = 0;
-            for (int j = 0; j < V; ++j) {
-                const Place<Real> at = hinges[j].locate(net[r].at[j]);
-                const Segment<Real> segment = entry_at<V>(segments, at.m, j);
-                sum += fma(at.u, segment.rise, segment.left);
-            }
-            sum = over_lanes(sum, threadIdx.x % packs, share.count);
+            const Real sum = over_lanes(sum_of_curves<V>(hinges, segments, net[r]), threadIdx.x % packs, share.count);
             const int row = share.group * ROWS + r;
             if (share.works && share.place == 0 && row < left) sums[row] = sum;
         }

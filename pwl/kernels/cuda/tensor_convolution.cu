@@ -207,6 +207,8 @@ convolve(const float* __restrict__ x, const float* __restrict__ W, const float* 
     int c = four % channels, b = four / channels % kh, a = min(four / channels / kh, kv);
     int offset = (a * dv * width + b * dh) * channels + c;
     const float* weights = W + (first + own) * inputs + four;
+    unsigned there = 0;  // bit q: row own + q PASS of the tile is a filter
+    for (int q = 0; q < TN / PASS; ++q) there |= unsigned(own + q * PASS < filters - first) << q;
     const int to_column = (dh - 1) * channels, to_row = (dv * width - kh * dh) * channels;
     const auto advance = [&](int by) {
         offset += by, weights += by;
@@ -224,8 +226,7 @@ convolve(const float* __restrict__ x, const float* __restrict__ W, const float* 
             for (int q = 0; q < TM / PASS; ++q)
                 copy<V>(to + q * PASS * DEEP + v, x + corner[q] + offset, (seen[q] & inside) == inside);
             for (int q = 0; q < TN / PASS; ++q)
-                copy<V>(to + (TM + q * PASS) * DEEP + v, weights + q * PASS * inputs,
-                        a < kv && own + q * PASS < filters - first);
+                copy<V>(to + (TM + q * PASS) * DEEP + v, weights + q * PASS * inputs, a < kv && there >> q & 1);
             advance(v + V < 4 ? V : V + DEEP - 4);
         }
     };
