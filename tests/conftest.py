@@ -13,6 +13,7 @@ import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # each process has a core of its own; set before NumPy loads its BLAS
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes are started here: modules are compiled once for them
 
 import numpy as np
 

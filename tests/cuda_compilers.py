@@ -37,23 +37,30 @@ def disassembler() -> list[str]:
 LOCAL = ("--warn-on-spills", "--warn-on-local-memory-usage")  # options of the assembler: registers do not suffice
 
 
+def bytes_of_local_memory(log: str) -> int:
+    """The most that one kernel keeps there, by the assembler's warnings."""
+    return max((int(size) for size in re.findall(r"size of stack frame: (\d+) bytes", log)), default=0)
+
+
 def by_nvcc(
-    launch: ModuleType, source: str, instances: tuple[str, ...], architecture: str, folder: Path, spills: bool = True
+    launch: ModuleType, source: str, instances: tuple[str, ...], architecture: str, folder: Path, local: int | None = None
 ) -> Path:
-    """The machine code of a source's instances. What the compiler warns of is a failure, local memory, too, if not allowed."""
+    """The machine code of a source's instances. What the compiler warns of is a failure, and so are more bytes of local memory
+    than allowed; None allows any number."""
     kernels = ", ".join(f"(void*){name}" for name in instances)
     text = f"{launch.code(source + '.cu')}\nvoid* kernels[] = {{{kernels}}};\n"
     (folder / "source.cu").write_text(text, encoding="ascii")
     options = [*launch.OPTIONS, f"-arch={architecture}", "-cubin", "-Werror", "all-warnings"]
-    options += [] if spills else ["-Xptxas", ",".join(LOCAL)]
+    options += [] if local is None else ["-Xptxas", ",".join(LOCAL)]
     command = [str(NVCC), *options, "source.cu", "-o", "source.cubin"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert local is None or bytes_of_local_memory(done.stderr) <= local, done.stderr
     return folder / "source.cubin"
 
 
 def by_nvrtc(
-    launch: ModuleType, source: str, instances: tuple[str, ...], architecture: str, folder: Path, spills: bool = True
+    launch: ModuleType, source: str, instances: tuple[str, ...], architecture: str, folder: Path, local: int | None = None
 ) -> Path:
     """The same by NVRTC, with CuPy's own way of naming instances."""
     nvrtc, program = [ctypes.CDLL(path) for path in nvrtc_libraries()][-1], ctypes.c_void_p()
@@ -62,7 +69,7 @@ def by_nvrtc(
     for name in instances:
         assert nvrtc.nvrtcAddNameExpression(program, name.encode("ascii")) == 0
     given = [*launch.OPTIONS, f"--gpu-architecture={architecture}"]
-    given += [] if spills else [f"--ptxas-options={option}" for option in LOCAL]
+    given += [] if local is None else [f"--ptxas-options={option}" for option in LOCAL]
     options = [option.encode("ascii") for option in given]
     failed = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
     size = ctypes.c_size_t()
@@ -70,7 +77,7 @@ def by_nvrtc(
     log = ctypes.create_string_buffer(size.value)
     nvrtc.nvrtcGetProgramLog(program, log)
     assert not failed, log.value.decode()
-    assert spills or "ocal memory" not in log.value.decode(), log.value.decode()
+    assert local is None or bytes_of_local_memory(log.value.decode()) <= local, log.value.decode()
     for name in instances:
         lowered = ctypes.c_char_p()
         assert nvrtc.nvrtcGetLoweredName(program, name.encode("ascii"), ctypes.byref(lowered)) == 0

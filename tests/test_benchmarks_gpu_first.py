@@ -48,7 +48,7 @@ def test_kernels_pass_a_dry_run(dry, capsys):
 def test_all_checks_pass_a_dry_run(dry, capsys):
     assert smoke.main([]) == 0
     found = results(capsys.readouterr().out)
-    assert found == ["ok"] * len(found) and len(found) == 29
+    assert found == ["ok"] * len(found) and len(found) == 33
 
 
 def test_steps_pass_a_dry_run(dry, capsys, monkeypatch):
