@@ -88,10 +88,11 @@ def test_a_refused_dozen_keeps_the_raised_damping(monkeypatch):
     from pwl.algorithms import damped
 
     monkeypatch.setattr(damped, "fitted", lambda net, *rest: fitted(net, *rest)._replace(J=np.inf))
-    same, info = pwl.damped_molf_step(net, patterns)
+    small = dataclasses.replace(DAMPING, mu=1e-3)
+    same, info = pwl.damped_molf_step(net, patterns, damping=small)
     assert same is net and info.trials == TRIALS and not np.any(info.z)
-    assert info.mu == pytest.approx(DAMPING.mu * 5.0**TRIALS)
-    algorithm = pwl.MOLF.damped(ridge=0.0)
+    assert info.mu == pytest.approx(1e-3 * 5.0**TRIALS)
+    algorithm = pwl.MOLF.damped(ridge=0.0, damping=small)
     _, state, series, _, stop = algorithm.step(net, patterns, algorithm.init(net, patterns, 0))
     assert (
         stop is None and state.mu == info.mu and series["objective"] == pytest.approx(pwl.evaluate(net, patterns).error)
@@ -104,7 +105,7 @@ def test_a_refused_dozen_keeps_the_raised_damping(monkeypatch):
 
 def test_the_damping_stays_above_its_bound():
     net, patterns = started()
-    _, said = iterate(pwl.MOLF.damped(ridge=0.0), net, patterns, 12)
+    _, said = iterate(pwl.MOLF.damped(ridge=0.0, mu=1e-3, mu_decrease=0.2), net, patterns, 12)
     assert min(series["mu"] for series in said) == SMALLEST_MU
 
 

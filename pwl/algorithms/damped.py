@@ -36,7 +36,7 @@ from pwl.validate import not_negative, one_of
 TRIALS = 12  # most trials of a step
 SMALLEST_MU = 1e-6  # a damping far below could not climb back within the trials of one step
 FLOOR = 1e-3  # of diag(H), relative to its mean: the diagonal of a unit that is all but dead would not damp it
-DAMPING = Damping(mu=1e-3, mu_increase=5.0, mu_decrease=0.2, mu_max=1e6, scaling="diagonal")
+DAMPING = Damping(mu=10.0, mu_increase=5.0, mu_decrease=0.5, mu_max=1e6, scaling="diagonal")
 EVIDENCE = "evidence"
 RECORDED = ("z", "mu", "trials", "gradient_norm")
 
