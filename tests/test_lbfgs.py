@@ -134,6 +134,7 @@ def test_multiplies_are_those_of_one_gradient():
 # ---- where no step is lower
 
 
+@pytest.mark.one_process
 def test_at_the_minimum_it_ends_with_the_network_it_has():
     x, t = waves(60)
     net, record = pwl.train(pwl.Network.mlp(3, 1, 2, "identity"), (x, t), pwl.LBFGS(), iterations=500)

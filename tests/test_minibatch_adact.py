@@ -331,7 +331,7 @@ def test_a_heavy_penalty_goes_down_with_the_error():
     patterns, net = Patterns(*waves(60)), pwl.initialise(curve_network(), waves(60))
     method = dataclasses.replace(METHOD, l2=100.0)
     norms = [float(np.linalg.norm(at.parts["0.W"][:, 1:])) for at in stepped(net, patterns, 200, method)[0]]
-    assert norms[100] < 0.1 * norms[0] and norms[200] < 0.1 * norms[0]
+    assert np.median(norms[100:]) < 0.01 * norms[0]  # at a minimum a step may stray for a while, as Adam's do
 
 
 @pytest.mark.parametrize(
