@@ -18,7 +18,7 @@ from pwl.errors import InputError
 from pwl.learners.ensemble import Ensemble
 from pwl.learners.inputs import View, decorrelated
 from pwl.learners.mix import shares, with_scale
-from pwl.learners.plan import Form, Plan, with_decorrelated, without_evidence
+from pwl.learners.plan import FEWEST, Form, Plan, with_decorrelated, without_evidence
 from pwl.network.network import Network
 from pwl.network.passes import outputs
 from pwl.reductions.patterns import Patterns
@@ -88,13 +88,18 @@ class _Task(NamedTuple):
         return _Trained(_in_double(net), record, form, view, out)
 
     def divided(self, view: View, parts: int, seed: int) -> tuple[View, np.ndarray | None]:
-        """A view without one of its parts, which is for validation, and the rows of this part, if there is no other one."""
-        if not parts or view.validation is not None:
+        """A view without one of its parts, and the rows of this part, which validate if no other patterns do.
+
+        Few patterns, and parts that weigh nothing, are not left out.
+        """
+        if not parts or len(view.patterns) < FEWEST:
             return view, None
         part = np.random.default_rng(self.seed).permutation(len(view.patterns)) % parts
-        out = np.flatnonzero(part == seed % parts)
-        inner = view.patterns.take(np.flatnonzero(part != seed % parts))
-        return View(inner, view.patterns.take(out), view.preparation), out
+        out, rest = np.flatnonzero(part == seed % parts), np.flatnonzero(part != seed % parts)
+        left, kept = view.patterns.take(out), view.patterns.take(rest)
+        if not (left.total_weight() and kept.total_weight()):
+            return view, None
+        return View(kept, view.validation or left, view.preparation), out
 
     def several(self) -> list[_Trained]:
         """Networks of all forms, each at least once, until their numbers or the time is reached.
@@ -190,7 +195,10 @@ def learn(
 
 
 class _Mix(NamedTuple):
-    """Shares of the forms in the mean, and of each network its outputs for patterns left out, if these decided."""
+    """Shares of the forms in the mean, and of each network its outputs for patterns left out, if these decided.
+
+    For patterns that a network has learned, they are its form's outputs.
+    """
 
     shares: dict[Form, float]
     outs: list[np.ndarray] | None
@@ -205,14 +213,29 @@ def _mixed(found: list[_Trained], classes: bool) -> _Mix:
     except InputError:  # nothing was left out, or functions are too alike
         return equal
     means = [_mean([out for one, out in zip(found, outs, strict=True) if one.form == form]) for form in forms]
+    outs = [np.where(np.isnan(out), means[forms.index(one.form)], out) for one, out in zip(found, outs, strict=True)]
     rows = np.flatnonzero(np.all([np.isfinite(mean[:, 0]) for mean in means], axis=0))
-    parts = shares([mean[rows] for mean in means], found[0].view.patterns.take(rows), classes)
+    spreads = 0.0 if classes else np.stack([_spread([one for one in found if one.form == form])[rows] for form in forms])
+    parts = shares([mean[rows] for mean in means], found[0].view.patterns.take(rows), classes, spreads)
     return _Mix(dict(zip(forms, parts.tolist(), strict=True)), outs)
+
+
+def _spread(nets: list[_Trained]) -> np.ndarray:
+    """How much lower the squared error (Nv, M) of a form's mean is than that of the one network that has left a pattern out.
+
+    It is the variance between the networks. Those that have learned a pattern agree more on it, so it is rather too small. Where
+    all networks know what they would give without a pattern, their mean is compared as it is.
+    """
+    patterns = nets[0].view.patterns
+    if nets[0].out is None:
+        return np.zeros((len(patterns), nets[0].net.n_outputs))
+    return np.var([host(one.net.predict(patterns.x[:])) for one in nets], axis=0)
 
 
 def _known(one: _Trained) -> Network:
     """The network with what the deviations of its predictions need, if that can be had."""
-    return with_deviations(one.net, one.view.patterns, one.form.training.algorithm, one.record, one.view.validation)
+    validation = one.view.validation if one.out is None else one.view.patterns.take(one.out)
+    return with_deviations(one.net, one.view.patterns, one.form.training.algorithm, one.record, validation)
 
 
 def _outs(one: _Trained) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from scipy.optimize import nnls
@@ -19,20 +20,32 @@ TINY = 1e-12  # probabilities below it count as that much
 NARROWEST = 0.05  # a scale of the variances below that would rest on the network's own belief that it errs nowhere
 
 
-def shares(outs: list[np.ndarray], patterns: Patterns, classes: bool) -> np.ndarray:
-    """The shares (forms,) of several outputs (Nv, M) in their mean of lowest error, Eq. (91). Of classes, probabilities mix."""
+def shares(outs: list[np.ndarray], patterns: Patterns, classes: bool, spreads: Any = 0.0) -> np.ndarray:
+    """The shares (forms,) of several outputs (Nv, M) in their mean of lowest error, Eq. (91). Of classes, probabilities mix.
+
+    spreads: of each form an array (Nv, M) or 0, by how much the mean of its networks is expected to have a lower squared error than
+    the single network whose output there is.
+    """
     t, w = targets(patterns, outs[0])
     if classes:
         return _likeliest(np.stack([softmax(y, axis=1)[np.arange(len(t)), t] for y in outs], axis=1), w)
-    r = np.stack([(np.sqrt(w)[:, None] * np.where(np.isnan(t), 0, t - y)).reshape(-1) for y in outs], axis=1)
+    own = w[:, None] * ~np.isnan(t)  # of each target
+    r = np.stack([(np.sqrt(own) * known_or_zero(t - y)).reshape(-1) for y in outs], axis=1)
     G = r.T @ r
     size = float(np.trace(G))
     if not size:
         return np.full(len(outs), 1 / len(outs))
+    G[np.diag_indices(len(G))] -= [float(np.sum(own * spread)) for spread in np.broadcast_to(spreads, (len(outs), *outs[0].shape))]
     # |r u|^2 has the same direction of its minimum under sum u = 1 as with (1 - sum u)^2 added, since both are quadratic forms
-    root = np.linalg.cholesky(G / size + SLACK * np.eye(len(G))).T
+    root = _root(G / size + SLACK * np.eye(len(G)))
     found, _ = nnls(np.vstack([root, np.ones(len(G))]), np.append(np.zeros(len(G)), 1.0))
     return found / np.sum(found)
+
+
+def _root(G: np.ndarray) -> np.ndarray:
+    """A matrix with root' root = G, or the nearest to G that has one."""
+    a, U = np.linalg.eigh(G)
+    return np.sqrt(np.maximum(a, SLACK))[:, None] * U.T
 
 
 def _likeliest(p: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -47,7 +60,7 @@ def with_scale(ensemble: Ensemble, outs: list[np.ndarray], views: list[Patterns]
     """The ensemble with the scale (M,) at which its variances are the mean squared errors for patterns left out, Eq. (92).
 
     outs: of each network, its outputs (Nv, M) for the patterns of the training, each as if left out. views: of each network, these
-    patterns as it takes them. An ensemble without deviations stays as it is.
+    patterns as it takes them. Patterns that none has left out are NaN. An ensemble without deviations stays as it is.
     """
     if any(net.posterior is None for net in ensemble.nets):
         return ensemble
@@ -57,8 +70,8 @@ def with_scale(ensemble: Ensemble, outs: list[np.ndarray], views: list[Patterns]
     for u, net, out, patterns in zip(ensemble.weights, ensemble.nets, outs, views, strict=True):
         own = host(net.with_preparation(None).predict(patterns.x[:], return_std=True)[1]) ** 2
         variance += u * (own + (out - y) ** 2)
-    own = w[:, None] * ~np.isnan(t)  # of each target
-    scale = np.sum(own * (known_or_zero(t) - y) ** 2 / variance, axis=0) / np.sum(own, axis=0)
+    own = w[:, None] * ~np.isnan(t - y)  # of each target
+    scale = np.sum(own * known_or_zero(t - y) ** 2 / np.where(own > 0, variance, 1.0), axis=0) / np.sum(own, axis=0)
     return dataclasses.replace(ensemble, scale=np.maximum(scale, NARROWEST))
 
 

@@ -15,7 +15,7 @@ from pwl.training.input_hinges import automatic
 
 BAYESIAN = BayesianLM(damping=Damping(mu=5e-3, schedule="gain"), starts=(0.03,), patience=15, evidence="factors")
 WEIGHTS, PER_WEIGHT = 700, 12  # weights of the first layer of a network, or one for so many patterns if that is more
-WIDEST, NARROWEST, WIDTH = 20, 10, 20  # hidden units; WIDTH without Bayesian LM
+WIDEST, NARROWEST, WIDTH = 20, 10, 60  # hidden units; WIDTH by MOLF
 CLASS_WIDTH, LINEAR = 10, (1,)  # of classes: networks, and one that is nearly linear
 HINGES, MOST_HINGES, PER_HINGE = 7, 14, 1300  # of an input: one for so many patterns, within these bounds
 NETS = 5
@@ -25,9 +25,11 @@ FIRST_ORDER = 1_000_000  # patterns from which networks learn by batches
 WHOLE_PASS = 300  # iterations of MOLF at most
 EPOCHS, BATCH = 20, 256
 SHORT, LONG = (30, 32), (100, 128)  # of classes by batches: hidden units and patterns a batch, where J'J is short or long work
+MOLF_SPEED = 1.4e8  # products of patterns, inputs and units that two cores pass through in a second of damped MOLF
 PARTS, STEPS, CLASS_EPOCHS, CLASS_L2 = 5, 12_000, (20, 100), 1e-4  # and parts, steps of a network at most, epochs, and l2
 SPEED = 6e10  # floating-point operations a second of two cores in products of matrices, and twice as many in single precision
 LEAST, MOST, PER_PATTERN = 20.0, 120.0, 6e-3  # seconds
+MOLF_L2, MOLF_RISES = 1e-4, 1e-3  # penalties of MOLF on hidden weights, and on rises of curves on the inputs
 GUARD = 5.0  # times the seconds of the plan: only a machine that much slower ends a fit by the clock
 
 
@@ -43,7 +45,7 @@ class Training(NamedTuple):
     parts: int = 0
 
 
-MOLF = Training(DampedMOLF(), WHOLE_PASS)
+MOLF = Training(DampedMOLF(l2=MOLF_L2, input_curve_penalty=MOLF_RISES), WHOLE_PASS, parts=PARTS)
 
 
 class Form(NamedTuple):
@@ -60,8 +62,8 @@ class Form(NamedTuple):
 
     def __str__(self) -> str:
         inputs = ", decorrelated inputs" if self.decorrelated else ""
-        batches = ", by batches" if self.training.batch_size else ""
-        return f"{' and '.join(map(str, self.hidden))} units, {self.hinges or 'no'} hinges{inputs}{batches}"
+        how = ", by batches" if self.training.batch_size else ", by MOLF" if isinstance(self.training.algorithm, DampedMOLF) else ""
+        return f"{' and '.join(map(str, self.hidden))} units, {self.hinges or 'no'} hinges{inputs}{how}"
 
 
 @dataclass(frozen=True)
@@ -126,14 +128,24 @@ def plan(Nv: int, N: int, M: int, *, classes: bool = False, hidden: Any = None, 
             if Nv >= FEWEST:
                 forms.append(by_batches(Nv, *(LONG if long else SHORT)))
         elif hinges is not None and Nv >= FEWEST:
-            forms.append(Form(widths, hinges, nets, training))
+            reason += ", and damped MOLF, which takes a part of them as such"
+            forms += [Form(widths, hinges, nets, training), by_molf(Nv, N, hidden, hinges, seconds)]
         return Plan(tuple(forms), "tanh", clock, reason, dtype)
     if classes:
         reason = f"{Nv} patterns and {P} weights: Adam by batches, because J'J would take too long"
         form = by_batches(Nv, *LONG)
         return Plan((form._replace(hidden=hidden or form.hidden),), "tanh", clock, reason)
     reason = f"{Nv} patterns and {P} weights: damped MOLF with a ridge by evidence, because J'J would take too long"
-    return Plan((Form(hidden or (WIDTH,), hinges, NETS, MOLF),), "tanh", clock, reason)
+    return Plan((by_molf(Nv, N, hidden, hinges, seconds),), "tanh", clock, reason)
+
+
+def by_molf(Nv: int, N: int, hidden: Any, hinges: int | None, seconds: float) -> Form:
+    """Networks by damped MOLF for so many seconds. They are wider and have twice the hinges, which cost little more here."""
+    units = hidden or (WIDTH,)
+    cost = Nv * N * sum(units) / MOLF_SPEED
+    iterations = max(FEWER, min(WHOLE_PASS, int(seconds / (PARTS * cost))))
+    nets = max(1, min(PARTS, int(seconds / (iterations * cost))))
+    return Form(units, hinges and 2 * hinges, nets, MOLF._replace(iterations=iterations))
 
 
 def by_batches(Nv: int, units: int, batch: int) -> Form:
