@@ -38,7 +38,7 @@ def named(options: argparse.Namespace, shaped: Shape) -> Choice | None:
 
 
 def chosen(options: argparse.Namespace, shaped: Shape, table: Source, patterns: int) -> Choice:
-    """The default learner's choice for numbers, of its networks the one with curved inputs.
+    """The default learner's choice for numbers, of its networks the first with curved inputs.
 
     For classes a single network is better judged by the patterns that validate than by its evidence, so it is AdAct.
     """
@@ -46,7 +46,7 @@ def chosen(options: argparse.Namespace, shaped: Shape, table: Source, patterns: 
         return Choice(CURVED, LEARNERS[CURVED], shaped, None)
     outputs, inputs = len(table.target_names), math.prod(table.x.shape[1:])
     found = plan(patterns, inputs, outputs, hidden=shaped.hidden if options.hidden else None)
-    form = found.forms[-1]
+    form = next((form for form in found.forms if form.hinges), found.forms[0])
     hinges = form.hinges if shaped.input_hinges is None else shaped.input_hinges
     own = dataclasses.replace(shaped, hidden=form.hidden, input_hinges=hinges)
     algorithm, batch_size = form.training.algorithm, form.training.batch_size

@@ -128,7 +128,7 @@ def plan(Nv: int, N: int, M: int, *, classes: bool = False, hidden: Any = None, 
             if Nv >= FEWEST:
                 forms.append(by_batches(Nv, *(LONG if long else SHORT)))
         elif hinges is not None and Nv >= FEWEST:
-            reason += ", and damped MOLF, which takes a part of them as such"
+            reason += ", and damped MOLF, where each network leaves a fifth of them out"
             forms += [Form(widths, hinges, nets, training), by_molf(Nv, N, hidden, hinges, seconds)]
         return Plan(tuple(forms), "tanh", clock, reason, dtype)
     if classes:
