@@ -10,6 +10,7 @@ import pytest
 
 import pwl
 from pwl.algorithms import Adam, BayesianLM, DampedMOLF
+from pwl.algorithms.left_out import left_out
 from pwl.learners.learn import learn
 from pwl.learners.plan import GUARD, NETS, Form, Plan, Training, iteration_seconds, plan, weights
 
@@ -148,6 +149,21 @@ def test_networks_by_batches_leave_out_a_part_each_and_have_their_share():
     given = learn(patterns, preparation, chosen, validation=patterns.take(slice(0, 100)), seed=4)  # which says when to stop
     u = given.net.weights
     assert u[0] < 0.25 and np.allclose(u[1:], (1 - u[0]) / 3)
+
+
+def test_patterns_that_validate_decide_the_shares():
+    """By few patterns that validate a network may be best before its training, where the evidence knows nothing."""
+    x, t = wavy(84)
+    model = pwl.PWLRegressor(max_seconds=4).fit(x[12:], t[12:], X_val=x[:12], y_val=t[:12])
+    y, std = model.predict(x, return_std=True)
+    assert np.all(std > 0) and np.sqrt(np.mean((y - t) ** 2)) < 0.8 * np.std(t)
+    preparation = pwl.Preparation.fit(x, t)
+    patterns = pwl.Patterns(*preparation.transform(x, t))
+    net = pwl.initialise(pwl.Network.mlp(3, 2, 1, "tanh"), patterns)
+    net, record = pwl.train(net, patterns, pwl.BayesianLM(), iterations=1)
+    record.best_iteration = 0
+    with pytest.raises(pwl.InputError, match="before its training"):
+        left_out(net, patterns, pwl.BayesianLM(), record)
 
 
 def test_a_product_is_learned_though_its_evidence_takes_it_for_noise():

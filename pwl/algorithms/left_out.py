@@ -9,6 +9,7 @@ import scipy.linalg
 
 from pwl.algorithms.bayesian_lm import BayesianLM
 from pwl.algorithms.predictive import of_all_weights
+from pwl.errors import InputError
 from pwl.network.network import Network
 from pwl.network.passes import outputs
 from pwl.network.posterior import Posterior
@@ -45,8 +46,10 @@ def left_out(net: Network, patterns: Patterns, algorithm: BayesianLM, record: An
     Raises
     ------
     InputError
-        If J'J + Lambda has no triangular factor.
+        If J'J + Lambda has no triangular factor, or if the network is that before the first iteration, which has no Lambda.
     """
+    if not record.best_iteration:
+        raise InputError("the best network of the record is the one before its training, for which there is no lambda")
     net = patterns.suited(net)
     posterior = of_all_weights(net, patterns, algorithm, record)
     rows, found = block_rows(net, posterior.floats, patterns.block_bytes), []

@@ -21,8 +21,9 @@ class PWLRegressor(RegressorMixin, PWLBase):
     """Regression by the mean of a few networks with curves on their inputs, or by one network of your choice.
 
     Without activation, algorithm and iterations, the default learner chooses by the size of the table: Bayesian
-    Levenberg-Marquardt on a small one, damped MOLF on a larger one, and batches on a very large one. `record_.settings["learner"]`
-    says which and why. Predictions stay within the range of the targets, widened by its width at both ends.
+    Levenberg-Marquardt and damped MOLF on a small one, damped MOLF alone on a larger one, and batches on a very large one.
+    `record_.settings["learner"]` says which and why. Predictions stay within the range of the targets, widened by its width at
+    both ends.
 
     Parameters
     ----------

@@ -29,6 +29,11 @@ class View(NamedTuple):
     validation: Patterns | None
     preparation: Preparation
 
+    @property
+    def judges(self) -> Patterns:
+        """The patterns that judge networks: those that validate, or the patterns of the training as if left out."""
+        return self.patterns if self.validation is None else self.validation
+
 
 def decorrelated(view: View) -> View | None:
     """The same patterns without correlations of inputs, Eq. (88), or None if these do not nearly repeat each other."""

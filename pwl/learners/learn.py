@@ -21,6 +21,7 @@ from pwl.learners.mix import shares, with_scale
 from pwl.learners.plan import FEWEST, Form, Plan, with_decorrelated, without_evidence
 from pwl.network.network import Network
 from pwl.network.passes import outputs
+from pwl.reductions.blocks import block_rows
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import array_namespace, host
 from pwl.runtime.threads import side_by_side
@@ -88,18 +89,18 @@ class _Task(NamedTuple):
         return _Trained(_in_double(net), record, form, view, out)
 
     def divided(self, view: View, parts: int, seed: int) -> tuple[View, np.ndarray | None]:
-        """A view without one of its parts, and the rows of this part, which validate if no other patterns do.
+        """A view without one of its parts, which is for validation, and the rows of this part.
 
-        Few patterns, and parts that weigh nothing, are not left out.
+        If other patterns validate, patterns are few, or a part weighs nothing, none is left out.
         """
-        if not parts or len(view.patterns) < FEWEST:
+        if not parts or view.validation is not None or len(view.patterns) < FEWEST:
             return view, None
         part = np.random.default_rng(self.seed).permutation(len(view.patterns)) % parts
         out, rest = np.flatnonzero(part == seed % parts), np.flatnonzero(part != seed % parts)
         left, kept = view.patterns.take(out), view.patterns.take(rest)
         if not (left.total_weight() and kept.total_weight()):
             return view, None
-        return View(kept, view.validation or left, view.preparation), out
+        return View(kept, left, view.preparation), out
 
     def several(self) -> list[_Trained]:
         """Networks of all forms, each at least once, until their numbers or the time is reached.
@@ -188,14 +189,14 @@ def learn(
     forms = [one.form for one in found]
     ensemble = Ensemble(nets, bounds, [mix.shares[form] / forms.count(form) for form in forms])
     if mix.outs is not None and not preparation.classes:
-        ensemble = with_scale(ensemble, mix.outs, [one.view.patterns for one in found])
+        ensemble = with_scale(ensemble, mix.outs, [one.view.judges for one in found])
     words = "; ".join(f"{share:.2f} of {form}" for form, share in mix.shares.items())
     best.settings |= {"learner": plan.reason, "networks": len(nets), "inputs": words}
     return Learned(ensemble, best)
 
 
 class _Mix(NamedTuple):
-    """Shares of the forms in the mean, and of each network its outputs for patterns left out, if these decided.
+    """Shares of the forms in the mean, and of each network its outputs for the patterns that decided, if there were any.
 
     For patterns that a network has learned, they are its form's outputs.
     """
@@ -205,7 +206,7 @@ class _Mix(NamedTuple):
 
 
 def _mixed(found: list[_Trained], classes: bool) -> _Mix:
-    """The shares with the lowest error for patterns left out, Eqs. (91), (92). Forms without these have equal shares."""
+    """The shares with the lowest error for the patterns that judge, Eqs. (91), (92). Without these, forms have equal shares."""
     forms = list(dict.fromkeys(one.form for one in found))
     equal = _Mix({form: 1 / len(forms) for form in forms}, None)
     try:
@@ -216,7 +217,7 @@ def _mixed(found: list[_Trained], classes: bool) -> _Mix:
     outs = [np.where(np.isnan(out), means[forms.index(one.form)], out) for one, out in zip(found, outs, strict=True)]
     rows = np.flatnonzero(np.all([np.isfinite(mean[:, 0]) for mean in means], axis=0))
     spreads = 0.0 if classes else np.stack([_spread([one for one in found if one.form == form])[rows] for form in forms])
-    parts = shares([mean[rows] for mean in means], found[0].view.patterns.take(rows), classes, spreads)
+    parts = shares([mean[rows] for mean in means], found[0].view.judges.take(rows), classes, spreads)
     return _Mix(dict(zip(forms, parts.tolist(), strict=True)), outs)
 
 
@@ -226,10 +227,17 @@ def _spread(nets: list[_Trained]) -> np.ndarray:
     It is the variance between the networks. Those that have learned a pattern agree more on it, so it is rather too small. Where
     all networks know what they would give without a pattern, their mean is compared as it is.
     """
-    patterns = nets[0].view.patterns
+    patterns = nets[0].view.judges
     if nets[0].out is None:
         return np.zeros((len(patterns), nets[0].net.n_outputs))
-    return np.var([host(one.net.predict(patterns.x[:])) for one in nets], axis=0)
+    return np.var([_outputs(one.net, patterns) for one in nets], axis=0)
+
+
+def _outputs(net: Network, patterns: Patterns) -> np.ndarray:
+    """Outputs (Nv, M) for prepared patterns."""
+    rows = block_rows(net, 0, patterns.block_bytes)
+    blocks = (slice(first, min(first + rows, len(patterns))) for first in range(0, len(patterns), rows))
+    return np.concatenate([host(outputs(net, patterns.block(net, rows.start, rows.stop)[0])) for rows in blocks])
 
 
 def _known(one: _Trained) -> Network:
@@ -239,14 +247,16 @@ def _known(one: _Trained) -> Network:
 
 
 def _outs(one: _Trained) -> np.ndarray:
-    """Outputs (Nv, M) for patterns as if left out, NaN for patterns of other parts. Raises InputError if there are none."""
-    patterns, algorithm = one.view.patterns, one.form.training.algorithm
+    """Outputs (Nv, M) for the patterns that judge, NaN for those that others have left out. Raises InputError if there are none."""
+    patterns, algorithm = one.view.judges, one.form.training.algorithm
+    if one.view.validation is not None:
+        return _outputs(one.net, patterns)
     if one.out is None:
         if not isinstance(algorithm, BayesianLM):
             raise InputError(f"{type(algorithm).__name__} leaves no pattern out")
         return left_out(one.net, patterns, algorithm, one.record)
     found = np.full((len(patterns), one.net.n_outputs), np.nan)
-    found[one.out] = host(outputs(one.net, patterns.take(one.out).block(one.net, 0, len(one.out))[0]))
+    found[one.out] = _outputs(one.net, patterns.take(one.out))
     return found
 
 
