@@ -213,24 +213,24 @@ def _mixed(found: list[_Trained], classes: bool) -> _Mix:
         outs = [_outs(one) for one in found]
     except InputError:  # nothing was left out, or functions are too alike
         return equal
-    means = [_mean([out for one, out in zip(found, outs, strict=True) if one.form == form]) for form in forms]
+    own = [[out for one, out in zip(found, outs, strict=True) if one.form == form] for form in forms]
+    means = [_mean(each) for each in own]
     outs = [np.where(np.isnan(out), means[forms.index(one.form)], out) for one, out in zip(found, outs, strict=True)]
     rows = np.flatnonzero(np.all([np.isfinite(mean[:, 0]) for mean in means], axis=0))
-    spreads = 0.0 if classes else np.stack([_spread([one for one in found if one.form == form])[rows] for form in forms])
-    parts = shares([mean[rows] for mean in means], found[0].view.judges.take(rows), classes, spreads)
+    gains = np.stack([_gain(each)[rows] for each in own])
+    parts = shares([mean[rows] for mean in means], found[0].view.judges.take(rows), classes, gains)
     return _Mix(dict(zip(forms, parts.tolist(), strict=True)), outs)
 
 
-def _spread(nets: list[_Trained]) -> np.ndarray:
-    """How much lower the squared error (Nv, M) of a form's mean is than that of the one network that has left a pattern out.
+def _gain(outs: list[np.ndarray]) -> np.ndarray:
+    """How much lower the squared error (Nv, M) of the mean of all networks is than that of those that have left a pattern out.
 
-    It is the variance between the networks. Those that have learned a pattern agree more on it, so it is rather too small. Where
-    all networks know what they would give without a pattern, their mean is compared as it is.
+    outs: of each network, its outputs (Nv, M), NaN for patterns that it has learned. With k of n networks that have left a pattern
+    out, and the variance v between these, it is v (1 / k - 1 / n), Eq. (91). A single one tells nothing.
     """
-    patterns = nets[0].view.judges
-    if nets[0].out is None:
-        return np.zeros((len(patterns), nets[0].net.n_outputs))
-    return np.var([_outputs(one.net, patterns) for one in nets], axis=0)
+    k, mean = sum(np.isfinite(out) for out in outs), _mean(outs)
+    v = sum(np.where(np.isfinite(out), (out - mean) ** 2, 0.0) for out in outs) / np.maximum(k - 1, 1)
+    return v * (1 / np.maximum(k, 1) - 1 / len(outs))
 
 
 def _outputs(net: Network, patterns: Patterns) -> np.ndarray:

@@ -20,11 +20,11 @@ TINY = 1e-12  # probabilities below it count as that much
 NARROWEST = 0.05  # a scale of the variances below that would rest on the network's own belief that it errs nowhere
 
 
-def shares(outs: list[np.ndarray], patterns: Patterns, classes: bool, spreads: Any = 0.0) -> np.ndarray:
+def shares(outs: list[np.ndarray], patterns: Patterns, classes: bool, gains: Any = 0.0) -> np.ndarray:
     """The shares (forms,) of several outputs (Nv, M) in their mean of lowest error, Eq. (91). Of classes, probabilities mix.
 
-    spreads: of each form an array (Nv, M) or 0, by how much the mean of its networks is expected to have a lower squared error than
-    the single network whose output there is.
+    gains: of each form an array (Nv, M), or 0: by how much the squared errors of its mean are expected to be lower than those of
+    the outputs. Probabilities take none.
     """
     t, w = targets(patterns, outs[0])
     if classes:
@@ -35,7 +35,7 @@ def shares(outs: list[np.ndarray], patterns: Patterns, classes: bool, spreads: A
     size = float(np.trace(G))
     if not size:
         return np.full(len(outs), 1 / len(outs))
-    G[np.diag_indices(len(G))] -= [float(np.sum(own * spread)) for spread in np.broadcast_to(spreads, (len(outs), *outs[0].shape))]
+    G[np.diag_indices(len(G))] -= [float(np.sum(own * gain)) for gain in np.broadcast_to(gains, (len(outs), *outs[0].shape))]
     # |r u|^2 has the same direction of its minimum under sum u = 1 as with (1 - sum u)^2 added, since both are quadratic forms
     root = _root(G / size + SLACK * np.eye(len(G)))
     found, _ = nnls(np.vstack([root, np.ones(len(G))]), np.append(np.zeros(len(G)), 1.0))

@@ -25,6 +25,7 @@ FIRST_ORDER = 1_000_000  # patterns from which networks learn by batches
 WHOLE_PASS = 300  # iterations of MOLF at most
 EPOCHS, BATCH = 20, 256
 SHORT, LONG = (30, 32), (100, 128)  # of classes by batches: hidden units and patterns a batch, where J'J is short or long work
+ROUNDS = 2  # of MOLF's networks over the parts, so that two tell how far networks differ where they have not learned
 MOLF_SPEED = 1.4e8  # products of patterns, inputs and units that two cores pass through in a second of damped MOLF
 PARTS, STEPS, CLASS_EPOCHS, CLASS_L2 = 5, 12_000, (20, 100), 1e-4  # and parts, steps of a network at most, epochs, and l2
 SPEED = 6e10  # floating-point operations a second of two cores in products of matrices, and twice as many in single precision
@@ -144,7 +145,7 @@ def by_molf(Nv: int, N: int, hidden: Any, hinges: int | None, seconds: float) ->
     units = hidden or (WIDTH,)
     cost = Nv * N * sum(units) / MOLF_SPEED
     iterations = max(FEWER, min(WHOLE_PASS, int(seconds / (PARTS * cost))))
-    nets = max(1, min(PARTS, int(seconds / (iterations * cost))))
+    nets = max(1, min(ROUNDS * PARTS, int(seconds / (iterations * cost))))
     return Form(units, hinges and 2 * hinges, nets, MOLF._replace(iterations=iterations))
 
 
