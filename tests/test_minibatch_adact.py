@@ -27,7 +27,8 @@ from toys import (
 
 import pwl
 from pwl.algorithms.all_weights import trained
-from pwl.algorithms.minibatch_adact import MinibatchAdActState, along_rows, times_rows
+from pwl.algorithms.learning_factors import times_rows
+from pwl.algorithms.minibatch_adact import MinibatchAdActState, along_rows
 from pwl.layers import BatchNorm2d, Conv2d, Dense, Dropout, Flatten, MaxPool2d
 from pwl.losses import LOSSES as LOSS_OBJECTS
 from pwl.network.layout import HEAD

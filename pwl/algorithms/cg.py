@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from pwl.algorithms import multiplies
 from pwl.algorithms.algorithm import Algorithm, Info, Step, Stop
@@ -91,8 +91,7 @@ class CG(Algorithm):
         return shapes_of_point(net) | {"P": net.theta.shape, "G_old": net.theta.shape}
 
     def measure(self, net: Network, patterns: Patterns, state: CGState) -> tuple[Array, CGState]:
-        at = point(self._problem(net, patterns), state)
-        return at.scores, state._replace(**at._asdict())
+        return measured_point(self._problem(net, patterns), state)
 
     def step(self, net: Network, patterns: Patterns, state: CGState) -> Step:
         problem = self._problem(net, patterns)
@@ -122,9 +121,18 @@ class CG(Algorithm):
         return Problem(net, patterns, trained(net, self.train_curves), self.penalties)
 
 
+StateWithPoint = TypeVar("StateWithPoint", bound=NamedTuple)
+
+
 def point(problem: Problem, state: Any) -> Point:
     """The present point, from scores, J and G in the state if they are known, otherwise by a pass."""
     return problem.here() if state.G is None else Point(state.scores, state.J, state.G)
+
+
+def measured_point(problem: Problem, state: StateWithPoint) -> tuple[Array, StateWithPoint]:
+    """The scores of the present point, and the state with the point, so that record and next step share a pass."""
+    at = point(problem, state)
+    return at.scores, state._replace(**at._asdict())
 
 
 def along(problem: Problem, G: Array, P: Array) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from pwl.algorithms import multiplies
 from pwl.algorithms.algorithm import Algorithm, Info, Step, Stop
 from pwl.algorithms.all_weights import Point, Problem, dot, shapes_of_point, trained
-from pwl.algorithms.cg import along, point
+from pwl.algorithms.cg import along, measured_point, point
 from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
 from pwl.network.network import Network
@@ -72,8 +72,7 @@ class LBFGS(Algorithm):
         return shapes_of_point(net) | {"S": pairs, "Y": pairs}
 
     def measure(self, net: Network, patterns: Patterns, state: LBFGSState) -> tuple[Array, LBFGSState]:
-        at = point(self._problem(net, patterns), state)
-        return at.scores, state._replace(**at._asdict())
+        return measured_point(self._problem(net, patterns), state)
 
     def step(self, net: Network, patterns: Patterns, state: LBFGSState) -> Step:
         """One line search along the direction of Eq. (50). If it finds nothing lower, another one follows along G.

@@ -11,10 +11,10 @@ import numpy as np
 from pwl.algorithms import multiplies
 from pwl.algorithms.algorithm import Algorithm, Info, Step
 from pwl.algorithms.all_weights import dot, trained
+from pwl.algorithms.learning_factors import times_rows
 from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
 from pwl.kernels.reference.updates import running_mean
-from pwl.network.layout import unit_rows
 from pwl.network.network import Network
 from pwl.reductions.gradients import gradients
 from pwl.reductions.patterns import Patterns
@@ -138,7 +138,7 @@ class MinibatchAdAct(Algorithm):
             state = state._replace(z=z, common=self.held(common, state), mean=mean)
         if steps:
             series["z_common"] = state.common
-            at = at.moved(times_rows(state.z, self.directions(net, keys, state)))
+            at = at.moved(times_rows(like(state.z, net.theta), self.directions(net, keys, state)))
             state = state._replace(theta=at.theta)
         part = (1 + self.averaging) / (state.steps + self.averaging)
         average = net.with_theta(net.theta + part * (at.theta - net.theta))
@@ -192,8 +192,3 @@ class MinibatchAdAct(Algorithm):
 def along_rows(G: Mapping[str, Array], D: Mapping[str, Array]) -> np.ndarray:
     """<G_b, D_b> for each row b of each key of D, on the host in float64."""
     return np.concatenate([host(array_namespace(d).sum(G[key] * d, axis=1)).astype(np.float64) for key, d in D.items()])
-
-
-def times_rows(z: np.ndarray, D: Mapping[str, Array]) -> dict[str, Array]:
-    """z_b D_b for each row b of each key of D, with factors z on the host, Eq. (63)."""
-    return {key: like(z[rows], D[key])[:, None] * D[key] for key, rows in unit_rows(D)}

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 from pwl.algorithms import multiplies
 from pwl.algorithms.algorithm import Algorithm, Info, Step, Stop
 from pwl.algorithms.all_weights import Problem, dot, shapes_of_point, trained
-from pwl.algorithms.cg import point
+from pwl.algorithms.cg import measured_point, point
 from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
 from pwl.network.network import Network
@@ -106,8 +106,7 @@ class SCG(Algorithm):
         return shapes_of_point(net) | {"d": net.theta.shape}
 
     def measure(self, net: Network, patterns: Patterns, state: SCGState) -> tuple[Array, SCGState]:
-        at = point(self._problem(net, patterns), state)
-        return at.scores, state._replace(**at._asdict())
+        return measured_point(self._problem(net, patterns), state)
 
     def step(self, net: Network, patterns: Patterns, state: SCGState) -> Step:
         """One trial along d."""

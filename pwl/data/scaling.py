@@ -114,7 +114,7 @@ class Scaling:
             return _apply_on_device(self, a, name)
         dtype = a.dtype if a.dtype.kind == "f" else np.dtype(np.float64)
         new = scratch_array(a.shape, dtype) if isinstance(a, np.memmap) and a.size else np.empty(a.shape, dtype)
-        gain = _gain(self.scale)
+        gain = inverse_scale(self.scale)
         for start, block, _ in _blocks(a):
             check_finite(_looked_at(block, name), start, name)
             with np.errstate(over="ignore"):  # far from the data of the fit; networks refuse infinite inputs
@@ -165,7 +165,7 @@ def _apply_on_device(scaling: Scaling, a: Array, name: str) -> Array:
     wide = xp.astype(a, xp.float64, copy=False)
     with np.errstate(over="ignore", invalid="ignore"):  # for libraries that compute with NumPy
         check_finite(_looked_at(wide, name), 0, name)
-        return _narrowed((wide - beside(scaling.offset, a)) * beside(_gain(scaling.scale), a), a)
+        return _narrowed((wide - beside(scaling.offset, a)) * beside(inverse_scale(scaling.scale), a), a)
 
 
 def _looked_at(a: Array, name: str) -> Array:
@@ -241,7 +241,7 @@ def _mean_and_spread(
     Deviations are measured in half ranges, so they are of order 1 in any unit: no square overflows or underflows, and
     a constant column (half range 0) has spread 0 exactly.
     """
-    total, squares, gain = np.zeros_like(mean), np.zeros_like(mean), _gain(half)
+    total, squares, gain = np.zeros_like(mean), np.zeros_like(mean), inverse_scale(half)
     for _, block, w in _blocks(a, weights):
         d = (block.reshape(-1, len(mean)) - mean) * gain
         total += _sum(d, w)
@@ -273,6 +273,6 @@ def _check_spread(half: np.ndarray, name: str, most: float, least: float = 0.0, 
         )
 
 
-def _gain(scale: np.ndarray) -> np.ndarray:
-    """1 / scale, and 0 for a scale that is 0 or so small that its inverse overflows."""
+def inverse_scale(scale: np.ndarray) -> np.ndarray:
+    """1 / scale, and 0 for a scale that is 0, as of constant columns, or so small that its inverse overflows."""
     return np.divide(1.0, scale, out=np.zeros_like(scale), where=scale >= np.finfo(np.float64).tiny)

@@ -10,13 +10,15 @@ import numpy as np
 
 from pwl import validate
 from pwl.data.decorrelation import Decorrelation
+from pwl.data.scaling import inverse_scale
 from pwl.errors import InputError
 from pwl.export.c_layers import At, add_layer, add_sums
-from pwl.export.exported import Exported, gain, in_parts, size
+from pwl.export.exported import Exported, in_parts, size
 from pwl.export.source import Source, commented
 from pwl.export.work_space import Places, place
 from pwl.files.write import write_atomic
 from pwl.network.network import Network
+from pwl.network.summary import shape_text
 from pwl.version import VERSION
 
 TYPES = {"float32": "float", "float64": "double"}
@@ -53,7 +55,7 @@ def _body(c: Source, net: Network, number: int, several: bool) -> tuple[str, int
     for index in range(len(net.layers)):
         layer, p, b = net.layer(index)
         shapes = net.layout.shapes[index : index + 2]
-        c.note(f"layer {index}, {layer!r}: {_spoken(shapes[0])} -> {_spoken(shapes[1])}")
+        c.note(f"layer {index}, {layer!r}: {shape_text(shapes[0])} -> {shape_text(shapes[1])}")
         x, earlier, n = (_signal(places, i) for i in (index, net.joins.get(index, index), index + 1))
         add_layer(c, layer, p, b, At(f"{prefix}{index}", x, earlier, n, *shapes))
     _outputs(c, net, prefix, places)
@@ -77,7 +79,7 @@ def _prepare(c: Source, net: Network, prefix: str, places: Places) -> int:
     c.call("copy", count, "x", n)
     for number, part in enumerate(in_parts(inputs.offset, c.dtype)):
         c.call("subtract", *grid, c.array(f"{prefix}offset_{number}", part), n)
-    c.call("scale", *grid, c.array(f"{prefix}gain", gain(inputs.scale)), n)
+    c.call("scale", *grid, c.array(f"{prefix}gain", inverse_scale(inputs.scale)), n)
     if isinstance(inputs, Decorrelation):
         c.call("copy", count, c.array(f"{prefix}zeros", np.zeros(count)), _signal(places, 0))
         c.call("sums", count, count, c.array(f"{prefix}matrix", inputs.matrix), n, _signal(places, 0))
@@ -131,10 +133,6 @@ def _signal(places: Places, index: int) -> str:
     return "x" if places.at[store] is None else f"s{store}"
 
 
-def _spoken(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))
-
-
 def _sizes(what: Exported, name: str, work: int) -> str:
     upper, first = name.upper(), what.first
     lines = [
@@ -149,7 +147,7 @@ def _top(what: Exported, name: str, work: int, numbers: int) -> str:
     first, kind, upper = what.first, TYPES[what.dtype.name], name.upper()
     several = f", the mean of {len(what.nets)}" if len(what.nets) > 1 else ""
     back = "void" if what.classes is None else "int"
-    given = f"{_spoken(first.input_shape)} inputs" + (" in raw units" if first.preparation is not None else "")
+    given = f"{shape_text(first.input_shape)} inputs" + (" in raw units" if first.preparation is not None else "")
     if what.classes is None:
         result = "outputs" + (" in raw units" if first.preparation is not None else "")
         returned = ""

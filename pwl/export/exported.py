@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -73,7 +72,8 @@ def exported(
     own = [f"input {j + 1}" for j in range(count)] if names is None else names
     if not isinstance(own, (list, tuple)) or len(own) != count or not all(isinstance(name, str) for name in own):
         raise InputError(f"names must be {count} texts, one for each input, not {shown(names)}")
-    return Exported(tuple(map(_wide, nets)), tuple(float(w) for w in weights), bounds, found, tuple(own))
+    wide = (net.to("cpu").in_double() for net in nets)  # what is computed for an export has no rounding of its own
+    return Exported(tuple(wide), tuple(float(w) for w in weights), bounds, found, tuple(own))
 
 
 def size(shape: Sequence[int]) -> int:
@@ -91,22 +91,11 @@ def narrowed(a: Any, dtype: np.dtype) -> np.ndarray:
     return found
 
 
-def gain(scale: np.ndarray) -> np.ndarray:
-    """1 / scale, and 0 for constant columns, whose scale is 0."""
-    return np.divide(1.0, scale, out=np.zeros_like(scale), where=scale >= np.finfo(np.float64).tiny)
-
-
 def in_parts(offset: np.ndarray, dtype: np.dtype) -> list[np.ndarray]:
     """Offsets as one or two numbers of the type that are subtracted in turn, so that float32 loses no digits of x - offset."""
     first = narrowed(offset, dtype)
     rest = narrowed(offset - first.astype(np.float64), dtype)
     return [a for a in (first, rest) if np.any(a)]
-
-
-def _wide(net: Network) -> Network:
-    """The network in float64 in host memory, so that what is computed for an export has no rounding of its own."""
-    buffers = {key: np.asarray(host(b), dtype=np.float64) for key, b in net.buffers.items()}
-    return dataclasses.replace(net, theta=np.asarray(host(net.theta), dtype=np.float64), buffers=buffers)
 
 
 def _type(dtype: Any) -> np.dtype:

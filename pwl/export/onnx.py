@@ -10,8 +10,9 @@ import numpy as np
 
 from pwl import validate
 from pwl.data.decorrelation import Decorrelation
+from pwl.data.scaling import inverse_scale
 from pwl.errors import InputError
-from pwl.export.exported import Exported, gain, in_parts
+from pwl.export.exported import Exported, in_parts
 from pwl.export.graph import OPSET, Graph
 from pwl.export.onnx_layers import outputs
 from pwl.files.write import write_atomic
@@ -69,7 +70,7 @@ def _prepared(g: Graph, net: Network, x: str) -> str:
     inputs = net.preparation.inputs
     for part in in_parts(inputs.offset, g.dtype):
         x = g.op("Sub", x, part)
-    x = g.op("Mul", x, gain(inputs.scale))
+    x = g.op("Mul", x, inverse_scale(inputs.scale))
     return g.op("MatMul", x, inputs.matrix) if isinstance(inputs, Decorrelation) else x
 
 

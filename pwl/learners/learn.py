@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +22,7 @@ from pwl.network.network import Network
 from pwl.network.passes import outputs
 from pwl.reductions.blocks import block_rows
 from pwl.reductions.patterns import Patterns
-from pwl.runtime.backend import array_namespace, host
+from pwl.runtime.backend import host
 from pwl.runtime.threads import side_by_side
 from pwl.training.record import Record
 from pwl.training.train import train
@@ -86,7 +85,7 @@ class _Task(NamedTuple):
         )  # fmt: skip
         if record.stop_code == "interrupted":
             raise KeyboardInterrupt
-        return _Trained(_in_double(net), record, form, view, out)
+        return _Trained(net.in_double(), record, form, view, out)
 
     def divided(self, view: View, parts: int, seed: int) -> tuple[View, np.ndarray | None]:
         """A view without one of its parts, which is for validation, and the rows of this part.
@@ -264,15 +263,6 @@ def _mean(outs: list[np.ndarray]) -> np.ndarray:
     """The mean of the outputs that are known, NaN where none is."""
     known = sum(np.isfinite(out) for out in outs)
     return np.where(known > 0, sum(np.nan_to_num(out) for out in outs) / np.maximum(known, 1), np.nan)
-
-
-def _in_double(net: Network) -> Network:
-    """The network in double precision, for what is computed from it later."""
-    xp = array_namespace(net.theta)
-    buffers = {
-        key: xp.astype(b, xp.float64) if xp.isdtype(b.dtype, "real floating") else b for key, b in net.buffers.items()
-    }
-    return dataclasses.replace(net, theta=xp.astype(net.theta, xp.float64), buffers=buffers)
 
 
 def _error_of_constants(patterns: Patterns, preparation: Preparation) -> float:

@@ -86,7 +86,6 @@ LEARNERS = {
     "sgd": Learner(SGD(), batch_size=32),
     "curved-sgd": Learner(SGD(), curves=True, batch_size=32),
 }
-COMPARED = ("adact", "hwo-adact", "molf", "hwo-molf", "owo-bp")  # the default of comparisons
 NETWORKS = ("mlp", "vgg1", "vgg2", "vgg3")
 
 

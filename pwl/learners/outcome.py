@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pwl.learners.ensemble import Ensemble
 from pwl.network.network import Network
 from pwl.training.record import Record
@@ -28,3 +30,11 @@ class Outcome:
     def at_best(self, series: str) -> float:
         """The value of a series at the best iteration."""
         return self.record[series][self.record.best_iteration]
+
+
+def by_name(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
+    """The outcomes of each algorithm, in their order."""
+    found: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        found.setdefault(outcome.name, []).append(outcome)
+    return found

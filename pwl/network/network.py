@@ -21,7 +21,7 @@ from pwl.network.inputs import check_preparation
 from pwl.network.layout import HEAD, Layout, buffers_by_layer, lay_out
 from pwl.network.posterior import Posterior
 from pwl.network.remembered import Remembered
-from pwl.runtime.backend import Array, host, namespace_of, read_only
+from pwl.runtime.backend import Array, array_namespace, host, namespace_of, read_only
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,6 +235,12 @@ class Network(Doors):
         xp = namespace_of(where)
         buffers = {key: xp.asarray(host(b)) for key, b in self.buffers.items()}
         return dataclasses.replace(self, theta=xp.asarray(host(self.theta)), buffers=buffers)
+
+    def in_double(self) -> Network:
+        """The same network in float64, on its device."""
+        xp = array_namespace(self.theta)
+        theta, *buffers = (xp.astype(a, xp.float64, copy=False) for a in (self.theta, *self.buffers.values()))
+        return dataclasses.replace(self, theta=theta, buffers=dict(zip(self.buffers, buffers, strict=True)))
 
     @property
     def n_parameters(self) -> int:

@@ -34,12 +34,12 @@ def predict(net: Network, x: Any) -> Array:
 
 def outputs_of(net: Network, x: Any) -> Array:
     """Outputs (Nv, M) in the network's own units, for inputs as in `predict`."""
-    return _outputs(net, x)
+    return _by_blocks(net, x, outputs)
 
 
 def class_numbers(net: Network, x: Any) -> Array:
     """Numbers (Nv,) of the classes of the largest outputs."""
-    y = _outputs(net, x)
+    y = outputs_of(net, x)
     return array_namespace(y).argmax(y, axis=1)
 
 
@@ -85,7 +85,7 @@ def in_raw_units(net: Network, y: Array, probabilities: bool) -> Answers:
 
 def _answered(net: Network, x: Any, probabilities: bool) -> Array:
     """Predictions of all rows. Raises InputError, with the row, for a prediction that is not finite."""
-    values, finite = in_raw_units(net, _outputs(net, x), probabilities)
+    values, finite = in_raw_units(net, outputs_of(net, x), probabilities)
     if not bool(array_namespace(finite).all(finite)):
         if not np.isfinite(host(net.theta)).all():
             raise InputError("the network holds weights that are not finite numbers, so it predicts nothing: train it again")
@@ -95,10 +95,6 @@ def _answered(net: Network, x: Any, probabilities: bool) -> Array:
             "row out"
         )
     return values
-
-
-def _outputs(net: Network, x: Any) -> Array:
-    return _by_blocks(net, x, outputs)
 
 
 def _by_blocks(net: Network, x: Any, f: Callable[[Network, Array], Array], floats: int = 0, *, strict: bool = True) -> Array:

@@ -47,8 +47,10 @@ def short(value: Any) -> Any:
 
 
 def shape_text(shape: tuple[int, ...]) -> str:
+    """A shape such as "28 x 28 x 1"."""
     return " x ".join(map(str, shape))
 
 
 def counted(n: int) -> str:
+    """A number with commas, and nothing for 0."""
     return f"{n:,}" if n else ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from pwl.files.write import write_atomic
+from pwl.learners.outcome import Outcome, by_name
 from pwl.network.network import Network
 from pwl.plots import alternatives
 from pwl.plots.classes import class_names, confusion_of, numbers
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from pwl.data import Fold
-    from pwl.learners.outcome import Outcome
 
 Drawn = tuple[str, "Figure", str, str]  # a picture before it is written: name of its file, figure, caption, alternative text
 Names = Mapping[str, Sequence[str] | None]
@@ -82,11 +82,9 @@ def draw(
     """
     require_matplotlib()
     names = names or {}
-    by_name: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
-        by_name.setdefault(outcome.name, []).append(outcome)
-    figures = [("", of_errors(by_name))]
-    for name, own in by_name.items():
+    runs = by_name(outcomes)
+    figures = [("", of_errors(runs))]
+    for name, own in runs.items():
         figures += [(name, of_curves(name, own[0], x, folds, names)), (name, of_predictions(name, own, x, t, folds, names))]
     pictures = []
     for name, drawn in figures:
@@ -96,9 +94,9 @@ def draw(
     return pictures
 
 
-def of_errors(by_name: Mapping[str, Sequence[Outcome]]) -> Iterator[Drawn]:
+def of_errors(runs: Mapping[str, Sequence[Outcome]]) -> Iterator[Drawn]:
     """The errors of all algorithms, if any run had an iteration."""
-    records = {name: [outcome.record for outcome in own] for name, own in by_name.items()}
+    records = {name: [outcome.record for outcome in own] for name, own in runs.items()}
     ran = [record for own in records.values() for record in own if record.iterations]
     if ran:
         caption = "Error against iterations, multiplies and seconds."

@@ -10,18 +10,13 @@ from pwl.errors import InputError
 from pwl.plots.figure import INK, panels
 from pwl.plots.ticks import plain_ticks
 from pwl.training.record import Record
-from pwl.validate import kind
+from pwl.validate import is_number, kind
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LEFT_OUT = (
-    "seconds",
-    "multiplies",
-    "own_multiplies",
-    "passes",
-    "objective",
-)  # and errors, which have pictures of their own
+# Series of costs. Errors are left out as well, because they have pictures of their own.
+LEFT_OUT = ("seconds", "multiplies", "own_multiplies", "passes", "objective")
 FAILS = "validation fails"
 
 
@@ -79,15 +74,7 @@ def _numbers(record: Record) -> dict[str, np.ndarray]:
     """The series that hold one number per iteration, but errors and costs."""
     found = {}
     for name, values in record.series.items():
-        if (
-            name in LEFT_OUT
-            or name.endswith("error")
-            or not all(value is None or _is_number(value) for value in values)
-        ):
-            continue
-        found[name] = np.array([np.nan if value is None else float(value) for value in values])
+        left_out = name in LEFT_OUT or name.endswith("error")
+        if not left_out and all(value is None or is_number(value) for value in values):
+            found[name] = np.array([np.nan if value is None else float(value) for value in values])
     return found
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -23,7 +23,7 @@ from pwl.reductions.jacobian import system
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.runtime.backend import Array, host, like
-from pwl.study.probe import Probe, away, draw, in_double, part_directions, random_part, shortened, size, units
+from pwl.study.probe import Probe, away, draw, part_directions, random_part, shortened, size, units
 from pwl.study.quotients import EPS, TOLERANCE, Direction, error, quotients, relative, share, without_kinks
 from pwl.training.initialise import initialise
 
@@ -102,7 +102,7 @@ def check(net: Network, data: Any, seed: int = 0, device: str = "cpu") -> list[R
     rng = np.random.default_rng([seed, 0])
     patterns = Patterns.of(data).in_units_of(net)
     patterns.check(net)
-    net = in_double(patterns.suited(net)).with_preparation(None)  # the patterns are in the network's units
+    net = patterns.suited(net).to("cpu").in_double().with_preparation(None)  # the patterns are in the network's units
     if not net.initialised:
         net = initialise(net, patterns)
     patterns = draw(net, patterns, rng)

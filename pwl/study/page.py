@@ -17,7 +17,7 @@ from typing import Any
 from pwl.errors import InputError
 from pwl.plots import Picture
 from pwl.study.page_data import as_script
-from pwl.study.report import Row, cells
+from pwl.study.report import HEADS, Row, cells
 
 MOST_COLUMNS = 10  # of a table in letters of ordinary size
 WIDE = 500  # points: wider pictures may be moved sideways on a narrow screen
@@ -131,11 +131,9 @@ def _sort_keys(row: Row, heads: Sequence[str]) -> list[Any]:
     return [by_head.get(head) for head in heads]
 
 
-KEYS = {
-    "training E": "error", "validation E": "validation_error", "test E": "test_error",
-    "training wrong": "classification_error", "validation wrong": "validation_classification_error",
-    "test wrong": "test_classification_error", "p": "p_against_best", "iterations": "iterations",
-    "multiplies": "multiplies", "seconds": "seconds", "best": "best_iteration",
+KEYS = {head: series for series, head in HEADS.items()} | {
+    "p": "p_against_best", "iterations": "iterations", "multiplies": "multiplies", "seconds": "seconds",
+    "best": "best_iteration",
 }  # fmt: skip
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from pwl.learners.outcome import Outcome
+from pwl.learners.outcome import Outcome, by_name
 from pwl.plots.style import look
 from pwl.study.frames import SERIES as CURVES
-from pwl.study.report import HEADS, by_name
+from pwl.study.report import HEADS
 
 PLACES = ("iterations", "multiplies", "seconds")
 

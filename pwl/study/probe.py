@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,9 +17,7 @@ from pwl.study.quotients import EPS, STEP, Direction, moved
 
 PATTERNS = 200  # most patterns, drawn without replacement
 ENTRIES = 16  # entries of a parameter that are checked one by one
-AWAY = (
-    0.1  # share of the outputs by which the output weights move first, because gradients of 0 at a minimum tell nothing
-)
+AWAY = 0.1  # share of the outputs by which output weights move first, because gradients of 0 at a minimum tell nothing
 STEEPEST = 100.0  # largest change of an output along a direction, under cross-entropy
 
 
@@ -36,13 +33,6 @@ class Probe(NamedTuple):
     patterns: Patterns
     units: dict[str, np.ndarray]
     rng: np.random.Generator
-
-
-def in_double(net: Network) -> Network:
-    """The network in float64 on the CPU."""
-    net = net.to("cpu")
-    buffers = {key: b.astype(np.float64) for key, b in net.buffers.items()}
-    return dataclasses.replace(net, theta=net.theta.astype(np.float64), buffers=buffers)
 
 
 def draw(net: Network, patterns: Patterns, rng: np.random.Generator) -> Patterns:

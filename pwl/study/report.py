@@ -24,7 +24,7 @@ from pwl.files.text_table import aligned
 from pwl.files.write import write_atomic
 from pwl.learners import ensemble_file
 from pwl.learners.ensemble import Ensemble
-from pwl.learners.outcome import Outcome
+from pwl.learners.outcome import Outcome, by_name
 from pwl.network import save as networks
 from pwl.runtime.ranks import Communicator, Serial
 
@@ -32,14 +32,15 @@ LIST = "settings.json"  # in the folder of a comparison, its settings and the li
 ALWAYS = (LIST, "table.csv", "table.txt", "report.html")
 Row = Mapping[str, Any]  # of the table, an algorithm's results by name
 
-ERRORS = (
-    "error",
-    "validation_error",
-    "test_error",
-    "classification_error",
-    "validation_classification_error",
-    "test_classification_error",
-)
+HEADS = {  # of the columns, by the series of errors that they are taken from
+    "error": "training E",
+    "validation_error": "validation E",
+    "test_error": "test E",
+    "classification_error": "training wrong",
+    "validation_classification_error": "validation wrong",
+    "test_classification_error": "test wrong",
+}
+COSTS = ("multiplies", "own_multiplies", "seconds")  # ridge regression and the default learner count no multiplies
 
 
 def summarise(outcomes: Sequence[Outcome]) -> list[Row]:
@@ -50,17 +51,13 @@ def summarise(outcomes: Sequence[Outcome]) -> list[Row]:
     rows: list[Row] = []
     for name, own in by_name(outcomes).items():
         row: dict[str, Any] = {"algorithm": name, "folds": len(own), "folds_wanted": own[0].record.settings["folds"]}
-        for series in ERRORS:
+        for series in HEADS:
             if series in own[0].record:
                 values = [outcome.at_best(series) for outcome in own]
                 row[series] = float(np.mean(values))
                 row[f"{series}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
         row["iterations"] = float(np.mean([outcome.record.iterations for outcome in own]))
-        for series in (
-            "multiplies",
-            "own_multiplies",
-            "seconds",
-        ):  # ridge regression and the default learner count no multiplies
+        for series in COSTS:
             known = [outcome.record[series][-1] for outcome in own if series in outcome.record]
             row[series] = float(np.mean(known)) if known else None
         row["best_iteration"] = float(np.mean([outcome.record.best_iteration for outcome in own]))
@@ -72,21 +69,13 @@ def summarise(outcomes: Sequence[Outcome]) -> list[Row]:
     return rows
 
 
-def by_name(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
-    """The outcomes of each algorithm, in their order."""
-    found: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
-        found.setdefault(outcome.name, []).append(outcome)
-    return found
-
-
 def cells(rows: Sequence[Row], p: bool = False) -> list[list[str]]:
     """The cells of the table as text, with the heads in the first line. There is a column "folds" if not all folds ran.
 
     p: whether there is a column of p-values against the best, if they are known.
     """
     p = p and any(row.get("p_against_best") is not None for row in rows)
-    shown = [series for series in ERRORS if series in rows[0]]
+    shown = [series for series in HEADS if series in rows[0]]
     partial = any(row["folds"] < row["folds_wanted"] for row in rows)
     folds = ["folds"] if partial else []
     lines = [
@@ -123,16 +112,6 @@ def table_text(rows: Sequence[Row]) -> str:
     """The rows as an aligned table."""
     lines = cells(rows)
     return aligned(lines, range(1, len(lines[0]) - 1))
-
-
-HEADS = {
-    "error": "training E",
-    "validation_error": "validation E",
-    "test_error": "test E",
-    "classification_error": "training wrong",
-    "validation_classification_error": "validation wrong",
-    "test_classification_error": "test wrong",
-}
 
 
 def mean_std(mean: float, std: float | None) -> str:

@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pwl.learners.outcome import Outcome
-from pwl.study.report import by_name
+from pwl.learners.outcome import Outcome, by_name
 
 LEVEL = 0.05
 TEST = "corrected paired t-test of Nadeau and Bengio"

@@ -12,6 +12,7 @@ from pwl import validate
 from pwl.algorithms.owo import owo_step
 from pwl.algorithms.penalties import Penalties
 from pwl.errors import InputError
+from pwl.layers.layer import Arrays, Layer
 from pwl.network.layout import address
 from pwl.network.network import Network
 from pwl.reductions.batch_moments import normalising, with_moments
@@ -101,9 +102,13 @@ def net_control(net: Network, patterns: Patterns, index: int) -> Network:
 
 def span_nets(net: Network, patterns: Patterns, index: int) -> Network:
     """The network with one layer's hinges spread over each unit's nets, and the curves sampled at the new hinges."""
-    lowest, highest = nets_range(index - 1)
-    low, high = reduce(lowest, net, patterns), reduce(highest, net, patterns)
-    own, p = net.layers[index].follow(host(low).astype(np.float64), host(high).astype(np.float64))
+    own, p = over_nets(net.layers[index], net, patterns, index)
     buffers = {**net.buffers, **{address(index, name): like(b, net.theta) for name, b in own.items()}}
     parts = {key: like(part, net.theta) for key, part in net.layout.keyed(index, p).items()}
     return dataclasses.replace(net, buffers=buffers).with_parts(parts)
+
+
+def over_nets(layer: Layer, net: Network, patterns: Patterns, index: int) -> tuple[Arrays, Arrays]:
+    """Buffers and parameters of an activation whose hinges span each unit's own range of nets, the inputs of layer `index`."""
+    low, high = (host(reduce(each, net, patterns)).astype(np.float64) for each in nets_range(index - 1))
+    return layer.follow(low, high)

@@ -13,10 +13,9 @@ from pwl.errors import InputError
 from pwl.layers.layer import Arrays, Layer
 from pwl.network.layout import HEAD, address, lay_out
 from pwl.network.network import Network
-from pwl.reductions.correlations import nets_range
 from pwl.reductions.patterns import Patterns
-from pwl.reductions.reduce import reduce
 from pwl.runtime.backend import host, like
+from pwl.training.initialise import over_nets
 from pwl.validate import is_whole, shown
 
 SAMPLED = {PiecewiseLinear: "A", Spline: "Q"}  # activations with ordinates at hinges, and the names of these
@@ -60,9 +59,7 @@ def _with(net: Network, index: int, new: Layer, patterns: Patterns | None) -> Ne
     p, b = new.start_parameters(shape, np.random.default_rng(index)), new.buffers(shape)
     if new.span == "nets":
         assert patterns is not None
-        lowest, highest = nets_range(index - 1)
-        low, high = (host(reduce(each, net, patterns)).astype(np.float64) for each in (lowest, highest))
-        b, p = new.follow(low, high)
+        b, p = over_nets(new, net, patterns, index)
     name = SAMPLED.get(type(new))
     if name is not None:
         p[name] = _values(old, host(b["ns"]))

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
-import numpy as np
-
 from pwl.errors import InputError
-from pwl.validate import listed, nearest, whole
+from pwl.validate import is_number, is_whole, listed, nearest, not_negative, positive, whole
 
 WARM = 0.3  # share of the steps of "one_cycle" that warm up
 
@@ -111,7 +108,7 @@ class Steps:
     def __post_init__(self) -> None:
         object.__setattr__(self, "rate", _rate(self, self.rate))
         at = listed(self.at) or ()
-        if not at or not all(map(_is_whole, at)) or list(at) != sorted(set(at)) or at[0] < 1:
+        if not at or not all(map(is_whole, at)) or list(at) != sorted(set(at)) or at[0] < 1:
             raise InputError(
                 f"at of Steps must be numbers of steps, 1 or more, in increasing order, such as (300, 400), not {self.at!r}"
             )
@@ -198,35 +195,18 @@ def _check_descent(schedule: Any) -> None:
         raise InputError(
             f"a warmup of {schedule.warmup} steps leaves {name} none of its {schedule.steps}: make it smaller"
         )
-    if not _is_number(schedule.floor) or not 0 <= float(schedule.floor) <= 1:
+    if not is_number(schedule.floor) or not 0 <= float(schedule.floor) <= 1:
         raise InputError(f"the floor of {name} must be a share of the rate in [0, 1], not {schedule.floor!r}")
     object.__setattr__(schedule, "floor", float(schedule.floor))
 
 
 def _rate(schedule: Any, value: Any) -> float:
-    if not _is_number(value) or not 0 <= float(value) < math.inf:
-        raise InputError(f"the rate of {type(schedule).__name__} must be 0 or a positive number, not {value!r}")
-    return float(value)
+    return not_negative(f"the rate of {type(schedule).__name__}", value)
 
 
 def _factor(schedule: Any, value: Any) -> float:
-    if not _is_number(value) or not 0 < float(value) < math.inf:
-        raise InputError(f"the factor of {type(schedule).__name__} must be a positive number, not {value!r}")
-    return float(value)
+    return positive(f"the factor of {type(schedule).__name__}", value)
 
 
 def _whole(schedule: Any, name: str, value: Any, least: int) -> int:
-    if not _is_whole(value) or value < least:
-        raise InputError(
-            f"{name} of {type(schedule).__name__} must be a whole number, {least} or more, not {value!r}: "
-            "steps are counted in batches"
-        )
-    return int(value)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+    return whole(f"{name} of {type(schedule).__name__}", value, least)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 
 from pwl.algorithms.multiplies.published import ols
-from pwl.network.layout import HEAD, Slot
+from pwl.network.layout import Slot
 from pwl.network.network import Network
+from pwl.reductions.jacobian import body_size
 
 # ---- multiplies of one pattern, then of the parts of a step
 
@@ -168,7 +169,7 @@ def lm(net: Network, Nv: int, keys: tuple[str, ...], solver: str) -> float:
 
     A product A'A counts half, a triangle of m rows and n columns counts n^2 (m - n / 3), and Cholesky's factorisation n^3 / 6.
     """
-    n, n_body = net.layout.size_of(keys), _of_body(net, keys)
+    n, n_body = net.layout.size_of(keys), body_size(net, keys)
     width = n_body + 1 + (net.n_basis if net.loss.constant else n - n_body)
     sums, solution = _system(width, n + 1, n, solver)
     return error(net, Nv) + Nv * (pattern_rows(net) + net.n_outputs * sums) + solution
@@ -182,7 +183,7 @@ def bayesian_rows(net: Network, Nv: int, P: int) -> float:
 
 def varpro(net: Network, Nv: int, keys: tuple[str, ...], solver: str) -> float:
     """The same with eliminated output weights. The trial point has their least squares solution and the error."""
-    n_body, Nu, M = _of_body(net, keys), net.n_basis, net.n_outputs
+    n_body, Nu, M = body_size(net, keys), net.n_basis, net.n_outputs
     width = Nu + n_body + 1
     sums, solution = _system(width, width, n_body, solver)
     elimination = M * n_body * Nu * (Nu + n_body) / 2 if solver == "cholesky" else 0
@@ -203,8 +204,3 @@ def _system(width: int, columns: int, n: int, solver: str) -> tuple[float, float
     if solver == "cholesky":
         return width * (width + 1) / 2, n**3 / 6 + n**2
     return columns**2, 5 * n**3 / 3
-
-
-def _of_body(net: Network, keys: tuple[str, ...]) -> int:
-    """Number of trained parameters of the body."""
-    return net.layout.size_of(key for key in keys if key != HEAD)
