@@ -113,7 +113,7 @@ print(f"one ReLU unit: E = {min(fixed_record['error']):.4f}, one unit with a cur
 # %%
 # Try it
 # ------
-# Start the curve from ``"tanh"`` in the place of ``"relu"``. Leave out ``span="nets"``: the hinges then lie
+# Start the curve from ``"tanh"`` in place of ``"relu"``. Leave out ``span="nets"``: the hinges then lie
 # from -2.5 to 3.5, whether there are nets or not.
 #
 # Exercises

@@ -120,7 +120,7 @@ plt.show()
 #
 # Write a step yourself
 # ---------------------
-# ``grade`` runs the program with your function in the place of one of the three and compares it with the
+# ``grade`` runs the program with your function in place of one of the three and compares it with the
 # engine.
 
 

@@ -123,7 +123,7 @@ plt.show()
 #    and the bypass? Pick units greedily, always the one that lowers E most.
 # 2. A ridge adds lambda to the diagonal of R, Eq. (11). Then no function is dependent. What weight does the
 #    dead unit get, and how do the straight unit and the bypass share their work?
-# 3. The published test is absolute: g <= 1e-12. Measure x in kilometres in the place of metres, x / 1000, and
+# 3. The published test is absolute: g <= 1e-12. Measure x in kilometres in place of metres, x / 1000, and
 #    raise the tolerance to 1e-7. Which functions would ``pwl.OLS(1e-7, relative=False)`` drop, and which does
 #    ``pwl.OLS(1e-7)``?
 #

@@ -110,7 +110,7 @@ print(f"share of the targets within two standard deviations: {inside:.2f}")
 # %%
 # Try it
 # ------
-# Set NOISE to 0.05 and to 1. How many weights count? Take 15 patterns in the place of 30.
+# Set NOISE to 0.05 and to 1. How many weights count? Take 15 patterns in place of 30.
 #
 # Exercises
 # ---------

@@ -93,7 +93,7 @@ plt.show()
 # %%
 # Try it
 # ------
-# Give the known table 100 patterns in the place of 400. Do the curves still help? Use
+# Give the known table 100 patterns in place of 400. Do the curves still help? Use
 # ``pwl.MOLF(direction="hwo")`` on the concrete data, with and without ``input_curve_penalty=1e-3``.
 #
 # Exercises

@@ -107,7 +107,7 @@ plt.show()
 # %%
 # Try it
 # ------
-# Train with ``pwl.MinibatchAdAct()`` (lesson 11) in the place of Adam. Make all shapes brighter than the
+# Train with ``pwl.MinibatchAdAct()`` (lesson 11) in place of Adam. Make all shapes brighter than the
 # ground. Do curves still help?
 #
 # Exercises

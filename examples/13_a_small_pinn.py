@@ -2,7 +2,7 @@
 13. A small PINN by least squares
 =================================
 
-A physics-informed network is trained on an equation in the place of targets. Its residuals are what the
+A physics-informed network is trained on an equation in place of targets. Its residuals are what the
 equation misses at some points. So it is a least squares problem, and ``pwl.least_squares`` solves it by
 Levenberg-Marquardt, Eq. (41). Gradient methods take many thousands of steps for this.
 """

@@ -1,4 +1,4 @@
-"""Whole networks on the GPU's engine where there is no GPU: its kernels, compiled as C++, in the place of the CPU's.
+"""Whole networks on the GPU's engine where there is no GPU: its kernels, compiled as C++, in place of the CPU's.
 
 Arrays are NumPy's; what is tested is that layers, losses and algorithms give the kernels what these want, and take what they give.
 """

@@ -61,7 +61,7 @@ def test_masks_differ_between_seeds_steps_layers_and_patterns():
 
 @pytest.mark.parametrize("rate", [0.0, 0.01, 0.3, 0.5, 0.97])
 def test_the_share_dropped_is_the_rate(rate):
-    """Within 4 sigma, over a whole mask and in the place of each number; those that stay are scaled."""
+    """Within 4 sigma, over a whole mask and in place of each number; those that stay are scaled."""
     mask = mask_of(Dropout(rate), (5, 1, 2), (4000, 25))
     rounded = round(rate * LEVELS) / LEVELS
     sigma = (rounded * (1 - rounded)) ** 0.5

@@ -84,7 +84,7 @@ def all_statistics(net):
 
 
 def comparable(statistic, values):
-    """The arrays of a result, R'R in the place of R: the factor's rows have no sign of their own."""
+    """The arrays of a result, R'R in place of R: the factor's rows have no sign of their own."""
     arrays = list(leaves(values))
     return [R.T @ R for R in arrays] if statistic.combine == "qr" else [np.asarray(a) for a in arrays]
 

@@ -125,7 +125,7 @@ def random_layers(
 
 
 def randomised(net: Network, seed: int = 0, size: float = 0.7) -> Network:
-    """The network with random numbers of that size in the place of all its parameters."""
+    """The network with random numbers of that size in place of all its parameters."""
     theta = size * np.random.default_rng([seed, 1]).standard_normal(net.n_parameters)
     return dataclasses.replace(net, theta=theta.astype(net.theta.dtype), initialised=True)
 

@@ -94,7 +94,7 @@ def _quietly(f: Callable[[], Any]) -> Any:
 
 
 def _commanded(line: tuple[str, ...]) -> None:
-    """Run a command on a small table. It may end as after Ctrl-C."""
+    """Runs a command on a small table. It may end as after Ctrl-C."""
     if not Path("t.csv").exists():
         x = np.random.default_rng(0).normal(size=(40, 3))
         Path("t.csv").write_text("a,b,t\n" + "".join(f"{a},{b},{c}\n" for a, b, c in x))
@@ -113,7 +113,7 @@ class Work:
         return None
 
     def clear(self) -> None:
-        """Remove what the run wrote."""
+        """Removes what the run wrote."""
         for path in list(Path().iterdir()):
             if path.is_dir():
                 for inner in sorted(path.rglob("*"), reverse=True):
@@ -170,7 +170,7 @@ class Training(Work):
 
 
 class Saving(Work):
-    """A net saved in the place of an earlier one."""
+    """A net saved in place of an earlier one."""
 
     def __init__(self) -> None:
         x = np.random.default_rng(0).normal(size=(30, 3))

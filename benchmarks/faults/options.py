@@ -71,7 +71,7 @@ def campaign(tally: Tally, tries: int, seed: int) -> None:
 
 
 def tried(tally: Tally, line: list[str]) -> None:
-    """Run one command, and look for what it left behind."""
+    """Runs one command, and looks for what it left behind."""
     shutil.copy("sound/t.csv", "t.csv")
     if Path("sound/net.safetensors").exists():
         shutil.copy("sound/net.safetensors", "net.safetensors")

@@ -36,7 +36,7 @@ class Tally:
         return sum(kinds), *kinds
 
     def called(self, what: str, f: Callable[[], Any], check: Callable[[Any], str | None] = lambda _: None) -> Any:
-        """Count a call, which may return what `check` finds no fault in, or raise an InputError of one line."""
+        """Counts a call, which may return what `check` finds no fault in, or raise an InputError of one line."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -54,7 +54,7 @@ class Tally:
         return found
 
     def commanded(self, line: list[str], made: Path | None = None) -> int | None:
-        """Count a command of the command line. made: a file that must be there after status 0."""
+        """Counts a command of the command line. made: a file that must be there after status 0."""
         out, err = io.StringIO(), io.StringIO()
         try:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

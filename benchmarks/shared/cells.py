@@ -77,7 +77,7 @@ class Cells:
         if found is None:
             raise InputError(
                 f"line {self._lines + 1} of {self.path} is not a result cell, which is a JSON object with a key: "
-                "mend or remove it"
+                "correct or remove it"
             )
         self._found[found.pop("key")] = found
 

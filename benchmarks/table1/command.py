@@ -125,7 +125,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     protocol.add_argument("--schedule", choices=NAMED)
     protocol.add_argument("--batch-size", type=int)
     protocol.add_argument("--flip", action="store_const", const=True, help="mirror half of the images")
-    protocol.add_argument("--shift", type=int, help="shift images by up to so many pixels")
+    protocol.add_argument("--shift", type=int, help="shift images by up to this many pixels")
 
 
 def run(

@@ -48,7 +48,7 @@ for part in (1.0, 0.1, 0.01):  # targets ever nearer to what the network says
     print(f"residuals times {part:4.2f}: the rest is {shares[-1]:.3f} of H_molf")
 assert 5 < shares[0] / shares[1] < 15  # in proportion to the residuals
 
-# 3. Cross-entropy: S_p = diag(pi) - pi pi' in the place of 2 I.
+# 3. Cross-entropy: S_p = diag(pi) - pi pi' in place of 2 I.
 
 labels = np.argmax(np.hstack([t, np.zeros((len(x), 1))]), axis=1)
 classes = pwl.initialise(pwl.Network.mlp(3, 4, 3, "tanh", loss="cross_entropy", seed=2), (x, labels))

@@ -9,7 +9,7 @@ lesson = runpy.run_path(str(Path(__file__).parents[1] / "11_batches.py"))
 run, train, test, start = (lesson[name] for name in ("run", "train", "test", "start"))
 without_rate = lesson["record"]["test_error"][-1]
 
-# 1. Four runs in the place of one. In the end the tuned schedule is about as good.
+# 1. Four runs in place of one. In the end the tuned schedule is about as good.
 
 steps = lesson["ITERATIONS"] * len(train[0]) // lesson["BATCH"]
 tuned = {}

@@ -11,7 +11,7 @@ from pwl.layers import Conv2d, Dense, Flatten, MaxPool2d
 lesson = runpy.run_path(str(Path(__file__).parents[1] / "12_filters_with_curves.py"))
 network, train_with_adam, right, CURVE = (lesson[name] for name in ("network", "train_with_adam", "right", "CURVE"))
 
-# 1. Eight filters have as many numbers as they like in the dense layer behind them: 1,600 in the place of
+# 1. Eight filters have as many numbers as they like in the dense layer behind them: 1,600 in place of
 # 969.
 
 layers = [Conv2d(8, 5), "relu", MaxPool2d(2), Flatten(), Dense(10), "relu", Dense(3)]

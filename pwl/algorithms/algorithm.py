@@ -138,7 +138,7 @@ class Algorithm(Protocol):
         return None
 
     def further(self, net: Network, Nv: int, series: dict[str, Any]) -> tuple[float, float]:
-        """Multiplies of a step beyond those of `multiplies`, such as of further trials, from the step's own series."""
+        """Multiplies of a step beyond those of `multiplies`, such as those of further trials, from the step's own series."""
         return 0.0, 0.0
 
 

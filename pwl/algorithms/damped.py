@@ -73,7 +73,8 @@ class DampedMOLF(Algorithm):
     ols : pwl.OLS
         The dependence test of the solves, Eq. (13).
     damping : pwl.Damping
-        Can also be given as single options, as in `LM`. Its scaling must be "diagonal".
+        Can also be given as single options, as in `LM`. By default mu starts at 10, halves after a step that is taken, and grows
+        fivefold after a trial that is refused. Its scaling must be "diagonal".
     input_curve_penalty : float
         Weight of the penalty on the rises of curves on inputs, Eq. (73), which the evidence of the ridge does not count.
 
@@ -159,7 +160,7 @@ def damped_molf_step(
     net : Network
         The network after the step and OWO, or the same network if every trial was refused.
     info : Info
-        "G", "D", "H_molf", "g_molf", "z" and "gradient_norm" as of `molf_step`. "mu" and "nu", the damping of the next step;
+        "G", "D", "H_molf", "g_molf", "z" and "gradient_norm" as in `molf_step`. "mu" and "nu", the damping of the next step;
         "trials", their number; "fit", the result of OWO with the objective "fit.J".
 
     Raises

@@ -59,7 +59,7 @@ class DampedAdAct(Algorithm):
     Raises
     ------
     InputError
-        As of `DampedMOLF` and `AdAct`.
+        As in `DampedMOLF` and `AdAct`.
     """
 
     direction: str = "hwo"

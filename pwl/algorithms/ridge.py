@@ -34,7 +34,7 @@ class Sums(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """A network after OWO with a ridge. J: its objective. sums: those of OWO, None under cross-entropy. info: as of `owo_step`."""
+    """A network after OWO with a ridge. J: its objective. sums: those of OWO, None under cross-entropy. info: as in `owo_step`."""
 
     net: Network
     J: float
@@ -46,7 +46,7 @@ class Fit(NamedTuple):
 def fitted(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS, inputs: Array | None = None) -> Fit:
     """OWO with the ridge of the penalties. Under squared error it takes one pass, and J no other.
 
-    inputs: as of `owo_step`.
+    inputs: as in `owo_step`.
     """
     if not net.loss.quadratic:
         net, info = owo_step(net, patterns, penalties, ols, inputs)

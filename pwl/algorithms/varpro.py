@@ -182,7 +182,7 @@ def _correction(R: np.ndarray, c: np.ndarray, w: np.ndarray, weight: np.ndarray)
 
 
 class ResidualCorrelations(NamedTuple):
-    """R = B'B (Nu, Nu) and C = B'r (Nu, M), Eq. (10) with the residuals r in the place of the targets."""
+    """R = B'B (Nu, Nu) and C = B'r (Nu, M), Eq. (10) with the residuals r in place of the targets."""
 
     R: Array
     C: Array

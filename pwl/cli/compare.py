@@ -145,7 +145,7 @@ def is_large(name: str) -> bool:
 
 
 def begun(options: argparse.Namespace, kept: Kept, names: list[str]) -> dict[tuple[str, int], Outcome]:
-    """The runs of an earlier comparison that this one goes on from. Raise InputError if the results can't be written."""
+    """The runs of an earlier comparison that this one goes on from. Raises InputError if the results can't be written."""
     check_folder(options)
     if options.resume:
         return kept.read(names)
@@ -154,7 +154,7 @@ def begun(options: argparse.Namespace, kept: Kept, names: list[str]) -> dict[tup
 
 
 def check_folder(options: argparse.Namespace) -> None:
-    """Raise InputError if the results can't be written, or would replace a file that is read or is not ours."""
+    """Raises InputError if the results can't be written, or would replace a file that is read or is not ours."""
     check_writable(options.out / "table.csv")
     check_ours(options.out)
     check_apart(Path(options.data), [options.out / name for name in (*ALWAYS, *earlier(options.out))])
@@ -168,7 +168,7 @@ def finished(
     kept: Kept | None,
     done: dict[tuple[str, int], Outcome],
 ) -> list[Outcome]:
-    """Do the runs that are not done. Ctrl-C ends them, and the outcomes so far are returned and kept, by rank 0 alone."""
+    """Does the runs that are not done. Ctrl-C ends them, and the outcomes so far are returned and kept, by rank 0 alone."""
     outcomes: list[Outcome] = []
     with progress(len(names) * settings.k * settings.iterations) as bar:
 
@@ -193,7 +193,7 @@ def finished(
 def write(
     table: source.Source, outcomes: list[Outcome], settings: Settings, about: Mapping[str, Any], folder: Path, rank: int
 ) -> None:
-    """Print the table, and write everything to the folder, by rank 0 alone. Pictures are of the patterns that it has."""
+    """Prints the table, and writes everything to the folder, by rank 0 alone. Pictures are of the patterns that it has."""
     every = data_folds(table.t, settings, table.comm)
     folds = [data.Fold(*map(table.own, fold)) for fold in every]
     rows, found = summarise(outcomes), verdict(outcomes, (len(every[0].train), len(every[0].test)))
@@ -260,7 +260,7 @@ def in_words(about: Mapping[str, Any]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def note(words: str) -> Iterator[None]:
-    """Show some words on a terminal until the block ends."""
+    """Shows some words on a terminal until the block ends."""
     if not sys.stderr.isatty():
         yield
         return

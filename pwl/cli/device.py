@@ -17,5 +17,5 @@ def add_arguments(parser: argparse._ActionsContainer) -> None:
 
 
 def settle(options: argparse.Namespace) -> None:
-    """Replace "auto" by the device that it stands for. Raises InputError if a GPU is wanted and can't be used."""
+    """Replaces "auto" by the device that it stands for. Raises InputError if a GPU is wanted and can't be used."""
     options.device = device_named(options.device)

@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="factors of the learning rates of layers",
     )
     group.add_argument(
-        "--curves", metavar="WHERE", help="put curves in the place of activations: all, last, or numbers of layers"
+        "--curves", metavar="WHERE", help="put curves in place of activations: all, last, or numbers of layers"
     )
     group.add_argument("--keep-outputs", action="store_true", help="train the old outputs on instead of new ones")
     group.add_argument("--cache", type=Path, metavar="FOLDER", help="keep the features of frozen layers there")
@@ -93,21 +93,22 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
         "--curve-rate", type=float, metavar="R", help="of the curves' ordinates (default: --learning-rate)"
     )
     group.add_argument("--schedule", choices=NAMED, default="constant", help="of the rates (default: %(default)s)")
-    group.add_argument("--shift", type=int, metavar="PIXELS", help="move images at random, at most so far")
+    group.add_argument("--shift", type=int, metavar="PIXELS", help="move images at random, by at most this many pixels")
     group.add_argument("--flip", action="store_true", help="mirror images at random, left to right")
     group.add_argument(
         "--copies", type=int, default=1, metavar="N",
         help="where layers are frozen, changed copies of each image, which are made once (default: %(default)s)",
     )  # fmt: skip
-    group.add_argument("--patterns", type=int, metavar="N", help="use only so many, drawn by the seed (default: all)")
+    group.add_argument("--patterns", type=int, metavar="N", help="use only this many patterns, drawn by the seed (default: all)")
     group.add_argument(
         "--seed", type=int, default=0, help="of the parts and of the random numbers (default: %(default)s)"
     )
     parts.add_arguments(group)
     source.add_weights(group)
     group.add_argument(
-        "--max-fail", type=int, default=20, metavar="N", help="stop so long after the best (default: %(default)s)"
-    )
+        "--max-fail", type=int, default=20, metavar="N",
+        help="stop N iterations after the lowest validation error (default: %(default)s)",
+    )  # fmt: skip
     add_file(group, "tuned.safetensors")
 
 

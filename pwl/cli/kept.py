@@ -92,7 +92,7 @@ class Kept:
         return Outcome(name, fold, net, record)
 
     def begin(self) -> None:
-        """Start without runs, and remove those of an earlier comparison."""
+        """Starts without runs, and removes those of an earlier comparison."""
         self.clear()
         write_atomic(self.folder / ABOUT, json.dumps(self.about) + "\n")
 
@@ -100,7 +100,7 @@ class Kept:
         outcome.net.save(self.path(outcome.name, outcome.fold), outcome.record)
 
     def clear(self) -> None:
-        """Remove the files of the comparison in the folder, and the folder if nothing else is in it."""
+        """Removes the files of the comparison in the folder, and the folder if nothing else is in it."""
         try:
             json.loads((self.folder / ABOUT).read_text())["k"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):

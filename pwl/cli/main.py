@@ -39,7 +39,7 @@ class Parser(argparse.ArgumentParser):
         return found.option_strings[-1] if found.option_strings else str(found.metavar or dest)
 
     def suggest(self, unknown: Sequence[str]) -> NoReturn:
-        """End in an error about the first unknown option, or else the first unexpected argument."""
+        """Ends in an error about the first unknown option, or else the first unexpected argument."""
         wrong = next((word for word in unknown if word.startswith("-")), unknown[0])
         options = [option for action in self._actions for option in action.option_strings]
         kind = "unknown option" if wrong.startswith("-") else "unexpected argument"
@@ -63,14 +63,14 @@ def build() -> tuple[Parser, dict[str, Parser]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit status: 0, 1 if a check failed, 2 for wrong input, 130 after Ctrl-C."""
+    """Runs one command and returns the exit status: 0, 1 if a check failed, 2 for wrong input, 130 after Ctrl-C."""
     with streams.settled(), ends.caught() as ended, streams.of_rank_0(ranks().rank):
         status = _sentence(list(sys.argv[1:] if arguments is None else arguments))
         return ended.status(status)
 
 
 def _sentence(arguments: list[str]) -> int:
-    """Run one command. What ends it early is said in a sentence."""
+    """Runs one command. If something ends it early, one sentence says what."""
     try:
         with warnings.catch_warnings():
             _show_notes()
@@ -98,7 +98,7 @@ def _sentence(arguments: list[str]) -> int:
 
 
 def _ended(words: str, status: int = 2) -> int:
-    """Say why a command ended, and return the status. Of several ranks it ends all."""
+    """Says why a command ended, and returns the status. Of several ranks it ends all."""
     ranks().end(in_a_line(words), status)
     with contextlib.suppress(OSError):
         print(f"pwl: {in_a_line(words)}", file=sys.stderr, flush=True)
@@ -119,7 +119,7 @@ def in_a_line(words: str) -> str:
 
 
 def command(arguments: list[str]) -> int:
-    """Parse the command line, run its command and return the exit status."""
+    """Parses the command line, runs its command and returns the exit status."""
     parser, commands = build()
     if not arguments:
         parser.print_help()
@@ -141,6 +141,6 @@ def command(arguments: list[str]) -> int:
 
 
 def note(message: Warning | str, *rest: Any, **more: Any) -> None:
-    """Write a warning as a sentence to standard error, above a progress bar if there is one."""
+    """Writes a warning as a sentence to standard error, above a progress bar if there is one."""
     with contextlib.suppress(OSError):
         tqdm.write(f"pwl: note: {in_a_line(str(message))}", file=sys.stderr)

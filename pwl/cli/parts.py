@@ -65,7 +65,7 @@ def add_arguments(group: argparse._ActionsContainer) -> None:
 
 
 def settle(options: argparse.Namespace) -> None:
-    """Turn shares into numbers. Raises InputError for shares that can't be and for choices that exclude each other."""
+    """Turns shares into numbers. Raises InputError for impossible shares and for choices that exclude each other."""
     for name in ("validation", "test"):
         value = getattr(options, name)
         try:

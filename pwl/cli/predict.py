@@ -38,7 +38,7 @@ from pwl.validate import nearest
 HELP = "predict with a saved network: from a table to a table, in raw units"
 DESCRIPTION = """Reads a table that has the columns of the network's training, in any order, since they are found by name.
 Writes one line of predictions per line of the table: values in the targets' raw units, or class names. Columns that the
-network does not use, such as ids, come first as they are written. If the table holds the targets, standard error tells how
+network does not use, such as ids, come first as they are written. If the table holds the targets, standard error reports how
 good the predictions are. A row that can't be read, or whose prediction is not finite, has empty cells, and standard error
 counts such rows; with --strict the first of them is an error. The table is never in memory whole."""
 EXAMPLES = """examples:
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--probabilities", action="store_true", help="a column per class instead of the class")
     parser.add_argument(
         "--interval", type=float, metavar="PERCENT",
-        help="two more columns per target, between which so many percent of new targets should lie",
+        help="two more columns per target, between which this percentage of new targets should lie",
     )  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="end with an error at the first row that gets no answer")
     add_rules(parser.add_argument_group("tables"))
@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def check_interval(options: argparse.Namespace, saved: Saved[Ensemble]) -> None:
-    """Raise InputError for an interval that can't be."""
+    """Raises InputError for an impossible interval."""
     if options.interval is None:
         return
     if not 0 < options.interval < 100:

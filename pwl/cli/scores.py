@@ -24,7 +24,7 @@ class Scores:
         self.mean, self.spread = np.zeros(len(self.names)), np.zeros(len(self.names))
 
     def add(self, rows: Rows, good: np.ndarray, y: np.ndarray, probabilities: bool, far: int) -> None:
-        """Add some rows. good: places of those with an answer. y: their predictions. far: how many are not finite."""
+        """Adds some rows. good: places of those with an answer. y: their predictions. far: how many are not finite."""
         self.rows += len(rows.x)
         self.unread += len(rows.unread)
         self.far += far

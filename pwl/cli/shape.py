@@ -82,10 +82,10 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
         "rises for 30%% of the steps, then falls to 0 (default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
-        "--shift", type=int, metavar="PIXELS", help="move the images of batches at random, at most so far"
+        "--shift", type=int, metavar="PIXELS", help="move the images of batches at random, by at most this many pixels"
     )
     group.add_argument("--flip", action="store_true", help="mirror half of the images of batches, left to right")
-    group.add_argument("--patterns", type=int, metavar="N", help="use only so many, drawn by the seed (default: all)")
+    group.add_argument("--patterns", type=int, metavar="N", help="use only this many patterns, drawn by the seed (default: all)")
     group.add_argument(
         "--seed",
         type=int,
@@ -152,7 +152,7 @@ def augmentation(options: argparse.Namespace) -> Augmentation | None:
 
 
 def check_used(shape: Shape, learners: Mapping[str, Learner]) -> None:
-    """Raise InputError for rates that no algorithm has, and for changes of images if an algorithm has no batches."""
+    """Raises InputError for rates that no algorithm has, and for changes of images if an algorithm has no batches."""
     for name, given in (
         ("learning_rate", shape.learning_rate is not None),
         ("curve_rate", shape.curve_rate is not None),
@@ -197,7 +197,7 @@ def value_of(options: argparse.Namespace, option: str) -> Any:
 
 
 def check_seconds(option: str, value: float | None) -> None:
-    """Raise InputError for a number of seconds that is negative or NaN. Infinity, for never, is allowed."""
+    """Raises InputError for a number of seconds that is negative or NaN. Infinity, for never, is allowed."""
     if value is not None and value != math.inf:
         not_negative(option, value)
 

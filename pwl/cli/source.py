@@ -122,7 +122,7 @@ def add_weights(group: argparse._ActionsContainer) -> None:
 
 
 def settle(options: argparse.Namespace) -> None:
-    """Set `options.data` to the argument or the option --data. Raises InputError if they differ."""
+    """Sets `options.data` to the argument or the option --data. Raises InputError if they differ."""
     if options.data and options.named and options.data != options.named:
         raise InputError(f"{options.data} and --data {options.named} came, wanted one of them: leave out the other")
     options.data = options.data or options.named or DEFAULT
@@ -227,7 +227,7 @@ def test_part(name: str) -> tuple[np.ndarray, np.ndarray] | str:
 
 
 def check_named(name: str, options: argparse.Namespace) -> None:
-    """Raise InputError for options that are for tables only, and if an option has taken the file for a column."""
+    """Raises InputError for options that are for tables only, and if an option has taken the file for a column."""
     for option in ("target", "drop"):
         swallowed = (getattr(options, option) or [""])[-1]
         if name == DEFAULT and Path(swallowed).is_file():

@@ -39,7 +39,7 @@ def of_rank_0(rank: int) -> Iterator[None]:
 
 
 def silence(stream: Any) -> None:
-    """Lead a stream nowhere from here on, so that what is left in its buffer fails no more."""
+    """Leads a stream nowhere from here on, so that what is left in its buffer fails no more."""
     with contextlib.suppress(OSError, ValueError, AttributeError, io.UnsupportedOperation):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -47,7 +47,7 @@ def silence(stream: Any) -> None:
 
 
 def _hold_numbers() -> None:
-    """Take the numbers of closed standard streams, which the next file to be opened would get."""
+    """Takes the numbers of closed standard streams, which the next file to be opened would get."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)

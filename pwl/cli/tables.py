@@ -1,4 +1,4 @@
-"""Options that say how a table is to be read. Each is guessed where nothing is said."""
+"""Options that say how a table is to be read. Each is guessed unless it is given."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def add_rules(group: argparse._ActionsContainer) -> None:
 
 
 def rules(options: argparse.Namespace) -> Rules:
-    """What the options say. Raises InputError for values that can't be."""
+    """What the options say. Raises InputError for values that can't be used."""
     return Rules(**{name: getattr(options, name) for name in RULES})
 
 

@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="stop N iterations after the lowest validation error (default: %(default)s)",
     )
-    group.add_argument("--max-seconds", type=float, metavar="S", help="stop after so many seconds")
+    group.add_argument("--max-seconds", type=float, metavar="S", help="stop after this many seconds")
     group.add_argument(
         "--ensemble",
         action="store_true",
@@ -192,7 +192,7 @@ def prepared(table: source.Source, found: parts.Parts) -> tuple[Preparation, Pat
 
 
 def check_files(options: argparse.Namespace, checkpoint: Path) -> None:
-    """Raise InputError if a file can't be written, would replace one that is read, or is missing."""
+    """Raises InputError if a file can't be written, would replace one that is read, or is missing."""
     for path in (options.out, checkpoint):
         check_apart(path, [options.data, *parts.files(options)])
         check_writable(path)

@@ -160,7 +160,7 @@ def _check_shape(path: Path, a: np.ndarray) -> None:
 
 
 def _check(path: Path, a: np.ndarray, names: Sequence[str], before: int = 0, gaps: bool = False) -> None:
-    """Raise InputError at the first NaN or Inf, with its pattern and column. The file may be larger than memory.
+    """Raises InputError at the first NaN or Inf, with its pattern and column. The file may be larger than memory.
 
     before: patterns of earlier ranks. gaps: whether NaN is allowed.
     """

@@ -21,7 +21,7 @@ class Augmentation:
     Parameters
     ----------
     shift : int
-        Each image moves by up to so many pixels vertically and horizontally, all amounts equally likely. Pixels that
+        Each image moves by up to this many pixels vertically and horizontally, all amounts equally likely. Pixels that
         come in from outside are 0, which is the mean in prepared units.
     flip : bool
         Whether half of the images are mirrored, left to right.
@@ -43,7 +43,7 @@ class Augmentation:
         object.__setattr__(self, "flip", bool(self.flip))
 
     def check(self, input_shape: tuple[int, ...], batch_size: int | None) -> None:
-        """Raise InputError if a network's inputs are no images or too small, or if each step takes all patterns."""
+        """Raises InputError if a network's inputs are no images or too small, or if each step takes all patterns."""
         if len(input_shape) != 3:
             raise InputError(
                 "augment is for images (height, width, channels), but this network's inputs have shape "

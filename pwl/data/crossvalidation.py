@@ -26,7 +26,7 @@ class Fold(NamedTuple):
 
 
 def folds(n: int, k: int = 10, seed: int = 0, labels: Sequence[Any] | np.ndarray | None = None) -> list[Fold]:
-    """Divide n patterns into k parts, and make k folds of them: part i tests, part i + 1 validates, the others train.
+    """Divides n patterns into k parts, and makes k folds of them: part i tests, part i + 1 validates, the others train.
 
     With k = 10, 8 parts train, 1 validates and 1 tests. Over the folds, every pattern tests exactly once and validates
     exactly once. Part sizes differ by one pattern at most.

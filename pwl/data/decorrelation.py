@@ -1,4 +1,4 @@
-"""Standardise columns and remove their correlations, so that columns that nearly repeat others can be told apart, Eq. (88)."""
+"""Standardised columns without correlations, so that columns that nearly repeat others can be told apart, Eq. (88)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROUNDING = 1e-14  # of the largest eigenvalue, per column: less variance than th
 
 @dataclass(frozen=True, eq=False)
 class Decorrelation:
-    """prepared = standardised @ matrix, with uncorrelated columns of variance 1, Eq. (88). It stands in the place of a `Scaling`.
+    """prepared = standardised @ matrix, with uncorrelated columns of variance 1, Eq. (88). It stands in place of a `Scaling`.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Decorrelation:
     def fit(
         cls, a: Array, name: str, weights: np.ndarray | None = None, comm: Communicator = Serial()
     ) -> Decorrelation:
-        """Fit to (Nv, N) data in three passes. weights, comm: as in `Scaling.fit`. Raises InputError as that does."""
+        """Fits to (Nv, N) data in three passes. weights, comm: as in `Scaling.fit`. Raises InputError as that does."""
         scaling = Scaling.fit(a, "standardise", name, weights=weights, comm=comm)
         R, rows = np.zeros((a.shape[-1], a.shape[-1])), rows_a_block(int(np.prod(a.shape[1:])))
         for first in range(0, a.shape[0], rows):
@@ -67,7 +67,7 @@ class Decorrelation:
         return self.scaling.scale
 
     def apply(self, a: Array, name: str) -> Array:
-        """Prepare (Nv, ..., N) data, as `Scaling.apply` does."""
+        """Prepares (Nv, ..., N) data, as `Scaling.apply` does."""
         z = self.scaling.apply(a, name)
         if not isinstance(z, np.ndarray):
             xp = array_namespace(z)

@@ -44,7 +44,7 @@ class Inputs(NamedTuple):
 
 
 def read_inputs(path: str | Path, schema: Schema, *, delimiter: str | None = None, rules: Rules | None = None) -> np.ndarray:
-    """Read inputs from a file of the kind that a schema describes.
+    """Reads inputs from a file of the kind that a schema describes.
 
     Columns are found by their names, and others are ignored. A file without names must have all columns of the schema's
     file, or its inputs alone, in their order.

@@ -59,7 +59,7 @@ class Codes(dict[str, float]):
         return self[name]
 
     def admit(self, name: str) -> None:
-        """Add a category, if it may be one."""
+        """Adds a category, if it may be one."""
         if self.numerals.is_missing(name):
             word = f"; if {name!r} is a word here, say --missing '' (missing=[] in Python)" if name else ""
             raise ValueError(missing_words(name) + word)
@@ -75,7 +75,7 @@ class Codes(dict[str, float]):
         self.names.append(name)
 
     def refuse(self, name: str) -> None:
-        """Raise ValueError for numbers and what looks like them."""
+        """Raises ValueError for numbers and what looks like them."""
         if self.numerals.is_number(name):
             raise ValueError(f"the number {name[:60]!r} is in a column of text; make the column all numbers or all text")
         if NUMBER_LIKE.fullmatch(name):
@@ -129,7 +129,7 @@ def _text(where: str, cells: list[str]) -> Kind:
 
 
 def meet(codes: Codes, title: str, column: str, comm: Communicator) -> None:
-    """Add the categories of a column that other ranks have met. Raises InputError if they are too many together."""
+    """Adds the categories of a column that other ranks have met. Raises InputError if they are too many together."""
     try:
         for names in comm.allgather(list(codes.names)):
             for name in names:
@@ -139,7 +139,7 @@ def meet(codes: Codes, title: str, column: str, comm: Communicator) -> None:
 
 
 def refuse_id(name: str, column: str, codes: Codes, rows: int) -> None:
-    """Raise InputError for a column of text that hardly repeats."""
+    """Raises InputError for a column of text that hardly repeats."""
     if rows >= MANY and len(codes.names) > HARDLY * rows:
         raise InputError(
             f"{name}: the column {column!r} holds {len(codes.names)} different texts in {rows} rows, an id or a free text rather "

@@ -57,7 +57,7 @@ class Layout:
 
 
 def sniff(text: Text, rules: Rules, *, strict: bool = True, known: Numerals | None = None) -> Layout:
-    """Guess a file's layout from its beginning. What the rules say is not guessed.
+    """Guesses a file's layout from its beginning. What the rules say is not guessed.
 
     strict: whether a line that can't be divided is an error. known: marks that decide if the cells leave them open.
     Raises InputError for an empty file, for column names that come twice, for lines of comment before the table, and where
@@ -203,7 +203,7 @@ def _names(name: str, record: Record) -> tuple[str, ...]:
 
 
 def _refuse_titles(name: str, rows: list[Record]) -> None:
-    """Raise InputError if a line of one field stands above a table of several columns."""
+    """Raises InputError if a line of one field stands above a table of several columns."""
     width, count = Counter(len(record.fields or ()) for record in rows).most_common(1)[0]
     if len(rows[0].fields or ()) == 1 < width and 2 * count > len(rows):
         raise InputError(
@@ -212,7 +212,7 @@ def _refuse_titles(name: str, rows: list[Record]) -> None:
 
 
 def _refuse_comments(name: str, rows: list[Record]) -> None:
-    """Raise InputError if the first lines begin with '#' and are no rows of the table."""
+    """Raises InputError if the first lines begin with '#' and are no rows of the table."""
     fields = [record.fields or [""] for record in rows]
     after = next((row for row in fields if not row[0].lstrip().startswith("#")), fields[0])
     if fields[0] is not after and len(fields[0]) != len(after):

@@ -52,7 +52,7 @@ class CatalogueRow(NamedTuple):
 
 
 def load(name: str, part: str = "train") -> Arrays:
-    """Load the inputs and targets of a named data set.
+    """Loads the inputs and targets of a named data set.
 
     Files are kept in the folder that the environment variable PWL_DATA_HOME names, or else in the user's cache folder.
     Missing ones are downloaded if that is possible.
@@ -123,7 +123,7 @@ def describe(name: str) -> DataSet:
 
 
 def catalogue() -> list[CatalogueRow]:
-    """List the named data sets.
+    """Lists the named data sets.
 
     Returns
     -------

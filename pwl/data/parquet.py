@@ -86,7 +86,7 @@ class ParquetSheet(Sheet):
             row += batch.num_rows
 
     def _fill(self, values: np.ndarray, column: Any, parser: Parser | None, loose: bool) -> list[tuple[int, str]]:
-        """Write a column's numbers, and give the places that can't be read, with the reason."""
+        """Writes a column's numbers, and gives the places that can't be read, with the reason."""
         if parser is ignore:
             return []
         types = self._pa.types

@@ -52,7 +52,7 @@ class Preparation:
         weights: Any = None,
         comm: Communicator | None = None,
     ) -> Preparation:
-        """Fit a preparation to training data.
+        """Fits a preparation to training data.
 
         Memory-mapped arrays are read block by block. Constant columns are kept and prepare to 0.
 
@@ -124,7 +124,7 @@ class Preparation:
         return np.ones(len(self.classes or ())) if self.targets is None else self.targets.scale
 
     def transform(self, x: Any, t: Any = None) -> Any:
-        """Prepare inputs, or inputs and targets.
+        """Prepares inputs, or inputs and targets.
 
         Parameters
         ----------

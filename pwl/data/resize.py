@@ -13,7 +13,7 @@ BLOCK = 256  # images at a time
 
 
 def resized(x: Any, size: int | tuple[int, int]) -> np.ndarray:
-    """Scale images by linear interpolation, or where they get smaller by means over as many pixels as one becomes, Eq. (100).
+    """Scales images by linear interpolation, or where they get smaller by means over as many pixels as one becomes, Eq. (100).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the user says of a table: each is guessed where nothing is said."""
+"""What the user says of a table. Whatever is left out is guessed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Rules:
     Raises
     ------
     InputError
-        For values that can't be.
+        For values that can't be used.
     """
 
     header: bool | None = None

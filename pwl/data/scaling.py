@@ -1,4 +1,4 @@
-"""Shift and scale columns. A scaling is fitted in two passes over the data, and applied where the data are."""
+"""Shifts and scales of columns. A scaling is fitted in two passes over the data, and applied where the data are."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Scaling:
         cls, a: Array, method: str, name: str, squares: bool = False, weights: np.ndarray | None = None,
         comm: Communicator = Serial(),
     ) -> Scaling:
-        """Fit to (Nv, ..., N) data, read block by block in two passes. The last axis holds the columns.
+        """Fits to (Nv, ..., N) data, read block by block in two passes. The last axis holds the columns.
 
         Spread is the standard deviation over all Nv patterns (divided by Nv). "minmax" maps to [-1, 1]. "common" gives
         all columns one scale, the root of their mean variance, so that a sum of squares over columns keeps its meaning.
@@ -87,7 +87,7 @@ class Scaling:
 
     @classmethod
     def fit_known(cls, t: Array, method: str, weights: np.ndarray | None = None, comm: Communicator = Serial()) -> Scaling:
-        """Fit to targets (Nv, M) of which some are NaN: each column to its known ones. Raises InputError as `fit` does."""
+        """Fits to targets (Nv, M) of which some are NaN: each column to its known ones. Raises InputError as `fit` does."""
         check_each(known_counts(t, comm))
         there, own, columns = host(t[:]), "standardise" if method == "common" else method, []
         for i in range(t.shape[1]):
@@ -102,7 +102,7 @@ class Scaling:
         return cls(method, offset, scale)
 
     def apply(self, a: Array, name: str) -> Array:
-        """Prepare (Nv, ..., N) data: a new array of the same library on the same device.
+        """Prepares (Nv, ..., N) data: a new array of the same library on the same device.
 
         The arithmetic is float64 everywhere. Floats keep their own precision, and integers become float64. A
         memory-mapped array is read block by block and gives a temporary memory-mapped array. Raises InputError for
@@ -151,7 +151,7 @@ class Scaling:
 
 
 def check_real(a: Array, name: str) -> None:
-    """Raise InputError for NumPy arrays of anything but real numbers, such as texts, dates and complex numbers."""
+    """Raises InputError for NumPy arrays of anything but real numbers, such as texts, dates and complex numbers."""
     if isinstance(a.dtype, np.dtype) and a.dtype.kind not in "fiub":
         data = {"x": "inputs", "t": "targets"}.get(name, name)
         raise InputError(f"{data} must be real numbers, but an array of {a.dtype} came")
@@ -258,7 +258,7 @@ def _root_mean_square(spread: np.ndarray) -> float:
 
 
 def _check_spread(half: np.ndarray, name: str, most: float, least: float = 0.0, together: bool = False) -> None:
-    """Raise InputError for a half range outside [least, most]. A half range of 0, a constant column, is allowed.
+    """Raises InputError for a half range outside [least, most]. A half range of 0, a constant column, is allowed.
 
     together: all columns get one scale, so that small ones beside a larger one do no harm.
     """

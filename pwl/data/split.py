@@ -22,7 +22,7 @@ def split(
     groups: Sequence[Any] | np.ndarray | None = None,
     ordered: bool = False,
 ) -> tuple[np.ndarray, ...]:
-    """Divide n patterns into parts.
+    """Divides n patterns into parts.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def split(
     Raises
     ------
     InputError
-        For shares that can't be, arrays of another length, or too few patterns or groups for a part whose share is not 0.
+        For impossible shares, arrays of another length, or too few patterns or groups for a part whose share is not 0.
     """
     n, seed = whole("n", n, 1), checked_seed(seed)
     parts = _shares(shares)

@@ -18,7 +18,7 @@ class Store:
         self._folder = scratch_folder() if on_disk else None
 
     def append(self, block: np.ndarray) -> None:
-        """Add a block of rows, which is copied or written at once."""
+        """Adds a block of rows, which is copied or written at once."""
         self.rows += len(block)
         if self._folder is None:
             self._blocks.append(np.array(block, dtype=np.float64))

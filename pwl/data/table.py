@@ -114,7 +114,7 @@ def read_table(
     groups: Target | None = None,
     comm: Communicator | None = None,
 ) -> Table:
-    """Read a table of patterns.
+    """Reads a table of patterns.
 
     A column of text becomes one input per category. A text file over 64 MiB is streamed into a temporary memory-mapped
     array, in the folder that TMPDIR names. docs/data.md has the rules by which a table is read.
@@ -185,7 +185,7 @@ def sheet_of(
 
 
 def _check_table(title: str, table: Table, comm: Communicator) -> None:
-    """Raise InputError if there is too little to learn from."""
+    """Raises InputError if there is too little to learn from."""
     x, t = table.x, table.t
     Nv = int(summed(comm, len(x))[0])
     if Nv < MIN_ROWS:

@@ -51,7 +51,7 @@ def mask(t: Array) -> Array:
 
 
 def known_or_zero(t: Array) -> Array:
-    """Targets with 0 in the place of NaN."""
+    """Targets with 0 in place of NaN."""
     xp = array_namespace(t)
     return xp.where(xp.isnan(t), xp.zeros_like(t), t)
 

@@ -140,7 +140,7 @@ def encoding_of(name: str, path: Path) -> str:
 
 
 def seen(name: str, opened: Callable[[], IO[bytes]]) -> tuple[str, bool]:
-    """The encoding of some bytes, as of a whole file, and whether they hold letters in UTF-8."""
+    """The encoding of some bytes, taken as a whole file, and whether they hold letters in UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     with opened() as file:
         start = file.read(CHUNK)

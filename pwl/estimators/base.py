@@ -54,7 +54,7 @@ class PWLBase(BaseEstimator):
         return found
 
     def set_params(self, **params: Any) -> Any:
-        """Change settings, also of the algorithm and the activation: set_params(algorithm="lm", algorithm__mu=1e-2)."""
+        """Changes settings, also of the algorithm and the activation: set_params(algorithm="lm", algorithm__mu=1e-2)."""
         within: dict[str, dict[str, Any]] = {}
         for name in list(params):
             outer, within_it, inner = name.partition("__")
@@ -119,7 +119,7 @@ class PWLBase(BaseEstimator):
     def _learn(
         self, part: Part, validation: Part | None, classes: Sequence[int] | None, options: Options, *, go_on: bool
     ) -> None:
-        """Train on raw patterns, and set the attributes of a fit."""
+        """Trains on raw patterns, and sets the attributes of a fit."""
         labels = part.t if classes is not None else None
         if self.missing == "mean":
             means = self.means_ if go_on and self.means_ is not None else column_means(part)
@@ -185,7 +185,7 @@ def _prepared(part: Part, preparation: Preparation) -> Patterns:
 
 
 def _told(every: int) -> Any:
-    """A callback that prints a line after every so many iterations, or None."""
+    """A callback that prints a line every `every` iterations, or None if that is 0."""
     if not every:
         return None
 

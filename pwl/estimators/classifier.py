@@ -89,7 +89,7 @@ early_stopping, warm_start, missing, max_seconds, verbose
         return self.loss != "output_reset"
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> PWLClassifier:
-        """Train a network.
+        """Trains a network.
 
         Parameters
         ----------
@@ -131,7 +131,7 @@ early_stopping, warm_start, missing, max_seconds, verbose
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> PWLClassifier:
-        """Train for one iteration on some patterns. The first call also fits the preparation, so it needs typical ones.
+        """Trains for one iteration on some patterns. The first call also fits the preparation, so it needs typical ones.
 
         Parameters
         ----------
@@ -198,7 +198,7 @@ early_stopping, warm_start, missing, max_seconds, verbose
         return numbers.astype(np.int64)
 
     def _without_absent(self, part: Part, validation: Part | None) -> tuple[Part, Part | None]:
-        """Drop classes all of whose patterns weigh 0."""
+        """Drops classes all of whose patterns weigh 0."""
         there = np.unique(part.t)
         if len(there) == len(self.classes_):
             return part, validation
@@ -218,7 +218,7 @@ early_stopping, warm_start, missing, max_seconds, verbose
     # ---- predictions
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predict labels.
+        """Predicts labels.
 
         Parameters
         ----------
@@ -233,7 +233,7 @@ early_stopping, warm_start, missing, max_seconds, verbose
 
     @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Predict the probabilities of the classes, after a fit to cross-entropy.
+        """Predicts the probabilities of the classes, after a fit to cross-entropy.
 
         Parameters
         ----------
@@ -256,7 +256,7 @@ early_stopping, warm_start, missing, max_seconds, verbose
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Predict the logarithms of the probabilities, also of those that are too small for a number.
+        """Predicts the logarithms of the probabilities, also of those that are too small for a number.
 
         Parameters
         ----------
@@ -272,7 +272,7 @@ early_stopping, warm_start, missing, max_seconds, verbose
         return y - np.log(np.exp(y).sum(axis=1, keepdims=True))
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Compute the outputs of the net, of which the largest decides.
+        """Computes the outputs of the net, of which the largest decides.
 
         Parameters
         ----------
@@ -296,7 +296,7 @@ def _as_labels(classes: Any) -> np.ndarray:
 
 
 def _check_one_kind(y: np.ndarray) -> None:
-    """Raise InputError for labels that can't be put in order, such as None among texts, and for bytes."""
+    """Raises InputError for labels that can't be put in order, such as None among texts, and for bytes."""
     try:
         np.unique(y)
         type_of_target(y)

@@ -50,7 +50,7 @@ class Options(NamedTuple):
 
 
 def checked(e: Any) -> Options:
-    """The settings of the estimator `e`. Raises InputError for the first that can't be."""
+    """The settings of the estimator `e`. Raises InputError for the first that can't be used."""
     for name in ("bypass", "warm_start"):
         truth(name, getattr(e, name))
     if not isinstance(e.verbose, (bool, np.bool_)):

@@ -116,5 +116,5 @@ def column_means(part: Part) -> np.ndarray:
 
 
 def filled(X: np.ndarray, means: np.ndarray) -> np.ndarray:
-    """X with the means in the place of NaN."""
+    """X with the means in place of NaN."""
     return np.where(np.isnan(X), means, X)

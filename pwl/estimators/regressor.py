@@ -28,7 +28,8 @@ class PWLRegressor(RegressorMixin, PWLBase):
     Parameters
     ----------
     hidden : int or tuple of int, optional
-        Units of the hidden layer, or of several. By default 20, or 10 of a classifier.
+        Units of the hidden layer, or of each of several. By default 20 for one network, while the default learner
+        chooses by the size of the table.
     activation : str or object, optional
         A name or an activation object, for one network. By default `pwl.PiecewiseLinear()`, trained curves, or tanh if `algorithm`
         is the name of an algorithm that does not train curves.
@@ -42,7 +43,7 @@ class PWLRegressor(RegressorMixin, PWLBase):
         Share of the patterns that is held out, 0 or more and less than 1. If patterns are held out, the network that is
         best on them is kept.
     max_fail : int
-        With validation data, training stops so many iterations after the best network.
+        With validation data, training stops this many iterations after the best network.
     bypass : bool
         Whether the outputs see the inputs directly as well.
     random_state : int, RandomState, Generator or None
@@ -61,7 +62,7 @@ class PWLRegressor(RegressorMixin, PWLBase):
         Time for a fit. By default the default learner takes about 6 ms a pattern, from 20 to 120 seconds on two
         cores, and others have no limit.
     verbose : bool or int
-        Whether to print a line after each iteration, or after so many.
+        Whether to print a line after each iteration. A number N prints one every N iterations.
 
     Attributes
     ----------
@@ -122,7 +123,7 @@ class PWLRegressor(RegressorMixin, PWLBase):
         return SCALES[self.target_scaling]
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> PWLRegressor:
-        """Train a network.
+        """Trains a network.
 
         Parameters
         ----------
@@ -164,7 +165,7 @@ class PWLRegressor(RegressorMixin, PWLBase):
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> PWLRegressor:
-        """Train for one iteration on some patterns. The first call also fits the preparation, so it needs typical ones.
+        """Trains for one iteration on some patterns. The first call also fits the preparation, so it needs typical ones.
 
         Parameters
         ----------
@@ -203,7 +204,7 @@ class PWLRegressor(RegressorMixin, PWLBase):
         return X, y[:, None] if y.ndim == 1 else y
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
-        """Predict targets.
+        """Predicts targets.
 
         Parameters
         ----------

@@ -1,5 +1,5 @@
 /* The functions that exported headers are made of. `source.py` takes those that a network needs, puts the header's own name in the
-   place of NET, and float or double in the place of the type. Arrays are row by row; sizes are in the comments. */
+   place of NET, and float or double in place of the type. Arrays are row by row; sizes are in the comments. */
 
 /* A window that moves over images x[height][width][channels] and has high x wide places. The others are pairs (down, across). */
 typedef struct {

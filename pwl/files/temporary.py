@@ -28,7 +28,7 @@ def temporary(folder: Path, name: str) -> Path:
 
 
 def sweep(folder: Path, name: str) -> None:
-    """Remove what `temporary` named for processes that are gone. Files that can't be removed are left."""
+    """Removes what `temporary` named for processes that are gone. Files that can't be removed are left."""
     with contextlib.suppress(OSError):
         for path in list(_left(folder, _short(name))):
             if path.is_dir() and not path.is_symlink():

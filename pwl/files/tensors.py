@@ -24,7 +24,7 @@ FAULTS = (  # what content of the wrong form may raise where it is taken apart
 
 
 def write_tensors(path: Path, kind: str, version: int, arrays: Tensors, header: dict[str, Any]) -> None:
-    """Write arrays and a header, with the file's kind and version, whole or not at all."""
+    """Writes arrays and a header, with the file's kind and version, whole or not at all."""
     from safetensors.numpy import save as to_bytes
 
     arrays = {name: np.ascontiguousarray(a) for name, a in arrays.items()}

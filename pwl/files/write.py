@@ -15,7 +15,7 @@ from pwl.files.temporary import sweep, temporary
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write a file, and make its folders if they are missing. If anything fails, an earlier file stays as it was.
+    """Writes a file, and makes its folders if they are missing. If anything fails, an earlier file stays as it was.
 
     A link is followed, and the file that it points to is written. Raises InputError, with the reason, if the file can't
     be written. An interrupt leaves the earlier file or the new one, whole, and goes on as an interrupt.
@@ -54,7 +54,7 @@ def writing_bytes(path: Path) -> Iterator[IO[bytes]]:
 
 
 def check_writable(path: Path) -> None:
-    """Raise InputError now, not after hours of work, if `write_atomic` could not write `path`."""
+    """Raises InputError now, not after hours of work, if `write_atomic` could not write `path`."""
     with _place(path) as place:
         sweep(place.parent, f".{place.name}")
         with tempfile.TemporaryFile(prefix=f".{place.name}.", dir=place.parent):
@@ -62,7 +62,7 @@ def check_writable(path: Path) -> None:
 
 
 def check_apart(out: Path, inputs: Iterable[str | Path]) -> None:
-    """Raise InputError if writing `out` would destroy one of the files that are read."""
+    """Raises InputError if writing `out` would destroy one of the files that are read."""
     for path in map(Path, inputs):
         if out.exists() and path.exists() and out.samefile(path):
             raise InputError(f"{out} is read as well as written, and would be lost: write to another file")

@@ -211,7 +211,7 @@ def sums(saved: Grouped, size: int) -> tuple[Array, Array]:
 
 
 def along(W: Array, x_hat: Array) -> Array:
-    """W[:, 0] + W[:, 1] x_hat: the outputs, or their change along a direction in the place of W."""
+    """W[:, 0] + W[:, 1] x_hat: the outputs, or their change along a direction in place of W."""
     n = x_hat * W[:, 1]
     n += W[:, 0]
     return n

@@ -135,7 +135,7 @@ class Ensemble:
         return self._within(y), variance**0.5
 
     def answers(self, x: Any, probabilities: bool = False) -> Answers:
-        """Predictions as of `predict` or `predict_proba`, with a mark for each row whether all networks have a finite one."""
+        """Predictions as by `predict` or `predict_proba`, and for each row whether all networks have a finite one."""
         scored = [unchecked_outputs(net, x) for net in self.nets]
         if len(scored) == 1 and self.bounds is None:
             return in_raw_units(self.first, scored[0], probabilities)

@@ -18,11 +18,11 @@ from pwl.network.structure import own_ones, tensors
 from pwl.training.saved import with_record
 
 FORMAT = "pwl ensemble"
-FORMAT_VERSION = 2  # as of networks: checksums
+FORMAT_VERSION = 2  # like that of networks, with checksums
 
 
 def save(ensemble: Ensemble, path: str | os.PathLike[str], record: Writable | None = None, schema: Any = None) -> None:
-    """Writes an ensemble, whole or not at all. record, schema: as of `pwl.network.save.save`. Raises InputError as that does."""
+    """Writes an ensemble, whole or not at all. record, schema: as in `pwl.network.save.save`, which also raises the same errors."""
     arrays = {f"{number}.{name}": a for number, net in enumerate(ensemble.nets) for name, a in tensors(net).items()}
     header = networks.beside(record, schema) | {
         "networks": [networks.described(net) for net in ensemble.nets],

@@ -48,7 +48,7 @@ def finetune(
 
     The patterns go through the frozen layers next to the inputs once, and the rest is trained on what comes out, so that any
     algorithm can train it and an iteration costs what the rest costs. Replace activations first,
-    `net.replace_activations("last", pwl.PiecewiseLinear())`, to train curves in the place of fixed functions.
+    `net.replace_activations("last", pwl.PiecewiseLinear())`, to train curves in place of fixed functions.
 
     Parameters
     ----------

@@ -49,7 +49,7 @@ class Finished(NamedTuple):
 
 
 def finish(net: Network, data: Any, *, validation: Any = None, steps: int = 50) -> tuple[Network, Finished]:
-    """Solve for the output weights of a trained network, with a ridge by evidence, Eqs. (10), (12), (76), (78).
+    """Solves for the output weights of a trained network, with a ridge by evidence, Eqs. (10), (12), (76), (78).
 
     The patterns go through the layers once. Under squared error the weights follow from one system. Under the other losses they
     follow from bound steps with momentum, whose matrix is factored once per ridge, so that thousands of functions are no

@@ -149,10 +149,10 @@ def learn(
         Theirs, which every network carries.
     plan : Plan
     bounds : array (2, M), optional
-        As of `Ensemble`.
+        As in `Ensemble`.
     bypass : bool
     max_fail : int
-        With validation data, a network's training ends so many iterations after its best.
+        With validation data, a network's training ends this many iterations after its best one.
     seed : int
         Networks start from seed, seed + 1, ...
     callback : function of (net, record), optional
@@ -266,7 +266,7 @@ def _mean(outs: list[np.ndarray]) -> np.ndarray:
 
 
 def _error_of_constants(patterns: Patterns, preparation: Preparation) -> float:
-    """E of the best constants in the place of a network."""
+    """E of the best constants in place of a network."""
     w = np.ones(len(patterns)) if patterns.weights is None else patterns.weights
     if preparation.classes:
         p = np.bincount(patterns.t[:], weights=w) / np.sum(w)

@@ -25,7 +25,7 @@ def resnet18(
     seed: int = 0,
     dtype: Any = np.float32,
 ) -> Network:
-    """Build ResNet18 for classes of images, with cross-entropy as its loss. `load_pretrained` knows its weights.
+    """Builds ResNet18 for classes of images, with cross-entropy as its loss. `load_pretrained` knows its weights.
 
     Parameters
     ----------

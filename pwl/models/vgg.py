@@ -26,7 +26,7 @@ def vgg(
     seed: int = 0,
     dtype: Any = np.float32,
 ) -> Network:
-    """Build a small VGG net for classes of images, with cross-entropy as its loss.
+    """Builds a small VGG net for classes of images, with cross-entropy as its loss.
 
     A block is two 3x3 convolutions with padding and a 2x2 max pooling, of 32, 64 and 128 filters in the first, second and
     third block unless others are given. A dense layer of 128 units and the output layer follow.

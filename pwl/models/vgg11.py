@@ -28,7 +28,7 @@ def vgg11(
     seed: int = 0,
     dtype: Any = np.float32,
 ) -> Network:
-    """Build VGG11 for classes of images, with cross-entropy as its loss. `load_pretrained` knows its weights.
+    """Builds VGG11 for classes of images, with cross-entropy as its loss. `load_pretrained` knows its weights.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def vgg11(
     batch_norm : bool
         Whether each convolution is followed by batch normalisation, as in torchvision's vgg11_bn.
     pooled : int or None
-        The convolutions' images are brought to so many pixels in both directions, by means or by repeated pixels, so that
+        The convolutions' images are brought to this many pixels in both directions, by means or by repeated pixels, so that
         images of any size fit the dense layers, Eq. (99). torchvision's weights want 7. None leaves them as they are, which
         makes the dense layers of a network for small images smaller.
     units : int

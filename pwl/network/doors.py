@@ -102,7 +102,7 @@ class Doors:
         return weights(self)
 
     def with_weights(self: Any, given: Mapping[str, Any]) -> Network:
-        """Returns the network with other weights in the place of some, by the names of `weights`.
+        """Returns the network with other weights in place of some, by the names of `weights`.
 
         Raises
         ------
@@ -114,7 +114,7 @@ class Doors:
         return with_weights(self, given)
 
     def replace_activations(self: Any, where: Any, activation: Any, data: Any = None) -> Network:
-        """Returns the network with other activations in the place of some.
+        """Returns the network with other activations in place of some.
 
         Curves of `PiecewiseLinear` and `Spline` take the values of the function that they replace at their hinges, whatever
         their own `start`. If that function is straight between and beyond the hinges, as ReLU is with a hinge at 0 and

@@ -10,7 +10,7 @@ from pwl.network.network import Network
 from pwl.runtime.backend import memory_bytes
 
 DEVICE_SHARE = 4  # a quarter of a device's memory is for work arrays, because data and other libraries want room
-DEVICE_BYTES = 2 * 2**30  # the same of a device that does not tell its memory; large enough to fill it with work
+DEVICE_BYTES = 2 * 2**30  # the same of a device that does not report its memory; large enough to fill it with work
 
 
 def device_bytes(net: Network) -> int:

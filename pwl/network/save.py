@@ -104,7 +104,7 @@ def _checked(preparation: Preparation) -> Preparation:
     inputs = preparation.inputs
     if isinstance(inputs, Decorrelation):
         if inputs.matrix.shape != 2 * inputs.scale.shape or not np.all(np.isfinite(inputs.matrix)):
-            raise ValueError("its preparation holds a matrix that can't be")
+            raise ValueError("its preparation holds an impossible matrix")
         inputs = inputs.scaling
     for scaling in (inputs, preparation.targets):
         if scaling is None:
@@ -112,10 +112,10 @@ def _checked(preparation: Preparation) -> Preparation:
         one_of("method", scaling.method, METHODS)
         offset, scale = scaling.offset, scaling.scale
         if offset.ndim != 1 or offset.shape != scale.shape or not np.all(np.isfinite([offset, scale])) or np.any(scale < 0):
-            raise ValueError("its preparation holds numbers that can't be")
+            raise ValueError("its preparation holds impossible numbers")
     classes = preparation.classes
     if classes is not None and (len(set(classes)) < len(classes) or not all(isinstance(c, (int, str, float)) for c in classes)):
-        raise ValueError("its preparation holds classes that can't be")
+        raise ValueError("its preparation holds impossible classes")
     return preparation
 
 

@@ -85,9 +85,9 @@ def _check_posterior(net: Network, posterior: Posterior) -> None:
         raise ValueError(f"a posterior of {n} weights and {net.n_outputs} outputs was wanted")
     numbers = (posterior.factor, posterior.noise, np.asarray(posterior.Nv))
     if not all(np.all(np.isfinite(a)) for a in numbers) or np.any(posterior.noise < 0) or not posterior.Nv > 0:
-        raise ValueError("its posterior holds numbers that can't be")
+        raise ValueError("its posterior holds impossible numbers")
     if np.any(np.diagonal(posterior.factor, axis1=-2, axis2=-1) <= 0) or any(a.dtype.kind != "f" for a in numbers):
-        raise ValueError("its posterior holds numbers that can't be")
+        raise ValueError("its posterior holds impossible numbers")
 
 
 def _posterior(d: Mapping[str, Any] | None, arrays: Tensors) -> Posterior | None:

@@ -23,7 +23,7 @@ def animate(
     figure: Figure | None = None,
     seconds: float = 0.3,
 ) -> FuncAnimation:
-    """Draw frames one after another. A notebook shows the animation with a player: play, pause, and a step at a time.
+    """Draws frames one after another. A notebook shows the animation with a player: play, pause, and a step at a time.
 
     Parameters
     ----------

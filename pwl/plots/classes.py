@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_WRITTEN = 20  # the counts are written into the cells for up to so many classes
+MOST_WRITTEN = 20  # the counts are written into the cells for up to this many classes
 
 
 def confusion(net: Network, x: Array, t: Array, *, names: Sequence[str] | None = None) -> Figure:
-    """Draw the confusion matrix of a net: see `confusion_of`.
+    """Draws the confusion matrix of a net: see `confusion_of`.
 
     Parameters
     ----------
@@ -70,10 +70,10 @@ def counts(t: np.ndarray, y: np.ndarray, n: int) -> np.ndarray:
 
 
 def confusion_of(t: Array, y: Array, *, names: Sequence[str] | None = None) -> Figure:
-    """Draw the confusion matrix of class numbers t and predicted class numbers y.
+    """Draws the confusion matrix of class numbers t and predicted class numbers y.
 
     Rows are the true classes, and the shade of a cell is its share of the row. The percentages after the rows and above
-    the columns tell how much of each is right.
+    the columns show how much of each is right.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def confusion_of(t: Array, y: Array, *, names: Sequence[str] | None = None) -> F
 
 
 def write_counts(ax: Axes, table: np.ndarray, share: np.ndarray) -> None:
-    """Write the counts into the cells, and the right share of each row after it and of each column above it."""
+    """Writes the counts into the cells, and the right share of each row after it and of each column above it."""
     n = len(table)
     for i in range(n):
         for j in range(n):

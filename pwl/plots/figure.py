@@ -23,7 +23,7 @@ INK, START, PALE = "0.15", "0.6", "0.8"  # greys: frames and text, starts of cur
 
 
 def require_matplotlib() -> None:
-    """Raise InputError if matplotlib is missing. Commands ask before they work for long."""
+    """Raises InputError if matplotlib is missing. Commands ask before they work for long."""
     try:
         _import_matplotlib()
     except ImportError:
@@ -31,7 +31,7 @@ def require_matplotlib() -> None:
 
 
 def _import_matplotlib() -> None:
-    """Import matplotlib, also if MPLBACKEND names a backend that it does not know. None is needed here."""
+    """Imports matplotlib, also if MPLBACKEND names a backend that it does not know. None is needed here."""
     if "matplotlib" in sys.modules:
         import matplotlib.figure
 
@@ -87,7 +87,7 @@ def plain_look(ax: Axes) -> None:
 
 
 def nothing_finite(ax: Axes, axis: Literal["both", "x", "y"] = "both") -> None:
-    """Write "no finite values" into a panel that has nothing to show, and remove the ticks of one axis or both."""
+    """Writes "no finite values" into a panel that has nothing to show, and removes the ticks of one axis or both."""
     ax.tick_params(axis=axis, which="both", length=0, labelleft=False, labelbottom=axis == "y")
     ax.text(0.5, 0.5, "no finite values", fontsize=9, color=INK, ha="center", va="center", transform=ax.transAxes)
 

@@ -57,7 +57,7 @@ Runs = dict[str, list[Record]]
 
 
 def errors(records: Given, *, figure: Figure | None = None) -> Figure:
-    """Draw the error against iterations, multiplies and seconds, on logarithmic axes.
+    """Draws the error against iterations, multiplies and seconds, on logarithmic axes.
 
     Each line is the median over the runs of one algorithm, and its band reaches from the lower to the upper quartile. A
     run that ended keeps its last error. For one algorithm, training, validation and test share a panel. Several have
@@ -107,7 +107,7 @@ def errors(records: Given, *, figure: Figure | None = None) -> Figure:
 
 
 def classification_errors(records: Given) -> Figure:
-    """Draw the share of patterns in a wrong class against iterations, in per cent, with validation beside training.
+    """Draws the share of patterns in a wrong class against iterations, in per cent, with validation beside training.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def lines_of(runs: Runs, named: Mapping[str, str] = SERIES) -> list[list[Line]]:
 
 
 def draw_lines(ax: Axes, lines: Sequence[Line], against: str) -> None:
-    """Draw medians with their bands. Each line has its markers at places of its own."""
+    """Draws medians with their bands. Each line has its markers at places of its own."""
     for line in lines:
         if line.level:
             continue
@@ -226,7 +226,7 @@ def draw_lines(ax: Axes, lines: Sequence[Line], against: str) -> None:
 
 
 def draw_levels(grid: np.ndarray, rows: Sequence[Sequence[Line]]) -> None:
-    """Draw the medians of what has no iterations from side to side. Call it when the x limits are final."""
+    """Draws the medians of what has no iterations from side to side. Call it when the x limits are final."""
     for lines, ax in zip([lines for lines in rows for _ in range(grid.size // len(rows))], grid.flat, strict=True):
         for line in lines:
             if line.level:
@@ -265,14 +265,14 @@ def quartiles(records: Sequence[Record], series: str, against: str) -> tuple[np.
 
 
 def log_iterations(grid: np.ndarray) -> None:
-    """Make the x axis of each column logarithmic, with limits close to the lines."""
+    """Makes the x axis of each column logarithmic, with limits close to the lines."""
     for column in grid.T:
         column[0].set_xlim(around([ax.dataLim.intervalx for ax in column]))
         column[0].set_xscale("log")
 
 
 def ticks_and_labels(grid: np.ndarray, rows: Sequence[Sequence[Line]]) -> None:
-    """Set readable ticks, a grid, and names beside the ends of the lines. Call it when the limits are final."""
+    """Sets readable ticks, a grid, and names beside the ends of the lines. Call it when the limits are final."""
     for lines, ax in zip([lines for lines in rows for _ in range(grid.size // len(rows))], grid.flat, strict=True):
         for axis in (ax.xaxis, ax.yaxis):
             if axis.get_scale() == "log":
@@ -296,7 +296,7 @@ def around(intervals: Sequence[np.ndarray]) -> tuple[float, float]:
 
 
 def mark_best(axes: Sequence[Axes], record: Record) -> None:
-    """Draw a vertical line at the best iteration, unless that is 0, which lies outside logarithmic axes."""
+    """Draws a vertical line at the best iteration, unless that is 0, which lies outside logarithmic axes."""
     if record.best_iteration:
         for ax, against in zip(axes, AGAINST, strict=True):
             x = record.best_iteration if against == "iterations" else record[against][record.best_iteration]

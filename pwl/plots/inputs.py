@@ -29,7 +29,7 @@ def input_curves(
     most: int = 20,
     figure: Figure | None = None,
 ) -> Figure:
-    """Draw the curves of each input: thin lines in the nets of the hidden units, a thick line in the outputs past them.
+    """Draws the curves of each input: thin lines in the nets of the hidden units, a thick line in the outputs past them.
 
     The strongest inputs come first. The thick line is the additive part of the network, summed over its outputs.
 

@@ -11,7 +11,7 @@ FONT = 8.5
 
 
 def label_ends(ax: Any, labels: Sequence[str]) -> None:
-    """Write the label and the marker of each line beside the panel, and join them to the line's end.
+    """Writes the label and the marker of each line beside the panel, and joins them to the line's end.
 
     Lines with other labels are left out. Call it when the limits are final.
     """

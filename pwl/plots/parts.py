@@ -21,7 +21,7 @@ BINS = 20  # as ploterrhist
 
 
 def regression(net: Any, parts: Mapping[str, Any], *, figure: Figure | None = None) -> Figure:
-    """Draw predictions against targets for each part and for all patterns, with the fitted line and the correlation R.
+    """Draws predictions against targets for each part and for all patterns, with the fitted line and the correlation R.
 
     A panel shows the diagonal (dotted), on which predictions are right, and the least-squares line y = a t + b (solid). Several
     targets share a panel, as in MATLAB.
@@ -86,7 +86,7 @@ def regression(net: Any, parts: Mapping[str, Any], *, figure: Figure | None = No
 
 
 def error_histogram(net: Any, parts: Mapping[str, Any], *, bins: int = BINS, figure: Figure | None = None) -> Figure:
-    """Draw a histogram of the errors t - y, with the share of each part in every bar.
+    """Draws a histogram of the errors t - y, with the share of each part in every bar.
 
     Parameters
     ----------

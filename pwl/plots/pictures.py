@@ -51,7 +51,7 @@ def draw(
     *,
     names: Names | None = None,
 ) -> list[Picture]:
-    """Write the pictures of a comparison to a folder as SVG files, each whole or not at all.
+    """Writes the pictures of a comparison to a folder as SVG files, each whole or not at all.
 
     The first picture shows the errors of all algorithms, and for classes the second shows the patterns in a wrong
     class. Then come the curves of each algorithm, on its first fold, and its predictions for the test patterns of all

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def roc(net: Any, x: Array, t: Array, *, names: Sequence[str] | None = None, figure: Figure | None = None) -> Figure:
-    """Draw the receiver operating characteristic of each class against all others, and name the area under it.
+    """Draws the receiver operating characteristic of each class against all others, and names the area under it.
 
     Parameters
     ----------

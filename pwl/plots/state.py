@@ -21,7 +21,7 @@ FAILS = "validation fails"
 
 
 def training_state(record: Record, *, figure: Figure | None = None) -> Figure:
-    """Draw the series of a record against iterations: the norm of the gradient, mu, z, and whatever else its algorithm keeps.
+    """Draws the series of a record against iterations: the norm of the gradient, mu, z, and whatever else its algorithm keeps.
 
     Series of positive numbers have logarithmic axes. With validation data, a last panel counts the iterations in a row without a
     new lowest validation error, of which `max_fail` end a run.

@@ -29,7 +29,7 @@ MOST_WRITTEN = 9  # the elements are written into the cells of a matrix up to th
 def line_search(
     net: Network, data: Any, direction: Mapping[str, Array], *, ax: Axes | None = None, points: int = 61
 ) -> Figure:
-    """Draw E along a direction, the parabola that touches it at z = 0, and the z = g / h of its minimum, Eq. (20).
+    """Draws E along a direction, the parabola that touches it at z = 0, and the z = g / h of its minimum, Eq. (20).
 
     Where the outputs are linear in the parameters of the direction, as in the curves' ordinates, the two are the same line.
 
@@ -75,7 +75,7 @@ def line_search(
 
 
 def hessian(H: Array, *, ax: Axes | None = None) -> Figure:
-    """Draw a symmetric matrix such as info.H_molf: blue elements are positive, red ones negative.
+    """Draws a symmetric matrix such as info.H_molf: blue elements are positive, red ones negative.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ TITLE: dict[str, Any] = {"fontsize": 9, "color": INK}
 
 
 def predicted(net: Network, x: Array, t: Array, *, names: Sequence[str] | None = None) -> Figure:
-    """Draw a net's predictions against the targets: see `predicted_of`.
+    """Draws a net's predictions against the targets: see `predicted_of`.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def predicted(net: Network, x: Array, t: Array, *, names: Sequence[str] | None =
 
 
 def residuals(net: Network, x: Array, t: Array, *, names: Sequence[str] | None = None) -> Figure:
-    """Draw histograms of the targets minus a net's predictions: see `residuals_of`.
+    """Draws histograms of the targets minus a net's predictions: see `residuals_of`.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def values(net: Any, x: Array, t: Array) -> tuple[np.ndarray, np.ndarray]:
 
 @np.errstate(over="ignore", invalid="ignore")
 def predicted_of(t: Array, y: Array, *, names: Sequence[str] | None = None) -> Figure:
-    """Draw predictions against targets, with the diagonal, the correlation R and the mean squared error E.
+    """Draws predictions against targets, with the diagonal, the correlation R and the mean squared error E.
 
     There is a panel per target, for the first six.
 
@@ -120,7 +120,7 @@ def predicted_of(t: Array, y: Array, *, names: Sequence[str] | None = None) -> F
 
 @np.errstate(over="ignore", invalid="ignore")
 def residuals_of(t: Array, y: Array, *, names: Sequence[str] | None = None) -> Figure:
-    """Draw histograms of the residuals t - y, with their mean and standard deviation.
+    """Draws histograms of the residuals t - y, with their mean and standard deviation.
 
     There is a panel per target, for the first six. If a few residuals lie far out, the panel gives their number and does
     not stretch to show them.
@@ -215,7 +215,7 @@ def correlation(t: np.ndarray, y: np.ndarray) -> float:
 
 
 def head(figure: Figure, t: np.ndarray, y: np.ndarray) -> None:
-    """Write the heading above all panels: patterns, error over all targets, and the number of targets shown."""
+    """Writes the heading above all panels: patterns, error over all targets, and the number of targets shown."""
     M = t.shape[1]
     heading = f"{len(t)} patterns"
     if M > 1:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def plain_ticks(axis: Axis) -> None:
-    """Set the ticks of a logarithmic axis and write them as plain numbers.
+    """Sets the ticks of a logarithmic axis and writes them as plain numbers.
 
     The ticks are 1, 2, 5, 10, ..., on a long axis 1, 10, 100, and on a short one evenly spaced. Long numbers are written as
     1e6, 3e6, and are few.

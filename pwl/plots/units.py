@@ -51,7 +51,7 @@ def curves(
     layer: int = 0,
     most: int = 20,
 ) -> Figure:
-    """Draw the curves of one layer: in a panel per unit the curve, its hinges, its start, and a histogram of its nets.
+    """Draws the curves of one layer: in a panel per unit the curve, its hinges, its start, and a histogram of its nets.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def numbers(net: Network, x: Array | None, before: Network | None, index: int) -
 
 
 def draw_unit(ax: Axes, drawn: Drawn, k: int) -> None:
-    """Draw the curve of unit k. A start is drawn on top, since it would be hidden by a curve that has not moved."""
+    """Draws the curve of unit k. A start is drawn on top, since it would be hidden by a curve that has not moved."""
     points, learned = drawn.points[k], drawn.learned[k]
     if drawn.n is not None:
         counts, edges = np.histogram(drawn.n[:, k], bins=40, range=(points[0], points[-1]))
@@ -211,7 +211,7 @@ def padded(values: np.ndarray) -> tuple[float, float]:
 
 
 def key_and_head(figure: Figure, what: str) -> None:
-    """Write the key below all panels and the heading above them."""
+    """Writes the key below all panels and the heading above them."""
     from matplotlib.patches import Patch
 
     lines = {str(line.get_label()): line for line in figure.axes[0].get_lines()}

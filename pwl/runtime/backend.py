@@ -126,7 +126,7 @@ def on_cores(a: Array) -> bool:
 
 
 def memory_bytes(a: Array) -> int | None:
-    """Bytes of memory of the device that `a` is on, or None if it does not tell."""
+    """Bytes of memory of the device that `a` is on, or None if it does not report it."""
     kind: Any = type(a.device)
     return _memory_bytes(kind, a.device.id) if hasattr(a.device, "mem_info") else None
 

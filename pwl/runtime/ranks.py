@@ -153,7 +153,7 @@ def folded(comm: Communicator, a: np.ndarray, fold: Callable[[Any, Any], Any]) -
 
 
 def along_tree(comm: Communicator, value: Any, fold: Callable[[Any, Any], Any]) -> Any:
-    """Values folded along a fixed tree, neighbours first, Eq. (94): for folds that take longer than a message, as of QR factors."""
+    """Values folded along a fixed tree, neighbours first, Eq. (94): for folds that take longer than a message, such as QR."""
     step = 1
     while step < comm.size:
         upper = comm.rank % (2 * step) == step

@@ -31,7 +31,7 @@ def check_square(n: int, functions: str, todo: str) -> None:
 
 
 def check_bytes(needed: int | float, what: str, todo: str) -> None:
-    """Raises InputError if so many bytes are more than the memory that is left."""
+    """Raises InputError if this is more than the memory that is left."""
     if needed <= 8 * SMALL**2:
         return
     left = available()
@@ -49,7 +49,7 @@ def in_units(size: float) -> str:
 
 
 def available() -> float:
-    """Bytes that this process can still have, by what the system tells, or infinity if it tells nothing."""
+    """Bytes that this process can still have, by what the system reports, or infinity if it reports nothing."""
     return max(0.0, min(_limits(), default=math.inf))
 
 

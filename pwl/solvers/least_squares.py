@@ -16,7 +16,7 @@ from pwl.solvers.problem import Problem, stated
 from pwl.validate import not_negative, one_of, shown, whole
 
 LARGEST_MOVE = 1e-6  # of a weight, relative to it, in search of the residuals' rounding
-ROUNDINGS = 16  # residuals of so many roundings are rounding alone
+ROUNDINGS = 16  # residuals of this many roundings are rounding alone
 
 
 def least_squares(
@@ -98,7 +98,7 @@ class _Search:
         self.damped = self.damping.start(len(self.w))
 
     def run(self, iterations: int) -> Fit:
-        """The fit after so many steps at most."""
+        """The fit after this many steps at most."""
         done, code = 0, "iterations"
         while done < iterations:
             if self._converged(self.tolerance):

@@ -80,7 +80,7 @@ class Normal(NamedTuple):
 class Wide(NamedTuple):
     """The system of a step with fewer rows than weights: J (m, n) itself, g = J'r (n,), and the penalty d (n,) of Eq. (81).
 
-    Solutions cost m^2 n in the place of n^3.
+    Solutions cost m^2 n in place of n^3.
     """
 
     J: np.ndarray

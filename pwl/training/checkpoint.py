@@ -68,12 +68,12 @@ class Checkpoint:
         self._last = time.monotonic()
 
     def maybe(self, run: Run) -> None:
-        """Saves the run if it is time. A file that can't be written, as on a full disk, is said and does not end the run."""
+        """Saves the run if it is time. If the file can't be written, as on a full disk, a warning says so."""
         if time.monotonic() - self._last >= self.seconds:
             self.try_to_write(run)
 
     def try_to_write(self, run: Run) -> None:
-        """Saves the run. If the file can't be written, that is said in a warning, and an earlier file stays as it is."""
+        """Saves the run. If the file can't be written, a warning says so, and an earlier file stays as it is."""
         try:
             self.write(run)
         except InputError as failure:

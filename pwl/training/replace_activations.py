@@ -1,4 +1,4 @@
-"""Networks with other activations in the place of theirs: trained curves that start from the functions that were there."""
+"""Networks with other activations in place of theirs: trained curves that start from the functions that were there."""
 
 from __future__ import annotations
 

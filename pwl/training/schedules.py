@@ -1,6 +1,6 @@
 """Learning rates that change with the step. Call a schedule with the number of steps so far, 0, 1, ...
 
-The repr of a schedule tells everything about it, so a run with a schedule can be resumed from a checkpoint. After its last
+The repr of a schedule holds all of its settings, so a run with a schedule can be resumed from a checkpoint. After its last
 step a schedule keeps its end value.
 """
 

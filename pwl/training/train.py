@@ -65,7 +65,7 @@ def train(
     algorithm : Algorithm
         pwl.AdAct(), pwl.MOLF(), pwl.LM(), ...
     parts : sequence of 2 or 3 int arrays, optional
-        Rows of the data for training, validation and test, such as `pwl.data.split` gives, in the place of validation= and test=.
+        Rows of the data for training, validation and test, such as `pwl.data.split` gives, in place of validation= and test=.
         The record keeps them as `record.rows`.
     iterations : int
         The largest number of iterations. An iteration is one step, or with `batch_size` one step per batch until all patterns
