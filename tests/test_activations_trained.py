@@ -108,9 +108,8 @@ LEARNERS = [
     pwl.SGD(0.01),
     pwl.Adam(0.01),
 ]
-PAIRS = [
-    (name, a) for name in NEW for a in LEARNERS if name != "plu" or not isinstance(a, pwl.AdAct)
-]  # PLU has no curve to train
+# PLU has no curve to train.
+PAIRS = [(name, a) for name in NEW for a in LEARNERS if name != "plu" or not isinstance(a, pwl.AdAct)]
 
 
 @pytest.mark.parametrize(

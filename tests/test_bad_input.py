@@ -345,9 +345,8 @@ def test_public_steps_take_plain_data_and_say_what_is_wrong():
         np.testing.assert_array_equal(a.theta, b.theta)
         refuses(lambda step=step: step(started, (X[:, :2], T)), "(patterns, 3)")
         refuses(lambda step=step: step(started, X), "(x, t)", "an array of shape (40, 3)")
-        refuses(
-            lambda step=step: step(started, X, T), "(x, t)", "an array of shape (40, 3)"
-        )  # two arguments in place of one
+        # Two arguments in place of one.
+        refuses(lambda step=step: step(started, X, T), "(x, t)", "an array of shape (40, 3)")
     refuses(lambda: pwl.molf_step(started, (X, T), direction="x"), "hwo")
     refuses(lambda: pwl.adact_step(started, (X, T), "all"), "unit")
     fresh = pwl.Network.mlp(3, 4, 2, pwl.PiecewiseLinear())

@@ -54,9 +54,8 @@ def assert_mixed(gpu, n, grid, A, outputs):
         np.isnan(gpu.host(mix(n, there, ordinates, weights))), np.isnan(reference.mix(nets, grid, A, W))
     )
     nets = np.where(np.isfinite(nets), nets, grid.ns[:, 0])  # one that is not hides all others of its row
-    size = np.abs(A).max() * (
-        1 + np.abs(nets - grid.ns[:, 0]) / np.diff(grid.ns, axis=1).min()
-    )  # of the terms of a curve
+    # Of the terms of a curve.
+    size = np.abs(A).max() * (1 + np.abs(nets - grid.ns[:, 0]) / np.diff(grid.ns, axis=1).min())
     rounding = 4 * (n.shape[1] + 8) * np.finfo(A.dtype).eps * size @ np.abs(W).T
     found = gpu.host(mix(gpu.array(nets), there, ordinates, weights))
     assert_within(found, reference.mix(nets, grid, A, W), rounding)

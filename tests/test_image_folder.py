@@ -72,9 +72,8 @@ def test_images_are_scaled_and_their_middle_is_kept():
 
 
 def test_jpeg_and_the_side_on_which_a_camera_lay():
-    image = Image.fromarray(
-        np.repeat(np.arange(0, 240, 10, dtype=np.uint8)[:, None], 16, axis=1)
-    )  # (24, 16), brighter below
+    # (24, 16), brighter below.
+    image = Image.fromarray(np.repeat(np.arange(0, 240, 10, dtype=np.uint8)[:, None], 16, axis=1))
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter, so that the left side is up
     image.save("a.jpg", quality=95, exif=exif)

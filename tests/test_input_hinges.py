@@ -22,14 +22,12 @@ def placed(x, hinges, weights=None, **options):
 
 def test_quantiles_worked_by_hand():
     x = np.array([5.0, 1, 2, 3, 4])
-    np.testing.assert_array_equal(
-        quantiles(x, np.ones(5), 3), [1, 3, 5]
-    )  # a half of five patterns is reached at the third
+    # A half of five patterns is reached at the third.
+    np.testing.assert_array_equal(quantiles(x, np.ones(5), 3), [1, 3, 5])
     np.testing.assert_array_equal(quantiles(x, np.ones(5), 5), [1, 2, 3, 4, 5])
     np.testing.assert_array_equal(quantiles(x, np.ones(5), 50), [1, 2, 3, 4, 5])  # more than there are values
-    np.testing.assert_array_equal(
-        quantiles(np.array([0.0, 0, 0, 0, 1, 2]), np.ones(6), 4), [0, 2]
-    )  # repeats are dropped
+    # Repeats are dropped.
+    np.testing.assert_array_equal(quantiles(np.array([0.0, 0, 0, 0, 1, 2]), np.ones(6), 4), [0, 2])
 
 
 def test_weights_count_as_repeated_patterns():

@@ -353,6 +353,5 @@ def test_finetuning_takes_gaps():
     for frozen in (0, 3):
         tuned, record = pwl.finetune(net, (IMAGES, GAPS[:60, :2]), pwl.LM(), frozen=frozen, iterations=2)
         E = np.mean(np.nansum((GAPS[:60, :2] - tuned.predict(IMAGES)) ** 2, axis=1)[M[:60, :2].any(axis=1)])
-        assert tuned.n_outputs == 2 and record["error"][record.best_iteration] == pytest.approx(
-            E, rel=1e-4
-        )  # in float32
+        # In float32.
+        assert tuned.n_outputs == 2 and record["error"][record.best_iteration] == pytest.approx(E, rel=1e-4)

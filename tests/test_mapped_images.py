@@ -39,9 +39,8 @@ def train(patterns, **settings):
 def test_training_never_holds_the_whole(files):
     x, t = mapped(files)
     few = np.array(x[:100]), np.array(t[:100])
-    train(
-        pwl.Patterns(*few, preparation=pwl.Preparation.fit(*few)), augment=pwl.Augmentation(2)
-    )  # kernels stay in memory
+    # Kernels stay in memory.
+    train(pwl.Patterns(*few, preparation=pwl.Preparation.fit(*few)), augment=pwl.Augmentation(2))
     tracemalloc.start()
     try:
         preparation = pwl.Preparation.fit(x, t)

@@ -66,9 +66,8 @@ def test_the_output_signal_is_the_derivative_and_two_bounds_the_curvature():
     y, u = rng.normal(size=(2, 300, 4))
     t = rng.integers(0, 4, 300)
     slope = central(lambda z: LOSS.errors(y + z * u, t))
-    np.testing.assert_allclose(
-        -np.sum(LOSS.d(y, t) * u, axis=1), slope, atol=1e-4
-    )  # kinks of the slope are met now and then
+    # Kinks of the slope are met now and then.
+    np.testing.assert_allclose(-np.sum(LOSS.d(y, t) * u, axis=1), slope, atol=1e-4)
     assert np.median(np.abs(-np.sum(LOSS.d(y, t) * u, axis=1) - slope)) < 1e-9
     fixed = LOSS.errors(y, t) - np.sum(LOSS.d(y, t) * u, axis=1) + np.sum(u * u, axis=1)
     assert np.all(LOSS.errors(y + u, t) <= fixed + 1e-12)  # the error to the targets of y is a bound

@@ -38,9 +38,8 @@ QUICK = [(20_000, 128, "float32", 25, "uniform"), (20_000, 128, "float64", 25, "
 def run(out: Path, quick: bool) -> None:
     cells, rows = Cells(out / "kernels.jsonl"), []
     for case in QUICK if quick else FULL:
-        name = "-".join(map(str, (*case, "loops"))).replace(
-            " ", "_"
-        )  # cells without "loops" were measured beside copies
+        # Cells without "loops" were measured beside copies.
+        name = "-".join(map(str, (*case, "loops"))).replace(" ", "_")
         rows.append(cells.cell(name, lambda c=case: measure(*c)))
     text = table(rows)
     write_atomic(out / "kernels.md", text)

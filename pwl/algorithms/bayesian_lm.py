@@ -28,16 +28,9 @@ SMALLEST = 1e-8  # the first lambda, relative to the mean squared norm of J's co
 GROUPS = ("one", "layers", "inputs")
 SOLVERS = ("cholesky", "rows")
 EVIDENCES = ("eigenvalues", "factors")
-STALLED, GAIN = (
-    10,
-    0.1,
-)  # iterations without a gain of -log p that end a start; such a gain makes a model 1.1 times as probable
-STARTS = (
-    1.0,
-    0.1,
-    0.01,
-    0.0,
-)  # large ones first: their maxima of the evidence are found soon, and are often the higher ones
+STALLED = 10  # iterations without a gain of -log p that end a start
+GAIN = 0.1  # of -log p: a model 1.1 times as probable
+STARTS = (1.0, 0.1, 0.01, 0.0)  # large ones first: their maxima of the evidence are found soon, and are often the higher ones
 
 
 class BayesianLMState(NamedTuple):

@@ -13,9 +13,8 @@ from pwl.network.network import Network
 from pwl.runtime.threads import single_threaded_blas
 from pwl.solvers.levenberg_marquardt import Normal, Wide
 
-LARGEST = (
-    1e6  # of a group's lambda, relative to the mean squared norm of J's columns: the data may not need the group at all
-)
+# The largest lambda of a group, relative to the mean squared norm of J's columns: the data may not need the group at all.
+LARGEST = 1e6
 ROUNDING = 10 * np.finfo(float).eps  # of J'J per weight: a smaller lambda would leave it without a Cholesky factor
 
 Groups = tuple[np.ndarray, ...]  # indices of each group's weights

@@ -65,9 +65,8 @@ def bounds(net: Network, D: Mapping[str, Array], R: Mapping[str, Array]) -> tupl
         d = host(d).astype(np.float64)
         a, b, c = _form(d, R[key], d), _form(W, R[key], d), _form(W, R[key], W)
         a = np.maximum(a, np.finfo(float).tiny)
-        root = np.sqrt(
-            np.maximum(b * b - a * np.minimum(c - (FARTHEST * half) ** 2, 0), 0)
-        )  # |b| for units that are farther
+        outside = np.minimum(c - (FARTHEST * half) ** 2, 0)  # 0 for units that are farther, whose root is |b|
+        root = np.sqrt(np.maximum(b * b - a * outside, 0))
         low.append((-b - root) / a)
         high.append((-b + root) / a)
     return np.concatenate(low), np.concatenate(high)

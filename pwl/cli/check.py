@@ -127,7 +127,7 @@ def as_saved(name: str, saved: Saved[Network], options: argparse.Namespace) -> s
         return table
     classes = schema.targets[0].categories
     options.header = schema.header if options.header is None else options.header
-    targets = options.target or [column.name for column in schema.targets]
+    targets = options.target or list(schema.target_names)
     read = source.read(path, options, targets, "classification" if classes else "regression")
     x = data.read_inputs(path, schema, rules=rules(options))
     t = read.t if classes is None else renumbered(path, read, classes)

@@ -97,16 +97,12 @@ def columns(saved: Saved[Network]) -> list[str]:
         f"{what} {name}: offset {offset:.6g}, scale {scale:.6g}{'' if scale else ' (constant)'}"
         for name, offset, scale in zip(names, preparation.inputs.offset, preparation.inputs.scale, strict=True)
     ]
-    shown = lines[:12] + ([f"... and {len(lines) - 12} more inputs"] if len(lines) > 12 else [])
+    shown = lines[:SHOWN] + ([f"... and {len(lines) - SHOWN} more inputs"] if len(lines) > SHOWN else [])
     if isinstance(preparation.inputs, Decorrelation):
         shown.append(f"{what}s are decorrelated after that: each is the one that resembles its raw {what} most")
     if preparation.targets is None:
         return [*shown, f"classes: {', '.join(map(str, preparation.classes or ()))}"]
-    targets = (
-        [column.name for column in schema.targets]
-        if schema
-        else [f"target {i + 1}" for i in range(saved.net.n_outputs)]
-    )
+    targets = schema.target_names if schema else [f"target {i + 1}" for i in range(saved.net.n_outputs)]
     return shown + [
         f"target {name}: offset {offset:.6g}, scale {scale:.6g}"
         for name, offset, scale in zip(targets, preparation.targets.offset, preparation.targets.scale, strict=True)

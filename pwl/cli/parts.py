@@ -149,7 +149,7 @@ def _own(path: str, name: str, table: Source, options: argparse.Namespace) -> He
         return _all(x.reshape(-1, *shape), t, table.comm)
     blocks = list(open_inputs(path, table.schema, rules(options), strict=True).rows)
     if not blocks or blocks[0].t is None:
-        wanted = ", ".join(column.name for column in table.schema.targets)
+        wanted = ", ".join(table.target_names)
         raise InputError(f"{path} has no rows of data with the target {wanted}, but --{name} needs it")
     x, targets = np.concatenate([b.x for b in blocks]), np.concatenate([b.t for b in blocks if b.t is not None])
     bad = np.flatnonzero(~np.isfinite(targets).all(axis=1))

@@ -24,6 +24,7 @@ from pwl.cli.source import named, shared
 from pwl.cli.tables import add_rules, rules, said
 from pwl.data.image_folder import is_image, is_image_folder, read_image
 from pwl.data.inputs import Inputs, Rows, open_inputs
+from pwl.data.schema import column_names
 from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
 from pwl.files.write import check_apart, check_writable, writing
@@ -112,11 +113,12 @@ def check_interval(options: argparse.Namespace, saved: Saved[Ensemble]) -> None:
 def implied(saved: Saved[Ensemble]) -> data.Schema:
     """The columns of a network that was saved from Python: its inputs in their order, and after them perhaps its targets."""
     net = saved.net.first
-    inputs = tuple(data.Column(f"c{i + 1}") for i in range(int(np.prod(net.input_shape))))
-    after = [f"c{len(inputs) + i + 1}" for i in range(net.n_outputs)]
+    n = int(np.prod(net.input_shape))
     classes = tuple(class_names(net)) if net.loss.classes else None
-    targets = (data.Column(after[0], classes),) if classes else tuple(map(data.Column, after))
-    return data.Schema(inputs, targets, False, len(inputs) + len(targets))
+    names = column_names(n + net.n_outputs)
+    inputs = tuple(map(data.Column, names[:n]))
+    targets = (data.Column(names[n], classes),) if classes else tuple(map(data.Column, names[n:]))
+    return data.Schema(inputs, targets, False, n + len(targets))
 
 
 def opened(schema: data.Schema, options: argparse.Namespace, comm: Communicator) -> Inputs:
@@ -178,7 +180,7 @@ def texts(
 ) -> Iterator[str]:
     """The names of the columns, from rank 0, and a line of predictions per row, block after block."""
     assert saved.schema is not None
-    names = [column.name for column in saved.schema.targets]
+    names = list(saved.schema.target_names)
     if options.probabilities:
         names = [f"{names[0]}={label}" for label in class_names(saved.net.first)]
     if options.interval is not None:

@@ -14,7 +14,7 @@ class Scores:
     """Sums over the rows so far, from which `lines` makes sentences. Memory does not grow with the rows."""
 
     def __init__(self, schema: Schema) -> None:
-        self.names = [column.name for column in schema.targets]
+        self.names = schema.target_names
         self.classes = schema.targets[0].categories
         self.rows = self.unread = self.far = 0
         self.why = ""

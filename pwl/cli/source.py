@@ -67,7 +67,7 @@ class Source:
     @property
     def target_names(self) -> tuple[str, ...]:
         """A name per target column."""
-        return tuple(column.name for column in self.schema.targets)
+        return self.schema.target_names
 
     def summary(self) -> str:
         """Patterns, inputs and targets in one line."""

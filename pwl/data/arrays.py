@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pwl.data.columns import choose_columns
-from pwl.data.schema import Column, Schema
+from pwl.data.schema import Column, Schema, column_names, place_of
 from pwl.data.scratch import rows_a_block, scratch_array
 from pwl.errors import InputError
 from pwl.runtime.ranks import Communicator, share_of
@@ -36,10 +36,10 @@ def read_array_table(
         if targets or drop:
             raise InputError(f"{path} holds x and t apart, so no columns can be chosen: leave out targets and drop")
         x, t = loaded
-        names = _names(x.shape[1] + t.shape[1])
+        names = column_names(x.shape[1] + t.shape[1])
         inputs, chosen = list(range(x.shape[1])), list(range(x.shape[1], len(names)))
     else:
-        names = _names(loaded.shape[1])
+        names = column_names(loaded.shape[1])
         inputs, chosen = choose_columns(str(path), names, targets, drop)
         x, t = _take(loaded, inputs), _take(loaded, chosen)
     _check(path, x, [names[i] for i in inputs], rows.start)
@@ -58,11 +58,11 @@ def array_inputs(path: Path, schema: Schema, *, check: bool = True) -> tuple[np.
         raise InputError(f"{path} holds numbers only, but the input {texts[0]!r} is text: give a text file")
     loaded = _load(path)
     a, t = loaded if isinstance(loaded, tuple) else (loaded, None)
-    names = _names(len(schema.inputs))
+    names = column_names(len(schema.inputs))
     if a.shape[1] == schema.width and not schema.header and a.shape[1] != len(schema.inputs):
         names = tuple(column.name for column in schema.inputs)
-        t = _take(a, [int(column.name[1:]) - 1 for column in schema.targets])
-        a = _take(a, [int(name[1:]) - 1 for name in names])
+        t = _take(a, [place_of(column) for column in schema.targets])
+        a = _take(a, [place_of(column) for column in schema.inputs])
     elif a.shape[1] != len(schema.inputs):
         raise InputError(f"{path} has {a.shape[1]} columns, wanted the {len(schema.inputs)} inputs of the network")
     if check:
@@ -189,7 +189,3 @@ def _take(a: np.ndarray, places: list[int]) -> np.ndarray:
     for start in range(0, len(a), rows):
         new[start : start + rows] = a[start : start + rows][:, places]
     return new
-
-
-def _names(n: int) -> tuple[str, ...]:
-    return tuple(f"c{i + 1}" for i in range(n))

@@ -9,6 +9,7 @@ import numpy as np
 
 from pwl.data.arrays import is_array_file, load_rows
 from pwl.data.numerals import Numerals
+from pwl.data.schema import column_names
 from pwl.data.scratch import rows_a_block
 from pwl.data.shares import own_files
 from pwl.data.sheet import Block, Parser, Sheet, ignore
@@ -60,7 +61,7 @@ class ArraySheet(Sheet):
     def __init__(self, path: Path) -> None:
         self._a = load_rows(path)
         self.title, self.size, self.header, self.empty = str(path), self._a.nbytes, False, False
-        self.names, self.numerals = tuple(f"c{i + 1}" for i in range(self._a.shape[1])), Numerals()
+        self.names, self.numerals = column_names(self._a.shape[1]), Numerals()
 
     def column(self, place: int) -> list[str]:
         return []

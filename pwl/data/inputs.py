@@ -14,7 +14,7 @@ from pwl.data.columns import check_path, find_column
 from pwl.data.kinds import parser_of
 from pwl.data.numerals import MISSING, Numerals
 from pwl.data.rules import Rules
-from pwl.data.schema import Column, Schema
+from pwl.data.schema import Column, Schema, place_of
 from pwl.data.scratch import rows_a_block
 from pwl.data.sheet import Parser, Sheet, ignore
 from pwl.data.store import Store
@@ -120,7 +120,7 @@ def _places(sheet: Sheet, schema: Schema) -> list[int]:
                 f"{sheet.title} has {width} columns, "
                 f"wanted the {len(schema.inputs)} inputs or all {schema.width} columns of the table that was trained on"
             )
-        return [int(column.name[1:]) - 1 for column in schema.inputs]
+        return [place_of(column) for column in schema.inputs]
     at = {name: place for place, name in enumerate(sheet.names)}
     return [at[c.name] if c.name in at else find_column(sheet.title, sheet.names, c.name) for c in schema.inputs]
 
@@ -129,7 +129,7 @@ def _target_places(sheet: Sheet, schema: Schema) -> list[int] | None:
     """The place of each target in the file, or None if it does not have them all."""
     if not schema.header:
         whole = len(sheet.names) == schema.width != len(schema.inputs)
-        return [int(column.name[1:]) - 1 for column in schema.targets] if whole else None
+        return [place_of(column) for column in schema.targets] if whole else None
     at = {name: place for place, name in enumerate(sheet.names)}
     return [at[c.name] for c in schema.targets] if all(c.name in at for c in schema.targets) else None
 

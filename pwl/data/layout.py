@@ -12,6 +12,7 @@ from pwl.data.fields import OPEN, Record, records
 from pwl.data.header import Doubt, has_header
 from pwl.data.numerals import DIGITS, MISSING, Numerals, Unsure, bare, guess
 from pwl.data.rules import Rules
+from pwl.data.schema import column_names
 from pwl.data.text import AS_CSV, CHUNK, Text
 from pwl.errors import InputError
 
@@ -86,7 +87,7 @@ def sniff(text: Text, rules: Rules, *, strict: bool = True, known: Numerals | No
             f"{text.name}, line {rows[0].number}: {shown}, ... may be column names, {doubt}: say --header, or --no-header if they "
             "are data (header=True or False in Python)"
         ) from None
-    names = _names(text.name, rows[0]) if header else tuple(f"c{i + 1}" for i in range(len(cells[0])))
+    names = _names(text.name, rows[0]) if header else column_names(len(cells[0]))
     start = 1 if header else 0
     first_line = rows[start].number if len(rows) > start else len(lines) + 1
     return Layout(text, delimiter, numerals, header, names, first_line, tuple(cells[start:]), trailing)
@@ -193,7 +194,8 @@ def without_tail(fields: list[str], width: int) -> list[str]:
 
 def _names(name: str, record: Record) -> tuple[str, ...]:
     """Names from a line of them. A column without a name is named by its number, such as c1."""
-    names = tuple(_one_line(field) or f"c{i + 1}" for i, field in enumerate(record.fields or ()))
+    fields = record.fields or ()
+    names = tuple(_one_line(field) or own for field, own in zip(fields, column_names(len(fields)), strict=True))
     if len(set(names)) < len(names):
         twice, count = Counter(names).most_common(1)[0]
         raise InputError(

@@ -64,6 +64,11 @@ class Schema:
         """A name per column of x: the column's own, or column=category."""
         return tuple(name for column in self.inputs for name in column.expanded)
 
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """A name per target column."""
+        return tuple(column.name for column in self.targets)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and words, for JSON."""
         return asdict(self)
@@ -81,6 +86,16 @@ class Schema:
             d.get("thousands"),
             None if missing is None else tuple(missing),
         )
+
+
+def column_names(n: int) -> tuple[str, ...]:
+    """The names of the columns of a file that names none: c1, c2, ..."""
+    return tuple(f"c{place + 1}" for place in range(n))
+
+
+def place_of(column: Column) -> int:
+    """The place in the file of a column that `column_names` named, counted from 0."""
+    return int(column.name[1:]) - 1
 
 
 def _columns(dicts: Sequence[Mapping[str, Any]]) -> tuple[Column, ...]:

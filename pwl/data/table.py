@@ -90,7 +90,7 @@ class Table:
     @property
     def target_names(self) -> tuple[str, ...]:
         """A name per target column."""
-        return tuple(column.name for column in self.schema.targets)
+        return self.schema.target_names
 
     @property
     def class_names(self) -> tuple[str, ...] | None:

@@ -23,9 +23,7 @@ class Places(NamedTuple):
 def place(net: Network, given: bool) -> Places:
     """Places for all signals. given: whether signal 0 is the caller's array, which is only read."""
     of, sizes = [0], [size(net.input_shape)]
-    last = {
-        0: len(net.layers) if net.bypass else 0
-    }  # the last layer that reads each store; the outputs come after all layers
+    last = {0: 0}  # the last layer that reads each store
     for index, layer in enumerate(net.layers):
         here = in_place(layer) and not (given and of[index] == 0) and not _read_later(net, of, index)
         if isinstance(layer, From):
@@ -39,7 +37,7 @@ def place(net: Network, given: bool) -> Places:
         for read in (of[index], of[net.joins.get(index, index)]):
             last[read] = max(last[read], index)
     if net.bypass:
-        last[0] = len(net.layers)
+        last[0] = len(net.layers)  # the outputs come after all layers
     born = {store: of.index(store) for store in set(of)}
     return _packed(of, sizes, born, last, given)
 

@@ -111,7 +111,6 @@ def drawn(key: tuple[int, ...], first: int, shape: tuple[int, ...]) -> np.ndarra
     counts = -(-size // DRAWS)
     stream = np.random.Philox(key=np.random.SeedSequence(key).generate_state(2, np.uint64))
     stream.advance(first * counts)
-    words = np.random.Generator(stream).integers(
-        0, 2**64 - 1, (shape[0], 4 * counts), dtype=np.uint64, endpoint=True
-    )  # the words of the stream themselves, in which every bit is random
+    # The words of the stream themselves, in which every bit is random.
+    words = np.random.Generator(stream).integers(0, 2**64 - 1, (shape[0], 4 * counts), dtype=np.uint64, endpoint=True)
     return words.view(np.uint16)[:, :size].reshape(shape)

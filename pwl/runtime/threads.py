@@ -140,9 +140,8 @@ def ordered_map(f: Callable[[Any], Any], items: Iterable[Any], count: int) -> It
         with ThreadPoolExecutor(n) as pool:
             waiting: deque = deque()
             for item in items:
-                waiting.append(
-                    pool.submit(contextvars.copy_context().run, f, item)
-                )  # so that NumPy's errstate holds there, too
+                # In a copy of the context, so that NumPy's errstate holds there, too.
+                waiting.append(pool.submit(contextvars.copy_context().run, f, item))
                 if len(waiting) > n:
                     yield waiting.popleft().result()
             while waiting:

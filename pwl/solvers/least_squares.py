@@ -177,9 +177,8 @@ class _Search:
         if size <= ROUNDINGS * eps * float(np.linalg.norm(np.abs(self.J) @ np.abs(self.w))):
             return True
         norms = np.linalg.norm(self.J, axis=0)
-        most = np.divide(
-            2 * size, norms, out=np.zeros_like(norms), where=norms > 0
-        )  # moves the residuals by their size
+        # Moves by which J changes the residuals by twice their size.
+        most = np.divide(2 * size, norms, out=np.zeros_like(norms), where=norms > 0)
         most = np.minimum(most, LARGEST_MOVE * np.maximum(np.abs(self.w), eps))
         return size <= ROUNDINGS * min(self._unexplained(most), self._unexplained(most / 8))
 

@@ -55,9 +55,8 @@ def insert_input_hinge(net: Network, data: Any, index: int, position: float) -> 
     finer = dataclasses.replace(layer, counts=tuple(map(len, q)))
     b = measured(finer, q, sample(net, patterns))
     share = _share(q[index], at)
-    first = layer.geometry.begin[inputs.index(index)] + max(
-        at - 1, 0
-    )  # the rise that is cut, or that the new one comes before
+    # The rise that is cut, or that the new one comes before.
+    first = layer.geometry.begin[inputs.index(index)] + max(at - 1, 0)
 
     def refined(V: np.ndarray) -> np.ndarray:
         """Weights [1, x, rises] of the old rises as those of the new ones."""

@@ -17,12 +17,8 @@ NAMES = {"f4": "float", "f8": "double", "u1": "unsigned char", "i4": "int"}
 VECTOR_BYTES = 16  # the most that a thread moves at once
 THREADS = 256  # per block at most, the launch bound of the kernels
 SHARED_BYTES = 48 * 1024  # shared memory that every device gives a block
-VECTORS = (
-    ("float", 1),
-    ("float", 4),
-    ("double", 1),
-    ("double", 2),
-)  # types, and how many neighbours a thread moves at once
+# Types, and how many neighbours a thread moves at once.
+VECTORS = (("float", 1), ("float", 4), ("double", 1), ("double", 2))
 FLAGS = ("true", "false")
 BLOCKS = 8192  # enough to fill any device a few times over; threads walk on if there is more work
 
