@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 import pwl
+from benchmarks.shared import markdown
 from benchmarks.shared.cells import Cells
 from pwl.files.write import write_atomic
 
@@ -103,7 +104,7 @@ def sample(x: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def table(results: dict[tuple[str, str], list[dict[str, Any]]], sets: list[str], names: list[str]) -> str:
     """A Markdown table of mean test errors relative to HWO-MOLF's, their geometric mean, and counts of lower errors."""
     heads = ["form", *sets, "geometric mean", f"lower than {BASE}", "p < 0.05: lower / higher", "lower than LM"]
-    lines = [row(heads), row(["---"] * len(heads))]
+    lines = markdown.head(heads)
     for name in names:
         errors = [series(results[data, name], "test_error") for data in sets]
         base, lm = ([series(results[data, other], "test_error") for data in sets] for other in (BASE, "LM"))
@@ -112,7 +113,7 @@ def table(results: dict[tuple[str, str], list[dict[str, Any]]], sets: list[str],
         counts = f"{sure.count(-1)} / {sure.count(1)}"
         against_lm = sum(e.mean() < other.mean() for e, other in zip(errors, lm, strict=True))
         lines.append(
-            row([name, *(f"{r:.3f}" for r in ratios), f"{np.exp(np.log(ratios).mean()):.3f}", f"{(ratios < 1).sum()}",
+            markdown.row([name, *(f"{r:.3f}" for r in ratios), f"{np.exp(np.log(ratios).mean()):.3f}", f"{(ratios < 1).sum()}",
                  counts, f"{against_lm}"])
         )  # fmt: skip
     return "\n".join(lines) + "\n"
@@ -129,7 +130,3 @@ def sign(a: np.ndarray, b: np.ndarray) -> int:
 
 def series(cells: list[dict[str, Any]], name: str) -> np.ndarray:
     return np.array([c[name] for c in cells])
-
-
-def row(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 import pwl
+from benchmarks.shared import markdown
 from benchmarks.shared.cells import Cells
 from benchmarks.shared.memory import Peak, private
 from benchmarks.shared.timing import in_turns, sleeping_torch
@@ -159,7 +160,7 @@ def torch_curves(units: int) -> Any:
 def table(rows: list[dict[str, Any]]) -> str:
     heads = ["network", "activations", "ours", *(engine.split()[1] for engine in ENGINES[1:]), "ours / PyTorch"]
     heads += ["ours / ours with ReLU", "peak MiB: ours", "PyTorch"]
-    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    lines = markdown.head(heads)
     for row in rows:
         for kind in ACTIVATIONS:
             seconds, memory = row["seconds"][kind], row["peak_mib"][kind]
@@ -171,7 +172,7 @@ def table(rows: list[dict[str, Any]]) -> str:
                 f"{seconds['ours'] / row['seconds'][ACTIVATIONS[0]]['ours']:.2f}",
                 f"{memory['ours']:.0f}", f"{memory[best]:.0f}" if best else "",
             ]  # fmt: skip
-            lines.append("| " + " | ".join(cells) + " |")
+            lines.append(markdown.row(cells))
     return "\n".join(lines) + "\n"
 
 

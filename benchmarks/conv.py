@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 import pwl
+from benchmarks.shared import markdown
 from benchmarks.shared.cells import Cells
 from benchmarks.shared.timing import in_turns, sleeping_torch
 from pwl.files.write import write_atomic
@@ -144,7 +145,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         "ours / bare",
         "ours / PyTorch",
     ]
-    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    lines = markdown.head(heads)
     total = dict.fromkeys(("ours", "bare", "torch", "multiplies"), 0.0)
     for row in rows:
         for name, ms in row["milliseconds"].items():
@@ -166,4 +167,4 @@ def line(begin: list[str], ms: dict[str, float], multiplies: float, torch_ms: fl
         *begin, f"{ms['ours']:.2f}", f"{2e-6 * multiplies / ms['ours']:.0f}", f"{ms['bare products']:.2f}", *others,
         f"{ms['ours'] / ms['bare products']:.2f}", f"{ms['ours'] / torch_ms:.2f}" if torch_ms == torch_ms else "not run",
     ]  # fmt: skip
-    return "| " + " | ".join(cells) + " |"
+    return markdown.row(cells)

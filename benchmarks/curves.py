@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import pwl
+from benchmarks.shared import markdown
 from benchmarks.shared.cells import Cells
 from pwl.files.write import write_atomic
 
@@ -77,22 +78,18 @@ def table(results: dict[Any, list[dict[str, Any]]], sets: list[str]) -> str:
     parts = []
     for series, title in titles.items():
         n_seeds = len(next(iter(results.values())))
-        lines = [f"**{title}**, median over {n_seeds} seeds", "", row(heads), row(["---"] * len(heads))]
+        lines = [f"**{title}**, median over {n_seeds} seeds", "", *markdown.head(heads)]
         lower = np.zeros(len(HINGES), dtype=int)
         for name in sets:
             for pair, (direction, start) in PAIRS.items():
                 medians = np.array([median(results[name, pair, hinges], series) for hinges in (0, *HINGES)])
                 lower += medians[1:] < medians[0]
                 cells = [f"**{value:.4f}**" if value == medians.min() else f"{value:.4f}" for value in medians]
-                lines.append(row([name, f"{start}, {direction}", *cells]))
-        lines.append(row(["lower than MOLF", "", "", *(f"{count} of {2 * len(sets)}" for count in lower)]))
+                lines.append(markdown.row([name, f"{start}, {direction}", *cells]))
+        lines.append(markdown.row(["lower than MOLF", "", "", *(f"{count} of {2 * len(sets)}" for count in lower)]))
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
 
 def median(cells: list[dict[str, Any]], series: str) -> float:
     return float(np.median([c[series] for c in cells]))
-
-
-def row(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"

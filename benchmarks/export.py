@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 import pwl
+from benchmarks.shared import markdown
 from benchmarks.shared.cells import Cells
 from pwl.export.compiled import Compiled, compiler
 from pwl.files.write import write_atomic
@@ -142,11 +143,11 @@ def runtime(model: Any) -> Callable[[np.ndarray], Any]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """One line per network and type of numbers."""
-    head = ["network", "numbers", "C: code and constants, kB", "C: work, kB", "C: us a prediction", "ONNX: kB",
+    heads = ["network", "numbers", "C: code and constants, kB", "C: work, kB", "C: us a prediction", "ONNX: kB",
             "ONNX Runtime: us a call", "`predict`: us a call"]  # fmt: skip
-    lines = ["| " + " | ".join(head) + " |", "| " + " | ".join(["---"] * len(head)) + " |"]
+    lines = markdown.head(heads)
     for row in rows:
         cells = [row["network"], row["dtype"], *(f"{row[key] / 1000:,.1f}" for key in ("code", "work"))]
         cells += [f"{1e6 * row['c']:,.2f}", f"{row['onnx_bytes'] / 1000:,.1f}"]
-        lines.append("| " + " | ".join([*cells, *(f"{1e6 * row[key]:,.0f}" for key in ("onnx", "package"))]) + " |")
+        lines.append(markdown.row([*cells, *(f"{1e6 * row[key]:,.0f}" for key in ("onnx", "package"))]))
     return "\n".join(lines) + "\n"

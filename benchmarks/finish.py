@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import pwl
-from benchmarks.shared import images
+from benchmarks.shared import images, markdown
 from benchmarks.shared.cells import Cells
 from benchmarks.shared.paired import in_words
 from pwl.data.rows import Rows
@@ -113,7 +113,7 @@ def accuracy(net: pwl.Network, test: pwl.Patterns) -> float:
 def table(found: dict[tuple[str, str, str, int], dict[str, Any]], patterns: int, epochs: int) -> str:
     heads = ["data", "network", "functions", "training", "accuracy", "finished", "gain", "E on test", "finished"]
     heads += ["seconds", "of finishing"]
-    lines = [f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads)]
+    lines = markdown.head(heads)
     seeds = sorted({seed for *_, seed in found})
     for name, kind, training in dict.fromkeys(case[:3] for case in found):
         own = [found[name, kind, training, seed] for seed in seeds]
@@ -131,7 +131,7 @@ def table(found: dict[tuple[str, str, str, int], dict[str, Any]], patterns: int,
             *errors,
             *seconds,
         ]
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(markdown.row(cells))
     return (
         f"Test accuracy in percent before and after `pwl.finish`: mean over {len(seeds)} starts, {patterns} "
         f"training images, {epochs} epochs in batches of {BATCH}.\n\n" + "\n".join(lines) + "\n"

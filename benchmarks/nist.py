@@ -15,6 +15,7 @@ import scipy.optimize
 
 import pwl
 from benchmarks.nist_problems import MODELS, Problem, read
+from benchmarks.shared import markdown
 from benchmarks.shared.cells import Cells
 from pwl.data.cache import data_home
 from pwl.files.write import write_atomic
@@ -83,18 +84,18 @@ def scored(problem: Problem, start: int, b: np.ndarray, evaluations: int, conver
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Digits of every problem, then the totals."""
-    lines = [head("digits from start 1 / 2", rows)]
+    lines = markdown.head(["digits from start 1 / 2", *solvers(rows)])
     found = {(row["problem"], row["start"], row["solver"]): row for row in rows}
     for problem in dict.fromkeys(row["problem"] for row in rows):
         cells = (" / ".join(f"{found[problem, s, n]['digits']:.1f}" for s in (1, 2)) for n in solvers(rows))
-        lines.append(f"| {problem} | " + " | ".join(cells) + " |")
+        lines.append(markdown.row([problem, *cells]))
     return "\n".join(lines) + "\n\n" + totals(rows)
 
 
 def totals(rows: list[dict[str, Any]]) -> str:
     """Totals per solver: problems solved, problems wrongly claimed as solved, and evaluations."""
     count = len({row["problem"] for row in rows})
-    lines = [head(f"NIST StRD, {count} problems", rows)]
+    lines = markdown.head([f"NIST StRD, {count} problems", *solvers(rows)])
     for start in (1, 2):
         lines.append(
             line(f"solved from start {start}", rows, lambda r, s=start: r["start"] == s and r["digits"] >= SOLVED)
@@ -107,14 +108,10 @@ def solvers(rows: list[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(row["solver"] for row in rows))
 
 
-def head(title: str, rows: list[dict[str, Any]]) -> str:
-    return f"| {title} | " + " | ".join(solvers(rows)) + " |\n|" + " --- |" * (1 + len(solvers(rows)))
-
-
 def line(title: str, rows: list[dict[str, Any]], count: Callable[[dict[str, Any]], float]) -> str:
     """A row of sums over the runs of each solver."""
     sums = (str(int(sum(count(row) for row in rows if row["solver"] == name))) for name in solvers(rows))
-    return f"| {title} | " + " | ".join(sums) + " |"
+    return markdown.row([title, *sums])
 
 
 def picture(rows: list[dict[str, Any]]) -> bytes:

@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 
 import pwl
+from benchmarks.shared import markdown
 from benchmarks.shared.cells import Cells
 from benchmarks.shared.paired import in_words, mean_and_error, verdict
 from pwl.data.load import data_home
@@ -171,14 +172,14 @@ def table(found: dict[tuple[str, str, int], dict[str, Any]], protocol: Protocol)
         return [found[trunk, end, fold][name] for fold in folds]
 
     heads = ["trunk", *ENDS.values(), "curves less ReLU", "curves are", "ReLU, then OWO", "curves, then OWO"]
-    lines = [f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads)]
+    lines = markdown.head(heads)
     for trunk, name in TRUNKS.items():
         apart = [
             a - b for a, b in zip(of("test_accuracy", trunk, "curves"), of("test_accuracy", trunk, "relu"), strict=True)
         ]
         after = [in_words(of("finished_accuracy", trunk, end)) for end in ("relu", "curves")]
         words = [in_words(of("test_accuracy", trunk, end)) for end in ENDS]
-        lines.append(f"| {' | '.join([name, *words, in_words(apart, '+'), verdict(apart), *after])} |")
+        lines.append(markdown.row([name, *words, in_words(apart, "+"), verdict(apart), *after]))
     cell = found["imagenet", "relu", 0]
     passes = max(cell["trunk_seconds"] for cell in found.values())
     epoch = mean_and_error([c["epoch_seconds"] for c in found.values() if c["end"] == "curves"])[0]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import pwl
-from benchmarks.shared import images
+from benchmarks.shared import images, markdown
 
 METHODS = {
     "Adam": pwl.Adam(0.003), "SGD": pwl.SGD(0.03), "AdAct, no rate": pwl.MinibatchAdAct(),
@@ -31,7 +31,7 @@ def table(net: pwl.Network, x: np.ndarray, t: np.ndarray) -> str:
                 at[name] = method.step(at[name][0], batch, at[name][1])[:2]
             if turn >= FIRST:
                 seconds[name].append((time.process_time() - start) / BATCHES)
-    lines = ["| method | milliseconds of processors per step | against Adam |", "| --- | --- | --- |"]
+    lines = markdown.head(["method", "milliseconds of processors per step", "against Adam"])
     medians = {name: float(np.median(own)) for name, own in seconds.items()}
     lines += [f"| {name} | {1000 * own:.1f} | {own / medians['Adam']:.2f} |" for name, own in medians.items()]
     return (

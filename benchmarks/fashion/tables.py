@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.shared import markdown
 from benchmarks.shared.paired import in_words, mean_and_error
 
 NAMES = {
@@ -37,12 +38,12 @@ def heading(rows: dict[str, list[Cell]]) -> str:
 def finals(rows: dict[str, list[Cell]]) -> str:
     """One line per method. The last column is AdAct's test accuracy minus the row's, paired by seed."""
     heads = ["method", "learning rate", "seconds a run", "validation", "test", "AdAct less this"]
-    lines = [row(heads), row(["---"] * len(heads))]
+    lines = markdown.head(heads)
     for method, cells in rows.items():
         rate, seconds = cells[0]["rate"], mean_and_error([c["seconds"] for c in cells])[0]
         accuracies = [in_words([c[part] for c in cells]) for part in ("validation_accuracy", "test_accuracy")]
         apart = "" if method == "adact" else in_words(differences(rows, method), "+")
-        lines.append(row([NAMES[method], "" if rate is None else f"{rate:g}", f"{seconds:.0f}", *accuracies, apart]))
+        lines.append(markdown.row([NAMES[method], "" if rate is None else f"{rate:g}", f"{seconds:.0f}", *accuracies, apart]))
     return "\n".join(lines) + "\n"
 
 
@@ -85,7 +86,3 @@ def tuning(tried: dict[str, dict[float, Cell]]) -> str:
 def diverged(cell: Cell) -> str:
     """A note on a run that did not reach its last epoch."""
     return "" if cell["stop"] == "iterations" else f" (stopped: {cell['stop']})"
-
-
-def row(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"

@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks.gpu import activated, conv, input_curves, nets
 from benchmarks.gpu.agreement import MANY_STEPS, ONE_STEP
 from benchmarks.gpu.kernels import ARRAYS
+from benchmarks.shared import markdown
 
 Cell = dict[str, Any]
 
@@ -24,7 +25,7 @@ def section(device: str, cells: dict[str, list[Cell]]) -> Iterator[str]:
         own = [cell for cell in cells.get(part, ()) if words(cell["device"]) == device]
         if own:
             yield f"**{title}**\n"
-            yield markdown(*table(own))
+            yield written(*table(own))
 
 
 def words(facts: dict[str, str]) -> str:
@@ -32,9 +33,8 @@ def words(facts: dict[str, str]) -> str:
     return ", ".join([facts["name"], *(f"{name} {value}" for name, value in facts.items() if name != "name")])
 
 
-def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+def written(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "".join(f"{line}\n" for line in (*markdown.head(heads), *map(markdown.row, rows)))
 
 
 Table = tuple[Sequence[str], list[Sequence[str]]]

@@ -6,6 +6,8 @@ MOLF" is AdAct. Its OWO-MOLF program computes HWO-MOLF, as it is called here.
 
 from __future__ import annotations
 
+from benchmarks.shared import markdown
+
 COLUMNS = {"adaptive MOLF": "hwo-adact", "OWO-MOLF": "hwo-molf", "SCG": "scg", "LM": "lm"}
 
 TABLE: dict[str, tuple[tuple[float, float], ...]] = {  # training, test; in the order of COLUMNS
@@ -37,7 +39,7 @@ def figures(data: str, algorithm: str) -> tuple[float, float] | None:
 
 def table() -> str:
     """The whole published table in Markdown."""
-    lines = ["| data | " + " | ".join(COLUMNS) + " |", "|" + " --- |" * (1 + len(COLUMNS))]
+    lines = markdown.head(["data", *COLUMNS])
     for data, pairs in TABLE.items():
-        lines.append(f"| {data} | " + " | ".join(f"{train:g} / {test:g}" for train, test in pairs) + " |")
+        lines.append(markdown.row([data, *(f"{train:g} / {test:g}" for train, test in pairs)]))
     return "\n".join(lines) + "\n"

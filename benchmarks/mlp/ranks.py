@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import rankdata, wilcoxon
 
+from benchmarks.shared import markdown
+
 FEWEST = 5  # pairs that a test needs; with fewer, p can't come near .05
 
 
@@ -64,7 +66,7 @@ def table(errors: np.ndarray, sets: list[str], names: list[str], against: tuple[
         rival: [paired(errors[:, j], errors[:, names.index(rival)]) for j in range(len(names))] for rival in rivals
     }
     heads = ["algorithm", *sets, "average rank", *(f"against {rival}" for rival in rivals)]
-    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    lines = markdown.head(heads)
     adjusted = {}
     for rival, own in tests.items():
         ps = np.array([np.nan if names[j] == rival else test.p for j, test in enumerate(own)])
@@ -73,7 +75,7 @@ def table(errors: np.ndarray, sets: list[str], names: list[str], against: tuple[
         cells = [names[j], *(f"{rank:g}" for rank in order[:, j]), f"{average[j]:.2f}"]
         for rival in rivals:
             cells.append("" if names[j] == rival else in_words(tests[rival][j], adjusted[rival][j]))
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append(markdown.row(cells))
     return "\n".join(lines) + "\n"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.mlp import published, ranks
+from benchmarks.shared import markdown
 from benchmarks.shared.styles import COLOURS, DASHES, MARKERS
 from pwl.plots.figure import INK, panels, png
 from pwl.plots.ticks import plain_ticks
@@ -57,7 +58,7 @@ def of_set(results: Results, data: str, names: list[str], folds: list[int]) -> s
         for title, where in COLUMNS.items()
     }
     heads = ["algorithm", *means, "published", "iterations", "seconds", "stopped"]
-    lines = [f"**{data}**", "", "| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    lines = [f"**{data}**", "", *markdown.head(heads)]
     for place, name in enumerate(names):
         own = [results[data, name, fold] for fold in folds]
         cells = [name]
@@ -71,7 +72,7 @@ def of_set(results: Results, data: str, names: list[str], folds: list[int]) -> s
         cells.append(f"{np.mean([c['iterations'] for c in own]):.0f}")
         cells.append(f"{np.mean([c['final']['seconds'] for c in own]):.2f}")
         cells.append(", ".join(sorted({c["stop"] for c in own})))
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append(markdown.row(cells))
     return "\n".join(lines) + "\n"
 
 

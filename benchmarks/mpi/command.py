@@ -22,9 +22,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.mpi.program import INPUTS, counted_memory
+from benchmarks.shared import markdown
 from benchmarks.shared.cells import Cells
 from pwl.data.scratch import rows_a_block
 from pwl.files.write import write_atomic
+from pwl.runtime.ranks import WHOLE
 
 PATTERNS = 10_000_000
 TURNS = 3
@@ -101,8 +103,7 @@ def time_table(times: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def memory_table(measured: dict[int, float], counted: dict[int, float]) -> Iterator[str]:
-    yield "| ranks | measured, in sums | counted, in sums | whole sums of all ranks |"
-    yield "|" + " --- |" * 4
+    yield from markdown.head(["ranks", "measured, in sums", "counted, in sums", "whole sums of all ranks"])
     for P, count in counted.items():
         yield f"| {P} | {f'{measured[P]:.1f}' if P in measured else ''} | {count:.2f} | {P} |"
 
@@ -110,15 +111,13 @@ def memory_table(measured: dict[int, float], counted: dict[int, float]) -> Itera
 def message_table(messages: dict[str, Any]) -> Iterator[str]:
     yield f"One message: {1e6 * messages['latency']:.1f} us; {messages['bandwidth'] / 1e9:.1f} GB/s."
     yield ""
-    yield "| numbers in a sum, 2 ranks | milliseconds |"
-    yield "| --- | --- |"
+    yield from markdown.head(["numbers in a sum, 2 ranks", "milliseconds"])
     for size, seconds in messages["sums"].items():
         yield f"| {int(size):,} | {1000 * seconds:.3f} |"
 
 
 def cost_table(costs: dict[str, Any]) -> Iterator[str]:
-    yield "| algorithm | steps | calls a step | kilobytes a step | microseconds a pattern |"
-    yield "|" + " --- |" * 5
+    yield from markdown.head(["algorithm", "steps", "calls a step", "kilobytes a step", "microseconds a pattern"])
     for name, cost in costs.items():
         size = sum(n for _, n in cost["messages"]) / cost["steps"] / 1000
         calls = len(cost["messages"]) / cost["steps"]
@@ -147,7 +146,7 @@ def predicted(cost: dict[str, Any], P: int, latency: float, bandwidth: float) ->
 
 def sliced(kind: str, size: float, P: int, latency: float, bandwidth: float) -> float:
     """`seconds_of` for messages that were counted on 2 ranks: what is gathered after slices are slices of P ranks, too."""
-    if kind == "gathered" and size > 8 * 4096:
+    if kind == "gathered" and size > 8 * WHOLE:
         return seconds_of("slices", 2 * size, P, latency, bandwidth)
     return seconds_of(kind, size, P, latency, bandwidth)
 
@@ -155,13 +154,11 @@ def sliced(kind: str, size: float, P: int, latency: float, bandwidth: float) -> 
 def prediction_table(costs: dict[str, Any], messages: dict[str, Any]) -> Iterator[str]:
     yield f"Seconds an iteration on {MANY:,} patterns, one thread a rank, and the seconds of them in messages."
     yield ""
-    heads = [f"{name}, {P:,} ranks" for name in NETWORKS for P in RANKS[1:]]
-    yield "| algorithm | 1 rank | " + " | ".join(heads) + " |"
-    yield "|" + " --- |" * (2 + len(heads))
+    yield from markdown.head(["algorithm", "1 rank", *(f"{name}, {P:,} ranks" for name in NETWORKS for P in RANKS[1:])])
     for name, cost in costs.items():
         found = [f"{sum(predicted(cost, 1, 0.0, 1.0)):.0f}"]
         for network in NETWORKS.values():
             for P in RANKS[1:]:
                 own, sums = predicted(cost, P, *(network or (messages["latency"], messages["bandwidth"])))
                 found.append(f"{own + sums:.3g} ({sums:.2g})")
-        yield f"| {name} | " + " | ".join(found) + " |"
+        yield markdown.row([name, *found])

@@ -22,6 +22,7 @@ from benchmarks.peers import rivals
 from benchmarks.peers.problems import problem_of
 from benchmarks.peers.process import apart
 from benchmarks.peers.rivals.problem import Problem, started
+from benchmarks.shared import markdown
 from benchmarks.shared.cells import Cells
 from benchmarks.shared.memory import memory
 from benchmarks.shared.timing import in_turns
@@ -128,7 +129,7 @@ def iteration_table(single: dict[str, Any], several: dict[str, Any]) -> str:
     fastest = {job: min(ms, several["ms"].get(job, ms)) for job, ms in single["ms"].items()}
     base = fastest.get("pwl LM, QR")
     lines = ["**lm-iteration**, 1030 x 8-20-1, 201 weights, float64; ms an iteration", ""]
-    lines += [f"| job | 1 thread | {several['threads']} threads | better over ours by QR |", "|" + " --- |" * 4]
+    lines += markdown.head(["job", "1 thread", f"{several['threads']} threads", "better over ours by QR"])
     for job, ms in sorted(fastest.items(), key=lambda item: item[1]):
         both = f"{single['ms'][job]:.2f} | {several['ms'].get(job, float('nan')):.2f}"
         lines.append(f"| {job} | {both} | {f'{ms / base:.1f}' if base else ''} |")
@@ -172,7 +173,7 @@ def lm_large(cells: Cells, quick: bool) -> str:
     P = Nh * (N + 1) + Nh + 1
     J = 8 * Nv * P
     lines = [f"**lm-large**, {Nv} x {N}-{Nh}-1, {P} weights; the Jacobian alone takes {J / 2**20:.0f} MiB", ""]
-    lines += ["| job | MiB above data and imports | over the Jacobian | seconds an iteration |", "|" + " --- |" * 4]
+    lines += markdown.head(["job", "MiB above data and imports", "over the Jacobian", "seconds an iteration"])
     for name in LARGE:
         try:
             if COPIES.get(name, 0) * J > MOST_BYTES:

@@ -23,6 +23,7 @@ from benchmarks.peers import rivals
 from benchmarks.peers.rivals.own import OUTPUT_STEPS
 from benchmarks.peers.rivals.problem import Problem, drawn, started, thinned
 from benchmarks.peers.traces import lowest_so_far, seconds_to, steps
+from benchmarks.shared import markdown
 from benchmarks.shared.cells import Cells
 from benchmarks.shared.styles import COLOURS, DASHES, MARKERS
 from pwl.files.write import write_atomic
@@ -126,13 +127,13 @@ def table(rows: Rows, missing: dict[str, str], convention: str, budget: float) -
     lines = [f"**{convention}**, {budget:g} s a run, {len(some)} starts", ""]
     heads = ["rival", "lower quartile", "median E", "upper quartile", *(f"s to {level:g}" for level in LEVELS)]
     heads += ["ms an iteration"]
-    lines += ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    lines += markdown.head(heads)
     for name, own in sorted(rows.items(), key=lambda item: float(np.median([c["lowest"] for c in item[1]]))):
         errors = np.quantile([c["lowest"] for c in own], [0.25, 0.5, 0.75])
         pace = np.median([c["seconds"] / max(c["iterations"], 1) for c in own])
         reached = [seconds_in_words([c["to_level"][str(level)] for c in own]) for level in LEVELS]
         line = [name, *(f"{e:.3g}" for e in errors), *reached, f"{1000 * pace:.1f}"]
-        lines.append("| " + " | ".join(line) + " |")
+        lines.append(markdown.row(line))
     for name, reason in missing.items():
         lines.append(f"| {name} | not run ({reason}) |" + " |" * (len(heads) - 2))
     for name, (seconds, error) in PUBLISHED.items():

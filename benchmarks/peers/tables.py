@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peers.traces import steps
+from benchmarks.shared import markdown
 from benchmarks.shared.styles import COLOURS, DASHES, MARKERS
 from pwl.plots.figure import INK, panels, png
 from pwl.plots.ticks import plain_ticks
@@ -25,7 +26,7 @@ def table(rows: Rows, missing: dict[str, str], name: str, levels: tuple[float, .
         "rival", "method", "setting", *(f"s to {level:g}" for level in levels), *(f"E at {s:g} s" for s in times),
         "lowest E", "ms an iteration", "peak MiB", "above imports",
     ]  # fmt: skip
-    lines = [about, "", "| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    lines = [about, "", *markdown.head(heads)]
     for (_, method), cells in sorted(rows.items(), key=lambda item: median([c["lowest"] for c in item[1]])):
         setting = {key: value for key, value in cells[0]["setting"].items() if key != "method"}
         line = [
@@ -37,7 +38,7 @@ def table(rows: Rows, missing: dict[str, str], name: str, levels: tuple[float, .
             f"{median([c['peak_mib'] for c in cells]):.0f}",
             f"{median([c['peak_mib'] - c['imported_mib'] for c in cells]):.0f}",
         ]  # fmt: skip
-        lines.append("| " + " | ".join(line) + " |")
+        lines.append(markdown.row(line))
     for rival, reason in missing.items():
         lines.append(f"| {rival} | not run ({reason}) |" + " |" * (len(heads) - 2))
     return "\n".join(lines) + "\n"

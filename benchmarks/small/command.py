@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 import pwl
+from benchmarks.shared import markdown
 from benchmarks.shared.cells import Cells
 from benchmarks.shared.timing import in_turns
 from benchmarks.small import plain
@@ -134,8 +135,8 @@ ALGORITHMS = {"MOLF": molf, "AdAct": adact, "LM": lm, "L-BFGS": lbfgs, "Adam, an
 
 def table(rows: list[dict[str, Any]]) -> str:
     """One line per algorithm and size."""
-    lines = ["| algorithm | patterns | ms, ours | ms, rival | ours / rival | rival |", "| --- | --- | --- | --- | --- | --- |"]
+    lines = markdown.head(["algorithm", "patterns", "ms, ours", "ms, rival", "ours / rival", "rival"])
     for row in rows:
         cells = [row["algorithm"], f"{row['patterns']:,}", f"{1000 * row['ours']:.2f}", f"{1000 * row['theirs']:.2f}"]
-        lines.append("| " + " | ".join([*cells, f"{row['ours'] / row['theirs']:.2f}", row["rival"]]) + " |")
+        lines.append(markdown.row([*cells, f"{row['ours'] / row['theirs']:.2f}", row["rival"]]))
     return "\n".join(lines) + "\n"

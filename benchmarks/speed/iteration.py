@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 import pwl
+from benchmarks.shared import markdown
 from benchmarks.shared.cells import Cells
 from benchmarks.shared.memory import Peak, private
 from benchmarks.shared.timing import in_turns
@@ -146,14 +147,14 @@ def bare(x: np.ndarray, rows: int, name: str) -> Callable[[], None]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     heads = ["algorithm", "patterns", "data", "passes", "seconds", "bare products", "ratio", "peak MiB", "of them data"]
-    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    lines = markdown.head(heads)
     for row in rows:
         seconds = row["seconds"]
         cells = [
             row["algorithm"], str(row["patterns"]), row["source"], f"{row['passes']:.0f}", f"{seconds['iteration']:.4f}",
             f"{seconds['bare products']:.4f}", f"{row['ratio']:.2f}", f"{row['peak_mib']:.0f}", f"{row['data_mib']:.0f}",
         ]  # fmt: skip
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append(markdown.row(cells))
     return "\n".join(lines) + "\n"
 
 

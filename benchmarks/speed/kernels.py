@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.shared import markdown
 from benchmarks.shared.cells import Cells
 from benchmarks.shared.timing import in_turns, sleeping_torch
 from pwl.files.write import write_atomic
@@ -145,7 +146,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     loops = {"value": "loop 1", "value + slope": "loop 2", "times slope": "loop 1", "scatter": "loop in"}
     others = ["loop 1", "loop 2", "loop in", "torch relu", "torch gather", "numpy", "interp"]
     heads = ["nets", "hinges", *loops, *others]
-    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    lines = markdown.head(heads)
     for row in rows:
         ms = row["milliseconds"]
         cells = [
@@ -154,5 +155,5 @@ def table(rows: list[dict[str, Any]]) -> str:
             *(f"{ms[name]:.1f} ({ms[name] / ms[loop]:.2f})" for name, loop in loops.items()),
             *(f"{ms[name]:.{int(name.startswith('loop'))}f}" if name in ms else "not run" for name in others),
         ]
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append(markdown.row(cells))
     return "\n".join(lines) + "\n"

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 import pwl
+from benchmarks.shared import markdown
 from benchmarks.shared.cells import Cells
 from benchmarks.shared.timing import in_turns
 from pwl.files.write import write_atomic
@@ -91,9 +92,9 @@ def table(rows: list[dict[str, Any]]) -> str:
     kinds = ("rounded x", "float32 data", "float32 net")
     heads = ["data", "algorithm", *(f"{k}: after {ITERATIONS}" for k in kinds), *(f"{k}: one step" for k in kinds)]
     heads += ["ms, float64", "ms, float32 data", "ms, float32 net"]
-    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    lines = markdown.head(heads)
     for row in rows:
         cells = [row["data"], row["algorithm"], *(f"{row[part][k]:.0e}" for part in ("after", "step") for k in kinds)]
         cells += [f"{1000 * row['seconds'][k]:.1f}" for k in ("float64", "float32 data", "float32 net")]
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append(markdown.row(cells))
     return "\n".join(lines) + "\n"

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 import pwl
+from benchmarks.shared import markdown
 from benchmarks.shared.cells import Cells
 from benchmarks.shared.memory import Peak, private
 from benchmarks.shared.timing import in_turns
@@ -77,7 +78,7 @@ def exponent(rows: list[dict[str, Any]], name: str) -> float:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    lines = ["| varied | sizes | milliseconds | exponent | peak MiB | passes |", "|" + " --- |" * 6]
+    lines = markdown.head(["varied", "sizes", "milliseconds", "exponent", "peak MiB", "passes"])
     for name in dict.fromkeys(row["varied"] for row in rows):
         own = [row for row in rows if row["varied"] == name]
         cells = [
@@ -88,7 +89,7 @@ def table(rows: list[dict[str, Any]]) -> str:
             ", ".join(f"{row['peak_mib']:.0f}" for row in own),
             f"{own[0]['passes']:.0f}",
         ]
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append(markdown.row(cells))
     return "\n".join(lines) + "\n"
 
 

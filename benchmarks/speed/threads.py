@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 import pwl
+from benchmarks.shared import markdown
 from benchmarks.shared.cells import Cells
 from pwl.files.write import write_atomic
 from pwl.learners.plan import BAYESIAN
@@ -130,12 +131,12 @@ def data(Nv: int, N: int) -> tuple[np.ndarray, np.ndarray]:
 
 def table(result: dict[str, Any]) -> str:
     first = next(iter(result["rates"].values()))
-    lines = ["| training | iterations a second, all processes | over 1 thread |", "|" + " --- |" * 3]
+    lines = markdown.head(["training", "iterations a second, all processes", "over 1 thread"])
     lines += [f"| {name} | {rate:.2f} | {rate / first:.2f} |" for name, rate in result["rates"].items()]
-    lines += ["", "| GridSearchCV | seconds | threads of each process |", "|" + " --- |" * 3]
+    lines += ["", *markdown.head(["GridSearchCV", "seconds", "threads of each process"])]
     lines += [f"| {name} | {s:.2f} | {result['search_threads'][name]} |" for name, s in result["search"].items()]
     one = result["nets"]["1 net"]
-    lines += ["", "| Bayesian LM, 1,030 patterns | seconds | over 1 net |", "|" + " --- |" * 3]
+    lines += ["", *markdown.head(["Bayesian LM, 1,030 patterns", "seconds", "over 1 net"])]
     lines += [f"| {name} | {s:.2f} | {s / one:.2f} |" for name, s in result["nets"].items()]
     return "\n".join(lines) + "\n"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.shared import markdown
 from benchmarks.shared.paired import in_words, mean_and_error, verdict
 
 NAMES = {"adact": "AdAct", "relu": "ReLU", "leaky-relu": "leaky ReLU"}
@@ -64,7 +65,7 @@ def accuracies(results: Results, depth: int, activation: str, folds: list[int]) 
 def means(results: Results, done: Done) -> str:
     """One line per depth, with our accuracy and the paper's for each activation, and the mean seconds per run."""
     heads = ["VGG layers", "folds", *(head for name in NAMES.values() for head in (name, "paper")), "seconds a run"]
-    lines = [row(heads), row(["---"] * len(heads))]
+    lines = markdown.head(heads)
     for depth, folds in done.items():
         figures = [
             text
@@ -72,19 +73,19 @@ def means(results: Results, done: Done) -> str:
             for text in (in_words(accuracies(results, depth, activation, folds)), f"{PAPER[depth][activation]:g}")
         ]
         seconds = [mean_of("seconds", results, depth, activation, folds) for activation in NAMES]
-        lines.append(row([str(depth), str(len(folds)), *figures, " / ".join(seconds)]))
+        lines.append(markdown.row([str(depth), str(len(folds)), *figures, " / ".join(seconds)]))
     return "\n".join(lines) + "\n"
 
 
 def control(results: Results, done: Done) -> str:
     """One line per depth: the network with curves beside a wider one with ReLU, which has more parameters."""
     heads = ["VGG layers", "parameters: AdAct", "wider ReLU", "wider ReLU", "AdAct less wider ReLU", "AdAct is", "seconds a run"]
-    lines = [row(heads), row(["---"] * len(heads))]
+    lines = markdown.head(heads)
     for depth, folds in done.items():
         own = paired(results, depth, WIDE, folds)
         counts = [mean_of("parameters", results, depth, activation, folds) for activation in ("adact", WIDE)]
         accuracy, seconds = in_words(accuracies(results, depth, WIDE, folds)), mean_of("seconds", results, depth, WIDE, folds)
-        lines.append(row([str(depth), *counts, accuracy, in_words(own, "+"), verdict(own), seconds]))
+        lines.append(markdown.row([str(depth), *counts, accuracy, in_words(own, "+"), verdict(own), seconds]))
     return "\n".join(lines) + "\n"
 
 
@@ -101,12 +102,12 @@ def paired(results: Results, depth: int, rival: str, folds: list[int]) -> list[f
 def differences(results: Results, done: Done) -> str:
     """One line per depth and rival, with the verdict."""
     heads = ["VGG layers", "AdAct less", "points", "paper", "AdAct is"]
-    lines = [row(heads), row(["---"] * len(heads))]
+    lines = markdown.head(heads)
     for depth, folds in done.items():
         for rival in RIVALS:
             own = paired(results, depth, rival, folds)
             published = PAPER[depth]["adact"] - PAPER[depth][rival]
-            lines.append(row([str(depth), NAMES[rival], in_words(own, "+"), f"{published:+.2f}", verdict(own)]))
+            lines.append(markdown.row([str(depth), NAMES[rival], in_words(own, "+"), f"{published:+.2f}", verdict(own)]))
     return "\n".join(lines) + "\n"
 
 
@@ -138,10 +139,6 @@ def unfinished(results: Results) -> list[str]:
     ]
 
 
-def row(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
 def recipe(candidates: dict[Any, list[dict[str, Any]]]) -> str:
     """The candidates for the recipe of --standard by protocol, with a cell per activation. The highest mean is chosen."""
     cells = next(iter(candidates.values()))
@@ -150,12 +147,12 @@ def recipe(candidates: dict[Any, list[dict[str, Any]]]) -> str:
     heads = ["learning rate", "images", *names, "mean", "seconds a run"]
     figures = {own: [cell["test_accuracy"][-1] for cell in cells] for own, cells in candidates.items()}
     best = max(figures, key=lambda own: sum(figures[own]))
-    lines = [row(heads), row(["---"] * len(heads))]
+    lines = markdown.head(heads)
     for own, cells in candidates.items():
         mean = f"{sum(figures[own]) / len(cells):.2f}"
         seconds = " / ".join(f"{cell['seconds']:.0f}" for cell in cells)
         lines.append(
-            row(
+            markdown.row(
                 [f"{own.learning_rate:g}", augmentation(cells[0]["protocol"]), *(f"{a:.2f}" for a in figures[own]),
                  f"**{mean}**" if own == best else mean, seconds]
             )

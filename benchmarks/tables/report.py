@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.mlp import ranks
+from benchmarks.shared import markdown
 from benchmarks.tables import published
 from benchmarks.tables.measures import FOLDS, calibration_error
 from benchmarks.tables.rivals import CLASSIFIERS, OURS, REGRESSORS
@@ -21,8 +22,8 @@ LEVEL = 0.05
 def text(found: Found, sets: tuple[str, ...], classes: tuple[str, ...]) -> str:
     """Both tables of means, and the published figures."""
     heads = ["data", *published.COLUMNS]
-    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
-    lines += [f"| {name} | " + " | ".join(f"{v:g}" for v in row) + " |" for name, row in published.TABLE.items()]
+    lines = markdown.head(heads)
+    lines += [markdown.row([name, *(f"{v:g}" for v in row)]) for name, row in published.TABLE.items()]
     return "\n".join([of_numbers(found, sets), of_classes(found, classes), "**Published test RMSE**\n", *lines]) + "\n"
 
 
@@ -44,13 +45,13 @@ def mean_of(own: list[dict[str, Any]], column: str, error: bool = False) -> str:
 def of_numbers(found: Found, sets: tuple[str, ...]) -> str:
     """Means over the folds, beside RMSE its standard error. "gaussian" is the nll of the residuals' own variance."""
     heads = ["set", "folds", "learner", *NUMBERS[:3], "gaussian", *NUMBERS[3:]]
-    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    lines = markdown.head(heads)
     for name in sets:
         for learner in REGRESSORS:
             if own := rows(found, name, learner):
                 means = [mean_of(own, column, column == "rmse") for column in NUMBERS]
                 means.insert(3, f"{gaussian(own):.4g}")
-                lines.append(f"| {name} | {len(own)} | {learner} | " + " | ".join(means) + " |")
+                lines.append(markdown.row([name, str(len(own)), learner, *means]))
     return "\n".join(lines) + "\n"
 
 
@@ -63,14 +64,14 @@ def gaussian(own: list[dict[str, Any]]) -> float:
 def of_classes(found: Found, sets: tuple[str, ...]) -> str:
     """Means over the folds, with the difference of the log loss from LogisticRegression's on the same folds."""
     heads = ["set", "folds", "learner", "accuracy", "log_loss", "less LogisticRegression's", "calibration", "seconds", "memory"]
-    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    lines = markdown.head(heads)
     for name in sets:
         base = rows(found, name, "LogisticRegression")
         for learner in CLASSIFIERS:
             if own := rows(found, name, learner):
                 means = [mean_of(own, column, column in LABELS[:2]) for column in LABELS]
                 means[2:2] = [difference(own, base), calibration(own)]
-                lines.append(f"| {name} | {len(own)} | {learner} | " + " | ".join(means) + " |")
+                lines.append(markdown.row([name, str(len(own)), learner, *means]))
     return "\n".join(lines) + "\n"
 
 
