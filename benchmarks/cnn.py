@@ -21,6 +21,7 @@ import numpy as np
 import pwl
 from benchmarks.shared import markdown
 from benchmarks.shared.cells import Cells
+from benchmarks.shared.jobs import steps
 from benchmarks.shared.memory import Peak, private
 from benchmarks.shared.timing import in_turns, sleeping_torch
 from pwl.files.write import write_atomic
@@ -47,8 +48,8 @@ def run(out: Path, quick: bool) -> None:
 def measure(blocks: int, Nv: int, repeats: int) -> dict[str, Any]:
     """Seconds and MiB by activation, then by engine."""
     engines = ENGINES if has_torch() else ENGINES[:1]
-    steps = {(kind, engine): step(engine, blocks, kind, Nv) for kind in ACTIVATIONS for engine in engines}
-    seconds = in_turns(steps, repeats)
+    jobs = {(kind, engine): step(engine, blocks, kind, Nv) for kind in ACTIVATIONS for engine in engines}
+    seconds = in_turns(jobs, repeats)
     return {
         "blocks": blocks, "patterns": Nv, "hinges": HINGES, "threads": workers(),
         "seconds": {kind: {engine: seconds[kind, engine] for engine in engines} for kind in ACTIVATIONS},
@@ -80,37 +81,37 @@ def has_torch() -> bool:
 
 def step(engine: str, blocks: int, activation: str, Nv: int) -> Callable[[], object]:
     """A function that takes the next step with every call."""
-    rng = np.random.default_rng(0)
-    x, t = rng.standard_normal((Nv, 32, 32, 3)).astype(np.float32), rng.integers(0, 10, Nv)
     if engine == "ours":
-        return our_step(blocks, activation, x, t)
-    return torch_step(engine, blocks, activation, x, t)
-
-
-def our_step(blocks: int, activation: str, x: np.ndarray, t: np.ndarray) -> Callable[[], object]:
-    kind = pwl.PiecewiseLinear("relu", HINGES, span=SPAN) if activation == "curves" else activation
-    net, patterns, algorithm = pwl.models.vgg(blocks, kind), pwl.Patterns(x, t), pwl.SGD(RATE, MOMENTUM)
-    at = {"net": net, "state": algorithm.init(net, patterns, 0)}
-
-    def one() -> None:
-        at["net"], at["state"], *_ = algorithm.step(at["net"], patterns, at["state"])
-
-    return one
-
-
-def torch_step(engine: str, blocks: int, activation: str, x: np.ndarray, t: np.ndarray) -> Callable[[], object]:
+        return our_step(np, blocks, activation, *images(Nv))
     torch = sleeping_torch()
     torch.set_num_threads(workers())
+    return torch_step(torch, "cpu", engine, blocks, activation, *images(Nv))
+
+
+def images(Nv: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((Nv, 32, 32, 3)).astype(np.float32), rng.integers(0, 10, Nv)
+
+
+def our_step(xp: Any, blocks: int, activation: str, x: np.ndarray, t: np.ndarray) -> Callable[[], object]:
+    kind = pwl.PiecewiseLinear("relu", HINGES, span=SPAN) if activation == "curves" else activation
+    net, patterns = pwl.models.vgg(blocks, kind).to(xp), pwl.Patterns(xp.asarray(x), xp.asarray(t))
+    return steps(pwl.SGD(RATE, MOMENTUM), net, patterns)
+
+
+def torch_step(
+    torch: Any, device: str, engine: str, blocks: int, activation: str, x: np.ndarray, t: np.ndarray
+) -> Callable[[], object]:
     torch.manual_seed(0)
     layout = torch.channels_last if engine.endswith("channels_last") else torch.contiguous_format
-    model = torch_net(blocks, activation).to(memory_format=layout)
-    images = torch.from_numpy(x.transpose(0, 3, 1, 2).copy()).contiguous(memory_format=layout)
-    labels, loss = torch.from_numpy(t), torch.nn.CrossEntropyLoss()
+    model = torch_net(blocks, activation).to(device, memory_format=layout)
+    pictures = torch.from_numpy(x.transpose(0, 3, 1, 2).copy()).to(device).contiguous(memory_format=layout)
+    labels, loss = torch.from_numpy(t).to(device), torch.nn.CrossEntropyLoss()
     optimiser = torch.optim.SGD(model.parameters(), RATE, MOMENTUM)
 
     def one() -> None:
         optimiser.zero_grad()
-        loss(model(images), labels).backward()
+        loss(model(pictures), labels).backward()
         optimiser.step()
 
     return one

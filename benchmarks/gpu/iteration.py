@@ -16,6 +16,7 @@ import numpy as np
 
 import pwl
 from benchmarks.gpu.device import Device
+from benchmarks.shared.jobs import same_iteration
 from pwl.algorithms.all_weights import trained
 from pwl.reductions.blocks import block_rows
 from pwl.reductions.jacobian import normal_equations
@@ -89,13 +90,7 @@ def iterated(xp: Any, name: str, Nv: int, Nh: int) -> Iterated:
     algorithm, patterns = ALGORITHMS[name][0], problem(xp, Nv)
     net = pwl.Network.mlp(N, Nh, M, pwl.PiecewiseLinear("sigmoid", HINGES) if name == "AdAct" else "sigmoid")
     net = pwl.initialise(net.to(xp), patterns)
-    _, state = algorithm.measure(net, patterns, algorithm.init(net, patterns, 0))
-
-    def job() -> None:
-        step = algorithm.step(net, patterns, state)
-        algorithm.measure(step.net, patterns, step.state)
-
-    return Iterated(net, patterns, job)
+    return Iterated(net, patterns, same_iteration(algorithm, net, patterns))
 
 
 @functools.lru_cache(maxsize=1)

@@ -4,9 +4,8 @@
 factor. Errors are in raw units, summed over outputs. Networks have 20 sigmoid hidden units with bypass, but 27 for Twod
 and 30 for Mattrn, as published. Curves have 13 hinges and start from the sigmoid, too. Names with "tanh" start from
 tanh instead, "auto" curves begin with few knots and grow, and "inputs" puts curves on the inputs as well. Adam and SGD
-run in minibatches of 32 patterns, or of 128
-if a set has more than 2,500. An iteration of theirs is an epoch. They try four learning rates, and the run with the
-lowest validation error counts. The seconds are those of that run alone.
+run in minibatches of 32 patterns, or of 128 if a set has more than 2,500. An iteration of theirs is an epoch. They try
+four learning rates, and the run with the lowest validation error counts. The seconds are those of that run alone.
 """
 
 from __future__ import annotations

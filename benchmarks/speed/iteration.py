@@ -22,6 +22,7 @@ import numpy as np
 import pwl
 from benchmarks.shared import markdown
 from benchmarks.shared.cells import Cells
+from benchmarks.shared.jobs import same_iteration
 from benchmarks.shared.memory import Peak, private
 from benchmarks.shared.timing import in_turns
 from pwl.files.write import write_atomic
@@ -67,13 +68,7 @@ def measure(Nv: int, name: str, source: str) -> dict[str, Any]:
         patterns = pwl.Patterns(x, t)
         peak = Peak(start)
         net = pwl.initialise(net, patterns)
-        state = algorithm.init(net, patterns, 0)
-        _, state = algorithm.measure(net, patterns, state)
-
-        def iteration() -> None:
-            step = algorithm.step(net, patterns, state)
-            algorithm.measure(step.net, patterns, step.state)
-
+        iteration = same_iteration(algorithm, net, patterns)
         before = patterns.passes
         iteration()
         passes = patterns.passes - before

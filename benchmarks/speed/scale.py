@@ -18,6 +18,7 @@ import numpy as np
 import pwl
 from benchmarks.shared import markdown
 from benchmarks.shared.cells import Cells
+from benchmarks.shared.jobs import same_iteration
 from benchmarks.shared.memory import Peak, private
 from benchmarks.shared.timing import in_turns
 from pwl.files.write import write_atomic
@@ -58,13 +59,8 @@ def measure(setting: dict[str, int]) -> dict[str, Any]:
     start = private()
     algorithm, patterns = pwl.AdAct(), pwl.Patterns(x, t)
     net = pwl.initialise(pwl.Network.mlp(N, Nh, M, pwl.PiecewiseLinear("sigmoid", K)), patterns)
-    _, state = algorithm.measure(net, patterns, algorithm.init(net, patterns, 0))
+    iteration = same_iteration(algorithm, net, patterns)
     peak = Peak(start)
-
-    def iteration() -> None:
-        step = algorithm.step(net, patterns, state)
-        algorithm.measure(step.net, patterns, step.state)
-
     before = patterns.passes
     iteration()
     passes, memory = patterns.passes - before, peak.stop()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from benchmarks.gpu.cnn import ACTIVATIONS, images, our_step
+from benchmarks.cnn import ACTIVATIONS, images, our_step
 from benchmarks.gpu.device import Device
 from benchmarks.gpu.first.checks import Check
 from benchmarks.gpu.first.target import is_dry_run
