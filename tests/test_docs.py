@@ -104,10 +104,10 @@ def test_every_equation_says_its_symbols_code_and_source():
             assert len(re.findall(f"^{label}", section, re.MULTILINE)) == 1, f"{title}: {label}"
 
 
-def test_code_lines_are_planned_or_lists_of_names():
+def test_code_lines_are_lists_of_names():
     name = CODE_NAME.pattern
     for line in CODE_LINE.findall(EQUATIONS):
-        assert line == "planned" or re.fullmatch(f"{name}(, {name})*", line), line
+        assert re.fullmatch(f"{name}(, {name})*", line), line
 
 
 @pytest.mark.parametrize(("number", "path", "name"), code_of_equations())

@@ -39,6 +39,7 @@ import pwl
 from benchmarks.shared import images
 from benchmarks.shared.cells import Cells
 from benchmarks.table1 import tables
+from benchmarks.table1.tables import WIDE
 from pwl.data.rows import Rows
 from pwl.files.write import write_atomic
 from pwl.models.vgg import FILTERS
@@ -47,7 +48,6 @@ from pwl.training.schedules import NAMED, named
 ACTIVATIONS = {
     "adact": pwl.PiecewiseLinear("leaky_relu", 13, outside="linear"), "relu": "relu", "leaky-relu": "leaky_relu",
 }  # fmt: skip
-WIDE = "relu-wide"  # ReLU with one filter more in every convolution
 ALGORITHMS = {"sgd": pwl.SGD, "adam": pwl.Adam}  # SGD's momentum is 0.9
 DEPTHS, FOLDS, FEW_FOLDS, BATCH = (1, 2, 3), 10, 3, 64
 

@@ -8,7 +8,7 @@ from benchmarks.shared import markdown
 from benchmarks.shared.paired import in_words, mean_and_error, verdict
 
 NAMES = {"adact": "AdAct", "relu": "ReLU", "leaky-relu": "leaky ReLU"}
-WIDE = "relu-wide"
+WIDE = "relu-wide"  # ReLU with one filter more in every convolution
 ALGORITHMS = {"sgd": "SGD of momentum 0.9", "adam": "Adam"}
 RIVALS = ("relu", "leaky-relu")
 PAPER = {

@@ -70,7 +70,7 @@ class AdAct(Algorithm):
     ols : pwl.OLS
         The dependence test of the solves, Eq. (13).
     penalties : pwl.Penalties
-        Can also be given as ridge, l2, and curve_penalty on the curves' second differences, Eqs. (11), (27), (26).
+        Can also be given as ridge, l2, curve_penalty and input_curve_penalty, Eqs. (11), (27), (26), (73).
 
     Raises
     ------

@@ -55,7 +55,7 @@ class MOLF(Algorithm):
     ols : pwl.OLS
         The dependence test of the solves, Eq. (13).
     penalties : pwl.Penalties
-        Can also be given as ridge and l2, on output weights and hidden weights, Eqs. (11), (27).
+        Can also be given as ridge, l2 and input_curve_penalty, Eqs. (11), (27), (73).
 
     Raises
     ------

@@ -57,7 +57,7 @@ class OWOBP(Algorithm):
     ols : pwl.OLS
         The dependence test of the solves, Eq. (13).
     penalties : pwl.Penalties
-        Can also be given as ridge and l2, as in `MOLF`.
+        Can also be given as ridge, l2 and input_curve_penalty, Eqs. (11), (27), (73).
 
     Raises
     ------

@@ -66,7 +66,7 @@ def varpro(net: Network, Nv: int, keys: tuple[str, ...], solver: str) -> Pair:
     return own.varpro(net, Nv, keys, solver), own.varpro(net, Nv, keys, solver)
 
 
-def bayesian_lm(net: Network, Nv: int, keys: tuple[str, ...], solver: str = "cholesky") -> Pair:
+def bayesian_lm(net: Network, Nv: int, keys: tuple[str, ...], solver: str) -> Pair:
     """Multiplies of a step with one trial, and of the eigenvalues for the evidence, about 4 n^3 / 3 for n weights or rows."""
     literature, spent = lm(net, Nv, keys, "cholesky")
     P = net.layout.size_of(keys)
