@@ -59,8 +59,8 @@ def test_a_grid_is_one_wave(engine, name, dtype, monkeypatch):
     for module in (engine.curves, engine.curve_sums, engine.net_sums, engine.activations):
         monkeypatch.setattr(module, "launch", launch)
         monkeypatch.setattr(module, "resident", resident)
-    monkeypatch.setattr(engine.curve_sums, "column_sums", lambda a: a[0])
-    monkeypatch.setattr(engine.net_sums, "column_sums", lambda a: a[0])
+    monkeypatch.setattr(engine.curve_sums, "joined", lambda partial: partial[0])
+    monkeypatch.setattr(engine.net_sums, "joined", lambda partial: partial[0])
     for rows, least in ((6000, 0.8), (1, 0)):
         calls(engine, rows, dtype)[name]()
         blocks = found["grid"][0] * found["grid"][1]

@@ -166,7 +166,7 @@ def test_grids_are_one_wave(gpu, dtype, monkeypatch):
     grids, module = [], gpu.input_curves
     monkeypatch.setattr(module, "resident", lambda *given: 40)
     monkeypatch.setattr(module, "launch", lambda kernel, grid, *rest, **more: grids.append(grid))
-    monkeypatch.setattr(module, "column_sums", lambda a: a[0])
+    monkeypatch.setattr(module, "joined", lambda partial: partial[0])
     for rows, least in ((40_000, 0.7), (1, 0)):
         places = reference.Places(gpu.array(np.zeros((rows, 8), np.int32)), gpu.array(np.zeros((rows, 8), dtype)))
         n, A = gpu.array(np.zeros((rows, 50), dtype)), gpu.array(np.zeros((72, 50), dtype))

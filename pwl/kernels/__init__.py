@@ -57,7 +57,7 @@ def engine(a: Array | Nets) -> ModuleType:
 
 
 def array_engine(a: Array) -> ModuleType:
-    """As `engine`, for activations, losses and updates, which are array code on the CPU. Numba is not imported for them."""
+    """Like `engine`, for activations, losses and updates, which are array code on the CPU. Numba is not imported for them."""
     return reference if is_numpy_array(a) else engine(a)
 
 

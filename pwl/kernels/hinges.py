@@ -57,7 +57,7 @@ class InputGeometry(NamedTuple):
 
 @functools.lru_cache(maxsize=256)
 def input_geometry(counts: tuple[int, ...]) -> InputGeometry:
-    """The geometry for so many hinges of each input. Fewer than two are none."""
+    """The geometry for these numbers of hinges of the inputs. An input with fewer than two has none."""
     inputs = tuple(j for j, count in enumerate(counts) if count > 1)
     most = max((counts[j] - 1 for j in inputs), default=0)
     each = [(place, m) for place, j in enumerate(inputs) for m in range(counts[j] - 1)]

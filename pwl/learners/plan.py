@@ -102,10 +102,11 @@ def plan(Nv: int, N: int, M: int, *, classes: bool = False, hidden: Any = None, 
     hidden: units per hidden layer as a tuple, or None for the learner's own. seconds: the time that it may take, or None for
     6 ms a pattern, from 20 to 120 seconds on two cores, as estimated.
     """
-    clock = seconds
     if seconds is None:
         seconds = min(max(LEAST, PER_PATTERN * Nv), MOST)
         clock = GUARD * seconds
+    else:
+        clock = seconds
     if Nv >= FIRST_ORDER:
         reason = f"{Nv} patterns are learned by batches, because a pass over all of them for each step would take too long"
         form = Form(hidden or (WIDTH,), None, 1, Training(Adam(), EPOCHS, BATCH))

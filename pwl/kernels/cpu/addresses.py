@@ -7,18 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba.extending
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from pwl.kernels.cpu.compiled import compiled
+from pwl.kernels.cpu.compiled import compiled, intrinsic
 
 LINE = 64  # bytes per cache line
-
-intrinsic: Any = numba.extending.intrinsic  # whose functions have one parameter less than they say
-
 
 @compiled
 def address(a):
@@ -47,6 +43,14 @@ def copy(typingctx, source, goal, size):
     return types.void(types.int64, types.int64, types.int64), code
 
 
+def prefetch(builder: Any, place: Any) -> None:
+    """Has memory bring the cache line at a pointer to bytes, which may lie beyond the array."""
+    word = ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [place.type, word, word, word])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    builder.call(function, [place, word(0), word(3), word(1)])  # to read, to keep in the nearest cache, of data
+
+
 @intrinsic
 def ask(typingctx, place, size):
     """Has memory bring `size` bytes from an address on into the cache."""
@@ -54,12 +58,9 @@ def ask(typingctx, place, size):
         return None
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        word, whole, pointer = ir.IntType(32), ir.IntType(64), ir.IntType(8).as_pointer()
-        kind = ir.FunctionType(ir.VoidType(), [pointer, word, word, word])
-        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        whole, pointer = ir.IntType(64), ir.IntType(8).as_pointer()
         with cgutils.for_range_slice(builder, whole(0), args[1], whole(LINE), whole) as (at, _):
-            line = builder.inttoptr(builder.add(args[0], at), pointer)
-            builder.call(prefetch, [line, word(0), word(3), word(1)])
+            prefetch(builder, builder.inttoptr(builder.add(args[0], at), pointer))
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), code

@@ -7,7 +7,10 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numba.extending
 from numba import njit
+
+intrinsic: Any = numba.extending.intrinsic  # whose functions have one parameter less than they say
 
 
 def compiled(f: Callable) -> Callable:

@@ -225,7 +225,7 @@ convolve_value, convolve_value_slope = in_turn(convolve, value, value_slope, act
 
 
 def side_by_side(places: int) -> int:
-    """How many images of so many places fill whole tiles; one if they are many."""
+    """How many images with this many places fill whole tiles; one if they have many."""
     images = math.lcm(places, ROWS) // places
     return images if images * places <= TOGETHER else 1
 

@@ -155,7 +155,7 @@ def _back_scatter(n, ns, segments, uniform, linear, by_gather, numbers, row, d, 
     _joined(sums, G_a)
 
 
-def _row(a: Array, dtype: np.dtype) -> Array:
+def one_row(a: Array, dtype: np.dtype) -> Array:
     """An array as one row of numbers of a type; a copy where they are of another type or do not stand side by side."""
     return np.ascontiguousarray(a, dtype).reshape(-1)
 
@@ -172,7 +172,7 @@ def _parameters(a: Array, dtype: np.dtype) -> Array:
     return np.array(a, dtype, order="C").reshape(-1)
 
 
-def _geometry(n: Array, grid: Hinges) -> tuple:
+def loop_grid(n: Array, grid: Hinges) -> tuple:
     """A grid as the loops want it, in the nets' type."""
     units, K = grid.ns.shape
     hinges, room = _parameters(grid.ns, n.dtype), space(units, K, n.dtype)
@@ -191,22 +191,22 @@ def value_slope(n: Array, grid: Hinges, A: Array) -> tuple[Array, Array]:
 
 def value_into(n: Array, grid: Hinges, A: Array, o: Array) -> Array:
     """`value` into an array of n's shape and dtype."""
-    row = _row(o, n.dtype)
-    _value(_row(n, n.dtype), *_geometry(n, grid), _parameters(A, n.dtype), row)
+    row = one_row(o, n.dtype)
+    _value(one_row(n, n.dtype), *loop_grid(n, grid), _parameters(A, n.dtype), row)
     return _filled(o, row)
 
 
 def value_slope_into(n: Array, grid: Hinges, A: Array, o: Array, slope: Array) -> tuple[Array, Array]:
     """`value_slope` into arrays of n's shape and dtype."""
-    row, slopes = _row(o, n.dtype), _row(slope, n.dtype)
-    _value_slope(_row(n, n.dtype), *_geometry(n, grid), _parameters(A, n.dtype), row, slopes)
+    row, slopes = one_row(o, n.dtype), one_row(slope, n.dtype)
+    _value_slope(one_row(n, n.dtype), *loop_grid(n, grid), _parameters(A, n.dtype), row, slopes)
     return _filled(o, row), _filled(slope, slopes)
 
 
 def times_slope(n: Array, grid: Hinges, A: Array, g: Array) -> Array:
     """g (Nv, units) times the slopes do/dn, in place."""
-    row = _row(g, n.dtype)
-    _times_slope(_row(n, n.dtype), *_geometry(n, grid), _parameters(A, n.dtype), row)
+    row = one_row(g, n.dtype)
+    _times_slope(one_row(n, n.dtype), *loop_grid(n, grid), _parameters(A, n.dtype), row)
     return _filled(g, row)
 
 
@@ -220,7 +220,7 @@ def back(n: Array, grid: Hinges, A: Array, v: Array, W: Array) -> Array:
     if W.shape[0] > 1:
         return times_slope(n, grid, A, v @ W)
     g = np.empty(n.shape, n.dtype)
-    _back(_row(n, n.dtype), *_geometry(n, grid), _parameters(A, n.dtype), *_one_output(v, W, n), g.reshape(-1))
+    _back(one_row(n, n.dtype), *loop_grid(n, grid), _parameters(A, n.dtype), *_one_output(v, W, n), g.reshape(-1))
     return g
 
 
@@ -229,7 +229,7 @@ def back_scatter(n: Array, grid: Hinges, v: Array, W: Array) -> Array:
     if W.shape[0] > 1:
         return scatter(n, grid, v @ W)
     G_a = np.zeros(grid.ns.shape, n.dtype)
-    _back_scatter(_row(n, n.dtype), *_geometry(n, grid), *_one_output(v, W, n), G_a.reshape(-1))
+    _back_scatter(one_row(n, n.dtype), *loop_grid(n, grid), *_one_output(v, W, n), G_a.reshape(-1))
     return G_a
 
 
@@ -253,5 +253,5 @@ def _one_output(v: Array, W: Array, n: Array) -> tuple[Array, Array, Array]:
 def scatter(n: Array, grid: Hinges, c: Array) -> Array:
     """G_a (units, K): sum over patterns of c[p, k] phi_m(n[p, k]), Eq. (17)."""
     G_a = np.zeros(grid.ns.shape, n.dtype)
-    _scatter(_row(n, n.dtype), *_geometry(n, grid), _row(c, n.dtype), _row(G_a, n.dtype))
+    _scatter(one_row(n, n.dtype), *loop_grid(n, grid), one_row(c, n.dtype), one_row(G_a, n.dtype))
     return G_a

@@ -15,8 +15,8 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from pwl.kernels.cpu.compiled import compiled
-from pwl.kernels.cpu.vectors import NUMBERS, Vector, data_of, intrinsic, lanes, load, load_beside, store, vector_bytes
+from pwl.kernels.cpu.compiled import compiled, intrinsic
+from pwl.kernels.cpu.vectors import NUMBERS, Vector, data_of, lanes, load, load_beside, store, vector_bytes
 
 WORD = ir.IntType(32)
 

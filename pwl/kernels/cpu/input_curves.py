@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from pwl.kernels.cpu.compiled import compiled
-from pwl.kernels.cpu.curves import _geometry, _row
+from pwl.kernels.cpu.curves import loop_grid, one_row
 from pwl.kernels.cpu.segments import after, locate, units_of
 from pwl.kernels.cpu.vectors import fused, lanes, load, load_beside, put, spread, table, vector_bytes
 from pwl.kernels.hinges import Hinges, Rises
@@ -191,7 +191,7 @@ def input_places(x: Array, grid: Hinges) -> Places:
     """The places of inputs x (Nv, inputs) among hinges (inputs, K)."""
     room = x.size + LINE // x.dtype.itemsize  # the last register may reach beyond the end
     at, u = np.empty(room, np.int32), np.empty(room, x.dtype)
-    _places(_row(x, x.dtype), *_geometry(x, grid), at, u)
+    _places(one_row(x, x.dtype), *loop_grid(x, grid), at, u)
     return Places(at[: x.size].reshape(x.shape), u[: x.size].reshape(x.shape))
 
 

@@ -42,6 +42,7 @@ def _max_unpool(g, place, kv, kh, sv, sh, dx):
 
 
 def max_pool(x: Array, window: Window) -> tuple[Array, Array]:
+    """The largest value in each window and its place there, both (Nv, out height, out width, channels), Eq. (55)."""
     shape = (len(x), *window.output(*x.shape[1:3]), x.shape[3])
     places = window.size[0] * window.size[1]
     best, place = np.empty(shape, x.dtype), np.empty(shape, np.uint8 if places <= 256 else np.int32)
@@ -50,6 +51,7 @@ def max_pool(x: Array, window: Window) -> tuple[Array, Array]:
 
 
 def max_unpool(g: Array, place: Array, window: Window, shape: tuple[int, ...]) -> Array:
+    """g at the maxima, carried back to the pixels that they came from, (Nv, height, width, channels), Eq. (55)."""
     dx = np.zeros(shape, g.dtype)
     _max_unpool(g, place, *window.size, *window.stride, dx)
     return dx

@@ -12,9 +12,9 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
-from pwl.kernels.cpu.addresses import LINE
+from pwl.kernels.cpu.addresses import LINE, prefetch
+from pwl.kernels.cpu.compiled import intrinsic
 from pwl.kernels.cpu.vectors import vector_bytes
 
 VECTORS = 2  # side by side in a row
@@ -79,12 +79,9 @@ def _code(real: Any, rows: int, vector_bytes: int) -> Any:
 
         def ask(place: Any) -> None:
             """Has the first cache bring a row of weights; it may lie beyond the last one."""
-            byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-            kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-            prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+            bytes_there = builder.bitcast(place, ir.IntType(8).as_pointer())
             for at in range(0, VECTORS * vector_bytes, LINE):
-                line = builder.gep(builder.bitcast(place, byte), [whole(at)])
-                builder.call(prefetch, [line, word(0), word(3), word(1)])
+                prefetch(builder, builder.gep(bytes_there, [whole(at)]))
 
         def cell(row: Any, v: int) -> Any:
             """Address of vector v of a row."""

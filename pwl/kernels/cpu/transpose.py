@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba.extending
 from llvmlite import ir
 from numba import types
 
 from pwl.kernels.cpu.addresses import bytes_of, copy
-from pwl.kernels.cpu.compiled import compiled
+from pwl.kernels.cpu.compiled import compiled, intrinsic
 from pwl.kernels.cpu.vectors import NUMBERS, lanes_of
-
-intrinsic: Any = numba.extending.intrinsic  # whose functions have one parameter less than they say
 
 
 @intrinsic

@@ -11,7 +11,6 @@ import operator
 from functools import cache
 from typing import Any
 
-import numba.extending
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
@@ -20,13 +19,13 @@ from numba.core.registry import cpu_target
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin, register_model
 
+from pwl.kernels.cpu.addresses import prefetch
+from pwl.kernels.cpu.compiled import intrinsic
+
 AHEAD = 2048  # bytes: so far ahead is memory asked for what is to be loaded
 NUMBERS = {
     types.float32: ir.FloatType(), types.float64: ir.DoubleType(), types.int32: ir.IntType(32), types.boolean: ir.IntType(1)
 }  # fmt: skip
-
-
-intrinsic: Any = numba.extending.intrinsic  # whose functions have one parameter less than they say
 
 
 class Vector(types.Type):
@@ -209,15 +208,6 @@ def _masked(builder: Any, name: str, result: Any, place: Any, vector: Any, argum
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, full), arguments)
 
 
-def _ask(builder: Any, place: Any) -> Any:
-    """Has memory bring what lies at a place; it may lie beyond the array."""
-    place, word = builder.bitcast(place, ir.IntType(8).as_pointer()), ir.IntType(32)
-    kind = ir.FunctionType(ir.VoidType(), [place.type, word, word, word])
-    builder.call(
-        cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0"), [place, word(0), word(3), word(1)]
-    )
-
-
 @intrinsic
 def load(typingctx, array, at):
     """A register full of an array's numbers, from place `at` on; 0 beyond the array's end. Asks for those that come soon."""
@@ -227,7 +217,8 @@ def load(typingctx, array, at):
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         found = _parts(context, builder, array, args[0])
         place, left = _place(builder, found.data, args[1], vector), builder.sub(found.nitems, args[1])
-        _ask(builder, builder.gep(found.data, [builder.add(args[1], left.type(AHEAD // size))]))
+        soon = builder.gep(found.data, [builder.add(args[1], left.type(AHEAD // size))])
+        prefetch(builder, builder.bitcast(soon, ir.IntType(8).as_pointer()))
         with builder.if_else(builder.icmp_signed(">=", left, left.type(kind.lanes)), likely=True) as (then, otherwise):
             with then:
                 all_of_it, full = builder.load(place, align=size), builder.block

@@ -14,7 +14,7 @@ import numpy as np
 from pwl.kernels.cuda import activations, curves, tensor_convolution
 from pwl.kernels.cuda.launch import at_once, covering, in_order, kernel, launch, named, resident
 from pwl.kernels.cuda.sums import group_sums
-from pwl.kernels.cuda.tensor_convolution import sizes
+from pwl.kernels.cuda.tensor_convolution import sizes, wide_enough
 from pwl.kernels.hinges import Rule
 from pwl.kernels.reference.activated import in_turn
 from pwl.kernels.window import Window
@@ -82,7 +82,7 @@ def _correlate(x: Array, g: Array, window: Window) -> Array:
     inputs = math.prod(window.size) * channels
     x, g = in_order(x, x.dtype), in_order(g, x.dtype)
     few = inputs <= FEW and filters <= FEW
-    high, wide = (FEW, FEW) if few else _tile(INPUTS[named(x.dtype)], filters)
+    high, wide = (FEW, FEW) if few else wide_enough(INPUTS[named(x.dtype)], filters)
     tiles, threads, shared = covering(inputs, high) * covering(filters, wide), _threads(x, high, wide), _shared_bytes(x, high, wide)
     own = _instance("correlate", x, min(at_once(channels, x), at_once(filters, g)), high, wide)
     parts = max(1, min(resident(own, threads, shared) // tiles, places // (2 * DEEP)))
@@ -133,7 +133,7 @@ def _convolve(x: Array, W: Array, window: Window, threshold: Array | None, out: 
         tensor_convolution.convolve(x, W.reshape(filters, -1), window, threshold, None, out, None, None)
     elif places:
         x, W = in_order(x, x.dtype), in_order(W.transpose(1, 2, 3, 0), x.dtype).reshape(-1, filters)
-        high, wide = _tile(PLACES[named(x.dtype)], filters)
+        high, wide = wide_enough(PLACES[named(x.dtype)], filters)
         launch(
             _instance("convolve", x, min(at_once(x.shape[3], x), at_once(filters, W, out)), high, wide),
             (covering(places, high), covering(filters, wide)),
@@ -158,10 +158,6 @@ def _spread(g: Array, window: Window) -> Array:
     wide = cupy.zeros((len(g), *_spread_shape(g, window), g.shape[3]), g.dtype)
     wide[:, :: window.stride[0], :: window.stride[1]] = g
     return wide
-
-
-def _tile(tiles: tuple[tuple[int, int], ...], filters: int) -> tuple[int, int]:
-    return next((tile for tile in tiles if tile[1] >= filters), tiles[-1])
 
 
 def _threads(a: Array, high: int, wide: int) -> int:

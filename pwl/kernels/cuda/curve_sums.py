@@ -26,7 +26,7 @@ from pwl.kernels.cuda.launch import (
 )
 from pwl.kernels.cuda.lines import DEEP, LANES, lines_of, packs_of
 from pwl.kernels.cuda.net_sums import mixed, scattered
-from pwl.kernels.cuda.sums import column_sums
+from pwl.kernels.cuda.sums import joined
 from pwl.kernels.hinges import Hinges
 from pwl.kernels.nets import Nets, made
 from pwl.kernels.reference import curves as reference
@@ -124,4 +124,4 @@ def _scatter(n: Array, grid: Hinges, c: Array, w: Array | None) -> Array | None:
         partial,
         shared_bytes=shared,
     )
-    return partial[0] if blocks == 1 else column_sums(partial.reshape(blocks, -1)).reshape(grid.ns.shape)
+    return joined(partial)

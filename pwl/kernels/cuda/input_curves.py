@@ -27,7 +27,7 @@ from pwl.kernels.cuda.launch import (
     resident,
 )
 from pwl.kernels.cuda.lines import DEEP, LANES, lines_of, packs_of
-from pwl.kernels.cuda.sums import column_sums
+from pwl.kernels.cuda.sums import joined
 from pwl.kernels.hinges import Hinges, Rises
 from pwl.kernels.reference import input_curves as reference
 from pwl.kernels.reference.input_curves import Places
@@ -110,7 +110,7 @@ def input_scatter(places: Places, hinges: int, c: Array) -> Array:
     for first in range(0, inputs, some):
         given = (first, min(some, inputs - first), K, hinges, columns, own)
         launch(found, (parts, tiles), (lanes, high), at, u, c, *sizes, *given, partial, shared_bytes=shared)
-    return _summed(partial)
+    return joined(partial)
 
 
 def input_pairs(places: Places, hinges: int, w: Array | None) -> Array:
@@ -139,7 +139,7 @@ def input_pairs(places: Places, hinges: int, w: Array | None) -> Array:
         partial,
         shared_bytes=each * threads,
     )
-    return _summed(partial)
+    return joined(partial)
 
 
 def input_ordinates(W: Array, rises: Rises) -> Array:
@@ -190,11 +190,6 @@ def _counts(places: Places, hinges: int) -> tuple[int, int]:
 
 def _rows(places: Places, dtype: Any) -> tuple[Array, Array]:
     return in_order(places.at, np.int32), in_order(places.u, dtype)
-
-
-def _summed(partial: Array) -> Array:
-    parts, shape = len(partial), partial.shape[1:]
-    return partial[0] if parts == 1 else column_sums(partial.reshape(parts, -1)).reshape(shape)
 
 
 def _instance(name: str, a: Array, *rest: Any) -> Any:

@@ -63,7 +63,7 @@ def processors() -> int:
 
 @cupy.memoize(for_each_device=True)
 def resident(kernel: Any, threads: int, shared_bytes: int = 0) -> int:
-    """Number of blocks of so many threads that the device runs at a time. A grid of so many is one wave: none waits for others."""
+    """Number of blocks of this size that the device runs at a time. A grid of that many is one wave: no block waits."""
     each = cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(kernel.kernel.ptr, threads, shared_bytes)
     return max(1, each) * processors()
 

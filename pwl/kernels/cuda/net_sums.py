@@ -21,7 +21,7 @@ from pwl.kernels.cuda.launch import (
     resident,
 )
 from pwl.kernels.cuda.lines import DEEP, LANES, packs_of
-from pwl.kernels.cuda.sums import column_sums
+from pwl.kernels.cuda.sums import joined
 from pwl.kernels.hinges import Hinges
 from pwl.kernels.nets import Nets, made
 from pwl.runtime.backend import Array
@@ -92,7 +92,7 @@ def scattered(n: Nets, grid: Hinges, v: Array, W: Array) -> Array | None:
         partial,
         shared_bytes=shared,
     )
-    return partial[0] if blocks == 1 else column_sums(partial.reshape(blocks, -1)).reshape(grid.ns.shape)
+    return joined(partial)
 
 
 def _forms(units: int, dtype: Any) -> Iterator[tuple[int, int]]:

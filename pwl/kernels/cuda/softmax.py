@@ -5,7 +5,7 @@ from __future__ import annotations
 import cupy
 import numpy as np
 
-from pwl.kernels.cuda.launch import BLOCKS, FLAGS, THREADS, flag, in_order, kernel, launch, named
+from pwl.kernels.cuda.launch import BLOCKS, FLAGS, THREADS, covering, flag, in_order, kernel, launch, named
 from pwl.runtime.backend import Array
 
 INSTANCES = tuple(f"cross_entropy<{t}, {with_d}>" for t in ("float", "double") for with_d in FLAGS)
@@ -28,7 +28,7 @@ def _errors(y: Array, t: Array, d: Array | None) -> Array:
     errors = cupy.empty(y.shape[0], y.dtype)
     launch(
         kernel("softmax", INSTANCES, f"cross_entropy<{named(y.dtype)}, {flag(d is not None)}>"),
-        (max(1, min(-(-y.shape[0] // THREADS), BLOCKS)), 1),
+        (max(1, min(covering(y.shape[0], THREADS), BLOCKS)), 1),
         (THREADS, 1),
         y,
         in_order(t, np.int32),

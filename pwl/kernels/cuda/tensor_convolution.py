@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import cupy
 
@@ -27,6 +28,7 @@ from pwl.kernels.window import Window
 from pwl.runtime.backend import Array
 
 Tile = tuple[int, int, int]
+T = TypeVar("T", bound=tuple[int, ...])
 
 DEEP, STAGES, LANES = 16, 3, 32  # as in cuda/tensor_convolution.cu
 OLDEST = 80  # compute capability
@@ -137,7 +139,7 @@ def correlate(x: Array, g: Array, window: Window) -> Array:
 def _correlate(x: Array, g: Array, window: Window) -> Array:
     (filters, channels), places = (g.shape[3], x.shape[3]), math.prod(g.shape[:3])
     inputs = math.prod(window.size) * channels
-    tile = FEW if inputs <= FEW[0] and filters <= FEW[1] else _tile(INPUTS, filters)
+    tile = FEW if inputs <= FEW[0] and filters <= FEW[1] else wide_enough(INPUTS, filters)
     vector = min(at_once(channels, x), at_once(filters, g))
     own = kernel("tensor_convolution", CORRELATE[products()], _name("correlate", vector, tile, products()))
     blocks = covering(inputs, tile[0]) * covering(filters, tile[1])
@@ -183,7 +185,8 @@ def _best(tiles: list[Tile], places: int, filters: int) -> Tile:
     return min(tiles, key=cost)
 
 
-def _tile(tiles: tuple[Tile, ...], filters: int) -> Tile:
+def wide_enough(tiles: Sequence[T], filters: int) -> T:
+    """The first tile that is as wide as there are filters, otherwise the last."""
     return next((tile for tile in tiles if tile[1] >= filters), tiles[-1])
 
 

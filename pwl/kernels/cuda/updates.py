@@ -7,7 +7,7 @@ from typing import Any
 import cupy
 import numpy as np
 
-from pwl.kernels.cuda.launch import BLOCKS, THREADS, in_order, kernel, launch, named
+from pwl.kernels.cuda.launch import BLOCKS, THREADS, covering, in_order, kernel, launch, named
 from pwl.runtime.backend import Array
 
 INSTANCES = tuple(f"{name}<{t}>" for name in ("momentum_step", "adam_step") for t in ("float", "double"))
@@ -45,7 +45,7 @@ def _update(name: str, vectors: tuple[Array, ...], results: int, numbers: tuple[
     found = [cupy.empty(size, dtype) for _ in range(results)]
     launch(
         kernel("updates", INSTANCES, f"{name}<{named(dtype)}>"),
-        (max(1, min(-(-size // THREADS), BLOCKS)), 1),
+        (max(1, min(covering(size, THREADS), BLOCKS)), 1),
         (THREADS, 1),
         *(in_order(a, dtype) for a in vectors),
         size,
