@@ -115,7 +115,7 @@ def line(title: str, rows: list[dict[str, Any]], count: Callable[[dict[str, Any]
 
 
 def picture(rows: list[dict[str, Any]]) -> bytes:
-    """The number of runs with at least so many correct digits, for each solver."""
+    """The number of runs with at least this many correct digits, for each solver."""
     figure, (ax,) = panels(1, 1, 6, 4)
     for style, name in zip(("-", "--", ":", "-."), dict.fromkeys(row["solver"] for row in rows), strict=False):
         digits = np.sort([row["digits"] for row in rows if row["solver"] == name])[::-1]

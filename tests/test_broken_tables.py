@@ -45,7 +45,7 @@ BROKEN = [
     ("same name twice", "a,b,a\n1,2,3\n", {}, ["'a'", "2 times"]),
     ("no name twice", ",c1,b\n0,1,2\n", {}, ["'c1'", "2 times"]),
     ("binary", b"PK\x03\x04\x00\x00rest", {}, ["not a text file"]),
-    ("compressed and cut", gzip.compress(PLAIN.encode(), mtime=1)[:-9], {}, ["no whole gzip file"]),
+    ("compressed and cut", gzip.compress(PLAIN.encode(), mtime=1)[:-9], {}, ["not a whole gzip file"]),
     ("constant target", "a,b\n1,2\n3,2\n5,2\n", {}, ["target 'b'", "one value"]),
     ("one class", "a,b\n1,x\n3,x\n5,x\n", {}, ["target 'b'", "one value"]),
     ("wrong target", PLAIN, {"targets": ["yy"]}, ["'yy'", "'y'"]),

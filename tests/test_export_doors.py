@@ -199,7 +199,7 @@ def test_a_compiler_that_is_missing_or_refuses_is_said(monkeypatch):
     with pytest.raises(pwl.InputError, match="compiler refused"):
         Compiled("net.h", ["-no-such-flag"])
     Path("other.h").write_text("int x;\n")
-    with pytest.raises(pwl.InputError, match="no header"):
+    with pytest.raises(pwl.InputError, match="not a header"):
         Compiled("other.h")
     monkeypatch.setenv("CC", "no-such-compiler")
     with pytest.raises(pwl.InputError, match="no C compiler"):

@@ -225,7 +225,7 @@ def test_a_derivative_that_becomes_infinite_is_said():
         ({"iterations": None}, "iterations must be"),
         ({"tolerance": "x"}, "tolerance must be"),
         ({"damping": 1e-3}, "damping must be a pwl.Damping"),
-        ({"jacobian": "5-point"}, "jacobian, if it is no function, must be"),
+        ({"jacobian": "5-point"}, "jacobian, if it is not a function, must be"),
         ({"residual": 3}, "residual must be a function"),
         ({"residual": lambda w: "abc"}, "must return a vector of real numbers"),
         ({"residual": lambda w: w * 1j}, "real numbers"),

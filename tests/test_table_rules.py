@@ -236,7 +236,7 @@ def test_encodings(write):
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252"):
         assert read_table(write(table.encode(encoding))).target_names == ("Preis \u20ac",)
     for content, words in (
-        (table.encode("utf-16")[:-1], "no whole utf-16"),
+        (table.encode("utf-16")[:-1], "not whole utf-16"),
         (table.encode("utf-16-le"), "zero bytes"),
         (table.encode()[:60] + b"\0" + table.encode()[60:], "zero bytes"),
         (table.encode() + b"\xe4,1\n", "letters in UTF-8 and letters that are not"),

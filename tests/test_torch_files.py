@@ -1,4 +1,4 @@
-"""Files by torch.save without PyTorch: what they hold, and hostile, damaged and foreign ones, of which nothing is run."""
+"""Files that torch.save wrote, without PyTorch: what they hold, and hostile, damaged and foreign ones, of which nothing is run."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_no_pickle_is_run(protocol):
     for path in (archive(hostile), Path("row.pth")):
         if path.name == "row.pth":
             path.write_bytes(hostile)
-        with pytest.raises(pwl.InputError, match=r"refers to|instruction|no file by torch.save"):
+        with pytest.raises(pwl.InputError, match=r"refers to|instruction|not written by torch.save"):
             read_torch(path)
     assert not Path("ran").exists()
 
@@ -93,7 +93,7 @@ def test_no_pickle_is_run(protocol):
         (b"\x80\x02X\x01\x00\x00\x00a)R.", "calls something"),
         (b"\x80\x02ccollections\nOrderedDict\n)\x81.", "the instruction NEWOBJ"),
         (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "the instruction STACK_GLOBAL"),
-        (b"\x80\x02]}b.", "no plain container"),
+        (b"\x80\x02]}b.", "not a plain container"),
         (b"\x80\x02K\x01Q.", "damaged"),
         (b"\x80\x02r\xff\xff\xff\x7f.", "damaged"),  # a place in the memory of the machine that would be large
         (b"\x80\x02X\xff\xff\xff\x7fa.", "damaged"),
@@ -129,13 +129,13 @@ def test_a_small_file_cannot_become_a_large_one():
 def test_foreign_files_are_said():
     for name, content in (("a.pth", b""), ("b.pth", b"\x89PNG\r\n"), ("c.pth", b"\x80\x02K\x01.")):
         Path(name).write_bytes(content)
-        with pytest.raises(pwl.InputError, match=r"no file by torch.save|is not taken"):
+        with pytest.raises(pwl.InputError, match=r"not written by torch.save|is not taken"):
             read_torch(Path(name))
     with zipfile.ZipFile("d.pth", "w") as file:
         file.writestr("other", b"")
     with pytest.raises(pwl.InputError, match=r"holds no data.pkl"):
         read_torch(Path("d.pth"))
-    with pytest.raises(pwl.InputError, match="no file by torch.save"):
+    with pytest.raises(pwl.InputError, match="not written by torch.save"):
         read_torch(Path("folder").parent)
 
 

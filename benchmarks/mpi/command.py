@@ -77,7 +77,7 @@ def made(path: Path, quick: bool) -> Path:
 
 
 def launched(kind: str, count: int, name: str, argument: Any) -> dict[str, Any]:
-    """A program's result, on so many ranks of one thread, or in one process of so many threads."""
+    """A program's result, on `count` ranks of one thread, or in one process of `count` threads."""
     command = [sys.executable, "-m", "benchmarks.mpi.program", name, str(argument)]
     beside = Path(sys.executable).parent / "mpiexec"
     if kind == "ranks" and count > 1:

@@ -94,7 +94,7 @@ def memory(n: str) -> dict[str, Any]:
 
 
 class Alone(Communicator):
-    """One rank of many, the others of which send zeros: what it allocates is what a rank of so many allocates."""
+    """One rank of many, the others of which send zeros: what it allocates is what a rank of that many allocates."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -107,7 +107,7 @@ class Alone(Communicator):
 
 
 def counted_memory(size: int, n: int) -> float:
-    """The peak of what a rank of so many allocates for a sum of n x n numbers, in such sums."""
+    """The peak of what a rank of that many allocates for a sum of n x n numbers, in such sums."""
     a = np.ones((n, n))
     tracemalloc.start()
     folded(Alone(size), a, np.add)

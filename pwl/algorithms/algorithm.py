@@ -143,7 +143,7 @@ class Algorithm(Protocol):
 
 
 def check_algorithm(algorithm: Any) -> None:
-    """Raises InputError for anything that is no algorithm."""
+    """Raises InputError for anything but an algorithm."""
     if isinstance(algorithm, type) or not isinstance(algorithm, Algorithm):
         raise InputError(
             f"an algorithm is an object such as pwl.AdAct() or pwl.MOLF(), not {shown(algorithm)}; an algorithm of "

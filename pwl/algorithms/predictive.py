@@ -29,7 +29,7 @@ from pwl.validate import kind, shown
 
 MOST_WEIGHTS = 600  # more would make files and predictions large; then the output weights alone are kept
 MOST_OUTPUTS = 700  # basis functions: 4 MB in a file
-LEAST_FREE = 0.1  # of the patterns: at least so many count as free in the variance of the noise
+LEAST_FREE = 0.1  # of the patterns: at least this many count as free in the variance of the noise
 SLACK = 1e-14  # of the mean diagonal: a function that depends on others must not have an infinite variance
 
 

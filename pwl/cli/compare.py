@@ -272,5 +272,5 @@ def note(words: str) -> Iterator[None]:
 
 
 def progress(total: int) -> tqdm:
-    """A bar on standard error with the current run and the time left. It is silent if that is no terminal."""
+    """A bar on standard error with the current run and the time left. It is silent if that is not a terminal."""
     return tqdm(total=total, unit="it", leave=False, disable=None)

@@ -61,7 +61,7 @@ def add_arguments(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--ordered", action="store_true", help="hold out the last patterns, for tables in the order of time"
     )
-    group.add_argument("--group", metavar="COLUMN", help="hold out whole groups; the column is no input")
+    group.add_argument("--group", metavar="COLUMN", help="hold out whole groups; the column is not an input")
 
 
 def settle(options: argparse.Namespace) -> None:

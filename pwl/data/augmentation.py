@@ -43,7 +43,7 @@ class Augmentation:
         object.__setattr__(self, "flip", bool(self.flip))
 
     def check(self, input_shape: tuple[int, ...], batch_size: int | None) -> None:
-        """Raises InputError if a network's inputs are no images or too small, or if each step takes all patterns."""
+        """Raises InputError if a network's inputs are not images or are too small, or if each step takes all patterns."""
         if len(input_shape) != 3:
             raise InputError(
                 "augment is for images (height, width, channels), but this network's inputs have shape "

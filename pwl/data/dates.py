@@ -20,7 +20,7 @@ def is_date(cell: str) -> bool:
 
 
 def to_days(cell: str, order: str) -> float:
-    """Days since 1 January 1970, or the share of a day for a time alone. Raises ValueError for what is no date in this order."""
+    """Days since 1 January 1970, or the share of a day for a time alone. Raises ValueError for what is not a date in this order."""
     text = cell.strip()
     found = _DATE.fullmatch(text)
     if found is None and (found := _TIME.fullmatch(text)) is not None:
@@ -29,12 +29,12 @@ def to_days(cell: str, order: str) -> float:
         raise ValueError(f"{text[:60]!r} is in a column of dates; write it as the others")
     parts = dict(zip(order if len(found["a"]) < 4 else "ymd", (found["a"], found["b"], found["c"]), strict=True))
     if len(parts["y"]) == 3 or (len(parts["y"]) == 1):
-        raise ValueError(f"{text!r} is no date in the order {order} (--dates)")
+        raise ValueError(f"{text!r} is not a date in the order {order} (--dates)")
     year = int(parts["y"]) if len(parts["y"]) == 4 else int(parts["y"]) + (2000 if int(parts["y"]) < 69 else 1900)
     try:
         day = date(year, int(parts["m"]), int(parts["d"])).toordinal() - START
     except ValueError:
-        raise ValueError(f"{text!r} is no date in the order {order} (--dates)") from None
+        raise ValueError(f"{text!r} is not a date in the order {order} (--dates)") from None
     return day + (_share(found) if found["h"] else 0.0)
 
 
@@ -42,7 +42,7 @@ def _share(found: re.Match[str]) -> float:
     """The share of a day that a time is, at Greenwich if the zone is known."""
     hours, minutes, seconds = int(found["h"]), int(found["min"]), float((found["s"] or "0").replace(",", "."))
     if hours > 24 or minutes > 59 or seconds >= 61:
-        raise ValueError(f"{found.group()!r} is no time of day")
+        raise ValueError(f"{found.group()!r} is not a time of day")
     zone = found["zone"] or "+00:00"
     shift = (int(zone[1:3]) * 60 + int(zone[-2:])) * (-1 if zone[0] == "-" else 1)
     return (hours * 3600 + (minutes - shift) * 60 + seconds) / 86400

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pwl.data.numerals import Numerals
 
-FAR = 10  # a first line of numbers may be names if each lies so many ranges outside the numbers of its column
+FAR = 10  # a first line of numbers may be names if each lies this many ranges outside the numbers of its column
 Rows = Sequence[Sequence[str]]
 
 

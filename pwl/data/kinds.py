@@ -68,7 +68,7 @@ class Codes(dict[str, float]):
             raise ValueError(f"{name[:60]!r} is not one of the {len(self.names)} categories of this column{near}")
         self.refuse(name)
         if len(name) > LONGEST:
-            raise ValueError(f"the text {name[:30]!r}... of {len(name)} characters is no category; drop the column (--drop)")
+            raise ValueError(f"the text {name[:30]!r}... of {len(name)} characters is not a category; drop the column (--drop)")
         if len(self.names) == self.limit:
             raise ValueError(f"{name[:60]!r} is one category more than the {self.limit} allowed; drop the column (--drop)")
         self[name] = float(len(self.names))

@@ -30,7 +30,7 @@ class Layout:
     """The layout of a text file.
 
     names: of the columns. first_line: of the data, counted from 1. sample: rows of it. trailing: whether lines may end in a
-    delimiter that is no empty cell.
+    delimiter that is not an empty cell.
     """
 
     text: Text
@@ -214,7 +214,7 @@ def _refuse_titles(name: str, rows: list[Record]) -> None:
 
 
 def _refuse_comments(name: str, rows: list[Record]) -> None:
-    """Raises InputError if the first lines begin with '#' and are no rows of the table."""
+    """Raises InputError if the first lines begin with '#' and are not rows of the table."""
     fields = [record.fields or [""] for record in rows]
     after = next((row for row in fields if not row[0].lstrip().startswith("#")), fields[0])
     if fields[0] is not after and len(fields[0]) != len(after):

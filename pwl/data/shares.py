@@ -10,7 +10,7 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from pwl.data.columns import STANDARD_INPUT
-from pwl.data.text import AS_CSV, CHUNK, Text, is_packed, part_of, seen, text_of
+from pwl.data.text import AS_CSV, CHUNK, Text, is_packed, mixed, part_of, seen, text_of
 from pwl.errors import InputError
 from pwl.runtime.ranks import Communicator, check_alike, checksum, folded, share_of
 
@@ -81,7 +81,7 @@ def _encoding(name: str, everywhere: list[Found]) -> str:
     if encodings - {"utf-8-sig", "cp1252"}:
         raise InputError(f"{name} is in {everywhere[0].encoding}, whose lines several ranks can't find: {AS_CSV}")
     if any(found.letters for found in everywhere):
-        raise InputError(f"{name} holds letters in UTF-8 and letters that are not: {AS_CSV}")
+        raise mixed(name)
     return "cp1252"
 
 

@@ -134,9 +134,9 @@ def read_table(
     header, delimiter, decimal, thousands, missing, dates
         How the text is to be read, as in `pwl.data.Rules`. By default it is guessed.
     weights : str or int, optional
-        The column of the patterns' weights, which is no input.
+        The column of the patterns' weights, which is not an input.
     groups : str or int, optional
-        The column of groups whose patterns stay together when a part is held out. It is no input.
+        The column of groups whose patterns stay together when a part is held out. It is not an input.
     comm : Communicator, optional
         Ranks that share the file, as `pwl.ranks()` gives them. Each gets a run of the rows, which may be empty, and all get the
         same columns and classes.
@@ -349,7 +349,7 @@ def _targets(
 
 
 def _class_order(title: str, name: str, classes: tuple[str, ...]) -> list[int]:
-    """The places of classes in the order of their numbers, or of their names if one is no number.
+    """The places of classes in the order of their numbers, or of their names if one is not a number.
 
     Raises InputError for fractions, and for one number that is written in two ways.
     """

@@ -55,7 +55,17 @@ class Text:
 
     def damaged(self, why: UnicodeDecodeError) -> InputError:
         """The error about letters that are cut or damaged."""
-        return InputError(f"{self.name} is no whole {why.encoding} text ({why.reason}): {AS_CSV}")
+        return InputError(f"{self.name} is not whole {why.encoding} text ({why.reason}): {AS_CSV}")
+
+
+def no_text(name: str, why: str) -> InputError:
+    """The error about bytes that are not the text of a table."""
+    return InputError(f"{name} is not a text file (it holds {why}): {AS_CSV}")
+
+
+def mixed(name: str) -> InputError:
+    """The error about a text that is partly in UTF-8."""
+    return InputError(f"{name} holds letters in UTF-8 and letters that are not: {AS_CSV}")
 
 
 class _Part(io.RawIOBase):
@@ -126,7 +136,7 @@ def _copied(name: str, file: IO[bytes], folder: tempfile.TemporaryDirectory[str]
             with gzip.open(copy) as inside, (Path(folder.name) / "unpacked").open("wb") as target:
                 shutil.copyfileobj(inside, target, CHUNK)
         except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{name} is no whole gzip file ({error}): pack it again") from None
+            raise InputError(f"{name} is not a whole gzip file ({error}): pack it again") from None
         copy.unlink()
         copy = Path(folder.name) / "unpacked"
     if copy.stat().st_size == 0:
@@ -135,7 +145,7 @@ def _copied(name: str, file: IO[bytes], folder: tempfile.TemporaryDirectory[str]
 
 
 def encoding_of(name: str, path: Path) -> str:
-    """UTF-16 if the file is marked as such, else UTF-8 if it decodes, else Windows-1252. Raises InputError if it is no text."""
+    """UTF-16 if the file is marked as such, else UTF-8 if it decodes, else Windows-1252. Raises InputError if it is not text."""
     return seen(name, lambda: path.open("rb"))[0]
 
 
@@ -152,7 +162,7 @@ def seen(name: str, opened: Callable[[], IO[bytes]]) -> tuple[str, bool]:
         letters, piece = False, start  # whether letters beyond ASCII have been decoded
         while piece:
             if b"\0" in piece:
-                raise InputError(f"{name} is not a text file (it holds zero bytes): {AS_CSV}")
+                raise no_text(name, "zero bytes")
             try:
                 letters |= not decoder.decode(piece).isascii()
             except UnicodeDecodeError as wrong:
@@ -172,11 +182,11 @@ def _all_odd(piece: bytes) -> bool:
 def _one_byte(name: str, opened: Callable[[], IO[bytes]], letters: bool) -> str:
     """Windows-1252, for a file that is no UTF-8. letters: whether it holds letters that are UTF-8, so that it is damaged."""
     if letters:
-        raise InputError(f"{name} holds letters in UTF-8 and letters that are not: {AS_CSV}")
+        raise mixed(name)
     with opened() as file:
         while piece := file.read(CHUNK):
             if b"\0" in piece:
-                raise InputError(f"{name} is not a text file (it holds zero bytes): {AS_CSV}")
+                raise no_text(name, "zero bytes")
             try:
                 piece.decode("cp1252")
             except UnicodeDecodeError:
@@ -186,6 +196,6 @@ def _one_byte(name: str, opened: Callable[[], IO[bytes]], letters: bool) -> str:
 
 def _refuse_binary(name: str, start: bytes) -> None:
     if b"\0" in start[:4096]:
-        raise InputError(f"{name} is not a text file (it holds zero bytes): {AS_CSV}")
+        raise no_text(name, "zero bytes")
     if any(c < 32 and c not in b"\t\n\v\f\r\x1a" for c in start[:4096]):
-        raise InputError(f"{name} is not a text file (it holds control characters): {AS_CSV}")
+        raise no_text(name, "control characters")

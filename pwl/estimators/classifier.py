@@ -174,7 +174,7 @@ early_stopping, warm_start, missing, max_seconds, verbose
         )  # fmt: skip
         y = np.asarray(y)
         if y.dtype.kind == "f" and not np.all(np.isfinite(y)):
-            raise InputError("y holds NaN or infinity, which are no labels: remove such patterns first")
+            raise InputError("y holds NaN or infinity, which are not labels: remove such patterns first")
         if y.ndim == 2 and y.shape[1] > 1:
             raise InputError(
                 f"y came with {y.shape[1]} columns, wanted one label per pattern: for several labels a pattern, use "

@@ -114,7 +114,7 @@ def _exported(estimator: Any, dtype: Any) -> Exported:
 
 
 def _labelled(net: Network, estimator: Any) -> Network:
-    """A classifier's network with its labels in place of class numbers. Labels that are no texts become whole numbers."""
+    """A classifier's network with its labels in place of class numbers. Labels that are not text become whole numbers."""
     if not hasattr(estimator, "classes_") or net.preparation is None:
         return net
     labels = estimator.classes_.tolist()

@@ -173,7 +173,7 @@ def _top(what: Exported, name: str, work: int, numbers: int) -> str:
 
 
 def _name(name: Any, otherwise: str) -> str:
-    """The beginning of the header's names. Raises InputError if it is no name in C."""
+    """The beginning of the header's names. Raises InputError if it is not a name in C."""
     if name is None:
         name = re.sub(r"\W", "_", otherwise, flags=re.ASCII)
         name = name if re.match(r"[A-Za-z]", name) else f"net_{name.lstrip('_')}"

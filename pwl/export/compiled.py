@@ -56,7 +56,7 @@ class Compiled:
         found = re.search(r"^typedef (float|double) (\w+)_real;$", text, re.MULTILINE)
         sizes = dict(re.findall(r"^#define \w+_(INPUTS|OUTPUTS) (\d+)$", text, re.MULTILINE))
         if found is None or len(sizes) < 2:
-            raise InputError(f"{where} is no header that pwl has written")
+            raise InputError(f"{where} is not a header that pwl wrote")
         self.name, self.dtype = found[2], np.dtype(np.float32 if found[1] == "float" else np.float64)
         self.inputs, self.outputs = int(sizes["INPUTS"]), int(sizes["OUTPUTS"])
         self.classes = f"static inline int {self.name}_predict(" in text

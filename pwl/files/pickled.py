@@ -97,7 +97,7 @@ def _contain(name: str, stacks: list[list[Any]]) -> None:
     elif name == "BUILD":
         stack.pop()  # what a container carries besides its content
         if not isinstance(stack[-1], dict):
-            raise InputError("it sets up an object that is no plain container")
+            raise InputError("it sets up an object that is not a plain container")
     elif name not in ("PROTO", "FRAME"):
         raise InputError(f"it holds the instruction {name}, which tensors and plain containers do not need")
 
@@ -109,7 +109,7 @@ def _fill(container: Any, values: list[Any]) -> None:
     elif isinstance(container, dict):
         container.update(zip(values[::2], values[1::2], strict=True))
     else:
-        raise ValueError("it fills something that is no container")
+        raise ValueError("it fills something that is not a container")
 
 
 def _known(text: str, known: Mapping[str, Any]) -> Name:

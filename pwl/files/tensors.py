@@ -57,7 +57,7 @@ def read_tensors(path: Path, kind: str, version: int) -> tuple[Tensors, dict[str
             raise ValueError("its checksum is another one")
         header = json.loads(metadata["header"])
         if not isinstance(header, dict):
-            raise ValueError("its header is no dictionary")
+            raise ValueError("its header is not a dictionary")
         return arrays, header
     except InputError:
         raise

@@ -1,4 +1,4 @@
-"""Files by torch.save as arrays by name, without PyTorch. Nothing in them is run: they may hold tensors and plain containers.
+"""Files that torch.save wrote, as arrays by name, without PyTorch or running anything: they may hold tensors and plain containers.
 
 There are two forms. Since PyTorch 1.6 a file is a zip archive with a pickle and one member per storage. Before, it was five
 pickles in a row, the fourth of which holds the values and the fifth the keys of the storages, whose numbers follow.
@@ -36,7 +36,7 @@ class Storage(NamedTuple):
 
 
 def read_torch(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a file by torch.save, by name.
+    """The tensors of a file that torch.save wrote, by name.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
         raise InputError(f"{path} is not taken, because {wrong}: save model.state_dict()") from None
     except (zipfile.BadZipFile, OSError, EOFError, struct.error, NotImplementedError, *FAULTS) as wrong:
         raise InputError(
-            f"{path} is no file by torch.save, or it is damaged or cut short ({in_a_line(wrong)}): use another copy"
+            f"{path} was not written by torch.save, or it is damaged or cut short ({in_a_line(wrong)}): use another copy"
         ) from None
     inner = next((found[key] for key in INSIDE if isinstance(found, dict) and isinstance(found.get(key), dict)), found)
     arrays = {key: a for key, a in inner.items() if isinstance(a, np.ndarray)} if isinstance(inner, dict) else {}
@@ -119,7 +119,7 @@ def _wanted(key: Any) -> tuple[str, str, int]:
     """Kind, name and size of the storage that a pickle asks for."""
     word, kind, name, _, count, *rest = key
     if word != "storage" or not isinstance(kind, Name) or kind.text not in STORAGES or any(a is not None for a in rest):
-        raise InputError("it asks for something that is no storage of numbers")
+        raise InputError("it asks for something that is not a storage of numbers")
     if not isinstance(name, str) or not isinstance(count, int):
         raise ValueError("a storage has no name or no size")
     return kind.text, name, count

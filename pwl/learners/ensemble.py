@@ -16,7 +16,7 @@ from pwl.network.predict import Answers, in_raw_units, outputs_of, unchecked_out
 from pwl.runtime.backend import Array, array_namespace, host
 from pwl.validate import shown, truth
 
-LIKELY = 1.0  # ranges of the targets: predictions are held within so many of them beyond both ends
+LIKELY = 1.0  # ranges of the targets: predictions are held within this many of them beyond both ends
 
 
 @dataclass(frozen=True, eq=False)

@@ -89,7 +89,7 @@ def finetune(
     Raises
     ------
     InputError
-        As `train`; if so many layers can't be frozen; or if targets do not fit the loss of the network.
+        As `train`; if that many layers can't be frozen; or if targets do not fit the loss of the network.
     """
     validate.kind("net", net, Network, "a pwl.Network")
     validate.truth("new_head", new_head)

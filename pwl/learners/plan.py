@@ -14,10 +14,10 @@ from pwl.solvers.levenberg_marquardt import Damping
 from pwl.training.input_hinges import automatic
 
 BAYESIAN = BayesianLM(damping=Damping(mu=5e-3, schedule="gain"), starts=(0.03,), patience=15, evidence="factors")
-WEIGHTS, PER_WEIGHT = 700, 12  # weights of the first layer of a network, or one for so many patterns if that is more
+WEIGHTS, PER_WEIGHT = 700, 12  # weights of the first layer of a network, or one for this many patterns if that is more
 WIDEST, NARROWEST, WIDTH = 20, 10, 60  # hidden units; WIDTH by MOLF
 CLASS_WIDTH, LINEAR = 10, (1,)  # of classes: networks, and one that is nearly linear
-HINGES, MOST_HINGES, PER_HINGE = 7, 14, 1300  # of an input: one for so many patterns, within these bounds
+HINGES, MOST_HINGES, PER_HINGE = 7, 14, 1300  # of an input: one for this many patterns, within these bounds
 NETS = 5
 ITERATIONS, USUAL, FEWER = 100, 60, 30  # of Bayesian LM: at most, as counted for its time, and where that is short
 FEWEST = 50  # patterns for curves on inputs, and for batches
@@ -35,7 +35,7 @@ GUARD = 5.0  # times the seconds of the plan: only a machine that much slower en
 
 
 class Training(NamedTuple):
-    """How a network is trained. parts: each network leaves out another one of so many parts of the patterns, if any.
+    """How a network is trained. parts: each network leaves out another one of this many parts of the patterns, if any.
 
     The part that is left out says when to stop.
     """
@@ -143,7 +143,7 @@ def plan(Nv: int, N: int, M: int, *, classes: bool = False, hidden: Any = None, 
 
 
 def by_molf(Nv: int, N: int, hidden: Any, hinges: int | None, seconds: float) -> Form:
-    """Networks by damped MOLF for so many seconds. They are wider and have twice the hinges, which cost little more here."""
+    """Networks by damped MOLF for this many seconds. They are wider and have twice the hinges, which cost little more here."""
     units = hidden or (WIDTH,)
     cost = Nv * N * sum(units) / MOLF_SPEED
     iterations = max(FEWER, min(WHOLE_PASS, int(seconds / (PARTS * cost))))

@@ -63,7 +63,7 @@ def load_matlab(path: str | PathLike[str]) -> Network:
     ------
     InputError
         If the file lacks one of these, if a layer has another transfer function than tansig, logsig, purelin or poslin, for other
-        processing functions, and for connections that are no chain of layers and direct connections from input to output.
+        processing functions, and for connections other than a chain of layers and direct connections from input to output.
     """
     where = validate.path("path", path)
     found = read_mat(where)

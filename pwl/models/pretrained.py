@@ -49,8 +49,8 @@ def load_pretrained(
     net : Network
         From `vgg11`, from `resnet18`, or any other without a bypass if `names` come.
     source : str, path or mapping
-        A file by torch.save (.pth, .pt, .bin), a safetensors or .npz file, or a dictionary of arrays, with PyTorch's names
-        ("features.0.weight", "fc.bias"). Files by torch.save may hold tensors and plain containers. They are read without PyTorch,
+        A file that torch.save wrote (.pth, .pt, .bin), a safetensors or .npz file, or a dictionary of arrays, with PyTorch's names
+        ("features.0.weight", "fc.bias"). Those of torch.save may hold tensors and plain containers. They are read without PyTorch,
         and nothing in them is run.
     names : sequence of str, optional
         The model's names of the layers with weights ("features.0"), in the order of the network's, the outputs last.
@@ -196,7 +196,7 @@ def _read(source: Any, sha256: str | None) -> Mapping[str, Any]:
     if not path.is_file():
         raise InputError(f"{path} is not there: give a file of this machine, since nothing is downloaded")
     if path.suffix not in (".safetensors", ".npz", *TORCH):
-        raise InputError(f"{path} must be a file by torch.save ({', '.join(TORCH)}), .safetensors or .npz, by its name")
+        raise InputError(f"{path} must be a file that torch.save wrote ({', '.join(TORCH)}), .safetensors or .npz, by its name")
     if sha256 is not None:
         with open(path, "rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()

@@ -206,7 +206,7 @@ class Doors:
         Raises
         ------
         InputError
-            As `to_onnx`, or if a name is no name in C.
+            As `to_onnx`, or if a name is not a name in C.
         """
         from pwl.export.c import to_c
         from pwl.export.exported import exported

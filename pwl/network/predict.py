@@ -21,7 +21,7 @@ CPU_NUMBERS = 1 << 22  # numbers in a block's work arrays
 
 
 class Answers(NamedTuple):
-    """Predictions in raw units. finite: (Nv,) whether all numbers of a row are finite; other rows are no answers."""
+    """Predictions in raw units. finite: (Nv,) whether all numbers of a row are finite; other rows are not answers."""
 
     values: Array
     finite: Array

@@ -131,5 +131,5 @@ def _check_fits(net: Network, schema: Schema) -> None:
 
 def _versions(versions: Any) -> dict[str, str]:
     if not isinstance(versions, dict):
-        raise TypeError("its versions are no dictionary")
+        raise TypeError("its versions are not a dictionary")
     return {str(name): str(version) for name, version in versions.items()}

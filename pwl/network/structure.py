@@ -68,7 +68,7 @@ def rebuild(d: Mapping[str, Any], arrays: Tensors, own: Iterable[Any] = ()) -> N
         raise ValueError(f"{net.layout.size} parameters were wanted, but {net.theta.shape} came")
     _check_arrays(net)
     if surplus := sorted(arrays.keys() - tensors(net).keys()):
-        raise ValueError(f"{surplus[0]} is no array of such a network")
+        raise ValueError(f"{surplus[0]} is not an array of such a network")
     if net.posterior is not None:
         _check_posterior(net, net.posterior)
     return net

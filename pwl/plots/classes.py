@@ -89,7 +89,7 @@ def confusion_of(t: Array, y: Array, *, names: Sequence[str] | None = None) -> F
     Raises
     ------
     InputError
-        If t or y are no class numbers, if there are more classes than names, or if matplotlib is missing.
+        If t or y are not class numbers, if there are more classes than names, or if matplotlib is missing.
     """
     t, y = host(as_array(t, "classes t")), host(as_array(y, "classes y"))
     if t.shape != y.shape or t.ndim != 1 or not len(t) or t.dtype.kind not in "iu" or y.dtype.kind not in "iu":

@@ -39,7 +39,7 @@ def training_state(record: Record, *, figure: Figure | None = None) -> Figure:
     Raises
     ------
     InputError
-        If it is no record, if it has no such series, or if matplotlib is missing.
+        If it is not a record, if it has no such series, or if matplotlib is missing.
     """
     kind("record", record, Record, "a pwl.Record")
     series = {name: values for name, values in _numbers(record).items() if np.isfinite(values).any()}

@@ -287,7 +287,7 @@ class Patterns:
         return same
 
     def shared(self, rows: np.ndarray, together: int = 1) -> Patterns:
-        """The patterns of these numbers, dealt out to the ranks in runs. Groups of so many stay `together`."""
+        """The patterns of these numbers, dealt out to the ranks in runs. Groups of `together` patterns are not divided."""
         if self.comm.size == 1:
             return self.take(rows)
         counts, found = dealt(self.comm, self.standing.counts, rows, together, self.x, self.t, self.weights)

@@ -31,7 +31,7 @@ class Standing(NamedTuple):
 
 
 def standing(comm: Communicator, own: int, weight: float) -> Standing:
-    """The standing of a rank with so many patterns, and so much weight. All ranks call it."""
+    """The standing of a rank with this many patterns, and this much weight. All ranks call it."""
     found = comm.allgather((own, weight))
     counts = tuple(count for count, _ in found)
     if not any(counts):
@@ -58,7 +58,7 @@ def dealt(
     rows : array (n,)
         Numbers of patterns, the same on all ranks.
     together : int
-        Groups of so many rows are not cut.
+        Groups of this many rows are not cut.
     *arrays : arrays or None
         A row for each pattern of this rank.
 

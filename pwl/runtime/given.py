@@ -13,7 +13,7 @@ FILL = "fill them, or leave out their rows"
 
 
 def plain_array(a: Any, name: str) -> np.ndarray:
-    """A NumPy array of anything that is no array of numbers yet. Raises InputError that names the column or the row at fault."""
+    """Anything that is not yet an array of numbers as a NumPy array. The InputError names the column or the row at fault."""
     if isinstance(a, np.ma.MaskedArray):
         return unmasked(a, name)
     if hasattr(a, "dtypes") and hasattr(a, "columns"):

@@ -9,7 +9,7 @@ from pathlib import Path
 from pwl.errors import InputError
 from pwl.runtime.threads import workers
 
-SMALL = 1000  # a matrix of so many functions x functions takes 8 MB, and is not counted
+SMALL = 1000  # a matrix of this many functions x functions takes 8 MB, and is not counted
 CGROUPS = (  # of version 2 and 1: the limit, the use, and the name of the share of it that files could give back
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "inactive_file"),
     (

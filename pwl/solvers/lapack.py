@@ -97,7 +97,7 @@ def _whole(n: int) -> Any:
 
 @cache
 def _routine(name: str, count: int) -> Callable[..., None]:
-    """The routine as a function of so many addresses. Calls of such functions release the lock."""
+    """The routine as a function of this many addresses. Calls of such functions release the lock."""
     from scipy.linalg import cython_lapack  # at the first solve: it is half of the time that `import pwl` would take
 
     capsule = cython_lapack.__pyx_capi__[name]

@@ -96,7 +96,7 @@ def stated(residual: Any, jacobian: Any, w: Any, bounds: Any, loss: Any, f_scale
         raise InputError(f"residual must be a function of w, not {shown(residual)}")
     derivatives = "3-point" if jacobian is None else jacobian
     if not callable(derivatives):
-        derivatives = one_of("jacobian, if it is no function,", derivatives, STEPS)
+        derivatives = one_of("jacobian, if it is not a function,", derivatives, STEPS)
     try:
         start = np.array(w, dtype=np.float64)
     except (TypeError, ValueError):

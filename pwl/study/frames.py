@@ -17,7 +17,7 @@ SERIES = "curves"  # of the record
 
 
 class Frames:
-    """Collects the hinges and ordinates of the first units at some iterations of a run of at most so many iterations."""
+    """Collects the hinges and ordinates of the first units at some iterations of a run of at most this many iterations."""
 
     def __init__(self, iterations: int, wanted: bool = True) -> None:
         spaced = np.geomspace(1, max(iterations, 1), FRAMES)

@@ -168,7 +168,7 @@ def _run(path: str | os.PathLike[str], arrays: Tensors, header: dict[str, Any], 
         if np.isnan(a).any():
             raise ValueError("NaN among its numbers")
         if key != "spent" and not key.startswith(("net.", "best.", "state.", "host.")):
-            raise ValueError(f"{key} is no part of a run")
+            raise ValueError(f"{key} is not part of a run")
     if not all(isinstance(value, (int, float)) and value == value for value in state.values()):
         raise ValueError("its state holds something else than numbers")
     if not {"error", "seconds", "passes"} <= record.series.keys():

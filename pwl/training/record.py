@@ -164,9 +164,9 @@ class Record:
         if not is_whole(self.best_iteration) or not 0 <= self.best_iteration < rows:
             raise ValueError(f"iteration {self.best_iteration!r} can't be the best")
         if not isinstance(self.rows, dict) or not all(map(_are_rows, self.rows.values())):
-            raise ValueError("its rows are no whole numbers by part")
+            raise ValueError("its rows are not whole numbers by part")
         if not isinstance(self.stop_code, str) or not isinstance(self.stop_reason, str):
-            raise ValueError("the reason for its end is no text")
+            raise ValueError("the reason for its end is not text")
 
 
 def _are_rows(rows: Any) -> bool:

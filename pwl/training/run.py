@@ -128,7 +128,7 @@ class Job:
             row, state = self.row(net, step.state, spent)
         row |= step.series
         if "gradient_norm" in step.series:
-            row["gradient_norm"] = float(max(norms))  # the largest, because one batch that fits is no reason to stop
+            row["gradient_norm"] = float(max(norms))  # the largest, because one batch that fits is not a reason to stop
         if not (math.isfinite(row["error"]) and math.isfinite(row["objective"])):
             return run.ended(Stop("non_finite", f"{NON_FINITE} (in iteration {number})"))
         run.record.append(row)

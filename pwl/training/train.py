@@ -193,7 +193,7 @@ def _bar(progress: bool, iterations: int, done: int) -> Any:
     from tqdm import tqdm
 
     shown = progress and sys.stderr is not None  # which is None where standard error is closed
-    notebook = "ipykernel" in sys.modules  # its standard error is no terminal, and shows bars
+    notebook = "ipykernel" in sys.modules  # its standard error is not a terminal, but shows bars
     return tqdm(total=iterations, initial=done, unit="it", leave=False, disable=(False if notebook else None) if shown else True)
 
 

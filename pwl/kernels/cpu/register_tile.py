@@ -18,7 +18,7 @@ from pwl.kernels.cpu.compiled import intrinsic
 from pwl.kernels.cpu.vectors import vector_bytes
 
 VECTORS = 2  # side by side in a row
-AHEAD = 16  # rows of weights: so far ahead are they asked for, because they come from the second cache
+AHEAD = 16  # rows of weights: how far ahead they are asked for, because they come from the second cache
 
 
 def fitting(vector_bytes: int) -> int:

@@ -52,7 +52,7 @@ def square(typingctx, like, source, source_step, goal, goal_step):
 
 @compiled
 def transpose(like, source, source_step, goal, goal_step, rows, columns):
-    """goal[j, i] = source[i, j] for i < rows and j < columns; what is no whole square goes number by number."""
+    """goal[j, i] = source[i, j] for i < rows and j < columns; what is not a whole square goes number by number."""
     size, count = bytes_of(like), side(like)
     for i in range(0, rows, count):
         for j in range(0, columns, count):

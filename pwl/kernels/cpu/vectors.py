@@ -22,7 +22,7 @@ from numba.extending import lower_builtin, register_model
 from pwl.kernels.cpu.addresses import prefetch
 from pwl.kernels.cpu.compiled import intrinsic
 
-AHEAD = 2048  # bytes: so far ahead is memory asked for what is to be loaded
+AHEAD = 2048  # bytes: how far ahead memory is asked for what is to be loaded
 NUMBERS = {
     types.float32: ir.FloatType(), types.float64: ir.DoubleType(), types.int32: ir.IntType(32), types.boolean: ir.IntType(1)
 }  # fmt: skip
