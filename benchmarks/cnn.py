@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 
 import pwl
 from benchmarks.shared import markdown
+from benchmarks.shared.apart import apart
 from benchmarks.shared.cells import Cells
 from benchmarks.shared.jobs import steps
 from benchmarks.shared.memory import Peak, private
@@ -53,15 +53,10 @@ def measure(blocks: int, Nv: int, repeats: int) -> dict[str, Any]:
     return {
         "blocks": blocks, "patterns": Nv, "hinges": HINGES, "threads": workers(),
         "seconds": {kind: {engine: seconds[kind, engine] for engine in engines} for kind in ACTIVATIONS},
-        "peak_mib": {kind: {engine: apart(engine, blocks, kind, Nv) for engine in engines} for kind in ACTIVATIONS},
+        "peak_mib": {
+            kind: {engine: apart("benchmarks.cnn", engine, blocks, kind, Nv) for engine in engines} for kind in ACTIVATIONS
+        },
     }  # fmt: skip
-
-
-def apart(engine: str, blocks: int, activation: str, Nv: int) -> float:
-    """`peak` in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.cnn", engine, str(blocks), activation, str(Nv)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def peak(engine: str, blocks: int, activation: str, Nv: int) -> float:

@@ -54,14 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--parts", nargs="+", choices=names, default=list(PARTS), help="parts to run (default: all but table1)"
     )
-    parser.add_argument(
-        "--folds",
-        type=int,
-        default=1,
-        help="folds of table1, which runs as `benchmarks table1 --device cuda` (default: %(default)s)",
-    )
-
-
+    words = "folds of table1, which runs as `benchmarks table1 --device cuda` (default: %(default)s)"
+    parser.add_argument("--folds", type=int, default=1, help=words)
     parser.add_argument(
         "--seconds", type=float, default=math.inf, help="no cell is begun after this time (default: all are measured)"
     )

@@ -9,7 +9,6 @@ It is measured in a process of its own.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 import threading
@@ -21,6 +20,7 @@ import numpy as np
 
 import pwl
 from benchmarks.shared import markdown
+from benchmarks.shared.apart import apart
 from benchmarks.shared.cells import Cells
 from benchmarks.shared.jobs import same_iteration
 from benchmarks.shared.memory import Peak, private
@@ -37,9 +37,7 @@ ALGORITHMS = {
     "OWO-BP": (pwl.OWOBP(), False),
 }
 N, NH, M, HINGES = 20, 100, 1, 25
-FULL = [
-    (Nv, name, source) for Nv in (1_000, 10_000, 100_000, 1_000_000) for name in ALGORITHMS for source in ("memory",)
-]
+FULL = [(Nv, name, "memory") for Nv in (1_000, 10_000, 100_000, 1_000_000) for name in ALGORITHMS]
 FULL += [(1_000_000, "AdAct", "file"), (10_000_000, "AdAct", "file")]
 QUICK = [(10_000, name, "memory") for name in ALGORITHMS]
 
@@ -47,16 +45,10 @@ QUICK = [(10_000, name, "memory") for name in ALGORITHMS]
 def run(out: Path, quick: bool) -> None:
     cells, rows = Cells(out / "iteration.jsonl"), []
     for Nv, name, source in QUICK if quick else FULL:
-        rows.append(cells.cell(f"{name}-{Nv}-{source}", lambda a=(Nv, name, source): apart(*a)))
+        rows.append(cells.cell(f"{name}-{Nv}-{source}", lambda a=(Nv, name, source): apart("benchmarks.speed.iteration", *a)))
     text = table(rows)
     write_atomic(out / "iteration.md", text)
     print(text)
-
-
-def apart(Nv: int, name: str, source: str) -> dict[str, Any]:
-    """`measure` in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.speed.iteration", str(Nv), name, source]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
 
 
 def measure(Nv: int, name: str, source: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ arithmetic can undo. Timed runs take turns.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,6 @@ def step_by_step(net: pwl.Network, data: Any, dtypes: Any, algorithm: Any) -> di
 
 
 def in_single(net: pwl.Network) -> pwl.Network:
-    import dataclasses
-
     buffers = {key: b.astype(np.float32) for key, b in net.buffers.items()}
     return dataclasses.replace(net, theta=net.theta.astype(np.float32), buffers=buffers)
 

@@ -8,7 +8,6 @@ and imports. Each size has a process of its own.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 
 import pwl
 from benchmarks.shared import markdown
+from benchmarks.shared.apart import apart
 from benchmarks.shared.cells import Cells
 from benchmarks.shared.jobs import same_iteration
 from benchmarks.shared.memory import Peak, private
@@ -39,17 +39,16 @@ def run(out: Path, quick: bool) -> None:
     for name, sizes in SIZES.items():
         for size in sizes[:2] if quick else sizes:
             setting = BASE | {name: size} | ({"patterns": 20_000} if quick and name != "patterns" else {})
-            rows.append(cells.cell(f"{name}-{size}", lambda s=setting, n=name: apart(s) | {"varied": n}))
+            rows.append(cells.cell(f"{name}-{size}", lambda s=setting, n=name: measured(s) | {"varied": n}))
     text = table(rows)
     write_atomic(out / "scale.md", text)
     write_atomic(out / "scale.png", picture(rows))
     print(text)
 
 
-def apart(setting: dict[str, int]) -> dict[str, Any]:
+def measured(setting: dict[str, int]) -> dict[str, Any]:
     """`measure` in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.speed.scale", json.dumps(setting)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    return apart("benchmarks.speed.scale", json.dumps(setting))
 
 
 def measure(setting: dict[str, int]) -> dict[str, Any]:

@@ -33,10 +33,14 @@ def regression(name: str, learner: str, fold: int) -> dict[str, Any]:
     model, cost = fitted(REGRESSORS[learner](), x[train], t[train])
     if learner in OURS:
         y, std = (a.reshape(len(test), -1) for a in model.predict(x[test], return_std=True))
-        cost |= {key: model.record_.settings[key] for key in ("learner", "inputs", "networks")}
     else:
         y, std = outputs(model, x[test]), held_out_deviation(REGRESSORS[learner](), x[train], t[train])
-    return cost | measured(t[test], y, std)
+    return cost | chosen(learner, model) | measured(t[test], y, std)
+
+
+def chosen(learner: str, model: Any) -> dict[str, Any]:
+    """What our default learner has chosen; nothing of other learners."""
+    return {key: model.record_.settings[key] for key in ("learner", "inputs", "networks")} if learner in OURS else {}
 
 
 def measured(t: np.ndarray, y: np.ndarray, std: np.ndarray) -> dict[str, Any]:
@@ -61,9 +65,7 @@ def classification(name: str, learner: str, fold: int) -> dict[str, Any]:
     model, cost = fitted(CLASSIFIERS[learner](), x[train], t[train])
     p = np.asarray(model.predict_proba(x[test]), dtype=np.float64)
     right = p.argmax(axis=1) == t[test]
-    if learner in OURS:
-        cost |= {key: model.record_.settings[key] for key in ("learner", "inputs", "networks")}
-    return cost | {
+    return cost | chosen(learner, model) | {
         "accuracy": float(np.mean(right)), "log_loss": float(log_loss(t[test], p, labels=np.unique(t))),
         "right": right.astype(int), "confidence": np.round(p.max(axis=1), 5),
     }  # fmt: skip
