@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from refusals import refuses
 from toys import curve_network, waves
 
 import pwl
@@ -19,15 +20,6 @@ BYTES = RNG.integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)
 def net(channels=3, *body, classes=4):
     body = body or (Conv2d(2, 3), "relu", Flatten())
     return pwl.Network.from_layers([*body, Dense(classes)], (8, 8, channels))
-
-
-def refuses(f, *words):
-    """f raises InputError, and its sentence has each of the words."""
-    with pytest.raises(pwl.InputError) as caught:
-        f()
-    sentence = str(caught.value)
-    for word in words:
-        assert word in sentence, f"{word!r} is not in: {sentence}"
 
 
 def everywhere(x, *words, network=None, t=LABELS):

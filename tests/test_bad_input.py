@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+from refusals import refuses
 from toys import curve_network, short, spirals, waves
 
 import pwl
@@ -31,15 +32,6 @@ def with_value(a, row, column, value):
     a = np.array(a, dtype=float)
     a[row, column] = value
     return a
-
-
-def refuses(f, *words):
-    """f raises InputError, and its sentence has each of the words."""
-    with pytest.raises(pwl.InputError) as caught:
-        f()
-    sentence = str(caught.value)
-    for word in words:
-        assert word in sentence, f"{word!r} is not in: {sentence}"
 
 
 # ---- numbers that are none

@@ -6,7 +6,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from test_bad_input import INF, NAN, T, X, refuses, train
+from refusals import refuses
+from test_bad_input import INF, NAN, T, X, train
 from toys import curve_network
 
 import pwl

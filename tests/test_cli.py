@@ -14,23 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from refusals import fails
 
 import pwl
 from pwl.cli import main
 from pwl.cli.main import COMMANDS, build
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
-
-
-def fails(capsys, *arguments: str) -> str:
-    """The one sentence of a command that must fail with status 2."""
-    assert main([str(a) for a in arguments]) == 2
-    out = capsys.readouterr()
-    lines = out.err.strip().splitlines()
-    assert len(lines) == 1, out.err
-    assert lines[0].startswith("pwl: ")
-    assert "Traceback" not in out.err
-    return lines[0]
 
 
 QUICK = ["--iterations", "4", "--folds", "3", "--hidden", "3"]

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_cli import QUICK, fails
+from refusals import fails
+from test_cli import QUICK
 
 import pwl
 from pwl.cli import main

@@ -8,6 +8,7 @@ import shlex
 
 import numpy as np
 import pytest
+from refusals import fails
 from test_models import mnist  # noqa: F401  (a fixture)
 
 import pwl
@@ -22,14 +23,6 @@ from pwl.training.schedules import Cosine
 pytestmark = pytest.mark.usefixtures("mnist")
 
 QUICK = ["--network", "vgg1", "--batch-size", "40", "--hinges", "9", "--patterns", "60"]
-
-
-def fails(capsys, *arguments):
-    """The one sentence of a command that must fail with status 2."""
-    assert main([str(a) for a in arguments]) == 2
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 1 and lines[0].startswith("pwl: "), lines
-    return lines[0]
 
 
 def trained(*options):

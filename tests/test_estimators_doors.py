@@ -94,7 +94,7 @@ def test_settings_of_one_estimator_alone():
 def test_every_kind_of_random_state():
     X, y = numbers(40)
     for state in (None, 3, np.int64(3), np.random.RandomState(0), np.random.default_rng(0), np.random):
-        PWLRegressor(random_state=state, iterations=2).fit(X, y)
+        assert np.isfinite(PWLRegressor(random_state=state, iterations=2).fit(X, y).predict(X)).all()
 
 
 def test_random_states_that_are_alike_give_the_same_net_and_are_drawn_from():

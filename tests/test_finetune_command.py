@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from refusals import fails
 from test_image_folder import folder
 
 import pwl
@@ -15,11 +16,6 @@ from pwl.training.saved import load
 
 pytest.importorskip("PIL.Image", reason="images are read by Pillow")
 pytestmark = pytest.mark.usefixtures("empty_folder")
-
-
-def fails(capsys, *arguments):
-    assert main([str(a) for a in arguments]) == 2
-    return capsys.readouterr().err.strip()
 
 
 def trained(capsys):

@@ -80,7 +80,8 @@ def test_output_in_any_encoding_and_with_warnings_as_errors(table, environment):
 
 def test_no_bar_where_standard_error_is_closed(monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
-    pwl.train(network(), data(), pwl.AdAct(), iterations=2, progress=True)
+    _, record = pwl.train(network(), data(), pwl.AdAct(), iterations=2, progress=True)
+    assert record.iterations == 2
 
 
 @pytest.mark.parametrize("backend", ["nonsense", "agg", ""])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from refusals import fails
 
 import pwl
 from pwl.cli import main
@@ -150,11 +151,6 @@ def test_without_pillow_a_sentence_says_what_to_install(monkeypatch):
 
 
 # ---- commands
-
-
-def fails(capsys, *arguments):
-    assert main([str(a) for a in arguments]) == 2
-    return capsys.readouterr().err.strip()
 
 
 def test_train_and_predict_with_file_names(capsys):

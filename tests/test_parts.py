@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cli import fails
+from refusals import fails
 
 import pwl
 from pwl.cli import main

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_cli import fails
+from refusals import fails
 
 import pwl
 from pwl.cli import main
