@@ -13,6 +13,8 @@ from pwl.activations.plu import PLU
 from pwl.kernels import Formula
 from pwl.runtime.backend import Array, array_namespace, at_least
 
+LEAK = 0.01  # slope of leaky ReLU below 0
+
 
 @dataclass(frozen=True)
 class Fixed(Parameterless):
@@ -40,11 +42,11 @@ def relu_slope(n: Array, o: Array) -> Array:
 
 
 def leaky_relu(n: Array) -> Array:
-    return array_namespace(n).maximum(n, 0.01 * n)
+    return array_namespace(n).maximum(n, LEAK * n)
 
 
 def leaky_relu_slope(n: Array, o: Array) -> Array:
-    return at_least(array_namespace(n).astype(n >= 0, n.dtype), 0.01)  # a choice for each number would take ten times as long
+    return at_least(array_namespace(n).astype(n >= 0, n.dtype), LEAK)  # a choice for each number would take ten times as long
 
 
 def sigmoid(n: Array) -> Array:

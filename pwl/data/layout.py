@@ -16,7 +16,7 @@ from pwl.data.schema import column_names
 from pwl.data.text import AS_CSV, CHUNK, Text
 from pwl.errors import InputError
 
-SAMPLE = 1000  # lines from which the layout is guessed
+SAMPLE = 1000  # lines or rows from which the kinds of the columns are guessed
 AT_LEAST = 10  # lines that are looked at, however long they are
 CELLS = 200  # cells of a line that are looked at to guess the delimiter
 DELIMITERS = (";", "\t", "|", ",", " ")  # the earlier wins a tie: a blank or a comma is often within cells

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from pwl.data.delimited import loosely
+from pwl.data.layout import SAMPLE
 from pwl.data.numerals import Numerals
 from pwl.data.sheet import Block, Parser, Sheet, ignore, or_gap
 from pwl.errors import InputError
 from pwl.runtime.ranks import Communicator, share_of
 
 ROWS = 2**16  # in a block
-SAMPLE = 1000
 
 
 def is_parquet(path: Path) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pwl.activations import APL, PLU, PiecewiseLinear, ScaledActivation, Spline
+from pwl.activations.fixed import LEAK
 from pwl.export.graph import Graph
 from pwl.export.known import fixed_name
 from pwl.export.tables import InputCurves, Uniform, cubics, curves
@@ -22,7 +23,7 @@ def fixed(g: Graph, f: Any, n: str) -> str:
     if name == "identity":
         return n
     if name == "leaky_relu":
-        return g.op("Max", n, g.op("Mul", n, 0.01))
+        return g.op("Max", n, g.op("Mul", n, LEAK))
     return g.op({"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"}[name], n)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pwl.kernels.cpu.addresses import LINE
 from pwl.kernels.cpu.compiled import compiled
 from pwl.kernels.cpu.curves import loop_grid, one_row
 from pwl.kernels.cpu.segments import after, locate, units_of
@@ -18,7 +19,6 @@ from pwl.runtime.backend import Array
 
 STRIP = 2  # registers
 TILE = 128  # patterns
-LINE = 64  # bytes of a cache line: a register that crosses one takes two look-ups
 
 
 @compiled
@@ -239,5 +239,5 @@ def _strips(A: Array) -> Array:
     step = STRIP * (vector_bytes() // A.dtype.itemsize)
     size = A.shape[0] * -(-A.shape[1] // step) * step
     room = np.empty(size + LINE // A.dtype.itemsize, A.dtype)
-    first = -room.ctypes.data % LINE // A.dtype.itemsize
+    first = -room.ctypes.data % LINE // A.dtype.itemsize  # a register that crosses a cache line takes two look-ups
     return room[first : first + size]
