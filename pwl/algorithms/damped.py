@@ -10,7 +10,7 @@ import numpy as np
 
 from pwl.algorithms import multiplies, owo, span
 from pwl.algorithms.algorithm import Algorithm, Info, Step, Stop
-from pwl.algorithms.learning_factors import block_system, norm, times_rows
+from pwl.algorithms.learning_factors import block_system, hidden_weights, norm, times_rows
 from pwl.algorithms.molf import (
     DIRECTIONS,
     hwo_direction,
@@ -173,7 +173,7 @@ def damped_molf_step(
     check_scaling(damping)
     net.check_initialised()
     known = known or DampedState(mu=damping.mu)
-    scores, G = (known.scores, known.G) if known.G else reduce(gradients(net.keys("map")), net, patterns)
+    scores, G = (known.scores, known.G) if known.G else reduce(gradients(hidden_weights(net)), net, patterns)
     G = penalties.add_gradient(net, G)
     D = hwo_direction(net, patterns, G, ols, known.R or {}) if direction == "hwo" else G
     H, g = block_system(net, patterns, G, D, penalties)

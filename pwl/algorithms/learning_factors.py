@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from pwl.algorithms.penalties import Penalties
+from pwl.errors import InputError
 from pwl.network.layout import unit_rows
 from pwl.network.network import Network
 from pwl.reductions.curvature import block_curvature, line_curvature
@@ -18,6 +19,21 @@ from pwl.runtime.room import check_square
 HALVINGS = 30
 
 Parts = Mapping[str, Array]  # by slot key
+
+
+def hidden_weights(net: Network) -> tuple[str, ...]:
+    """Slot keys of the layers' weights. Raises InputError if there are none."""
+    return there(net.keys("map"))
+
+
+def there(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """The slot keys of layers. Raises InputError if there are none, as when all layers that have weights are frozen."""
+    if not keys:
+        raise InputError(
+            "the output weights are all that is left to train, but this algorithm moves weights of layers: add a layer, freeze "
+            "fewer, or solve for the output weights by pwl.owo_step or pwl.finish"
+        )
+    return keys
 
 
 class System(NamedTuple):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 from pwl.algorithms import multiplies, owo
 from pwl.algorithms.algorithm import Algorithm, Info, Step
 from pwl.algorithms.all_weights import shape_of_scores
-from pwl.algorithms.learning_factors import block_system, guarded, norm, times_rows
+from pwl.algorithms.learning_factors import block_system, guarded, hidden_weights, norm, times_rows
 from pwl.algorithms.options import check_shared, flat
 from pwl.algorithms.owo import owo_step
 from pwl.algorithms.penalties import Penalties
@@ -138,7 +138,7 @@ def molf_step(
     one_of("direction", direction, DIRECTIONS)
     net.check_initialised()
     known = known or MOLFState()
-    scores, G = (known.scores, known.G) if known.G else reduce(gradients(net.keys("map")), net, patterns)
+    scores, G = (known.scores, known.G) if known.G else reduce(gradients(hidden_weights(net)), net, patterns)
     G = penalties.add_gradient(net, G)
     D = hwo_direction(net, patterns, G, ols, known.R or {}) if direction == "hwo" else G
     H, g = block_system(net, patterns, G, D, penalties)
@@ -162,7 +162,7 @@ def measure_gradient(
 
     One pass over the data then serves the record of one iteration and the step of the next.
     """
-    scores, G = reduce(gradients(net.keys("map")), net, patterns)
+    scores, G = reduce(gradients(hidden_weights(net)), net, patterns)
     return scores, state._replace(scores=scores, G=G)
 
 
@@ -184,9 +184,10 @@ def hwo_direction(
 
 def shapes_of_pass(net: Network) -> dict[str, Any]:
     """The shapes of R, scores and G in a state of `measure_gradient`."""
-    first = net.keys("map")[0]
+    keys = hidden_weights(net)
+    first = keys[0]
     n = math.prod(net.parts[first].shape[1:])
-    G = {key: net.parts[key].shape for key in net.keys("map")}
+    G = {key: net.parts[key].shape for key in keys}
     return {"R": {first: (n, n)}, "scores": shape_of_scores(net), "G": G}
 
 

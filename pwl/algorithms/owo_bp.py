@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from pwl.algorithms import multiplies, owo
 from pwl.algorithms.algorithm import Algorithm, Info, Step
-from pwl.algorithms.learning_factors import along_line, guarded, line_factor, norm
+from pwl.algorithms.learning_factors import along_line, guarded, hidden_weights, line_factor, norm
 from pwl.algorithms.molf import measure_gradient, shapes_of_pass, spent
 from pwl.algorithms.options import flat
 from pwl.algorithms.owo import owo_step
@@ -169,5 +169,5 @@ def heuristic_step(
 
 def _measured(net: Network, patterns: Patterns, penalties: Penalties, known: OWOBPState) -> Gradients:
     """Scores and negative gradients of the objective."""
-    scores, G = (known.scores, known.G) if known.G else reduce(gradients(net.keys("map")), net, patterns)
+    scores, G = (known.scores, known.G) if known.G else reduce(gradients(hidden_weights(net)), net, patterns)
     return Gradients(scores, penalties.add_gradient(net, G))

@@ -15,6 +15,7 @@ import numpy as np
 from pwl.algorithms import multiplies
 from pwl.algorithms.algorithm import Algorithm, Step
 from pwl.algorithms.all_weights import shape_of_scores, trained
+from pwl.algorithms.learning_factors import there
 from pwl.algorithms.lm import MAX_BYTES, LMState, Trial, along, lm_step, measured_error, penalised
 from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
@@ -82,12 +83,14 @@ class VarPro(Algorithm):
             raise InputError(
                 "VarPro solves for the output weights, but under cross-entropy there is no such solution: use pwl.LM"
             )
+        self.check(net)
         keys = trained(net, self.train_curves)
-        check_bytes(net.layout.size_of(keys), self.max_bytes, "VarPro")
         return LMState(*self.damping.start(body_size(net, keys)))
 
     def check(self, net: Network) -> None:
-        check_bytes(net.layout.size_of(trained(net, self.train_curves)), self.max_bytes, "VarPro")
+        keys = trained(net, self.train_curves)
+        there(tuple(key for key in keys if key != HEAD))
+        check_bytes(net.layout.size_of(keys), self.max_bytes, "VarPro")
 
     def shapes(self, net: Network) -> dict[str, Any]:
         return {"Q": (body_size(net, trained(net, self.train_curves)),), "scores": shape_of_scores(net)}

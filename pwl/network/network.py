@@ -250,7 +250,10 @@ class Network(Doors):
     @property
     def W(self) -> Array:
         """Weights (Nh, N+1) of the first hidden layer, threshold first."""
-        return self.parts[self.keys("map")[0]]
+        keys = self.keys("map")
+        if not keys:
+            raise InputError("no layer of this network has weights: W_o has those of its outputs")
+        return self.parts[keys[0]]
 
     @property
     def A(self) -> Array:

@@ -73,7 +73,7 @@ def own_tangents(net: Network, saved: tuple, direction: Mapping[str, Array]) -> 
 def responses(net: Network, saved: tuple, v: Array, own: Mapping[str, Array]) -> dict[str, Array]:
     """By slot key, each block's share (Nv, units) of J_p'v: the signals at the layer times its change, Eq. (28)."""
     r: dict[str, Array] = {}
-    for index, g in passes.backpropagate(net, saved, v, net.layout.layers(own)):
+    for index, g in passes.backpropagate(net, saved, v, net.layout.layers(own)) if own else ():
         r |= {slot.key: over_pixels(g * own[slot.key]) for slot in net.layout.of_layer(index) if slot.key in own}
     return r
 
