@@ -11,7 +11,7 @@ from toys import waves
 
 import pwl
 from pwl.cli import check as command
-from pwl.cli import source
+from pwl.cli import main, source
 from pwl.data import read_table
 from pwl.data.preparation import Preparation
 from pwl.network import save
@@ -139,3 +139,21 @@ def test_command_numbers_classes_as_the_net_does(tmp_path, capsys, monkeypatch):
 def test_command_says_what_is_wrong(words, message):
     with pytest.raises(pwl.InputError, match=message):
         command.run(options(*words))
+
+
+def test_a_network_on_the_folder_of_its_images(capsys, tmp_path, monkeypatch):
+    pytest.importorskip("PIL.Image", reason="images are read by Pillow")
+    from test_image_folder import folder
+
+    monkeypatch.chdir(tmp_path)
+    folder(count=10, shape=(4, 5, 3))
+    assert main(["train", "birds", "--network", "mlp", "--hidden", "2", "--algorithm", "molf", "--iterations", "1"]) == 0
+    (tmp_path / "birds" / "crow").rename(tmp_path / "birds" / "zebra")
+    assert main(["check", "net.safetensors", "birds"]) == 2
+    assert "birds has the class 'zebra', but the network knows crow, swan" in capsys.readouterr().err
+    (tmp_path / "birds" / "zebra").rename(tmp_path / "birds" / "crow")
+    assert main(["check", "net.safetensors", "birds"]) == 0
+    assert "birds: 20 patterns" in capsys.readouterr().out
+    folder("small", count=10, shape=(3, 3, 3))
+    assert main(["check", "net.safetensors", "small"]) == 2
+    assert "small has images of (3, 3, 3), but net.safetensors takes (60,)" in capsys.readouterr().err

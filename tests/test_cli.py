@@ -19,6 +19,7 @@ from refusals import fails
 import pwl
 from pwl.cli import main
 from pwl.cli.main import COMMANDS, build
+from pwl.training.saved import load
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
@@ -267,7 +268,22 @@ def test_broken_files_and_an_earlier_result_kept(capsys, command, name):
 
 def test_missing_target_suggests_the_nearest(houses, capsys):
     assert "did you mean 'price'" in fails(capsys, "train", str(houses), "--target", "prize")
-    assert "is a folder" in fails(capsys, "train", ".")
+
+
+def test_a_folder_of_tables_is_one_table(houses, capsys):
+    parts = Path("parts")
+    parts.mkdir()
+    assert "holds no files itself, wanted tables" in fails(capsys, "train", "parts")
+    lines = houses.read_text().splitlines()
+    half = 1 + len(lines) // 2
+    (parts / "1.csv").write_text("\n".join(lines[:half]) + "\n")
+    (parts / "2.csv").write_text("\n".join([lines[0], *lines[half:]]) + "\n")
+    run = ["--target", "price", "--iterations", "2", "--hidden", "3"]
+    for data, out in ((houses, "one"), (parts, "two")):
+        assert main(["train", str(data), *run, "--out", out]) == 0
+        assert main(["train", str(houses), *run, "--validation", str(data), "--out", f"{out}-own"]) == 0
+    for one, two in (("one", "two"), ("one-own", "two-own")):
+        assert np.array_equal(load(one).net.theta, load(two).net.theta)
 
 
 def test_full_disk(houses, capsys, monkeypatch):

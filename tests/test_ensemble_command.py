@@ -95,4 +95,5 @@ def test_info_and_commands_for_one_network(here, capsys):
     )
     Path("e").rename("e.safetensors")
     assert main(["check", "e.safetensors", "t.csv"]) == 2
-    assert capsys.readouterr().err == "pwl: e.safetensors is not a pwl network file, but a pwl ensemble file\n"
+    said = "pwl: e.safetensors is not a pwl network file, but a pwl ensemble file: pwl.Ensemble.load reads it, and .nets "
+    assert capsys.readouterr().err == f"{said}of the ensemble are its networks\n"

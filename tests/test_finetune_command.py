@@ -123,7 +123,18 @@ def test_what_cannot_be_is_said(capsys):
         (["net.safetensors", path, "--rate", "a=b"], "--rate must be a pattern and a factor"),
         (["net.safetensors", path, "--algorithm", "adan"], "did you mean 'adam'"),
         (["net.safetensors", path, "--iterations", "0"], "--iterations must be"),
-        (["net.safetensors", path, "--curves", "first"], "--curves must be whole numbers"),
+        (["net.safetensors", path, "--curves", "first"], "--curves must be all, last, or numbers of layers"),
+        (["net.safetensors", path, "--curves", "0"], 'where must be "all", "last", or numbers of layers that are activations'),
+        (["net.safetensors", path, "--rate", "0.*=-1"], "the factor in --rate 0.*=-1 must be 0 or a positive number"),
+        (["net.safetensors", path, "--partial"], "--partial says which of the weights in --pretrained"),
+        (["net.safetensors", path, "--copies", "2", "--flip"], "without frozen layers next to the inputs images change anew"),
+        (["net.safetensors", path, "--copies", "2", "--frozen", "3"], "without augment they do not change"),
+        (["net.safetensors", path, "--cache", "kept"], "but none are frozen"),
+        (["net.safetensors", path, "--max-fail", "0"], "--max-fail must be"),
+        (["net.safetensors", path, "--learning-rate", "-1"], "--learning-rate must be"),
+        (["net.safetensors", path, "--shift", "-1"], "--shift must be"),
+        (["net.safetensors", path, "--group", "class"], "--group is for tables, but new holds images"),
+        (["resnet18", path, "--pretrained", path], "new is a folder, wanted a file of weights"),
         (["net.safetensors", path, "--out", "net.safetensors"], "is read as well as written"),
     ]
     for arguments, said in cases:
@@ -141,3 +152,12 @@ def test_images_are_scaled_to_a_network_of_ones_own(capsys):
     new = folder("new", count=10, shape=(20, 24, 3))
     assert main(["finetune", "net.safetensors", str(new), "--frozen", "6", "--iterations", "1"]) == 0
     assert load("tuned.safetensors").net.input_shape == (16, 16, 3)
+    grey = folder("grey", count=10, shape=(12, 12))  # become colours, as for pwl predict
+    assert main(["finetune", "net.safetensors", str(grey), "--iterations", "1", "--validation", str(new)]) == 0
+
+
+def test_images_are_scaled_to_a_network_that_is_not_square(capsys):
+    trained(capsys)
+    new = folder("larger", count=10, shape=(30, 24, 3))
+    assert main(["finetune", "net.safetensors", str(new), "--iterations", "1", "--validation", "new"]) == 0
+    assert load("tuned.safetensors").net.input_shape == (10, 12, 3)

@@ -137,7 +137,7 @@ def test_folders_that_are_no_classes_are_said():
         and not is_image_folder(Path("one/crow/a.png"))
         and not is_image_folder(Path("none"))
     )
-    with pytest.raises(pwl.InputError, match="images of 1 classes, wanted two or more"):
+    with pytest.raises(pwl.InputError, match="one folder of PNG or JPEG files, wanted two or more"):
         read_folder(Path("one"))
 
 

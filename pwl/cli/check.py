@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pwl.activations import FIXED, PiecewiseLinear, resolve
 from pwl.cli import device, source
 from pwl.cli.shape import whole_numbers
 from pwl.cli.tables import rules
+from pwl.data.image_folder import is_image_folder
 from pwl.data.preparation import Preparation
 from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
@@ -119,6 +121,12 @@ def opened(name: str, options: argparse.Namespace) -> Checked:
 def as_saved(name: str, saved: Saved[Network], options: argparse.Namespace) -> source.Source:
     """The data. A table has the columns and classes that the network was trained on, if the network knows them."""
     schema, path = saved.schema, options.data
+    if schema is not None and is_image_folder(Path(path)):
+        table = source.open_source(options, taken=source.fitted_to(saved.net.input_shape, schema, options))
+        if np.prod(table.shape) != np.prod(saved.net.input_shape):
+            raise InputError(f"{path} has images of {table.shape}, but {name} takes {saved.net.input_shape}")
+        known = schema.targets[0].categories or ()
+        return dataclasses.replace(table, t=renumbered(path, table.classes, table.t, known), classes=known)
     if schema is None or path in DATA_SETS:
         table = source.open_source(options)
         fits = table.x[0].size == np.prod(saved.net.input_shape)
@@ -130,17 +138,16 @@ def as_saved(name: str, saved: Saved[Network], options: argparse.Namespace) -> s
     targets = options.target or list(schema.target_names)
     read = source.read(path, options, targets, "classification" if classes else "regression")
     x = data.read_inputs(path, schema, rules=rules(options))
-    t = read.t if classes is None else renumbered(path, read, classes)
+    t = read.t if classes is None else renumbered(path, read.class_names, read.t, classes)
     return source.Source(Path(path).stem, x, t, schema, classes)
 
 
-def renumbered(path: str, table: data.Table, classes: Sequence[str]) -> np.ndarray:
-    """Class numbers (Nv,) in the order of `classes` instead of the table's own."""
-    found = table.class_names or ()
-    unknown = [name for name in found if name not in classes]
+def renumbered(path: str, found: Sequence[str] | None, t: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """The numbers t (Nv,) of the classes that were found, in the order of the classes that the network knows."""
+    unknown = [name for name in found or () if name not in classes]
     if unknown:
         raise InputError(f"{path} has the class {unknown[0]!r}, but the network knows {', '.join(classes)}")
-    return np.array([classes.index(name) for name in found])[table.t]
+    return np.array([classes.index(name) for name in found or ()])[t]
 
 
 def table_text(rows: Sequence[Row]) -> str:

@@ -12,7 +12,6 @@ from pwl.activations import PiecewiseLinear
 from pwl.cli import device, parts, shape, source
 from pwl.cli.train import add_file, check_files, save_somewhere
 from pwl.data.augmentation import Augmentation
-from pwl.data.image_folder import is_image_folder
 from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
 from pwl.files.write import check_apart
@@ -21,11 +20,11 @@ from pwl.learners.finish import finish
 from pwl.learners.named import LEARNERS, Shape, pick
 from pwl.models import imagenet_preparation, load_pretrained, resnet18, vgg11
 from pwl.network.network import Network
-from pwl.network.save import load
+from pwl.network.save import Saved, load
 from pwl.training.checkpoint import Checkpoint
 from pwl.training.schedules import NAMED
 from pwl.training.train import evaluate
-from pwl.validate import not_negative, whole
+from pwl.validate import not_negative
 
 HELP = "train a trained network on other data, with layers frozen or trained"
 DESCRIPTION = """Gives a trained network new outputs for your data and trains it on them. Frozen layers next to the inputs are
@@ -116,23 +115,24 @@ def run(options: argparse.Namespace) -> int:
     source.settle(options)
     device.settle(options)
     parts.settle(options)
-    for option, least in (("--iterations", 1), ("--batch-size", 1), ("--patterns", 2), ("--copies", 1), ("--seed", 0)):
-        if (count := shape.value_of(options, option)) is not None:
-            whole(option, count, least)
+    shape.check_numbers(options)
     shape.check_seconds("--checkpoint-seconds", options.checkpoint_seconds)
+    if options.partial and options.pretrained is None:
+        raise InputError("--partial says which of the weights in --pretrained are taken, but none are given: leave it out")
     learner, rates = pick([options.algorithm])[options.algorithm], factors(options.rate)
     checkpoint = Path(f"{options.out}.checkpoint")
     check_files(options, checkpoint)
     check_apart(options.out, [options.net, *([] if options.pretrained is None else [options.pretrained])])
-    options.network = source.OF_TABLES
-    if options.image_size is None and is_image_folder(Path(options.data)):
-        options.image_size = size_of_images(options)
-    table = source.opened(options)
-    net = network(options, table).to(options.device)
+    options.network, saved = source.OF_TABLES, None if options.net in MODELS else load(options.net)
+    taken = source.Taken(channels=3)
+    if saved is not None:
+        taken = source.fitted_to(saved.net.input_shape, saved.schema, options)
+    table = source.opened(options, taken=taken)
+    net = network(options, table, saved).to(options.device)
     found = parts.divide(table, options)
     print(f"{table.summary()}; {options.net}, {options.algorithm}")
     train, *held_out = (
-        None if part is None else _raw(part, table, net)
+        None if part is None else _raw(part, table, net, options)
         for part in (parts.held(table, found.train), found.validation, found.test)
     )
     assert train is not None
@@ -167,24 +167,16 @@ def run(options: argparse.Namespace) -> int:
     return 130 if record.stop_code == "interrupted" else 0
 
 
-def size_of_images(options: argparse.Namespace) -> int | None:
-    """Height and width of the images that a network of one's own takes, if they are alike."""
-    if options.net in MODELS:
-        return None
-    height, *rest = load(options.net).net.input_shape
-    return height if len(rest) == 2 and rest[0] == height else None
-
-
-def network(options: argparse.Namespace, table: source.Source) -> Network:
-    """The network to begin with, with curves if they are wanted."""
-    if options.net in MODELS:
+def network(options: argparse.Namespace, table: source.Source, saved: Saved[Network] | None) -> Network:
+    """The network to begin with, a saved one or a model, with curves if they are wanted."""
+    if saved is None:
         if options.pretrained is None:
             raise InputError(f"{options.net} needs weights that others have trained: give their file by --pretrained")
         size = table.shape or image_shape(table)
         if len(size) != 3 or size[2] != 3 or not table.classes:
             raise InputError(f"{options.net} is for images in colours, but {table.name} holds none")
-        if not options.pretrained.is_file():
-            raise InputError(f"{options.pretrained} is not there: nothing is downloaded")
+        if not options.pretrained.exists():
+            raise InputError(f"{options.pretrained} is not there: give a file of this machine, since nothing is downloaded")
         make, settings = MODELS[options.net]
         plain = make(input_shape=size, n_classes=len(table.classes), seed=options.seed, **settings)
         net = load_pretrained(plain, options.pretrained, partial=options.partial)
@@ -194,13 +186,14 @@ def network(options: argparse.Namespace, table: source.Source) -> Network:
             f"--pretrained is for {', '.join(MODELS)}, but {options.net} has weights of its own: leave it out"
         )
     else:
-        net = load(options.net).net
+        net = saved.net
     if options.curves is None:
         return net
-    where: Any = (
-        options.curves if options.curves in ("all", "last") else list(shape.whole_numbers(options.curves, "--curves"))
-    )
-    return net.replace_activations(where, PiecewiseLinear("relu", 13, outside="linear"))
+    where = options.curves if options.curves in ("all", "last") else options.curves.split(",")
+    if not isinstance(where, str) and not all(each.isdecimal() for each in where):
+        raise InputError(f"--curves must be all, last, or numbers of layers with commas between them, not {options.curves!r}")
+    places: Any = where if isinstance(where, str) else [int(each) for each in where]
+    return net.replace_activations(places, PiecewiseLinear("relu", 13, outside="linear"))
 
 
 def image_shape(table: source.Source) -> tuple[int, ...]:
@@ -209,16 +202,16 @@ def image_shape(table: source.Source) -> tuple[int, ...]:
     return about.shape if about is not None and len(about.shape) == 3 else ()
 
 
-def _raw(part: parts.HeldOut, table: source.Source, net: Network) -> tuple[Any, ...]:
+def _raw(part: parts.HeldOut, table: source.Source, net: Network, options: argparse.Namespace) -> tuple[Any, ...]:
     """Inputs in the network's shape, targets in raw units or classes by name, and weights if there are any."""
     x, t = part.x[:], part.t[:]
     if int(np.prod(x.shape[1:])) != int(np.prod(net.input_shape)):
         wanted = " x ".join(map(str, net.input_shape))
         came = " x ".join(map(str, table.shape or x.shape[1:]))
-        raise InputError(
-            f"{table.name} has inputs of {came}, but the network takes {wanted}: images are scaled by --image-size"
-        )
-    labels = np.array(table.classes)[t] if table.classes else t
+        todo = "leave out --image-size" if options.image_size and table.shape else "give data of that kind"
+        raise InputError(f"{table.name} has inputs of {came}, but {options.net} takes {wanted}: {todo}")
+    names = table.classes and not (options.keep_outputs and net.preparation is None)  # whose outputs have no names
+    labels = np.array(table.classes)[t] if names else t
     own = x.reshape(len(x), *net.input_shape), labels
     return own if part.weights is None else (*own, part.weights)
 
@@ -234,11 +227,12 @@ def factors(given: list[str]) -> dict[str, float] | None:
     """Factors by patterns from "layer4*=0.1"."""
     found = {}
     for text in given:
-        pattern, mark, number = text.rpartition("=")
+        pattern, _, number = text.rpartition("=")
         try:
-            found[pattern] = not_negative("--rate", float(number))
+            factor = float(number)
         except ValueError:
-            mark = ""
-        if not mark or not pattern:
+            pattern = ""
+        if not pattern:
             raise InputError(f'--rate must be a pattern and a factor, such as "layer4*=0.1", not {text!r}')
+        found[pattern] = not_negative(f"the factor in --rate {text}", factor)
     return found or None

@@ -72,7 +72,7 @@ def settle(options: argparse.Namespace) -> None:
             number = float(value)
         except ValueError:
             if not is_image_folder(Path(value)):
-                check_path(value)
+                check_path(value, folder=True)
             continue
         setattr(options, name, share(f"--{name}", number))
     if options.ordered and options.group:

@@ -19,6 +19,7 @@ import numpy as np
 
 from pwl import data
 from pwl.cli import device
+from pwl.cli.columns import places
 from pwl.cli.scores import Scores
 from pwl.cli.source import named, shared
 from pwl.cli.tables import add_rules, rules, said
@@ -34,7 +35,6 @@ from pwl.network.save import Saved
 from pwl.plots.classes import class_names
 from pwl.runtime.backend import host
 from pwl.runtime.ranks import Communicator, ranks, share_of, summed
-from pwl.validate import nearest
 
 HELP = "predict with a saved network: from a table to a table, in raw units"
 DESCRIPTION = """Reads a table that has the columns of the network's training, in any order, since they are found by name.
@@ -128,11 +128,7 @@ def opened(schema: data.Schema, options: argparse.Namespace, comm: Communicator)
     if given := said(options):
         raise InputError(f"--{given[0]} is for tables, but {options.data} is a named set: leave it out")
     table = shared(named(options.data), comm)
-    known = {name: place for place, name in enumerate(table.schema.input_names)}
-    for name in schema.input_names:
-        if name not in known and schema.header:
-            raise InputError(f"{options.data} has no input {name!r}{nearest(name, known)}, but {options.net} needs it")
-    x = table.x[:, [known[name] for name in schema.input_names]] if schema.header else table.x
+    x = table.x[:, places(schema, table.schema.input_names, options.data, options.net)]
     same = table.schema.targets == schema.targets
     t = table.t.reshape(len(x), -1).astype(np.float64) if same else None
     return Inputs((), (Rows(x[i : i + ROWS], None if t is None else t[i : i + ROWS], [], {}) for i in range(0, len(x), ROWS)))

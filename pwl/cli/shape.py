@@ -18,6 +18,9 @@ from pwl.training.schedules import NAMED
 from pwl.validate import not_negative, one_of, whole
 
 IMAGES = "relu"  # the activation of networks for images
+LEAST = {
+    "--input-hinges": 2, "--seed": 0, "--iterations": 1, "--max-fail": 1, "--batch-size": 1, "--patterns": 2, "--copies": 1,
+}  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,20 +107,8 @@ def shape(options: argparse.Namespace) -> Shape:
         raise InputError(f"--hidden is for an mlp, but {options.network} has its own layers: leave it out")
     if images and options.input_hinges is not None:
         raise InputError(f"--input-hinges is for an mlp, but {options.network} is for images: leave it out")
-    for option, least in (
-        ("--input-hinges", 2),
-        ("--seed", 0),
-        ("--iterations", 1),
-        ("--max-fail", 1),
-        ("--batch-size", 1),
-        ("--patterns", 2),
-    ):
-        if (count := value_of(options, option)) is not None and count != "auto":
-            whole(option, count, least)
+    check_numbers(options)
     hidden = whole_numbers(options.hidden, "--hidden") if options.hidden else default.hidden
-    for option in ("--learning-rate", "--curve-rate"):
-        if (rate := value_of(options, option)) is not None:
-            not_negative(option, rate)
     found = Shape(
         hidden,
         start,
@@ -137,12 +128,22 @@ def shape(options: argparse.Namespace) -> Shape:
     return found
 
 
+def check_numbers(options: argparse.Namespace) -> None:
+    """Raise InputError for counts and rates that can't be, among those that the command has."""
+    for option, least in LEAST.items():
+        if (count := value_of(options, option)) is not None and count != "auto":
+            whole(option, count, least)
+    for option in ("--learning-rate", "--curve-rate"):
+        if (rate := value_of(options, option)) is not None:
+            not_negative(option, rate)
+    if (shift := value_of(options, "--shift")) is not None:
+        whole("--shift", shift, 0, unit=" of pixels")
+
+
 def augmentation(options: argparse.Namespace) -> Augmentation | None:
     """The random changes of images, if any are wanted. Raises InputError if there are no images."""
     if options.shift is None and not options.flip:
         return None
-    if options.shift is not None:
-        whole("--shift", options.shift, 0, unit=" of pixels")
     if options.network == "mlp":
         option = "--flip" if options.shift is None else "--shift"
         raise InputError(
@@ -192,8 +193,8 @@ def in_words(shape: Shape) -> str:
 
 
 def value_of(options: argparse.Namespace, option: str) -> Any:
-    """The value of an option such as --batch-size."""
-    return getattr(options, option.removeprefix("--").replace("-", "_"))
+    """The value of an option such as --batch-size, or None if the command does not have it."""
+    return getattr(options, option.removeprefix("--").replace("-", "_"), None)
 
 
 def check_seconds(option: str, value: float | None) -> None:

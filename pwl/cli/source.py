@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pwl import data
+from pwl.cli.columns import places, with_inputs_of
 from pwl.cli.tables import add_rules, rules, said
 from pwl.data.arrays import image_file, is_array_file, read_images
 from pwl.data.columns import check_path
@@ -29,6 +30,13 @@ OF_IMAGES = {"network": "vgg2", "algorithm": "minibatch-adact"}  # for folders o
 SCALES = """Several targets are scaled by one common factor, so that targets with large numbers count most. If targets
 matter equally, bring them to similar sizes. The RMSE (in its unit) and R^2 of each single target are printed as well."""
 TABLE_OPTIONS = {"target": None, "drop": None, "task": "auto", "weights": None, "group": None}
+
+
+class Taken(NamedTuple):
+    """What a saved network takes: a table with the inputs of a schema, found by their names, or images of 1 or 3 channels."""
+
+    schema: data.Schema | None = None
+    channels: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +71,13 @@ class Source:
         """Some of the patterns."""
         w, g = (None if a is None else a[rows] for a in (self.weights, self.groups))
         return dataclasses.replace(self, x=self.x[rows], t=self.t[rows], weights=w, groups=g)
+
+    def with_inputs(self, known: data.Schema, net: str) -> Source:
+        """The inputs that a network knows by name, in its order."""
+        if not known.header or known.inputs == self.schema.inputs:
+            return self
+        x = self.x[:, places(known, self.schema.input_names, self.name, net)]
+        return dataclasses.replace(self, x=x, schema=dataclasses.replace(self.schema, inputs=known.inputs))
 
     @property
     def target_names(self) -> tuple[str, ...]:
@@ -138,26 +153,32 @@ def settle(options: argparse.Namespace) -> None:
             raise InputError(f"--image-size is for folders of images, but {options.data} is none: leave it out")
 
 
-def open_source(options: argparse.Namespace, comm: Communicator = Serial()) -> Source:
-    """The data that the options name, or of several ranks this one's share. Raises InputError for data that can't be used."""
+def open_source(options: argparse.Namespace, comm: Communicator = Serial(), taken: Taken = Taken()) -> Source:
+    """The data that the options name, or of several ranks this one's share. Raises InputError for data that can't be used.
+
+    taken: what the network in `options.net` takes, if there is one.
+    """
     name = options.data
     if name in DATA_SETS:
         check_named(name, options)
         if comm.rank == 0:
             named(name)  # which may have to be downloaded
         comm.same(None)
-        return shared(named(name), comm)
+        found = named(name)
+        return shared(found if taken.schema is None else found.with_inputs(taken.schema, options.net), comm)
     if not Path(name).exists() and not Path(name).suffix and name != "-":
         raise InputError(
             f"{name!r} is neither a file nor a named set{nearest(name, DATA_SETS)}; pwl data lists the named sets"
         )
     if is_image_folder(Path(name)):
         check_named(name, options)
-        return shared(of_folder(Path(name), getattr(options, "image_size", None)), comm)
-    if image_file(check_path(name)):
+        return shared(of_folder(Path(name), getattr(options, "image_size", None), taken.channels), comm)
+    if image_file(check_path(name, folder=True)):
         check_named(name, options)
         return shared(of_images(Path(name)), comm)
     table = read(name, options, options.target or None, options.task, comm)
+    if taken.schema is not None:
+        table = with_inputs_of(taken.schema, table, options)
     source = Source(stem(name), table.x, table.t, table.schema, table.class_names, table.weights, table.groups, comm=comm)
     present = np.ones(len(table.t), dtype=bool) if table.weights is None else table.weights > 0
     if (rows := known(table.t).rows) is not None:  # of several targets, all may be missing
@@ -195,9 +216,18 @@ def read(
     )
 
 
-def opened(options: argparse.Namespace, comm: Communicator = Serial()) -> Source:
+def fitted_to(shape: tuple[int, ...], schema: data.Schema | None, options: argparse.Namespace) -> Taken:
+    """What a network of an input shape takes. Images of a folder are scaled to its size unless --image-size says otherwise."""
+    if len(shape) != 3:
+        return Taken(schema)
+    if is_image_folder(Path(options.data)):
+        options.image_size = options.image_size or shape[:2]
+    return Taken(channels=shape[2])
+
+
+def opened(options: argparse.Namespace, comm: Communicator = Serial(), taken: Taken = Taken()) -> Source:
     """`open_source` for the options' network: as many patterns as are wanted, and images in their shape."""
-    table = open_source(options, comm)
+    table = open_source(options, comm, taken)
     if options.patterns is not None and options.patterns < table.count:
         rows = np.sort(np.random.default_rng(options.seed).permutation(table.count)[: options.patterns])
         table = table.take(table.own(rows))
@@ -235,8 +265,9 @@ def check_named(name: str, options: argparse.Namespace) -> None:
                 f"--{option} took {swallowed} for a column: write the file before it, {swallowed} --{option} ..."
             )
     given = [o for o, unset in TABLE_OPTIONS.items() if getattr(options, o, unset) not in (unset, None)]
+    kind = "is a named set, whose columns are known" if name in DATA_SETS else "holds images, whose columns are known"
     for option in [*given, *said(options)]:
-        raise InputError(f"--{option} is for tables, but {name} is a named set, whose columns are known: leave it out")
+        raise InputError(f"--{option} is for tables, but {name} {kind}: leave it out")
 
 
 def of_images(path: Path) -> Source:
@@ -245,9 +276,9 @@ def of_images(path: Path) -> Source:
     return Source(path.stem, x.reshape(len(x), -1), t, schema, classes, shape=x.shape[1:])
 
 
-def of_folder(path: Path, size: int | None) -> Source:
+def of_folder(path: Path, size: int | tuple[int, int] | None, channels: int | None) -> Source:
     """The images of a folder with a folder for each class. Pixels are inputs."""
-    x, t, classes, _ = read_folder(path, size)
+    x, t, classes, _ = read_folder(path, size, channels=channels)
     pixels = tuple(data.Column(f"pixel{i + 1}") for i in range(x[0].size))
     schema = data.Schema(pixels, (data.Column("class", classes),), True, len(pixels) + 1)
     return Source(path.resolve().name, x.reshape(len(x), -1), t, schema, classes, shape=x.shape[1:])

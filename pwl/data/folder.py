@@ -27,7 +27,10 @@ class FolderSheet(Sheet):
         files = sorted(path for path in folder.iterdir() if path.is_file() and path.stat().st_size)
         files = [path for path in files if not path.name.startswith((".", "_"))]  # marks of programs that write such folders
         if not files:
-            raise InputError(f"{folder} holds no files, wanted tables: CSV, Parquet or .npy, all with the same columns")
+            raise InputError(
+                f"{folder} holds no files itself, wanted tables (CSV, Parquet or .npy, all with the same columns), or a folder of "
+                "PNG or JPEG files for each class"
+            )
         self._opened, self._own, self._first = opened, own_files(files, comm), opened(files[0])
         self.title, self.size = str(folder), sum(path.stat().st_size for path in files)
         self.names, self.header, self.numerals = self._first.names, self._first.header, self._first.numerals

@@ -39,7 +39,7 @@ def is_image_folder(path: Path) -> bool:
 
 
 def read_folder(
-    folder: Path, size: int | None = None, classes: Sequence[str] | None = None, channels: int | None = None
+    folder: Path, size: int | tuple[int, int] | None = None, classes: Sequence[str] | None = None, channels: int | None = None
 ) -> Images:
     """The images of a folder that has a folder for each class.
 
@@ -48,9 +48,9 @@ def read_folder(
     Parameters
     ----------
     folder : Path
-    size : int, optional
-        Height and width, to which images are scaled; what is too long in one direction is cut off on both sides. Without it all
-        images must have the same size.
+    size : int or (int, int), optional
+        Height and width, one number if they are equal, to which images are scaled; what is too long in one direction is cut
+        off on both sides. Without it all images must have the same size.
     classes : sequence of str, optional
         The classes that may occur, in the order of their numbers.
     channels : int, optional
@@ -69,7 +69,7 @@ def read_folder(
         )
     if classes is None and len(found) < 2:
         raise InputError(
-            f"{folder} has images of {len(found)} classes, wanted two or more folders of PNG or JPEG files"
+            f"{folder} has {'one folder' if found else 'no folders'} of PNG or JPEG files, wanted two or more, one for each class"
         )
     known = tuple(found) if classes is None else tuple(classes)
     if strange := [name for name in found if name not in known]:
@@ -82,7 +82,7 @@ def read_folder(
         warnings.warn(f"{some}, and are left out", stacklevel=2)
     files = tuple(path for own in found.values() for path in own)
     t = np.concatenate([np.full(len(own), known.index(name)) for name, own in found.items()]).astype(np.int64)
-    return Images(read_files(files, None if size is None else (size, size), channels), t, known, files)
+    return Images(read_files(files, (size, size) if isinstance(size, int) else size, channels), t, known, files)
 
 
 def read_files(files: Sequence[Path], size: tuple[int, int] | None, channels: int | None = None) -> np.ndarray:

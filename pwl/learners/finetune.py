@@ -100,6 +100,13 @@ def finetune(
         net = with_new_head(net, Patterns.of(data))
     lowest, zeros = frozen_layers(net, frozen)
     moved = factors(net, rates) | zeros
+    if cache is not None and not lowest:
+        raise InputError("cache keeps what comes out of frozen layers next to the inputs, but none are frozen: leave it out")
+    if copies != 1 and (augment is None or not lowest):
+        raise InputError(
+            "copies is a number of changed images that are made once, but without frozen layers next to the inputs images change "
+            "anew in each iteration, and without augment they do not change: leave it out"
+        )
     if not lowest:
         net, patterns = Patterns.fitting(net, data)
         net = started(net, patterns, algorithm) if new_head else net
@@ -147,13 +154,18 @@ def with_new_head(net: Network, patterns: Patterns) -> Network:
         net.loss.classes or t.dtype.kind not in "fiu"
     ):
         wanted = "labels, one per pattern" if net.loss.classes else "columns of numbers"
+        came, other = ("numbers", "labels") if net.loss.classes else ("labels", "numbers")
         raise InputError(
-            f"this network has the loss {net.loss.name!r}, which wants {wanted}: these targets are of another kind"
+            f"{came} came as targets, but the loss {net.loss.name!r} of this network wants {wanted}: give {other}, or fine-tune a "
+            f"network that was trained on {came}"
         )
     if not net.loss.classes:
         t = t.reshape(len(t), -1).astype(np.float64)
     preparation = net.preparation
-    if preparation is not None:
+    if preparation is None and t.dtype.kind in "USO":
+        preparation = Preparation.fit(np.zeros((len(t), net.input_shape[-1])), t, inputs="none")  # which names the classes
+        outputs = len(preparation.target_scale)
+    elif preparation is not None:
         fitted = Preparation.fit(np.zeros((len(t), 1)), t, weights=patterns.weights)
         preparation = dataclasses.replace(preparation, targets=fitted.targets, classes=fitted.classes)
         outputs = len(preparation.target_scale)

@@ -193,6 +193,8 @@ def _read(source: Any, sha256: str | None) -> Mapping[str, Any]:
             raise InputError("sha256 is the checksum of a file, but arrays came: leave it out")
         return source
     path = validate.path("source", source)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, wanted a file of weights")
     if not path.is_file():
         raise InputError(f"{path} is not there: give a file of this machine, since nothing is downloaded")
     if path.suffix not in (".safetensors", ".npz", *TORCH):

@@ -1,0 +1,43 @@
+"""The inputs that a saved network knows, in data of the user's: found by their names, in the network's order and categories."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection
+from dataclasses import replace
+
+from pwl import data
+from pwl.cli.tables import rules
+from pwl.errors import InputError
+from pwl.validate import nearest
+
+
+def with_inputs_of(known: data.Schema, table: data.Table, options: argparse.Namespace) -> data.Table:
+    """The table at `options.data` with the inputs that the network in `options.net` knows. One without names takes all in order.
+
+    Raises InputError for an input that is missing, is a target as well, or is left out by an option.
+    """
+    if not known.header or table.schema.inputs == known.inputs:
+        return table
+    for column in known.inputs:
+        if column.name in table.target_names:
+            raise InputError(
+                f"{column.name!r} is an input of {options.net}, so that it can't be a target as well: choose others by --target"
+            )
+    x = data.read_inputs(options.data, known, rules=rules(options))
+    have = {column.name for column in table.schema.inputs}
+    for column in known.inputs:
+        if column.name not in have:
+            raise InputError(f"{options.net} needs the input {column.name!r}: don't leave it out by --drop, --group or --weights")
+    return replace(table, x=x, schema=replace(table.schema, inputs=known.inputs))
+
+
+def places(known: data.Schema, names: Collection[str], title: str, net: str) -> list[int] | slice:
+    """The places of a network's inputs among the names of the inputs of a named set. Raises InputError for one that is missing."""
+    if not known.header:
+        return slice(None)
+    place = {name: i for i, name in enumerate(names)}
+    for name in known.input_names:
+        if name not in place:
+            raise InputError(f"{title} has no input {name!r}{nearest(name, place)}, but {net} needs it")
+    return [place[name] for name in known.input_names]
