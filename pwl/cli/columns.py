@@ -28,7 +28,9 @@ def with_inputs_of(known: data.Schema, table: data.Table, options: argparse.Name
     have = {column.name for column in table.schema.inputs}
     for column in known.inputs:
         if column.name not in have:
-            raise InputError(f"{options.net} needs the input {column.name!r}: don't leave it out by --drop, --group or --weights")
+            raise InputError(
+                f"{options.net} needs the input {column.name!r}: don't leave it out by --drop, --group or --weights"
+            )
     return replace(table, x=x, schema=replace(table.schema, inputs=known.inputs))
 
 

@@ -74,7 +74,8 @@ class Conv2d(Layer):
         found = self.window.output(height, width)
         if min(found) < 1:
             raise InputError(
-                f"Conv2d's window of {self.window.reach()} pixels does not fit images of {(height, width)}: take larger images or fewer layers"
+                f"Conv2d's window of {self.window.reach()} pixels does not fit images of {(height, width)}: "
+                "take larger images or fewer layers"
             )
         return (*found, self.filters)
 

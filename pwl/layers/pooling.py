@@ -39,7 +39,8 @@ def pooled_shape(layer: MaxPool2d | AvgPool2d, input_shape: tuple[int, ...]) -> 
     found = window(layer).output(height, width)
     if min(found) < 1:
         raise InputError(
-            f"{type(layer).__name__}'s window of {layer.size} pixels does not fit images of {(height, width)}: take larger images or fewer layers"
+            f"{type(layer).__name__}'s window of {layer.size} pixels does not fit images of {(height, width)}: "
+            "take larger images or fewer layers"
         )
     return (*found, channels)
 
