@@ -115,3 +115,45 @@ def test_pictures_show_known_targets():
     first = pwl.plots.predicted(net, X, GAPS).axes[0].get_title()
     assert f"R = {np.corrcoef(GAPS[known[:, 0], 0], y[known[:, 0], 0])[0, 1]:.4f}" in first and "nan" not in first
     assert "nan" not in pwl.plots.residuals(net, X, GAPS).axes[1].get_title()
+
+
+@pytest.mark.parametrize("kind", ["csv", "comma.csv", "npz", "npy", "folder", "parquet"])
+def test_gaps_in_a_validation_file_of_its_own(tmp_path, capsys, kind):
+    """E of the validation part counts the known targets, however the file is written."""
+    own = write(tmp_path, kind)
+    if kind in ("csv", "comma.csv", "parquet"):
+        table = tmp_path / "whole.csv"
+        table.write_text("a,b,c,u,v\n" + "\n".join(",".join(f"{v:.4f}" for v in row) for row in np.c_[X, T]) + "\n")
+    else:
+        table = tmp_path / "whole.npy"
+        np.save(table, np.c_[X, T])
+    out = tmp_path / "net.safetensors"
+    run = ["train", str(table), "--target", "4", "5", "--algorithm", "molf", "--hidden", "3", "--iterations", "2"]
+    assert main([*run, "--validation", str(own), "--out", str(out)]) == 0
+    saved = pwl.Network.load(out)
+    y = saved.predict(X)
+    rows = ~UNKNOWN.all(axis=1)
+    raw = np.nansum((GAPS - y) ** 2) / rows.sum()
+    found = [line for line in capsys.readouterr().out.splitlines() if line.startswith("best of")][0]
+    assert float(found.rpartition("validation error ")[2]) == pytest.approx(raw, rel=1e-5)
+
+
+def test_what_a_validation_file_may_not_hold(tmp_path, capsys):
+    table = tmp_path / "t.csv"
+    table.write_text("a,u,v\n" + "\n".join(f"{i},{i % 3},{i % 5}" for i in range(30)) + "\n")
+    own = tmp_path / "own.csv"
+    run = ["train", str(table), "--target", "u", "v", "--algorithm", "molf", "--hidden", "2", "--iterations", "2"]
+    for cell, said in (("x", "line 3, column 'u': the text 'x'"), ("inf", "line 3, column 'u': 'inf' is not a finite")):
+        own.write_text(f"a,u,v\n1,2,3\n2,{cell},4\n3,4,5\n")
+        assert main([*run, "--validation", str(own), "--out", str(tmp_path / "n")]) == 2
+        assert said in capsys.readouterr().err
+    own.write_text("a,u,v\n1,,3\n2,,4\n3,,5\n")
+    assert main([*run, "--validation", str(own), "--out", str(tmp_path / "n")]) == 0
+    printed = capsys.readouterr()
+    assert "validation of u: no known values\n" in printed.out and printed.err.count("note:") == 0
+    one = tmp_path / "one.csv"
+    one.write_text("a,u\n1,2\n2,\n3,4\n")
+    run[3:5] = ["u"]
+    table.write_text("a,u\n" + "\n".join(f"{i},{i % 3}" for i in range(30)) + "\n")
+    assert main([*run, "--validation", str(one), "--out", str(tmp_path / "n")]) == 2
+    assert "line 3, column 'u': a value is missing" in capsys.readouterr().err

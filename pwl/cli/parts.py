@@ -18,6 +18,7 @@ from pwl.data.inputs import open_inputs
 from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
 from pwl.data.shares import everywhere, numbered
+from pwl.data.targets import known
 from pwl.errors import InputError
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.ranks import Communicator, Serial, share_of
@@ -147,16 +148,16 @@ def _own(path: str, name: str, table: Source, options: argparse.Namespace) -> He
         if x.shape[1:] != table.shape or classes != table.classes:
             raise InputError(f"{path} holds images {x.shape[1:]} of {len(classes)} classes, wanted those of {table.name}")
         return _all(x.reshape(-1, *shape), t, table.comm)
-    blocks = list(open_inputs(path, table.schema, rules(options), strict=True).rows)
+    blocks = list(open_inputs(path, table.schema, rules(options), strict=True, learned=True).rows)
     if not blocks or blocks[0].t is None:
         wanted = ", ".join(table.target_names)
         raise InputError(f"{path} has no rows of data with the target {wanted}, but --{name} needs it")
     x, targets = np.concatenate([b.x for b in blocks]), np.concatenate([b.t for b in blocks if b.t is not None])
-    bad = np.flatnonzero(~np.isfinite(targets).all(axis=1))
-    if len(bad):
-        raise InputError(
-            f"{path}, row {bad[0] + 1} of data: its target is missing, or no target of {table.name}: correct it or drop the row"
-        )
+    bad = np.flatnonzero((np.isinf(targets) if targets.shape[1] > 1 else ~np.isfinite(targets)).any(axis=1))
+    if len(bad):  # in arrays, whose targets are not looked at before
+        raise InputError(f"{path}, row {bad[0] + 1} of data: a target is not finite: correct it or drop the row")
+    if (rows := known(targets).rows) is not None:  # of several targets, all may be missing
+        x, targets = x[rows], targets[rows]
     return _all(x.reshape(-1, *shape), targets[:, 0].astype(np.int64) if table.classes else targets, table.comm)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pwl.cli.source import counted
 from pwl.data.inputs import Rows
 from pwl.data.schema import Schema
 
@@ -62,13 +63,13 @@ class Scores:
         """Sentences for standard error."""
         if self.classes is not None:
             if n := int(self.n[0]):
-                yield f"{self.names[0]}: {self.right / n:.2%} of {n} rows in the right class"
+                yield f"{self.names[0]}: {self.right / n:.2%} of {counted(n, 'row')} in the right class"
         else:
             for name, n, squares, spread in zip(self.names, self.n, self.squares, self.spread, strict=True):
                 if not n:
                     continue
                 r2 = f", R^2 {1 - squares / spread:.4f}" if spread > 0 else ""
-                yield f"{name}: RMSE {(squares / n) ** 0.5:.6g}{r2} over {n} rows"
+                yield f"{name}: RMSE {(squares / n) ** 0.5:.6g}{r2} over {counted(n, 'row')}"
         if self.unread:
             yield f"{self.unread} of {self.rows} rows can't be read and have empty cells; the first: {self.why}"
         if self.far:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -234,7 +235,8 @@ def single_targets(net: Network, table: source.Source, found: parts.Parts) -> It
             continue
         y, t = (everywhere(table.comm, a) for a in (host(net.predict(part.x[:])), part.t[:]))
         for target, (rmse, r2) in zip(table.target_names, target_errors(t, y), strict=True):
-            yield f"{name} of {target}: RMSE {rmse:.6g}, R^2 {r2:.4f}"
+            fit = "no known values" if math.isnan(rmse) else f"RMSE {rmse:.6g}"
+            yield f"{name} of {target}: {fit}" + ("" if math.isnan(r2) else f", R^2 {r2:.4f}")
 
 
 def accuracies(net: Network, table: source.Source, record: Record) -> Iterator[str]:

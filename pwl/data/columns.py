@@ -63,11 +63,13 @@ def choose_columns(
     left = [place for place in range(len(names)) if place not in dropped]
     chosen = [find_column(title, names, target) for target in asked] if asked else left[-1:]
     if len(set(chosen)) < len(chosen) or dropped & set(chosen):
-        raise InputError(f"the targets came as {asked}: name each column once, and no column that is dropped")
+        raise InputError(f"the targets came as {asked}: name each column once, and none that is dropped or "
+            "holds weights or groups")
     taken = set(chosen)
     inputs = [place for place in left if place not in taken]
     if not inputs or not chosen:
         raise InputError(
-            f"{title} has {len(left)} usable columns, {len(chosen)} of them targets: a table needs an input as well"
+            f"{title} has {len(left)} usable column{'s' * (len(left) != 1)}, {len(chosen)} of them targets: a table needs an input "
+            "as well"
         )
     return inputs, chosen

@@ -84,12 +84,13 @@ def read_inputs(path: str | Path, schema: Schema, *, delimiter: str | None = Non
 
 
 def open_inputs(
-    path: str | Path, schema: Schema, rules: Rules, *, strict: bool = False, comm: Communicator = Serial()
+    path: str | Path, schema: Schema, rules: Rules, *, strict: bool = False, learned: bool = False, comm: Communicator = Serial()
 ) -> Inputs:
     """The rows of a file, block after block, with its targets if it has them and the cells of its other columns.
 
-    strict: whether a row that can't be read raises InputError. comm: the ranks that share the rows. Raises InputError as
-    `read_inputs` does for what concerns the whole file.
+    strict: whether a row that can't be read raises InputError. learned: whether that holds for targets as well, but for
+    missing ones of several. comm: the ranks that share the rows. Raises InputError as `read_inputs` does for what concerns the
+    whole file.
     """
     kind("schema", schema, Schema, "the pwl.data.Schema of a table")
     path = check_path(path, folder=True)
@@ -98,7 +99,7 @@ def open_inputs(
     sheet = _sheet(path, schema, rules, strict, comm)
     used = {*_places(sheet, schema), *(_target_places(sheet, schema) or ())}
     others = [place for place in range(len(sheet.names)) if place not in used] if sheet.header else []
-    return Inputs(tuple(sheet.names[place] for place in others), _text_rows(sheet, schema, others, strict))
+    return Inputs(tuple(sheet.names[place] for place in others), _text_rows(sheet, schema, others, strict, learned))
 
 
 def _sheet(path: Path, schema: Schema, rules: Rules, strict: bool, comm: Communicator = Serial()) -> Sheet:
@@ -134,14 +135,16 @@ def _target_places(sheet: Sheet, schema: Schema) -> list[int] | None:
     return [at[c.name] for c in schema.targets] if all(c.name in at for c in schema.targets) else None
 
 
-def _text_rows(sheet: Sheet, schema: Schema, others: Sequence[int], strict: bool) -> Iterator[Rows]:
-    """The rows of a text or Parquet file. A target that is missing or unknown is NaN."""
+def _text_rows(sheet: Sheet, schema: Schema, others: Sequence[int], strict: bool, learned: bool = False) -> Iterator[Rows]:
+    """The rows of a text or Parquet file. A target that is missing or, unless it is learned, unknown is NaN."""
     places, targets = _places(sheet, schema), _target_places(sheet, schema) or []
     parsers: list[Parser | None] = [ignore] * len(sheet.names)
     for place, column in [*zip(targets, schema.targets, strict=False), *zip(places, schema.inputs, strict=True)]:
         parsers[place] = parser_of(column, sheet.numerals)
     kept = [*others, *targets]
-    for block in sheet.blocks(parsers, kept, frozenset(targets), strict=strict):
+    loose = frozenset() if learned else frozenset(targets)
+    gaps = frozenset(targets) if learned and len(targets) > 1 else frozenset()
+    for block in sheet.blocks(parsers, kept, loose, strict=strict, gaps=gaps):
         x = _one_hot(block.values[:, places], schema.inputs, block.unread)
         t = block.values[:, targets] if targets else None
         yield Rows(x, t, [cells[: len(others)] for cells in block.cells], block.unread)

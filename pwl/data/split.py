@@ -66,7 +66,8 @@ def split(
     found = tuple(np.flatnonzero(part == number) for number in range(len(parts)))
     for share, rows in zip(parts, found, strict=True):
         if share and not len(rows):
-            raise InputError(f"a share of {share:g} of {n} patterns is none: choose a larger share, or 0 for no such part")
+            those = f"{n} patterns" if groups is None else f"{n} patterns in {numbers['groups'].max() + 1} whole groups"
+            raise InputError(f"a share of {share:g} of {those} is none: choose a larger share, or 0 for no such part")
     return found
 
 

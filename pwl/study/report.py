@@ -127,11 +127,17 @@ def mean_std(mean: float, std: float | None) -> str:
 
 
 def target_errors(t: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
-    """Root mean squared error and R^2 of each column of predictions y (Nv, M) for the known ones of targets t (Nv, M)."""
+    """Root mean squared error and R^2 of each column of predictions y (Nv, M) for the known ones of targets t (Nv, M).
+
+    NaN where a column has no known target, and R^2 also where the known ones are alike.
+    """
     known = ~np.isnan(t)
-    mse, variance = (f(a, axis=0, where=known) for f, a in ((np.mean, (y - t) ** 2), (np.var, t)))
-    shares = np.divide(mse, variance, out=np.full_like(mse, np.nan), where=variance > 0)
-    return list(zip(np.sqrt(mse).tolist(), (1 - shares).tolist(), strict=True))
+    found = []
+    for own, a, b in zip(known.T, t.T, y.T, strict=True):
+        mse = float(np.mean((b[own] - a[own]) ** 2)) if own.any() else np.nan
+        variance = float(np.var(a[own])) if own.any() else 0.0
+        found.append((mse**0.5, 1 - mse / variance if variance > 0 else np.nan))
+    return found
 
 
 def targets_lines(
