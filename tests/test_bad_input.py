@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse
 from refusals import refuses
 from toys import curve_network, short, spirals, waves
 
@@ -90,6 +91,23 @@ def test_arrays_that_hold_no_real_numbers(kind):
     started = pwl.initialise(curve_network(3, 4, 2), (X, T))
     for use in (lambda: train(x=other), lambda: train(t=other[:, :2]), lambda: started.predict(other)):
         refuses(use, "real numbers", str(other.dtype))
+
+
+@pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, scipy.sparse.coo_array])
+def test_sparse_matrices(kind):
+    started, other = pwl.initialise(curve_network(3, 4, 2), (X, T)), kind(X)
+    prepared = started.with_preparation(pwl.Preparation.fit(X, T))
+    for use in (
+        lambda: train(x=other), lambda: train(t=kind(T)), lambda: started.predict(other), lambda: prepared.predict(other),
+        lambda: pwl.Preparation.fit(other, T), lambda: pwl.Ensemble([started]).predict(other),
+    ):  # fmt: skip
+        refuses(use, "came as a sparse matrix", kind.__name__, "toarray() gives one")
+
+
+def test_tensors_with_gradients_are_numbers():
+    torch = pytest.importorskip("torch")
+    started = pwl.initialise(curve_network(3, 4, 2), (X, T))
+    np.testing.assert_array_equal(started.predict(torch.tensor(X, requires_grad=True)), started.predict(X))
 
 
 def test_numbers_too_large_to_square():

@@ -124,3 +124,7 @@ def test_what_cannot_be_finished_is_said():
         finish(pwl.Network.mlp(3, 4, 1, bypass=False), (x, t))
     with pytest.raises(pwl.InputError, match="steps must be"):
         finish(net, (x, t), steps=0)
+    net = pwl.initialise(pwl.Network.mlp(3, 4, 1, bypass=False), (x, t))
+    net = pwl.finetune(net, (x, np.c_[t, t]), pwl.MOLF(), iterations=1)[0]
+    with pytest.raises(pwl.InputError, match="all targets in column 2 .* are NaN"):
+        finish(net, (x, np.c_[t, np.full(len(t), np.nan)]))

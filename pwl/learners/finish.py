@@ -86,6 +86,7 @@ def finish(net: Network, data: Any, *, validation: Any = None, steps: int = 50) 
         (), net.layout.shapes[-1], net.n_outputs, False, net.loss, net.W_o.reshape(-1), {}, initialised=True, net_control=False
     )  # fmt: skip
     seen = _seen(net, data)
+    seen.check_each_output()
     head = seen.suited(head)
     before = _error(head, seen)
     solved, ridge, gamma = (_least_squares if net.loss.quadratic else _bound_steps)(head, seen, steps)
@@ -124,7 +125,7 @@ def _bound_steps(head: Network, patterns: Patterns, steps: int) -> tuple[Network
         S = host(reduce(output_curvature(), head, patterns)).astype(np.float64)
         evidence = class_ridge(R, S, float(np.sum(W * W)), ridge, patterns.total_weight())
         ridge, gamma, used = evidence.ridge, evidence.gamma, ridge
-    return head, used, gamma
+    return head, float(used), float(gamma)
 
 
 def _descended(head: Network, patterns: Patterns, R: np.ndarray, penalties: Penalties, steps: int) -> Network:

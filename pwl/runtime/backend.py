@@ -58,10 +58,12 @@ def is_numpy_array(a: Any) -> bool:
 def as_array(a: Any, name: str) -> Array:
     """`a` itself if it is an array of any kind (or a memory map). Data frames and all else become NumPy arrays.
 
-    Raises InputError for what can't be one, such as a frame with a column of text, or masked values.
+    Raises InputError for what can't be one, such as a frame with a column of text, masked values, or a sparse matrix.
     """
-    foreign = isinstance(a, np.ma.MaskedArray) or hasattr(a, "to_numpy")
-    return plain_array(a, name) if foreign or not (hasattr(a, "shape") and hasattr(a, "dtype")) else a
+    foreign = isinstance(a, np.ma.MaskedArray) or hasattr(a, "to_numpy") or hasattr(a, "toarray")
+    if foreign or not (hasattr(a, "shape") and hasattr(a, "dtype")):
+        return plain_array(a, name)
+    return a.detach() if getattr(a, "requires_grad", False) else a  # PyTorch's, without their way back
 
 
 def host(a: Array) -> np.ndarray:

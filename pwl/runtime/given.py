@@ -20,6 +20,8 @@ def plain_array(a: Any, name: str) -> np.ndarray:
         return _frame(a, name)
     if hasattr(a, "to_numpy"):
         return _series(a, name)
+    if hasattr(a, "toarray"):
+        raise InputError(f"{name} came as a sparse matrix ({type(a).__name__}), wanted an array: its method toarray() gives one")
     try:
         return np.asarray(a)
     except (TypeError, ValueError):
