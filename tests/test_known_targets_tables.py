@@ -134,7 +134,7 @@ def test_gaps_in_a_validation_file_of_its_own(tmp_path, capsys, kind):
     y = saved.predict(X)
     rows = ~UNKNOWN.all(axis=1)
     raw = np.nansum((GAPS - y) ** 2) / rows.sum()
-    found = [line for line in capsys.readouterr().out.splitlines() if line.startswith("best of")][0]
+    found = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("best of"))
     assert float(found.rpartition("validation error ")[2]) == pytest.approx(raw, rel=1e-5)
 
 
