@@ -103,7 +103,7 @@ def first_ridge(net: Network, patterns: Patterns) -> float:
     """The ridge from which the evidence is followed, relative to the mean variance of the basis functions."""
     check_room(net)
     R = host(reduce(basis_autocorrelation(), net, patterns)).astype(np.float64)
-    return START * float(np.mean(np.diagonal(R)[1:] - R[0, 1:] ** 2))
+    return START * max(float(np.mean(np.diagonal(R)[1:] - R[0, 1:] ** 2)), 0.0)  # rounding, if all functions are constant
 
 
 def followed(ridge: float, wanted: float) -> float:

@@ -20,6 +20,7 @@ from pwl.learners.learn import Learned, learn
 from pwl.learners.plan import plan
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
+from pwl.runtime.given import check_numbers
 from pwl.training.record import Record
 from pwl.training.run import describe
 from pwl.training.train import train
@@ -86,6 +87,7 @@ class PWLBase(BaseEstimator):
 
     def _inputs(self, X: Any) -> np.ndarray:
         """Inputs for a prediction or of validation data, as the fit saw them."""
+        check_numbers(X, "X")
         X = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite=self._finite())
         return X if self.means_ is None else filled(X, self.means_)
 

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils.validation import _check_sample_weight
 
 from pwl.errors import InputError
+from pwl.runtime.given import check_numbers
 
 
 class Part(NamedTuple):
@@ -25,6 +26,7 @@ def weighed(X: np.ndarray, t: np.ndarray, sample_weight: Any, of_class: np.ndarr
     """The patterns of weight above 0: a weight of 0 is absence. of_class: weights (M,) of the classes."""
     if sample_weight is None and of_class is None:
         return Part(X, t, None)
+    check_numbers(sample_weight, "sample_weight")
     weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
     if np.any(weights < 0):
         raise InputError("sample_weight must not be negative")

@@ -12,6 +12,7 @@ from pwl.errors import InputError
 from pwl.estimators.base import PWLBase, check_pair
 from pwl.estimators.options import checked
 from pwl.estimators.parts import Part, weighed
+from pwl.runtime.given import check_numbers
 from pwl.validate import one_of
 
 SCALES = {"each": "standardise", "common": "common"}
@@ -193,6 +194,8 @@ class PWLRegressor(RegressorMixin, PWLBase):
 
     def _pair(self, X: Any, y: Any, *, reset: bool = True, least: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Inputs (Nv, N) and targets (Nv, M), checked."""
+        check_numbers(X, "X")
+        check_numbers(y, "y")
         X, y = validate_data(
             self, X, y, reset=reset, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=least,
             ensure_all_finite=self._finite(),

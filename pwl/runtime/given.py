@@ -28,6 +28,18 @@ def plain_array(a: Any, name: str) -> np.ndarray:
         raise InputError(f"{name} can't be made an array: rows of numbers, all of the same length, were wanted") from None
 
 
+def check_numbers(a: Any, name: str) -> None:
+    """Raises InputError for masked values, and for text, dates or categories where numbers are wanted. Some may be missing."""
+    if isinstance(a, np.ma.MaskedArray):
+        unmasked(a, name)
+    elif hasattr(a, "iloc") and hasattr(a, "columns"):
+        for i, column in enumerate(a.columns):
+            _column(a.iloc[:, i].dropna(), column, name)
+    elif isinstance(a, np.ndarray) and a.dtype.kind in "USMm":
+        what = "text" if a.dtype.kind in "US" else "dates or times"
+        raise InputError(f"{name} came as an array of {what} ({a.dtype}), wanted numbers: convert it")
+
+
 def unmasked(a: np.ma.MaskedArray, name: str) -> np.ndarray:
     """The data of a masked array in which nothing is masked."""
     if np.ma.is_masked(a):
