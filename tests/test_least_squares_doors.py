@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.optimize
+import scipy.sparse
 
 import pwl
 from pwl.solvers.least_squares import least_squares
@@ -197,7 +198,7 @@ def test_functions_may_fill_the_same_array_each_time():
 
 
 def test_the_number_of_what_is_not_finite():
-    with pytest.raises(pwl.InputError, match="residual 2 .counted from 0. of 4 is nan.*nor are 1 others"):
+    with pytest.raises(pwl.InputError, match="residual 2 .counted from 0. of 4 is nan.*nor is one other"):
         least_squares(lambda p: np.array([0, 1, np.nan, np.inf]) * p[0], None, [1.0])
     J = np.ones((4, 2))
     J[3, 1] = np.inf
@@ -231,6 +232,12 @@ def test_a_derivative_that_becomes_infinite_is_said():
         ({"residual": lambda w: w * 1j}, "real numbers"),
         ({"residual": lambda w: None}, "must return a vector|not finite|must be a vector"),
         ({"jacobian": lambda w: np.ones((5, 1))}, "has 5 rows, but there are 1 residuals"),
+        ({"residual": lambda w: np.ones(2 if w[0] == 1 else 3)}, "gave 2 residuals at the start, but 3 elsewhere"),
+        ({"residual": lambda w: np.ones(2 if w[0] == 1 else 3), "jacobian": lambda w: np.ones((2, 1))}, "2 residuals at the start"),
+        ({"residual": lambda w: w - 1e200}, "the sum over the residuals is inf at the starting weights"),
+        ({"residual": lambda w: w - 1e200, "loss": "huber"}, "the sum over the residuals is (inf|nan)"),
+        ({"residual": lambda w: np.ma.masked_less(w, 9.0)}, "came with 1 masked values"),
+        ({"jacobian": lambda w: scipy.sparse.csr_matrix([[1.0]])}, "came as a sparse matrix"),
         ({"w": "x"}, "w must be a vector"),
         ({"w": []}, "w must be a vector"),
     ],

@@ -93,6 +93,7 @@ class _Search:
 
     def __post_init__(self) -> None:
         self.r = self.problem.first_residuals(self.w)
+        self.problem = self.problem._replace(n=len(self.r))
         self.J = self.problem.first_jacobian(self.w, self.r)
         self.objective = self.problem.loss.sum(self.r)
         self.damped = self.damping.start(len(self.w))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pwl.errors import InputError
+from pwl.runtime.backend import as_array
 from pwl.solvers.box import Box
 from pwl.solvers.differences import ROUNDING, STEPS, quotients
 from pwl.solvers.robust import Loss
@@ -15,12 +16,16 @@ from pwl.validate import one_of, shown
 
 
 class Problem(NamedTuple):
-    """Residuals of w, a function for their Jacobian or a method of `quotients`, the box of the weights, and the loss."""
+    """Residuals of w, a function for their Jacobian or a method of `quotients`, the box of the weights, and the loss.
+
+    n: the number of residuals, once it is known.
+    """
 
     residual: Callable[[np.ndarray], Any]
     derivatives: Callable[[np.ndarray], Any] | str
     box: Box
     loss: Loss
+    n: int | None = None
 
     @property
     def rounding(self) -> float:
@@ -31,12 +36,16 @@ class Problem(NamedTuple):
         """The residuals (n,), in an array of their own, because the function may fill the same one each time."""
         try:
             r = _real(self.residual(w.copy()))
+        except InputError:
+            raise
         except (TypeError, ValueError) as wrong:
             raise InputError(f"residual(w) must return a vector of real numbers, but it failed ({wrong})") from wrong
         if r.ndim != 1 or not len(r):
             raise InputError(
                 f"residual(w) must be a vector of one number per residual, not an array of shape {r.shape}"
             )
+        if self.n not in (None, len(r)):
+            raise InputError(f"residual(w) gave {self.n} residuals at the start, but {len(r)} elsewhere: their number must stay")
         return r
 
     def jacobian(self, w: np.ndarray, r: np.ndarray) -> np.ndarray:
@@ -45,6 +54,8 @@ class Problem(NamedTuple):
             return quotients(self.residuals, w, r, self.derivatives, self.box)
         try:
             J = _real(self.derivatives(w.copy()))
+        except InputError:
+            raise
         except (TypeError, ValueError) as wrong:
             raise InputError(f"jacobian(w) must return an array of real numbers, but it failed ({wrong})") from wrong
         if J.ndim != 2 or J.shape[1] != len(w):
@@ -56,7 +67,7 @@ class Problem(NamedTuple):
         return J
 
     def first_residuals(self, w: np.ndarray) -> np.ndarray:
-        """The residuals at the start, which must be finite."""
+        """The residuals at the start, which must be finite, as must the sum that is minimised."""
         r = self.residuals(w)
         bad = np.flatnonzero(~np.isfinite(r))
         if len(bad):
@@ -64,6 +75,9 @@ class Problem(NamedTuple):
                 f"residual {bad[0]} (counted from 0) of {len(r)} is {r[bad[0]]}, not finite at the starting weights"
                 f"{_more(len(bad))}: start elsewhere, or look at its data"
             )
+        with np.errstate(over="ignore", invalid="ignore"):
+            if not np.isfinite(total := self.loss.sum(r)):
+                raise InputError(f"the sum over the residuals is {total} at the starting weights: start elsewhere, or rescale them")
         return r
 
     def first_jacobian(self, w: np.ndarray, r: np.ndarray) -> np.ndarray:
@@ -83,11 +97,11 @@ def _real(values: Any) -> np.ndarray:
     """A copy of the values in float64. Raises TypeError for complex numbers, whose imaginary parts would be lost."""
     if np.iscomplexobj(values):
         raise TypeError("complex numbers came")
-    return np.array(values, dtype=np.float64)
+    return np.array(as_array(values, "what it returned"), dtype=np.float64)
 
 
 def _more(count: int) -> str:
-    return "" if count == 1 else f", nor are {count - 1} others"
+    return "" if count == 1 else ", nor is one other" if count == 2 else f", nor are {count - 1} others"
 
 
 def stated(residual: Any, jacobian: Any, w: Any, bounds: Any, loss: Any, f_scale: Any) -> tuple[Problem, np.ndarray]:
