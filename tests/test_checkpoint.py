@@ -310,3 +310,26 @@ def test_a_kill_at_any_instant_leaves_a_whole_checkpoint(tmp_path):
         whole, _ = pwl.train(network(), (x, t), pwl.AdAct(), iterations=done)
         resumed, _ = pwl.train(network(), (x, t), pwl.AdAct(), iterations=done, resume=path)
         np.testing.assert_array_equal(resumed.theta, whole.theta)
+
+
+def test_other_validation_data_are_noticed(tmp_path):
+    rng = np.random.default_rng(0)
+    x, t = rng.normal(size=(30, 2)), rng.normal(size=(30, 1))
+    one, other = (x[:9], t[:9]), (x[9:18], t[9:18])
+
+    def run(**options):
+        return pwl.train(pwl.Network.mlp(2, 3, 1), (x, t), pwl.MOLF(), **options)
+
+    run(iterations=2, validation=one, test=other, checkpoint=pwl.Checkpoint(tmp_path / "c", 0))
+    for wrong, said in (
+        ({"validation": other, "test": other}, "other validation data: its last validation error is"),
+        ({"validation": one, "test": one}, "other test data: its last test error is"),
+        ({"validation": one}, "a run with test data, but this run is without"),
+    ):
+        with pytest.raises(pwl.InputError, match=said):
+            run(iterations=4, resume=tmp_path / "c", **wrong)
+    resumed = run(iterations=4, validation=one, test=other, resume=tmp_path / "c")[1]
+    assert resumed["validation_error"] == run(iterations=4, validation=one, test=other)[1]["validation_error"]
+    run(iterations=2, checkpoint=pwl.Checkpoint(tmp_path / "d", 0))
+    with pytest.raises(pwl.InputError, match="a run without validation data, but this run is with"):
+        run(iterations=4, validation=one, resume=tmp_path / "d")

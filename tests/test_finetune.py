@@ -230,3 +230,21 @@ def test_later_epochs_cost_little():
         seconds.append((time.perf_counter() - start - epochs.sum(), np.min(epochs)))
     first, later = np.min(seconds, axis=0)
     assert later < (first + later) / 10
+
+
+def test_new_outputs_for_labels_in_rows_of_zeros_and_a_one():
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(40, 3)), np.arange(40) % 4
+    net = pwl.initialise(pwl.Network.mlp(3, 5, 2, loss="cross_entropy", bypass=False), (x, labels % 2))
+    found = [pwl.finetune(net, (x, t), pwl.SCG(), frozen=1, iterations=2)[0] for t in (labels, np.eye(4)[labels])]
+    assert found[0].n_outputs == 4 and np.array_equal(found[0].theta, found[1].theta)
+
+
+def test_labels_and_seeds_that_cannot_be():
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(40, 3)), np.arange(40) % 4
+    net = pwl.initialise(pwl.Network.mlp(3, 5, 2, loss="cross_entropy", bypass=False), (x, labels % 2))
+    with pytest.raises(pwl.InputError, match="all labels are 0, wanted class numbers"):
+        pwl.finetune(net, (x, labels * 0), pwl.SCG(), iterations=1)
+    with pytest.raises(pwl.InputError, match="seed must be a whole number"):
+        pwl.finetune(net, (x, labels), pwl.SCG(), frozen=1, seed=None, iterations=1)

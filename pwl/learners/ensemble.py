@@ -65,7 +65,7 @@ class Ensemble:
             raise InputError(f"a weight per network, {len(nets)} in all, none below 0, was wanted, not {shown(self.weights)}")
         object.__setattr__(self, "weights", w / np.sum(w))
         if self.scale is not None:
-            scale = np.asarray(self.scale, dtype=np.float64)
+            scale = _numbers(self.scale)
             if scale.shape != (nets[0].n_outputs,) or not np.all(np.isfinite(scale)) or not np.all(scale > 0):
                 raise InputError(f"a scale above 0 per target, {nets[0].n_outputs} in all, was wanted, not {shown(self.scale)}")
             object.__setattr__(self, "scale", scale)

@@ -16,6 +16,7 @@ from pwl.algorithms.owo import owo_step
 from pwl.algorithms.sgd import SGD
 from pwl.data.augmentation import Augmentation
 from pwl.data.preparation import Preparation
+from pwl.data.targets import labels
 from pwl.errors import InputError
 from pwl.learners.features import features
 from pwl.learners.layer_names import factors, frozen_layers
@@ -94,6 +95,7 @@ def finetune(
     validate.kind("net", net, Network, "a pwl.Network")
     validate.truth("new_head", new_head)
     validate.whole("copies", copies)
+    validate.seed(options.get("seed", 0))
     check_algorithm(algorithm)
     net.check_initialised()
     if new_head:
@@ -150,6 +152,8 @@ def with_factors(algorithm: Algorithm, factors: Mapping[str, float]) -> Algorith
 def with_new_head(net: Network, patterns: Patterns) -> Network:
     """The network with output weights of 0 for the targets of the patterns, and their preparation if it carries one."""
     t = host(patterns.t[:])
+    if net.loss.classes and t.ndim == 2 and t.shape[1] > 1 and (numbers := labels(t, t.shape[1])) is not None:
+        t = host(numbers)
     if net.loss.classes != (t.ndim == 1 and t.dtype.kind in "iubUSO") and (
         net.loss.classes or t.dtype.kind not in "fiu"
     ):
@@ -171,6 +175,8 @@ def with_new_head(net: Network, patterns: Patterns) -> Network:
         outputs = len(preparation.target_scale)
     else:
         outputs = int(t.max()) + 1 if net.loss.classes else t.shape[1]
+        if net.loss.classes and outputs < 2:
+            raise InputError(f"all labels are {t.max()}, wanted class numbers from 0 of two classes or more")
     xp = array_namespace(net.theta)
     body = net.theta[: net.theta.shape[0] - net.W_o.shape[0] * net.W_o.shape[1]]  # the head's weights are the last ones
     theta = xp.concat([body, xp.zeros(outputs * net.n_basis, dtype=net.theta.dtype)])

@@ -21,6 +21,7 @@ from pwl.files.tensors import Tensors, read_tensors, taken_apart, write_tensors
 from pwl.network.network import Network
 from pwl.network.structure import own_layers, rebuild, structure, tensors
 from pwl.reductions.gradients import error
+from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.runtime.backend import finfo, host, is_numpy_array, like
 from pwl.training.limits import GO_ON
@@ -32,6 +33,8 @@ from pwl.validate import is_number
 
 FORMAT = "pwl checkpoint"
 FORMAT_VERSION = 2
+PARTS = ("validation", "test")
+WORDS = {"patterns": "number of patterns"}
 ROUNDING = 1e5  # roundings by which E may differ between versions, devices and numbers of threads
 
 
@@ -111,16 +114,25 @@ def resumed(path: str | os.PathLike[str], net: Network, job: Job) -> tuple[Job, 
     Raises InputError if the file is not a checkpoint, or if the network, algorithm, seed or data differ.
     """
     run = _read(path, net, job)
-    E = float(reduce(error(), run.net, job.patterns)[0])
-    rounding = ROUNDING * float(finfo(net.theta).eps)
-    recorded = run.record["error"][-1]
-    if not abs(E - recorded) <= rounding * abs(recorded):
-        raise InputError(
-            f"{path} is a checkpoint of a run on other data: its last error is {recorded!r}, but these data give {E!r}"
-        )
+    _check_error(path, run, job.patterns, "")
     record = run.record
+    for name in PARTS:
+        if (f"{name}_error" in record) != (name in job.others):
+            was, now = ("with", "without") if f"{name}_error" in record else ("without", "with")
+            raise InputError(f"{path} is a checkpoint of a run {was} {name} data, but this run is {now}: give the same data")
+    for name, patterns in job.others.items():
+        _check_error(path, run, patterns, f"{name} ")
     passes = record["passes"][-1] - job.patterns.passes
     return dataclasses.replace(job, begin=job.begin - record["seconds"][-1], passes=passes), run
+
+
+def _check_error(path: Any, run: Run, patterns: Patterns, part: str) -> None:
+    """Raises InputError if patterns give another error than the record has. part: "", "validation " or "test "."""
+    E, recorded = float(reduce(error(), patterns.suited(run.net), patterns)[0]), run.record[f"{part}error".replace(" ", "_")][-1]
+    if recorded != E and not abs(E - recorded) <= ROUNDING * float(finfo(run.net.theta).eps) * abs(recorded):
+        raise InputError(
+            f"{path} is a checkpoint of a run on other {part}data: its last {part}error is {recorded!r}, but these data give {E!r}"
+        )
 
 
 def _check_path(name: str, path: Any) -> None:
@@ -147,9 +159,8 @@ def _run(path: str | os.PathLike[str], arrays: Tensors, header: dict[str, Any], 
     record = Record.from_dict(json.loads(header["record"]))
     for name, value in job.settings(net).items():
         if differing(record.settings.get(name), value):
-            raise _Another(
-                f"{path} is a checkpoint of another run: its {name} is {record.settings.get(name)!r}, but this run has {value!r}"
-            )
+            was, what = record.settings.get(name), WORDS.get(name, name)
+            raise _Another(f"{path} is a checkpoint of another run: its {what} is {was!r}, but this run has {value!r}")
 
     def native(a: np.ndarray) -> Any:
         return a if is_numpy_array(net.theta) else like(a, net.theta)
