@@ -69,8 +69,8 @@ def truth(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def kind(name: str, value: Any, wanted: type, example: str) -> Any:
-    """A value of a class. example: the way to make one, for the message."""
+def kind(name: str, value: Any, wanted: type | tuple[type, ...], example: str) -> Any:
+    """A value of a class, or of one of several. example: the way to make one, for the message."""
     if not isinstance(value, wanted):
         raise InputError(f"{name} must be {example}, not {shown(value)}")
     return value

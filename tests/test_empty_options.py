@@ -10,7 +10,9 @@ EMPTY = [
     ("train", ""), ("train", "t.csv", "--hidden", ""), ("train", "t.csv", "--target", ""), ("train", "t.csv", "--start", ""),
     ("train", "t.csv", "--validation", ""), ("train", "t.csv", "--drop", ""), ("train", "t.csv", "--thousands", ""),
     ("train", "--data", ""), ("compare", ""), ("compare", "t.csv", "--algorithms", ""), ("check", ""), ("info", ""),
-    ("predict", "", "t.csv"), ("predict", "net", ""),
+    ("predict", "", "t.csv"), ("predict", "net", ""), ("train", "concrete", "--out", ""), ("train", "concrete", "--out="),
+    ("predict", "net", "t.csv", "--out", ""), ("compare", "concrete", "--out", ""), ("export", "net", "--to", "c", "--out", ""),
+    ("finetune", "net", "t.csv", "--cache", ""), ("finetune", "resnet18", "t", "--pretrained", ""),
 ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pwl import data, plots
-from pwl.cli import device, shape, source
+from pwl.cli import device, paths, shape, source
 from pwl.cli.kept import FOLDER, Kept, identity
 from pwl.data.sets import DATA_SETS
 from pwl.data.table import STREAM_BYTES
@@ -89,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--resume", action="store_true", help="do only the runs that are not kept in --out")
     group.add_argument(
         "--out",
-        type=Path,
+        type=paths.path,
         default=Path("pwl-compare"),
         metavar="FOLDER",
         help="folder of the results (default: %(default)s)",

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from pwl import validate
+from pwl.cli import paths
 from pwl.errors import InputError
 from pwl.files.write import check_apart
 from pwl.learners.ensemble_file import load
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", metavar="FORM", help="onnx or c (default: as the name after --out ends)")
     parser.add_argument("--dtype", metavar="TYPE", help="float32 or float64 (default: the network's own)")
     parser.add_argument("--name", help="beginning of all names in a header (default: the name of the file)")
-    parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="file to write (default: beside the network)")
+    parser.add_argument("-o", "--out", type=paths.path, metavar="FILE", help="file to write (default: beside the network)")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pwl.activations import PiecewiseLinear
-from pwl.cli import device, parts, shape, source
+from pwl.cli import device, parts, paths, shape, source
 from pwl.cli.train import add_file, check_files, save_somewhere
 from pwl.data.augmentation import Augmentation
 from pwl.data.sets import DATA_SETS
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("net", metavar="NETWORK", help=f"a file by pwl train, or one of {', '.join(MODELS)}")
     source.add_arguments(parser)
     group = parser.add_argument_group("layers")
-    group.add_argument("--pretrained", type=Path, metavar="FILE", help="weights of a model: .pth, .safetensors or .npz")
+    group.add_argument("--pretrained", type=paths.path, metavar="FILE", help="weights of a model: .pth, .safetensors or .npz")
     group.add_argument(
         "--partial", action="store_true", help="take the layers that the file has, and leave the others as drawn"
     )
@@ -73,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--curves", metavar="WHERE", help="put curves in place of activations: all, last, or numbers of layers"
     )
     group.add_argument("--keep-outputs", action="store_true", help="train the old outputs on instead of new ones")
-    group.add_argument("--cache", type=Path, metavar="FOLDER", help="keep the features of frozen layers there")
+    group.add_argument("--cache", type=paths.path, metavar="FOLDER", help="keep the features of frozen layers there")
     group.add_argument(
         "--finish", action="store_true", help="solve for the output weights at the end, if that lowers the error"
     )

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from pwl import data
-from pwl.cli import device
+from pwl.cli import device, paths
 from pwl.cli.columns import places
 from pwl.cli.scores import Scores
 from pwl.cli.source import named, shared
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="end with an error at the first row that gets no answer")
     add_rules(parser.add_argument_group("tables"))
     device.add_arguments(parser)
-    parser.add_argument("--out", type=Path, metavar="FILE", help="CSV file (default: standard output)")
+    parser.add_argument("--out", type=paths.path, metavar="FILE", help="CSV file (default: standard output)")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pwl import data
-from pwl.cli import choice, device, ensemble, parts, shape, source
+from pwl.cli import choice, device, ensemble, parts, paths, shape, source
 from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
 from pwl.data.sets import DATA_SETS
@@ -88,7 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_file(group: argparse._ActionsContainer, name: str) -> None:
     """Adds the options of the network's file and of the checkpoint beside it."""
     group.add_argument(
-        "--out", type=Path, default=Path(name), metavar="FILE", help="file of the network (default: %(default)s)"
+        "--out", type=paths.path, default=Path(name), metavar="FILE", help="file of the network (default: %(default)s)"
     )
     group.add_argument("--resume", action="store_true", help="go on from the checkpoint beside --out")
     group.add_argument(

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 MOST_WRITTEN = 20  # the counts are written into the cells for up to this many classes
 
 
-def confusion(net: Network, x: Array, t: Array, *, names: Sequence[str] | None = None) -> Figure:
+def confusion(net: Network | Ensemble, x: Array, t: Array, *, names: Sequence[str] | None = None) -> Figure:
     """Draws the confusion matrix of a net: see `confusion_of`.
 
     Parameters
     ----------
-    net : Network
+    net : Network or Ensemble
         For classes.
     x : array (Nv, N) or (Nv, height, width, channels)
         Inputs as `net.predict` takes them.
@@ -51,7 +51,7 @@ def confusion(net: Network, x: Array, t: Array, *, names: Sequence[str] | None =
 
 def numbers(net: Network | Ensemble, x: Array, t: Array) -> tuple[np.ndarray, np.ndarray]:
     """Class numbers (Nv,) of the labels t, and the class numbers (Nv,) that the net predicts for x."""
-    kind("net", net, Network, "a pwl.Network")
+    kind("net", net, (Network, Ensemble), "a pwl.Network or a pwl.Ensemble")
     t = as_array(t, "labels t")
     true = t if net.preparation is None else net.preparation.transform_targets(t)
     found = net.class_numbers(x) if isinstance(net, Ensemble) else class_numbers(net, x)

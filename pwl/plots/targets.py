@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pwl.errors import InputError
+from pwl.learners.ensemble import Ensemble
 from pwl.network.network import Network
 from pwl.plots.figure import INK, nothing_finite, panels
 from pwl.runtime.backend import Array, as_array, host
@@ -23,12 +24,12 @@ LARGEST = 1e300  # larger numbers are not drawn, because the coordinates of a pi
 TITLE: dict[str, Any] = {"fontsize": 9, "color": INK}
 
 
-def predicted(net: Network, x: Array, t: Array, *, names: Sequence[str] | None = None) -> Figure:
+def predicted(net: Network | Ensemble, x: Array, t: Array, *, names: Sequence[str] | None = None) -> Figure:
     """Draws a net's predictions against the targets: see `predicted_of`.
 
     Parameters
     ----------
-    net : Network
+    net : Network or Ensemble
         Of a regression.
     x : array (Nv, N) or (Nv, height, width, channels)
         Inputs as `net.predict` takes them.
@@ -46,10 +47,10 @@ def predicted(net: Network, x: Array, t: Array, *, names: Sequence[str] | None =
     InputError
         If the inputs do not fit the net, the targets do not fit the predictions, or matplotlib is missing.
     """
-    return predicted_of(t, kind("net", net, Network, "a pwl.Network").predict(x), names=names)
+    return predicted_of(t, kind("net", net, (Network, Ensemble), "a pwl.Network or a pwl.Ensemble").predict(x), names=names)
 
 
-def residuals(net: Network, x: Array, t: Array, *, names: Sequence[str] | None = None) -> Figure:
+def residuals(net: Network | Ensemble, x: Array, t: Array, *, names: Sequence[str] | None = None) -> Figure:
     """Draws histograms of the targets minus a net's predictions: see `residuals_of`.
 
     Parameters
@@ -66,7 +67,7 @@ def residuals(net: Network, x: Array, t: Array, *, names: Sequence[str] | None =
     InputError
         As for `predicted`.
     """
-    return residuals_of(t, kind("net", net, Network, "a pwl.Network").predict(x), names=names)
+    return residuals_of(t, kind("net", net, (Network, Ensemble), "a pwl.Network or a pwl.Ensemble").predict(x), names=names)
 
 
 def values(net: Any, x: Array, t: Array) -> tuple[np.ndarray, np.ndarray]:
