@@ -172,3 +172,22 @@ def test_gradients_pass_through_a_border():
     slope = (error(step) - error(-step)) / (2 * step)
     wanted = -sum(float(np.sum(G[key] * direction[key])) for key in G)
     assert slope == pytest.approx(wanted, rel=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, "x"])
+def test_weights_that_are_no_finite_numbers_are_named(wrong):
+    net = pwl.Network.from_layers([pwl.layers.Dense(3), "relu", pwl.layers.Dense(2)], (2,))
+    arrays = {"a.weight": np.ones((3, 2)), "a.bias": np.ones(3), "b.weight": np.ones((2, 3)), "b.bias": np.full(2, wrong)}
+    with pytest.raises(pwl.InputError, match="b.bias holds NaN, infinity or no numbers"):
+        load_pretrained(net, arrays, names=["a", "b"])
+
+
+def test_endings_in_capitals(tmp_path):
+    net = pwl.Network.from_layers([pwl.layers.Dense(3), "relu", pwl.layers.Dense(2)], (2,))
+    arrays = {"a.weight": np.ones((3, 2)), "a.bias": np.ones(3), "b.weight": np.ones((2, 3)), "b.bias": np.ones(2)}
+    np.savez(tmp_path / "w.npz", **arrays)
+    (tmp_path / "w.npz").rename(tmp_path / "w.NPZ")
+    assert np.all(load_pretrained(net, tmp_path / "w.NPZ", names=["a", "b"]).theta == 1)
+    (tmp_path / "w.NPZ").rename(tmp_path / "w.tar")
+    with pytest.raises(pwl.InputError, match="by its name: rename it if it"):
+        load_pretrained(net, tmp_path / "w.tar", names=["a", "b"])

@@ -123,3 +123,10 @@ def test_gradients_are_pytorchs(name, batch_norm):
         np.testing.assert_allclose(
             G, wanted.parts[key], rtol=0, atol=1e-10 * np.abs(wanted.parts[key]).max(), err_msg=key
         )
+
+
+def test_a_dictionary_of_brain_floats():
+    layer = nn.Linear(2, 3).bfloat16()
+    net = pwl.Network.from_layers(["relu", pwl.layers.Dense(3)], (2,))
+    found = load_pretrained(net, {f"a.{key}": a for key, a in layer.state_dict().items()}, names=["a"])
+    assert np.array_equal(found.W_o, np.c_[layer.bias.detach().float(), layer.weight.detach().float()])

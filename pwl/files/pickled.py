@@ -15,6 +15,7 @@ from pwl.errors import InputError
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 VALUES = {  # instructions that push their argument
     "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE", "BINSTRING", "SHORT_BINSTRING",
+    "BINBYTES", "SHORT_BINBYTES",
 }  # fmt: skip
 EMPTY: dict[str, Callable[[], Any]] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 LENGTHS = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
@@ -53,6 +54,11 @@ def read_pickle(stream: BinaryIO, known: Mapping[str, Any], persistent: Callable
             return stack.pop()
         if name in PUT:
             memo[argument] = stack[-1]
+        elif name == "MEMOIZE":  # of protocol 4 and later, as the next one
+            memo[len(memo)] = stack[-1]
+        elif name == "STACK_GLOBAL":
+            word, module = stack.pop(), stack.pop()
+            stack.append(_known(f"{module}.{word}", known))
         elif name in GET:
             stack.append(memo[argument])
         elif name in VALUES:

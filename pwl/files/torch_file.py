@@ -25,6 +25,7 @@ TYPES = {
     "Byte": "u1", "Bool": "?",
 }  # fmt: skip
 STORAGES = {f"torch.{name}Storage": code for name, code in TYPES.items()}
+CONTAINERS: dict[str, Callable[..., Any]] = {"collections.OrderedDict": dict, "torch.Size": tuple}
 INSIDE = ("state_dict", "model")  # keys under which training programs keep a model's tensors
 
 
@@ -102,7 +103,7 @@ def _in_a_row(file: BinaryIO) -> Any:
         kinds[name] = kind, count
 
     read_pickle(
-        file, dict.fromkeys(STORAGES) | {"collections.OrderedDict": dict} | dict.fromkeys(VIEWS, lambda *_: None), noted
+        file, dict.fromkeys(STORAGES) | CONTAINERS | dict.fromkeys(VIEWS, lambda *_: None), noted
     )
     stored = {}
     for name in read_pickle(file, {}):
@@ -133,7 +134,7 @@ def _storage(content: bytes, kind: str, order: str, count: int) -> Storage:
 
 
 def _value(stream: BinaryIO, storage: Callable[[Any], Storage]) -> Any:
-    known = dict.fromkeys(STORAGES) | {"collections.OrderedDict": dict} | VIEWS
+    known = dict.fromkeys(STORAGES) | CONTAINERS | VIEWS
     return read_pickle(stream, known, storage)
 
 

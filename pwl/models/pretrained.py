@@ -83,6 +83,10 @@ def load_pretrained(
     new_head = bool(wrong.pop(len(net.layers)))
     places = {name for shapes in wanted.values() for name in shapes}
     unexpected = [name for name in arrays if name not in places and not name.endswith(COUNTER)]
+    for index, shapes in wanted.items():
+        for name in () if wrong.get(index, new_head) else shapes:
+            if arrays[name].dtype.kind not in "fiub" or not np.all(np.isfinite(arrays[name])):
+                raise InputError(f"{name} holds NaN, infinity or no numbers: use another copy, or weights of another epoch")
     _say(net, {index: found for index, found in wrong.items() if found}, unexpected, partial)
     parts, buffers = dict(net.parts), dict(net.buffers)
     for index, prefix in zip((*own, len(net.layers)), prefixes, strict=True):
@@ -197,27 +201,34 @@ def _read(source: Any, sha256: str | None) -> Mapping[str, Any]:
         raise InputError(f"{path} is a folder, wanted a file of weights")
     if not path.is_file():
         raise InputError(f"{path} is not there: give a file of this machine, since nothing is downloaded")
-    if path.suffix not in (".safetensors", ".npz", *TORCH):
-        raise InputError(f"{path} must be a file that torch.save wrote ({', '.join(TORCH)}), .safetensors or .npz, by its name")
+    ending = path.suffix.lower()
+    if ending not in (".safetensors", ".npz", *TORCH):
+        raise InputError(
+            f"{path} must be a file that torch.save wrote ({', '.join(TORCH)}), .safetensors or .npz, by its name: rename it if it "
+            "is one"
+        )
     if sha256 is not None:
         with open(path, "rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != str(sha256).lower():
             raise InputError(f"{path} has the checksum {found}, not {sha256}: it is another file, or damaged")
-    if path.suffix in TORCH:
+    if ending in TORCH:
         return read_torch(path)
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     try:
-        if path.suffix == ".npz":
+        if ending == ".npz":
             with np.load(path, allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
         return load_file(path)
     except (SafetensorError, zipfile.BadZipFile, OSError, *FAULTS) as wrong:
-        raise InputError(f"{path} can't be read ({in_a_line(wrong)}): use another copy") from None
+        raise InputError(f"{path} can't be read ({in_a_line(wrong)}): use another copy, with numbers in float32") from None
 
 
 def _array(a: Any) -> np.ndarray:
     """A tensor of PyTorch, or an array, as an array."""
-    return np.asarray(a.detach().cpu() if hasattr(a, "detach") else a)
+    if not hasattr(a, "detach"):
+        return np.asarray(a)
+    a = a.detach().cpu()
+    return np.asarray(a.float() if "bfloat16" in str(a.dtype) else a)  # which NumPy does not know
