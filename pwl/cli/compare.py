@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import math
 import platform
 import sys
 from collections.abc import Iterator, Mapping
@@ -123,6 +124,8 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(
             f"--folds {settings.k} is more than the {table.count} patterns of {table.name}: each part needs a pattern"
         )
+    if (left := table.count - 2 * math.ceil(table.count / settings.k)) < 2:
+        raise InputError(f"--folds {settings.k} of {table.count} patterns leaves {left} to train on, wanted two: add patterns")
     print(f"{table.summary()}; {settings.k} folds, {shape.in_words(settings)}")
     kept = Kept(options.out / FOLDER, identity(table.summary(), table.x, table.t, settings, table.comm))
     done = comm.same(begun(options, kept, names) if comm.rank == 0 else None)

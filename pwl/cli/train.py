@@ -205,7 +205,7 @@ def outcome(net: Network, table: source.Source, found: parts.Parts, record: Reco
     """Lines about the errors of the best network."""
     best = record.best_iteration
     errors = [f"{name.replace('_', ' ')} {record[name][best]:.6g}" for name in record.series if name.endswith("error")]
-    yield f"best of {record.iterations} iterations: {best}; {', '.join(errors)}"
+    yield f"best of {source.counted(record.iterations, 'iteration')}: {best}; {', '.join(errors)}"
     yield from single_targets(net, table, found)
     yield from accuracies(net, table, record)
 

@@ -24,6 +24,7 @@ from pwl.network.layout import HEAD, address
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import array_namespace, host, like
+from pwl.training.initialise import note_few
 from pwl.training.record import Record
 from pwl.training.train import train
 
@@ -188,6 +189,7 @@ def started(net: Network, patterns: Patterns, algorithm: Algorithm) -> Network:
     if net.n_basis > SOLVED:
         W_o = np.random.default_rng(0).standard_normal(net.W_o.shape) * (2 / sum(net.W_o.shape)) ** 0.5
         return net.with_head(like(W_o, net.theta))
+    note_few(net, patterns.count())
     return owo_step(net, patterns, algorithm.penalties, algorithm.ols)[0]
 
 

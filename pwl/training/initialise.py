@@ -68,11 +68,7 @@ def start(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> N
     if count < 2:
         raise InputError("only one pattern came, but net control needs the spread of the nets over at least two")
     net = with_input_hinges(net, patterns)
-    if count < net.n_basis:
-        warnings.warn(
-            f"{count} patterns are fewer than the {net.n_basis} basis functions: the output weights can fit any targets",
-            stacklevel=3,
-        )
+    note_few(net, count)
     net = with_moments(net, patterns, START)
     for index, layer in enumerate(net.layers):
         if layer.kind == "map" and net.net_control:
@@ -82,6 +78,15 @@ def start(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS) -> N
     if not normalising(net):  # deep networks with normalisation keep the output weights as they were drawn
         net, _ = owo_step(net, patterns, penalties, ols)
     return dataclasses.replace(net, initialised=True)
+
+
+def note_few(net: Network, count: int) -> None:
+    """Warns of an output step on so few patterns that it can fit any targets."""
+    if count < net.n_basis:
+        warnings.warn(
+            f"{count} patterns are fewer than the {net.n_basis} basis functions: the output weights can fit any targets",
+            stacklevel=4,
+        )
 
 
 def net_control(net: Network, patterns: Patterns, index: int) -> Network:

@@ -74,7 +74,10 @@ class Record:
         if not len(self):
             return "Record(empty)"
         best = self.best_iteration
-        return f"Record({len(self) - 1} iterations, best {best}: error {self['error'][best]:.6g}; stopped: {self.stop_reason})"
+        return f"Record({self._counted()}, best {best}: error {self['error'][best]:.6g}; stopped: {self.stop_reason})"
+
+    def _counted(self) -> str:
+        return f"{self.iterations} iteration{'s' * (self.iterations != 1)}"
 
     def _repr_html_(self) -> str:
         """The series of numbers at the start, at the best and at the last iteration, for notebooks."""
@@ -86,7 +89,7 @@ class Record:
             found = [values[place] for place in places.values()]
             if all(value is None or is_number(value) for value in found):
                 lines.append([name, *("" if value is None else f"{value:.6g}" for value in found)])
-        return html_table(lines, f"{self.iterations} iterations; {self.stop_reason}")
+        return html_table(lines, f"{self._counted()}; {self.stop_reason}")
 
     @property
     def names(self) -> tuple[str, ...]:
