@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
 from pwl.cli import parts
-from pwl.cli.source import Source
+from pwl.cli.scores import fit_in_words
+from pwl.cli.source import Source, counted
+from pwl.data.image_folder import is_image_folder
 from pwl.data.preparation import Preparation
 from pwl.errors import InputError
 from pwl.learners.ensemble import Ensemble, likely
@@ -24,6 +27,8 @@ from pwl.study.report import target_errors
 
 def check(options: argparse.Namespace, shaped: Shape, ranks: int) -> None:
     """Raises InputError for options that the default learner doesn't take."""
+    if is_image_folder(Path(options.data)):
+        raise InputError(f"--ensemble is for tables, but {options.data} holds images: name an --algorithm instead")
     if options.resume:
         raise InputError("--ensemble keeps no checkpoint to go on from: run without --resume")
     if ranks > 1 or options.device != "cpu":
@@ -55,7 +60,7 @@ def trained(
 
 def outcome(net: Ensemble, words: str, table: Source, found: parts.Parts) -> Iterator[str]:
     """Lines about the networks, and about their mean in the parts that were held out. words: the shares of the forms."""
-    yield f"{len(net.nets)} networks: {words}"
+    yield f"{counted(len(net.nets), 'network')}: {words}"
     for name, part in (("validation", found.validation), ("test", found.test)):
         if part is None:
             continue
@@ -65,4 +70,4 @@ def outcome(net: Ensemble, words: str, table: Source, found: parts.Parts) -> Ite
             continue
         errors = target_errors(part.t[:], host(net.predict(part.x[:])))
         for target, (rmse, r2) in zip(table.target_names, errors, strict=True):
-            yield f"{name} of {target}: RMSE {rmse:.6g}, R^2 {r2:.4f}"
+            yield f"{name} of {target}: {fit_in_words(rmse, r2)}"

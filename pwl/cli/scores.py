@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,6 +10,13 @@ import numpy as np
 from pwl.cli.source import counted
 from pwl.data.inputs import Rows
 from pwl.data.schema import Schema
+
+
+def fit_in_words(rmse: float, r2: float) -> str:
+    """The root mean squared error and R^2 of a target, as far as there are known values of it."""
+    if math.isnan(rmse):
+        return "no known values"
+    return f"RMSE {rmse:.6g}" + ("" if math.isnan(r2) else f", R^2 {r2:.4f}")
 
 
 class Scores:

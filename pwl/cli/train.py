@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import math
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pwl import data
 from pwl.cli import choice, device, ensemble, parts, paths, shape, source
+from pwl.cli.scores import fit_in_words
 from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
 from pwl.data.sets import DATA_SETS
@@ -235,8 +235,7 @@ def single_targets(net: Network, table: source.Source, found: parts.Parts) -> It
             continue
         y, t = (everywhere(table.comm, a) for a in (host(net.predict(part.x[:])), part.t[:]))
         for target, (rmse, r2) in zip(table.target_names, target_errors(t, y), strict=True):
-            fit = "no known values" if math.isnan(rmse) else f"RMSE {rmse:.6g}"
-            yield f"{name} of {target}: {fit}" + ("" if math.isnan(r2) else f", R^2 {r2:.4f}")
+            yield f"{name} of {target}: {fit_in_words(rmse, r2)}"
 
 
 def accuracies(net: Network, table: source.Source, record: Record) -> Iterator[str]:
