@@ -152,7 +152,7 @@ def test_what_a_validation_file_may_not_hold(tmp_path, capsys):
     printed = capsys.readouterr()
     assert "validation of u: no known values\n" in printed.out and printed.err.count("note:") == 0
     of_several = [*run[:5], "--ensemble", "--max-seconds", "1", "--validation", str(own), "--out", str(tmp_path / "n")]
-    assert main(of_several) == 0
+    assert main(of_several) == 0, capsys.readouterr().err
     assert "validation of u: no known values\n" in capsys.readouterr().out
     one = tmp_path / "one.csv"
     one.write_text("a,u\n1,2\n2,\n3,4\n")

@@ -141,3 +141,15 @@ def test_networks_without_it_say_so():
     wide = pwl.initialise(pwl.Network.mlp(2, 750, 1, "tanh"), noisy(800, 0))
     with pytest.raises(pwl.InputError, match="700"):
         pwl.with_posterior(wide, noisy(800, 0), pwl.MOLF(), record)
+
+
+def test_validation_data_without_a_targets_values_leave_its_noise_as_it_is():
+    rng = np.random.default_rng(0)
+    x, t = rng.normal(size=(60, 2)), rng.normal(size=(60, 2))
+    net, record = pwl.train(pwl.Network.mlp(2, 3, 2, "tanh"), (x, t), pwl.MOLF(), iterations=3)
+    gone = t[:20].copy()
+    gone[:, 0] = np.nan
+    own, full, none = (
+        pwl.with_posterior(net, (x, t), pwl.MOLF(), record, data).posterior.noise for data in ((x[:20], gone), (x[:20], t[:20]), None)
+    )
+    assert own[0] == none[0] and own[1] == pytest.approx(full[1], rel=1e-12) and own[1] != none[1]

@@ -146,7 +146,8 @@ def _settled(net: Network, found: Posterior, validation: Any) -> Network:
     E = host(reduce(output_errors(), net, others)).astype(np.float64)
     of_one = dataclasses.replace(found, noise=np.ones(net.n_outputs))
     share = host(reduce(_variances(of_one), net, others)).astype(np.float64)  # 1 + the mean of q / Nv, where targets are known
-    return dataclasses.replace(net, posterior=dataclasses.replace(found, noise=E / share))
+    noise = np.divide(E, share, out=np.array(found.noise, dtype=np.float64), where=share > 0)  # unless none of a target is known
+    return dataclasses.replace(net, posterior=dataclasses.replace(found, noise=noise))
 
 
 def _variances(posterior: Posterior) -> Statistic:
