@@ -149,7 +149,6 @@ def test_validation_data_without_a_targets_values_leave_its_noise_as_it_is():
     net, record = pwl.train(pwl.Network.mlp(2, 3, 2, "tanh"), (x, t), pwl.MOLF(), iterations=3)
     gone = t[:20].copy()
     gone[:, 0] = np.nan
-    own, full, none = (
-        pwl.with_posterior(net, (x, t), pwl.MOLF(), record, data).posterior.noise for data in ((x[:20], gone), (x[:20], t[:20]), None)
-    )
+    given = (x[:20], gone), (x[:20], t[:20]), None
+    own, full, none = (pwl.with_posterior(net, (x, t), pwl.MOLF(), record, data).posterior.noise for data in given)
     assert own[0] == none[0] and own[1] == pytest.approx(full[1], rel=1e-12) and own[1] != none[1]
