@@ -90,6 +90,7 @@ def test_models_of_pytorch_with_their_weights(capsys):
     assert saved.record.settings["frozen"] == len(net.layers) - 1
     del arrays["conv1.bias"]
     np.savez("resnet.npz", **arrays)
+    capsys.readouterr()
     assert "conv1.bias is missing" in fails(capsys, *run)
 
 
