@@ -124,11 +124,11 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(
             f"--folds {settings.k} is more than the {table.count} patterns of {table.name}: each part needs a pattern"
         )
-    if (left := table.count - 2 * math.ceil(table.count / settings.k)) < 2:
-        raise InputError(f"--folds {settings.k} of {table.count} patterns leaves {left} to train on, wanted two: add patterns")
     print(f"{table.summary()}; {settings.k} folds, {shape.in_words(settings)}")
     kept = Kept(options.out / FOLDER, identity(table.summary(), table.x, table.t, settings, table.comm))
     done = comm.same(begun(options, kept, names) if comm.rank == 0 else None)
+    if (left := table.count - 2 * math.ceil(table.count / settings.k)) < 2:
+        raise InputError(f"--folds {settings.k} of {table.count} patterns leaves {left} to train on, wanted two: add patterns")
     jobs = comm if comm.size > table.comm.size else options.jobs
     outcomes = finished(table, names, settings, jobs, kept if comm.rank == 0 else None, done)
     total = len(names) * settings.k
