@@ -63,7 +63,11 @@ def test_a_run_goes_on_with_its_own_parts_only(tmp_path):
     again, record = pwl.train(net_of(), (X, T), pwl.LM(), iterations=4, parts=PARTS, resume=path)
     np.testing.assert_array_equal(again.theta, whole.theta)
     assert set(record.rows) == {"training", "validation", "test"}
-    for parts, words in ((pwl.data.split(60, (0.7, 0.15, 0.15), 1), "other data"), ((PARTS[0], *PARTS[:0:-1]), "other parts")):
+    first, second, third = PARTS
+    for parts, words in (
+        (pwl.data.split(60, (0.7, 0.15, 0.15), 1), "other data"), ((first, third, second), "other validation data"),
+        ((first, second[::-1], third), "other parts"),
+    ):  # fmt: skip
         with pytest.raises(InputError, match=words):
             pwl.train(net_of(), (X, T), pwl.LM(), iterations=4, parts=parts, resume=path)
 
