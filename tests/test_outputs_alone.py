@@ -57,7 +57,7 @@ def test_steps_by_hand(step):
 
 def test_its_first_weights_are_asked_for():
     with pytest.raises(pwl.InputError, match="no layer of this network has weights: W_o"):
-        outputs_alone().W  # noqa: B018
+        _ = outputs_alone().W
 
 
 def test_minibatch_adact_finds_the_solution():

@@ -17,7 +17,7 @@ from pwl.files.write import write_atomic
 from pwl.version import VERSION
 
 Tensors = dict[str, np.ndarray]
-TODO = {  # where another kind of file was wanted
+ADVICE = {  # where another kind of file was wanted
     "pwl ensemble": ": pwl.Ensemble.load reads it, and .nets of the ensemble are its networks",
     "pwl checkpoint": ": it is read by --resume or resume=, which go on with the run",
     "pwl network": ": pwl.Network.load reads it",
@@ -49,7 +49,7 @@ def read_tensors(path: Path, kind: str, version: int) -> tuple[Tensors, dict[str
             metadata = file.metadata() or {}
             if (other := metadata.get("format")) != kind:
                 what = f"a {other} file" if str(other).startswith("pwl ") else "one of another program"
-                raise InputError(f"{path} is not a {kind} file, but {what}{TODO.get(other or '', '')}")
+                raise InputError(f"{path} is not a {kind} file, but {what}{ADVICE.get(other or '', '')}")
             found = int(metadata["format_version"])
             if found > version:
                 raise InputError(
