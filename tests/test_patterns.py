@@ -11,6 +11,8 @@ import tracemalloc
 import numpy as np
 import pytest
 from fake_ranks import on_ranks
+from hypothesis import given
+from hypothesis import strategies as st
 from toys import basis, block_rows, curve_network, reduce, spirals, waves
 
 import pwl
@@ -19,7 +21,7 @@ from pwl.data.preparation import Preparation
 from pwl.network.layout import HEAD
 from pwl.network.memory import floats_per_pattern
 from pwl.reductions import bands, correlations, curvature, gradients, jacobian
-from pwl.reductions.blocks import CACHE_BYTES, SHARES
+from pwl.reductions.blocks import CACHE_BYTES, SHARES, TOGETHER, even_rows
 from pwl.reductions.statistic import Statistic, leaves
 
 # ---- every statistic, in parts and whole
@@ -330,6 +332,24 @@ def test_block_bytes_set_the_rows_until_a_block_fills_the_cache():
     assert rows(1) == 1
     assert rows(10 * SHARES * row) == 10
     assert rows(2**40) == CACHE_BYTES // row
+
+
+@pytest.mark.parametrize(
+    ("rows", "count", "group", "even"),
+    [(128, 128, 1, 128), (50, 128, 1, 32), (25, 128, 1, 16), (8_000, 10_000, 1, 2_500), (48, 130, 4, 36), (1, 9, 1, 1)],
+)
+def test_threads_have_equal_shares(rows, count, group, even):
+    assert even_rows(rows, count, group) == even
+
+
+@given(st.integers(1, 60), st.integers(1, 1_000), st.integers(1, 9))
+def test_even_blocks(rows, count, group):
+    rows *= group
+    even = even_rows(rows, count, group)
+    blocks = -(-count // even)
+    assert even <= rows and even % group == 0
+    assert (blocks == 1) == (count <= rows)
+    assert blocks < -(-count // rows) + TOGETHER
 
 
 @pytest.mark.parametrize("block_bytes", [0, -1, float("nan"), float("inf"), "1 GB"])

@@ -14,8 +14,9 @@ from pwl.runtime.backend import finfo, on_cores
 BLOCK_BYTES = 512 * 2**20  # work arrays of all blocks at once
 CACHE_BYTES = 16 * 2**20  # work arrays of one block; larger blocks leave the cache, and smaller blocks cost more calls
 RUNS = 64  # runs of blocks that threads share out among themselves
-SHARES = 8  # of the bound, one per block, because several blocks are under way, whatever the number of threads
+SHARES = 4  # of the bound, one per block, because several blocks are under way, whatever the number of threads
 LEAST = 128  # fewest patterns in a block, if the bound allows
+TOGETHER = 4  # blocks come in this number or a multiple of it, so that two or four threads have equal shares
 
 
 def block_rows(net: Network, floats: int = 0, block_bytes: int | None = None) -> int:
@@ -29,6 +30,17 @@ def block_rows(net: Network, floats: int = 0, block_bytes: int | None = None) ->
     else:
         rows = (block_bytes or device_bytes(net)) // row_bytes
     return max(1, rows // net.group) * net.group
+
+
+def even_rows(rows: int, count: int, group: int = 1) -> int:
+    """Number of patterns in a block, at most `rows`, if `count` patterns are cut into like blocks, a multiple of TOGETHER.
+
+    The last block has a few patterns less. Patterns that fit one block stay together, and groups are not cut.
+    """
+    if count <= rows:
+        return rows
+    blocks = -(-count // (rows * TOGETHER)) * TOGETHER
+    return -(-count // (blocks * group)) * group
 
 
 def pattern_bytes(net: Network, floats: int) -> int:

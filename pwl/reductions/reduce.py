@@ -10,7 +10,7 @@ from typing import Any
 from pwl.errors import InputError
 from pwl.network.network import Network
 from pwl.reductions.across import over_ranks
-from pwl.reductions.blocks import block_rows, pattern_bytes, runs
+from pwl.reductions.blocks import block_rows, even_rows, pattern_bytes, runs
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.prefetch import prefetched
 from pwl.reductions.statistic import Part, Statistic, Tree, grown
@@ -80,6 +80,7 @@ def _run(statistic: Statistic, net: Network, patterns: Patterns, rows: int, star
 
 def _on_cores(statistic: Statistic, net: Network, patterns: Patterns, rows: int) -> Part:
     """The total by all cores. Runs of blocks are computed side by side and folded in their order."""
+    rows = even_rows(rows, patterns.count(), net.group)
     shares = list(runs(_starts(patterns, rows)))
     return _folded(statistic, ordered_map(partial(_run, statistic, net, patterns, rows), shares, len(shares)))
 
