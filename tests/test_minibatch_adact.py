@@ -154,7 +154,7 @@ def test_the_first_step_moves_nothing_and_the_second_goes_by_the_best_common_fac
     """Of one output all is exact: with an endless damping z is <G, D> over the curvature along D, as in Eq. (20)."""
     net = random_network(curve("linear"), 4, outputs=1)
     patterns, keys = problem(net), trained(net, True)
-    method = dataclasses.replace(METHOD, damping=1e12, beta1=0.0, averaging=1e12)
+    method = dataclasses.replace(METHOD, damping=1e12, beta1=0.0, averaging=1e12, largest_side=1)
     (start, first, second), _, info = stepped(net, patterns, 2, method)
     assert np.array_equal(first.theta, start.theta)
     G = gradients_of(net, patterns, keys)

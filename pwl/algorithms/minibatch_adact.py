@@ -1,4 +1,4 @@
-"""AdAct on batches: a factor for each filter's weights and each curve, without a learning rate, Eqs. (63)-(66), (101)."""
+"""AdAct on batches: a factor for each filter's weights and each curve, without a learning rate, Eqs. (63)-(66), (101)-(103)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pwl.algorithms.all_weights import dot, trained
 from pwl.algorithms.learning_factors import times_rows
 from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
+from pwl.algorithms.sides import conditioned, covariances, inverse_root, sides
 from pwl.kernels.reference.updates import running_mean
 from pwl.network.network import Network
 from pwl.reductions.gradients import gradients
@@ -22,10 +23,11 @@ from pwl.reductions.reduce import reduce
 from pwl.reductions.sampled_blocks import gradients_and_blocks
 from pwl.runtime.backend import Array, array_namespace, host, like
 from pwl.solvers.ols import OLS
-from pwl.validate import not_negative, share, whole
+from pwl.validate import not_negative, positive, share, whole
 
 EPSILON = 1e-8  # keeps the root from being 0, as in Adam
 FIRST = 64  # steps that are all measured, and whose factors are as long as they are found to be
+ROOTS_EVERY = 10  # steps from one inverse root of the covariances to the next; the first ones all find it
 
 
 class MinibatchAdActState(NamedTuple):
@@ -34,6 +36,7 @@ class MinibatchAdActState(NamedTuple):
     key: seeds the layers' random numbers. steps: number of steps so far. theta: the point of the last step; the network is an
     average of such points. m, v: running means of the gradient and of its square, like theta. g, H: running means of the system,
     on the host. z: the last factors, and common the one that they are drawn to. mean: of the common factors of all measured steps.
+    covariances, roots: of the sides of weights, as in `sides.py`; None before the first step.
     """
 
     key: int
@@ -46,19 +49,21 @@ class MinibatchAdActState(NamedTuple):
     z: np.ndarray
     common: float = 0.0
     mean: float = 0.0
+    covariances: dict[str, Array] | None = None
+    roots: dict[str, Array] | None = None
 
 
 @flat("penalties")
 @dataclass(frozen=True)
 class MinibatchAdAct(Algorithm):
-    """Trains large data sets and CNNs by AdAct with one step per batch, Eqs. (63)-(66), (101). Use `train(..., batch_size=128)`.
+    """Trains large data sets and CNNs by AdAct, a step per batch, Eqs. (63)-(66), (101)-(103). Use `train(..., batch_size=128)`.
 
-    All parameters move along smoothed gradients. Each row of them has a factor of its own. A row holds the weights of a filter
-    or unit, its curve, or the weights of an output. The factors solve H z = g as in AdAct, but g and H are averaged over steps
-    and damped towards one common factor. There is no learning rate to set, because the factors are measured. After the first
-    steps the common factor does not fall below half the mean of all that were measured: where batches disagree, steps that get
-    short do less than steps that stay long and are averaged. The network that `train` returns is an average over the steps, in
-    which the latest steps count most.
+    All parameters move along smoothed gradients, and those of weights are turned by the covariances of their rows and columns.
+    Each row has a factor of its own. A row holds the weights of a filter or unit, its curve, or the weights of an output. The
+    factors solve H z = g as in AdAct, but g and H are averaged over steps and damped towards one common factor. There is no
+    learning rate to set, because the factors are measured. After the first steps the common factor does not fall below half the
+    mean of all that were measured: where batches disagree, steps that get short do less than steps that stay long and are
+    averaged. The network that `train` returns is an average over the steps, in which the latest steps count most.
 
     Dropout and batch normalisation act as in training, also when factors are measured. The moments of batch normalisation
     couple patterns, and each pattern's share of them counts as its own.
@@ -80,13 +85,22 @@ class MinibatchAdAct(Algorithm):
         measured.
     measure_every : int
         After the first 64 steps, factors are measured in every so-many-th step, and stay as they are in the others.
+    memory_sides : float
+        Share of the running means of the sides' covariances that is kept in a step, in [0, 1).
+    side_damping : float
+        A positive number that is added to the covariances' eigenvalues, in units of their mean. A large one leaves directions as
+        in Adam, but in the lengths of single numbers.
+    largest_side : int
+        Sides of weights with more numbers have no covariance, because its roots would take long. With 1 none has, and all
+        directions are as in Adam.
     penalties : pwl.Penalties
         Can also be given as ridge, l2, curve_penalty and input_curve_penalty, Eqs. (11), (27), (26), (73).
 
     Raises
     ------
     InputError
-        If a share is outside [0, 1), damping, averaging or holding is negative, or measure_every is below 1.
+        If a share is outside [0, 1), damping, averaging or holding is negative, side_damping is not positive, or measure_every or
+        largest_side is below 1.
     """
 
     beta1: float = 0.9
@@ -97,15 +111,20 @@ class MinibatchAdAct(Algorithm):
     averaging: float = 8.0
     holding: float = 0.5
     measure_every: int = 4
+    memory_sides: float = 0.99
+    side_damping: float = 0.1
+    largest_side: int = 300
     penalties: Penalties = Penalties()
     State: ClassVar[type] = MinibatchAdActState
 
     def __post_init__(self) -> None:
-        for name in ("beta1", "beta2", "memory_g", "memory_H"):
+        for name in ("beta1", "beta2", "memory_g", "memory_H", "memory_sides"):
             share(name, getattr(self, name))
         for name in ("damping", "averaging", "holding"):
             not_negative(name, getattr(self, name))
+        positive("side_damping", self.side_damping)
         whole("measure_every", self.measure_every)
+        whole("largest_side", self.largest_side)
 
     def init(self, net: Network, patterns: Patterns, key: int) -> MinibatchAdActState:
         zero = array_namespace(net.theta).zeros_like(net.theta)
@@ -115,7 +134,9 @@ class MinibatchAdAct(Algorithm):
 
     def shapes(self, net: Network) -> dict[str, Any]:
         n, moved = sum(net.parts[name].shape[0] for name in trained(net, True)), net.theta.shape
-        return {"theta": moved, "m": moved, "v": moved, "g": (n,), "H": (n, n), "z": (n,)}
+        squares = {name: (n, n) for name, n in sides(net, trained(net, True), self.largest_side).items()}
+        means = {"covariances": squares, "roots": squares}
+        return {"theta": moved, "m": moved, "v": moved, "g": (n,), "H": (n, n), "z": (n,), **means}
 
     def step(self, net: Network, patterns: Patterns, state: MinibatchAdActState) -> Step:
         """One step from the state's theta, and the average over all steps, Eqs. (63), (66).
@@ -130,7 +151,7 @@ class MinibatchAdAct(Algorithm):
             G = self.penalties.add_gradient(at, reduce(gradients(keys), at.training(state.key, steps), patterns).G)
         joined = net.join(G)
         m, v = running_mean(state.m, joined, self.beta1), running_mean(state.v, joined * joined, self.beta2)
-        state = state._replace(steps=steps + 1, m=m, v=v)
+        state = self.turned(net, keys, G, state)._replace(steps=steps + 1, m=m, v=v)
         series = {"gradient_norm": dot(joined, joined) ** 0.5, "z_common": 0.0}
         if measuring:
             z, common = self.factors(state)
@@ -179,14 +200,29 @@ class MinibatchAdAct(Algorithm):
         later = steps // self.measure_every - FIRST // self.measure_every
         return min(steps, FIRST) + (later if steps > FIRST else 0)
 
+    def turned(
+        self, net: Network, keys: tuple[str, ...], G: Mapping[str, Array], state: MinibatchAdActState
+    ) -> MinibatchAdActState:
+        """The state with the covariances of a further gradient, Eq. (102), and now and then with their roots, Eq. (103).
+
+        A run that version 0.1.0 began has none, and goes on as it began.
+        """
+        if state.steps and state.covariances is None:
+            return state
+        names = sides(net, keys, self.largest_side)
+        found = covariances(state.covariances or {}, G, names, self.memory_sides)
+        if state.steps < ROOTS_EVERY or state.steps % ROOTS_EVERY == 0:
+            state = state._replace(roots={name: inverse_root(C, self.side_damping) for name, C in found.items()})
+        return state._replace(covariances=found)
+
     def directions(self, net: Network, keys: tuple[str, ...], state: MinibatchAdActState) -> dict[str, Array]:
-        """The smoothed gradient divided by its root mean square, by slot key, Eq. (63), as in Adam, Eq. (49)."""
+        """The smoothed gradient by slot key, divided by its root mean square, Eq. (63), or turned by its sides, Eq. (103)."""
         m, v = state.m / (1 - self.beta1**state.steps), state.v / (1 - self.beta2**state.steps)
-        parts = net.split(m / (array_namespace(v).sqrt(v) + EPSILON))
-        return {key: parts[key] for key in keys}
+        means, parts = net.split(m), net.split(m / (array_namespace(v).sqrt(v) + EPSILON))
+        return conditioned({key: parts[key] for key in keys}, means, state.roots or {})
 
     def multiplies(self, net: Network, Nv: int) -> tuple[float, float]:
-        return multiplies.minibatch_adact(net, Nv)
+        return multiplies.minibatch_adact(net, Nv, sides(net, trained(net, True), self.largest_side))
 
 
 def along_rows(G: Mapping[str, Array], D: Mapping[str, Array]) -> np.ndarray:

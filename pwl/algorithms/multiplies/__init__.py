@@ -5,6 +5,8 @@ If the literature has no formula for an algorithm, both numbers are the count of
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pwl.algorithms.multiplies import own, published
 from pwl.network.network import Network
 
@@ -52,8 +54,8 @@ def first_order(net: Network, Nv: int) -> Pair:
     return own.whole_gradient(net, Nv), own.whole_gradient(net, Nv)
 
 
-def minibatch_adact(net: Network, Nv: int) -> Pair:
-    return own.minibatch_adact(net, Nv), own.minibatch_adact(net, Nv)
+def minibatch_adact(net: Network, Nv: int, sides: Mapping[str, int]) -> Pair:
+    return own.minibatch_adact(net, Nv, sides), own.minibatch_adact(net, Nv, sides)
 
 
 def lm(net: Network, Nv: int, keys: tuple[str, ...], solver: str) -> Pair:

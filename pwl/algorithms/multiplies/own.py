@@ -8,6 +8,7 @@ element by element does not count, such as activations, curves, losses, and leng
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from pwl.algorithms.multiplies.published import ols
 from pwl.network.layout import Slot
@@ -143,12 +144,17 @@ def owo(net: Network, Nv: int) -> float:
     return Nv * (_body(net) + own * (own + 1) / 2 + steps * (_body(net) + _head(net) + M * own)) + ols(Nu, steps * M)
 
 
-def minibatch_adact(net: Network, Nv: int) -> float:
-    """A step of AdAct on batches: a gradient, the tangent of each layer, another backward pass, H_b and its solve."""
+def minibatch_adact(net: Network, Nv: int, sides: Mapping[str, int]) -> float:
+    """A step of AdAct on batches: a gradient, the tangent of each layer, another backward pass, H_b and its solve.
+
+    A side of n numbers, each with a row of others, takes a product for its covariance and one for the direction, and in every
+    tenth step its eigenvectors and a root, about 10 n^3.
+    """
     blocks = sum(net.parts[key].shape[0] for kind in ("map", "activation") for key in net.keys(kind)) + net.n_outputs
     tangents = _body(net) + net.n_outputs * _touched(net)
     sampled = tangents + _features(net) + _between(net) + blocks * (blocks + 1) / 2
-    return whole_gradient(net, Nv) + Nv * sampled + ols(blocks, 1)
+    turned = sum(1.5 * n * net.parts[name.rpartition(".")[0]].size + n**3 for name, n in sides.items())
+    return whole_gradient(net, Nv) + Nv * sampled + ols(blocks, 1) + turned
 
 
 def cg(net: Network, Nv: int) -> float:
