@@ -23,7 +23,8 @@ def fashion_cell(method, rate, seed, test, validation=80.0, stop="iterations"):
 
 
 def fashion_rows(adact=87.0):
-    tests = {"adact": adact, "adact-falling": 95.0, "sgd": 87.5, "adam": 88.0, "sgd-one-cycle": 87.0, "adam-one-cycle": 89.0}
+    tests = {"adact": adact, "adact-plain": 96.0, "adact-falling": 95.0}
+    tests |= {"sgd": 87.5, "adam": 88.0, "sgd-one-cycle": 87.0, "adam-one-cycle": 89.0}
     rows = {
         m: [fashion_cell(m, None if m.startswith("adact") else 0.01, s, test + d) for s, d in enumerate((-1, 0, 1))]
         for m, test in tests.items()
@@ -77,7 +78,9 @@ def test_fashion_parts_share_no_image():
 def test_fashion_optimisers():
     protocol = fashion.Protocol("small", 20_000, 4)
     assert fashion.optimiser("adact", None, protocol) == pwl.MinibatchAdAct()
-    assert fashion.optimiser("adact-falling", None, protocol) == pwl.MinibatchAdAct(holding=0, measure_every=1)
+    assert fashion.optimiser("adact-falling", None, protocol) == pwl.MinibatchAdAct(
+        holding=0, measure_every=1, largest_side=1
+    )
     assert fashion.optimiser("sgd", 0.1, protocol) == pwl.SGD(0.1, momentum=0.9)
     assert fashion.optimiser("adam", 0.01, protocol) == pwl.Adam(0.01)
     assert fashion.optimiser("adam-one-cycle", 0.01, protocol).learning_rate.steps == 4 * 157
@@ -91,7 +94,7 @@ def test_fashion_runs_tune_with_one_seed_and_resume(tmp_path, monkeypatch, capsy
     fashion.run(tmp_path, **options)
     cells = Cells(tmp_path / "fashion.jsonl").all()
     methods = sorted(c["method"] for c in cells.values())
-    assert methods == ["adact"] * 2 + ["adact-falling"] * 2 + ["adam"] * 3 + ["sgd"] * 3
+    assert methods == ["adact"] * 2 + ["adact-falling"] * 2 + ["adact-plain"] * 2 + ["adam"] * 3 + ["sgd"] * 3
     assert {"small-256-2/adact-1", "small-256-2/sgd-0.1-0"} < cells.keys()
     for c in cells.values():
         assert c["validation_accuracy"] == c["accuracies"][c["best_epoch"]]
@@ -124,4 +127,4 @@ def test_what_a_step_costs(monkeypatch):
     monkeypatch.setattr(steps, "ROUNDS", 1)
     x, t = np.random.default_rng(0).integers(0, 256, (96, 8, 8, 1), dtype=np.uint8), np.arange(96) % 10
     text = steps.table(fashion.network("small", 0, (8, 8, 1)), x, t)
-    assert "| Adam |" in text and "| 1.00 |" in text and text.count("\n| AdAct") == 2
+    assert "| Adam |" in text and "| 1.00 |" in text and text.count("\n| AdAct") == 3

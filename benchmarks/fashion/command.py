@@ -6,12 +6,13 @@ weights. It has 3x3 convolutions of 16 and 32 filters, a pooling after each, and
 replaces it by a VGG net. --steps measures only what a step of each method costs. All runs train one curve of 13 hinges
 per filter or unit together with the weights. The curves begin as ReLU, and their end segments are continued.
 
-`pwl.MinibatchAdAct()` runs as it is, and once more with factors that may fall as they are measured (holding=0), as they
-did in 0.1.0. With --schedule-free, Schedule-Free AdamW by PyTorch (PyPI schedulefree) runs as well, which needs a rate
-but no schedule; its curves take PyTorch several times as long. SGD (momentum 0.9) and Adam run at each of four learning
-rates from the weights of the first seed. They do so at a constant rate, since AdAct has no schedule either, and again
-with the one-cycle schedule. The rate with the highest validation accuracy then also runs from the weights of the other
-seeds. In every run, the network of the epoch with the lowest validation error counts. The test images choose nothing.
+`pwl.MinibatchAdAct()` runs as it is, once more with directions as in Adam (largest_side=1), and once more with factors that
+may fall as they are measured (holding=0) as well, as they did in 0.1.0. With --schedule-free, Schedule-Free AdamW by PyTorch
+(PyPI schedulefree) runs as well, which needs a rate but no schedule; its curves take PyTorch several times as long. SGD
+(momentum 0.9) and Adam run at each of four learning rates from the weights of the first seed. They do so at a constant rate,
+since AdAct has no schedule either, and again with the one-cycle schedule. The rate with the highest validation accuracy then
+also runs from the weights of the other seeds. In every run, the network of the epoch with the lowest validation error counts.
+The test images choose nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +36,11 @@ from pwl.files.write import write_atomic
 from pwl.layers import Conv2d, Dense, Flatten, MaxPool2d
 from pwl.training.schedules import named
 
-ADACT, FALLING, SCHEDULE_FREE = "adact", "adact-falling", "schedule-free"
+FORMS = {
+    "adact": pwl.MinibatchAdAct(), "adact-plain": pwl.MinibatchAdAct(largest_side=1),
+    "adact-falling": pwl.MinibatchAdAct(holding=0.0, measure_every=1, largest_side=1),
+}  # fmt: skip
+SCHEDULE_FREE = "schedule-free"
 RATES = {pwl.SGD: (0.003, 0.01, 0.03, 0.1), pwl.Adam: (0.0003, 0.001, 0.003, 0.01)}
 TUNED = {
     "sgd": (pwl.SGD, "constant"), "adam": (pwl.Adam, "constant"),
@@ -105,7 +110,7 @@ def run(
         print("fashion: not run (--schedule-free is for the small network, and needs torch and schedulefree)")
         return
     tried = {method: {rate: one(method, rate, 0) for rate in grid} for method, grid in grids.items()}
-    chosen = {ADACT: None, FALLING: None} | {method: best_rate(grid) for method, grid in tried.items()}
+    chosen = dict.fromkeys(FORMS) | {method: best_rate(grid) for method, grid in tried.items()}
     rows = {method: [one(method, rate, seed) for seed in range(seeds)] for method, rate in chosen.items()}
     text = tables.table(rows, tried)
     write_atomic(out / f"{TITLES.get(protocol, f'fashion_{protocol}')}.md", text)
@@ -154,8 +159,8 @@ def shared(method: str, rate: float | None, seed: int, protocol: Protocol, net: 
 
 
 def optimiser(method: str, rate: float | None, protocol: Protocol) -> Any:
-    if method in (ADACT, FALLING):
-        return pwl.MinibatchAdAct() if method == ADACT else pwl.MinibatchAdAct(holding=0.0, measure_every=1)
+    if method in FORMS:
+        return FORMS[method]
     kind, schedule = TUNED[method]
     assert rate is not None
     return kind(named(schedule, rate, protocol.epochs * math.ceil(protocol.patterns / BATCH)))

@@ -12,7 +12,8 @@ from benchmarks.shared import images, markdown
 
 METHODS = {
     "Adam": pwl.Adam(0.003), "SGD": pwl.SGD(0.03), "AdAct, no rate": pwl.MinibatchAdAct(),
-    "AdAct of 0.1.0": pwl.MinibatchAdAct(holding=0.0, measure_every=1),
+    "AdAct, directions as in Adam": pwl.MinibatchAdAct(largest_side=1),
+    "AdAct of 0.1.0": pwl.MinibatchAdAct(holding=0.0, measure_every=1, largest_side=1),
 }  # fmt: skip
 BATCH, BATCHES, FIRST, ROUNDS = 128, 24, 3, 9
 

@@ -8,7 +8,8 @@ from benchmarks.shared import markdown
 from benchmarks.shared.paired import in_words, mean_and_error
 
 NAMES = {
-    "adact": "AdAct, no rate", "adact-falling": "AdAct, no rate, factors may fall",
+    "adact": "AdAct, no rate", "adact-plain": "AdAct, no rate, directions as in Adam",
+    "adact-falling": "AdAct of 0.1.0: the same, and factors may fall",
     "schedule-free": "Schedule-Free AdamW (PyTorch)", "sgd": "SGD", "adam": "Adam", "sgd-one-cycle": "SGD, one-cycle",
     "adam-one-cycle": "Adam, one-cycle",
 }  # fmt: skip
