@@ -37,7 +37,8 @@ SETS = (
 ALGORITHMS = (
     "hwo-adact", "adact", "molf", "hwo-molf", "owo-bp", "cg", "scg", "lm", "varpro", "bayesian-lm", "lbfgs",
     "hwo-adact auto tanh", "hwo-molf tanh", "lm tanh", "varpro tanh", "adam",
-    "adact-damped auto tanh", "adact-damped auto tanh inputs", "molf-damped tanh inputs", "hwo-molf tanh inputs", "lm tanh inputs",
+    "adact-damped auto tanh", "adact-damped auto tanh inputs", "molf-damped tanh inputs", "hwo-molf tanh inputs", "scg tanh inputs",
+    "cg tanh inputs", "lm tanh inputs",
 )  # fmt: skip
 RATES = {"adam": (0.001, 0.003, 0.01, 0.03), "sgd": (0.003, 0.01, 0.03, 0.1)}
 FOLDS, ITERATIONS, POINTS, FEW = 10, 100, 50, 2500
