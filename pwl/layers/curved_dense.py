@@ -127,6 +127,9 @@ class CurvedDense(Layer):
         saved = self.keep(p, b, x)
         return self._nets(saved, b, p["W"]), saved
 
+    def again(self, p: dict, b: dict, x: Array, saved: CurvedInputs) -> tuple[Array, CurvedInputs]:
+        return self._nets(saved, b, p["W"]), saved
+
     def keep(self, p: dict, b: dict, x: Array) -> CurvedInputs:
         return CurvedInputs(augmented(x), self.places(b, x))
 

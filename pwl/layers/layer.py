@@ -125,6 +125,10 @@ class Layer(Protocol):
         """The output, and the arrays saved for the calls below."""
         ...
 
+    def again(self, p: Arrays, b: Arrays, x: Array, saved: Any) -> tuple[Array, Any]:
+        """`forward` for the very input of an earlier one, whose saved arrays hold what does not depend on the parameters."""
+        return self.forward(p, b, x)
+
     def keep(self, p: Arrays, b: Arrays, x: Array) -> Any:
         """The saved arrays alone, and only those that `gradient` and a tangent along the layer's own parameters need."""
         ...

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pwl.layers.layer import Layer
 from pwl.layers.skip import shape_after
-from pwl.runtime.backend import Array, array_namespace
+from pwl.runtime.backend import Array, array_namespace, reshaped
 
 HEAD = "head.W"  # W_o (M, Nu) over the basis [1, x if bypass, o]
 
@@ -47,6 +47,15 @@ class Layout:
         return {slot.key: slot for slot in self.slots}
 
     @cached_property
+    def n_features(self) -> int:
+        """Number of features o that the outputs see."""
+        return math.prod(self.shapes[-1])
+
+    def on_features(self, W_o: Array) -> Array:
+        """The columns of output weights (M, Nu) that act on the features."""
+        return W_o[:, W_o.shape[1] - self.n_features :]
+
+    @cached_property
     def _by_layer(self) -> tuple[tuple[Slot, ...], ...]:
         return tuple(tuple(s for s in self.slots if s.layer == index) for index in range(len(self.shapes)))
 
@@ -80,21 +89,34 @@ class Layout:
         """Arrays of one layer's parameters by its own names, from parts by slot key."""
         return {slot.name: parts[slot.key] for slot in self.of_layer(index) if slot.key in parts}
 
+    @cached_property
+    def _places(self) -> tuple[tuple[str, slice, tuple[int, ...]], ...]:
+        return tuple((slot.key, slice(slot.start, slot.stop), slot.shape) for slot in self.slots)
+
     def split(self, theta: Array) -> dict[str, Array]:
         """Views of a vector like theta, by slot key."""
-        xp = array_namespace(theta)
-        return {slot.key: xp.reshape(theta[slot.start : slot.stop], slot.shape) for slot in self.slots}
+        return {key: reshaped(theta[place], shape) for key, place, shape in self._places}
+
+    def by_layer(self, parts: Mapping[str, Array]) -> tuple[dict[str, Array], ...]:
+        """All parts by slot key as one dictionary per layer, by the layer's own names. The head's comes last."""
+        return tuple({slot.name: parts[slot.key] for slot in slots} for slots in self._by_layer)
 
     def join(self, parts: Mapping[str, Array], theta: Array) -> Array:
         """A vector like theta from parts by slot key, with zeros for missing parameters."""
         xp = array_namespace(theta)
         if all(slot.key in parts for slot in self.slots):
-            return xp.concat([xp.reshape(parts[slot.key], (-1,)) for slot in self.slots])
-        found = xp.zeros_like(theta)
-        for slot in self.slots:
-            if slot.key in parts:
-                found[slot.start : slot.stop] = xp.reshape(parts[slot.key], (-1,))
-        return found
+            return xp.concat([reshaped(parts[slot.key], (-1,)) for slot in self.slots])
+        return self._with(parts, xp.zeros_like(theta))
+
+    def replaced(self, parts: Mapping[str, Array], theta: Array) -> Array:
+        """A copy of the vector theta with other parts by slot key."""
+        return self._with(parts, array_namespace(theta).asarray(theta, copy=True))
+
+    def _with(self, parts: Mapping[str, Array], vector: Array) -> Array:
+        for key, place, _ in self._places:
+            if key in parts:
+                vector[place] = reshaped(parts[key], (-1,))
+        return vector
 
     def cut(self, vector: Array, keys: Iterable[str]) -> dict[str, Array]:
         """Parts by slot key from a vector that holds the parameters `keys` one after another."""

@@ -195,7 +195,7 @@ class Network(Doors):
     @cached_property
     def layer_parameters(self) -> tuple[dict[str, Array], ...]:
         """Parameters as one dictionary per layer, by the layer's own names. The head's comes last."""
-        return tuple(self.layout.named(index, self.parts) for index in range(len(self.layers) + 1))
+        return self.layout.by_layer(self.parts)
 
     @cached_property
     def layer_buffers(self) -> tuple[dict[str, Array], ...]:
@@ -212,15 +212,16 @@ class Network(Doors):
 
     def with_theta(self, theta: Array) -> Network:
         """The same network with other parameters."""
-        kept = dict(vars(self))  # the layout and everything else that follows from the structure
-        for follows_from_theta in ("parts", "layer_parameters", "W_oh"):
-            kept.pop(follows_from_theta, None)
-        kept |= {"theta": read_only(theta), "posterior": None}  # a posterior belongs to the parameters that it was made for
-        return self._with(kept)
+        theta, layout = read_only(theta), self.layout
+        parts = layout.split(theta)
+        same = self._with(vars(self))  # the layout and everything else that follows from the structure
+        vars(same).update(theta=theta, parts=parts, layer_parameters=layout.by_layer(parts), W_oh=layout.on_features(parts[HEAD]))
+        vars(same)["posterior"] = None  # it belongs to the parameters that it was made for
+        return same
 
     def with_parts(self, parts: Mapping[str, Array]) -> Network:
         """The same network with some parameters replaced, by slot key."""
-        return self.with_theta(self.join({**self.parts, **parts}))
+        return self.with_theta(self.layout.replaced(parts, self.theta))
 
     def with_head(self, W_o: Array) -> Network:
         """The same network with other output weights (M, Nu)."""
@@ -271,12 +272,12 @@ class Network(Doors):
     @cached_property
     def W_oh(self) -> Array:
         """The columns of W_o that act on the features o."""
-        return self.W_o[:, self.n_basis - self.n_features :]
+        return self.layout.on_features(self.W_o)
 
     @cached_property
     def n_features(self) -> int:
         """Number of features o that the outputs see."""
-        return math.prod(self.layout.shapes[-1])
+        return self.layout.n_features
 
     @cached_property
     def n_basis(self) -> int:
@@ -298,8 +299,10 @@ class Network(Doors):
         """The network for a block that begins at pattern `first` of its batch. Layers draw random numbers from there on."""
         return self._with_layers(tuple(layer.at_pattern(first) for layer in self.layers))
 
-    def remembering(self, remembered: Remembered) -> Network:
-        """The network for the one block of patterns whose last pass `remembered` holds."""
+    def remembering(self, remembered: Remembered | None) -> Network:
+        """The network for the one block of patterns whose last pass `remembered` holds, or for any patterns if it is None."""
+        if self.remembered is remembered:
+            return self
         for found_once in ("parts", "layer_parameters", "layer_buffers", "W_oh", "n_features", "n_basis", "joins", "group"):
             getattr(self, found_once)
         return self._with({**vars(self), "remembered": remembered})

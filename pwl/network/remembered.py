@@ -6,7 +6,8 @@ only the output weights, and a curve step only the ordinates, so that most layer
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,8 @@ from pwl.layers.layer import Arrays, Layer
 from pwl.runtime.backend import Array
 
 
-class Given(NamedTuple):
+@dataclass(slots=True)
+class Given:
     """The arguments and the results of one layer's `forward`."""
 
     layer: Layer
@@ -37,10 +39,14 @@ class Remembered:
     def forward(self, index: int, layer: Layer, p: Arrays, b: Arrays, x: Array) -> tuple[Array, Any]:
         """`layer.forward(p, b, x)` of layer `index`, computed only if it is not known."""
         given = self._given.get(index)
-        if given is None or given.x is not x or given.layer is not layer or not (_equal(given.p, p) and _equal(given.b, b)):
+        if given is None or given.x is not x or given.layer is not layer or not _equal(given.b, b):
             given = self._given[index] = Given(layer, p, b, x, *layer.forward(p, b, x))
+        elif not _equal(given.p, p):
+            given.output, given.saved = layer.again(p, b, x, given.saved)
+        given.p, given.b = p, b  # the next comparison is then of these very arrays
         return given.output, given.saved
 
 
 def _equal(p: Arrays, q: Arrays) -> bool:
-    return all(p[name] is q[name] or np.array_equal(p[name], q[name]) for name in p)
+    """Whether two dictionaries of the same names hold equal arrays."""
+    return p is q or all([p[name] is q[name] or np.array_equal(p[name], q[name]) for name in p])

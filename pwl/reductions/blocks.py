@@ -5,6 +5,7 @@ Blocks follow only from the network, the statistic and the memory bound, so no r
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 from pwl.network.memory import device_bytes, floats_per_pattern
@@ -26,10 +27,8 @@ def block_rows(net: Network, floats: int = 0, block_bytes: int | None = None) ->
     """
     row_bytes = pattern_bytes(net, floats)
     if on_cores(net.theta):
-        rows = min((block_bytes or BLOCK_BYTES) // SHARES // row_bytes, max(CACHE_BYTES // row_bytes, LEAST))
-    else:
-        rows = (block_bytes or device_bytes(net)) // row_bytes
-    return max(1, rows // net.group) * net.group
+        return _of_cores(row_bytes, block_bytes or BLOCK_BYTES, net.group)
+    return _grouped((block_bytes or device_bytes(net)) // row_bytes, net.group)
 
 
 def even_rows(rows: int, count: int, group: int = 1) -> int:
@@ -46,6 +45,16 @@ def even_rows(rows: int, count: int, group: int = 1) -> int:
 def pattern_bytes(net: Network, floats: int) -> int:
     """Bytes of work arrays per pattern."""
     return finfo(net.theta).bits // 8 * (floats_per_pattern(net) + floats)
+
+
+@functools.lru_cache(maxsize=256)
+def _of_cores(row_bytes: int, block_bytes: int, group: int) -> int:
+    return _grouped(min(block_bytes // SHARES // row_bytes, max(CACHE_BYTES // row_bytes, LEAST)), group)
+
+
+def _grouped(rows: int, group: int) -> int:
+    """At most so many rows that are whole groups, but one group at least."""
+    return max(1, rows // group) * group
 
 
 def runs(starts: range) -> Iterator[range]:

@@ -344,11 +344,15 @@ class Patterns:
         if self.first:
             net = net.at_pattern(self.first)
         if self._is_batch:
-            return net, *self.block(net, 0, len(self))
+            return net.remembering(None), *self.block(net, 0, len(self))
         kind = (net.theta.dtype, net.loss.classes)
         if self._whole is None or self._whole.kind != kind:
             self._whole = Whole(kind, self.block(net, 0, len(self)), Remembered())
         return net.remembering(self._whole.remembered), *self._whole.block
+
+    def remembered_by(self, net: Network) -> Network:
+        """The network of a run on these patterns: it keeps the memory that `whole` gives it, and so do those that follow."""
+        return net if self._whole is None else net.remembering(self._whole.remembered)
 
     def are_beside(self, net: Network) -> bool:
         """Whether inputs and targets are on the network's device and stay unchanged, so that blocks are mere views."""

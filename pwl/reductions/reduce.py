@@ -26,20 +26,20 @@ def reduce(statistic: Statistic, net: Network, patterns: Patterns) -> Tree:
     The result has the form of the statistic of one block, an array or a NamedTuple.
     """
     patterns.reads.count(patterns.count())
-    rows = block_rows(net, statistic.floats, patterns.block_bytes)
-    if len(patterns) == 0:  # a rank without patterns
-        outline, total = NOTHING
-    elif not on_cores(net.theta):
-        outline, total = _on_device(statistic, net, patterns, rows)
-    elif len(patterns) > rows:
-        outline, total = _on_cores(statistic, net, patterns, rows)
-    else:
+    rows, count = block_rows(net, statistic.floats, patterns.block_bytes), len(patterns)
+    if 0 < count <= rows and on_cores(net.theta):
         keep_freed_memory()
         with single_threaded_blas():
-            outline = statistic.of_block(*patterns.whole(net), *statistic.beside_rows(0, len(patterns)))
+            outline = statistic.of_block(*patterns.whole(net), *statistic.beside_rows(0, count))
             if patterns.comm.size == 1:
                 return statistic.alone(outline, patterns.total_weight())
             total = statistic.start(outline)
+    elif count == 0:  # a rank without patterns
+        outline, total = NOTHING
+    elif on_cores(net.theta):
+        outline, total = _on_cores(statistic, net.remembering(None), patterns, rows)
+    else:
+        outline, total = _on_device(statistic, net.remembering(None), patterns, rows)
     if patterns.comm.size > 1:
         outline, total = over_ranks(statistic, patterns, (outline, total), net.theta)
     return grown(outline, iter(statistic.mean(total, patterns.total_weight())))

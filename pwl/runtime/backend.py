@@ -38,6 +38,8 @@ __all__ = [
     "plus_diagonal",
     "product",
     "read_only",
+    "reshaped",
+    "total",
     "transposed",
     "weighted",
 ]
@@ -147,6 +149,16 @@ def is_out_of_memory(failure: Exception) -> bool:
 def gram(a: Array, w: Array | None = None) -> Array:
     """Gram matrix A' diag(w) A of rows `a` (Nv x B). NumPy's BLAS recognises A'A and takes half the multiplies."""
     return a.T @ a if w is None else a.T @ (a * w[:, None])
+
+
+def reshaped(a: Array, shape: tuple[int, ...]) -> Array:
+    """`a` in another shape. NumPy's own method is asked, as its function would look for it in every array anew."""
+    return a.reshape(shape) if is_numpy_array(a) else array_namespace(a).reshape(a, shape)
+
+
+def total(a: Array, axis: int | None = None) -> Array:
+    """The sum over an axis or over all numbers. For NumPy it is the sum itself, without the search for other kinds of arrays."""
+    return np.add.reduce(a, axis=axis) if is_numpy_array(a) else array_namespace(a).sum(a, axis=axis)
 
 
 def weighted(a: Array, w: Array | None) -> Array:

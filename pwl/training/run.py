@@ -97,6 +97,8 @@ class Job:
         spent = None if self.multiplies_of(net, self.patterns.count()) is None else (0.0, 0.0)
         row, state = self.row(net, state, spent)
         record.append(row)
+        if self.batch_size is None:
+            net = self.patterns.remembered_by(net)
         if not math.isfinite(row["error"]):
             raise InputError(
                 f"the error of the initialised network is {row['error']}: scale inputs and targets (pwl.Preparation)"

@@ -143,10 +143,10 @@ def train(
 
     def over(net: Network, record: Record) -> bool:
         """Whether the callback ends the run."""
-        return callback is not None and comm.same(_is_true(callback(net.with_preparation(preparation), record)))
+        return callback is not None and comm.same(_is_true(callback(net.remembering(None).with_preparation(preparation), record)))
 
     run = _ended(job, run, limits, writer, over, progress)
-    return run.settled().best.with_preparation(preparation), run.record
+    return run.settled().best.remembering(None).with_preparation(preparation), run.record
 
 
 def _ended(
