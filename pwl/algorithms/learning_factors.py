@@ -13,7 +13,7 @@ from pwl.reductions.curvature import block_curvature, line_curvature
 from pwl.reductions.gradients import error
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
-from pwl.runtime.backend import Array, array_namespace, plus_diagonal
+from pwl.runtime.backend import Array, array_namespace, plus_diagonal, total
 from pwl.runtime.room import check_square
 
 HALVINGS = 30
@@ -48,7 +48,9 @@ def block_system(net: Network, patterns: Patterns, G: Parts, D: Parts, penalties
     check_square(sum(part.shape[0] for part in D.values()), "learning factors", "use fewer hidden units")
     H = reduce(block_curvature(net, D), net, patterns)
     xp = array_namespace(H)
-    g = xp.concat([xp.sum(G[key] * D[key], axis=1) for key in D])
+    g = xp.concat([total(G[key] * D[key], axis=1) for key in D])
+    if not penalties.any:
+        return System(H, g)
     extra = xp.concat([penalties.curvature(net, key, D[key]) for key in D])
     return System(plus_diagonal(H, extra), g)
 
@@ -60,10 +62,10 @@ def times_rows(z: Array, D: Parts) -> dict[str, Array]:
 
 def line_factor(net: Network, patterns: Patterns, G: Parts, D: Parts, penalties: Penalties) -> float:
     """z = g / h along the whole direction D, Eqs. (20), (24), or 0 if the direction changes no output."""
-    xp = array_namespace(net.theta)
     h = float(reduce(line_curvature(D), net, patterns))
-    g = float(sum(xp.sum(G[key] * D[key]) for key in D))
-    h += float(sum(xp.sum(penalties.curvature(net, key, D[key])) for key in D))
+    g = float(sum(total(G[key] * D[key]) for key in D))
+    if penalties.any:
+        h += float(sum(total(penalties.curvature(net, key, D[key])) for key in D))
     return 0.0 if h == 0 else g / h
 
 
@@ -93,4 +95,4 @@ def guarded(net: Network, change: Parts, patterns: Patterns, penalties: Penaltie
 
 def norm(parts: Parts) -> float:
     """Euclidean length of a direction."""
-    return sum(float(array_namespace(part).sum(part * part)) for part in parts.values()) ** 0.5
+    return sum([float(total(part * part)) for part in parts.values()]) ** 0.5

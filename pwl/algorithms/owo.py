@@ -81,7 +81,8 @@ def _least_squares(
     R, C, E_t = reduce(basis_correlations(inputs is not None), net, patterns)
     if inputs is not None:
         R[: inputs.shape[0], : inputs.shape[0]] = inputs
-    R = plus_diagonal(R, like(penalties.on_head(net), R))
+    if penalties.any:
+        R = plus_diagonal(R, like(penalties.on_head(net), R))
     W_o, dependent, energy = ols.solve(R, C.T)
     J = float(E_t) - float(energy.sum())
     info = Info(R=R, C=C, dependent=dependent, output_step="least squares", owo_objective=J)

@@ -54,15 +54,22 @@ class Penalties:
         for name in ("ridge", "l2", "curves", "input_curves"):
             not_negative(f"the penalty {name}", getattr(self, name))
 
+    @property
+    def any(self) -> bool:
+        """Whether J differs from E."""
+        return bool(self.ridge or self.l2 or self.curves or self.input_curves)
+
     def value(self, net: Network) -> float:
         """J - E at the network's parameters."""
+        if not self.any:
+            return 0.0
         forms = ((f, part) for key, part in net.parts.items() for f in self._forms(net, key))
         return sum((f.weight * float(_square(f.map(part))) for f, part in forms), 0.0)
 
     def add_gradient(self, net: Network, G: Mapping[str, Array]) -> dict[str, Array]:
         """Negative gradients of J from those of E."""
         found = dict(G)
-        for key in G:
+        for key in G if self.any else ():
             for f in self._forms(net, key):
                 found[key] = found[key] - 2 * f.weight * f.adjoint(f.map(net.parts[key]))
         return found

@@ -5,6 +5,7 @@ Autocorrelations are summed in float64, because thousands of functions differ by
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.reductions.statistic import Statistic
-from pwl.runtime.backend import Array, array_namespace, gram, host, on_cores, weighted
+from pwl.runtime.backend import Array, array_namespace, gram, host, on_cores, total, weighted
 
 
 class Correlations(NamedTuple):
@@ -42,6 +43,7 @@ class Moments(NamedTuple):
     second: Array
 
 
+@functools.cache
 def basis_correlations(known: bool = False) -> Statistic:
     """`Correlations` under squared error, Eq. (10). known: whether the inputs' own part of R is known, and may be left at 0."""
 
@@ -49,7 +51,7 @@ def basis_correlations(known: bool = False) -> Statistic:
         o, t = in_double(passes.features(net, x)), in_double(t)
         xp, wt = array_namespace(t), weighted(t, w)
         R, C = _gram_of_parts(net, x, o, w, known, wt)
-        return Correlations(R, xp.concat([C, o.T @ wt], axis=0), xp.sum(wt * t))
+        return Correlations(R, xp.concat([C, o.T @ wt], axis=0), total(wt * t))
 
     return Statistic(correlations_of_block)
 
@@ -148,7 +150,7 @@ def nets_range(layer: int) -> tuple[Statistic, Statistic]:
 def in_double(a: Array) -> Array:
     """`a` in float64."""
     xp = array_namespace(a)
-    return xp.astype(a, xp.float64, copy=False)
+    return a if a.dtype == xp.float64 else xp.astype(a, xp.float64)
 
 
 def _images_at_once(net: Network, numbers: int) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 from pwl.network import passes
 from pwl.network.network import Network
 from pwl.reductions.statistic import Statistic
-from pwl.runtime.backend import Array, array_namespace, beside, weighted
+from pwl.runtime.backend import Array, array_namespace, beside, reshaped, total, weighted
 
 
 class Gradients(NamedTuple):
@@ -17,6 +18,7 @@ class Gradients(NamedTuple):
     G: dict[str, Array]
 
 
+@functools.cache
 def error() -> Statistic:
     """The scores of a network, as in `Gradients`."""
 
@@ -37,6 +39,7 @@ def raw_error(scale: Array) -> Statistic:
     return Statistic(raw_of_block)
 
 
+@functools.lru_cache(maxsize=64)
 def gradients(keys: tuple[str, ...]) -> Statistic:
     """`Gradients` of the parameters `keys`."""
 
@@ -48,6 +51,7 @@ def gradients(keys: tuple[str, ...]) -> Statistic:
     return Statistic(gradients_of_block)
 
 
+@functools.lru_cache(maxsize=64)
 def joined_gradients(keys: tuple[str, ...]) -> Statistic:
     """Minus the gradients of the parameters `keys` as one vector like theta, without the scores, for methods that want no more."""
 
@@ -72,8 +76,8 @@ def scores_and_d(net: Network, y: Array, t: Array, w: Array | None) -> tuple[Arr
 def _summed(net: Network, errors: Array, y: Array, t: Array, w: Array | None) -> Array:
     """`scores` from the error of each pattern (Nv,)."""
     xp = array_namespace(y)
-    E = xp.sum(weighted(errors, w))
+    E = total(weighted(errors, w))
     if not net.loss.classes:
-        return xp.reshape(E, (1,))
+        return reshaped(E, (1,))
     wrong = xp.astype(xp.argmax(y, axis=1) != xp.astype(t, xp.int64), y.dtype)
     return xp.stack([E, xp.sum(weighted(wrong, w))])
