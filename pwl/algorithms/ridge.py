@@ -12,11 +12,11 @@ from pwl.algorithms.owo import check_room, owo_step
 from pwl.algorithms.penalties import Penalties
 from pwl.network import passes
 from pwl.network.network import Network
-from pwl.reductions.correlations import basis_autocorrelation, basis_correlations, in_double, own_correlations
+from pwl.reductions.correlations import basis_autocorrelation, basis_correlations, own_correlations
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.reductions.statistic import Statistic
-from pwl.runtime.backend import Array, array_namespace, host, like, weighted
+from pwl.runtime.backend import Array, array_namespace, host, in_double, like, weighted
 from pwl.solvers.evidence import Evidence, Spectra, best_ridge, class_ridge, spectrum
 from pwl.solvers.ols import OLS
 

@@ -203,19 +203,22 @@ class CurvedDense(Layer):
     def direct_gradient(self, b: dict, x: Array, v: Array) -> Array:
         return self.gradient({}, b, self.keep({}, b, x), v)["W"]
 
-    def direct_products(self, b: dict, x: Array, w: Array | None, known: bool, *others: Array) -> tuple[Array, ...]:
-        xp, xa, places, kernels = array_namespace(x), augmented(x), self.places(b, x), engine(x)
+    def direct_saved(self, b: dict, x: Array) -> CurvedInputs:
+        return self.keep({}, b, x)
+
+    def direct_across(self, b: dict, saved: CurvedInputs, c: Array) -> Array:
+        return array_namespace(c).concat([saved.xa.T @ c, self._scattered(saved.places, b, c)], axis=0)
+
+    def direct_gram(self, b: dict, saved: CurvedInputs, w: Array | None) -> Array:
+        xa, places = saved
         if places is None:
-            return super().direct_products(b, x, w, known, *others)
-        width = xa.shape[1] + self.rises
-        across = (xp.concat([xa.T @ c, self._scattered(places, b, c)], axis=0) for c in others)
-        if known:
-            return xp.zeros((width, width), dtype=x.dtype), *across
+            return gram(xa, w)
+        xp, kernels = array_namespace(xa), engine(xa)
         straight = xp.concat([gram(xa, w), self._scattered(places, b, weighted(xa, w))], axis=0)
         hats, curves = kernels.input_pairs(places, self.geometry.hinges, w), self.curves(b)
         within = kernels.input_rises(kernels.input_rises(hats, curves).T, curves)
         right = xp.concat([straight[xa.shape[1] :, :].T, within], axis=0)
-        return xp.concat([straight, right], axis=1), *across
+        return xp.concat([straight, right], axis=1)
 
     # ---- for algorithms
 

@@ -213,13 +213,17 @@ class Layer(Protocol):
         """v'D (M, width + 1) for v (Nv, M) at the outputs."""
         return v.T @ self.direct(b, x)
 
-    def direct_products(self, b: Arrays, x: Array, w: Array | None, known: bool, *others: Array) -> tuple[Array, ...]:
-        """D'D with pattern weights w, and D'c for each c (Nv, columns) of `others`, in which the weights are contained.
+    def direct_saved(self, b: Arrays, x: Array) -> Any:
+        """What the products of D are made of."""
+        return self.direct(b, x)
 
-        known: whether D'D is known already, so that it may be left at 0 if it costs much.
-        """
-        D = self.direct(b, x)
-        return gram(D, w), *(D.T @ c for c in others)
+    def direct_gram(self, b: Arrays, saved: Any, w: Array | None) -> Array:
+        """D'D (width + 1, width + 1) with pattern weights w, from `direct_saved`."""
+        return gram(saved, w)
+
+    def direct_across(self, b: Arrays, saved: Any, c: Array) -> Array:
+        """D'c for c (Nv, columns), from `direct_saved`."""
+        return saved.T @ c
 
     # ---- two signals joined (`reaches_back` > 0)
 

@@ -16,7 +16,7 @@ def is_pair(net: Network, index: int, x: Array, lowest: int) -> bool:
     The nets between them are for nobody else, and the activation is not the lowest layer, which saves no slopes.
     """
     after = index + 1
-    if not net.layers[index].puts_activations or net.remembered is not None:
+    if not net.layers[index].puts_activations:
         return False
     if after == lowest or after in (*net.joins, *net.joins.values()) or not engine(x).FUSED:
         return False

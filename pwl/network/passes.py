@@ -18,9 +18,12 @@ from pwl.layers.layer import Layer, rows_of_units, signals
 from pwl.network.layout import HEAD
 from pwl.network.network import Network
 from pwl.network.pairs import is_pair, pair_forward
-from pwl.runtime.backend import Array, array_namespace, gram
+from pwl.runtime.backend import Array, array_namespace, gram, in_double
 
 Of = tuple[int, Layer, dict[str, Array], dict[str, Array]]  # the index of a layer, the layer, its parameters and its buffers
+
+
+FLATTEN = Flatten()  # stands for the last layer, and for the first one, of a network that has none
 
 
 class Signals(NamedTuple):
@@ -104,16 +107,24 @@ def direct(net: Network, x: Array) -> Array:
     return array_namespace(x).ones((x.shape[0], 1), dtype=x.dtype)
 
 
-def direct_products(net: Network, x: Array, w: Array | None, known: bool, *others: Array) -> tuple[Array, ...]:
-    """D'D for D = `direct` with pattern weights w, and D'c for each c of `others`, in which the weights are contained.
+def direct_gram(net: Network, x: Array, w: Array | None) -> Array:
+    """D'D in float64 for D = `direct` with pattern weights w."""
+    if not net.bypass:
+        return gram(direct(net, in_double(x)), w)
+    layer, b = _first(net)
+    if net.remembered is not None:
+        return net.remembered.direct(layer, b, x).gram(w)
+    return layer.direct_gram(b, layer.direct_saved(b, in_double(x)), w)
 
-    known: whether D'D is known already, and may be left at 0.
-    """
-    if net.bypass:
-        layer, b = _first(net)
-        return layer.direct_products(b, x, w, known, *others)
-    one = direct(net, x)
-    return gram(one, w), *(one.T @ c for c in others)
+
+def direct_across(net: Network, x: Array, *others: Array) -> list[Array]:
+    """D'c in float64 for each c of `others`, D = `direct`."""
+    if not net.bypass:
+        one = direct(net, in_double(x))
+        return [one.T @ c for c in others]
+    layer, b = _first(net)
+    saved = layer.direct_saved(b, in_double(x)) if net.remembered is None else net.remembered.direct(layer, b, x).saved
+    return [layer.direct_across(b, saved, c) for c in others]
 
 
 def weighted_sum(net: Network, W_o: Array, x: Array, o: Array) -> Array:
@@ -197,12 +208,16 @@ def _forward(net: Network, x: Array, lowest: int, end: int) -> tuple[Array, tupl
     """The input of layer `end`, and the saved arrays of each layer before it, None below `lowest`."""
     read: dict[int, Array] = {}
     saved: list[Any] = []
+    joins, remembered = net.joins, net.remembered
     while (index := len(saved)) < end:
-        if index in net.joins.values():
+        if index in joins.values():
             read[index] = x
-        if index in net.joins:
-            x = net.layers[index].joined(x, read[net.joins[index]])
+        if index in joins:
+            x = net.layers[index].joined(x, read[joins[index]])
             saved.append(None)
+        elif remembered is not None:
+            x, own = remembered.forward(index, *net.layer(index), x)
+            saved.append(own)
         elif end - index > 1 and is_pair(net, index, x, lowest):
             x, both = pair_forward(net, index, x, lowest)
             saved.extend(both)
@@ -299,12 +314,12 @@ def _last(net: Network) -> Of:
     last = len(net.layers) - 1
     if last >= 0 and last not in net.joins:
         return last, *net.layer(last)
-    return last + 1, Flatten(), {}, {}
+    return last + 1, FLATTEN, {}, {}
 
 
 def _first(net: Network) -> tuple[Layer, dict[str, Array]]:
     """The layer that says how the outputs see the inputs directly, and its buffers."""
-    return (net.layers[0], net.layer_buffers[0]) if net.layers else (Flatten(), {})
+    return (net.layers[0], net.layer_buffers[0]) if net.layers else (FLATTEN, {})
 
 
 def _lowest(net: Network, keys: Collection[str]) -> int:

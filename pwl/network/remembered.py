@@ -9,10 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from pwl.layers.layer import Arrays, Layer
-from pwl.runtime.backend import Array
+from pwl.runtime.backend import Array, in_double
 
 
 @dataclass(slots=True)
@@ -27,6 +25,21 @@ class Given:
     saved: Any
 
 
+class Direct:
+    """The inputs as the outputs see them past the body. They and their products do not change in a run."""
+
+    def __init__(self, layer: Layer, b: Arrays, x: Array) -> None:
+        self.layer, self.b, self.x = layer, b, x
+        self.saved = layer.direct_saved(b, in_double(x))
+        self._gram: tuple[Array | None, Array] | None = None
+
+    def gram(self, w: Array | None) -> Array:
+        """D'D with pattern weights w."""
+        if self._gram is None or self._gram[0] is not w:
+            self._gram = w, self.layer.direct_gram(self.b, self.saved, w)
+        return self._gram[1]
+
+
 class Remembered:
     """What each layer last gave for one block of patterns, on the CPU.
 
@@ -35,6 +48,14 @@ class Remembered:
 
     def __init__(self) -> None:
         self._given: dict[int, Given] = {}
+        self._direct: Direct | None = None
+
+    def direct(self, layer: Layer, b: Arrays, x: Array) -> Direct:
+        """The inputs x as the outputs see them, by the first layer and its buffers."""
+        known = self._direct
+        if known is None or known.x is not x or known.layer is not layer or not _equal(known.b, b):
+            known = self._direct = Direct(layer, b, x)
+        return known
 
     def forward(self, index: int, layer: Layer, p: Arrays, b: Arrays, x: Array) -> tuple[Array, Any]:
         """`layer.forward(p, b, x)` of layer `index`, computed only if it is not known."""
@@ -49,4 +70,4 @@ class Remembered:
 
 def _equal(p: Arrays, q: Arrays) -> bool:
     """Whether two dictionaries of the same names hold equal arrays."""
-    return p is q or all([p[name] is q[name] or np.array_equal(p[name], q[name]) for name in p])
+    return p is q or all([p[name] is q[name] or p[name].tobytes() == q[name].tobytes() for name in p])

@@ -5,12 +5,11 @@ Blocks follow only from the network, the statistic and the memory bound, so no r
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 
 from pwl.network.memory import device_bytes, floats_per_pattern
 from pwl.network.network import Network
-from pwl.runtime.backend import finfo, on_cores
+from pwl.runtime.backend import number_bytes, on_cores
 
 BLOCK_BYTES = 512 * 2**20  # work arrays of all blocks at once
 CACHE_BYTES = 16 * 2**20  # work arrays of one block; larger blocks leave the cache, and smaller blocks cost more calls
@@ -27,8 +26,10 @@ def block_rows(net: Network, floats: int = 0, block_bytes: int | None = None) ->
     """
     row_bytes = pattern_bytes(net, floats)
     if on_cores(net.theta):
-        return _of_cores(row_bytes, block_bytes or BLOCK_BYTES, net.group)
-    return _grouped((block_bytes or device_bytes(net)) // row_bytes, net.group)
+        rows = min((block_bytes or BLOCK_BYTES) // SHARES // row_bytes, max(CACHE_BYTES // row_bytes, LEAST))
+    else:
+        rows = (block_bytes or device_bytes(net)) // row_bytes
+    return max(1, rows // net.group) * net.group
 
 
 def even_rows(rows: int, count: int, group: int = 1) -> int:
@@ -44,17 +45,7 @@ def even_rows(rows: int, count: int, group: int = 1) -> int:
 
 def pattern_bytes(net: Network, floats: int) -> int:
     """Bytes of work arrays per pattern."""
-    return finfo(net.theta).bits // 8 * (floats_per_pattern(net) + floats)
-
-
-@functools.lru_cache(maxsize=256)
-def _of_cores(row_bytes: int, block_bytes: int, group: int) -> int:
-    return _grouped(min(block_bytes // SHARES // row_bytes, max(CACHE_BYTES // row_bytes, LEAST)), group)
-
-
-def _grouped(rows: int, group: int) -> int:
-    """At most so many rows that are whole groups, but one group at least."""
-    return max(1, rows // group) * group
+    return number_bytes(net.theta) * (floats_per_pattern(net) + floats)
 
 
 def runs(starts: range) -> Iterator[range]:

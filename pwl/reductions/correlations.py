@@ -17,7 +17,7 @@ from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.reductions.statistic import Statistic
-from pwl.runtime.backend import Array, array_namespace, gram, host, on_cores, total, weighted
+from pwl.runtime.backend import Array, array_namespace, gram, host, in_double, on_cores, total, weighted
 
 
 class Correlations(NamedTuple):
@@ -100,7 +100,7 @@ def input_autocorrelation(layer: int) -> Statistic:
     def autocorrelation_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
         a, rows, b = passes.input_of(net, layer, x), net.layers[layer].inputs, net.layer_buffers[layer]
         if net.layers[layer].reads_inputs:
-            return net.layers[layer].direct_products(b, in_double(a), w, False)[0]
+            return passes.direct_gram(net, a, w)
         if a.ndim == 2:
             return gram(in_double(rows(b, a)), w)
         total, images = 0, _images_at_once(net, rows(b, a[:1, ...]).size)
@@ -147,12 +147,6 @@ def nets_range(layer: int) -> tuple[Statistic, Statistic]:
     return Statistic(lowest_of_block, combine="min"), Statistic(highest_of_block, combine="max")
 
 
-def in_double(a: Array) -> Array:
-    """`a` in float64."""
-    xp = array_namespace(a)
-    return a if a.dtype == xp.float64 else xp.astype(a, xp.float64)
-
-
 def _images_at_once(net: Network, numbers: int) -> int:
     """Images whose patches, `numbers` each, are made at a time: all of a block's would take far more memory than the block."""
     return 1 if on_cores(net.theta) else max(1, device_bytes(net) // (8 * numbers))
@@ -169,10 +163,13 @@ def _gram_of_images(patches: Array, w: Array | None) -> Array:
 
 def _gram_of_parts(net: Network, x: Array, o: Array, w: Array | None, known: bool, *others: Array) -> tuple[Array, ...]:
     """B'B of B = [D, o], and D'c for each c of `others`. B is not put together, because that would move o twice more."""
-    xp = array_namespace(o)
-    within, across, *found = passes.direct_products(net, in_double(x), w, known, weighted(o, w), *others)
-    rows = [xp.concat([within, across], axis=1), xp.concat([across.T, gram(o, w)], axis=1)]
-    return xp.concat(rows, axis=0), *found
+    across, *found = passes.direct_across(net, x, weighted(o, w), *others)
+    first, n = across.shape[0], across.shape[0] + o.shape[1]
+    R = array_namespace(o).zeros((n, n), dtype=o.dtype, device=o.device)
+    if not known:
+        R[:first, :first] = passes.direct_gram(net, x, w)
+    R[:first, first:], R[first:, :first], R[first:, first:] = across, across.T, gram(o, w)
+    return R, *found
 
 
 def _counted(n: Array, w: Array | None, other: float) -> Array:

@@ -27,6 +27,7 @@ __all__ = [
     "finfo",
     "gram",
     "host",
+    "in_double",
     "is_cupy_array",
     "is_numpy_array",
     "is_out_of_memory",
@@ -34,6 +35,7 @@ __all__ = [
     "memory_bytes",
     "namespace_named",
     "namespace_of",
+    "number_bytes",
     "on_cores",
     "plus_diagonal",
     "product",
@@ -101,6 +103,12 @@ def beside(a: Array, reference: Array) -> Array:
     if type(a) is type(reference) and a.device == reference.device:  # no detour through the host
         return a
     return array_namespace(reference).asarray(host(a), device=reference.device)
+
+
+def in_double(a: Array) -> Array:
+    """`a` in float64."""
+    xp = array_namespace(a)
+    return a if a.dtype == xp.float64 else xp.astype(a, xp.float64)
 
 
 def at_rows(a: Array, rows: np.ndarray) -> Array:
@@ -185,6 +193,11 @@ def _finfo(xp: Any, dtype: Any) -> Any:
 def finfo(a: Array) -> Any:
     """Facts on the numbers of an array of reals: `eps`, `bits` and others of the Array API standard."""
     return _finfo(array_namespace(a), a.dtype)
+
+
+def number_bytes(a: Array) -> int:
+    """Bytes of one number of an array of reals."""
+    return a.itemsize if is_numpy_array(a) else finfo(a).bits // 8
 
 
 def product(v: Array, W: Array) -> Array:

@@ -108,28 +108,28 @@ class OLS:
 
     def solver(self, R: Array) -> Callable[[Array], Solution]:
         """A function from C to its solution. R is factored once, here."""
-        there = host(as_array(R, "R"))
+        there = R if isinstance(R, np.ndarray) else host(as_array(R, "R"))
         if there.ndim != 2 or there.shape[0] != there.shape[1] or there.dtype.kind not in "fiub":
             raise InputError(f"R must be a square matrix of real numbers, not an array of {there.dtype} of shape {there.shape}")
         A = there.astype(np.float64, copy=False)
-        if not np.isfinite(A).all():
+        if not _finite(A):
             return _no_numbers
         L, kept = cholesky_of_independent(A, self.thresholds(there))
-        every = len(kept) == len(A)
-        dependent = () if every else tuple(np.delete(np.arange(len(A)), kept).tolist())
+        n, every = len(A), len(kept) == len(A)
+        dependent = () if every else tuple(np.delete(np.arange(n), kept).tolist())
 
         def solution(C: Array) -> Solution:
             c = host(C).astype(np.float64, copy=False)
-            if c.shape[-1:] != A.shape[:1]:
-                raise InputError(f"C must have {len(A)} columns, as R has, but it came with shape {c.shape}")
-            B = c.reshape(-1, len(A))
-            if not np.isfinite(B).all():
+            if c.shape[-1:] != (n,):
+                raise InputError(f"C must have {n} columns, as R has, but it came with shape {c.shape}")
+            B = c.reshape(-1, n)
+            if not _finite(B):
                 return _no_numbers(C)
             if not len(kept):  # LAPACK takes no empty system
                 return Solution(like(np.zeros_like(c), C), dependent, np.zeros(len(B)))
             V = np.array((B if every else B[:, kept]).T, order="F")
             lapack.solve_triangular(L, V)
-            energy = (V * V).sum(axis=0)
+            energy = np.add.reduce(V * V, axis=0)
             lapack.solve_triangular(L, V, transposed=True)
             if every:
                 weights = V.T
@@ -143,6 +143,10 @@ class OLS:
 
 def _rounding(a: Array) -> float:
     return 8 * float(finfo(a).eps)
+
+
+def _finite(a: np.ndarray) -> bool:
+    return bool(np.logical_and.reduce(np.isfinite(a), axis=None))
 
 
 def _no_numbers(C: Array) -> Solution:
@@ -182,12 +186,12 @@ def cholesky_of_independent(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.n
     is not above its threshold is dropped, and the work begins anew without it; if many are dependent, the loop below is faster.
     """
     kept = np.arange(len(R))
-    for _ in range(RESTARTS):
-        L = np.array(R if len(kept) == len(R) else R[np.ix_(kept, kept)], order="F")
+    for restart in range(RESTARTS):
+        L = np.array(R[np.ix_(kept, kept)] if restart else R, order="F")
         good = lapack.factored(L)
-        dependent = np.flatnonzero(L.diagonal()[:good] ** 2 <= thresholds[kept[:good]])
-        if len(dependent):
-            good = dependent[0]
+        passed = L.diagonal()[:good] ** 2 > (thresholds[kept[:good]] if restart else thresholds[:good])
+        if not np.logical_and.reduce(passed):
+            good = int(np.argmin(passed))
         if good == len(kept):
             return L, kept
         kept = np.delete(kept, good)

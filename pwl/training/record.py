@@ -113,13 +113,14 @@ class Record:
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Adds a row. A series that is new gets None for all earlier rows."""
-        length = len(self)
+        length, series = len(self), self.series
         for name, value in row.items():
-            self.series.setdefault(name, [None] * length).append(
-                host(value).tolist() if hasattr(value, "shape") else value
-            )
-        for values in self.series.values():
-            values.extend([None] * (length + 1 - len(values)))
+            if name not in series:
+                series[name] = [None] * length
+            series[name].append(host(value).tolist() if hasattr(value, "shape") else value)
+        if len(row) < len(series):
+            for values in series.values():
+                values.extend([None] * (length + 1 - len(values)))
 
     def cut(self, rows: int) -> None:
         """Drops all rows from number `rows` on, also a row that is only half written."""
