@@ -6,7 +6,7 @@ import contextlib
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -134,18 +134,21 @@ def train(
         check_writable(Path(writer.path))
     scale = None if preparation is None or preparation.targets is None else preparation.target_scale
     job = Job(patterns, others, algorithm, batch_size, seed, time.perf_counter(), -patterns.passes, scale)
-    job, run = (job, job.first(net)) if resume is None else checkpoints.resumed(resume, net, job)
-    if resume is not None and run.record.rows != rows:
-        raise InputError(f"{resume} is of a run on other parts of the data: give the same parts")
-    run.record.rows = rows
-
-    _note_ranks(run.record, patterns)
 
     def over(net: Network, record: Record) -> bool:
         """Whether the callback ends the run."""
         return callback is not None and comm.same(_is_true(callback(net.remembering(None).with_preparation(preparation), record)))
 
-    run = _ended(job, run, limits, writer, over, progress)
+    # The limit on BLAS is set once, because in every reduction it would take longer than a small reduction.
+    import scipy.linalg  # noqa: F401 - so that the limit includes SciPy's own BLAS
+
+    with single_threaded_blas():
+        job, run = (job, job.first(net)) if resume is None else checkpoints.resumed(resume, net, job)
+        if resume is not None and run.record.rows != rows:
+            raise InputError(f"{resume} is of a run on other parts of the data: give the same parts")
+        run.record.rows = rows
+        _note_ranks(run.record, patterns)
+        run = _ended(job, run, limits, writer, over, progress)
     return run.settled().best.remembering(None).with_preparation(preparation), run.record
 
 
@@ -159,10 +162,7 @@ def _ended(
 ) -> Run:
     """The run at its end, by a limit, the algorithm, the callback `over` or Ctrl-C, and written if that was asked for."""
     try:
-        # The limit on BLAS is set once, because in every reduction it would take longer than a small reduction.
-        import scipy.linalg  # noqa: F401 - so that the limit includes SciPy's own BLAS
-
-        with _bar(progress, limits.iterations, run.rows - 1) as bar, single_threaded_blas(), job.patterns.comm.steady():
+        with _bar(progress, limits.iterations, run.rows - 1) as done, job.patterns.comm.steady():
             while run.stop is None:
                 record = run.settled().record
                 job.patterns.comm.meet(run.net.theta, record["error"][-1])
@@ -174,7 +174,7 @@ def _ended(
                     writer.maybe(run.settled())
                 if run.stop is None and over(run.net, run.settled().record):
                     run = run.ended(CALLBACK)
-                bar.update()
+                done()
         if writer is not None:
             writer.try_to_write(run.settled())
     except KeyboardInterrupt:
@@ -188,13 +188,17 @@ def _ended(
     return run
 
 
-def _bar(progress: bool, iterations: int, done: int) -> Any:
-    """A progress bar if one was asked for and standard error is a terminal."""
+@contextlib.contextmanager
+def _bar(progress: bool, iterations: int, done: int) -> Iterator[Callable[[], Any]]:
+    """A function that says that one more iteration is done, to a progress bar if one was asked for and there is a terminal."""
+    if not progress or sys.stderr is None:  # None where standard error is closed
+        yield lambda: None
+        return
     from tqdm import tqdm
 
-    shown = progress and sys.stderr is not None  # which is None where standard error is closed
     notebook = "ipykernel" in sys.modules  # its standard error is not a terminal, but shows bars
-    return tqdm(total=iterations, initial=done, unit="it", leave=False, disable=(False if notebook else None) if shown else True)
+    with tqdm(total=iterations, initial=done, unit="it", leave=False, disable=False if notebook else None) as bar:
+        yield bar.update
 
 
 class Evaluation(NamedTuple):
