@@ -45,7 +45,7 @@ class System(NamedTuple):
 
 def block_system(net: Network, patterns: Patterns, G: Parts, D: Parts, penalties: Penalties) -> System:
     """The system with one block per unit of each key of the direction D. G: negative gradients of the objective."""
-    check_square(sum(part.shape[0] for part in D.values()), "learning factors", "use fewer hidden units")
+    check_square(sum([part.shape[0] for part in D.values()]), "learning factors", "use fewer hidden units")
     H = reduce(block_curvature(net, D), net, patterns)
     xp = array_namespace(H)
     g = xp.concat([total(G[key] * D[key], axis=1) for key in D])

@@ -331,7 +331,7 @@ class Network(Doors):
 
     def with_loss(self, loss: Loss) -> Network:
         """The network with another loss of the same kind of targets."""
-        return self if loss == self.loss else dataclasses.replace(self, loss=loss)
+        return self if loss is self.loss or loss == self.loss else dataclasses.replace(self, loss=loss)
 
     def with_preparation(self, preparation: Preparation | None) -> Network:
         """Returns the network with the preparation of its data, which then takes raw units, or raises InputError."""

@@ -26,7 +26,7 @@ def line_curvature(direction: Mapping[str, Array]) -> Statistic:
 
 def block_curvature(net: Network, direction: Mapping[str, Array]) -> Statistic:
     """H_b with a block per unit of each parameter in `direction`, in the order of its keys, Eqs. (21), (22), (28)."""
-    floats = 3 * sum(D.shape[0] for D in direction.values())
+    floats = 3 * sum([D.shape[0] for D in direction.values()])
 
     def closed_form_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Array:
         """For blocks that change one feature each, dy/dz_b = V[:, b] w_b. The loss sums J'SJ, Eqs. (21), (22), (25)."""
@@ -55,9 +55,7 @@ def block_curvature(net: Network, direction: Mapping[str, Array]) -> Statistic:
 def one_feature_each(net: Network, keys: Mapping[str, Array]) -> bool:
     """Whether each unit's parameters change one feature of its own: signals are vectors, and only activations follow."""
     lowest = min(net.layout.layers(keys))
-    return len(net.layout.shapes[lowest + 1]) == 1 and all(
-        layer.kind == "activation" for layer in net.layers[lowest + 1 :]
-    )
+    return len(net.layout.shapes[lowest + 1]) == 1 and all([layer.kind == "activation" for layer in net.layers[lowest + 1 :]])
 
 
 def own_tangents(net: Network, saved: tuple, direction: Mapping[str, Array]) -> dict[str, Array]:

@@ -125,7 +125,8 @@ class Record:
     def cut(self, rows: int) -> None:
         """Drops all rows from number `rows` on, also a row that is only half written."""
         for values in self.series.values():
-            del values[rows:]
+            if len(values) > rows:
+                del values[rows:]
 
     def stop(self, code: str, reason: str) -> None:
         """Notes the reason for the end of the run."""

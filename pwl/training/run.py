@@ -146,7 +146,7 @@ class Job:
         else:
             scores = reduce(error(), net, self.patterns)
         objective = float(scores[0]) + self.algorithm.penalties.value(net)
-        row: dict[str, Any] = {"error": float(scores[0]), "objective": objective} | _classification("", scores)
+        row: dict[str, Any] = {"error": float(scores[0]), "objective": objective, **_classification("", scores)}
         if self.scale is not None:
             row["raw_error"] = self.raw(net, self.patterns, float(scores[0]))
         for name, other in self.others.items():
@@ -154,10 +154,10 @@ class Job:
             row |= {f"{name}_error": float(scores[0])} | _classification(f"{name}_", scores)
             if self.scale is not None:
                 row[f"{name}_raw_error"] = self.raw(net, other, float(scores[0]))
-        comm, crossing = self.patterns.comm, sum(p.reads.crossing for p in (self.patterns, *self.others.values()))
-        row["seconds"], crossing = comm.same((time.perf_counter() - self.begin, crossing))
-        if comm.size > 1:
-            row["sum_seconds"] = crossing
+        row["seconds"] = time.perf_counter() - self.begin
+        if (comm := self.patterns.comm).size > 1:
+            crossing = sum(p.reads.crossing for p in (self.patterns, *self.others.values()))
+            row["seconds"], row["sum_seconds"] = comm.same((row["seconds"], crossing))
         if spent is not None:
             row["multiplies"], row["own_multiplies"] = spent
         row["passes"] = self.passes + self.patterns.passes
@@ -207,8 +207,12 @@ def _batches(net: Network, patterns: Patterns, batch_size: int | None, seed: int
     """Batches of one pass over the patterns, shuffled by (seed, iteration), or all patterns if there is no batch size."""
     together = 1 if patterns.comm.size == 1 else net.training(seed, iteration).group
     if batch_size is None and together == 1:
-        yield patterns
-        return
+        return iter((patterns,))
+    return _shuffled(patterns, batch_size, seed, iteration, together)
+
+
+def _shuffled(patterns: Patterns, batch_size: int | None, seed: int, iteration: int, together: int) -> Iterator[Patterns]:
+    """`_batches` of shuffled patterns, in which groups of `together` patterns are not divided."""
     count = patterns.count()  # patterns of all ranks as one batch, too, if groups are not to be cut where ranks meet
     order = np.arange(count) if batch_size is None else np.random.default_rng([seed, iteration]).permutation(count)
     for first in range(0, count, batch_size or count):

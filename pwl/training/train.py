@@ -135,9 +135,12 @@ def train(
     scale = None if preparation is None or preparation.targets is None else preparation.target_scale
     job = Job(patterns, others, algorithm, batch_size, seed, time.perf_counter(), -patterns.passes, scale)
 
-    def over(net: Network, record: Record) -> bool:
+    def over(run: Run) -> bool:
         """Whether the callback ends the run."""
-        return callback is not None and comm.same(_is_true(callback(net.remembering(None).with_preparation(preparation), record)))
+        if callback is None or run.stop is not None:
+            return False
+        net = run.net.remembering(None).with_preparation(preparation)
+        return comm.same(_is_true(callback(net, run.settled().record)))
 
     # The limit on BLAS is set once, because in every reduction it would take longer than a small reduction.
     import scipy.linalg  # noqa: F401 - so that the limit includes SciPy's own BLAS
@@ -157,10 +160,10 @@ def _ended(
     run: Run,
     limits: Limits,
     writer: Checkpoint | None,
-    over: Callable[[Network, Record], bool],
+    over: Callable[[Run], bool],
     progress: bool,
 ) -> Run:
-    """The run at its end, by a limit, the algorithm, the callback `over` or Ctrl-C, and written if that was asked for."""
+    """The run at its end, by a limit, the algorithm, the callback (`over`) or Ctrl-C, and written if that was asked for."""
     try:
         with _bar(progress, limits.iterations, run.rows - 1) as done, job.patterns.comm.steady():
             while run.stop is None:
@@ -172,7 +175,7 @@ def _ended(
                 run = job.next(run)
                 if writer is not None:
                     writer.maybe(run.settled())
-                if run.stop is None and over(run.net, run.settled().record):
+                if over(run):
                     run = run.ended(CALLBACK)
                 done()
         if writer is not None:
