@@ -11,7 +11,7 @@ from pwl.network.network import Network
 from pwl.reductions.gradients import gradients, joined_gradients
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
-from pwl.runtime.backend import Array, array_namespace
+from pwl.runtime.backend import Array, array_namespace, total
 
 
 class Point(NamedTuple):
@@ -78,10 +78,9 @@ def gradient_alone(net: Network, patterns: Patterns, keys: tuple[str, ...], pena
 
 def dot(a: Array, b: Array) -> float:
     """<a, b> of two vectors like theta."""
-    return float(array_namespace(a).sum(a * b))
+    return float(total(a * b))
 
 
 def length(G: Array) -> Array:
     """|G| of a vector like theta, as an array of one number, because reading it would wait for the device."""
-    xp = array_namespace(G)
-    return xp.sqrt(xp.sum(G * G))
+    return array_namespace(G).sqrt(total(G * G))

@@ -17,7 +17,7 @@ from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
-from pwl.runtime.backend import Array, array_namespace, host, like
+from pwl.runtime.backend import Array, array_namespace, finfo, host, like
 from pwl.validate import whole
 
 C1, C2 = 1e-4, 0.9  # of the strong Wolfe conditions: the shares of the slope that J falls by, and that may be left
@@ -111,6 +111,7 @@ class Line:
     def __init__(self, problem: Problem, at: Point, P: Array) -> None:
         self.problem, self.P = problem, P
         self.trials = {0.0: (problem.net, at)}
+        self._slopes: dict[float, float] = {}
 
     def at(self, z: float) -> tuple[Network, Point]:
         """The network at theta + z P, and its point."""
@@ -120,7 +121,9 @@ class Line:
 
     def slope(self, z: float) -> float:
         """dJ/dz."""
-        return -dot(self.at(z)[1].G, self.P)
+        if z not in self._slopes:
+            self._slopes[z] = -dot(self.at(z)[1].G, self.P)
+        return self._slopes[z]
 
     def value(self, z: float) -> float:
         """J, or infinity if J or its slope is not finite, so that the search turns back."""
@@ -158,7 +161,7 @@ def quasi_newton(S: Array, Y: Array, G: Array) -> Array:
     """
     from scipy.linalg.lapack import dtrtrs
 
-    s, y, g = (np.asarray(host(a), dtype=np.float64) for a in (S, Y, G))
+    s, y, g = [np.asarray(host(a), dtype=np.float64) for a in (S, Y, G)]
     SY, YY = s @ y.T, y @ y.T  # R is the upper triangle of SY, later pairs to the right
     scale = SY[-1, -1] / YY[-1, -1]
     u = dtrtrs(SY, s @ g)[0]
@@ -169,7 +172,7 @@ def quasi_newton(S: Array, Y: Array, G: Array) -> Array:
 def remembered(S: Array, Y: Array, s: Array, y: Array, memory: int) -> tuple[Array, Array]:
     """The last pairs with a new one, Eq. (50). It is left out unless the curvature along it is clearly positive."""
     xp = array_namespace(s)
-    if not dot(s, y) > xp.finfo(s.dtype).eps * (dot(s, s) * dot(y, y)) ** 0.5:
+    if not dot(s, y) > finfo(s).eps * (dot(s, s) * dot(y, y)) ** 0.5:
         return S, Y
     first = max(0, S.shape[0] + 1 - memory)
     return xp.concat([S, s[None, :]], axis=0)[first:, :], xp.concat([Y, y[None, :]], axis=0)[first:, :]

@@ -200,11 +200,11 @@ class CurvedDense(Layer):
         saved = CurvedInputs(x, self.places(b, x))
         return self._nets(saved, b, xp.asarray(W))
 
-    def direct_gradient(self, b: dict, x: Array, v: Array) -> Array:
-        return self.gradient({}, b, self.keep({}, b, x), v)["W"]
-
     def direct_saved(self, b: dict, x: Array) -> CurvedInputs:
         return self.keep({}, b, x)
+
+    def direct_gradient(self, b: dict, saved: CurvedInputs, v: Array) -> Array:
+        return self.gradient({}, b, saved, v)["W"]
 
     def direct_across(self, b: dict, saved: CurvedInputs, c: Array) -> Array:
         return array_namespace(c).concat([saved.xa.T @ c, self._scattered(saved.places, b, c)], axis=0)

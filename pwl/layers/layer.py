@@ -209,13 +209,13 @@ class Layer(Protocol):
         """Their sums with weights W (M, width), without the constant, (Nv, M)."""
         return rows_of_units(x) @ W.T
 
-    def direct_gradient(self, b: Arrays, x: Array, v: Array) -> Array:
-        """v'D (M, width + 1) for v (Nv, M) at the outputs."""
-        return v.T @ self.direct(b, x)
-
     def direct_saved(self, b: Arrays, x: Array) -> Any:
-        """What the products of D are made of."""
+        """What the products of D below are made of."""
         return self.direct(b, x)
+
+    def direct_gradient(self, b: Arrays, saved: Any, v: Array) -> Array:
+        """v'D (M, width + 1) for v (Nv, M) at the outputs, from `direct_saved`."""
+        return v.T @ saved
 
     def direct_gram(self, b: Arrays, saved: Any, w: Array | None) -> Array:
         """D'D (width + 1, width + 1) with pattern weights w, from `direct_saved`."""
@@ -292,7 +292,8 @@ class Layer(Protocol):
 
 def signals(v: Array, W: Array, shape: Shape) -> Array:
     """v (Nv, M) at outputs that sum units with weights W (M, units), carried back to the units, (Nv, *shape)."""
-    return array_namespace(v).reshape(product(v, W), (v.shape[0], *shape))
+    g = product(v, W)
+    return g if len(shape) == 1 else array_namespace(v).reshape(g, (v.shape[0], *shape))
 
 
 def image_shape(layer: str, shape: Shape) -> tuple[int, int, int]:

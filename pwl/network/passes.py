@@ -68,7 +68,7 @@ def forward(net: Network, x: Array, keys: Collection[str]) -> Signals:
     if HEAD in keys:
         o, kept = _step(net, (last, layer, p, b), n, lowest)
         o = rows_of_units(o)
-        return Signals(x, (*saved, kept), o, weighted_sum(net, net.W_o, x, o))
+        return Signals(x, (*saved, kept), o, _completed(net, o @ net.W_oh.T, net.W_o, x))
     if _remembers(net, layer):
         o, kept = _step(net, (last, layer, p, b), n, lowest)
         y = rows_of_units(o) @ net.W_oh.T
@@ -114,7 +114,7 @@ def direct_gram(net: Network, x: Array, w: Array | None) -> Array:
     layer, b = _first(net)
     if net.remembered is not None:
         return net.remembered.direct(layer, b, x).gram(w)
-    return layer.direct_gram(b, layer.direct_saved(b, in_double(x)), w)
+    return layer.direct_gram(b, layer.direct_saved(b, in_double(x)), w)  # as in `Direct.gram`
 
 
 def direct_across(net: Network, x: Array, *others: Array) -> list[Array]:
@@ -123,7 +123,7 @@ def direct_across(net: Network, x: Array, *others: Array) -> list[Array]:
         one = direct(net, in_double(x))
         return [one.T @ c for c in others]
     layer, b = _first(net)
-    saved = layer.direct_saved(b, in_double(x)) if net.remembered is None else net.remembered.direct(layer, b, x).saved
+    saved = layer.direct_saved(b, in_double(x)) if net.remembered is None else net.remembered.direct(layer, b, x).in_double
     return [layer.direct_across(b, saved, c) for c in others]
 
 
@@ -330,8 +330,12 @@ def _lowest(net: Network, keys: Collection[str]) -> int:
 def _head_gradient(net: Network, at: Signals, v: Array) -> Array:
     """v'B (M, Nu) without forming B, Eq. (9)."""
     assert at.o is not None
-    layer, b = _first(net)
-    first = layer.direct_gradient(b, at.x, v) if net.bypass else v.T @ direct(net, at.x)
+    if not net.bypass:
+        first = v.T @ direct(net, at.x)
+    else:
+        layer, b = _first(net)
+        saved = layer.direct_saved(b, at.x) if net.remembered is None else net.remembered.direct(layer, b, at.x).saved
+        first = layer.direct_gradient(b, saved, v)
     return array_namespace(v).concat([first, v.T @ at.o], axis=1)
 
 

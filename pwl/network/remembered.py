@@ -30,13 +30,15 @@ class Direct:
 
     def __init__(self, layer: Layer, b: Arrays, x: Array) -> None:
         self.layer, self.b, self.x = layer, b, x
-        self.saved = layer.direct_saved(b, in_double(x))
+        self.saved = layer.direct_saved(b, x)
+        double = in_double(x)
+        self.in_double = self.saved if double is x else layer.direct_saved(b, double)
         self._gram: tuple[Array | None, Array] | None = None
 
     def gram(self, w: Array | None) -> Array:
-        """D'D with pattern weights w."""
+        """D'D in float64 with pattern weights w."""
         if self._gram is None or self._gram[0] is not w:
-            self._gram = w, self.layer.direct_gram(self.b, self.saved, w)
+            self._gram = w, self.layer.direct_gram(self.b, self.in_double, w)
         return self._gram[1]
 
 
@@ -70,4 +72,8 @@ class Remembered:
 
 def _equal(p: Arrays, q: Arrays) -> bool:
     """Whether two dictionaries of the same names hold equal arrays."""
-    return p is q or all([p[name] is q[name] or p[name].tobytes() == q[name].tobytes() for name in p])
+    if p is not q:
+        for name, a in p.items():
+            if a is not q[name] and a.tobytes() != q[name].tobytes():
+                return False
+    return True

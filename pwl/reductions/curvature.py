@@ -55,7 +55,8 @@ def block_curvature(net: Network, direction: Mapping[str, Array]) -> Statistic:
 def one_feature_each(net: Network, keys: Mapping[str, Array]) -> bool:
     """Whether each unit's parameters change one feature of its own: signals are vectors, and only activations follow."""
     lowest = min(net.layout.layers(keys))
-    return len(net.layout.shapes[lowest + 1]) == 1 and all([layer.kind == "activation" for layer in net.layers[lowest + 1 :]])
+    kinds = {layer.kind for layer in net.layers[lowest + 1 :]}
+    return len(net.layout.shapes[lowest + 1]) == 1 and kinds <= {"activation"}
 
 
 def own_tangents(net: Network, saved: tuple, direction: Mapping[str, Array]) -> dict[str, Array]:
