@@ -7,10 +7,12 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from pwl.errors import InputError
 from pwl.network.layout import Layout
 from pwl.network.network import Network
-from pwl.runtime.backend import Array, array_namespace, read_only
+from pwl.runtime.backend import Array, array_namespace, is_numpy_array, read_only
 from pwl.validate import is_number, not_negative, shown
 
 Rate = float | Callable[[int], float]
@@ -24,12 +26,8 @@ def rates(net: Network, keys: tuple[str, ...], weights: Rate, curves: Rate | Non
     of single parameters, by slot key; 0 leaves a parameter as it is.
     """
     rate = at(weights, step)
-    of = dict.fromkeys(keys, rate) | dict.fromkeys(net.keys("activation"), rate if curves is None else at(curves, step))
-    for key, factor in factors:
-        if key not in net.parts:
-            raise InputError(f"there is a factor for the rate of {key!r}, but the network's parameters are {', '.join(net.parts)}")
-        of[key] = of.get(key, 0.0) * factor
-    return _vector(net.layout, tuple((key, of[key]) for key in keys), _Kind(net.theta))
+    kind = _kind_of_numpy(net.theta.dtype) if is_numpy_array(net.theta) else _Kind(net.theta)
+    return _vector(net.layout, keys, rate, rate if curves is None else at(curves, step), factors, kind)
 
 
 class _Kind:
@@ -46,13 +44,26 @@ class _Kind:
         return isinstance(other, _Kind) and self._words == other._words
 
 
+@functools.lru_cache(maxsize=16)
+def _kind_of_numpy(dtype: np.dtype) -> _Kind:
+    return _Kind(np.empty(0, dtype))
+
+
 @functools.lru_cache(maxsize=4)
-def _vector(layout: Layout, of: tuple[tuple[str, float], ...], kind: _Kind) -> Array:
-    """A vector like theta of numbers by slot key, 0 elsewhere. It is kept as long as they stay the same."""
+def _vector(
+    layout: Layout, keys: tuple[str, ...], weights: float, curves: float, factors: Factors, kind: _Kind
+) -> Array:
+    """The vector of `rates`. It is kept as long as they stay the same."""
+    of = dict.fromkeys(keys, weights) | dict.fromkeys(layout.keys("activation"), curves)
+    for key, factor in factors:
+        if key not in layout.by_key:
+            own = ", ".join(layout.by_key)
+            raise InputError(f"there is a factor for the rate of {key!r}, but the network's parameters are {own}")
+        of[key] = of.get(key, 0.0) * factor
     found = kind.xp.zeros(layout.size, dtype=kind.dtype, device=kind.device)
-    for key, value in of:
+    for key in keys:
         slot = layout.by_key[key]
-        found[slot.start : slot.stop] = value
+        found[slot.start : slot.stop] = of[key]
     return read_only(found)
 
 

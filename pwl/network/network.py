@@ -293,11 +293,11 @@ class Network(Doors):
 
     def training(self, *key: int) -> Network:
         """The network for training by first-order methods, with each layer in its training form, keyed by (*key, layer)."""
-        return self._with_layers(tuple(layer.training((*key, index)) for index, layer in enumerate(self.layers)))
+        return self._with_layers([layer.training((*key, index)) for index, layer in enumerate(self.layers)])
 
     def at_pattern(self, first: int) -> Network:
         """The network for a block that begins at pattern `first` of its batch. Layers draw random numbers from there on."""
-        return self._with_layers(tuple(layer.at_pattern(first) for layer in self.layers))
+        return self._with_layers([layer.at_pattern(first) for layer in self.layers])
 
     def remembering(self, remembered: Remembered | None) -> Network:
         """The network for the one block of patterns whose last pass `remembered` holds, or for any patterns if it is None."""
@@ -313,9 +313,11 @@ class Network(Doors):
         vars(same).update(attributes)
         return same
 
-    def _with_layers(self, layers: tuple[Layer, ...]) -> Network:
-        same = all(new is old for new, old in zip(layers, self.layers, strict=True))
-        return self if same else dataclasses.replace(self, layers=layers)
+    def _with_layers(self, layers: list[Layer]) -> Network:
+        for new, old in zip(layers, self.layers, strict=True):
+            if new is not old:
+                return dataclasses.replace(self, layers=tuple(layers))
+        return self
 
     @cached_property
     def group(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -185,7 +184,7 @@ class Patterns:
                     "the network carries a preparation, but the patterns came with another one: leave out one of the two"
                 )
             return self
-        same = copy.copy(self)
+        same = self._same()
         same.preparation, same._whole = net.preparation, None
         return same
 
@@ -196,7 +195,7 @@ class Patterns:
 
     def _with_labels(self, net: Network, numbers: Array) -> Patterns:
         """The same patterns with labels (Nv,) for the numbers of classes, which are in the order of the net's classes."""
-        same = copy.copy(self)
+        same = self._same()
         preparation = self.preparation or net.preparation
         classes = None if preparation is None else preparation.classes
         same.t, same._whole = numbers if classes is None else np.asarray(classes)[numbers], None
@@ -206,7 +205,7 @@ class Patterns:
         """The same patterns, prepared once and for all if they are in memory and no images."""
         if self.preparation is None or self.x.ndim > 2 or isinstance(_stored(self.x), np.memmap):
             return self
-        same = copy.copy(self)
+        same = self._same()
         same.x, same.t = self.preparation.transform(self.x[:], self.t[:])
         same.preparation, same._whole = None, None
         return same
@@ -274,15 +273,21 @@ class Patterns:
             checked_weights(w, len(part), least=self.comm.size == 1)
         return part
 
+    def _same(self) -> Patterns:
+        """A copy that shares all arrays."""
+        same = object.__new__(type(self))
+        vars(same).update(vars(self))
+        return same
+
     def _part(self, x: Any, t: Any, weights: np.ndarray | None) -> Patterns:
-        part = copy.copy(self)
+        part = self._same()
         part.x, part.t, part.weights, part._given_weights = x, t, weights, weights
         part.augmentation, part._change, part._whole, part._standing = None, None, None, None
         return part
 
     def apart(self) -> Patterns:
         """The same patterns for a training beside another one. They count their passes and remember the last for themselves."""
-        same = copy.copy(self)
+        same = self._same()
         same.reads, same._whole = Reads(), None
         return same
 
@@ -309,7 +314,7 @@ class Patterns:
 
     def augmented(self, augmentation: Augmentation) -> Patterns:
         """The same patterns with an augmentation that changes the images of batches only."""
-        same = copy.copy(self)
+        same = self._same()
         same.augmentation = augmentation
         return same
 
