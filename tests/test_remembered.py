@@ -45,15 +45,18 @@ def test_a_remembered_pass_changes_no_bit(name):
 
 def forwards(monkeypatch, call):
     """The number of times that a dense layer is computed."""
-    count, real = [0], Dense.forward
+    count = [0]
 
-    def counted(self, p, b, x):
-        count[0] += 1
-        return real(self, p, b, x)
+    def counted(real):
+        def method(self, *arguments):
+            count[0] += 1
+            return real(self, *arguments)
+
+        return method
 
     with monkeypatch.context() as patch:
-        patch.setattr(Dense, "forward", counted)
-        patch.setattr(Dense, "apply", lambda self, p, b, x: counted(self, p, b, x)[0])
+        for name in ("forward", "again", "apply"):
+            patch.setattr(Dense, name, counted(getattr(Dense, name)))
         call()
     return count[0]
 

@@ -70,6 +70,10 @@ class Layout:
 
     def layers(self, keys: Iterable[str]) -> list[int]:
         """Indices of the layers of some parameters, without repeats, in their order."""
+        return self._layers(tuple(keys))
+
+    @functools.lru_cache(maxsize=1024)  # noqa: B019 - as for `keys`
+    def _layers(self, keys: tuple[str, ...]) -> list[int]:
         return sorted({self.by_key[key].layer for key in keys})
 
     def lifted(self, key: str, lowest: int) -> str:

@@ -139,7 +139,7 @@ def gradients(net: Network, at: Signals, v: Array, keys: Collection[str]) -> dic
     """v (Nv, M) at the outputs carried back to the parameters `keys`, and summed over the block, Eqs. (16)-(18)."""
     last, layer, p, b = _last(net)
     G = {HEAD: _head_gradient(net, at, v)} if HEAD in keys else {}
-    layers = net.layout.layers(key for key in keys if key != HEAD)
+    layers = [index for index in net.layout.layers(keys) if index < len(net.layers)]
     if layers == [last]:
         G |= net.layout.keyed(last, layer.sums_gradient(p, b, at.saved[last], v, net.W_oh, net.layout.shapes[-1]))
     elif layers:
@@ -324,7 +324,7 @@ def _first(net: Network) -> tuple[Layer, dict[str, Array]]:
 
 def _lowest(net: Network, keys: Collection[str]) -> int:
     """The lowest layer of some parameters, or the number of layers if the body has none of them."""
-    return min((net.layout.by_key[key].layer for key in keys), default=len(net.layers))
+    return net.layout.layers(keys)[0] if keys else len(net.layers)
 
 
 def _head_gradient(net: Network, at: Signals, v: Array) -> Array:
