@@ -45,8 +45,8 @@ def of_basis(net: Network, R: Array, penalties: Penalties) -> dict[str, Array]:
         return {}
     if not net.bypass or not keys or net.layout.by_key[keys[0]].layer > 0 or net.parts[keys[0]].shape[1] != n:
         return {}
-    added = 2 / net.loss.bound * penalties.on_head(net)[:n]
-    return {keys[0]: np.array(host(R), dtype=np.float64)[:n, :n] - np.diag(added)}
+    first = host(R)[:n, :n].astype(np.float64)
+    return {keys[0]: first - np.diag(2 / net.loss.bound * penalties.on_head(net)[:n]) if penalties.any else first}
 
 
 def bounds(net: Network, D: Mapping[str, Array], R: Mapping[str, Array]) -> tuple[np.ndarray, np.ndarray]:

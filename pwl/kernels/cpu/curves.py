@@ -9,6 +9,8 @@ place decides how many threads there are.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from pwl.kernels.cpu.compiled import compiled
@@ -237,17 +239,19 @@ def _lanes(n: Array) -> int:
     return vector_bytes() // n.itemsize
 
 
-def _repeated(w: Array, n: Array) -> Array:
-    """Weights (units,) that begin anew behind their end, as the units' tables do."""
-    return np.resize(np.asarray(w, n.dtype), len(w) + _lanes(n))
+@functools.lru_cache(maxsize=64)
+def _rounds(units: int, lanes: int) -> tuple[Array, Array]:
+    """For units that begin anew behind their end, as their tables do: the unit at each place, and how often it has been there."""
+    places = np.arange(units + lanes, dtype=np.int32)
+    return places % np.int32(units), places // np.int32(units)
 
 
 def _one_output(v: Array, W: Array, n: Array) -> tuple[Array, Array, Array]:
     """d, w and `below` of the loops for one output."""
-    units = n.shape[1]
+    unit, below = _rounds(n.shape[1], _lanes(n))
     d = np.zeros(len(v) + _lanes(n), n.dtype)
     d[: len(v)] = v[:, 0]
-    return d, _repeated(W[0], n), np.arange(units + _lanes(n), dtype=np.int32) // np.int32(units)
+    return d, W[0].astype(n.dtype, copy=False)[unit], below
 
 
 def scatter(n: Array, grid: Hinges, c: Array) -> Array:
