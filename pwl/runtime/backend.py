@@ -192,7 +192,7 @@ def _finfo(xp: Any, dtype: Any) -> Any:
 
 def finfo(a: Array) -> Any:
     """Facts on the numbers of an array of reals: `eps`, `bits` and others of the Array API standard."""
-    return _finfo(array_namespace(a), a.dtype)
+    return _finfo(np if is_numpy_array(a) else array_namespace(a), a.dtype)
 
 
 def number_bytes(a: Array) -> int:

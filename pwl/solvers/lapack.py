@@ -30,7 +30,7 @@ def factored(A: np.ndarray) -> int:
     if len(A) <= SMALL:
         _check(A)
         with single_threaded_blas():
-            failed = _scipy().dpotrf(A, lower=1, clean=0, overwrite_a=1)[1]
+            failed = _scipy().dpotrf(A, 1, 0, 1)[1]  # lower, clean, overwrite_a: words for them would take as long as the work
     else:
         failed = _call("dpotrf", b"L", len(A), A, len(A))
     return failed - 1 if failed else len(A)
@@ -46,7 +46,7 @@ def solve_triangular(L: np.ndarray, B: np.ndarray, transposed: bool = False) -> 
     if len(L) <= SMALL and B.ndim == 2:
         _check(L, B)
         with single_threaded_blas():
-            _scipy().dtrtrs(L, B, lower=1, trans=int(transposed), overwrite_b=1)
+            _scipy().dtrtrs(L, B, 1, int(transposed), 0, len(L), 1)  # lower, trans, unitdiag, lda, overwrite_b
             return
     _call("dtrtrs", b"L", b"T" if transposed else b"N", b"N", len(L), _columns(B), L, len(L), B, len(L))
 
@@ -80,7 +80,8 @@ def _address(a: Any) -> Any:
 
 def _check(*arrays: np.ndarray) -> None:
     for a in arrays:
-        assert a.dtype == np.float64 and a.flags.f_contiguous and a.flags.writeable
+        flags = a.flags
+        assert a.dtype == np.float64 and flags.f_contiguous and flags.writeable
 
 
 @cache

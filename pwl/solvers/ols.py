@@ -70,7 +70,7 @@ class OLS:
         """The bounds (n,) that g must exceed for a function to be independent, never below the rounding of R's dtype."""
         if not self.relative:
             return np.full(len(R), self.tolerance)
-        return max(self.tolerance, _rounding(R)) * R.diagonal().astype(np.float64)
+        return np.multiply(R.diagonal(), max(self.tolerance, _rounding(R)), dtype=np.float64)
 
     def of_functions_like(self, a: Array) -> OLS:
         """The test for an R in float64 of functions in the dtype of `a`. A relative test is never finer than their rounding."""
@@ -146,7 +146,12 @@ def _rounding(a: Array) -> float:
 
 
 def _finite(a: np.ndarray) -> bool:
-    return bool(np.logical_and.reduce(np.isfinite(a), axis=None))
+    return _first_false(np.isfinite(a)) < 0
+
+
+def _first_false(flags: np.ndarray) -> int:
+    """The place of the first False, or -1. For systems of a few functions NumPy's `all` would take as long as the solve."""
+    return flags.tobytes().find(0)
 
 
 def _no_numbers(C: Array) -> Solution:
@@ -190,8 +195,8 @@ def cholesky_of_independent(R: np.ndarray, thresholds: np.ndarray) -> tuple[np.n
         L = np.array(R[np.ix_(kept, kept)] if restart else R, order="F")
         good = lapack.factored(L)
         passed = L.diagonal()[:good] ** 2 > (thresholds[kept[:good]] if restart else thresholds[:good])
-        if not np.logical_and.reduce(passed):
-            good = int(np.argmin(passed))
+        if (dependent := _first_false(passed)) >= 0:
+            good = dependent
         if good == len(kept):
             return L, kept
         kept = np.delete(kept, good)
