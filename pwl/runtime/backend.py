@@ -46,17 +46,18 @@ __all__ = [
     "weighted",
 ]
 
+NUMPY = (np.ndarray, np.generic)  # arrays and single numbers, for the look that the functions below take at every argument
 NARROW = (np.uint8, np.float32)  # moved as they are, and converted to a wider dtype on arrival
 
 
 def array_namespace(a: Array) -> Any:
     """The Array API namespace of an array."""
-    return np if is_numpy_array(a) else array_api_compat.array_namespace(a)
+    return np if isinstance(a, NUMPY) else array_api_compat.array_namespace(a)
 
 
 def is_numpy_array(a: Any) -> bool:
     """Whether `a` is an array or a single number of NumPy."""
-    return isinstance(a, (np.ndarray, np.generic))
+    return isinstance(a, NUMPY)
 
 
 def as_array(a: Any, name: str) -> Array:
@@ -81,7 +82,7 @@ def host(a: Array) -> np.ndarray:
 
 def read_only(a: Array) -> Array:
     """A view of `a` that can't be written to, or `a` itself if its library has no such views."""
-    if not is_numpy_array(a) or not a.flags.writeable:
+    if not isinstance(a, NUMPY) or not a.flags.writeable:
         return a
     view = a.view()
     view.flags.writeable = False
@@ -90,7 +91,7 @@ def read_only(a: Array) -> Array:
 
 def like(a: Array, reference: Array) -> Array:
     """Array `a` with the namespace, device and dtype of `reference`."""
-    if is_numpy_array(reference):
+    if isinstance(reference, NUMPY):
         return np.asarray(host(a), dtype=reference.dtype)
     xp = array_namespace(reference)
     if type(a) is not type(reference) and host(a).dtype not in NARROW:
@@ -113,7 +114,7 @@ def in_double(a: Array) -> Array:
 
 def at_rows(a: Array, rows: np.ndarray) -> Array:
     """a[rows] for whole numbers `rows` on the host. If `a` is elsewhere, only `rows` are moved."""
-    if is_numpy_array(a) or not isinstance(rows, np.ndarray) or not is_array_api_obj(a):  # such as a file's rows
+    if isinstance(a, NUMPY) or not isinstance(rows, np.ndarray) or not is_array_api_obj(a):  # such as a file's rows
         return a[rows]
     xp = array_namespace(a)
     return xp.take(a, xp.asarray(rows, device=a.device), axis=0)
@@ -134,7 +135,7 @@ def on_cores(a: Array) -> bool:
 
     A GPU takes one block after another, each as large as its memory allows.
     """
-    return is_numpy_array(a)
+    return isinstance(a, NUMPY)
 
 
 def memory_bytes(a: Array) -> int | None:
@@ -161,12 +162,12 @@ def gram(a: Array, w: Array | None = None) -> Array:
 
 def reshaped(a: Array, shape: tuple[int, ...]) -> Array:
     """`a` in another shape. NumPy's own method is asked, as its function would look for it in every array anew."""
-    return a.reshape(shape) if is_numpy_array(a) else array_namespace(a).reshape(a, shape)
+    return a.reshape(shape) if isinstance(a, NUMPY) else array_namespace(a).reshape(a, shape)
 
 
 def total(a: Array, axis: int | None = None) -> Array:
     """The sum over an axis or over all numbers. For NumPy it is the sum itself, without the search for other kinds of arrays."""
-    return np.add.reduce(a, axis=axis) if is_numpy_array(a) else array_namespace(a).sum(a, axis=axis)
+    return np.add.reduce(a, axis=axis) if isinstance(a, NUMPY) else array_namespace(a).sum(a, axis=axis)
 
 
 def weighted(a: Array, w: Array | None) -> Array:
@@ -178,7 +179,7 @@ def weighted(a: Array, w: Array | None) -> Array:
 
 def plus_diagonal(A: Array, d: Array) -> Array:
     """A (n, n) with d (n,) added to its diagonal, as a new array."""
-    if is_numpy_array(A):
+    if isinstance(A, NUMPY):
         found = np.array(A, order="C")
         found.reshape(-1)[:: len(found) + 1] += d
         return found
@@ -192,12 +193,12 @@ def _finfo(xp: Any, dtype: Any) -> Any:
 
 def finfo(a: Array) -> Any:
     """Facts on the numbers of an array of reals: `eps`, `bits` and others of the Array API standard."""
-    return _finfo(np if is_numpy_array(a) else array_namespace(a), a.dtype)
+    return _finfo(np if isinstance(a, NUMPY) else array_namespace(a), a.dtype)
 
 
 def number_bytes(a: Array) -> int:
     """Bytes of one number of an array of reals."""
-    return a.itemsize if is_numpy_array(a) else finfo(a).bits // 8
+    return a.itemsize if isinstance(a, NUMPY) else finfo(a).bits // 8
 
 
 def product(v: Array, W: Array) -> Array:
@@ -207,7 +208,7 @@ def product(v: Array, W: Array) -> Array:
     """
     if W.shape[0] > 1:
         return v @ W
-    return np.einsum("i,j->ij", v[:, 0], W[0, :]) if is_numpy_array(v) else v * W
+    return np.einsum("i,j->ij", v[:, 0], W[0, :]) if isinstance(v, NUMPY) else v * W
 
 
 def augmented(x: Array) -> Array:
@@ -218,7 +219,7 @@ def augmented(x: Array) -> Array:
 
 def transposed(a: Array) -> Array:
     """a.T of rows a (Nv x B). Patterns lie side by side in memory if the library has a choice."""
-    return np.ascontiguousarray(a.T) if is_numpy_array(a) else a.T
+    return np.ascontiguousarray(a.T) if isinstance(a, NUMPY) else a.T
 
 
 def device_named(device: str) -> str:
