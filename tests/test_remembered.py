@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import pwl
-from pwl.layers import Dense
+from pwl.activations import FIXED
+from pwl.layers import CurvedDense, Dense
 
 ALGORITHMS = {
     "molf": (pwl.MOLF(direction="hwo"), "sigmoid"),
@@ -101,12 +102,84 @@ def test_networks_of_several_dtypes_share_patterns():
         assert scores.dtype == dtype and all(g.dtype == dtype for g in G.values())
 
 
+@pytest.mark.parametrize("layer", [Dense(4), CurvedDense(4, hinges=5), pwl.PiecewiseLinear("relu", 7), FIXED["tanh"]])
+def test_a_layer_that_starts_anew_gives_what_it_gives_from_the_start(layer):
+    """`again` with other parameters, from the saved arrays of an earlier `forward` of the same input, to the same bits."""
+    x, t = data()
+    net = pwl.Network.from_layers([layer, Dense(2)], (3,), loss="squared_error", dtype=np.float64)
+    net = pwl.initialise(net, (x, t))
+    layer, p, b = net.layer(0)
+    _, saved = layer.forward(p, b, x)
+    other = {name: a + 0.3 * np.cos(a) for name, a in p.items()}
+    (found, kept), (wanted, saved) = layer.again(other, b, x, saved), layer.forward(other, b, x)
+    assert np.array_equal(found, wanted)
+    g = np.random.default_rng(1).normal(size=wanted.shape)
+    found, wanted = layer.gradient(other, b, kept, g), layer.gradient(other, b, saved, g)
+    assert found.keys() == wanted.keys() and all(np.array_equal(found[name], wanted[name]) for name in wanted)
+
+
+class Watched(pwl.MOLF):
+    """MOLF that notes which pass the networks of its steps remember."""
+
+    def step(self, net, patterns, state):
+        seen.append((net.remembered, patterns))
+        return super().step(net, patterns, state)
+
+
+seen = []
+
+
+def test_the_networks_of_a_run_share_its_memory_and_no_other_network_has_it():
+    x, t = data()
+    net = pwl.initialise(pwl.Network.mlp(3, 5, 2, "tanh"), (x, t))
+    met = []
+    seen.clear()
+    best, _ = pwl.train(
+        net, (x, t), Watched(), iterations=3, validation=(x[:9], t[:9]), callback=lambda net, record: met.append(net)
+    )
+    assert len(seen) == len(met) == 3 and len({id(memory) for memory, _ in seen}) == 1
+    assert seen[0][0] is not None and seen[0][0] is seen[0][1].remembered_by(net).remembered
+    assert all(net.remembered is None for net in (net, best, *met))
+
+
+def test_a_memory_is_not_taken_to_patterns_in_several_blocks():
+    x, t = data()
+    net = pwl.initialise(pwl.Network.mlp(3, 5, 2, "tanh"), (x, t))
+    whole, parts = pwl.Patterns(x, t), pwl.Patterns(x, t, block_bytes=20_000)
+    E = pwl.reductions.gradients.error()
+    pwl.reductions.reduce.reduce(E, net, whole)
+    held = whole.remembered_by(net)
+    before = {index: given.x for index, given in held.remembered._given.items()}
+    assert pwl.reductions.reduce.reduce(E, held, parts)[0] == pwl.reductions.reduce.reduce(E, net, parts)[0]
+    assert before and all(held.remembered._given[index].x is x for index, x in before.items())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("input_hinges", [None, 5])
+def test_products_of_the_inputs_are_those_of_the_patterns_at_hand(dtype, input_hinges):
+    """R and the gradient of the output weights, over one patterns after another, equal those over patterns never seen before."""
+    x, t = data()
+    net = pwl.initialise(pwl.Network.mlp(3, 5, 2, "tanh", dtype=dtype, input_hinges=input_hinges), (x, t))
+    R, G = pwl.reductions.correlations.basis_correlations(), pwl.reductions.gradients.gradients(("head.W",))
+    weights = np.arange(1.0, 61)
+    for given in (x, t), (x[::-1].copy(), t), (x, t, weights):
+        patterns = pwl.Patterns(*given)
+        for at in (net, net.with_theta(net.theta * dtype(1.1)), net):
+            for statistic in (R, G):
+                found = pwl.reductions.reduce.reduce(statistic, at, patterns)
+                wanted = pwl.reductions.reduce.reduce(statistic, at, pwl.Patterns(*given))
+                found, wanted = (list(pwl.reductions.statistic.leaves(tree)) for tree in (found, wanted))
+                assert all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(found, wanted, strict=True))
+
+
 def test_nothing_of_a_batch_is_kept():
     x, t = data()
     net = pwl.initialise(pwl.Network.mlp(3, 5, 2, "tanh"), (x, t))
     batch = pwl.Patterns(x, t).batch(np.arange(10), (0, 0), 0)
     assert batch.whole(net)[0] is net and pwl.Patterns(x, t).whole(net)[0].remembered is not None
     assert net.remembered is None
+    whole = pwl.Patterns(x, t)
+    assert batch.whole(whole.whole(net)[0])[0].remembered is None
 
 
 def test_copies_of_patterns_have_blocks_of_their_own():
