@@ -18,6 +18,7 @@ from pwl.algorithms.penalties import Penalties
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import Array, array_namespace, finfo, host, like
+from pwl.solvers.lapack import solve_upper
 from pwl.validate import whole
 
 C1, C2 = 1e-4, 0.9  # of the strong Wolfe conditions: the shares of the slope that J falls by, and that may be left
@@ -159,13 +160,11 @@ def quasi_newton(S: Array, Y: Array, G: Array) -> Array:
 
     The compact form of Byrd, Nocedal & Schnabel (1994) takes a few products with S and Y rather than a loop over the pairs.
     """
-    from scipy.linalg.lapack import dtrtrs
-
     s, y, g = [np.asarray(host(a), dtype=np.float64) for a in (S, Y, G)]
     SY, YY = s @ y.T, y @ y.T  # R is the upper triangle of SY, later pairs to the right
     scale = SY[-1, -1] / YY[-1, -1]
-    u = dtrtrs(SY, s @ g)[0]
-    v = dtrtrs(SY, SY.diagonal() * u + scale * (YY @ u - y @ g), trans=1)[0]
+    u = solve_upper(SY, s @ g)
+    v = solve_upper(SY, SY.diagonal() * u + scale * (YY @ u - y @ g), transposed=True)
     return like(scale * (g - u @ y) + v @ s, G)
 
 

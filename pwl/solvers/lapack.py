@@ -51,6 +51,12 @@ def solve_triangular(L: np.ndarray, B: np.ndarray, transposed: bool = False) -> 
     _call("dtrtrs", b"L", b"T" if transposed else b"N", b"N", len(L), _columns(B), L, len(L), B, len(L))
 
 
+def solve_upper(R: np.ndarray, b: np.ndarray, transposed: bool = False) -> np.ndarray:
+    """R^-1 b, or R'^-1 b, for the upper triangle R of a matrix (n, n) of any order, and b (n,)."""
+    with single_threaded_blas():
+        return _scipy().dtrtrs(R, b, 0, int(transposed))[0]
+
+
 def invert_triangular(L: np.ndarray) -> None:
     """Replaces the lower triangle of L (n, n) by that of its inverse."""
     _call("dtrtri", b"L", b"N", len(L), L, len(L))
