@@ -103,7 +103,10 @@ class Layout:
 
     def by_layer(self, parts: Mapping[str, Array]) -> tuple[dict[str, Array], ...]:
         """All parts by slot key as one dictionary per layer, by the layer's own names. The head's comes last."""
-        return tuple({slot.name: parts[slot.key] for slot in slots} for slots in self._by_layer)
+        found: tuple[dict[str, Array], ...] = tuple([{} for _ in self.shapes])
+        for slot in self.slots:
+            found[slot.layer][slot.name] = parts[slot.key]
+        return found
 
     def join(self, parts: Mapping[str, Array], theta: Array) -> Array:
         """A vector like theta from parts by slot key, with zeros for missing parameters."""

@@ -21,11 +21,12 @@ def device_bytes(net: Network) -> int:
 
 def floats_per_pattern(net: Network) -> int:
     """Numbers of work space per pattern in the largest pass: about four for each number of a layer's output."""
-    return _floats(net.layout)
+    return floats_of(net.layout)
 
 
 @functools.lru_cache(maxsize=256)
-def _floats(layout: Layout) -> int:
+def floats_of(layout: Layout) -> int:
+    """`floats_per_pattern` of a network with this layout."""
     n_outputs, n_basis = layout.by_key[HEAD].shape
     inputs, *outputs = map(math.prod, layout.shapes)
     return inputs + 2 * n_basis + 6 * n_outputs + 4 * sum(outputs)

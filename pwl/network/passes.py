@@ -65,14 +65,11 @@ def forward(net: Network, x: Array, keys: Collection[str]) -> Signals:
     last, layer, p, b = _last(net)
     lowest = _lowest(net, keys)
     n, saved = _up_to_last(net, x, lowest, sums=HEAD not in keys)
-    if HEAD in keys:
+    if HEAD in keys or _remembers(net, layer):
         o, kept = _step(net, (last, layer, p, b), n, lowest)
         o = rows_of_units(o)
         return Signals(x, (*saved, kept), o, _completed(net, o @ net.W_oh.T, net.W_o, x))
-    if _remembers(net, layer):
-        o, kept = _step(net, (last, layer, p, b), n, lowest)
-        y = rows_of_units(o) @ net.W_oh.T
-    elif lowest >= last:
+    if lowest >= last:
         y, kept = layer.sums(p, b, n, net.W_oh), layer.keep(p, b, n)
     else:
         y, kept = layer.sums_forward(p, b, n, net.W_oh)

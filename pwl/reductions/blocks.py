@@ -5,9 +5,11 @@ Blocks follow only from the network, the statistic and the memory bound, so no r
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
-from pwl.network.memory import device_bytes, floats_per_pattern
+from pwl.network.layout import Layout
+from pwl.network.memory import device_bytes, floats_of
 from pwl.network.network import Network
 from pwl.runtime.backend import number_bytes, on_cores
 
@@ -24,12 +26,9 @@ def block_rows(net: Network, floats: int = 0, block_bytes: int | None = None) ->
 
     floats: numbers per pattern beyond those of the passes. block_bytes: the bound, or None for the default.
     """
-    row_bytes = pattern_bytes(net, floats)
     if on_cores(net.theta):
-        rows = min((block_bytes or BLOCK_BYTES) // SHARES // row_bytes, max(CACHE_BYTES // row_bytes, LEAST))
-    else:
-        rows = (block_bytes or device_bytes(net)) // row_bytes
-    return max(1, rows // net.group) * net.group
+        return _rows_on_cores(net.layout, net.group, number_bytes(net.theta), floats, block_bytes or BLOCK_BYTES)
+    return _grouped((block_bytes or device_bytes(net)) // pattern_bytes(net, floats), net.group)
 
 
 def even_rows(rows: int, count: int, group: int = 1) -> int:
@@ -45,7 +44,18 @@ def even_rows(rows: int, count: int, group: int = 1) -> int:
 
 def pattern_bytes(net: Network, floats: int) -> int:
     """Bytes of work arrays per pattern."""
-    return number_bytes(net.theta) * (floats_per_pattern(net) + floats)
+    return number_bytes(net.theta) * (floats_of(net.layout) + floats)
+
+
+@functools.lru_cache(maxsize=256)
+def _rows_on_cores(layout: Layout, group: int, number: int, floats: int, block_bytes: int) -> int:
+    row_bytes = number * (floats_of(layout) + floats)
+    return _grouped(min(block_bytes // SHARES // row_bytes, max(CACHE_BYTES // row_bytes, LEAST)), group)
+
+
+def _grouped(rows: int, group: int) -> int:
+    """At most so many rows in whole groups, and one group at least."""
+    return max(1, rows // group) * group
 
 
 def runs(starts: range) -> Iterator[range]:

@@ -25,13 +25,14 @@ def reduce(statistic: Statistic, net: Network, patterns: Patterns) -> Tree:
 
     The result has the form of the statistic of one block, an array or a NamedTuple.
     """
-    patterns.reads.count(patterns.count())
-    rows, count = block_rows(net, statistic.floats, patterns.block_bytes), len(patterns)
+    count, alone = len(patterns), patterns.comm.size == 1
+    patterns.reads.count(count if alone else patterns.count())
+    rows = block_rows(net, statistic.floats, patterns.block_bytes)
     if 0 < count <= rows and on_cores(net.theta):
         keep_freed_memory()
         with single_threaded_blas():
             outline = statistic.of_block(*patterns.whole(net), *statistic.beside_rows(0, count))
-            if patterns.comm.size == 1:
+            if alone:
                 return statistic.alone(outline, patterns.total_weight())
             total = statistic.start(outline)
     elif count == 0:  # a rank without patterns
@@ -40,7 +41,7 @@ def reduce(statistic: Statistic, net: Network, patterns: Patterns) -> Tree:
         outline, total = _on_cores(statistic, net.remembering(None), patterns, rows)
     else:
         outline, total = _on_device(statistic, net.remembering(None), patterns, rows)
-    if patterns.comm.size > 1:
+    if not alone:
         outline, total = over_ranks(statistic, patterns, (outline, total), net.theta)
     return grown(outline, iter(statistic.mean(total, patterns.total_weight())))
 
