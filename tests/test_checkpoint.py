@@ -202,7 +202,7 @@ class CtrlC:
             return self.line
         if frame.f_code is self.LOOP:
             self.over = frame.f_lineno == self.END
-            begun = self.lines or "bar" in frame.f_locals
+            begun = self.lines or "done" in frame.f_locals
         else:
             begun = self.lines
         if begun and not self.over:
