@@ -133,13 +133,13 @@ class Line:
 
     def search(self) -> float:
         """A z under the strong Wolfe conditions, Eq. (50), otherwise the lowest trial, or 0 if no trial is below the start."""
-        from scipy.optimize import line_search
-
         slope = self.slope(0.0)
         if not -math.inf < slope < 0:
             return 0.0
         if self.value(1.0) <= self.value(0.0) + C1 * slope and abs(self.slope(1.0)) <= -C2 * slope:
             return 1.0  # nearly always so; SciPy's search would try z = 1 first and find the same
+        from scipy.optimize import line_search
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # overflow far out, or no such z
             z, *_, derivative = line_search(

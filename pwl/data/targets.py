@@ -30,16 +30,20 @@ def known(t: Any) -> Known:
     stored = getattr(t, "array", t)
     if hasattr(stored, "__array_namespace__") and not isinstance(stored, np.ndarray):
         rows = max(t.shape[0], 1)  # a device's memory holds them all, and one number is read back
-    there, in_part = np.ones(t.shape[0], dtype=bool), False
+    there: np.ndarray | None = None  # until a NaN is met
+    in_part = False
     for first in range(0, t.shape[0], rows):
         last = min(first + rows, t.shape[0])
         block = t[first:last, ...]
         with np.errstate(over="ignore", invalid="ignore"):  # a sum of finite numbers may overflow
             if math.isnan(float(array_namespace(block).sum(block))):
                 unknown = np.isnan(host(block).reshape(last - first, -1))
+                there = np.ones(t.shape[0], dtype=bool) if there is None else there
                 there[first:last] = ~unknown.all(axis=1)
                 in_part |= bool(unknown[there[first:last]].any())
-    if len(there) and not there.any():
+    if there is None:
+        return Known()
+    if not there.any():
         raise InputError("the targets of all patterns are NaN: at least two patterns need targets")
     return Known(None if there.all() else np.flatnonzero(there), in_part)
 

@@ -111,8 +111,9 @@ class Layout:
     def join(self, parts: Mapping[str, Array], theta: Array) -> Array:
         """A vector like theta from parts by slot key, with zeros for missing parameters."""
         xp = array_namespace(theta)
-        if all(slot.key in parts for slot in self.slots):
-            return xp.concat([reshaped(parts[slot.key], (-1,)) for slot in self.slots])
+        found = [reshaped(parts[slot.key], (-1,)) for slot in self.slots if slot.key in parts]
+        if len(found) == len(self.slots):
+            return xp.concat(found)
         return self._with(parts, xp.zeros_like(theta))
 
     def replaced(self, parts: Mapping[str, Array], theta: Array) -> Array:

@@ -17,6 +17,7 @@ from pwl.losses import of_targets
 from pwl.network.inputs import check_scaled, check_shape
 from pwl.network.network import Network
 from pwl.network.remembered import Remembered
+from pwl.reductions.reads import Reads
 from pwl.reductions.standing import Standing, dealt, standing
 from pwl.runtime.backend import Array, as_array, beside, host, is_numpy_array, like
 from pwl.runtime.finite import check_finite
@@ -24,20 +25,6 @@ from pwl.runtime.ranks import Communicator, Serial, check_alike
 from pwl.validate import kind, number_of_bytes, shown
 
 CHECKED = 1 << 20  # numbers in a block that is checked
-
-
-class Reads:
-    """The number of patterns that reductions have read, on all ranks. Parts of patterns share it with the whole.
-
-    crossing: seconds in which sums crossed between ranks.
-    """
-
-    def __init__(self) -> None:
-        self.patterns, self.crossing = 0, 0.0
-
-    def count(self, patterns: int) -> None:
-        """Adds to the number."""
-        self.patterns += patterns
 
 
 class Whole(NamedTuple):

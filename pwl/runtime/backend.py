@@ -208,7 +208,7 @@ def product(v: Array, W: Array) -> Array:
     """
     if W.shape[0] > 1:
         return v @ W
-    return np.einsum("i,j->ij", v[:, 0], W[0, :]) if isinstance(v, NUMPY) else v * W
+    return np.einsum("i,j->ij", v[:, 0], W[0, :]) if isinstance(v, np.ndarray) else v * W
 
 
 def augmented(x: Array) -> Array:
