@@ -49,7 +49,7 @@ def block_system(net: Network, patterns: Patterns, G: Parts, D: Parts, penalties
     H = reduce(block_curvature(net, D), net, patterns)
     xp = array_namespace(H)
     g = xp.concat([total(G[key] * D[key], axis=1) for key in D])
-    if not penalties.any:
+    if not penalties.act_on(net):
         return System(H, g)
     extra = xp.concat([penalties.curvature(net, key, D[key]) for key in D])
     return System(plus_diagonal(H, extra), g)
@@ -64,7 +64,7 @@ def line_factor(net: Network, patterns: Patterns, G: Parts, D: Parts, penalties:
     """z = g / h along the whole direction D, Eqs. (20), (24), or 0 if the direction changes no output."""
     h = float(reduce(line_curvature(D), net, patterns))
     g = float(sum(total(G[key] * D[key]) for key in D))
-    if penalties.any:
+    if penalties.act_on(net):
         h += float(sum(total(penalties.curvature(net, key, D[key])) for key in D))
     return 0.0 if h == 0 else g / h
 

@@ -56,12 +56,16 @@ class Penalties:
 
     @property
     def any(self) -> bool:
-        """Whether J differs from E."""
+        """Whether a weight is not 0."""
         return bool(self.ridge or self.l2 or self.curves or self.input_curves)
+
+    def act_on(self, net: Network) -> bool:
+        """Whether J differs from E for a network, whose layers may bring penalties of their own."""
+        return self.any or net.layout.own_penalties
 
     def value(self, net: Network) -> float:
         """J - E at the network's parameters."""
-        if not self.any:
+        if not self.act_on(net):
             return 0.0
         forms = ((f, part) for key, part in net.parts.items() for f in self._forms(net, key))
         return sum((f.weight * float(_square(f.map(part))) for f, part in forms), 0.0)
@@ -69,7 +73,7 @@ class Penalties:
     def add_gradient(self, net: Network, G: Mapping[str, Array]) -> dict[str, Array]:
         """Negative gradients of J from those of E."""
         found = dict(G)
-        for key in G if self.any else ():
+        for key in G if self.act_on(net) else ():
             for f in self._forms(net, key):
                 found[key] = found[key] - 2 * f.weight * f.adjoint(f.map(net.parts[key]))
         return found

@@ -34,12 +34,14 @@ class Layout:
 
     shapes: the input's shape for each layer, then the shape of the last layer's output. size: the length of theta.
     direct_rises: the number of rises of curves on inputs among the basis functions, the last of those before the features.
+    own_penalties: whether a layer has a penalty on its parameters that no algorithm asked for.
     """
 
     shapes: tuple[tuple[int, ...], ...]
     slots: tuple[Slot, ...]
     size: int
     direct_rises: int = 0
+    own_penalties: bool = False
 
     @cached_property
     def by_key(self) -> dict[str, Slot]:
@@ -149,7 +151,9 @@ def lay_out(layers: tuple[Layer, ...], input_shape: tuple[int, ...], n_outputs: 
     n_basis = 1 + (direct_width(layers, input_shape) if bypass else 0) + math.prod(shapes[-1])
     stop = start + n_outputs * n_basis
     slots.append(Slot(HEAD, len(layers), "W", start, stop, (n_outputs, n_basis), "head"))
-    return Layout(tuple(shapes), tuple(slots), stop, layers[0].rises if bypass and layers else 0)
+    rises = layers[0].rises if bypass and layers else 0
+    own_penalties = any(layers[slot.layer].penalty(slot.name, 0.0, 0.0).weight for slot in slots[:-1])
+    return Layout(tuple(shapes), tuple(slots), stop, rises, own_penalties)
 
 
 def direct_width(layers: tuple[Layer, ...], input_shape: tuple[int, ...]) -> int:
