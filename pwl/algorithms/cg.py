@@ -132,7 +132,8 @@ def point(problem: Problem, state: Any) -> Point:
 def measured_point(problem: Problem, state: StateWithPoint) -> tuple[Array, StateWithPoint]:
     """The scores of the present point, and the state with the point, so that record and next step share a pass."""
     at = point(problem, state)
-    return at.scores, state._replace(**at._asdict())
+    scores, J, G = at
+    return scores, state._replace(scores=scores, J=J, G=G)
 
 
 def along(problem: Problem, G: Array, P: Array) -> float:

@@ -17,7 +17,7 @@ from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
-from pwl.runtime.backend import Array, array_namespace, finfo, host, like
+from pwl.runtime.backend import Array, array_namespace, finfo, host, in_double, like
 from pwl.solvers.lapack import solve_upper
 from pwl.validate import whole
 
@@ -160,7 +160,7 @@ def quasi_newton(S: Array, Y: Array, G: Array) -> Array:
 
     The compact form of Byrd, Nocedal & Schnabel (1994) takes a few products with S and Y rather than a loop over the pairs.
     """
-    s, y, g = [np.asarray(host(a), dtype=np.float64) for a in (S, Y, G)]
+    s, y, g = in_double(host(S)), in_double(host(Y)), in_double(host(G))
     SY, YY = s @ y.T, y @ y.T  # R is the upper triangle of SY, later pairs to the right
     scale = SY[-1, -1] / YY[-1, -1]
     u = solve_upper(SY, s @ g)

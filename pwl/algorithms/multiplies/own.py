@@ -7,11 +7,13 @@ element by element does not count, such as activations, curves, losses, and leng
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 
 from pwl.algorithms.multiplies.published import ols
-from pwl.network.layout import Slot
+from pwl.layers.layer import Layer
+from pwl.network.layout import Layout, Slot
 from pwl.network.network import Network
 from pwl.reductions.jacobian import body_size
 
@@ -20,8 +22,13 @@ from pwl.reductions.jacobian import body_size
 
 def _products(net: Network) -> list[Slot]:
     """The weights that mix inputs. Those of batch normalisation act element by element and do not count."""
-    slots = (net.layout.by_key[key] for key in net.keys("map"))
-    return [s for s in slots if net.layers[s.layer].multiplies(s.shape, net.layout.shapes[s.layer + 1])]
+    return _that_multiply(net.layout, net.layers)
+
+
+@functools.lru_cache(maxsize=64)
+def _that_multiply(layout: Layout, layers: tuple[Layer, ...]) -> list[Slot]:
+    slots = (layout.by_key[key] for key in layout.keys("map"))
+    return [s for s in slots if layers[s.layer].multiplies(s.shape, layout.shapes[s.layer + 1])]
 
 
 def _maps(net: Network) -> list[tuple[int, int]]:
