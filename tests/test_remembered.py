@@ -118,28 +118,30 @@ def test_a_layer_that_starts_anew_gives_what_it_gives_from_the_start(layer):
     assert found.keys() == wanted.keys() and all(np.array_equal(found[name], wanted[name]) for name in wanted)
 
 
-class Watched(pwl.MOLF):
-    """MOLF that notes which pass the networks of its steps remember."""
+def watched(kind, seen):
+    """An algorithm that notes which pass the networks of its steps remember, with their patterns."""
 
-    def step(self, net, patterns, state):
-        seen.append((net.remembered, patterns))
-        return super().step(net, patterns, state)
+    class Watched(kind):
+        def step(self, net, patterns, state):
+            seen.append((net.remembered, patterns))
+            return super().step(net, patterns, state)
 
-
-seen = []
+    return Watched()
 
 
 def test_the_networks_of_a_run_share_its_memory_and_no_other_network_has_it():
     x, t = data()
     net = pwl.initialise(pwl.Network.mlp(3, 5, 2, "tanh"), (x, t))
-    met = []
-    seen.clear()
+    met, seen = [], []
     best, _ = pwl.train(
-        net, (x, t), Watched(), iterations=3, validation=(x[:9], t[:9]), callback=lambda net, record: met.append(net)
+        net, (x, t), watched(pwl.MOLF, seen), iterations=3, validation=(x[:9], t[:9]), callback=lambda net, record: met.append(net)
     )
     assert len(seen) == len(met) == 3 and len({id(memory) for memory, _ in seen}) == 1
     assert seen[0][0] is not None and seen[0][0] is seen[0][1].remembered_by(net).remembered
     assert all(net.remembered is None for net in (net, best, *met))
+    batches = []
+    pwl.train(net, (x, t), watched(pwl.Adam, batches), iterations=2, batch_size=20)
+    assert len(batches) == 6 and all(memory is None for memory, _ in batches)
 
 
 def test_a_memory_is_not_taken_to_patterns_in_several_blocks():

@@ -97,8 +97,6 @@ class Job:
         spent = None if self.multiplies_of(net, self.patterns.count()) is None else (0.0, 0.0)
         row, state = self.row(net, state, spent)
         record.append(row)
-        if self.batch_size is None:
-            net = self.patterns.remembered_by(net)
         if not math.isfinite(row["error"]):
             raise InputError(
                 f"the error of the initialised network is {row['error']}: scale inputs and targets (pwl.Preparation)"
@@ -113,7 +111,8 @@ class Job:
 
     def next(self, run: Run) -> Run:
         """The run after one more iteration. If a number is not finite, it is the same run, stopped."""
-        number, spent, step = run.rows, run.spent, Step(run.net, run.state, {})
+        net = run.net if self.batch_size else self.patterns.remembered_by(run.net)
+        number, spent, step = run.rows, run.spent, Step(net, run.state, {})
         norms: list[Any] = []
         with np.errstate(over="ignore", invalid="ignore"):  # for steps that diverge, which is checked below
             for batch in _batches(run.net, self.patterns, self.batch_size, self.seed, number):
