@@ -73,6 +73,13 @@ def test_the_test_part_of_cifar_10_may_be_missing(capsys, tmp_path, monkeypatch)
 # ---- rates
 
 
+def test_curves_of_images_go_on_beyond_their_hinges():
+    """With constant ends long steps drove nets out of their hinges, where nothing moves them any more."""
+    made = {name: Shape(network=name, start="relu").activation(True).outside for name in ("mlp", "vgg1", "vgg3")}
+    assert made == {"mlp": "constant", "vgg1": "linear", "vgg3": "linear"}
+    assert Shape(network="vgg1", start="relu").activation(False) == "relu"
+
+
 def test_rates_and_schedules_reach_the_algorithm():
     """54 patterns train, 40 and 14 a step: 2 steps in each of 2 iterations."""
     about, _ = trained("--algorithm", "curved-adam", "--learning-rate", "0.003", "--curve-rate", "0.01")

@@ -130,7 +130,9 @@ class Shape:
     loss: str | None = None
 
     def activation(self, curves: bool) -> Any:
-        return PiecewiseLinear(self.start, self.hinges) if curves else self.start
+        """The fixed activation, or curves from it. In networks for images their end segments go on, as those of ReLU do."""
+        outside = "constant" if self.network == "mlp" else "linear"
+        return PiecewiseLinear(self.start, self.hinges, outside=outside) if curves else self.start
 
     def batch(self, learner: Learner, patterns: Sized) -> int | None:
         """Number of patterns per step, which is at most the number of patterns. None means all."""
