@@ -129,6 +129,7 @@ def watched(kind, seen):
     return Watched()
 
 
+@pytest.mark.one_process
 def test_the_networks_of_a_run_share_its_memory_and_no_other_network_has_it():
     x, t = data()
     net = pwl.initialise(pwl.Network.mlp(3, 5, 2, "tanh"), (x, t))
