@@ -101,7 +101,7 @@ _operator(operator.and_, lambda builder, number, x, y: builder.and_(x, y))
 # ---- registers
 
 
-def _spread(builder: Any, number: Any, kind: Vector) -> Any:
+def spread_number(builder: Any, number: Any, kind: Vector) -> Any:
     """The number in every lane."""
     vector, places = ir.VectorType(number.type, kind.lanes), ir.VectorType(ir.IntType(32), kind.lanes)
     one = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.IntType(32)(0))
@@ -113,7 +113,7 @@ def spread(typingctx, x, number):
     """The number in as many lanes as x has, in x's type."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _spread(builder, context.cast(builder, args[1], number, x.number), x)
+        return spread_number(builder, context.cast(builder, args[1], number, x.number), x)
 
     return x(x, number), code
 
@@ -192,14 +192,14 @@ def data_of(context: Any, builder: Any, kind: Any, array: Any) -> Any:
     return array if isinstance(kind, types.CPointer) else _parts(context, builder, kind, array).data
 
 
-def _place(builder: Any, data: Any, at: Any, vector: Any) -> Any:
+def place_of(builder: Any, data: Any, at: Any, vector: Any) -> Any:
     return builder.bitcast(builder.gep(data, [at]), vector.as_pointer())
 
 
 def _part(builder: Any, kind: Vector, left: Any) -> Any:
     """A mask that is true in the first `left` lanes."""
     places = ir.Constant(ir.VectorType(ir.IntType(64), kind.lanes), list(range(kind.lanes)))
-    return builder.icmp_signed("<", places, _spread(builder, left, kind))
+    return builder.icmp_signed("<", places, spread_number(builder, left, kind))
 
 
 def _masked(builder: Any, name: str, result: Any, place: Any, vector: Any, arguments: list[Any]) -> Any:
@@ -216,7 +216,7 @@ def load(typingctx, array, at):
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         found = _parts(context, builder, array, args[0])
-        place, left = _place(builder, found.data, args[1], vector), builder.sub(found.nitems, args[1])
+        place, left = place_of(builder, found.data, args[1], vector), builder.sub(found.nitems, args[1])
         soon = builder.gep(found.data, [builder.add(args[1], left.type(AHEAD // size))])
         prefetch(builder, builder.bitcast(soon, ir.IntType(8).as_pointer()))
         with builder.if_else(builder.icmp_signed(">=", left, left.type(kind.lanes)), likely=True) as (then, otherwise):
@@ -241,7 +241,7 @@ def store(typingctx, x, array, at):
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         found = _parts(context, builder, array, args[1])
-        place, left = _place(builder, found.data, args[2], args[0].type), builder.sub(found.nitems, args[2])
+        place, left = place_of(builder, found.data, args[2], args[0].type), builder.sub(found.nitems, args[2])
         with builder.if_else(builder.icmp_signed(">=", left, left.type(x.lanes)), likely=True) as (then, otherwise):
             with then:
                 builder.store(args[0], place, align=size)
@@ -260,7 +260,7 @@ def load_beside(typingctx, x, table, at):
     vector, size = ir.VectorType(NUMBERS[kind.number], kind.lanes), kind.number.bitwidth // 8
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.load(_place(builder, data_of(context, builder, table, args[1]), args[2], vector), align=size)
+        return builder.load(place_of(builder, data_of(context, builder, table, args[1]), args[2], vector), align=size)
 
     return kind(x, table, types.intp), code
 
@@ -270,7 +270,7 @@ def put(typingctx, x, table, at):
     """Puts x into a table, from place `at` on; the table has to reach so far."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _place(builder, data_of(context, builder, table, args[1]), args[2], args[0].type)
+        place = place_of(builder, data_of(context, builder, table, args[1]), args[2], args[0].type)
         builder.store(args[0], place, align=x.number.bitwidth // 8)
         return context.get_dummy_value()
 
@@ -284,7 +284,7 @@ def put_in_pairs(typingctx, x, y, table, at):
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         order = [place for lane in range(x.lanes) for place in (lane, x.lanes + lane)]
         pairs = builder.shuffle_vector(args[0], args[1], ir.Constant(ir.VectorType(ir.IntType(32), 2 * x.lanes), order))
-        place = _place(builder, data_of(context, builder, table, args[2]), args[3], pairs.type)
+        place = place_of(builder, data_of(context, builder, table, args[2]), args[3], pairs.type)
         builder.store(pairs, place, align=x.number.bitwidth // 8)
         return context.get_dummy_value()
 
@@ -302,8 +302,8 @@ def add_pairs(typingctx, table, places, pairs, at):
         where, more = builder.gep(where, [args[3]]), builder.gep(more, [builder.mul(args[3], whole(2))])
         for lane in range(lanes_of(table.dtype)):
             goal = builder.zext(builder.load(builder.gep(where, [whole(lane)])), whole)
-            here = _place(builder, sums, builder.mul(goal, whole(2)), two)
-            share = builder.load(_place(builder, more, whole(2 * lane), two), align=size)
+            here = place_of(builder, sums, builder.mul(goal, whole(2)), two)
+            share = builder.load(place_of(builder, more, whole(2 * lane), two), align=size)
             builder.store(builder.fadd(builder.load(here, align=size), share), here, align=size)
         return context.get_dummy_value()
 
