@@ -121,9 +121,13 @@ def joined(strips, A, width, wide, narrow):
 
 
 def room(A: Array) -> Array:
-    """Room for the strips of a table A (rows, width), which begins with a line of the cache."""
-    (rows, width), count = A.shape, vector_bytes() // A.itemsize
-    size = rows * -(-width // count) * count
-    found = np.empty(size + LINE // A.itemsize, A.dtype)
-    first = -found.ctypes.data % LINE // A.itemsize  # a register that crosses a cache line takes two look-ups
-    return found[first : first + size]
+    """Room for the strips of a table A (rows, width)."""
+    count = vector_bytes() // A.itemsize
+    return aligned(A.shape[0] * -(-A.shape[1] // count) * count, A.dtype)
+
+
+def aligned(size: int, dtype: Any) -> Array:
+    """Room for numbers that begins with a line of the cache: a register that crosses lines takes two look-ups."""
+    room = np.empty(size + LINE // np.dtype(dtype).itemsize, dtype)
+    first = -room.ctypes.data % LINE // room.itemsize
+    return room[first : first + size]
