@@ -8,10 +8,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 
+import numpy as np
+
 from pwl.network.layout import Layout
 from pwl.network.memory import device_bytes, floats_of
 from pwl.network.network import Network
-from pwl.runtime.backend import number_bytes, on_cores
+from pwl.runtime.backend import Array, is_numpy_array, number_bytes, on_cores
 
 BLOCK_BYTES = 512 * 2**20  # work arrays of all blocks at once
 CACHE_BYTES = 16 * 2**20  # work arrays of one block; larger blocks leave the cache, and smaller blocks cost more calls
@@ -56,6 +58,17 @@ def _rows_on_cores(layout: Layout, group: int, number: int, floats: int, block_b
 def _grouped(rows: int, group: int) -> int:
     """At most so many rows in whole groups, and one group at least."""
     return max(1, rows // group) * group
+
+
+def laid_out(net: Network, x: Array) -> Array:
+    """A block's inputs as the passes want them in memory: with the patterns side by side, if curves are the last layer.
+
+    The nets then lie in the same way, and a curve's ordinates stay in registers while its nets are read. Curves on inputs take
+    the inputs pattern by pattern.
+    """
+    if not (is_numpy_array(x) and x.ndim == 2 and net.layers and net.layers[-1].fused) or net.layers[0].reads_inputs:
+        return x
+    return np.asfortranarray(x)
 
 
 def runs(starts: range) -> Iterator[range]:

@@ -17,17 +17,23 @@ from pwl.kernels.cpu.gather import fast, gather_two
 from pwl.kernels.cpu.segments import ends_of, located, space, units_of
 from pwl.kernels.cpu.strips import aligned, load_row
 from pwl.kernels.cpu.vectors import (
-    add_pairs, inlined, lanes, load_until, put, put_in_pairs, spread, store_until, table, vector_bytes, load_beside, whole
-)  # fmt: skip
+    add_pairs,
+    inlined,
+    lanes,
+    load_beside,
+    load_until,
+    put,
+    put_in_pairs,
+    spread,
+    store_until,
+    table,
+    vector_bytes,
+    whole,
+)
 from pwl.kernels.hinges import Hinges
-from pwl.runtime.backend import Array
+from pwl.runtime.backend import Array, side_by_side
 
 KEPT = 4  # registers of a unit's ordinates
-
-
-def by_units(n: Array) -> bool:
-    """Whether the patterns of nets n (Nv, units) lie side by side, as far as that makes a difference."""
-    return n.ndim == 2 and n.flags.f_contiguous and not n.flags.c_contiguous
 
 
 @intrinsic
@@ -51,19 +57,19 @@ def permuted(typingctx, kept, m):
     return kind(kept, m), code
 
 
-# In all loops below, n, o, slope, g, c are one row of (units, patterns) numbers. ns, A, G_a are of (units, K), kept of (units, 2, 4
-# registers), d and y of (patterns,), w of (units,).
+# In all loops below, n, o, slope, g, c are one row of (units, patterns) numbers. ns, A, G_a are of (units, K), d and y of
+# (patterns,), w of (units,). step: numbers per register, which are entries of a unit in the tables of `units`.
 
 
 @inlined
-def _kept(zero, A, k, K, small, own, step):
-    """The ordinates of unit k and their rises in registers, if they are `small` enough. own: room for both."""
+def _of_unit(zero, A, k, own, small, step, units):
+    """The ordinates of unit k and their rises in registers, if they are `small` enough, and its `ends_of`. own: room for both."""
     if small:
-        for m in range(K - 1):
-            own[m] = A[k * K + m]
-            own[KEPT * step + m] = A[k * K + m + 1] - A[k * K + m]
+        for m in range(units.K - 1):
+            at = k * units.K + m
+            own[m], own[KEPT * step + m] = A[at], A[at + 1] - A[at]
     like = (zero, zero, zero, zero)
-    return load_row(like, own, 0), load_row(like, own, KEPT * step)
+    return (load_row(like, own, 0), load_row(like, own, KEPT * step)), ends_of(zero, k * step, units)
 
 
 @inlined
@@ -83,7 +89,7 @@ def _value(n, patterns, ns, segments, uniform, linear, by_gather, numbers, row, 
     n, A, own, o = table(n, 0), table(A, 0), table(own, 0), table(o, 0)
     zero = spread(load_until(n, 0, 0), 0)
     for k in range(count):
-        kept, ends, end = _kept(zero, A, k, units.K, small, own, step), ends_of(zero, k * step, units), (k + 1) * patterns
+        (kept, ends), end = _of_unit(zero, A, k, own, small, step, units), (k + 1) * patterns
         for p in range(k * patterns, end, step):
             at, u, _ = located(load_until(n, p, end), k * step, ends, units)
             left, rise = _segment(at, k, units, A, kept, small)
@@ -97,7 +103,7 @@ def _value_slope(n, patterns, ns, segments, uniform, linear, by_gather, numbers,
     n, A, own, o, slope = table(n, 0), table(A, 0), table(own, 0), table(o, 0), table(slope, 0)
     zero = spread(load_until(n, 0, 0), 0)
     for k in range(count):
-        kept, ends, end = _kept(zero, A, k, units.K, small, own, step), ends_of(zero, k * step, units), (k + 1) * patterns
+        (kept, ends), end = _of_unit(zero, A, k, own, small, step, units), (k + 1) * patterns
         for p in range(k * patterns, end, step):
             at, u, factor = located(load_until(n, p, end), k * step, ends, units)
             left, rise = _segment(at, k, units, A, kept, small)
@@ -112,7 +118,7 @@ def _times_slope(n, patterns, ns, segments, uniform, linear, by_gather, numbers,
     n, A, own, g = table(n, 0), table(A, 0), table(own, 0), table(g, 0)
     zero = spread(load_until(n, 0, 0), 0)
     for k in range(count):
-        kept, ends, end = _kept(zero, A, k, units.K, small, own, step), ends_of(zero, k * step, units), (k + 1) * patterns
+        (kept, ends), end = _of_unit(zero, A, k, own, small, step, units), (k + 1) * patterns
         for p in range(k * patterns, end, step):
             at, _, factor = located(load_until(n, p, end), k * step, ends, units)
             rise = _segment(at, k, units, A, kept, small)[1]
@@ -127,7 +133,7 @@ def _mix(n, patterns, ns, segments, uniform, linear, by_gather, numbers, row, A,
     n, A, own, w, y = table(n, 0), table(A, 0), table(own, 0), table(w, 0), table(y, 0)
     zero = spread(load_until(n, 0, 0), 0)
     for k in range(count):
-        kept, ends, before = _kept(zero, A, k, units.K, small, own, step), ends_of(zero, k * step, units), k * patterns
+        (kept, ends), before = _of_unit(zero, A, k, own, small, step, units), k * patterns
         for p in range(0, patterns, step):
             at, u, _ = located(load_until(n, before + p, before + patterns), k * step, ends, units)
             left, rise = _segment(at, k, units, A, kept, small)
@@ -143,7 +149,7 @@ def _back(n, patterns, ns, segments, uniform, linear, by_gather, numbers, row, A
     n, A, own, d, w, g = table(n, 0), table(A, 0), table(own, 0), table(d, 0), table(w, 0), table(g, 0)
     zero = spread(load_until(n, 0, 0), 0)
     for k in range(count):
-        kept, ends, before = _kept(zero, A, k, units.K, small, own, step), ends_of(zero, k * step, units), k * patterns
+        (kept, ends), before = _of_unit(zero, A, k, own, small, step, units), k * patterns
         for p in range(0, patterns, step):
             at, _, factor = located(load_until(n, before + p, before + patterns), k * step, ends, units)
             rise = _segment(at, k, units, A, kept, small)[1]
@@ -196,7 +202,9 @@ def _scatter(n, patterns, ns, segments, uniform, linear, by_gather, numbers, row
 
 
 @compiled
-def _back_scatter(n, patterns, ns, segments, uniform, linear, by_gather, numbers, row, sums, shares, places, apart, d, w, G_a):
+def _back_scatter(
+    n, patterns, ns, segments, uniform, linear, by_gather, numbers, row, sums, shares, places, apart, d, w, G_a
+):
     """As `_scatter` for c = d w, for one output."""
     step, count = lanes(n), n.size // patterns
     units = units_of(ns, segments, uniform, linear, by_gather, numbers, row, step)
@@ -230,33 +238,37 @@ def _lanes(n: Array) -> int:
 
 def _nets(n: Array, grid: Hinges) -> tuple[Any, ...]:
     """Nets and their grid as the loops want them."""
-    (units, K), room = grid.ns.shape, space(*grid.ns.shape, n.dtype, _lanes(n))
-    hinges = np.array(grid.ns, n.dtype, order="C").reshape(-1)
+    units, K = grid.ns.shape
+    hinges, room = np.array(grid.ns, n.dtype, order="C").reshape(-1), space(units, K, n.dtype, _lanes(n))
     return _row(n, n), len(n), hinges, n.dtype.type(K - 1), grid.uniform, grid.linear, fast(n.dtype), *room
 
 
 def _ordinates(n: Array, A: Array) -> tuple[Array, Array, bool]:
     """Ordinates, room for those of a unit and their rises, and whether they fit the registers."""
     width = KEPT * _lanes(n)
-    return np.array(A, n.dtype, order="C").reshape(-1), aligned(2 * width, n.dtype), A.shape[1] <= width and vector_bytes() == 64
+    small = A.shape[1] <= width and vector_bytes() == 64
+    return np.array(A, n.dtype, order="C").reshape(-1), aligned(2 * width, n.dtype), small
 
 
 def value(n: Array, grid: Hinges, A: Array) -> Array:
+    """Curves o (Nv, units)."""
     o = _like(n)
     _value(*_nets(n, grid), *_ordinates(n, A), _row(o, n))
     return o
 
 
 def value_slope(n: Array, grid: Hinges, A: Array) -> tuple[Array, Array]:
+    """Curves o and slopes do/dn, both (Nv, units)."""
     o, slope = _like(n), _like(n)
     _value_slope(*_nets(n, grid), *_ordinates(n, A), _row(o, n), _row(slope, n))
     return o, slope
 
 
 def times_slope(n: Array, grid: Hinges, A: Array, g: Array) -> Array:
+    """g (Nv, units) times the slopes do/dn, in place."""
     row = _row(g, n)
     _times_slope(*_nets(n, grid), *_ordinates(n, A), row)
-    if not by_units(g) or g.dtype != n.dtype:
+    if not side_by_side(g) or g.dtype != n.dtype:
         g[...] = row.reshape(n.T.shape).T
     return g
 
@@ -276,6 +288,7 @@ def back(n: Array, grid: Hinges, A: Array, d: Array, w: Array) -> Array:
 
 
 def scatter(n: Array, grid: Hinges, c: Array) -> Array:
+    """G_a (units, K) for c (Nv, units)."""
     G_a = np.zeros(grid.ns.shape, n.dtype)
     _scatter(*_nets(n, grid), *_bins(n, grid), _row(c, n), G_a.reshape(-1))
     return G_a
