@@ -29,8 +29,15 @@ def block_rows(net: Network, floats: int = 0, block_bytes: int | None = None) ->
     floats: numbers per pattern beyond those of the passes. block_bytes: the bound, or None for the default.
     """
     if on_cores(net.theta):
-        return _rows_on_cores(net.layout, net.group, number_bytes(net.theta), floats, block_bytes or BLOCK_BYTES)
+        bounds = block_bytes or BLOCK_BYTES, cache_bytes(net)
+        return _rows_on_cores(net.layout, net.group, number_bytes(net.theta), floats, *bounds)
     return _grouped((block_bytes or device_bytes(net)) // pattern_bytes(net, floats), net.group)
+
+
+def cache_bytes(net: Network) -> int:
+    """Work arrays of one block, so that it is fast. Curves take a block in parts, which stay in the cache if the block does not."""
+    in_parts = any([layer.fused or layer.reads_inputs for layer in net.layers])
+    return 2 * CACHE_BYTES if in_parts else CACHE_BYTES
 
 
 def even_rows(rows: int, count: int, group: int = 1) -> int:
@@ -50,9 +57,9 @@ def pattern_bytes(net: Network, floats: int) -> int:
 
 
 @functools.lru_cache(maxsize=256)
-def _rows_on_cores(layout: Layout, group: int, number: int, floats: int, block_bytes: int) -> int:
+def _rows_on_cores(layout: Layout, group: int, number: int, floats: int, block_bytes: int, cache: int) -> int:
     row_bytes = number * (floats_of(layout) + floats)
-    return _grouped(min(block_bytes // SHARES // row_bytes, max(CACHE_BYTES // row_bytes, LEAST)), group)
+    return _grouped(min(block_bytes // SHARES // row_bytes, max(cache // row_bytes, LEAST)), group)
 
 
 def _grouped(rows: int, group: int) -> int:
