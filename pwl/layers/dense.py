@@ -66,7 +66,7 @@ class Dense(Layer):
         return product_of_rows(xa, p["W"]), xa
 
     def again(self, p: dict, b: dict, x: Array, xa: Array) -> tuple[Array, Array]:
-        return xa @ p["W"].T, xa
+        return product_of_rows(xa, p["W"]), xa
 
     def keep(self, p: dict, b: dict, x: Array) -> Array:
         return augmented(x)

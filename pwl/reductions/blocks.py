@@ -36,7 +36,7 @@ def block_rows(net: Network, floats: int = 0, block_bytes: int | None = None) ->
 
 def cache_bytes(net: Network) -> int:
     """Work arrays of one block, so that it is fast. Curves take a block in parts, which stay in the cache if the block does not."""
-    in_parts = any([layer.fused or layer.reads_inputs for layer in net.layers])
+    in_parts = any(layer.fused or layer.reads_inputs for layer in net.layers)
     return 2 * CACHE_BYTES if in_parts else CACHE_BYTES
 
 
