@@ -20,6 +20,7 @@ MODULES = {
     "faults": "faults.command",
     "finish": "finish",
     "gpu": "gpu.command",
+    "input-curves": "speed.input_curves",
     "iteration": "speed.iteration",
     "kernels": "speed.kernels",
     "mlp": "mlp.command",

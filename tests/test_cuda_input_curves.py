@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from cuda_engine import DTYPES, on_device
@@ -57,31 +55,24 @@ def assert_kernels(gpu, seed, patterns, inputs, units, K, dtype):
         close(gpu, found, wanted, dtype, eps * ((patterns + 4) * wanted + 2 * total))
         if K < 100:  # where the reference does not do the work
             np.testing.assert_array_equal(gpu.host(found), gpu.host(found).T)
-    assert_rises(gpu, rng, counts, units, A, dtype)
+    assert_rises(gpu, rng, counts, units, dtype)
 
 
-def assert_rises(gpu, rng, counts, units, G, dtype):
+def assert_rises(gpu, rng, counts, units, dtype):
     geometry = input_geometry(counts)
-    own = Rises(geometry, normal(rng, geometry.rises, dtype), rng.uniform(0.5, 2, geometry.rises).astype(dtype))
-    there = own._replace(mean=gpu.array(own.mean), scale=gpu.array(own.scale))
-    double = own._replace(mean=own.mean.astype(np.float64), scale=own.scale.astype(np.float64))
-    W = normal(rng, (units, 3 + geometry.rises), dtype)[:, 3:]  # as they lie behind the straight part
-    sizes = Rises(geometry, np.abs(double.mean), double.scale)
-    rounding = np.finfo(dtype).eps * (geometry.most + 5)
+    ns = np.sort(normal(rng, (len(counts), geometry.most + 3), dtype), axis=1)
+    own = Rises(geometry, ns, normal(rng, geometry.rises, dtype), rng.uniform(0.5, 2, geometry.rises).astype(dtype))
+    there = Rises(geometry, *(gpu.array(a) for a in own[1:]))
+    double = Rises(geometry, *(a.astype(np.float64) for a in own[1:]))
+    sizes = Rises(geometry, np.abs(double.ns), -np.abs(double.mean), double.scale)  # adds all terms
+    rounding = np.finfo(dtype).eps * (geometry.most + 8)
+    W, G = normal(rng, (units, 4 + len(counts) + geometry.rises), dtype)[:, 3:], normal(rng, (geometry.hinges, units), dtype)
     found = gpu.engine.input_ordinates(gpu.array(W), there)
     wanted = reference.input_ordinates(W.astype(np.float64), double)
-    most = np.abs(wanted) + np.repeat(largest(W / own.scale, counts, 1 + np.abs(own.mean)), geometry.most + 1, axis=0)
-    close(gpu, found, wanted, dtype, rounding * most)
+    close(gpu, found, wanted, dtype, 2 * rounding * reference.input_ordinates(np.abs(W).astype(np.float64), sizes))
     found = gpu.engine.input_rises(gpu.array(G), there)
     wanted = reference.input_rises(G.astype(np.float64), double)
-    far = Rises(geometry, -sizes.mean, sizes.scale)  # adds both terms
-    close(gpu, found, wanted, dtype, 2 * rounding * reference.input_rises(np.abs(G).astype(np.float64), far))
-
-
-def largest(V, counts, factor):
-    """Sum of the sizes of each input's terms, (inputs, units)."""
-    begin = np.concatenate([[0], np.cumsum(np.array(counts) - 1)])
-    return np.array([np.abs(V[:, a:b] * factor[a:b]).sum(axis=1) for a, b in itertools.pairwise(begin)])
+    close(gpu, found, wanted, dtype, 2 * rounding * reference.input_rises(np.abs(G).astype(np.float64), sizes))
 
 
 def close(gpu, found, wanted, dtype, rounding):

@@ -157,7 +157,7 @@ def test_multiplies_count_two_for_an_input_with_hinges():
     assert own.error(few, 10) == own.error(many, 10)  # the number of hinges costs nothing
     inputs, curved, units, outputs = 5, 4, 6, 2
     assert own.error(plain, 1) == units * (1 + inputs) + outputs * (inputs + units)
-    assert own.error(few, 1) == units * (1 + inputs + 2 * curved) + outputs * (inputs + 2 * curved + units)
+    assert own.error(few, 1) == units * (1 + inputs + curved) + outputs * (inputs + curved + units)
     assert "CurvedDense" in few.summary()
 
 

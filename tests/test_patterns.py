@@ -331,7 +331,9 @@ def test_block_bytes_set_the_rows_until_a_block_fills_the_cache():
 
     assert rows(1) == 1
     assert rows(10 * SHARES * row) == 10
-    assert rows(2**40) == CACHE_BYTES // row
+    assert rows(2**40) == 2 * CACHE_BYTES // row  # curves take a block in parts
+    plain = pwl.Network.mlp(3, 4, 2)
+    assert block_rows(pwl.Patterns(x, t), plain) == CACHE_BYTES // (8 * floats_per_pattern(plain))
 
 
 @pytest.mark.parametrize(

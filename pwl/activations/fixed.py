@@ -51,10 +51,13 @@ def leaky_relu_slope(n: Array, o: Array) -> Array:
 
 def sigmoid(n: Array) -> Array:
     """1 / (1 + exp(-n)). A form with tanh would take twice as long and lose the digits of small values."""
+    e = -n
     with np.errstate(over="ignore"):  # far below 0, exp(-n) is infinite and its inverse is 0
-        e = array_namespace(n).exp(-n)
+        if not (isinstance(e, np.ndarray) and e.dtype.kind == "f"):
+            return 1 / (array_namespace(n).exp(e) + 1)
+        np.exp(e, out=e)  # in one array, because a new one for each step takes longer
     e += 1
-    return 1 / e
+    return np.divide(1, e, out=e)
 
 
 def sigmoid_slope(n: Array, o: Array) -> Array:

@@ -13,7 +13,7 @@ from pwl.algorithms.penalties import Penalties
 from pwl.losses import Loss
 from pwl.network.layout import HEAD
 from pwl.network.network import Network
-from pwl.reductions.correlations import basis_autocorrelation, basis_correlations, own_correlations
+from pwl.reductions.correlations import basis_autocorrelation, basis_correlations, own_correlations, with_inputs
 from pwl.reductions.gradients import gradients
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
@@ -79,8 +79,7 @@ def _least_squares(
 ) -> tuple[Network, Info]:
     check_room(net)
     R, C, E_t = reduce(basis_correlations(inputs is not None), net, patterns)
-    if inputs is not None:
-        R[: inputs.shape[0], : inputs.shape[0]] = inputs
+    R = with_inputs(R, inputs)
     if penalties.any:
         R = plus_diagonal(R, like(penalties.on_head(net), R))
     W_o, dependent, energy = ols.solve(R, C.T)

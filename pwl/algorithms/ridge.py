@@ -12,7 +12,7 @@ from pwl.algorithms.owo import check_room, owo_step
 from pwl.algorithms.penalties import Penalties
 from pwl.network import passes
 from pwl.network.network import Network
-from pwl.reductions.correlations import basis_autocorrelation, basis_correlations, own_correlations
+from pwl.reductions.correlations import basis_autocorrelation, basis_correlations, own_correlations, with_inputs
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.reductions.statistic import Statistic
@@ -55,7 +55,7 @@ def fitted(net: Network, patterns: Patterns, penalties: Penalties, ols: OLS, inp
     summed = own_correlations() if net.loss.own_patterns else _sums(inputs is not None)
     sums = Sums(*(np.array(host(a), dtype=np.float64) for a in reduce(summed, net, patterns)))
     if inputs is not None and sums.R.ndim == 2:
-        sums.R[: inputs.shape[0], : inputs.shape[0]] = host(inputs)
+        sums = sums._replace(R=with_inputs(sums.R, host(inputs)))
     return solved(net, sums, patterns, penalties, ols)
 
 

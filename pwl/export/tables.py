@@ -74,5 +74,6 @@ def input_curves(layer: CurvedDense, b: Arrays, W: np.ndarray) -> InputCurves | 
     ns = np.where(np.isfinite(ns), ns, last)
     width = np.diff(ns)
     inverse = np.divide(1.0, width, out=np.zeros_like(width), where=width > 0)
-    A = input_ordinates(W, layer.curves(b))
-    return InputCurves(own, ns, inverse, A.reshape(*ns.shape, -1))
+    W = np.concatenate([np.zeros((len(W), 1 + len(own)), W.dtype), W], axis=1)  # without straight parts
+    A = input_ordinates(W, layer.curves(b)).reshape(len(own), -1, len(W))
+    return InputCurves(own, ns, inverse, A[:, 1:-1])

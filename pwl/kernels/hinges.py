@@ -38,10 +38,10 @@ Rule = Curves | Formula  # an activation as an engine sees it
 class InputGeometry(NamedTuple):
     """What follows from the numbers of hinges of a network's inputs.
 
-    inputs: those that have hinges. In tables each of them has `most` rises, or `most` + 1 hinges, `hinges` in all. There are
-    `rises` between two hinges, one input after another. Input j's are rises begin[j] to begin[j + 1] - 1. owner: the place of a
-    rise's input among `inputs`. left: the hinge on its left in a table. kept: its place in a table of rises. padded: which rise
-    is at each place of such a table, or `rises` where there is none.
+    inputs: those that have hinges. In tables each of them has `most` rises, or `most` + 3 hinges, those of `input_tails`, and
+    `hinges` are those of all. There are `rises` between two hinges, one input after another. Input j's are rises begin[j] to
+    begin[j + 1] - 1. owner: the place of a rise's input among `inputs`. left: the hinge on its left in a table without tails.
+    kept: its place in a table of rises. padded: which rise is at each place of such a table, or `rises` where there is none.
     """
 
     inputs: tuple[int, ...]
@@ -66,12 +66,16 @@ def input_geometry(counts: tuple[int, ...]) -> InputGeometry:
     padded = np.full(len(inputs) * most, len(each))
     padded[list(kept)] = range(len(each))
     owner, left = tuple(place for place, _ in each), tuple(place * (most + 1) + m for place, m in each)
-    return InputGeometry(inputs, most, len(inputs) * (most + 1), len(each), begin, owner, left, kept, tuple(padded.tolist()))
+    return InputGeometry(inputs, most, len(inputs) * (most + 3), len(each), begin, owner, left, kept, tuple(padded.tolist()))
 
 
 class Rises(NamedTuple):
-    """The rises of curves on inputs, with the mean and the scale (rises,) that make them functions of mean 0 and deviation 1."""
+    """The rises of curves on inputs, with the mean and the scale (rises,) that make them functions of mean 0 and deviation 1.
+
+    ns: the hinges (inputs, most + 3) of the curves, those of `input_tails`.
+    """
 
     geometry: InputGeometry
+    ns: Array
     mean: Array
     scale: Array

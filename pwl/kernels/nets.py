@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pwl.runtime.backend import Array, augmented
+from pwl.runtime.backend import Array, augmented, product_of_rows
 
 
 class Nets(NamedTuple):
@@ -24,4 +24,4 @@ class Nets(NamedTuple):
 
 def made(n: Array | Nets) -> Array:
     """The nets as an array."""
-    return augmented(n.x) @ n.W.T if isinstance(n, Nets) else n
+    return product_of_rows(augmented(n.x), n.W) if isinstance(n, Nets) else n

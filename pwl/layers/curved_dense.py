@@ -22,11 +22,22 @@ WANTED = (
 )
 
 
-class CurvedInputs(NamedTuple):
-    """The saved arrays: xa = [1, x] (Nv, N+1), and the places of the inputs that have hinges, or None if none has."""
+class Curved(NamedTuple):
+    """The inputs that have hinges: their places, and their curves."""
 
-    xa: Array
-    places: Places | None
+    places: Places
+    curves: Rises
+
+
+class CurvedInputs(NamedTuple):
+    """The saved arrays: x (Nv, N), the inputs that have hinges if any has, and the rest of [1, x] (Nv, rest), if it is not empty.
+
+    The constant is part of the curves, because the hats of an input sum to 1.
+    """
+
+    x: Array
+    curved: Curved | None
+    straight: Array | None
 
 
 @dataclass(frozen=True)
@@ -125,56 +136,83 @@ class CurvedDense(Layer):
 
     def forward(self, p: dict, b: dict, x: Array) -> tuple[Array, CurvedInputs]:
         saved = self.keep(p, b, x)
-        return self._nets(saved, b, p["W"]), saved
+        return self._nets(saved, p["W"]), saved
 
     def again(self, p: dict, b: dict, x: Array, saved: CurvedInputs) -> tuple[Array, CurvedInputs]:
-        return self._nets(saved, b, p["W"]), saved
+        return self._nets(saved, p["W"]), saved
 
     def keep(self, p: dict, b: dict, x: Array) -> CurvedInputs:
-        return CurvedInputs(augmented(x), self.places(b, x))
+        own = self.geometry.inputs
+        if not own:
+            return CurvedInputs(x, None, augmented(x))
+        xp, curves, bent, straight = array_namespace(x), self.curves(b), x, None
+        if len(own) < x.shape[1]:
+            bent, straight = (xp.take(x, xp.asarray(columns), axis=1) for columns in (own, self._rest(x)))
+        return CurvedInputs(x, Curved(engine(x).input_places(bent, Hinges(curves.ns, False, True)), curves), straight)
 
     def backward(self, p: dict, b: dict, saved: Any, g: Array) -> Array:
         raise TypeError("a curved dense layer reads the network's inputs, so there is nothing behind it")
 
     def gradient(self, p: dict, b: dict, saved: CurvedInputs, g: Array) -> dict[str, Array]:
         """G = sum_p g_p [1, x_p, rises_p]', Eq. (69)."""
-        return {"W": array_namespace(g).concat([g.T @ saved.xa, self._scattered(saved.places, b, g).T], axis=1)}
+        return {"W": transposed(self._summed(saved, g))}
 
     def columns(self, p: dict, b: dict, saved: CurvedInputs, g: Array) -> dict[str, Array]:
         """Each pattern's own share of the gradient: W (units, 1 + N + rises, Nv)."""
-        D = self.inputs(b, saved.xa[:, 1:])
+        D = self.inputs(b, saved.x)
         return {"W": transposed(g)[:, None, :] * transposed(D)[None, :, :]}
 
     def tangent(self, p: dict, b: dict, saved: CurvedInputs, d: dict, dx: Array | None) -> Array | None:
-        return self._nets(saved, b, d["W"]) if "W" in d else None
-
-    def _nets(self, saved: CurvedInputs, b: dict, W: Array) -> Array:
-        """[1, x, rises] W' (Nv, rows of W), Eq. (68)."""
-        straight = saved.xa.shape[1]
-        n = saved.xa @ W[:, :straight].T
-        if saved.places is None:
-            return n
-        return engine(n).add_input_curves(n, saved.places, engine(n).input_ordinates(W[:, straight:], self.curves(b)))
-
-    # ---- functions of the inputs
-
-    def places(self, b: dict, x: Array) -> Places | None:
-        """The places of the inputs that have hinges."""
-        if not self.rises:
-            return None
-        xp, grid = array_namespace(x), Hinges(b["ns"], False, False)
-        own = x if len(self.geometry.inputs) == x.shape[1] else xp.take(x, xp.asarray(self.geometry.inputs), axis=1)
-        return engine(x).input_places(own, grid)
+        return self._nets(saved, d["W"]) if "W" in d else None
 
     def curves(self, b: dict) -> Rises:
         """The rises of the layer."""
-        return Rises(self.geometry, b["mean"], b["scale"])
+        return Rises(self.geometry, engine(b["ns"]).input_tails(b["ns"]), b["mean"], b["scale"])
 
-    def _scattered(self, places: Places | None, b: dict, c: Array) -> Array:
-        """Sum over patterns of rises c (rises, columns)."""
-        if places is None:
-            return array_namespace(c).zeros((0, c.shape[1]), dtype=c.dtype)
-        return engine(c).input_rises(engine(c).input_scatter(places, self.geometry.hinges, c), self.curves(b))
+    def _rest(self, x: Array) -> list[int]:
+        """The inputs that have no hinges."""
+        own = set(self.geometry.inputs)
+        return [j for j in range(x.shape[1]) if j not in own]
+
+    def _nets(self, saved: CurvedInputs, W: Array) -> Array:
+        """[1, x, rises] W' (Nv, rows of W), Eq. (68)."""
+        if saved.curved is None:
+            assert saved.straight is not None
+            return saved.straight @ W.T
+        kernels, (places, curves) = engine(saved.x), saved.curved
+        if saved.straight is None:
+            return kernels.add_input_curves(None, places, kernels.input_ordinates(W, curves))
+        xp, (bent, rest) = array_namespace(W), self._columns(saved.x)
+        A = kernels.input_ordinates(xp.take(W, xp.asarray(bent), axis=1), curves)
+        return kernels.add_input_curves(saved.straight @ xp.take(W, xp.asarray(rest), axis=1).T, places, A)
+
+    def _summed(self, saved: CurvedInputs, c: Array) -> Array:
+        """Sum over patterns of [1, x, rises]' c (1 + N + rises, columns), for c (Nv, columns), Eq. (69)."""
+        if saved.curved is None:
+            assert saved.straight is not None
+            return saved.straight.T @ c
+        own = self._bent(saved.curved, c)
+        if saved.straight is None:
+            return own
+        xp = array_namespace(c)
+        return xp.take(xp.concat([own, saved.straight.T @ c], axis=0), self._order(saved.x), axis=0)
+
+    def _bent(self, curved: Curved, c: Array) -> Array:
+        """`_summed` for the constant, the inputs that have hinges, and the rises."""
+        kernels = engine(c)
+        return kernels.input_rises(kernels.input_scatter(curved.places, self.geometry.hinges, c), curved.curves)
+
+    def _columns(self, x: Array) -> tuple[list[int], list[int]]:
+        """The columns of [1, x, rises] that belong to the curves, and the others."""
+        N, own = x.shape[1], self.geometry
+        return [0, *(1 + j for j in own.inputs), *range(1 + N, 1 + N + own.rises)], [1 + j for j in self._rest(x)]
+
+    def _order(self, x: Array) -> Array:
+        """Where each column of [1, x, rises] is if those of the curves come first."""
+        bent, rest = self._columns(x)
+        return array_namespace(x).asarray(np.argsort([*bent, *rest]))
+
+    # ---- functions of the inputs
 
     def inputs(self, b: dict, x: Array) -> Array:
         """The inputs of a unit as rows [1, x, rises], for autocorrelations, Eq. (23)."""
@@ -196,29 +234,34 @@ class CurvedDense(Layer):
         return self.inputs(b, x)
 
     def direct_sums(self, b: dict, x: Array, W: Array) -> Array:
-        xp = array_namespace(W)
-        saved = CurvedInputs(x, self.places(b, x))
-        return self._nets(saved, b, xp.asarray(W))
+        if not self.geometry.inputs:
+            return super().direct_sums(b, x, W)
+        xp = array_namespace(x)
+        W = xp.asarray(W)
+        return self._nets(self.keep({}, b, x), xp.concat([xp.zeros((W.shape[0], 1), dtype=W.dtype), W], axis=1))
 
     def direct_saved(self, b: dict, x: Array) -> CurvedInputs:
         return self.keep({}, b, x)
 
     def direct_gradient(self, b: dict, saved: CurvedInputs, v: Array) -> Array:
-        return self.gradient({}, b, saved, v)["W"]
+        return self._summed(saved, v).T
 
     def direct_across(self, b: dict, saved: CurvedInputs, c: Array) -> Array:
-        return array_namespace(c).concat([saved.xa.T @ c, self._scattered(saved.places, b, c)], axis=0)
+        return self._summed(saved, c)
 
     def direct_gram(self, b: dict, saved: CurvedInputs, w: Array | None) -> Array:
-        xa, places = saved
-        if places is None:
-            return gram(xa, w)
-        xp, kernels = array_namespace(xa), engine(xa)
-        straight = xp.concat([gram(xa, w), self._scattered(places, b, weighted(xa, w))], axis=0)
-        hats, curves = kernels.input_pairs(places, self.geometry.hinges, w), self.curves(b)
+        """The products of [1, x, rises] with pattern weights w, Eqs. (69), (70)."""
+        if saved.curved is None:
+            return gram(saved.straight, w)
+        xp, kernels, (places, curves) = array_namespace(saved.x), engine(saved.x), saved.curved
+        hats = kernels.input_pairs(places, self.geometry.hinges, w)
         within = kernels.input_rises(kernels.input_rises(hats, curves).T, curves)
-        right = xp.concat([straight[xa.shape[1] :, :].T, within], axis=0)
-        return xp.concat([straight, right], axis=1)
+        if saved.straight is None:
+            return within
+        across = self._bent(saved.curved, weighted(saved.straight, w))
+        rows = [xp.concat([within, across], axis=1), xp.concat([across.T, gram(saved.straight, w)], axis=1)]
+        order = self._order(saved.x)
+        return xp.take(xp.take(xp.concat(rows, axis=0), order, axis=0), order, axis=1)
 
     # ---- for algorithms
 
@@ -229,8 +272,8 @@ class CurvedDense(Layer):
         return W[0] * (self.row_multiplies(W) - 1)
 
     def row_multiplies(self, W: tuple[int, ...]) -> int:
-        """Multiplies of a unit's net: one for the threshold and each straight part, two for each input with hinges."""
-        return W[1] - self.rises + 2 * len(self.geometry.inputs)
+        """Multiplies of a unit's net: one for the threshold and each straight input, two for each input with hinges."""
+        return W[1] - self.rises + len(self.geometry.inputs)
 
 
 def checked_hinges(hinges: Any) -> Any:

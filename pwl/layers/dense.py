@@ -11,7 +11,7 @@ from pwl.errors import InputError
 from pwl.kernels import engine
 from pwl.layers import forms
 from pwl.layers.layer import Deviation, Layer
-from pwl.runtime.backend import Array, augmented, transposed
+from pwl.runtime.backend import Array, augmented, product_of_rows, transposed
 from pwl.validate import whole
 
 
@@ -56,23 +56,23 @@ class Dense(Layer):
         return {"W": W}
 
     def apply(self, p: dict, b: dict, x: Array) -> Array:
-        return augmented(x) @ p["W"].T
+        return product_of_rows(augmented(x), p["W"])
 
     def for_sums(self, p: dict, b: dict, x: Array) -> Any:
         return engine(x).nets(x, p["W"])
 
     def forward(self, p: dict, b: dict, x: Array) -> tuple[Array, Array]:
         xa = augmented(x)
-        return xa @ p["W"].T, xa
+        return product_of_rows(xa, p["W"]), xa
 
     def again(self, p: dict, b: dict, x: Array, xa: Array) -> tuple[Array, Array]:
-        return xa @ p["W"].T, xa
+        return product_of_rows(xa, p["W"]), xa
 
     def keep(self, p: dict, b: dict, x: Array) -> Array:
         return augmented(x)
 
     def backward(self, p: dict, b: dict, xa: Array, g: Array) -> Array:
-        return g @ p["W"][:, 1:]
+        return product_of_rows(g, p["W"][:, 1:].T)
 
     def gradient(self, p: dict, b: dict, xa: Array, g: Array) -> dict[str, Array]:
         """G = sum_p g_p [1, x_p]', Eq. (16)."""
@@ -83,10 +83,10 @@ class Dense(Layer):
         return {"W": transposed(g)[:, None, :] * transposed(xa)[None, :, :]}
 
     def tangent(self, p: dict, b: dict, xa: Array, d: dict, dx: Array | None) -> Array | None:
-        dn = xa @ d["W"].T if "W" in d else None
+        dn = product_of_rows(xa, d["W"]) if "W" in d else None
         if dx is None:
             return dn
-        through = dx @ p["W"][:, 1:].T
+        through = product_of_rows(dx, p["W"][:, 1:])
         return through if dn is None else dn + through
 
     def inputs(self, b: dict, x: Array) -> Array:

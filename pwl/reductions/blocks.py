@@ -8,10 +8,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 
+import numpy as np
+
 from pwl.network.layout import Layout
 from pwl.network.memory import device_bytes, floats_of
 from pwl.network.network import Network
-from pwl.runtime.backend import number_bytes, on_cores
+from pwl.runtime.backend import Array, is_numpy_array, number_bytes, on_cores
 
 BLOCK_BYTES = 512 * 2**20  # work arrays of all blocks at once
 CACHE_BYTES = 16 * 2**20  # work arrays of one block; larger blocks leave the cache, and smaller blocks cost more calls
@@ -27,8 +29,15 @@ def block_rows(net: Network, floats: int = 0, block_bytes: int | None = None) ->
     floats: numbers per pattern beyond those of the passes. block_bytes: the bound, or None for the default.
     """
     if on_cores(net.theta):
-        return _rows_on_cores(net.layout, net.group, number_bytes(net.theta), floats, block_bytes or BLOCK_BYTES)
+        bounds = block_bytes or BLOCK_BYTES, cache_bytes(net)
+        return _rows_on_cores(net.layout, net.group, number_bytes(net.theta), floats, *bounds)
     return _grouped((block_bytes or device_bytes(net)) // pattern_bytes(net, floats), net.group)
+
+
+def cache_bytes(net: Network) -> int:
+    """Work arrays of one block, so that it is fast. Curves take a block in parts, which stay in the cache if the block does not."""
+    in_parts = any(layer.fused or layer.reads_inputs for layer in net.layers)
+    return 2 * CACHE_BYTES if in_parts else CACHE_BYTES
 
 
 def even_rows(rows: int, count: int, group: int = 1) -> int:
@@ -48,14 +57,25 @@ def pattern_bytes(net: Network, floats: int) -> int:
 
 
 @functools.lru_cache(maxsize=256)
-def _rows_on_cores(layout: Layout, group: int, number: int, floats: int, block_bytes: int) -> int:
+def _rows_on_cores(layout: Layout, group: int, number: int, floats: int, block_bytes: int, cache: int) -> int:
     row_bytes = number * (floats_of(layout) + floats)
-    return _grouped(min(block_bytes // SHARES // row_bytes, max(CACHE_BYTES // row_bytes, LEAST)), group)
+    return _grouped(min(block_bytes // SHARES // row_bytes, max(cache // row_bytes, LEAST)), group)
 
 
 def _grouped(rows: int, group: int) -> int:
     """At most so many rows in whole groups, and one group at least."""
     return max(1, rows // group) * group
+
+
+def laid_out(net: Network, x: Array) -> Array:
+    """A block's inputs as the passes want them in memory: with the patterns side by side, if curves are the last layer.
+
+    The nets then lie in the same way, and a curve's ordinates stay in registers while its nets are read. Curves on inputs take
+    the inputs pattern by pattern.
+    """
+    if not (is_numpy_array(x) and x.ndim == 2 and net.layers and net.layers[-1].fused) or net.layers[0].reads_inputs:
+        return x
+    return np.asfortranarray(x)
 
 
 def runs(starts: range) -> Iterator[range]:

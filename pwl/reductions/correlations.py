@@ -21,7 +21,7 @@ from pwl.runtime.backend import Array, array_namespace, gram, host, in_double, o
 
 
 class Correlations(NamedTuple):
-    """R = B'B (Nu, Nu), C = B'T (Nu, M), and the targets' energy E_t, Eq. (10)."""
+    """R = B'B (Nu, Nu), or its last columns, those of the features; C = B'T (Nu, M); and the targets' energy E_t, Eq. (10)."""
 
     R: Array
     C: Array
@@ -45,7 +45,7 @@ class Moments(NamedTuple):
 
 @functools.cache
 def basis_correlations(known: bool = False) -> Statistic:
-    """`Correlations` under squared error, Eq. (10). known: whether the inputs' own part of R is known, and may be left at 0."""
+    """`Correlations` under squared error, Eq. (10). known: whether the inputs' own part of R is known: then R is (Nu, Nf)."""
 
     def correlations_of_block(net: Network, x: Array, t: Array, w: Array | None) -> Correlations:
         o, t = in_double(passes.features(net, x)), in_double(t)
@@ -54,6 +54,14 @@ def basis_correlations(known: bool = False) -> Statistic:
         return Correlations(R, xp.concat([C, o.T @ wt], axis=0), total(wt * t))
 
     return Statistic(correlations_of_block)
+
+
+def with_inputs(R: Array, inputs: Array | None) -> Array:
+    """The whole R (Nu, Nu) from its last columns (Nu, Nf) and the inputs' own part; R itself if that was not known."""
+    if inputs is None:
+        return R
+    xp, first = array_namespace(R), inputs.shape[0]
+    return xp.concat([xp.concat([inputs, R[:first, :].T], axis=0), R], axis=1)
 
 
 def own_correlations() -> Statistic:
@@ -162,12 +170,16 @@ def _gram_of_images(patches: Array, w: Array | None) -> Array:
 
 
 def _gram_of_parts(net: Network, x: Array, o: Array, w: Array | None, known: bool, *others: Array) -> tuple[Array, ...]:
-    """B'B of B = [D, o], and D'c for each c of `others`. B is not put together, because that would move o twice more."""
+    """B'B of B = [D, o], or B'o if D'D is known, and D'c for each c of `others`.
+
+    B is not put together, because that would move o twice more.
+    """
     across, *found = passes.direct_across(net, x, weighted(o, w), *others)
+    if known:
+        return array_namespace(o).concat([across, gram(o, w)], axis=0), *found
     first, n = across.shape[0], across.shape[0] + o.shape[1]
     R = array_namespace(o).zeros((n, n), dtype=o.dtype, device=o.device)
-    if not known:
-        R[:first, :first] = passes.direct_gram(net, x, w)
+    R[:first, :first] = passes.direct_gram(net, x, w)
     R[:first, first:], R[first:, :first], R[first:, first:] = across, across.T, gram(o, w)
     return R, *found
 

@@ -16,7 +16,7 @@ from pwl.network import passes
 from pwl.network.layout import HEAD
 from pwl.network.memory import floats_per_pattern
 from pwl.network.network import Network
-from pwl.reductions.blocks import CACHE_BYTES
+from pwl.reductions.blocks import cache_bytes
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.reductions.statistic import Statistic
@@ -77,7 +77,7 @@ def normal_equations(net: Network, keys: tuple[str, ...]) -> Statistic:
             _add(N, Z @ Z.T, n_body, n_body + rows.first)
         return N
 
-    return Statistic(products_of_block, floats=max(2 * n, CACHE_BYTES // 8 // PANEL - floats_per_pattern(net)))
+    return Statistic(products_of_block, floats=max(2 * n, cache_bytes(net) // 8 // PANEL - floats_per_pattern(net)))
 
 
 def _add(N: Array, P: Array, n_body: int, first: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from pwl.errors import InputError
 from pwl.network.network import Network
 from pwl.reductions.across import over_ranks
-from pwl.reductions.blocks import block_rows, even_rows, pattern_bytes, runs
+from pwl.reductions.blocks import block_rows, even_rows, laid_out, pattern_bytes, runs
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.prefetch import prefetched
 from pwl.reductions.statistic import Part, Statistic, Tree, grown
@@ -54,7 +54,8 @@ def _starts(patterns: Patterns, rows: int) -> range:
 def _read(statistic: Statistic, net: Network, patterns: Patterns, rows: int, first: int) -> tuple[int, tuple[Any, ...]]:
     """The number of a block's first pattern on this rank, and the block."""
     first, last = max(first, 0), min(first + rows, len(patterns))
-    return first, (*patterns.block(net, first, last), *statistic.beside_rows(first, last))
+    x, *rest = patterns.block(net, first, last)
+    return first, (laid_out(net, x), *rest, *statistic.beside_rows(first, last))
 
 
 def _computed(statistic: Statistic, net: Network, before: int, first: int, block: tuple[Any, ...]) -> Part:

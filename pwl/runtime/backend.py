@@ -39,8 +39,10 @@ __all__ = [
     "on_cores",
     "plus_diagonal",
     "product",
+    "product_of_rows",
     "read_only",
     "reshaped",
+    "side_by_side",
     "total",
     "transposed",
     "weighted",
@@ -209,6 +211,16 @@ def product(v: Array, W: Array) -> Array:
     if W.shape[0] > 1:
         return v @ W
     return np.einsum("i,j->ij", v[:, 0], W[0, :]) if isinstance(v, np.ndarray) else v * W
+
+
+def side_by_side(a: Array) -> bool:
+    """Whether the rows of a NumPy array (Nv x n) lie side by side in memory, as far as that makes a difference."""
+    return is_numpy_array(a) and a.ndim == 2 and a.flags.f_contiguous and not a.flags.c_contiguous
+
+
+def product_of_rows(x: Array, W: Array) -> Array:
+    """x W' (Nv, units) for W (units, n). Its rows lie in memory as those of x."""
+    return (W @ x.T).T if side_by_side(x) else x @ W.T
 
 
 def augmented(x: Array) -> Array:

@@ -3,6 +3,8 @@
 Each kernel is one formula on registers full of nets. `segments` finds where the nets lie, and both ordinates of a segment
 are looked up together.
 
+Nets whose patterns lie side by side are left to `unit_curves`.
+
 The loops are serial and release the interpreter's lock. `reduce` already runs blocks of patterns on all cores, so one
 place decides how many threads there are.
 """
@@ -13,6 +15,7 @@ import functools
 
 import numpy as np
 
+from pwl.kernels.cpu import unit_curves
 from pwl.kernels.cpu.compiled import compiled
 from pwl.kernels.cpu.gather import fast, gather, gather_two
 from pwl.kernels.cpu.segments import after, locate, space, units_of
@@ -29,7 +32,7 @@ from pwl.kernels.cpu.vectors import (
     vector_bytes,
 )
 from pwl.kernels.hinges import Hinges
-from pwl.runtime.backend import Array
+from pwl.runtime.backend import Array, side_by_side
 
 WAITING = 128  # nets whose shares wait to be added; a power of 2
 
@@ -183,11 +186,15 @@ def loop_grid(n: Array, grid: Hinges) -> tuple:
 
 def value(n: Array, grid: Hinges, A: Array) -> Array:
     """Curves o (Nv, units) with ordinates A (units, K) at nets n (Nv, units), Eq. (3)."""
+    if side_by_side(n):
+        return unit_curves.value(n, grid, A)
     return value_into(n, grid, A, np.empty(n.shape, n.dtype))
 
 
 def value_slope(n: Array, grid: Hinges, A: Array) -> tuple[Array, Array]:
     """Curves o and slopes do/dn, both (Nv, units), Eq. (3). At a hinge it is the right-hand slope."""
+    if side_by_side(n):
+        return unit_curves.value_slope(n, grid, A)
     return value_slope_into(n, grid, A, np.empty(n.shape, n.dtype), np.empty(n.shape, n.dtype))
 
 
@@ -207,6 +214,8 @@ def value_slope_into(n: Array, grid: Hinges, A: Array, o: Array, slope: Array) -
 
 def times_slope(n: Array, grid: Hinges, A: Array, g: Array) -> Array:
     """g (Nv, units) times the slopes do/dn, in place."""
+    if side_by_side(n):
+        return unit_curves.times_slope(n, grid, A, g)
     row = one_row(g, n.dtype)
     _times_slope(one_row(n, n.dtype), *loop_grid(n, grid), _parameters(A, n.dtype), row)
     return _filled(g, row)
@@ -214,6 +223,8 @@ def times_slope(n: Array, grid: Hinges, A: Array, g: Array) -> Array:
 
 def mix(n: Array, grid: Hinges, A: Array, W: Array) -> Array:
     """Sums (Nv, M) of the curves with weights W (M, units)."""
+    if side_by_side(n) and W.shape[0] == 1:
+        return unit_curves.mix(n, grid, A, W[0])[:, None]
     return value(n, grid, A) @ W.T
 
 
@@ -221,6 +232,8 @@ def back(n: Array, grid: Hinges, A: Array, v: Array, W: Array) -> Array:
     """v (Nv, M) carried back from the sums of `mix` to the nets, (v W) do/dn (Nv, units), Eq. (18)."""
     if W.shape[0] > 1:
         return times_slope(n, grid, A, v @ W)
+    if side_by_side(n):
+        return unit_curves.back(n, grid, A, v[:, 0], W[0])
     g = np.empty(n.shape, n.dtype)
     _back(one_row(n, n.dtype), *loop_grid(n, grid), _parameters(A, n.dtype), *_one_output(v, W, n), g.reshape(-1))
     return g
@@ -230,6 +243,8 @@ def back_scatter(n: Array, grid: Hinges, v: Array, W: Array) -> Array:
     """G_a (units, K) by `scatter` for signals c = v W, carried back from the sums of `mix` to the curves; v is (Nv, M)."""
     if W.shape[0] > 1:
         return scatter(n, grid, v @ W)
+    if side_by_side(n):
+        return unit_curves.back_scatter(n, grid, v[:, 0], W[0])
     G_a = np.zeros(grid.ns.shape, n.dtype)
     _back_scatter(one_row(n, n.dtype), *loop_grid(n, grid), *_one_output(v, W, n), G_a.reshape(-1))
     return G_a
@@ -256,6 +271,8 @@ def _one_output(v: Array, W: Array, n: Array) -> tuple[Array, Array, Array]:
 
 def scatter(n: Array, grid: Hinges, c: Array) -> Array:
     """G_a (units, K): sum over patterns of c[p, k] phi_m(n[p, k]), Eq. (17)."""
+    if side_by_side(n):
+        return unit_curves.scatter(n, grid, c)
     G_a = np.zeros(grid.ns.shape, n.dtype)
     _scatter(one_row(n, n.dtype), *loop_grid(n, grid), one_row(c, n.dtype), one_row(G_a, n.dtype))
     return G_a

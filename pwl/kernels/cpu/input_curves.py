@@ -1,10 +1,13 @@
 """Curves on inputs, compiled by Numba: an input touches two rows of a table, however many hinges it has, Eqs. (67)-(70).
 
-A table is cut into strips of two registers, so that a strip stays in the nearest cache while a tile of patterns passes over it.
-The tile stays in the next cache while all strips pass over it.
+A table is cut into strips, so that a strip stays in the nearest cache while a tile of patterns passes over it. The tile stays in
+the next cache while all strips pass over it. For sums over patterns, a tile's places are sorted, so that the sums for a hinge stay
+in registers while its patterns are added.
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import numpy as np
 
@@ -12,12 +15,12 @@ from pwl.kernels.cpu.addresses import LINE
 from pwl.kernels.cpu.compiled import compiled
 from pwl.kernels.cpu.curves import loop_grid, one_row
 from pwl.kernels.cpu.segments import after, locate, units_of
-from pwl.kernels.cpu.vectors import fused, lanes, load, load_beside, put, spread, table, vector_bytes
+from pwl.kernels.cpu.strips import WIDE, cut, joined, load_row, minus, plus, plus_times, put_row, room
+from pwl.kernels.cpu.vectors import inlined, lanes, load, put, spread, table, vector_bytes
 from pwl.kernels.hinges import Hinges, Rises
 from pwl.kernels.reference.input_curves import Places
 from pwl.runtime.backend import Array
 
-STRIP = 2  # registers
 TILE = 128  # patterns
 
 
@@ -32,88 +35,92 @@ def _places(x, ns, segments, uniform, linear, by_gather, numbers, row, at, u):
         k = after(k, units)
 
 
-@compiled
-def _add(at, u, A, n, inputs, width, strips):
-    """n += curves: n (patterns, width), A (hinges, width).
+@inlined
+def _add_strip(places, shares, rows, strip, nets, inputs, top, end, width, first, step, none, adds):
+    """The sums of a strip's rows for patterns top to end - 1, in the nets from unit `first` on. none: a row of zeros."""
+    for p in range(top, end):
+        left, right = none, none
+        if adds:
+            left = load_row(none, nets, p * width + first)
+        for j in range(p * inputs, (p + 1) * inputs):
+            place = strip + places[j] * step
+            left = plus_times(left, 1 - shares[j], load_row(none, rows, place))
+            right = plus_times(right, shares[j], load_row(none, rows, place + step))
+        put_row(plus(left, right), nets, p * width + first)
 
-    The last strip begins earlier than it would, to end with the row. What it has in common with the strip before it is 0 there.
+
+@compiled
+def _add(at, u, A, n, inputs, width, strips, adds):
+    """The curves' sums n (patterns, width), added to what is there if `adds`; A (hinges, width)."""
+    zero = spread(load(A, 0), 0)
+    wide, narrow, one, step = (zero, zero, zero, zero), (zero,), lanes(A), WIDE * lanes(A)
+    cut(A, width, strips, wide, narrow, adds)
+    places, shares, rows, nets, hinges = table(at, 0), table(u, 0), table(strips, 0), table(n, 0), A.size // width
+    for top in range(0, at.size // inputs, TILE):
+        end, begin = min(top + TILE, at.size // inputs), 0
+        while begin + step <= width:
+            _add_strip(places, shares, rows, begin * hinges, nets, inputs, top, end, width, begin, step, wide, adds)
+            begin += step
+        while begin < width:
+            first = min(begin, width - one)
+            _add_strip(places, shares, rows, begin * hinges, nets, inputs, top, end, width, first, one, narrow, adds)
+            begin += one
+
+
+@inlined
+def _sort(places, shares, inputs, top, end, width, hinges, ends, order, own):
+    """Sorts the places of patterns top to end - 1 by hinge; those of hinge m end before ends[m], where those of m + 1 begin.
+
+    order: where the pattern's row of numbers begins. own: the share.
     """
-    step, beside, last, hinges = 2 * lanes(A), lanes(A), width - 2 * lanes(A), A.size // width
-    some, rows, nets, places, shares = load(A, 0), table(strips, 0), table(n, 0), table(at, 0), table(u, 0)
-    for begin in range(0, width, step):
-        first = min(begin, last)
-        for m in range(hinges):
-            for k in range(step):
-                strips[begin * hinges + m * step + k] = A[m * width + first + k] if first + k >= begin else 0
-    patterns = at.size // inputs
-    for top in range(0, patterns, TILE):
-        for begin in range(0, width, step):
-            first, strip = min(begin, last), begin * hinges
-            for p in range(top, min(top + TILE, patterns)):
-                here = p * width + first
-                a, b = load_beside(some, nets, here), load_beside(some, nets, here + beside)
-                c, d = a - a, a - a
-                e, f, g, h = c, c, c, c  # two inputs at a time: a sum waits for the one before it
-                for j in range(p * inputs, (p + 1) * inputs - 1, 2):
-                    left, u_left, u_right = (
-                        strip + places[j] * step,
-                        spread(some, 1 - shares[j]),
-                        spread(some, shares[j]),
-                    )
-                    a = fused(u_left, load_beside(some, rows, left), a)
-                    b = fused(u_left, load_beside(some, rows, left + beside), b)
-                    c = fused(u_right, load_beside(some, rows, left + step), c)
-                    d = fused(u_right, load_beside(some, rows, left + step + beside), d)
-                    left = strip + places[j + 1] * step
-                    u_left, u_right = spread(some, 1 - shares[j + 1]), spread(some, shares[j + 1])
-                    e = fused(u_left, load_beside(some, rows, left), e)
-                    f = fused(u_left, load_beside(some, rows, left + beside), f)
-                    g = fused(u_right, load_beside(some, rows, left + step), g)
-                    h = fused(u_right, load_beside(some, rows, left + step + beside), h)
-                if inputs & 1:
-                    j = (p + 1) * inputs - 1
-                    left, u_left, u_right = (
-                        strip + places[j] * step,
-                        spread(some, 1 - shares[j]),
-                        spread(some, shares[j]),
-                    )
-                    a = fused(u_left, load_beside(some, rows, left), a)
-                    b = fused(u_left, load_beside(some, rows, left + beside), b)
-                    c = fused(u_right, load_beside(some, rows, left + step), c)
-                    d = fused(u_right, load_beside(some, rows, left + step + beside), d)
-                put((a + c) + (e + g), nets, here)
-                put((b + d) + (f + h), nets, here + beside)
+    for m in range(hinges + 1):
+        ends[m] = 0
+    for j in range(top * inputs, end * inputs):
+        ends[places[j] + 1] += 1
+    for m in range(hinges):
+        ends[m + 1] += ends[m]
+    for p in range(top, end):
+        for j in range(p * inputs, (p + 1) * inputs):
+            m = places[j]
+            at = ends[m]
+            order[at], own[at] = p * width, shares[j]
+            ends[m] = at + 1
+
+
+@inlined
+def _scatter_strip(ends, order, own, source, rows, strip, hinges, first, step, none):
+    """Adds the columns from `first` on to a strip, whose row of a hinge is summed in registers. none: a row of zeros."""
+    i = 0
+    for m in range(hinges):
+        if i < ends[m]:
+            whole, right = none, none
+            while i < ends[m]:
+                c = load_row(none, source, order[i] + first)
+                whole, right = plus(whole, c), plus_times(right, own[i], c)
+                i += 1
+            place = strip + m * step
+            put_row(plus(load_row(none, rows, place), minus(whole, right)), rows, place)
+            put_row(plus(load_row(none, rows, place + step), right), rows, place + step)
 
 
 @compiled
-def _scatter(at, u, c, G, inputs, width, strips):
-    """G (hinges, width) = sum of phi_m c over patterns, c (patterns, width)."""
-    step, beside, last, hinges = 2 * lanes(c), lanes(c), width - 2 * lanes(c), G.size // width
-    some, rows, source, places, shares = load(c, 0), table(strips, 0), table(c, 0), table(at, 0), table(u, 0)
+def _scatter(at, u, c, G, inputs, width, strips, ends, order, own):
+    """G (hinges, width) = sum of phi_m c over patterns, c (patterns, width). Room for `_sort`: ends, order and own."""
+    zero = spread(load(c, 0), 0)
+    wide, narrow, one, step = (zero, zero, zero, zero), (zero,), lanes(c), WIDE * lanes(c)
+    places, shares, rows, source, hinges = table(at, 0), table(u, 0), table(strips, 0), table(c, 0), G.size // width
+    ends, order, own = table(ends, 0), table(order, 0), table(own, 0)
     strips[:] = 0
-    patterns = at.size // inputs
-    for top in range(0, patterns, TILE):
-        for begin in range(0, width, step):
-            first, strip = min(begin, last), begin * hinges
-            for p in range(top, min(top + TILE, patterns)):
-                here = p * width + first
-                a, b = load_beside(some, source, here), load_beside(some, source, here + beside)
-                for j in range(p * inputs, (p + 1) * inputs):
-                    left, u_left, u_right = (
-                        strip + places[j] * step,
-                        spread(some, 1 - shares[j]),
-                        spread(some, shares[j]),
-                    )
-                    right = left + step
-                    put(fused(u_left, a, load_beside(some, rows, left)), rows, left)
-                    put(fused(u_left, b, load_beside(some, rows, left + beside)), rows, left + beside)
-                    put(fused(u_right, a, load_beside(some, rows, right)), rows, right)
-                    put(fused(u_right, b, load_beside(some, rows, right + beside)), rows, right + beside)
-    for begin in range(0, width, step):
-        first = min(begin, last)
-        for m in range(hinges):
-            for k in range(step):
-                G[m * width + first + k] = strips[begin * hinges + m * step + k]
+    for top in range(0, at.size // inputs, TILE):
+        _sort(places, shares, inputs, top, min(top + TILE, at.size // inputs), width, hinges, ends, order, own)
+        first = 0
+        while first + step <= width:
+            _scatter_strip(ends, order, own, source, rows, first * hinges, hinges, first, step, wide)
+            first += step
+        while first < width:
+            _scatter_strip(ends, order, own, source, rows, first * hinges, hinges, min(first, width - one), one, narrow)
+            first += one
+    joined(strips, G, width, wide, narrow)
 
 
 @compiled
@@ -133,58 +140,102 @@ def _pairs(at, u, w, R):
 
 
 @compiled
-def _ordinates(W, mean, scale, begin, A):
-    """A (hinges, units) of weights W (units, rises)."""
-    K = A.shape[0] // (begin.size - 1)
-    for j in range(begin.size - 1):
-        for k in range(A.shape[1]):
-            level = mean[0] * 0
-            for m in range(begin[j], begin[j + 1]):
-                level -= mean[m] * (W[k, m] / scale[m])
-            A[j * K, k] = level
-            for i in range(1, K):
-                m = begin[j] + i - 1
-                if m < begin[j + 1]:
-                    level += W[k, m] / scale[m]
-                A[j * K + i, k] = level
+def _tails(ns, found):
+    for j in range(ns.shape[0]):
+        first = last = ns[j, 0]
+        for m in range(ns.shape[1]):
+            last = ns[j, m] if np.isfinite(ns[j, m]) else last
+        span, beyond = last - first, 0
+        found[j, 0] = first - span
+        for m in range(ns.shape[1] + 1):
+            there = m < ns.shape[1] and np.isfinite(ns[j, m])
+            beyond += not there
+            found[j, m + 1] = ns[j, m] if there else last + span * beyond
 
 
 @compiled
-def _rises(G, mean, scale, begin, found):
-    """found (rises, n) of G (hinges, n), whose rows are summed up from the right."""
-    K = G.shape[0] // (begin.size - 1)
-    for j in range(begin.size - 1):
-        first, end = begin[j], begin[j + 1]
-        total = np.zeros(G.shape[1], G.dtype)
-        for i in range(K - 1, -1, -1):
-            m = first + i - 1
-            for k in range(G.shape[1]):
-                total[k] += G[j * K + i, k]
+def _ordinates(W, ns, mean, scale, begin, level, A):
+    """A (hinges, units) of weights W (1 + inputs + rises, units). level: room for a row."""
+    inputs, K = ns.shape
+    for j in range(inputs):
+        first, end = begin[j] + 1 + inputs, begin[j + 1] + 1 + inputs
+        for k in range(level.size):
+            level[k] = W[0, k] if j == 0 else level[k] * 0
+        for m in range(first, end):
+            share = mean[m - 1 - inputs] / scale[m - 1 - inputs]
+            for k in range(level.size):
+                level[k] -= share * W[m, k]
+        for i in range(K):
+            m = first + i - 2  # the rise that ends at hinge i
             if first <= m < end:
-                for k in range(G.shape[1]):
+                width = scale[m - 1 - inputs]
+                for k in range(level.size):
+                    level[k] += W[m, k] / width
+            hinge = ns[j, i]
+            for k in range(level.size):
+                A[j * K + i, k] = level[k] + hinge * W[1 + j, k]
+
+
+@compiled
+def _rises(G, ns, mean, scale, begin, total, found):
+    """found (1 + inputs + rises, n) of G (hinges, n), whose rows are summed up from the right. total: room for a row."""
+    inputs, K = ns.shape
+    for j in range(inputs):
+        first, end = begin[j] + 1 + inputs, begin[j + 1] + 1 + inputs
+        for k in range(total.size):
+            total[k] = found[1 + j, k] = 0
+        for i in range(K - 1, -1, -1):
+            hinge = ns[j, i]
+            for k in range(total.size):
+                total[k] += G[j * K + i, k]
+            for k in range(total.size):
+                found[1 + j, k] += hinge * G[j * K + i, k]
+            m = first + i - 2  # the rise that ends at hinge i
+            if first <= m < end:
+                for k in range(total.size):
                     found[m, k] = total[k]
         for m in range(first, end):
-            for k in range(G.shape[1]):
-                found[m, k] = (found[m, k] - mean[m] * total[k]) / scale[m]
+            centre, width = mean[m - 1 - inputs], scale[m - 1 - inputs]
+            for k in range(total.size):
+                found[m, k] = (found[m, k] - centre * total[k]) / width
+        if j == 0:
+            found[0] = total
+
+
+def input_tails(ns: Array) -> Array:
+    """Hinges ns (inputs, K) of curves on inputs with one more before the first and after the last, (inputs, K + 2)."""
+    found = np.empty((ns.shape[0], ns.shape[1] + 2), ns.dtype)
+    _tails(np.array(ns), found)
+    return found
 
 
 def input_ordinates(W: Array, rises: Rises) -> Array:
-    """Ordinates (hinges, units) of the sums of rises with weights W (units, rises), with mean 0 over the patterns, Eq. (68)."""
+    """Ordinates (hinges, units) of whole curves with weights W (units, 1 + inputs + rises), Eq. (68).
+
+    W has the thresholds, the slopes of the straight parts, and the weights of the rises. The first input's curves contain the
+    thresholds.
+    """
     A = np.empty((rises.geometry.hinges, W.shape[0]), W.dtype)
-    _ordinates(np.array(W, order="C"), *_scaling(rises, W.dtype), A)
+    _ordinates(np.array(W.T, order="C"), *_scaling(rises, W.dtype), np.empty(W.shape[0], W.dtype), A)
     return A
 
 
 def input_rises(G: Array, rises: Rises) -> Array:
-    """The transpose of `input_ordinates`: sums (hinges, n) over hats as sums (rises, n) over the rises, Eq. (69)."""
-    found = np.empty((rises.geometry.rises, G.shape[1]), G.dtype)
-    _rises(np.ascontiguousarray(G), *_scaling(rises, G.dtype), found)
+    """The transpose of `input_ordinates`: sums (hinges, n) over hats as sums (1 + inputs + rises, n), Eq. (69)."""
+    own, n = rises.geometry, G.shape[1]
+    found = np.empty((1 + len(own.inputs) + own.rises, n), G.dtype)
+    _rises(np.ascontiguousarray(G), *_scaling(rises, G.dtype), np.empty(n, G.dtype), found)
     return found
 
 
-def _scaling(rises: Rises, dtype: np.dtype) -> tuple[Array, Array, Array]:
-    """Means, scales and first rises as arrays that may be written to: Numba would compile once more for others."""
-    return np.array(rises.mean, dtype), np.array(rises.scale, dtype), np.array(rises.geometry.begin)
+def _scaling(rises: Rises, dtype: np.dtype) -> tuple[Array, ...]:
+    """Hinges, means, scales and first rises as arrays that may be written to: Numba would compile once more for others."""
+    return *(np.array(a, dtype) for a in rises[1:]), _begin(rises.geometry.begin)
+
+
+@lru_cache(maxsize=256)
+def _begin(begin: tuple[int, ...]) -> Array:
+    return np.array(begin)
 
 
 def input_places(x: Array, grid: Hinges) -> Places:
@@ -195,12 +246,13 @@ def input_places(x: Array, grid: Hinges) -> Places:
     return Places(at[: x.size].reshape(x.shape), u[: x.size].reshape(x.shape))
 
 
-def add_input_curves(n: Array, places: Places, A: Array) -> Array:
-    """n (Nv, units) + the curves of all inputs with ordinates A (hinges, units), Eq. (68). May overwrite n."""
-    wide, rows = _wide(n), _wide(np.asarray(A, n.dtype))
-    at, u = _rows(places, n.dtype)
-    _add(at, u, rows.reshape(-1), wide.reshape(-1), places.at.shape[1], wide.shape[1], _strips(rows))
-    return wide[:, : n.shape[1]]
+def add_input_curves(n: Array | None, places: Places, A: Array) -> Array:
+    """n (Nv, units), if given, + the curves of all inputs with ordinates A (hinges, units), Eq. (68). May overwrite n."""
+    rows = _wide(np.asarray(A, places.u.dtype if n is None else n.dtype))
+    wide = np.empty((len(places.u), rows.shape[1]), rows.dtype) if n is None else _wide(n)
+    at, u = _rows(places, rows.dtype)
+    _add(at, u, rows.reshape(-1), wide.reshape(-1), places.at.shape[1], wide.shape[1], room(rows), n is not None)
+    return wide[:, : A.shape[1]]
 
 
 def input_scatter(places: Places, hinges: int, c: Array) -> Array:
@@ -208,7 +260,9 @@ def input_scatter(places: Places, hinges: int, c: Array) -> Array:
     wide = _wide(c)
     G = np.empty((hinges, wide.shape[1]), c.dtype)
     at, u = _rows(places, c.dtype)
-    _scatter(at, u, wide.reshape(-1), G.reshape(-1), places.at.shape[1], wide.shape[1], _strips(G))
+    places_of_tile = TILE * places.at.shape[1]
+    own = np.empty(hinges + 1, np.int64), np.empty(places_of_tile, np.int64), np.empty(places_of_tile, c.dtype)
+    _scatter(at, u, wide.reshape(-1), G.reshape(-1), places.at.shape[1], wide.shape[1], room(G), *own)
     return G[:, : c.shape[1]]
 
 
@@ -225,19 +279,10 @@ def _rows(places: Places, dtype: np.dtype) -> tuple[Array, Array]:
 
 
 def _wide(a: Array) -> Array:
-    """The array with rows of a strip at least, filled up with zeros, and stored one after the other."""
-    least = STRIP * (vector_bytes() // a.dtype.itemsize)
+    """The array with rows of a register at least, filled up with zeros, and stored one after the other."""
+    least = vector_bytes() // a.dtype.itemsize
     if a.shape[1] >= least:
         return np.ascontiguousarray(a) if a.flags.writeable else np.array(a, order="C")  # Numba would compile once more
     wide = np.zeros((a.shape[0], least), a.dtype)
     wide[:, : a.shape[1]] = a
     return wide
-
-
-def _strips(A: Array) -> Array:
-    """Room for the strips of a table (hinges, width), which begins with a line of the cache."""
-    step = STRIP * (vector_bytes() // A.dtype.itemsize)
-    size = A.shape[0] * -(-A.shape[1] // step) * step
-    room = np.empty(size + LINE // A.dtype.itemsize, A.dtype)
-    first = -room.ctypes.data % LINE // A.dtype.itemsize  # a register that crosses a cache line takes two look-ups
-    return room[first : first + size]

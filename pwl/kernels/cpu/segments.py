@@ -51,26 +51,32 @@ class Units(NamedTuple):
     by_gather: bool  # look-ups by gather instructions
 
 
-def space(units: int, K: int, dtype: np.dtype) -> tuple[Array, Array]:
-    """Room for the tables of numbers and for that of rows."""
-    stride = units + vector_bytes() // dtype.itemsize
+def space(units: int, K: int, dtype: np.dtype, each: int = 1) -> tuple[Array, Array]:
+    """Room for the tables of numbers and for that of rows, in which a unit has `each` entries."""
+    stride = units * each + vector_bytes() // dtype.itemsize
     return np.empty((K + 1) * stride + 2 * units * K, dtype), np.empty(stride, np.int32)
 
 
 @compiled
-def units_of(ns, segments, uniform, linear, by_gather, numbers, row):
-    """The units with hinges ns, (units, K) in one row; segments, K - 1, is of their type; numbers, row: room for tables."""
+def units_of(ns, segments, uniform, linear, by_gather, numbers, row, each=1):
+    """The units with hinges ns, (units, K) in one row; segments, K - 1, is of their type; numbers, row: room for tables.
+
+    each: entries of a unit in the tables, one after the other, so that a register full of them is of one unit.
+    """
     stride, period, K = row.size, row.size - lanes(ns), int(segments) + 1
-    unit = 0
-    for k in range(stride if period else 0):
+    k, unit = 0, 0
+    while k < stride and period:
         begin = unit * K
         first, end = ns[begin], ns[begin + K - 1]
-        numbers[k], numbers[stride + k], numbers[2 * stride + k] = first, end, segments / (end - first)
-        row[k] = begin
-        if not uniform and K <= COUNTED:
-            for hinge in range(1, K - 1):
-                numbers[(2 + hinge) * stride + k] = ns[begin + hinge]
-        unit = unit + 1 if unit + 1 < period else 0
+        inverse = segments / (end - first)
+        for entry in range(k, min(k + each, stride)):
+            numbers[entry], numbers[stride + entry], numbers[2 * stride + entry] = first, end, inverse
+            row[entry] = begin
+            if not uniform and K <= COUNTED:
+                for hinge in range(1, K - 1):
+                    numbers[(2 + hinge) * stride + entry] = ns[begin + hinge]
+        k += each
+        unit = unit + 1 if (unit + 1) * each < period else 0
     steps = (K + 1) * stride
     for k in range(0 if uniform else ns.size - 1):
         numbers[steps + 2 * k], numbers[steps + 2 * k + 1] = ns[k], segments / segments / (ns[k + 1] - ns[k])
@@ -89,21 +95,35 @@ def after(k, units):
 
 
 @inlined
+def ends_of(x, k, units):
+    """The first and the last hinge, the inverse width of uniform segments and the row in `ns`, of the units of x from k on."""
+    row = load_beside(x, units.row, k)
+    return load_beside(x, units.first, k), load_beside(x, units.end, k), load_beside(x, units.inverse, k), row
+
+
+@inlined
 def locate(x, k, units):
     """For nets x of the units from k on: places of their segments' left ends in `ns`, positions, and slopes' factors.
 
     The factor is what turns a segment's rise into a slope: 1 / width inside the hinges, 0 outside, NaN for NaN.
     """
-    if units.uniform:
-        return _uniform(x, k, units)
-    return _searched(x, k, units)
+    return located(x, k, ends_of(x, k, units), units)
 
 
 @inlined
-def _uniform(x, k, units):
+def located(x, k, ends, units):
+    """`locate` for units whose `ends_of` are known."""
+    if units.uniform:
+        return _uniform(x, ends, units)
+    return _searched(x, k, ends, units)
+
+
+@inlined
+def _uniform(x, ends, units):
     """By a multiply, cut off after the point. Comparisons are written so that they become minima and maxima."""
-    zero, end, inverse = spread(x, 0), spread(x, units.segments), load_beside(x, units.inverse, k)
-    t = (x - load_beside(x, units.first, k)) * inverse
+    first, _, inverse, row = ends
+    zero, end = spread(x, 0), spread(x, units.segments)
+    t = (x - first) * inverse
     bounded = where(t > zero, t, zero)  # 0 for NaN, too
     bounded = where(bounded < end, bounded, end)
     m = whole(bounded)
@@ -111,13 +131,13 @@ def _uniform(x, k, units):
     m = where(m < last, m, last)
     u = (t if units.linear else bounded) - real(x, m)
     factor = inverse if units.linear else where((t >= zero) & (t < end), inverse, zero)
-    return load_beside(x, units.row, k) + m, where(t == t, u, t), where(t == t, factor, t)
+    return row + m, where(t == t, u, t), where(t == t, factor, t)
 
 
 @inlined
-def _searched(x, k, units):
+def _searched(x, k, ends, units):
     """By comparisons with the hinges."""
-    first, end, row = load_beside(x, units.first, k), load_beside(x, units.end, k), load_beside(x, units.row, k)
+    first, end, _, row = ends
     at = _counted(x, k, row, units) if units.K <= COUNTED else _halved(x, row, units)
     bounded = x if units.linear else where(x < first, first, where(x > end, end, x))
     low, inverse = gather_two(units.steps, at + at, units.by_gather)

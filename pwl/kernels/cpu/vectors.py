@@ -101,7 +101,7 @@ _operator(operator.and_, lambda builder, number, x, y: builder.and_(x, y))
 # ---- registers
 
 
-def _spread(builder: Any, number: Any, kind: Vector) -> Any:
+def spread_number(builder: Any, number: Any, kind: Vector) -> Any:
     """The number in every lane."""
     vector, places = ir.VectorType(number.type, kind.lanes), ir.VectorType(ir.IntType(32), kind.lanes)
     one = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.IntType(32)(0))
@@ -113,7 +113,7 @@ def spread(typingctx, x, number):
     """The number in as many lanes as x has, in x's type."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _spread(builder, context.cast(builder, args[1], number, x.number), x)
+        return spread_number(builder, context.cast(builder, args[1], number, x.number), x)
 
     return x(x, number), code
 
@@ -192,14 +192,14 @@ def data_of(context: Any, builder: Any, kind: Any, array: Any) -> Any:
     return array if isinstance(kind, types.CPointer) else _parts(context, builder, kind, array).data
 
 
-def _place(builder: Any, data: Any, at: Any, vector: Any) -> Any:
+def place_of(builder: Any, data: Any, at: Any, vector: Any) -> Any:
     return builder.bitcast(builder.gep(data, [at]), vector.as_pointer())
 
 
 def _part(builder: Any, kind: Vector, left: Any) -> Any:
     """A mask that is true in the first `left` lanes."""
     places = ir.Constant(ir.VectorType(ir.IntType(64), kind.lanes), list(range(kind.lanes)))
-    return builder.icmp_signed("<", places, _spread(builder, left, kind))
+    return builder.icmp_signed("<", places, spread_number(builder, left, kind))
 
 
 def _masked(builder: Any, name: str, result: Any, place: Any, vector: Any, arguments: list[Any]) -> Any:
@@ -208,49 +208,81 @@ def _masked(builder: Any, name: str, result: Any, place: Any, vector: Any, argum
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, full), arguments)
 
 
+def _loaded(builder: Any, kind: Vector, data: Any, at: Any, end: Any) -> Any:
+    """A register full of the numbers at an address, from place `at` on; 0 from place `end` on. Asks for those that come soon."""
+    vector, size = ir.VectorType(NUMBERS[kind.number], kind.lanes), kind.number.bitwidth // 8
+    place, left = place_of(builder, data, at, vector), builder.sub(end, at)
+    soon = builder.gep(data, [builder.add(at, left.type(AHEAD // size))])
+    prefetch(builder, builder.bitcast(soon, ir.IntType(8).as_pointer()))
+    with builder.if_else(builder.icmp_signed(">=", left, left.type(kind.lanes)), likely=True) as (then, otherwise):
+        with then:
+            all_of_it, full = builder.load(place, align=size), builder.block
+        with otherwise:
+            zero = ir.Constant(vector, [0] * kind.lanes)
+            arguments = [place, ir.IntType(32)(size), _part(builder, kind, left), zero]
+            part, stop = _masked(builder, "load", vector, place, vector, arguments), builder.block
+    either = builder.phi(vector)
+    either.add_incoming(all_of_it, full)
+    either.add_incoming(part, stop)
+    return either
+
+
+def _stored(builder: Any, kind: Vector, x: Any, data: Any, at: Any, end: Any) -> None:
+    """Puts x at an address, from place `at` on; nothing from place `end` on."""
+    size = kind.number.bitwidth // 8
+    place, left = place_of(builder, data, at, x.type), builder.sub(end, at)
+    with builder.if_else(builder.icmp_signed(">=", left, left.type(kind.lanes)), likely=True) as (then, otherwise):
+        with then:
+            builder.store(x, place, align=size)
+        with otherwise:
+            arguments = [x, place, ir.IntType(32)(size), _part(builder, kind, left)]
+            _masked(builder, "store", ir.VoidType(), place, x.type, arguments)
+
+
 @intrinsic
 def load(typingctx, array, at):
     """A register full of an array's numbers, from place `at` on; 0 beyond the array's end. Asks for those that come soon."""
     kind = Vector(array.dtype, lanes_of(array.dtype))
-    vector, size = ir.VectorType(NUMBERS[kind.number], kind.lanes), kind.number.bitwidth // 8
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         found = _parts(context, builder, array, args[0])
-        place, left = _place(builder, found.data, args[1], vector), builder.sub(found.nitems, args[1])
-        soon = builder.gep(found.data, [builder.add(args[1], left.type(AHEAD // size))])
-        prefetch(builder, builder.bitcast(soon, ir.IntType(8).as_pointer()))
-        with builder.if_else(builder.icmp_signed(">=", left, left.type(kind.lanes)), likely=True) as (then, otherwise):
-            with then:
-                all_of_it, full = builder.load(place, align=size), builder.block
-            with otherwise:
-                zero = ir.Constant(vector, [0] * kind.lanes)
-                arguments = [place, ir.IntType(32)(size), _part(builder, kind, left), zero]
-                part, end = _masked(builder, "load", vector, place, vector, arguments), builder.block
-        either = builder.phi(vector)
-        either.add_incoming(all_of_it, full)
-        either.add_incoming(part, end)
-        return either
+        return _loaded(builder, kind, found.data, args[1], found.nitems)
 
     return kind(array, types.intp), code
 
 
 @intrinsic
+def load_until(typingctx, array, at, end):
+    """`load`, with 0 from place `end` on."""
+    kind = Vector(array.dtype, lanes_of(array.dtype))
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _loaded(builder, kind, data_of(context, builder, array, args[0]), args[1], args[2])
+
+    return kind(array, types.intp, types.intp), code
+
+
+@intrinsic
 def store(typingctx, x, array, at):
     """Puts x into an array, from place `at` on; nothing beyond the array's end."""
-    size = x.number.bitwidth // 8
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         found = _parts(context, builder, array, args[1])
-        place, left = _place(builder, found.data, args[2], args[0].type), builder.sub(found.nitems, args[2])
-        with builder.if_else(builder.icmp_signed(">=", left, left.type(x.lanes)), likely=True) as (then, otherwise):
-            with then:
-                builder.store(args[0], place, align=size)
-            with otherwise:
-                arguments = [args[0], place, ir.IntType(32)(size), _part(builder, x, left)]
-                _masked(builder, "store", ir.VoidType(), place, args[0].type, arguments)
+        _stored(builder, x, args[0], found.data, args[2], found.nitems)
         return context.get_dummy_value()
 
     return types.void(x, array, types.intp), code
+
+
+@intrinsic
+def store_until(typingctx, x, array, at, end):
+    """`store`, with nothing from place `end` on."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _stored(builder, x, args[0], data_of(context, builder, array, args[1]), args[2], args[3])
+        return context.get_dummy_value()
+
+    return types.void(x, array, types.intp, types.intp), code
 
 
 @intrinsic
@@ -260,7 +292,7 @@ def load_beside(typingctx, x, table, at):
     vector, size = ir.VectorType(NUMBERS[kind.number], kind.lanes), kind.number.bitwidth // 8
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.load(_place(builder, data_of(context, builder, table, args[1]), args[2], vector), align=size)
+        return builder.load(place_of(builder, data_of(context, builder, table, args[1]), args[2], vector), align=size)
 
     return kind(x, table, types.intp), code
 
@@ -270,7 +302,7 @@ def put(typingctx, x, table, at):
     """Puts x into a table, from place `at` on; the table has to reach so far."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _place(builder, data_of(context, builder, table, args[1]), args[2], args[0].type)
+        place = place_of(builder, data_of(context, builder, table, args[1]), args[2], args[0].type)
         builder.store(args[0], place, align=x.number.bitwidth // 8)
         return context.get_dummy_value()
 
@@ -284,7 +316,7 @@ def put_in_pairs(typingctx, x, y, table, at):
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         order = [place for lane in range(x.lanes) for place in (lane, x.lanes + lane)]
         pairs = builder.shuffle_vector(args[0], args[1], ir.Constant(ir.VectorType(ir.IntType(32), 2 * x.lanes), order))
-        place = _place(builder, data_of(context, builder, table, args[2]), args[3], pairs.type)
+        place = place_of(builder, data_of(context, builder, table, args[2]), args[3], pairs.type)
         builder.store(pairs, place, align=x.number.bitwidth // 8)
         return context.get_dummy_value()
 
@@ -302,8 +334,8 @@ def add_pairs(typingctx, table, places, pairs, at):
         where, more = builder.gep(where, [args[3]]), builder.gep(more, [builder.mul(args[3], whole(2))])
         for lane in range(lanes_of(table.dtype)):
             goal = builder.zext(builder.load(builder.gep(where, [whole(lane)])), whole)
-            here = _place(builder, sums, builder.mul(goal, whole(2)), two)
-            share = builder.load(_place(builder, more, whole(2 * lane), two), align=size)
+            here = place_of(builder, sums, builder.mul(goal, whole(2)), two)
+            share = builder.load(place_of(builder, more, whole(2 * lane), two), align=size)
             builder.store(builder.fadd(builder.load(here, align=size), share), here, align=size)
         return context.get_dummy_value()
 

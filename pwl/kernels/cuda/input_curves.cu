@@ -143,41 +143,50 @@ pairs(const int* __restrict__ at, const Real* __restrict__ u, const Real* __rest
     }
 }
 
-// ---- between weights of rises and ordinates
+// ---- between weights and ordinates
 //
-// A thread takes one input and one column. Input j has the rises begin[j] .. begin[j + 1] - 1.
+// A thread takes one input and one column. Input j has the rises begin[j] .. begin[j + 1] - 1, and K hinges ns, one of which is before
+// the first rise. The rise m of an input ends at its hinge m + 2.
 
-// A (hinges x units) of weights W (units x rises), Eq. (68)
+// A (hinges x units) of weights W (units x (1 + inputs + rises)), Eq. (68)
 template <typename Real>
 __global__ void __launch_bounds__(256)
-ordinates(const Real* __restrict__ W, const Real* __restrict__ mean, const Real* __restrict__ scale, const int* __restrict__ begin,
-          int inputs, int K, int units, int rises, Real* __restrict__ A) {
+ordinates(const Real* __restrict__ W, const Real* __restrict__ ns, const Real* __restrict__ mean, const Real* __restrict__ scale,
+          const int* __restrict__ begin, int inputs, int K, int units, Real* __restrict__ A) {
     const int thread = blockIdx.x * blockDim.x + threadIdx.x, unit = thread % units, j = thread / units;
     if (j >= inputs) return;
-    const Real* own = W + (long long)unit * rises;
-    Real level = 0;
+    const Real *row = W + (long long)unit * (1 + inputs + begin[inputs]), *own = row + 1 + inputs;
+    const Real slope = row[1 + j];
+    Real level = j == 0 ? row[0] : Real(0);
     for (int m = begin[j]; m < begin[j + 1]; ++m) level -= mean[m] * (own[m] / scale[m]);
     for (int i = 0; i < K; ++i) {
-        const int m = begin[j] + i - 1;
-        if (i > 0 && m < begin[j + 1]) level += own[m] / scale[m];
-        A[(long long)(j * K + i) * units + unit] = level;
+        const int m = begin[j] + i - 2;
+        if (i > 1 && m < begin[j + 1]) level += own[m] / scale[m];
+        A[(long long)(j * K + i) * units + unit] = level + ns[j * K + i] * slope;
     }
 }
 
-// found (rises x columns) of sums G (hinges x columns), Eq. (69)
+// found ((1 + inputs + rises) x columns) of sums G (hinges x columns), Eq. (69)
 template <typename Real>
 __global__ void __launch_bounds__(256)
-rises(const Real* __restrict__ G, const Real* __restrict__ mean, const Real* __restrict__ scale, const int* __restrict__ begin,
-      int inputs, int K, int columns, Real* __restrict__ found) {
+rises(const Real* __restrict__ G, const Real* __restrict__ ns, const Real* __restrict__ mean, const Real* __restrict__ scale,
+      const int* __restrict__ begin, int inputs, int K, int columns, Real* __restrict__ found) {
     const int thread = blockIdx.x * blockDim.x + threadIdx.x, column = thread % columns, j = thread / columns;
     if (j >= inputs) return;
     const Real* own = G + (long long)j * K * columns + column;
-    Real total = 0, right = 0;
-    for (int i = K - 1; i >= 0; --i) total += own[(long long)i * columns];
+    Real *to = found + column, total = 0, right = 0, x = 0;
+    for (int i = K - 1; i >= 0; --i) {
+        const Real sum = own[(long long)i * columns];
+        total += sum;
+        x += ns[j * K + i] * sum;
+    }
+    if (j == 0) *to = total;
+    to[(long long)(1 + j) * columns] = x;
+    to += (long long)(1 + inputs) * columns;
 #pragma unroll 1
-    for (int i = K - 1; i > 0; --i) {  // `right` has the hats to the right of rise m
-        const int m = begin[j] + i - 1;
+    for (int i = K - 1; i > 1; --i) {  // `right` has the hats to the right of rise m
+        const int m = begin[j] + i - 2;
         right += own[(long long)i * columns];
-        if (m < begin[j + 1]) found[(long long)m * columns + column] = (right - mean[m] * total) / scale[m];
+        if (m < begin[j + 1]) to[(long long)m * columns] = (right - mean[m] * total) / scale[m];
     }
 }

@@ -71,8 +71,9 @@ def input_places(x: Array, grid: Hinges) -> Places:
     return Places(at, u)
 
 
-def add_input_curves(n: Array, places: Places, A: Array) -> Array:
-    """n (Nv, units) + the curves of all inputs with ordinates A (hinges, units), Eq. (68). May overwrite n."""
+def add_input_curves(n: Array | None, places: Places, A: Array) -> Array:
+    """n (Nv, units), if given, + the curves of all inputs with ordinates A (hinges, units), Eq. (68). May overwrite n."""
+    n = cupy.zeros((len(places.u), A.shape[1]), places.u.dtype) if n is None else n
     (Nv, units), inputs, K, n = n.shape, *_counts(places, A.shape[0]), in_order(n, n.dtype)
     row = K * n.dtype.itemsize  # of one unit of one input
     vector = next((v for v in (at_once(units, n), 1) if row * v <= SHARED_BYTES), 0)
@@ -143,22 +144,25 @@ def input_pairs(places: Places, hinges: int, w: Array | None) -> Array:
 
 
 def input_ordinates(W: Array, rises: Rises) -> Array:
-    """Ordinates (hinges, units) of the sums of rises with weights W (units, rises), with mean 0 over the patterns, Eq. (68)."""
-    units, own = W.shape[0], rises.geometry
-    A = cupy.empty((own.hinges, units), W.dtype)
-    _by_columns("ordinates", in_order(W, W.dtype), rises, units, own.rises, A)
+    """Ordinates (hinges, units) of whole curves with weights W (units, 1 + inputs + rises), Eq. (68).
+
+    W has the thresholds, the slopes of the straight parts, and the weights of the rises. The first input's curves contain the
+    thresholds.
+    """
+    A = cupy.empty((rises.geometry.hinges, W.shape[0]), W.dtype)
+    _by_columns("ordinates", in_order(W, W.dtype), rises, W.shape[0], A)
     return A
 
 
 def input_rises(G: Array, rises: Rises) -> Array:
-    """The transpose of `input_ordinates`: sums (hinges, n) over hats as sums (rises, n) over the rises, Eq. (69)."""
-    columns = G.shape[1]
-    found = cupy.empty((rises.geometry.rises, columns), G.dtype)
+    """The transpose of `input_ordinates`: sums (hinges, n) over hats as sums (1 + inputs + rises, n), Eq. (69)."""
+    own, columns = rises.geometry, G.shape[1]
+    found = cupy.empty((1 + len(own.inputs) + own.rises, columns), G.dtype)
     _by_columns("rises", in_order(G, G.dtype), rises, columns, found)
     return found
 
 
-def _by_columns(name: str, given: Array, rises: Rises, columns: int, *rest: Any) -> None:
+def _by_columns(name: str, given: Array, rises: Rises, columns: int, found: Array) -> None:
     """Runs a kernel in which a thread takes one input and one column."""
     own = rises.geometry
     inputs = len(own.inputs)
@@ -167,12 +171,12 @@ def _by_columns(name: str, given: Array, rises: Rises, columns: int, *rest: Any)
         (max(1, covering(inputs * columns, THREADS)), 1),
         (THREADS, 1),
         given,
-        *(in_order(a, given.dtype) for a in (rises.mean, rises.scale)),
+        *(in_order(a, given.dtype) for a in (rises.ns, rises.mean, rises.scale)),
         _begin(own.begin),
         inputs,
-        own.most + 1,
+        own.most + 3,
         columns,
-        *rest,
+        found,
     )
 
 

@@ -12,11 +12,26 @@ from pwl.runtime.backend import Array, array_namespace, gram
 class Places(NamedTuple):
     """Where inputs lie between their hinges, both (Nv, inputs).
 
-    at: the hinge on the left, counted through the hinges of all inputs. u: the position in the segment, from 0 to 1.
+    at: the hinge on the left, counted through the hinges of all inputs. u: the position in the segment, from 0 to 1, or beyond
+    where the segments at the ends continue.
     """
 
     at: Array
     u: Array
+
+
+def input_tails(ns: Array) -> Array:
+    """Hinges ns (inputs, K) of curves on inputs with one more before the first and after the last, (inputs, K + 2).
+
+    Curves are straight there, so that the end segments of such a grid hold for all inputs. Rows of ns that are filled up with
+    infinity get more hinges after the last. All are as far from one another as the first hinge is from the last.
+    """
+    xp = array_namespace(ns)
+    there = xp.isfinite(ns)
+    first, last = ns[:, :1], xp.max(xp.where(there, ns, xp.full_like(ns, -float("inf"))), axis=1, keepdims=True)
+    beyond = xp.cumulative_sum(xp.astype(~there, ns.dtype), axis=1)
+    span = last - first
+    return xp.concat([first - span, xp.where(there, ns, last + span * beyond), last + span * (beyond[:, -1:] + 1)], axis=1)
 
 
 def input_places(x: Array, grid: Hinges) -> Places:
@@ -38,9 +53,10 @@ def hats(places: Places, hinges: int) -> Array:
     return phi
 
 
-def add_input_curves(n: Array, places: Places, A: Array) -> Array:
-    """n (Nv, units) + the curves of all inputs with ordinates A (hinges, units), Eq. (68). May overwrite n."""
-    return n + hats(places, A.shape[0]) @ A
+def add_input_curves(n: Array | None, places: Places, A: Array) -> Array:
+    """n (Nv, units), if given, + the curves of all inputs with ordinates A (hinges, units), Eq. (68). May overwrite n."""
+    curves = hats(places, A.shape[0]) @ A
+    return curves if n is None else n + curves
 
 
 def input_scatter(places: Places, hinges: int, c: Array) -> Array:
@@ -54,31 +70,38 @@ def input_pairs(places: Places, hinges: int, w: Array | None) -> Array:
 
 
 def input_ordinates(W: Array, rises: Rises) -> Array:
-    """Ordinates (hinges, units) of the sums of rises with weights W (units, rises), with mean 0 over the patterns, Eq. (68)."""
+    """Ordinates (hinges, units) of whole curves with weights W (units, 1 + inputs + rises), Eq. (68).
+
+    W has the thresholds, the slopes of the straight parts, and the weights of the rises. The first input's curves contain the
+    thresholds.
+    """
     xp, own = array_namespace(W), rises.geometry
-    V = (W / rises.scale).T
+    straight = 1 + len(own.inputs)
+    V = (W[:, straight:] / rises.scale).T
     V, level = _padded(V, own), -xp.sum(_padded(rises.mean[:, None] * V, own), axis=1)
-    rows = [level]
+    rows = [level, level]
     for m in range(own.most):
         level = level + V[:, m, :]
         rows.append(level)
-    return xp.reshape(xp.stack(rows, axis=1), (-1, W.shape[0]))
+    A = xp.stack([*rows, level], axis=1) + rises.ns[:, :, None] * W[:, 1:straight].T[:, None, :]
+    A[0, ...] += W[:, 0]
+    return xp.reshape(A, (-1, W.shape[0]))
 
 
 def input_rises(G: Array, rises: Rises) -> Array:
-    """The transpose of `input_ordinates`: sums (hinges, n) over hats as sums (rises, n) over the rises, Eq. (69)."""
+    """The transpose of `input_ordinates`: sums (hinges, n) over hats as sums (1 + inputs + rises, n), Eq. (69)."""
     xp, own = array_namespace(G), rises.geometry
-    G = xp.reshape(G, (len(own.inputs), own.most + 1, G.shape[1]))
-    total = G[:, -1, :]
-    right = [total]  # of each segment, the sum of all hats beyond it
-    for m in range(own.most - 1, 0, -1):
-        total = total + G[:, m, :]
-        right.append(total)
-    total = total + G[:, 0, :]
+    G = xp.reshape(G, (len(own.inputs), own.most + 3, G.shape[1]))
+    total, x = xp.sum(G, axis=1), xp.sum(rises.ns[:, :, None] * G, axis=1)
+    beyond = G[:, -1, :]
+    right = []  # of each segment, the sum of all hats beyond it
+    for m in range(own.most + 1, 1, -1):
+        beyond = beyond + G[:, m, :]
+        right.append(beyond)
     right = xp.reshape(xp.stack(right[::-1], axis=1), (-1, G.shape[2]))
     found = xp.take(right, xp.asarray(own.kept), axis=0)
     found = found - rises.mean[:, None] * xp.take(total, xp.asarray(own.owner), axis=0)
-    return found / rises.scale[:, None]
+    return xp.concat([total[:1, :], x, found / rises.scale[:, None]], axis=0)
 
 
 def _padded(V: Array, own: InputGeometry) -> Array:
