@@ -194,10 +194,10 @@ def _scatter(n, patterns, ns, segments, uniform, linear, by_gather, numbers, row
     lane_count = spread(own, step)
     for k in range(count):
         ends, end = ends_of(zero, k * step, units), (k + 1) * patterns
-        row = spread(ends[3], k * units.K)
+        first = spread(ends[3], k * units.K)
         for p in range(k * patterns, end, step):
             at, u, _ = located(load_until(n, p, end), k * step, ends, units)
-            _add_shares((at - row) * lane_count + own, u, load_until(c, p, end), sums, shares, places)
+            _add_shares((at - first) * lane_count + own, u, load_until(c, p, end), sums, shares, places)
         _join(zero, sums, shares, units.K, k, step, G_a)
 
 
@@ -215,11 +215,11 @@ def _back_scatter(
     lane_count = spread(own, step)
     for k in range(count):
         ends, before = ends_of(zero, k * step, units), k * patterns
-        row = spread(ends[3], k * units.K)
+        first = spread(ends[3], k * units.K)
         for p in range(0, patterns, step):
             at, u, _ = located(load_until(n, before + p, before + patterns), k * step, ends, units)
             v = load_until(d, p, patterns)
-            _add_shares((at - row) * lane_count + own, u, v * spread(v, w[k]), sums, shares, places)
+            _add_shares((at - first) * lane_count + own, u, v * spread(v, w[k]), sums, shares, places)
         _join(zero, sums, shares, units.K, k, step, G_a)
 
 
