@@ -127,6 +127,9 @@ def test_rates_of_tables(capsys):
         ("compare mnist --network vgg1 --algorithms adam,cg --shift 2", "but cg has no batches: choose another algorithm"),
         ("train mnist --network vgg1 --algorithm adam --shift 28", "a shift of 28 pixels moves images of 28 x 28 out of sight"),
         ("train concrete --network vgg1 --algorithm adam --flip", "is for images, but concrete has none: choose one of"),
+        ("train --algorithm molf --error-sample 9", "--error-sample is for training by batches, but molf has none: leave it out"),
+        ("train --algorithm adam --error-sample 0", "--error-sample must be a whole number of patterns, 1 or more, not 0"),
+        ("train --ensemble --error-sample 9", "--error-sample is for a single network that trains by batches: leave it out"),
         ("compare --resume", "holds no comparison that can go on: run without --resume"),
     ],
 )  # fmt: skip
@@ -141,6 +144,7 @@ def test_augmentation_reaches_the_run_and_resumes(capsys):
     about, _ = trained("--algorithm", "adam", "--shift", "3", "--flip")
     assert about["augment"] == "Augmentation(shift=3, flip=True)"
     assert trained("--algorithm", "adam", "--flip")[0]["augment"] == "Augmentation(shift=0, flip=True)"
+    assert trained("--algorithm", "adam", "--error-sample", "20")[0]["error_sample"] == 20
     about, whole = trained("--algorithm", "adam", "--shift", "3")
     assert about["augment"] == "Augmentation(shift=3, flip=False)"
     run = ["train", "mnist", *QUICK, "--algorithm", "adam", "--out", "cut.net"]

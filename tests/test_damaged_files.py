@@ -220,7 +220,8 @@ def test_states_of_every_algorithm_have_the_shapes_that_it_names():
             if isinstance(made, type) and hasattr(made, "shapes") and made is not pwl.algorithms.Algorithm:
                 for options in OTHER_FORMS.get(made, [{}]):
                     states = []
-                    job = Job(pwl.Patterns(data()[0], t), {}, made(**options), None, 0, 0.0, 0.0)
+                    patterns = pwl.Patterns(data()[0], t)
+                    job = Job(patterns, patterns, {}, made(**options), None, 0, 0.0, 0)
                     try:
                         run = job.first(net)
                     except pwl.InputError:  # as VarPro for classes

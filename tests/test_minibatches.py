@@ -148,6 +148,47 @@ def test_a_row_is_a_pass(algorithm):
     assert np.allclose(np.diff(record["passes"]), 2)  # the steps', and one over all for the error
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=short)
+def test_a_sample_gives_the_training_error(algorithm):
+    """The steps are the same. The errors, and with them the best network, are those of the patterns that the seed draws."""
+    x, t = waves()
+    rows, seen = np.sort(np.random.default_rng([2, 2**32 - 1]).permutation(120)[:30]), []
+    settings = {"batch_size": 50, "iterations": 4, "seed": 2}
+    _, whole = pwl.train(curve_network(), (x, t), algorithm, **settings)
+    _, record = pwl.train(
+        curve_network(), (x, t), algorithm, error_sample=30, **settings,
+        callback=lambda net, record: seen.append(evaluate(net, (x[rows], t[rows])).error),
+    )  # fmt: skip
+    assert np.allclose(record["error"][1:], seen, rtol=1e-12) and not np.allclose(record["error"], whole["error"], rtol=1e-3)
+    assert record["gradient_norm"] == whole["gradient_norm"]
+    assert record.best_iteration == int(np.argmin(record["error"]))
+    assert np.allclose(np.diff(record["passes"]), 1.25)
+    assert record.settings["error_sample"] == 30 and whole.settings["error_sample"] is None
+
+
+def test_a_sample_leaves_the_choice_to_validation_data():
+    other = waves(seed=1)
+    settings = {"batch_size": 50, "iterations": 4, "validation": other}
+    (net, whole), (same, record) = (
+        pwl.train(curve_network(), waves(), pwl.Adam(0.01), **settings, **sample) for sample in ({}, {"error_sample": 7})
+    )
+    assert np.array_equal(net.theta, same.theta) and record["validation_error"] == whole["validation_error"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"error_sample": 21}, "error_sample 21 is larger than the 20 patterns: make it smaller or leave it out"),
+        ({"error_sample": 0}, "error_sample must be a whole number of patterns, 1 or more, not 0"),
+        ({"error_sample": 0.5}, "error_sample must be a whole number of patterns, 1 or more, not 0.5"),
+        ({"error_sample": 5, "batch_size": None}, "error_sample is for training by batches"),
+    ],
+)
+def test_samples_that_cannot_be_drawn(settings, words):
+    with pytest.raises(pwl.InputError, match=words):
+        batches(**settings)
+
+
 def test_the_gradient_recorded_is_the_largest_of_a_pass():
     """So that the last batch of a few patterns that fit by chance does not end the run."""
 
@@ -213,7 +254,7 @@ def interrupted_in_batch(algorithm, number):
 def test_ctrl_c_within_a_pass_resumes_to_the_same_bits(tmp_path, algorithm, loss):
     x, t = spirals(90) if loss == "cross_entropy" else waves(90)
     net, path = curve_network(x.shape[1], 4, 3 if loss == "cross_entropy" else 2, loss=loss), tmp_path / "run"
-    settings = {"batch_size": 20, "seed": 3, "iterations": 8, "validation": (x[:30], t[:30]), "max_fail": 9}
+    settings = {"batch_size": 20, "error_sample": 40, "seed": 3, "iterations": 8, "validation": (x[:30], t[:30]), "max_fail": 9}
     whole, record = pwl.train(net, (x, t), algorithm, **settings)
     at = 5 * 3 + 2  # the third batch of the fourth pass
     _, cut = pwl.train(net, (x, t), interrupted_in_batch(algorithm, at), checkpoint=path, **settings)
@@ -235,6 +276,8 @@ def test_resumed_runs_give_the_same_bits(tmp_path, algorithm, batch_size):
     if batch_size:
         with pytest.raises(pwl.InputError, match="its batch_size is 40"):
             pwl.train(curve_network(), waves(), algorithm, batch_size=30, seed=1, resume=tmp_path / "run")
+        with pytest.raises(pwl.InputError, match="its error_sample is None, but this run has 30"):
+            pwl.train(curve_network(), waves(), algorithm, batch_size=40, error_sample=30, seed=1, resume=tmp_path / "run")
 
 
 # ---- learners

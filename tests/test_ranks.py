@@ -49,6 +49,15 @@ def test_batches_smaller_than_the_ranks():
         assert distance(other, alone) < 1e-10
 
 
+def test_a_sample_for_the_error_is_drawn_from_all_ranks():
+    net, data, _ = case("numbers")
+    sample = {"batch_size": 30, "error_sample": 25, "seed": 3}
+    alone = pwl.train(net, data, pwl.Adam(), iterations=3, **sample)[1]["error"]
+    runs = on_ranks(lambda patterns: pwl.train(net, patterns, pwl.Adam(), iterations=3, **sample), parts(data, CUTS))
+    for _, record in runs:
+        assert np.allclose(record["error"], alone, rtol=1e-10)
+
+
 def test_the_same_bits_every_time():
     first, second = (one_and_three("adact", "classes", False, 4)[1] for _ in range(2))
     assert np.array_equal(first[0][0].theta, second[0][0].theta)

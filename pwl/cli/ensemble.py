@@ -33,6 +33,8 @@ def check(options: argparse.Namespace, shaped: Shape, ranks: int) -> None:
         raise InputError("--ensemble keeps no checkpoint to go on from: run without --resume")
     if ranks > 1 or options.device != "cpu":
         raise InputError("--ensemble trains its networks on the cores of one machine: run it without mpiexec and --device")
+    if options.error_sample is not None:
+        raise InputError("--error-sample is for a single network that trains by batches: leave it out with --ensemble")
     plain = dataclasses.replace(Shape(), hidden=shaped.hidden)
     if options.algorithm or shaped != plain or options.iterations != Settings().iterations:
         raise InputError(

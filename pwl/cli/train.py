@@ -30,6 +30,7 @@ from pwl.study.report import target_errors
 from pwl.training.checkpoint import Checkpoint
 from pwl.training.record import Record
 from pwl.training.train import evaluate, train
+from pwl.validate import whole
 
 HELP = "train a network on a table and save it"
 DESCRIPTION = f"""Trains one network and saves it with its preparation, the table's columns and its training record.
@@ -76,6 +77,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="stop N iterations after the lowest validation error (default: %(default)s)",
     )
+    group.add_argument(
+        "--error-sample", type=int, metavar="N",
+        help="with batches, measure the training error on N patterns drawn by the seed, which takes less time (default: on all)",
+    )  # fmt: skip
     group.add_argument("--max-seconds", type=float, metavar="S", help="stop after this many seconds")
     group.add_argument(
         "--ensemble",
@@ -108,6 +113,8 @@ def run(options: argparse.Namespace) -> int:
     parts.settle(options)
     shape.check_seconds("--max-seconds", options.max_seconds)
     shape.check_seconds("--checkpoint-seconds", options.checkpoint_seconds)
+    if options.error_sample is not None:
+        whole("--error-sample", options.error_sample, unit=" of patterns")
     checkpoint, comm = Path(f"{options.out}.checkpoint"), ranks()
     if options.ensemble:
         ensemble.check(options, shaped, comm.size)
@@ -123,12 +130,16 @@ def run(options: argparse.Namespace) -> int:
         print(reason)
     steps: list[None] = []
     preparation, patterns = prepared(table, found)
+    batch_size = shaped.batch(learner, range(patterns.count()))
+    if options.error_sample is not None and batch_size is None:
+        raise InputError(f"--error-sample is for training by batches, but {name} has none: leave it out")
     net, record = train(
         network(learner, shaped, table.x.shape[1:], preparation, options.seed).to(options.device),
         patterns,
         shaped.algorithm(learner, range(patterns.count()), options.iterations),
         iterations=options.iterations,
-        batch_size=shaped.batch(learner, range(patterns.count())),
+        batch_size=batch_size,
+        error_sample=options.error_sample,
         augment=shaped.augment,
         validation=parts.patterns(found.validation, preparation),
         test=parts.patterns(found.test, preparation),

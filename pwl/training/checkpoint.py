@@ -114,7 +114,7 @@ def resumed(path: str | os.PathLike[str], net: Network, job: Job) -> tuple[Job, 
     Raises InputError if the file is not a checkpoint, or if the network, algorithm, seed or data differ.
     """
     run = _read(path, net, job)
-    _check_error(path, run, job.patterns, "")
+    _check_error(path, run, job.measured, "")
     record = run.record
     for name in PARTS:
         if (f"{name}_error" in record) != (name in job.others):
@@ -122,8 +122,8 @@ def resumed(path: str | os.PathLike[str], net: Network, job: Job) -> tuple[Job, 
             raise InputError(f"{path} is a checkpoint of a run {was} {name} data, but this run is {now}: give the same data")
     for name, patterns in job.others.items():
         _check_error(path, run, patterns, f"{name} ")
-    passes = record["passes"][-1] - job.patterns.passes
-    return dataclasses.replace(job, begin=job.begin - record["seconds"][-1], passes=passes), run
+    read = round(record["passes"][-1] * job.patterns.count()) - job.patterns.reads.patterns
+    return dataclasses.replace(job, begin=job.begin - record["seconds"][-1], read=read), run
 
 
 def _check_error(path: Any, run: Run, patterns: Patterns, part: str) -> None:

@@ -22,6 +22,7 @@ from pwl.training.initialise import start
 from pwl.training.limits import NON_FINITE
 from pwl.training.record import Record
 
+SAMPLE = 2**32 - 1  # stands for the number of an iteration
 Spent = tuple[float, float]  # multiplies by the literature's formula and by our own count
 
 
@@ -58,16 +59,18 @@ class Run(NamedTuple):
 class Job:
     """The constants of a run.
 
-    others: validation and test patterns by name. begin: the clock at the start. passes: passes before the start.
+    measured: the patterns whose error is the training error. others: validation and test patterns by name. begin: the clock at
+    the start. read: number of patterns read before the start, less those that the patterns had counted by then.
     """
 
     patterns: Patterns
+    measured: Patterns
     others: Mapping[str, Patterns]
     algorithm: Algorithm
     batch_size: int | None
     seed: int
     begin: float
-    passes: float
+    read: int
     scale: np.ndarray | None = None  # raw units in one unit of each target, if the error in raw units is recorded
     multiplies: dict[int, Spent | None] = field(default_factory=dict)  # multiplies of a step, by the number of patterns
 
@@ -143,11 +146,11 @@ class Job:
         if self.shares_pass:
             scores, state = self.algorithm.measure(net, self.patterns, state)
         else:
-            scores = reduce(error(), net, self.patterns)
+            scores = reduce(error(), net, self.measured)
         objective = float(scores[0]) + self.algorithm.penalties.value(net)
         row: dict[str, Any] = {"error": float(scores[0]), "objective": objective, **_classification("", scores)}
         if self.scale is not None:
-            row["raw_error"] = self.raw(net, self.patterns, float(scores[0]))
+            row["raw_error"] = self.raw(net, self.measured, float(scores[0]))
         for name, other in self.others.items():
             scores = reduce(error(), other.suited(net), other)
             row |= {f"{name}_error": float(scores[0])} | _classification(f"{name}_", scores)
@@ -159,7 +162,7 @@ class Job:
             row["seconds"], row["sum_seconds"] = comm.same((row["seconds"], crossing))
         if spent is not None:
             row["multiplies"], row["own_multiplies"] = spent
-        row["passes"] = self.passes + self.patterns.passes
+        row["passes"] = (self.read + self.patterns.reads.patterns) / self.patterns.count()
         return row, state
 
     def raw(self, net: Network, patterns: Patterns, E: float) -> float:
@@ -176,9 +179,16 @@ class Job:
             "network": describe(net),
             "patterns": self.patterns.count(),
             "batch_size": self.batch_size,
+            "error_sample": None if self.measured is self.patterns else self.measured.count(),
             "augment": None if self.patterns.augmentation is None else repr(self.patterns.augmentation),
             "seed": self.seed,
         }
+
+
+def drawn(patterns: Patterns, count: int, seed: int) -> Patterns:
+    """Some of the patterns of all ranks, drawn by the seed, for the training error."""
+    rows = np.random.default_rng([seed, SAMPLE]).permutation(patterns.count())[:count]
+    return patterns.shared(np.sort(rows))
 
 
 def describe(net: Network) -> str:
