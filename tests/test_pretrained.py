@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -105,12 +107,12 @@ def test_what_cannot_be_loaded_is_said():
         (lambda: load_pretrained(net, a, names=NAMES, partial=1), "partial must be True or False"),
         (lambda: vgg11(input_shape=np.ma.masked_array([32, 32, 1], [0, 0, 1])), "input_shape must be sizes"),
         (lambda: load_pretrained(net, "no.npz", names=NAMES), "nothing is downloaded"),
-        (lambda: load_pretrained(net, "w.pth", names=NAMES), "not written by torch.save, or it is damaged"),
-        (lambda: load_pretrained(net, "w.txt", names=NAMES), "must be a file that torch.save wrote"),
+        (lambda: load_pretrained(net, "w.pth", names=NAMES), "w.pth is neither safetensors nor .npz nor by torch.save"),
+        (lambda: load_pretrained(net, "w.txt", names=NAMES), "w.txt is neither safetensors nor .npz nor by torch.save"),
         (lambda: resnet18(stages=5), "from 1 to 4"),
         (lambda: vgg11(pooled=0, input_shape=(32, 32, 3)), "AdaptiveAvgPool2d's size"),
-        (lambda: load_pretrained(net, "w.npz", names=NAMES), "can't be read"),
-        (lambda: load_pretrained(net, "w.safetensors", names=NAMES), "can't be read"),
+        (lambda: load_pretrained(net, "w.npz", names=NAMES), "w.npz is damaged, or holds other things than arrays"),
+        (lambda: load_pretrained(net, "w.safetensors", names=NAMES), "w.safetensors is neither"),
         (lambda: load_pretrained(net, a, names=NAMES, sha256="0"), "leave it out"),
         (lambda: load_pretrained(net, 3, names=NAMES), "path"),
         (lambda: load_pretrained(pwl.Network.mlp(2, 3, 1), a, names=["c", "f"]), "bypass=False"),
@@ -182,12 +184,65 @@ def test_weights_that_are_no_finite_numbers_are_named(wrong):
         load_pretrained(net, arrays, names=["a", "b"])
 
 
-def test_endings_in_capitals(tmp_path):
+def plain():
+    """A network of two dense layers, and weights for it that are all 1."""
     net = pwl.Network.from_layers([pwl.layers.Dense(3), "relu", pwl.layers.Dense(2)], (2,))
-    arrays = {"a.weight": np.ones((3, 2)), "a.bias": np.ones(3), "b.weight": np.ones((2, 3)), "b.bias": np.ones(2)}
-    np.savez(tmp_path / "w.npz", **arrays)
-    (tmp_path / "w.npz").rename(tmp_path / "w.NPZ")
-    assert np.all(load_pretrained(net, tmp_path / "w.NPZ", names=["a", "b"]).theta == 1)
-    (tmp_path / "w.NPZ").rename(tmp_path / "w.tar")
-    with pytest.raises(pwl.InputError, match="by its name: rename it if it"):
-        load_pretrained(net, tmp_path / "w.tar", names=["a", "b"])
+    shapes = {"a.weight": (3, 2), "a.bias": (3,), "b.weight": (2, 3), "b.bias": (2,)}
+    return net, {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize("ending", [".npz", ".NPZ", ".tar", ".ckpt", ".pth.tar", ""])
+def test_files_are_known_by_what_is_in_them(ending):
+    from safetensors.numpy import save_file
+
+    net, arrays = plain()
+    path = Path(f"w{ending}")
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
+    assert np.all(load_pretrained(net, path, names=["a", "b"]).theta == 1)
+    save_file(arrays, path)
+    assert np.all(load_pretrained(net, path, names=["a", "b"]).theta == 1)
+
+
+def test_safetensors_of_every_type_of_numbers():
+    """A file by hand: the length of its header, the header, and the numbers. The upper halves of float32 are bfloat16."""
+    from pwl.files.weights import TYPES, read_weights
+
+    values, parts, header, at = np.array([0.0, 1.0, 3.0]), [], {}, 0
+    for kind, code in TYPES.items():
+        part = (values.astype("<f4").view("<u4") >> 16).astype("<u2") if kind == "BF16" else values.astype(code)
+        header[kind] = {"dtype": kind, "shape": [3, 1], "data_offsets": [at, at + part.nbytes]}
+        parts.append(part.tobytes())
+        at += part.nbytes
+    words = json.dumps(header).encode()
+    Path("w").write_bytes(len(words).to_bytes(8, "little") + words + b"".join(parts))
+    for kind, a in read_weights(Path("w")).items():
+        assert a.tolist() == ([[False], [True], [True]] if kind == "BOOL" else [[0.0], [1.0], [3.0]]), kind
+    words = words.replace(b'"I8"', b'"F8_E4M3"')
+    Path("w").write_bytes(len(words).to_bytes(8, "little") + words + b"".join(parts))
+    with pytest.raises(pwl.InputError, match="holds F8_E4M3 as F8_E4M3, wanted one of F64, F32.*save it as float32"):
+        read_weights(Path("w"))
+
+
+@pytest.mark.parametrize("length", [0, 1, 8, 9, 20, 60, -1])
+def test_weights_cut_short(length):
+    from safetensors.numpy import save_file
+
+    net, arrays = plain()
+    np.savez("a.npz", **arrays)
+    save_file(arrays, "a.safetensors")
+    for name in ("a.npz", "a.safetensors"):
+        path = Path(name)
+        path.write_bytes(path.read_bytes()[:length])
+        with pytest.raises(pwl.InputError, match="damaged"):
+            load_pretrained(net, path, names=["a", "b"])
+
+
+def test_archives_of_objects_and_of_other_things_are_refused():
+    net, _ = plain()
+    np.savez("a.npz", w=np.array([{}], object))
+    with zipfile.ZipFile("b.npz", "w") as file:
+        file.writestr("letter.txt", "none")
+    for name, said in (("a.npz", "holds other things than arrays"), ("b.npz", "holds no data.pkl")):
+        with pytest.raises(pwl.InputError, match=said):
+            load_pretrained(net, name, names=["a", "b"])

@@ -57,6 +57,8 @@ def test_a_tensor_by_hand():
     assert np.array_equal(read_torch(archive(tensor(), {"0": NUMBERS.tobytes()}))["w"], [[0, 1, 2], [3, 4, 5]])
     turned = tensor(offset=1, shape=(2, 2), strides=(1, 2))
     assert np.array_equal(read_torch(archive(turned, {"0": NUMBERS.tobytes()}))["w"], [[1, 3], [2, 4]])
+    repeated = tensor(shape=(4, 6), strides=(0, 1))
+    assert read_torch(archive(repeated, {"0": NUMBERS.tobytes()}))["w"].tolist() == 4 * [NUMBERS.tolist()]
     big = archive(tensor(), {"0": NUMBERS.astype(">f4").tobytes()}, order=b"big")
     assert np.array_equal(read_torch(big)["w"], [[0, 1, 2], [3, 4, 5]])
     brain = (NUMBERS.view(np.uint32) >> 16).astype("<u2").tobytes()
@@ -108,7 +110,8 @@ def test_no_pickle_is_run(protocol):
         (tensor(count=7), "damaged"),
         (tensor(shape=(2, 4), strides=(3, 1)), "damaged"),
         (tensor(shape=(2, 3), strides=(4, 1)), "damaged"),
-        (tensor(shape=(2000000000, 2000000000), strides=(0, 0)), "damaged"),
+        (tensor(shape=(2000000000, 2000000000), strides=(0, 0)), "a tensor of 4000000000000000000 numbers repeats a storage of 6"),
+        (tensor(shape=(1024, 1025), strides=(0, 0)), "of 1049600 numbers repeats a storage of 6, and at most 1048576 are taken"),
         (tensor(offset=-1), "damaged"),
         (tensor(offset=1), "damaged"),
         (tensor(strides=(-3, 1)), "damaged"),
@@ -160,7 +163,8 @@ def test_files_that_pytorch_writes_whole_and_cut_short(new):
     state = {
         "w": torch.randn(2, 3), "b": nn_parameter(torch), "n": torch.tensor(3), "half": torch.randn(4, 4).half()[::2].t(),
         "brain": torch.randn(3, 2).bfloat16(), "none": torch.zeros(0, 3), "truth": torch.tensor([True, False]),
-        "double": torch.randn(2).double(), "epoch": 3, "names": ["a", (1, 2.5, None, True)],
+        "double": torch.randn(2).double(), "repeated": torch.randn(3, 1).expand(3, 5), "epoch": 3,
+        "names": ["a", (1, 2.5, None, True)],
     }  # fmt: skip
     torch.save(state, "whole.pth", _use_new_zipfile_serialization=new)
     found = read_torch(Path("whole.pth"))

@@ -26,6 +26,7 @@ TYPES = {
 }  # fmt: skip
 STORAGES = {f"torch.{name}Storage": code for name, code in TYPES.items()}
 CONTAINERS: dict[str, Callable[..., Any]] = {"collections.OrderedDict": dict, "torch.Size": tuple}
+EXPANDED = 1 << 20  # numbers of a tensor that repeats those of a smaller storage, so that a small file can't fill the memory
 INSIDE = ("state_dict", "model")  # keys under which training programs keep a model's tensors
 
 
@@ -141,15 +142,20 @@ def _value(stream: BinaryIO, storage: Callable[[Any], Storage]) -> Any:
 def _view(storage: Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any) -> np.ndarray:
     """A tensor: the numbers of a storage from an offset on, with a stride for each axis."""
     values, ends = storage.values, sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
-    if min((offset, *shape, *strides), default=0) < 0 or np.prod(shape, dtype=object) > len(values):
+    if min((offset, *shape, *strides), default=0) < 0 or (0 not in shape and offset + ends >= len(values)):
         raise ValueError("a tensor does not fit its storage")
-    if 0 not in shape and offset + ends >= len(values):
-        raise ValueError("a tensor does not fit its storage")
+    if (size := np.prod(shape, dtype=object)) > max(len(values), EXPANDED):
+        raise ValueError(f"a tensor of {size} numbers repeats a storage of {len(values)}, and at most {EXPANDED} are taken")
     if 0 in shape:
         return np.zeros(shape, np.float32 if storage.brain else values.dtype)
     steps = tuple(s * values.itemsize for s in strides)
     found = np.lib.stride_tricks.as_strided(values[offset:], shape, steps, writeable=False)
-    return (found.astype(np.uint32) << 16).view(np.float32) if storage.brain else found
+    return from_brain(found) if storage.brain else found
+
+
+def from_brain(a: np.ndarray) -> np.ndarray:
+    """Numbers in bfloat16, which are the upper halves of float32 numbers and which NumPy does not know, from their bits."""
+    return (a.astype(np.uint32) << 16).view(np.float32)
 
 
 VIEWS: dict[str, Callable[..., Any]] = {

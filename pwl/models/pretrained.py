@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import warnings
-import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,8 +12,7 @@ import numpy as np
 
 from pwl import validate
 from pwl.errors import InputError
-from pwl.files.tensors import FAULTS, in_a_line
-from pwl.files.torch_file import read_torch
+from pwl.files.weights import read_weights
 from pwl.layers import BatchNorm2d, Conv2d, Flatten, Layer
 from pwl.models.resnet18 import STAGES
 from pwl.models.resnet18 import names as resnet18_names
@@ -32,7 +30,6 @@ KNOWN = tuple(
 )
 BUFFERS = {"mean": "running_mean", "variance": "running_var"}
 COUNTER = "num_batches_tracked"  # of steps in training, which nothing here needs
-TORCH = (".pth", ".pt", ".bin")
 MOST = 6  # names in a message
 
 
@@ -49,9 +46,9 @@ def load_pretrained(
     net : Network
         From `vgg11`, from `resnet18`, or any other without a bypass if `names` come.
     source : str, path or mapping
-        A file that torch.save wrote (.pth, .pt, .bin), a safetensors or .npz file, or a dictionary of arrays, with PyTorch's names
-        ("features.0.weight", "fc.bias"). Those of torch.save may hold tensors and plain containers. They are read without PyTorch,
-        and nothing in them is run.
+        A file that torch.save wrote, a safetensors or .npz file, whatever its name ends in, or a dictionary of arrays, with
+        PyTorch's names ("features.0.weight", "fc.bias"). Those of torch.save may hold tensors and plain containers. They are read
+        without PyTorch, and nothing in them is run.
     names : sequence of str, optional
         The model's names of the layers with weights ("features.0"), in the order of the network's, the outputs last.
     sha256 : str, optional
@@ -201,29 +198,12 @@ def _read(source: Any, sha256: str | None) -> Mapping[str, Any]:
         raise InputError(f"{path} is a folder, wanted a file of weights")
     if not path.is_file():
         raise InputError(f"{path} is not there: give a file of this machine, since nothing is downloaded")
-    ending = path.suffix.lower()
-    if ending not in (".safetensors", ".npz", *TORCH):
-        raise InputError(
-            f"{path} must be a file that torch.save wrote ({', '.join(TORCH)}), .safetensors or .npz, by its name: rename it if it "
-            "is one"
-        )
     if sha256 is not None:
         with open(path, "rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != str(sha256).lower():
             raise InputError(f"{path} has the checksum {found}, not {sha256}: it is another file, or damaged")
-    if ending in TORCH:
-        return read_torch(path)
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        if ending == ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                return {name: file[name] for name in file.files}
-        return load_file(path)
-    except (SafetensorError, zipfile.BadZipFile, OSError, *FAULTS) as wrong:
-        raise InputError(f"{path} can't be read ({in_a_line(wrong)}): use another copy, with numbers in float32") from None
+    return read_weights(path)
 
 
 def _array(a: Any) -> np.ndarray:
