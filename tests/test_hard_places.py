@@ -205,6 +205,18 @@ def test_large_matrices_are_counted_before_they_are_made(monkeypatch):
         pwl.Network.mlp(3, 10**21, 1)
 
 
+def test_the_matrix_of_each_output_is_counted(monkeypatch):
+    """With unknown targets each of 200 outputs has a matrix of its own, where known ones share a small one."""
+    monkeypatch.setattr(room, "available", lambda: 1e8)
+    x, t = np.random.default_rng(0).normal(size=(50, 300)), np.zeros((50, 200))
+    net = pwl.Network.mlp(300, 4, 200)
+    with pytest.warns(UserWarning, match="fewer than"):
+        pwl.train(net, (x, t), pwl.OWOBP(), iterations=1)
+    t[::2, 3] = np.nan
+    with pytest.raises(pwl.InputError, match="305 x 305 basis functions for each of 200 outputs take about .* are left: use fewer"):
+        pwl.train(net, (x, t), pwl.OWOBP(), iterations=1)
+
+
 def test_lm_is_refused_before_the_first_pass(monkeypatch):
     def passed(*_):
         raise AssertionError("the data were read")

@@ -63,8 +63,9 @@ def owo_step(
 
 
 def check_room(net: Network) -> None:
-    """Raises InputError if R (Nu, Nu) and what it is solved with do not fit the memory that is left."""
-    check_square(net.n_basis, "basis functions", "use fewer inputs or hidden units")
+    """Raises InputError if R (Nu, Nu), of each output if each has its own, and its solution do not fit the memory that is left."""
+    outputs = net.n_outputs if net.loss.own_patterns else 1
+    check_square(net.n_basis, "basis functions", "use fewer inputs or hidden units", outputs)
 
 
 def step_of(loss: Loss) -> Callable[..., tuple[Network, Info]]:

@@ -20,14 +20,15 @@ CGROUPS = (  # of version 2 and 1: the limit, the use, and the name of the share
 )
 
 
-def check_square(n: int, functions: str, todo: str) -> None:
+def check_square(n: int, functions: str, todo: str, outputs: int = 1) -> None:
     """Raises InputError if matrices of n x n functions do not fit the memory that is left.
 
     The count includes the sums of all threads, their total, and the work arrays of its solution. functions: what the rows
-    stand for. todo: what would need less.
+    stand for. todo: what would need less. outputs: number of outputs with a matrix each.
     """
-    if n > SMALL:
-        check_bytes(8 * n**2 * (2 * workers() + 5), f"matrices of {n} x {n} {functions}", todo)
+    if n > SMALL or outputs > 1:
+        each = "" if outputs == 1 else f" for each of {outputs} outputs"
+        check_bytes(8 * n**2 * (outputs * (2 * workers() + 1) + 4), f"matrices of {n} x {n} {functions}{each}", todo)
 
 
 def check_bytes(needed: int | float, what: str, todo: str) -> None:
