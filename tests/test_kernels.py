@@ -317,6 +317,7 @@ def test_slope_is_the_difference_quotient_inside_segments(kernels, seed, kind, l
     assert linear or np.all(wanted[[0, -1]] == 0)
 
 
+@pytest.mark.slow
 def test_without_a_place_for_compiled_code_the_kernels_still_run(tmp_path):
     """Where neither the package's folder nor the home can be written, each process compiles anew, with one notice."""
     place = tmp_path / "site"

@@ -56,6 +56,7 @@ def test_weights_are_counted_as_they_are(hinges):
     assert iteration_seconds(1_000, 2, 100) == pytest.approx(iteration_seconds(2_000, 1, 100))
 
 
+@pytest.mark.slow
 def test_curved_inputs_are_found_where_they_help_and_steps_are_reproducible():
     x, t = wavy()
     model = pwl.PWLRegressor(max_seconds=60).fit(x[:200], t[:200])
@@ -68,6 +69,7 @@ def test_curved_inputs_are_found_where_they_help_and_steps_are_reproducible():
     assert 0.8 < np.mean(np.abs(t[200:] - y) < 1.645 * std) <= 1.0
 
 
+@pytest.mark.slow
 def test_far_inputs_and_outliers_stay_plausible():
     x, t = wavy()
     x[5] = 1e6
@@ -151,6 +153,7 @@ def test_networks_by_batches_leave_out_a_part_each_and_have_their_share():
     assert u[0] < 0.25 and np.allclose(u[1:], (1 - u[0]) / 3)
 
 
+@pytest.mark.slow
 def test_patterns_that_validate_decide_the_shares():
     """By few patterns that validate a network may be best before its training, where the evidence knows nothing."""
     x, t = wavy(84)

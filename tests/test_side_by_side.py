@@ -89,6 +89,7 @@ def problem():
     return x, np.sin(x[:, 0]) + x[:, 1] ** 2 + 0.1 * rng.normal(size=120)
 
 
+@pytest.mark.slow
 def test_the_default_learner_finds_the_same_networks_on_one_core_and_on_two(two_cores, monkeypatch):
     x, t = problem()
     both = pwl.PWLRegressor(hidden=3, random_state=0).fit(x, t)

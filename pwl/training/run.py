@@ -185,8 +185,10 @@ class Job:
         }
 
 
-def drawn(patterns: Patterns, count: int, seed: int) -> Patterns:
-    """Some of the patterns of all ranks, drawn by the seed, for the training error."""
+def drawn(patterns: Patterns, count: int | None, seed: int) -> Patterns:
+    """Some of the patterns of all ranks, drawn by the seed, for the training error. None, or as many as there are: all."""
+    if count is None or count >= patterns.count():
+        return patterns
     rows = np.random.default_rng([seed, SAMPLE]).permutation(patterns.count())[:count]
     return patterns.shared(np.sort(rows))
 

@@ -75,8 +75,8 @@ def train(
         Number of patterns per batch. Batches are shuffled anew in each iteration.
     error_sample : int, optional
         With batches, the number of training patterns, drawn once by the seed, whose error is the training error of the record,
-        of `goal` and, without validation data, of the choice of the best network. None: all. On images, a pass over all patterns
-        takes about a fifth of the time of an iteration.
+        of `goal` and, without validation data, of the choice of the best network. None, or a number above theirs: all. On images,
+        a pass over all patterns takes about a fifth of the time of an iteration.
     augment : pwl.Augmentation, optional
         Changes the images of batches, anew in each iteration. Errors are measured on the unchanged images.
     max_fail : int
@@ -128,7 +128,7 @@ def train(
     if batch_size is not None:
         _check_batches(batch_size, algorithm, patterns)
     if error_sample is not None:
-        _check_sample(error_sample, batch_size, patterns)
+        _check_sample(error_sample, batch_size)
     if augment is not None:
         _check_augment(augment, net, batch_size)
         patterns = patterns.augmented(augment)
@@ -141,7 +141,7 @@ def train(
     if writer is not None:
         check_writable(Path(writer.path))
     scale = None if preparation is None or preparation.targets is None else preparation.target_scale
-    measured = patterns if error_sample is None else drawn(patterns, error_sample, seed)
+    measured = drawn(patterns, error_sample, seed)
     job = Job(patterns, measured, others, algorithm, batch_size, seed, time.perf_counter(), -patterns.reads.patterns, scale)
 
     def over(run: Run) -> bool:
@@ -338,14 +338,10 @@ def _check_batches(batch_size: Any, algorithm: Algorithm, patterns: Patterns) ->
         )
 
 
-def _check_sample(error_sample: Any, batch_size: int | None, patterns: Patterns) -> None:
+def _check_sample(error_sample: Any, batch_size: int | None) -> None:
     validate.whole("error_sample", error_sample, unit=" of patterns")
     if batch_size is None:
         raise InputError("error_sample is for training by batches, because other steps use all patterns: give batch_size, too")
-    if error_sample > patterns.count():
-        raise InputError(
-            f"error_sample {error_sample} is larger than the {patterns.count()} patterns: make it smaller or leave it out"
-        )
 
 
 def _check_augment(augment: Any, net: Network, batch_size: int | None) -> None:
