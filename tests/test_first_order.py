@@ -73,6 +73,33 @@ def test_two_steps_of_adam_by_hand():
     assert np.allclose(second.theta, first.theta + 0.1 * m / np.sqrt(v), rtol=1e-7)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1, 1023, 1024, 1025, 5000])
+def test_the_compiled_step_of_adam_has_the_bits_of_the_specification(size, dtype):
+    pytest.importorskip("numba")
+    from pwl.kernels.cpu.updates import adam_step
+    from pwl.kernels.reference import updates
+
+    rng = np.random.default_rng(8)
+    theta, G, m, rate = rng.standard_normal((4, size)).astype(dtype)
+    v = rng.random(size).astype(dtype)
+    before = [a.copy() for a in (theta, G, m, v, rate)]
+    for steps, decay in ((1, 0.0), (1000, 0.1)):
+        settings = (0.9, 0.999, 1e-8, decay, steps)
+        found, wanted = (step(theta, G, m, v, rate, *settings) for step in (adam_step, updates.adam_step))
+        for a, b in zip(found, wanted, strict=True):
+            assert a.dtype == dtype and a.flags.writeable and np.array_equal(a, b)
+    for a, b in zip((theta, G, m, v, rate), before, strict=True):
+        assert np.array_equal(a, b)  # states of other networks are left as they are
+
+
+def test_long_vectors_are_updated_by_the_engine_and_short_ones_without_its_import():
+    from pwl.kernels import LONG, engine, reference, update_engine
+
+    short_one, long_one = np.zeros(LONG - 1), np.zeros(LONG)
+    assert update_engine(short_one) is reference and update_engine(long_one) is engine(long_one)
+
+
 def test_decay_shrinks_every_weight_by_itself():
     (plain,), (decayed,) = (steps(pwl.Adam(0.1, weight_decay=w), one_unit(), [PATTERN]) for w in (0.0, 0.5))
     assert np.allclose(decayed.theta, plain.theta - 0.1 * 0.5 * one_unit().theta, rtol=1e-14)

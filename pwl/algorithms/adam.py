@@ -11,7 +11,7 @@ from pwl.algorithms.all_weights import gradient_alone, length, trained
 from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
 from pwl.algorithms.rates import Factors, Rate, check_rates, in_order, rates
-from pwl.kernels import array_engine
+from pwl.kernels import update_engine
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import Array, array_namespace
@@ -87,7 +87,7 @@ class Adam(Algorithm):
         G = gradient_alone(net.training(state.key, state.steps), patterns, keys, self.penalties)
         rate = rates(net, keys, self.learning_rate, self.curve_rate, state.steps, self.factors)
         settings = (self.beta1, self.beta2, self.epsilon, self.weight_decay)
-        theta, m, v = array_engine(net.theta).adam_step(net.theta, G, state.m, state.v, rate, *settings, steps)
+        theta, m, v = update_engine(net.theta).adam_step(net.theta, G, state.m, state.v, rate, *settings, steps)
         return Step(net.with_theta(theta), AdamState(steps, state.key, m, v), {"gradient_norm": length(G)}, Info(G=G))
 
     def multiplies(self, net: Network, Nv: int) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Kernels for NumPy arrays. Numba compiles curves, convolution and pooling; NumPy does the rest."""
+"""Kernels for NumPy arrays. Numba compiles curves, convolution, pooling and Adam's step; NumPy does the rest."""
 
 from pwl.kernels.cpu.convolution import convolve, convolve_value, convolve_value_slope, input_gradient, weight_gradient
 from pwl.kernels.cpu.curves import back, back_scatter, mix, scatter, times_slope, value, value_slope
@@ -13,12 +13,13 @@ from pwl.kernels.cpu.input_curves import (
 )
 from pwl.kernels.cpu.pooling import max_pool, max_unpool
 from pwl.kernels.cpu.sums import column_products, column_sums
+from pwl.kernels.cpu.updates import adam_step
 from pwl.kernels.reference.activations import activation, activation_slope
 from pwl.kernels.reference.curves import nets
 from pwl.kernels.reference.softmax import cross_entropy, cross_entropy_errors
 from pwl.kernels.reference.staging import staging
 from pwl.kernels.reference.sums import group_products, group_sums
-from pwl.kernels.reference.updates import adam_step, momentum_step
+from pwl.kernels.reference.updates import momentum_step
 
 FUSED = False  # whether a convolution and the activation of its nets are one kernel
 
