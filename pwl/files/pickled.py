@@ -20,6 +20,7 @@ VALUES = {  # instructions that push their argument
 EMPTY: dict[str, Callable[[], Any]] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 LENGTHS = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 PUT, GET = ("BINPUT", "LONG_BINPUT"), ("BINGET", "LONG_BINGET")
+KEYS = (str, bytes, int, float, type(None))  # of dictionaries, or in a tuple that is one: Python can't hash deeply nested tuples
 
 
 class Name(NamedTuple):
@@ -58,6 +59,8 @@ def read_pickle(stream: BinaryIO, known: Mapping[str, Any], persistent: Callable
             memo[len(memo)] = stack[-1]
         elif name == "STACK_GLOBAL":
             word, module = stack.pop(), stack.pop()
+            if not isinstance(word, str) or not isinstance(module, str):
+                raise ValueError("a name is not a text")
             stack.append(_known(f"{module}.{word}", known))
         elif name in GET:
             stack.append(memo[argument])
@@ -94,12 +97,12 @@ def _contain(name: str, stacks: list[list[Any]]) -> None:
         stacks[-1].append(tuple(stack))
     elif name in ("APPENDS", "SETITEMS"):
         stacks.pop()
-        _fill(stacks[-1][-1], stack)
+        fill(stacks[-1][-1], stack)
     elif name in ("APPEND", "SETITEM"):
         n = 1 if name == "APPEND" else 2
         values = stack[-n:]
         del stack[-n:]
-        _fill(stack[-1], values)
+        fill(stack[-1], values)
     elif name == "BUILD":
         stack.pop()  # what a container carries besides its content
         if not isinstance(stack[-1], dict):
@@ -108,11 +111,14 @@ def _contain(name: str, stacks: list[list[Any]]) -> None:
         raise InputError(f"it holds the instruction {name}, which tensors and plain containers do not need")
 
 
-def _fill(container: Any, values: list[Any]) -> None:
+def fill(container: Any, values: list[Any]) -> None:
     """Adds values to a list, or keys and values in turn to a dictionary."""
     if isinstance(container, list):
         container.extend(values)
     elif isinstance(container, dict):
+        for key in values[::2]:
+            if not all(isinstance(part, KEYS) for part in (key if isinstance(key, tuple) else (key,))):
+                raise InputError(f"a dictionary in it has a key that is neither a text nor a number, but {type(key).__name__}")
         container.update(zip(values[::2], values[1::2], strict=True))
     else:
         raise ValueError("it fills something that is not a container")
@@ -121,7 +127,8 @@ def _fill(container: Any, values: list[Any]) -> None:
 def _known(text: str, known: Mapping[str, Any]) -> Name:
     if text not in known:
         raise InputError(
-            f"it refers to {text[:80]!r}, which is neither a tensor nor a plain container, and nothing of it was run"
+            f"it refers to {text[:80]!r}, which is neither a dense tensor of real numbers nor a plain container, and nothing "
+            f"of it was run"
         )
     return Name(text)
 

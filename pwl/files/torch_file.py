@@ -11,13 +11,13 @@ import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from pwl.errors import InputError
-from pwl.files.pickled import Name, read_pickle
-from pwl.files.tensors import FAULTS, in_a_line
+from pwl.files.pickled import Name, fill, read_pickle
+from pwl.files.tensors import FAULTS, Tensors, in_a_line
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of the older form
 TYPES = {
@@ -25,19 +25,13 @@ TYPES = {
     "Byte": "u1", "Bool": "?",
 }  # fmt: skip
 STORAGES = {f"torch.{name}Storage": code for name, code in TYPES.items()}
-CONTAINERS: dict[str, Callable[..., Any]] = {"collections.OrderedDict": dict, "torch.Size": tuple}
+SHOWN = 3  # names in a message
+AXES = 64  # of an array in NumPy
 EXPANDED = 1 << 20  # numbers of a tensor that repeats those of a smaller storage, so that a small file can't fill the memory
 INSIDE = ("state_dict", "model")  # keys under which training programs keep a model's tensors
 
 
-class Storage(NamedTuple):
-    """Numbers in a row that tensors are views of. brain: whether they are the upper halves of float32 numbers."""
-
-    values: np.ndarray
-    brain: bool
-
-
-def read_torch(path: Path) -> dict[str, np.ndarray]:
+def read_torch(path: Path) -> Tensors:
     """The tensors of a file that torch.save wrote, by name.
 
     Parameters
@@ -52,9 +46,9 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
     """
     try:
         with open(path, "rb") as file:
-            found = (_of_archive if zipfile.is_zipfile(file) else _in_a_row)(file)
+            found = (_of_archive if file.read(2) == b"PK" else _in_a_row)(file)
     except InputError as wrong:
-        raise InputError(f"{path} is not taken, because {wrong}: save model.state_dict()") from None
+        raise InputError(f"{path} is not taken, because {wrong}: save model.float().state_dict()") from None
     except (zipfile.BadZipFile, OSError, EOFError, struct.error, NotImplementedError, *FAULTS) as wrong:
         raise InputError(
             f"{path} was not written by torch.save, or it is damaged or cut short ({in_a_line(wrong)}): use another copy"
@@ -71,7 +65,10 @@ def _of_archive(file: BinaryIO) -> Any:
     with zipfile.ZipFile(file) as archive:
         members = {info.filename.partition("/")[2]: info for info in archive.infolist()}
         if "data.pkl" not in members:
-            raise ValueError("the archive holds no data.pkl")
+            names = ", ".join(archive.namelist()[:SHOWN])
+            raise InputError(f"the archive holds no data.pkl as torch.save writes it, but {names or 'nothing'}")
+        if sum(info.compress_size for info in archive.infolist()) > file.seek(0, io.SEEK_END):
+            raise ValueError("its parts overlap")
 
         def member(name: str) -> bytes:
             info = members[name]
@@ -80,9 +77,9 @@ def _of_archive(file: BinaryIO) -> Any:
             return archive.read(info)
 
         order = ">" if "byteorder" in members and member("byteorder").strip() == b"big" else "<"
-        stored: dict[str, Storage] = {}
+        stored: Tensors = {}
 
-        def storage(key: Any) -> Storage:
+        def storage(key: Any) -> np.ndarray:
             kind, name, count = _wanted(key)
             if name not in stored:
                 stored[name] = _storage(member(f"data/{name}"), kind, order, count)
@@ -108,6 +105,8 @@ def _in_a_row(file: BinaryIO) -> Any:
     )
     stored = {}
     for name in read_pickle(file, {}):
+        if not isinstance(name, str):
+            raise ValueError("a storage has no name")
         (length,) = struct.unpack(f"{order}q", file.read(8))
         kind, count = kinds[name]
         if length != count:
@@ -127,30 +126,50 @@ def _wanted(key: Any) -> tuple[str, str, int]:
     return kind.text, name, count
 
 
-def _storage(content: bytes, kind: str, order: str, count: int) -> Storage:
+def _storage(content: bytes, kind: str, order: str, count: int) -> np.ndarray:
+    """Numbers in a row that tensors are views of. Those in bfloat16 are converted here, once for all views."""
     values = np.frombuffer(content, np.dtype(order + STORAGES[kind]))
     if len(values) != count:
         raise ValueError("a storage has another size than its tensors say")
-    return Storage(values.astype(values.dtype.newbyteorder("="), copy=False), kind == "torch.BFloat16Storage")
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    return from_brain(values) if kind == "torch.BFloat16Storage" else values
 
 
-def _value(stream: BinaryIO, storage: Callable[[Any], Storage]) -> Any:
+def _value(stream: BinaryIO, storage: Callable[[Any], np.ndarray]) -> Any:
     known = dict.fromkeys(STORAGES) | CONTAINERS | VIEWS
     return read_pickle(stream, known, storage)
 
 
-def _view(storage: Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any) -> np.ndarray:
+def _view(values: np.ndarray, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any) -> np.ndarray:
     """A tensor: the numbers of a storage from an offset on, with a stride for each axis."""
-    values, ends = storage.values, sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+    if len(shape) > AXES:
+        raise ValueError(f"a tensor has {len(shape)} axes")
+    ends = sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     if min((offset, *shape, *strides), default=0) < 0 or (0 not in shape and offset + ends >= len(values)):
         raise ValueError("a tensor does not fit its storage")
     if (size := np.prod(shape, dtype=object)) > max(len(values), EXPANDED):
-        raise ValueError(f"a tensor of {size} numbers repeats a storage of {len(values)}, and at most {EXPANDED} are taken")
+        raise InputError(f"a tensor of {size} numbers repeats a storage of {len(values)}, and at most {EXPANDED} are taken")
     if 0 in shape:
-        return np.zeros(shape, np.float32 if storage.brain else values.dtype)
+        return np.zeros(shape, values.dtype)
     steps = tuple(s * values.itemsize for s in strides)
-    found = np.lib.stride_tricks.as_strided(values[offset:], shape, steps, writeable=False)
-    return from_brain(found) if storage.brain else found
+    return np.lib.stride_tricks.as_strided(values[offset:], shape, steps, writeable=False)
+
+
+def _size(numbers: Any = ()) -> tuple[int, ...]:
+    """A shape. It is short, so that a long list can't be copied over and over."""
+    if len(numbers) > AXES:
+        raise ValueError(f"a shape has {len(numbers)} axes")
+    return tuple(numbers)
+
+
+def _ordered(pairs: Any = ()) -> dict[Any, Any]:
+    """A dictionary. The pairs move into it, so that a long list can't be copied over and over."""
+    found: dict[Any, Any] = {}
+    for key, value in pairs:
+        fill(found, [key, value])
+    if pairs:
+        pairs.clear()
+    return found
 
 
 def from_brain(a: np.ndarray) -> np.ndarray:
@@ -158,6 +177,7 @@ def from_brain(a: np.ndarray) -> np.ndarray:
     return (a.astype(np.uint32) << 16).view(np.float32)
 
 
+CONTAINERS: dict[str, Callable[..., Any]] = {"collections.OrderedDict": _ordered, "torch.Size": _size}
 VIEWS: dict[str, Callable[..., Any]] = {
     "torch._utils._rebuild_tensor_v2": _view,
     "torch._utils._rebuild_parameter": lambda tensor, *_: tensor,

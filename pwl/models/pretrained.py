@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from pwl import validate
 from pwl.errors import InputError
+from pwl.files.tensors import in_a_line, is_file
 from pwl.files.weights import read_weights
 from pwl.layers import BatchNorm2d, Conv2d, Flatten, Layer
 from pwl.models.resnet18 import STAGES
@@ -30,7 +33,7 @@ KNOWN = tuple(
 )
 BUFFERS = {"mean": "running_mean", "variance": "running_var"}
 COUNTER = "num_batches_tracked"  # of steps in training, which nothing here needs
-MOST = 6  # names in a message
+MOST, LONGEST = 6, 80  # names in a message, and letters of one
 
 
 def load_pretrained(
@@ -68,7 +71,7 @@ def load_pretrained(
     """
     validate.kind("net", net, Network, "a pwl.Network")
     validate.truth("partial", partial)
-    arrays = {name: _array(a) for name, a in _read(source, sha256).items()}
+    arrays = {name: _array(name, a) for name, a in _read(source, sha256).items()}
     if net.bypass:
         raise InputError(
             "the outputs of this network see its inputs directly, which no PyTorch model has: use bypass=False"
@@ -78,12 +81,14 @@ def load_pretrained(
     wanted = {index: _wanted(net, index, prefix) for index, prefix in zip((*own, len(net.layers)), prefixes, strict=True)}
     wrong = {index: _differences(shapes, arrays) for index, shapes in wanted.items()}
     new_head = bool(wrong.pop(len(net.layers)))
-    places = {name for shapes in wanted.values() for name in shapes}
+    places = dict.fromkeys(name for shapes in wanted.values() for name in shapes)
     unexpected = [name for name in arrays if name not in places and not name.endswith(COUNTER)]
-    for index, shapes in wanted.items():
-        for name in () if wrong.get(index, new_head) else shapes:
-            if arrays[name].dtype.kind not in "fiub" or not np.all(np.isfinite(arrays[name])):
-                raise InputError(f"{name} holds NaN, infinity or no numbers: use another copy, or weights of another epoch")
+    taken = [name for index, shapes in wanted.items() if not wrong.get(index, new_head) for name in shapes]
+    for name in taken:
+        _usable(name, arrays[name], net.theta.dtype)
+    if partial and not taken:
+        came = f"which wants {_list(places)}, but {_list(arrays)} came"
+        raise InputError(f"no layer of the source fits the network, {came}. Are names=[...] right?")
     _say(net, {index: found for index, found in wrong.items() if found}, unexpected, partial)
     parts, buffers = dict(net.parts), dict(net.buffers)
     for index, prefix in zip((*own, len(net.layers)), prefixes, strict=True):
@@ -161,7 +166,7 @@ def _differences(shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, np.
 def _say(net: Network, wrong: Mapping[int, list[str]], unexpected: list[str], partial: bool) -> None:
     """Raises InputError for arrays that do not fit, or warns of them if they may be left out."""
     said = [words for found in wrong.values() for words in found]
-    said += [f"{name} has no place in the network" for name in unexpected]
+    said += [f"{_list([name])} has no place in the network" for name in unexpected]
     if not said:
         return
     text = "; ".join(said[:MOST]) + (f"; and {len(said) - MOST} more" if len(said) > MOST else "")
@@ -192,11 +197,17 @@ def _read(source: Any, sha256: str | None) -> Mapping[str, Any]:
     if isinstance(source, Mapping):
         if sha256 is not None:
             raise InputError("sha256 is the checksum of a file, but arrays came: leave it out")
+        if odd := [name for name in source if not isinstance(name, str)]:
+            raise InputError(f"the names of arrays must be texts, such as 'features.0.weight', not {shown(odd[0])}")
         return source
+    if hasattr(source, "state_dict"):
+        raise InputError(f"source must be a file or arrays by name, not {type(source).__name__}: give its state_dict()")
     path = validate.path("source", source)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder, wanted a file of weights")
-    if not path.is_file():
+    if not is_file(path):
+        if os.path.isdir(path):
+            raise InputError(f"{path} is a folder, wanted a file of weights")
+        if os.path.exists(path):
+            raise InputError(f"{path} is a pipe or a device, wanted a file: save what comes from it as one")
         raise InputError(f"{path} is not there: give a file of this machine, since nothing is downloaded")
     if sha256 is not None:
         with open(path, "rb") as file:
@@ -206,9 +217,29 @@ def _read(source: Any, sha256: str | None) -> Mapping[str, Any]:
     return read_weights(path)
 
 
-def _array(a: Any) -> np.ndarray:
+def _array(name: str, a: Any) -> np.ndarray:
     """A tensor of PyTorch, or an array, as an array."""
-    if not hasattr(a, "detach"):
+    try:
+        if hasattr(a, "detach"):
+            a = a.detach().cpu()
+            a = a.float() if "bfloat16" in str(a.dtype) else a  # which NumPy does not know
         return np.asarray(a)
-    a = a.detach().cpu()
-    return np.asarray(a.float() if "bfloat16" in str(a.dtype) else a)  # which NumPy does not know
+    except (TypeError, ValueError, RuntimeError) as wrong:  # PyTorch's own kinds, and lists of several lengths
+        raise InputError(f"{name} can't be made an array ({in_a_line(wrong)}): give dense arrays of real numbers") from None
+
+
+def _usable(name: str, a: np.ndarray, dtype: Any) -> None:
+    """Raises InputError for an array that a network can't keep: of other things than finite numbers, or of too large ones."""
+    if a.dtype.kind not in "fiub" or not np.all(np.isfinite(a)):
+        raise InputError(f"{name} holds NaN, infinity or no numbers: use another copy, or weights of another epoch")
+    largest = float(np.max(np.abs(a.astype(np.float64)), initial=0))
+    if largest > float(np.finfo(str(dtype)).max):
+        raise InputError(f"{name} holds {largest:.3g}, which is too large for {dtype}: use a network with dtype=float64")
+    if name.endswith(BUFFERS["variance"]) and np.any(a < 0):
+        raise InputError(f"{name} holds negative variances: use another copy, or weights of another epoch")
+
+
+def _list(names: Iterable[str]) -> str:
+    """Some names in a message, the first ones if there are many. Those of hostile files may be long, or no text to be printed."""
+    said = [name if name.isprintable() and len(name) < LONGEST else shown(name[:LONGEST]) for name in islice(names, MOST)]
+    return ", ".join(said) or "nothing"
