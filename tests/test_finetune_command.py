@@ -47,7 +47,7 @@ def test_a_network_learns_other_classes(capsys):
     run += ["--curves", "last", "--algorithm", "curved-adam", "--learning-rate", "0.01", "--schedule", "one_cycle"]
     assert main([str(a) for a in run]) == 0
     printed = capsys.readouterr().out
-    assert "new: 32 patterns, 360 inputs, 2 classes of class; net.safetensors, curved-adam" in printed
+    assert "new: 32 patterns, images of 10x12x3, 2 classes of class; net.safetensors, curved-adam" in printed
     assert "output weights anew: ridge" in printed
     assert "validation error" in printed and len(list(Path("kept").iterdir())) == 3  # images, copies, validation
     saved, start = load("tuned.safetensors"), load("net.safetensors").net
@@ -110,6 +110,7 @@ def torch_names(net):
 def test_what_cannot_be_is_said(capsys):
     new = trained(capsys)
     path = str(new)
+    (folder("gulls", count=4) / "crow").rename("gulls/gull")
     cases = [
         (["resnet18", path], "needs weights that others have trained"),
         (["net.safetensors", path, "--pretrained", "x.npz"], "has weights of its own"),
@@ -125,7 +126,8 @@ def test_what_cannot_be_is_said(capsys):
         (["net.safetensors", path, "--algorithm", "adan"], "did you mean 'adam'"),
         (["net.safetensors", path, "--iterations", "0"], "--iterations must be"),
         (["net.safetensors", path, "--curves", "first"], "--curves must be all, last, or numbers of layers"),
-        (["net.safetensors", path, "--curves", "0"], 'where must be "all", "last", or numbers of layers that are activations'),
+        (["net.safetensors", path, "--curves", "1,0"], "--curves takes numbers of activations, 1, 3, 7, but layer 0 is none"),
+        (["net.safetensors", "gulls", "--keep-outputs"], "gulls has the class 'gull', but the outputs of net.safetensors are for"),
         (["net.safetensors", path, "--rate", "0.*=-1"], "the factor in --rate 0.*=-1 must be 0 or a positive number"),
         (["net.safetensors", path, "--partial"], "--partial says which of the weights in --pretrained"),
         (["net.safetensors", path, "--copies", "2", "--flip"], "without frozen layers next to the inputs images change anew"),

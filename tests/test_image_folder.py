@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -13,7 +14,7 @@ from refusals import fails
 
 import pwl
 from pwl.cli import main
-from pwl.data.image_folder import is_image_folder, read_files, read_folder, read_image
+from pwl.data.image_folder import images_of, is_image_folder, read_files, read_folder, read_image
 
 Image = pytest.importorskip("PIL.Image", reason="images are read by Pillow")
 pytestmark = pytest.mark.usefixtures("empty_folder")
@@ -116,6 +117,39 @@ def test_every_cut_of_a_file_is_said():
                 read_image(path, (10, 12), 3)
 
 
+def test_hidden_folders_are_none_and_empty_ones_are_said():
+    """Notebooks keep copies of images in hidden folders."""
+    path = folder(count=2)
+    (path / ".checkpoints").mkdir()
+    Image.fromarray(pixels(0)).save(path / ".checkpoints/00.png")
+    (path / ".checkpoints/notes.txt").write_text("x")
+    found = read_folder(path)
+    assert found.classes == ("crow", "swan") and images_of(path) == list(found.files)
+    (path / "gull/young").mkdir(parents=True)
+    Image.fromarray(pixels(0)).save(path / "gull/young/a.png")
+    with (
+        pytest.warns(UserWarning, match="folders without images, which are no classes: gull"),
+        pytest.warns(UserWarning, match=r"in the folder of a class, such as .*a.png, and are left out"),
+    ):
+        assert read_folder(path).classes == ("crow", "swan")
+    (path / "gull/young/a.png").unlink()
+    with pytest.raises(pwl.InputError, match="no folders of PNG or JPEG files"):
+        read_folder(path / "gull", classes=("crow", "swan"))
+
+
+@pytest.mark.parametrize("size", [None, 8])
+def test_pipes_and_folders_with_the_name_of_an_image(size):
+    """A pipe would be waited for."""
+    path = folder(count=2)
+    (path / "swan/77.png").mkdir()
+    with pytest.raises(pwl.InputError, match=r"77.png is a folder, a pipe or a device with the name of an image: remove it"):
+        read_folder(path, size)
+    (path / "swan/77.png").rmdir()
+    os.mkfifo(path / "swan/77.png")
+    with pytest.raises(pwl.InputError, match=r"77.png is a folder, a pipe or a device"):
+        read_folder(path, size)
+
+
 def test_folders_that_are_no_classes_are_said():
     path = folder(count=2)
     Image.fromarray(pixels(0, (11, 12, 3))).save(path / "swan/77.png")
@@ -125,7 +159,7 @@ def test_folders_that_are_no_classes_are_said():
     with pytest.raises(pwl.InputError, match="has the class 'swan', but the known classes are crow, gull"):
         read_folder(path, 8, ("crow", "gull"))
     Path(path, "notes.txt").write_text("x")
-    with pytest.warns(UserWarning, match=r"1 files of birds are no PNG or JPEG, such as .*notes.txt"):
+    with pytest.warns(UserWarning, match=r"1 files of birds are no PNG or JPEG in the folder of a class, such as .*notes.txt"):
         read_folder(path, 8)
     Image.fromarray(pixels(0)).save(path / "loose.png")
     with pytest.raises(pwl.InputError, match=r"loose.png is in no class"):

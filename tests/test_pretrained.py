@@ -80,7 +80,7 @@ def test_what_does_not_fit_is_named():
         r"c.weight has the shape \(3, 1, 1, 1\), wanted \(3, 1, 2, 1\); n.running_var is missing; "
         r"more.weight has no place in the network"
     )
-    with pytest.raises(pwl.InputError, match=said + ". partial=True takes the layers that fit"):
+    with pytest.raises(pwl.InputError, match=said + ". partial=True, or --partial, takes the layers that fit"):
         load_pretrained(net, a, names=NAMES)
     with pytest.warns(UserWarning, match=f"layers 0, 1 keep their own weights .{said}"):
         loaded = load_pretrained(net, a, names=NAMES, partial=True)

@@ -12,7 +12,6 @@ from pwl.activations import PiecewiseLinear
 from pwl.cli import device, parts, paths, shape, source
 from pwl.cli.train import add_file, check_files, save_somewhere
 from pwl.data.augmentation import Augmentation
-from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
 from pwl.files.write import check_apart
 from pwl.learners.finetune import finetune
@@ -129,6 +128,10 @@ def run(options: argparse.Namespace) -> int:
         taken = source.fitted_to(saved.net.input_shape, saved.schema, options)
     table = source.opened(options, taken=taken)
     net = network(options, table, saved).to(options.device)
+    if len(net.input_shape) == 3 and table.shape:
+        table = source.with_images(table, options.net)
+    if options.keep_outputs:
+        check_classes(net, table, options.net)
     found = parts.divide(table, options)
     print(f"{table.summary()}; {options.net}, {options.algorithm}")
     train, *held_out = (
@@ -172,7 +175,7 @@ def network(options: argparse.Namespace, table: source.Source, saved: Saved[Netw
     if saved is None:
         if options.pretrained is None:
             raise InputError(f"{options.net} needs weights that others have trained: give their file by --pretrained")
-        size = table.shape or image_shape(table)
+        size = table.shape
         if len(size) != 3 or size[2] != 3 or not table.classes:
             raise InputError(f"{options.net} is for images in colours, but {table.name} holds none")
         if not options.pretrained.exists():
@@ -193,13 +196,20 @@ def network(options: argparse.Namespace, table: source.Source, saved: Saved[Netw
     if not isinstance(where, str) and not all(each.isdecimal() for each in where):
         raise InputError(f"--curves must be all, last, or numbers of layers with commas between them, not {options.curves!r}")
     places: Any = where if isinstance(where, str) else [int(each) for each in where]
+    there = [index for index, layer in enumerate(net.layers) if layer.kind == "activation"]
+    if not isinstance(places, str) and (wrong := [each for each in places if each not in there]):
+        raise InputError(f"--curves takes numbers of activations, {', '.join(map(str, there))}, but layer {wrong[0]} is none")
     return net.replace_activations(places, PiecewiseLinear("relu", 13, outside="linear"))
 
 
-def image_shape(table: source.Source) -> tuple[int, ...]:
-    """The shape of the images of a named set, or nothing."""
-    about = DATA_SETS.get(table.name)
-    return about.shape if about is not None and len(about.shape) == 3 else ()
+def check_classes(net: Network, table: source.Source, name: str) -> None:
+    """Raises InputError for classes that the outputs of a network do not know."""
+    known = None if net.preparation is None else net.preparation.classes
+    if known and table.classes and (strange := [each for each in table.classes if each not in known]):
+        raise InputError(
+            f"{table.name} has the class {strange[0]!r}, but the outputs of {name} are for {', '.join(map(str, known))}: "
+            "leave out --keep-outputs, and the network gets new ones"
+        )
 
 
 def _raw(part: parts.HeldOut, table: source.Source, net: Network, options: argparse.Namespace) -> tuple[Any, ...]:

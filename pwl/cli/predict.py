@@ -23,7 +23,7 @@ from pwl.cli.columns import places
 from pwl.cli.scores import Scores
 from pwl.cli.source import named, shared
 from pwl.cli.tables import add_rules, rules, said
-from pwl.data.image_folder import is_image, is_image_folder, read_image
+from pwl.data.image_folder import images_of, is_image, is_image_folder, read_image
 from pwl.data.inputs import Inputs, Rows, open_inputs
 from pwl.data.schema import column_names
 from pwl.data.sets import DATA_SETS
@@ -149,7 +149,7 @@ def images(shape: tuple[int, ...], schema: data.Schema, options: argparse.Namesp
     if len(shape) != 3 or shape[2] not in (1, 3):
         raise InputError(f"{options.net} takes inputs of shape {shape}, wanted a network for images of 1 or 3 channels")
     folder = Path(options.data)
-    files = [folder] if folder.is_file() else sorted(filter(is_image, [*folder.glob("*"), *folder.glob("*/*")]))
+    files = [folder] if folder.is_file() else images_of(folder)
     files = files[slice(*share_of(len(files), comm.rank, comm.size))]
     classes = {name: number for number, name in enumerate(schema.targets[0].categories or ())}
 

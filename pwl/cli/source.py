@@ -45,7 +45,7 @@ class Source:
 
     x: inputs (Nv, N), or images (Nv, height, width, channels). t: targets (Nv, M), or class numbers (Nv,). schema: the
     columns. classes: the names of the classes, or None. weights, groups: of the patterns (Nv,), or
-    None. shape: of images that came from a file. comm: the ranks that share the patterns.
+    None. shape: of images, also where x has their pixels in a row. comm: the ranks that share the patterns.
     """
 
     name: str
@@ -236,15 +236,13 @@ def opened(options: argparse.Namespace, comm: Communicator = Serial(), taken: Ta
 
 def with_images(table: Source, network: str) -> Source:
     """Images with x (Nv, height, width, channels), of a named set or a file. Raises InputError for other data."""
-    if table.shape:
-        return dataclasses.replace(table, x=table.x.reshape(-1, *table.shape))
-    sets = [name for name, about in DATA_SETS.items() if len(about.shape) == 3]
-    if table.name not in sets:
+    if not table.shape:
+        sets = [name for name, about in DATA_SETS.items() if len(about.shape) == 3]
         raise InputError(
             f"--network {network} is for images, but {table.name} has none: choose one of {', '.join(sets)}, an .npz with "
             "x_train and y_train, or a folder of images"
         )
-    return dataclasses.replace(table, x=table.x.reshape(-1, *DATA_SETS[table.name].shape))
+    return dataclasses.replace(table, x=table.x.reshape(-1, *table.shape))
 
 
 def test_part(name: str) -> tuple[np.ndarray, np.ndarray] | str:
@@ -292,4 +290,4 @@ def named(name: str) -> Source:
     inputs = about.inputs or tuple(f"pixel{i + 1}" for i in range(x.shape[1]))
     targets = tuple(data.Column(target) for target in about.targets or ()) or (data.Column("class", about.classes),)
     schema = data.Schema(tuple(map(data.Column, inputs)), targets, header=True, width=len(inputs) + len(targets))
-    return Source(name, x, t, schema, about.classes)
+    return Source(name, x, t, schema, about.classes, shape=about.shape if len(about.shape) == 3 else ())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,7 +35,17 @@ def is_image(path: Path) -> bool:
 
 def is_image_folder(path: Path) -> bool:
     """Whether a folder holds images, itself or in folders of its own."""
-    return path.is_dir() and any(map(is_image, [*path.glob("*"), *path.glob("*/*")]))
+    return path.is_dir() and bool(images_of(path))
+
+
+def images_of(folder: Path) -> list[Path]:
+    """The images of a folder and of its folders in the order of their names."""
+    return sorted(filter(is_image, [*folder.glob("*"), *(path for inner in _folders(folder) for path in inner.glob("*"))]))
+
+
+def _folders(folder: Path) -> list[Path]:
+    """The folders of a folder in the order of their names. Hidden ones are those of other programs."""
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def read_folder(
@@ -61,28 +71,35 @@ def read_folder(
     InputError
         If there are fewer than two classes, or an image can't be read. The message names the file.
     """
-    found = {path.name: sorted(filter(is_image, path.iterdir())) for path in sorted(folder.iterdir()) if path.is_dir()}
+    found = {path.name: sorted(filter(is_image, path.iterdir())) for path in _folders(folder)}
+    empty = [name for name, files in found.items() if not files]
     found = {name: files for name, files in found.items() if files}
     if loose := [path for path in folder.iterdir() if is_image(path)]:
         raise InputError(
             f"{loose[0]} is in no class: put the images of each class into a folder of its own in {folder}"
         )
-    if classes is None and len(found) < 2:
+    if not found or (classes is None and len(found) < 2):
         raise InputError(
             f"{folder} has {'one folder' if found else 'no folders'} of PNG or JPEG files, wanted two or more, one for each class"
         )
     known = tuple(found) if classes is None else tuple(classes)
     if strange := [name for name in found if name not in known]:
         raise InputError(f"{folder} has the class {strange[0]!r}, but the known classes are {', '.join(known)}")
-    left_out = [
-        path for path in folder.rglob("*") if path.is_file() and not is_image(path) and not path.name.startswith(".")
-    ]
-    if left_out:
-        some = f"{len(left_out)} files of {folder} are no PNG or JPEG, such as {left_out[0]}"
-        warnings.warn(f"{some}, and are left out", stacklevel=2)
     files = tuple(path for own in found.values() for path in own)
+    _say_left_out(folder, frozenset(files), empty)
     t = np.concatenate([np.full(len(own), known.index(name)) for name, own in found.items()]).astype(np.int64)
     return Images(read_files(files, (size, size) if isinstance(size, int) else size, channels), t, known, files)
+
+
+def _say_left_out(folder: Path, files: Set[Path], empty: list[str]) -> None:
+    """Warns of files that are no images of a class, and of folders without images. Hidden ones are not meant as such."""
+    seen = [path for path in folder.rglob("*") if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    if others := [path for path in seen if path not in files and path.is_file()]:
+        some = f"{len(others)} files of {folder} are no PNG or JPEG in the folder of a class, such as {others[0]}"
+        warnings.warn(f"{some}, and are left out", stacklevel=3)
+    if empty:
+        some = f"{', '.join(empty[:3])}{', ...' if empty[3:] else ''}"
+        warnings.warn(f"{folder} has folders without images, which are no classes: {some}", stacklevel=3)
 
 
 def read_files(files: Sequence[Path], size: tuple[int, int] | None, channels: int | None = None) -> np.ndarray:
@@ -143,6 +160,8 @@ def _opened(path: Path, whole: bool = True) -> Iterator[Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own, about sizes and odd metadata
+            if path.exists() and not path.is_file():
+                raise InputError(f"{path} is a folder, a pipe or a device with the name of an image: remove it")
             with library.open(path, formats=FORMATS) as image:
                 if image.width * image.height > MOST_PIXELS:
                     raise InputError(f"{path} has {image.width} x {image.height} pixels: make it smaller")

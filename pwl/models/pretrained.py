@@ -88,7 +88,7 @@ def load_pretrained(
         _usable(name, arrays[name], net.theta.dtype)
     if partial and not taken:
         came = f"which wants {_list(places)}, but {_list(arrays)} came"
-        raise InputError(f"no layer of the source fits the network, {came}. Are names=[...] right?")
+        raise InputError(f"no layer of the source fits the network, {came}: give weights of such layers, or their names=[...]")
     _say(net, {index: found for index, found in wrong.items() if found}, unexpected, partial)
     parts, buffers = dict(net.parts), dict(net.buffers)
     for index, prefix in zip((*own, len(net.layers)), prefixes, strict=True):
@@ -171,7 +171,7 @@ def _say(net: Network, wrong: Mapping[int, list[str]], unexpected: list[str], pa
         return
     text = "; ".join(said[:MOST]) + (f"; and {len(said) - MOST} more" if len(said) > MOST else "")
     if not partial:
-        raise InputError(f"the source does not fit the network: {text}. partial=True takes the layers that fit")
+        raise InputError(f"the source does not fit the network: {text}. partial=True, or --partial, takes the layers that fit")
     kept = f"layers {', '.join(map(str, wrong))} keep their own weights" if wrong else "every layer has its weights"
     warnings.warn(f"{kept} ({text})", stacklevel=3)
 
