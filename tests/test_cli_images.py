@@ -144,7 +144,9 @@ def test_augmentation_reaches_the_run_and_resumes(capsys):
     about, _ = trained("--algorithm", "adam", "--shift", "3", "--flip")
     assert about["augment"] == "Augmentation(shift=3, flip=True)"
     assert trained("--algorithm", "adam", "--flip")[0]["augment"] == "Augmentation(shift=0, flip=True)"
+    capsys.readouterr()
     assert trained("--algorithm", "adam", "--error-sample", "20")[0]["error_sample"] == 20
+    assert "; the training errors are those of 20 patterns\n" in capsys.readouterr().out
     about, whole = trained("--algorithm", "adam", "--shift", "3")
     assert about["augment"] == "Augmentation(shift=3, flip=False)"
     run = ["train", "mnist", *QUICK, "--algorithm", "adam", "--out", "cut.net"]

@@ -71,7 +71,9 @@ def test_it_goes_on_from_its_checkpoint(capsys):
         "--checkpoint-seconds",
         "0",
     ]
+    run += ["--error-sample", "7"]
     assert main([*run, "--iterations", "4", "--out", "whole.safetensors"]) == 0
+    assert load("whole.safetensors").record.settings["error_sample"] == 7
     assert main([*run, "--iterations", "2"]) == 0
     assert main([*run, "--iterations", "4", "--resume"]) == 0
     whole, rest = (load(path).net for path in ("whole.safetensors", "tuned.safetensors"))
@@ -133,6 +135,8 @@ def test_what_cannot_be_is_said(capsys):
         (["net.safetensors", path, "--copies", "2", "--flip"], "without frozen layers next to the inputs images change anew"),
         (["net.safetensors", path, "--copies", "2", "--frozen", "3"], "without augment they do not change"),
         (["net.safetensors", path, "--cache", "kept"], "but none are frozen"),
+        (["net.safetensors", path, "--error-sample", "0"], "--error-sample must be a whole number of patterns, 1 or more, not 0"),
+        (["net.safetensors", path, "--error-sample", "5", "--algorithm", "lbfgs"], "by batches, but lbfgs has none"),
         (["net.safetensors", path, "--max-fail", "0"], "--max-fail must be"),
         (["net.safetensors", path, "--learning-rate", "-1"], "--learning-rate must be"),
         (["net.safetensors", path, "--shift", "-1"], "--shift must be"),

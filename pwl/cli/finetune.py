@@ -10,7 +10,7 @@ import numpy as np
 
 from pwl.activations import PiecewiseLinear
 from pwl.cli import device, parts, paths, shape, source
-from pwl.cli.train import add_file, check_files, save_somewhere
+from pwl.cli.train import add_error_sample, add_file, check_error_sample, check_files, save_somewhere
 from pwl.data.augmentation import Augmentation
 from pwl.errors import InputError
 from pwl.files.write import check_apart
@@ -107,6 +107,7 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
         "--max-fail", type=int, default=20, metavar="N",
         help="stop N iterations after the lowest validation error (default: %(default)s)",
     )  # fmt: skip
+    add_error_sample(group)
     add_file(group, "tuned.safetensors")
 
 
@@ -148,12 +149,14 @@ def run(options: argparse.Namespace) -> int:
     shape.check_used(settings, {options.algorithm: learner})
     augment = Augmentation(options.shift or 0, options.flip) if options.flip or options.shift is not None else None
     count = range(len(train[0]) * (1 + (options.copies if augment and options.frozen else 0)))
+    batch_size = settings.batch(learner, count)
+    check_error_sample(options.error_sample, batch_size, options.algorithm)
     net, record = finetune(
         net, train, settings.algorithm(learner, count, options.iterations), frozen=frozen(options.frozen), rates=rates,
         new_head=not options.keep_outputs, cache=options.cache, augment=augment, copies=options.copies, validation=held_out[0],
-        test=held_out[1], iterations=options.iterations, batch_size=settings.batch(learner, count), max_fail=options.max_fail,
-        checkpoint=Checkpoint(checkpoint, options.checkpoint_seconds), resume=checkpoint if options.resume else None,
-        progress=True, seed=options.seed,
+        test=held_out[1], iterations=options.iterations, batch_size=batch_size, error_sample=options.error_sample,
+        max_fail=options.max_fail, checkpoint=Checkpoint(checkpoint, options.checkpoint_seconds),
+        resume=checkpoint if options.resume else None, progress=True, seed=options.seed,
     )  # fmt: skip
     if options.finish:
         net, how = finish(net, train, validation=held_out[0])

@@ -138,6 +138,8 @@ def check_numbers(options: argparse.Namespace) -> None:
             not_negative(option, rate)
     if (shift := value_of(options, "--shift")) is not None:
         whole("--shift", shift, 0, unit=" of pixels")
+    if (sample := value_of(options, "--error-sample")) is not None:
+        whole("--error-sample", sample, unit=" of patterns")
 
 
 def augmentation(options: argparse.Namespace) -> Augmentation | None:

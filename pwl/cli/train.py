@@ -30,7 +30,6 @@ from pwl.study.report import target_errors
 from pwl.training.checkpoint import Checkpoint
 from pwl.training.record import Record
 from pwl.training.train import evaluate, train
-from pwl.validate import whole
 
 HELP = "train a network on a table and save it"
 DESCRIPTION = f"""Trains one network and saves it with its preparation, the table's columns and its training record.
@@ -77,10 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="stop N iterations after the lowest validation error (default: %(default)s)",
     )
-    group.add_argument(
-        "--error-sample", type=int, metavar="N",
-        help="with batches, measure the training error on N patterns drawn by the seed, which takes less time (default: on all)",
-    )  # fmt: skip
+    add_error_sample(group)
     group.add_argument("--max-seconds", type=float, metavar="S", help="stop after this many seconds")
     group.add_argument(
         "--ensemble",
@@ -105,6 +101,19 @@ def add_file(group: argparse._ActionsContainer, name: str) -> None:
     )
 
 
+def add_error_sample(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--error-sample", type=int, metavar="N",
+        help="with batches, measure the training error on N patterns drawn by the seed, which takes less time (default: on all)",
+    )  # fmt: skip
+
+
+def check_error_sample(count: int | None, batch_size: int | None, algorithm: str) -> None:
+    """Raises InputError for a sample if the algorithm has no batches."""
+    if count is not None and batch_size is None:
+        raise InputError(f"--error-sample is for training by batches, but {algorithm} has none: leave it out")
+
+
 def run(options: argparse.Namespace) -> int:
     source.settle(options)
     device.settle(options)
@@ -113,8 +122,6 @@ def run(options: argparse.Namespace) -> int:
     parts.settle(options)
     shape.check_seconds("--max-seconds", options.max_seconds)
     shape.check_seconds("--checkpoint-seconds", options.checkpoint_seconds)
-    if options.error_sample is not None:
-        whole("--error-sample", options.error_sample, unit=" of patterns")
     checkpoint, comm = Path(f"{options.out}.checkpoint"), ranks()
     if options.ensemble:
         ensemble.check(options, shaped, comm.size)
@@ -131,8 +138,7 @@ def run(options: argparse.Namespace) -> int:
     steps: list[None] = []
     preparation, patterns = prepared(table, found)
     batch_size = shaped.batch(learner, range(patterns.count()))
-    if options.error_sample is not None and batch_size is None:
-        raise InputError(f"--error-sample is for training by batches, but {name} has none: leave it out")
+    check_error_sample(options.error_sample, batch_size, name)
     net, record = train(
         network(learner, shaped, table.x.shape[1:], preparation, options.seed).to(options.device),
         patterns,
@@ -216,7 +222,9 @@ def outcome(net: Network, table: source.Source, found: parts.Parts, record: Reco
     """Lines about the errors of the best network."""
     best = record.best_iteration
     errors = [f"{name.replace('_', ' ')} {record[name][best]:.6g}" for name in record.series if name.endswith("error")]
-    yield f"best of {source.counted(record.iterations, 'iteration')}: {best}; {', '.join(errors)}"
+    sample = record.settings.get("error_sample")
+    of = "" if sample is None else f"; the training errors are those of {source.counted(sample, 'pattern')}"
+    yield f"best of {source.counted(record.iterations, 'iteration')}: {best}; {', '.join(errors)}{of}"
     yield from single_targets(net, table, found)
     yield from accuracies(net, table, record)
 
