@@ -81,6 +81,57 @@ def test_whole_numbers_of_pandas_stay_whole(kind):
     refuses(lambda: classifier().fit(X, labels.mask(K == 1)), "y holds 13 missing values")
 
 
+@pytest.mark.parametrize("kind", ["float64", "Float64", "Int64"])
+def test_missing_targets_are_counted(kind):
+    pd = pytest.importorskip("pandas")
+    series = pd.Series(10 * K, dtype="float64").mask(K == 1).astype(kind)
+    for y in (series, series.to_frame(), pd.DataFrame({"a": series, "b": Y})):
+        refuses(lambda y=y: regressor().fit(X, y), "y holds 13 missing values: leave out their rows")
+    refuses(lambda: regressor().fit(X, np.where(K == 1, np.nan, Y)), "y holds 13 missing values")
+
+
+@pytest.mark.parametrize("kind", ["string", "category", "object"])
+def test_missing_labels_are_counted(kind):
+    pd = pytest.importorskip("pandas")
+    labels = pd.Series(np.array(list("pqr"))[K]).mask(K == 1).astype(kind)
+    refuses(lambda: classifier().fit(X, labels), "y holds 13 missing values, which are not labels")
+
+
+def test_missing_numbers_of_pandas_are_nan_as_those_of_numpy():
+    """So that two targets of which some are unknown train alike."""
+    pd = pytest.importorskip("pandas")
+    t = np.stack([np.where(K == 1, np.nan, Y), Y], axis=1)
+    frame = pd.DataFrame({"a": pd.Series(Y, dtype="Float64").mask(K == 1), "b": Y})
+    errors = [pwl.train(pwl.Network.mlp(3, 2, 2), (X, own), pwl.MOLF(), iterations=2)[1]["error"] for own in (t, frame)]
+    assert errors[0] == errors[1]
+
+
+@pytest.mark.parametrize(("weight", "said"), [(1e300, r"1.0e\+300"), (1e308, r"1.0e\+308"), (1e-300, "1.0e-300")])
+def test_weights_that_are_too_large_or_too_small_are_said(weight, said):
+    for fit in (regressor().fit, pwl.PWLRegressor().fit, lambda *a: pwl.Patterns(a[0], a[1][:, None], a[2])):
+        with pytest.raises(pwl.InputError, match=f"the largest pattern weight is {said}, but 1e-70 to 1e\\+70 .*divide all"):
+            fit(X, Y, np.full(40, weight))
+    some = np.where(K == 1, 1e-100, 1.0)  # as a kernel gives far patterns
+    assert np.isfinite(regressor().fit(X, Y, some).predict(X)).all()
+    assert len(pwl.Patterns(X, Y, some).take(np.flatnonzero(K == 1))) == 13
+    refuses(lambda: regressor().fit(X, Y, np.arange(40) == 3), "one pattern has a weight above 0, wanted two or more")
+
+
+def test_constant_targets_are_learned_with_deviations_of_zero():
+    for t, wanted in ((np.full(40, 5.0), [0.0]), (np.stack([Y, np.full(40, 5.0)], axis=1), [None, 0.0])):
+        y, std = pwl.PWLRegressor(max_seconds=1).fit(X, t).predict(X[:3], return_std=True)
+        y, std = y.reshape(3, -1), std.reshape(3, -1)
+        assert np.allclose(y[:, -1], 5.0) and np.all(std[:, -1] == wanted[-1]) and np.all((std > 0)[:, :-1])
+
+
+def test_deviations_where_inputs_do_not_vary_are_those_of_a_mean():
+    """Of n targets around their mean with the standard deviation s, a new one deviates by s sqrt(1 + 1 / n)."""
+    for n, t in ((40, Y), (30, np.stack([Y, 10 * Y + 3], axis=1)[:30])):
+        fitted = pwl.PWLRegressor(max_seconds=1).fit(np.full((n, 3), 2.0), t)
+        std = fitted.predict(np.full((1, 3), 2.0), return_std=True)[1][0]
+        assert std == pytest.approx(np.std(t, axis=0, ddof=1) * np.sqrt(1 + 1 / n), rel=1e-6)
+
+
 def test_inputs_that_do_not_vary_give_the_mean():
     for t in (Y, np.stack([Y, 10 * Y + 3], axis=1)):
         fitted = pwl.PWLRegressor(max_seconds=1).fit(np.full((40, 3), 2.0), t)

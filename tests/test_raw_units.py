@@ -119,7 +119,8 @@ def test_masked_arrays_and_frames():
     for column, words in (
         (pandas.date_range("2020-01-01", periods=80), "'b' of inputs x holds dates"),
         (pandas.Series(list("ab" * 40)).astype("category"), "'b' of inputs x holds categories"),
-        (pandas.Series([None] + [1.0] * 79, dtype="Float64"), "'b' of inputs x holds 1 missing values"),
+        (pandas.Series([None] + [1] * 79, dtype="Int64"), "'b' of inputs x holds 1 missing values"),
+        (pandas.Series([None] + [1.0] * 79, dtype="Float64"), "row 0, column 1 is nan"),
     ):
         with pytest.raises(pwl.InputError, match=words):
             pwl.train(pwl.Network.mlp(3, 2, 1), (frame.assign(b=column), frame["a"]), pwl.MOLF())

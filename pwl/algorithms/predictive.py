@@ -80,7 +80,8 @@ def with_posterior(net: Network, data: Any, algorithm: Algorithm, record: Any, v
     ridge = algorithm.penalties.ridge
     if "ridge" in record and record.best_iteration:
         ridge = record["ridge"][record.best_iteration]
-    return _settled(net, _of_outputs(net, patterns, ridge), validation)
+    body = net.layout.size_of(net.keys("map", "activation")) if record.best_iteration else 0
+    return _settled(net, _of_outputs(net, patterns, ridge, body=body), validation)
 
 
 def of_all_weights(net: Network, patterns: Patterns, algorithm: BayesianLM, record: Any) -> Posterior:
@@ -105,10 +106,12 @@ def _with_noise(net: Network, patterns: Patterns, algorithm: BayesianLM, record:
     return dataclasses.replace(found, noise=_noise(net, patterns, gamma / net.n_outputs))
 
 
-def _of_outputs(net: Network, patterns: Patterns, ridge: float, determined: float | None = None) -> Posterior:
+def _of_outputs(
+    net: Network, patterns: Patterns, ridge: float, determined: float | None = None, body: int = 0
+) -> Posterior:
     """Eq. (83), from R + lambda I_1.
 
-    determined: gamma per output, if the evidence told it. Otherwise all weights of the body count as fitted.
+    determined: gamma per output, if the evidence told it. body: otherwise, the number of weights of the body that were fitted.
     """
     if net.n_basis > MOST_OUTPUTS:
         raise InputError(
@@ -119,15 +122,21 @@ def _of_outputs(net: Network, patterns: Patterns, ridge: float, determined: floa
     if net.loss.own_patterns:
         R = host(reduce(own_correlations(), net, patterns).R).astype(np.float64)
         factor = np.stack([_factor(each + np.diag(d)) for each in R])
-        fixed = float(np.mean([d @ _inverse_diagonal(each) for each in factor]))
+        gamma = float(np.mean([_determined(each, d) for each in R]))
     else:
         R = host(reduce(basis_autocorrelation(), net, patterns)).astype(np.float64)
-        factor = _factor(R + np.diag(d))
-        fixed = float(d @ _inverse_diagonal(factor))
+        factor, gamma = _factor(R + np.diag(d)), _determined(R, d)
     if determined is None:
-        body = net.layout.size_of(net.keys("map", "activation"))
-        determined = net.n_basis - fixed + body / net.n_outputs
+        determined = gamma + body / net.n_outputs
     return Posterior((HEAD,), factor, _noise(net, patterns, determined), patterns.total_weight())
+
+
+def _determined(R: np.ndarray, d: np.ndarray) -> float:
+    """gamma = tr R (R + diag d)^-1, the number of output weights that the data determine. Dependent functions count once."""
+    with single_threaded_blas():
+        a, U = np.linalg.eigh(R + np.diag(d))
+    kept = a > len(a) * np.finfo(float).eps * a[-1]
+    return float(np.sum(1 - (d @ U[:, kept] ** 2) / a[kept]))
 
 
 def _noise(net: Network, patterns: Patterns, gamma: float) -> np.ndarray:

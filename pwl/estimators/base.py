@@ -123,6 +123,8 @@ class PWLBase(BaseEstimator):
     ) -> None:
         """Trains on raw patterns, and sets the attributes of a fit."""
         labels = part.t if classes is not None else None
+        if not go_on and len(part.X) < 2:
+            raise InputError("one pattern has a weight above 0, wanted two or more")
         if self.missing == "mean":
             means = self.means_ if go_on and self.means_ is not None else column_means(part)
             self.means_, part = means, part._replace(X=filled(part.X, means))

@@ -18,7 +18,7 @@ from pwl.estimators.parts import Part, class_weights, weighed
 from pwl.losses import LOSSES
 from pwl.network.network import Network
 from pwl.network.predict import outputs_of
-from pwl.runtime.given import check_numbers, plain_array
+from pwl.runtime.given import check_numbers, missing, plain_array
 from pwl.validate import one_of, shown
 
 CLASS_LOSSES = tuple(name for name, loss in LOSSES.items() if loss.classes)
@@ -172,6 +172,8 @@ early_stopping, warm_start, missing, max_seconds, verbose
         check_numbers(X, "X")
         if isinstance(y, np.ma.MaskedArray) or str(getattr(y, "dtype", "")).startswith(("Int", "UInt", "boolean")):
             y = plain_array(y, "y")  # whole numbers of pandas stay whole, which NumPy would make floats
+        if count := missing(y):
+            raise InputError(f"y holds {count} missing values, which are not labels: leave out their rows")
         X, y = validate_data(
             self, X, y, reset=reset, dtype=np.float64, multi_output=True, ensure_min_samples=least,
             ensure_all_finite=self._finite(),

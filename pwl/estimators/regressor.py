@@ -12,7 +12,7 @@ from pwl.errors import InputError
 from pwl.estimators.base import PWLBase, check_pair
 from pwl.estimators.options import checked
 from pwl.estimators.parts import Part, weighed
-from pwl.runtime.given import check_numbers
+from pwl.runtime.given import check_numbers, missing
 from pwl.validate import one_of
 
 SCALES = {"each": "standardise", "common": "common"}
@@ -196,6 +196,10 @@ class PWLRegressor(RegressorMixin, PWLBase):
         """Inputs (Nv, N) and targets (Nv, M), checked."""
         check_numbers(X, "X")
         check_numbers(y, "y")
+        if count := missing(y):
+            raise InputError(
+                f"y holds {count} missing values: leave out their rows. pwl.train takes targets of which some are NaN"
+            )
         X, y = validate_data(
             self, X, y, reset=reset, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=least,
             ensure_all_finite=self._finite(),

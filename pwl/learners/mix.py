@@ -70,7 +70,7 @@ def with_scale(ensemble: Ensemble, outs: list[np.ndarray], views: list[Patterns]
     for u, net, out, patterns in zip(ensemble.weights, ensemble.nets, outs, views, strict=True):
         own = host(net.with_preparation(None).predict(patterns.x[:], return_std=True)[1]) ** 2
         variance += u * (own + (out - y) ** 2)
-    own = w[:, None] * ~np.isnan(t - y)  # of each target
+    own = w[:, None] * (~np.isnan(t - y) & (variance > 0))  # of each target. A constant one has no variance to be scaled
     sums, total = np.sum(own * known_or_zero(t - y) ** 2 / np.where(own > 0, variance, 1.0), axis=0), np.sum(own, axis=0)
     scale = np.divide(sums, total, out=np.ones(len(total)), where=total > 0)  # 1 for a target of which no value was left out
     return dataclasses.replace(ensemble, scale=np.maximum(scale, NARROWEST))

@@ -10,6 +10,7 @@ import numpy as np
 from pwl.errors import InputError
 
 FILL = "fill them, or leave out their rows"
+FLOATS = ("float", "double")  # how the names of types of floats begin, also those of Arrow
 
 
 def plain_array(a: Any, name: str) -> np.ndarray:
@@ -40,6 +41,13 @@ def check_numbers(a: Any, name: str) -> None:
         raise InputError(f"{name} came as an array of {what} ({a.dtype}), wanted numbers: convert it")
 
 
+def missing(a: Any) -> int:
+    """How many values of a series, a data frame or an array of floats are missing."""
+    if hasattr(a, "isna"):
+        return int(np.sum(np.asarray(a.isna())))
+    return int(np.sum(np.isnan(a))) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else 0
+
+
 def unmasked(a: np.ma.MaskedArray, name: str) -> np.ndarray:
     """The data of a masked array in which nothing is masked."""
     if np.ma.is_masked(a):
@@ -65,15 +73,16 @@ def _column(series: Any, column: Any, name: str) -> np.ndarray:
 
 
 def _series(a: Any, name: str) -> np.ndarray:
-    """The values of a series: numbers, labels or texts."""
+    """The values of a series: numbers, labels or texts. Missing ones among floats are NaN, whatever library holds them."""
+    own = hasattr(a, "isna") and not isinstance(a.dtype, np.dtype)  # a type of pandas, beside those of NumPy
+    if own and str(a.dtype).lower().startswith(FLOATS):
+        return np.asarray(a.to_numpy(dtype=np.float64, na_value=np.nan))
     missing = a.isna() if hasattr(a, "isna") else a.is_null() if hasattr(a, "is_null") else None
-    if missing is not None and str(getattr(a, "dtype", "")) not in ("float64", "float32", "float16"):
+    if missing is not None and not str(getattr(a, "dtype", "")).lower().startswith("float"):
         count = int(np.asarray(missing).sum())
         if count:
             raise InputError(f"{name} holds {count} missing values: {FILL}")
     kind = str(getattr(a, "dtype", ""))
-    if kind in ("Float32", "Float64"):
-        return np.asarray(a.to_numpy(dtype=np.float64))
     if kind[:3] in ("Int", "UIn") or kind == "boolean":
         return np.asarray(a.to_numpy(dtype=bool if kind == "boolean" else kind.lower()))
     values = np.asarray(a.to_numpy())
