@@ -126,10 +126,17 @@ def test_constant_targets_are_learned_with_deviations_of_zero():
 
 def test_deviations_where_inputs_do_not_vary_are_those_of_a_mean():
     """Of n targets around their mean with the standard deviation s, a new one deviates by s sqrt(1 + 1 / n)."""
-    for n, t in ((40, Y), (30, np.stack([Y, 10 * Y + 3], axis=1)[:30])):
-        fitted = pwl.PWLRegressor(max_seconds=1).fit(np.full((n, 3), 2.0), t)
-        std = fitted.predict(np.full((1, 3), 2.0), return_std=True)[1][0]
+    for n, N, t in ((40, 8, Y), (30, 3, np.stack([Y, 10 * Y + 3], axis=1)[:30])):
+        fitted = pwl.PWLRegressor(max_seconds=1).fit(np.full((n, N), 2.0), t)
+        std = fitted.predict(np.full((1, N), 2.0), return_std=True)[1][0]
         assert std == pytest.approx(np.std(t, axis=0, ddof=1) * np.sqrt(1 + 1 / n), rel=1e-6)
+
+
+def test_deviations_where_inputs_do_not_vary_by_patterns_left_out():
+    """Each network has left out a fifth, on which its deviations are measured, so they are known to some 10 percent."""
+    t = np.random.default_rng(0).normal(size=200)
+    std = pwl.PWLRegressor(max_seconds=1).fit(np.full((200, 8), 2.0), t).predict(np.full((1, 8), 2.0), return_std=True)[1]
+    assert 0.8 * t.std() < std[0] < 1.3 * t.std()
 
 
 def test_inputs_that_do_not_vary_give_the_mean():

@@ -143,6 +143,19 @@ def test_networks_without_it_say_so():
         pwl.with_posterior(wide, noisy(800, 0), pwl.MOLF(), record)
 
 
+@pytest.mark.parametrize("hidden", [2, 20, 90])
+def test_functions_that_depend_on_others_are_not_counted(hidden):
+    """Where inputs do not vary, one number is fitted, however many functions there are: the mean, whose error is known."""
+    t = np.random.default_rng(0).normal(size=(300, 1))
+    net = pwl.initialise(pwl.Network.mlp(8, hidden, 1, "tanh"), (np.full((300, 8), 0.5), t))
+    record = pwl.train(net, (np.full((300, 8), 0.5), t), pwl.MOLF(), iterations=1)[1]
+    record.best_iteration = 0  # rounding may have it that the training was of use
+    net = pwl.with_posterior(net, (np.full((300, 8), 0.5), t), pwl.MOLF(), record)
+    _, std = net.predict(np.full((1, 8), 0.5), return_std=True)
+    assert net.posterior.noise == pytest.approx(np.var(t, ddof=1), rel=1e-6)
+    assert std[0, 0] == pytest.approx(np.std(t, ddof=1) * np.sqrt(1 + 1 / 300), rel=1e-6)
+
+
 def test_validation_data_without_a_targets_values_leave_its_noise_as_it_is():
     rng = np.random.default_rng(0)
     x, t = rng.normal(size=(60, 2)), rng.normal(size=(60, 2))

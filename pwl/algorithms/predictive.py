@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import Any
 
@@ -30,7 +31,8 @@ from pwl.validate import kind, shown
 MOST_WEIGHTS = 600  # more would make files and predictions large; then the output weights alone are kept
 MOST_OUTPUTS = 700  # basis functions: 4 MB in a file
 LEAST_FREE = 0.1  # of the patterns: at least this many count as free in the variance of the noise
-SLACK = 1e-14  # of the mean diagonal: a function that depends on others must not have an infinite variance
+# Of the mean diagonal: a function that depends on others must not have an infinite variance. The first that exceeds rounding.
+SLACKS = (1e-14, 1e-12, 1e-10)
 
 
 def with_posterior(net: Network, data: Any, algorithm: Algorithm, record: Any, validation: Any = None) -> Network:
@@ -170,13 +172,12 @@ def _variances(posterior: Posterior) -> Statistic:
 
 
 def _factor(A: np.ndarray) -> np.ndarray:
-    try:
-        with single_threaded_blas():
-            return np.linalg.cholesky(A + SLACK * float(np.mean(np.diagonal(A))) * np.eye(len(A)))
-    except np.linalg.LinAlgError:
-        raise InputError(
-            "the network's functions are too large or too alike for variances of its predictions: train it again, with a ridge"
-        ) from None
+    for slack in SLACKS:
+        with single_threaded_blas(), contextlib.suppress(np.linalg.LinAlgError):
+            return np.linalg.cholesky(A + slack * float(np.mean(np.diagonal(A))) * np.eye(len(A)))
+    raise InputError(
+        "the network's functions are too large or too alike for variances of its predictions: train it again, with a ridge"
+    )
 
 
 def _inverse_diagonal(factor: np.ndarray) -> np.ndarray:
