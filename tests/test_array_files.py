@@ -1,10 +1,13 @@
 """Tables in .npy and .npz files: mapped where they can be, and what is wrong with them in words."""
 
+import zipfile
+
 import numpy as np
 import pytest
 
 import pwl.data.scratch as scratch
 from pwl.data import read_inputs, read_table
+from pwl.data.arrays import read_images
 from pwl.errors import InputError
 
 A = np.arange(20.0).reshape(5, 4) ** 1.5
@@ -83,6 +86,16 @@ def test_broken_arrays_name_the_columns_of_the_file(tmp_path):
 def saved(path, array):
     np.save(path, array)
     return path
+
+
+def test_parts_that_are_no_arrays(tmp_path):
+    """NumPy gives their bytes."""
+    for names, read in ((("x", "t"), read_table), (("x_train", "y_train"), read_images)):
+        np.savez(tmp_path / "a.npz", **dict.fromkeys(names[:1], np.ones((3, 4))))
+        with zipfile.ZipFile(tmp_path / "a.npz", "a") as file:
+            file.writestr(f"{names[1]}.npy", b"no array")
+        with pytest.raises(InputError, match=f"a.npz .*its part '{names[1]}' is no array.*write it again"):
+            read(tmp_path / "a.npz")
 
 
 @pytest.mark.parametrize("name", ["a.npy", "a.npz"])

@@ -67,7 +67,7 @@ def saved(a):
         (safetensors({"a": ENTRY | {"shape": [2**62, 4]}}, bytes(8)), "damaged.*overflow"),
         (safetensors({"a": ENTRY | {"shape": [1] * 99 + [2]}}, bytes(8)), "damaged"),
         (zipped([]), "holds no arrays"),
-        (zipped([("a.npy", b"words")]), "its part 'a' is none"),
+        (zipped([("a.npy", b"words")]), "its part 'a' is no array"),
         (zipped([("letter.txt", b"none"), ("b", b"")]), "holds no data.pkl as torch.save writes it, but letter.txt, b"),
         (zipped([("a.npy", saved(NUMBERS))])[:-20], "damaged.*not a zip file"),
     ],
@@ -76,6 +76,22 @@ def test_other_files_are_said(content, said):
     Path("w").write_bytes(content)
     with pytest.raises(pwl.InputError, match=f"^w .*{said}"):
         read_weights(Path("w"))
+
+
+def test_archives_with_flipped_bytes():
+    """What is compressed, encrypted or no header any more raises other kinds of exceptions than a wrong archive does."""
+    content = io.BytesIO()
+    np.savez_compressed(content, a=np.arange(9.0), b=np.ones((2, 2)))
+    whole = {"npz": content.getvalue(), "pth": archive(tensor(), {"0": NUMBERS.tobytes()}).read_bytes()}
+    for name, content in whole.items():
+        for place in range(len(content)):
+            for flip in (1, 255):
+                Path(name).write_bytes(content[:place] + bytes([content[place] ^ flip]) + content[place + 1 :])
+                try:
+                    found = read_weights(Path(name))
+                except pwl.InputError:
+                    continue
+                assert all(isinstance(a, np.ndarray) for a in found.values())
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")

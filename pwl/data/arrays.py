@@ -11,6 +11,8 @@ from pwl.data.columns import choose_columns
 from pwl.data.schema import Column, Schema, column_names, place_of
 from pwl.data.scratch import rows_a_block, scratch_array
 from pwl.errors import InputError
+from pwl.files.npz import arrays_of
+from pwl.files.tensors import in_a_line
 from pwl.runtime.ranks import Communicator, share_of
 
 Target = str | int
@@ -88,9 +90,9 @@ def read_images(path: Path, part: str = "train") -> tuple[np.ndarray, np.ndarray
     """
     try:
         with np.load(path, allow_pickle=False) as loaded:
-            arrays = {name: loaded[name] for name in loaded.files}
+            arrays = arrays_of(loaded)
     except Exception as error:
-        raise InputError(f"{path} is damaged ({str(error).splitlines()[0]}): write it again with numpy.savez") from None
+        raise InputError(f"{path} is damaged ({in_a_line(error)}): write it again with numpy.savez") from None
     labels = arrays["y_train"].reshape(-1)
     if f"x_{part}" not in arrays or f"y_{part}" not in arrays:
         raise InputError(f"{path} has no x_{part} and y_{part}")
@@ -128,14 +130,14 @@ def _load(path: Path) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
             arrays = {"": loaded}
         else:
             with loaded:
-                arrays = dict(loaded)
+                arrays = arrays_of(loaded)
     except (ValueError, OSError, EOFError, KeyError) as error:
-        why = str(error).split("\n")[0]
+        why = in_a_line(error)
         if "pickle" in why:  # NumPy would tell how to load it all the same
             why = "it holds Python objects" if "Object arrays" in why else "it does not begin as such files do"
         raise InputError(f"{path} can't be read as a NumPy file of numbers ({why}): write it again with numpy.save") from None
     except Exception as error:  # zipfile raises kinds of its own
-        raise InputError(f"{path} is damaged ({error}): write it again with numpy.savez") from None
+        raise InputError(f"{path} is damaged ({in_a_line(error)}): write it again with numpy.savez") from None
     if {"x", "t"} <= set(arrays):
         x, t = arrays["x"], arrays["t"]
         t = t[:, None] if t.ndim == 1 else t

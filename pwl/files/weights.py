@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from pwl.errors import InputError
-from pwl.files.tensors import FAULTS, Tensors, in_a_line
+from pwl.files.npz import arrays_of
+from pwl.files.tensors import Tensors, in_a_line
 from pwl.files.torch_file import from_brain, read_torch
 
 LENGTH = 8  # bytes of a safetensors file that count those of its header, which follows and begins with a brace
@@ -43,8 +44,6 @@ def read_weights(path: Path) -> Tensors:
     InputError
         If it is none of these files, or it is damaged, or holds other things than arrays.
     """
-    from safetensors import SafetensorError
-
     try:
         with open(path, "rb") as file:
             head = file.read(START)
@@ -61,7 +60,7 @@ def read_weights(path: Path) -> Tensors:
             raise InputError(f"{path} is {_what(head)}")
     except InputError:
         raise
-    except (SafetensorError, zipfile.BadZipFile, OSError, EOFError, NotImplementedError, *FAULTS) as wrong:
+    except Exception as wrong:  # archives, what unpacks them, and NumPy's headers raise kinds of their own
         raise InputError(f"{path} is damaged, or holds other things than arrays ({in_a_line(wrong)}): use another copy") from None
     if not found:
         raise InputError(f"{path} holds no arrays: give a file of weights")
@@ -90,10 +89,7 @@ def _is_npz(path: Path) -> bool:
 
 def _npz(path: Path) -> Tensors:
     with np.load(path, allow_pickle=False) as file:
-        found = {name: file[name] for name in file.files}
-    if wrong := [name for name, a in found.items() if not isinstance(a, np.ndarray)]:
-        raise InputError(f"{path} is damaged, or holds other things than arrays: its part {wrong[0]!r} is none. Use another copy")
-    return found
+        return arrays_of(file)
 
 
 def _safetensors(path: Path, length: int) -> Tensors:
