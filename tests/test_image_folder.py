@@ -219,6 +219,9 @@ def test_images_that_cannot_be_predicted_have_empty_cells(capsys):
     assert lines[1] in ("a.png,crow", "a.png,swan") and lines[2] == "b.jpg,"
     assert "1 of 2 rows can't be read" in said and "new/b.jpg is no PNG or JPEG" in said and "right class" not in said
     assert "b.jpg is no PNG or JPEG" in fails(capsys, "predict", "net.safetensors", "new", "--strict")
+    Path("new/a.png").rename(os.fsdecode(b"new/\xff.png"))  # a name that is no text
+    assert main(["predict", "net.safetensors", "new", "--out", "found.csv"]) == 0
+    assert "\n\\udcff.png," in Path("found.csv").read_text()
 
 
 def test_a_folder_of_its_own_validates(capsys):

@@ -57,3 +57,9 @@ def test_a_failure_is_said_and_leaves_no_temporary_file(path, monkeypatch):
     with pytest.raises(InputError, match="file can't be written: No space left on device"):
         write_atomic(path, b"new")
     assert sorted(path.parent.iterdir()) == before
+
+
+def test_names_that_are_no_text_are_written_as_escapes(path):
+    """As on the terminal. A file name of another program may be the reason, and hours of work would be lost."""
+    write_atomic(path, "a\udcff")
+    assert path.read_bytes() == b"a\\udcff"

@@ -147,7 +147,10 @@ def images(shape: tuple[int, ...], schema: data.Schema, options: argparse.Namesp
     if given := said(options):
         raise InputError(f"--{given[0]} is for tables, but {options.data} holds images: leave it out")
     if len(shape) != 3 or shape[2] not in (1, 3):
-        raise InputError(f"{options.net} takes inputs of shape {shape}, wanted a network for images of 1 or 3 channels")
+        raise InputError(
+            f"{options.net} takes inputs of shape {shape}, wanted a network for images of 1 or 3 channels, such as "
+            "pwl train makes by --network vgg1"
+        )
     folder = Path(options.data)
     files = [folder] if folder.is_file() else images_of(folder)
     files = files[slice(*share_of(len(files), comm.rank, comm.size))]

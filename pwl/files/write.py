@@ -13,6 +13,8 @@ from typing import IO, TextIO
 from pwl.errors import InputError
 from pwl.files.temporary import sweep, temporary
 
+ODD = "backslashreplace"  # names of files may hold bytes that are no text, which are written as escapes, as on the terminal
+
 
 def write_atomic(path: Path, content: str | bytes) -> None:
     """Writes a file, and makes its folders if they are missing. If anything fails, an earlier file stays as it was.
@@ -21,14 +23,14 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     be written. An interrupt leaves the earlier file or the new one, whole, and goes on as an interrupt.
     """
     with writing_bytes(path) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
+        file.write(content.encode(errors=ODD) if isinstance(content, str) else content)
 
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[TextIO]:
     """A text file to write in pieces, in UTF-8. It takes the place of an earlier one at the end, as in `write_atomic`."""
     with writing_bytes(path) as file:
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        text = io.TextIOWrapper(file, encoding="utf-8", errors=ODD, newline="")
         yield text
         text.flush()
         text.detach()
