@@ -122,6 +122,20 @@ def test_numbers_of_safetensors_stay_in_the_file_until_they_are_used():
     assert peak < size and a[3] == 3 and a[-1] == size - 1
 
 
+def test_a_network_does_not_change_with_the_file_of_its_weights():
+    from safetensors.numpy import save_file
+
+    layers = [pwl.layers.Conv2d(1, 1, bias=False), pwl.layers.BatchNorm2d(), pwl.layers.Flatten(), pwl.layers.Dense(2)]
+    start = pwl.Network.from_layers(layers, (1, 1, 1), dtype=np.float32)
+    shapes = {"a.weight": (1, 1, 1, 1), "c.weight": (2, 1), "c.bias": (2,)}
+    shapes |= {f"b.{word}": (1,) for word in ("weight", "bias", "running_mean", "running_var")}
+    save_file({name: np.full(shape, 2, np.float32) for name, shape in shapes.items()}, "w")
+    net = load_pretrained(start, "w", names=["a", "b", "c"])
+    with open("w", "r+b") as file:
+        file.write(bytes(Path("w").stat().st_size))
+    assert np.all(net.theta == 2) and all(np.all(a == 2) for a in net.buffers.values())
+
+
 def test_tensors_that_repeat_a_storage_in_bfloat16_take_no_memory():
     """Each of 50 tensors has a million numbers, all of one storage of six."""
     brain = (NUMBERS.view(np.uint32) >> 16).astype("<u2").tobytes()

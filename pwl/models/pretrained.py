@@ -97,7 +97,8 @@ def load_pretrained(
         key = HEAD if index == len(net.layers) else address(index, "W")
         parts[key] = like(_weights(net, index, prefix, arrays), net.theta)
         if index < len(net.layers) and isinstance(net.layers[index], BatchNorm2d):
-            moments = {address(index, name): arrays[f"{prefix}.{word}"] for name, word in BUFFERS.items()}
+            # copies, so that the network does not change with the file or the arrays
+            moments = {address(index, name): np.array(arrays[f"{prefix}.{word}"]) for name, word in BUFFERS.items()}
             buffers |= {key: like(a, net.theta) for key, a in moments.items()}
     theta = net.layout.join(parts, net.theta)
     return dataclasses.replace(net, theta=theta, buffers=buffers, initialised=True, posterior=None)
