@@ -31,7 +31,7 @@ def everywhere(x, *words, network=None, t=LABELS):
     refuses(lambda: pwl.evaluate(network, data), *words)
     refuses(lambda: network.predict(x), *words)
     refuses(lambda: network.predict_proba(x), *words)
-    good = RNG.normal(size=(20, *network.input_shape)), LABELS
+    good = np.random.default_rng(7).normal(size=(20, *network.input_shape)), LABELS
     refuses(lambda: pwl.train(network, good, pwl.Adam(), validation=data), "validation data: ", *words)
     refuses(lambda: pwl.train(network, good, pwl.Adam(), test=data), "test data: ", *words)
 

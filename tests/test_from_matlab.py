@@ -173,7 +173,7 @@ def test_limits():
     assert names == ["iterations", "goal", "max_fail", "min_grad", "max_seconds"]
     codes = []
     for name, value in zip(names, (2, 1e6, 1, 1e6, 0.0), strict=True):
-        given = {"iterations": 50, "validation": (X, RNG.normal(size=(80, 1)))} | {name: value}
+        given = {"iterations": 50, "validation": (X, np.random.default_rng(7).normal(size=(80, 1)))} | {name: value}
         codes.append(pwl.train(pwl.Network.mlp(8, 3, 1, "tansig"), (X, T), pwl.LM(), progress=True, **given)[1].stop_code)
     assert codes == ["iterations", "goal", "max_fail", "min_grad", "max_seconds"]
 

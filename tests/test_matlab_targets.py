@@ -43,7 +43,7 @@ def test_parts_in_the_order_of_the_patterns_are_blocks():
 
 
 def test_validation_of_parts_ends_a_run():
-    _, record = pwl.train(net_of(), (X, RNG.normal(size=(60, 2))), pwl.LM(), iterations=200, max_fail=2, parts=PARTS)
+    _, record = pwl.train(net_of(), (X, np.random.default_rng(7).normal(size=(60, 2))), pwl.LM(), iterations=200, max_fail=2, parts=PARTS)
     assert record.stop_code == "max_fail"
 
 
@@ -99,7 +99,7 @@ ALGORITHMS = [
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_nan_is_weight_0_to_the_same_bits(algorithm, outputs):
     t, w = T[:, :outputs].copy(), np.ones(60)
-    missing = RNG.choice(60, 15, replace=False)
+    missing = np.random.default_rng(7).choice(60, 15, replace=False)
     t[missing], w[missing] = np.nan, 0
     curve = pwl.PiecewiseLinear("tanh", 7) if "AdAct" in type(algorithm).__name__ else "tanh"
     start = pwl.Network.mlp(3, 4, outputs, curve, seed=0, dtype=np.float64)

@@ -21,7 +21,7 @@ LABELS = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0.5)
 
 @pytest.fixture(scope="module")
 def net():
-    return pwl.train(pwl.Network.mlp(2, 3, 1, "tanh"), (X, T + RNG.normal(size=T.shape)), pwl.CG(), iterations=3)[0]
+    return pwl.train(pwl.Network.mlp(2, 3, 1, "tanh"), (X, T + np.random.default_rng(7).normal(size=T.shape)), pwl.CG(), iterations=3)[0]
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_the_state_of_a_run_shows_its_series_and_counts_failures():
 
 def test_failures_are_those_that_end_a_run():
     start = pwl.Network.mlp(2, 6, 1, "tanh")
-    noise = RNG.normal(size=(60, 1))
+    noise = np.random.default_rng(7).normal(size=(60, 1))
     _, record = pwl.train(start, (X[:30], noise[:30]), pwl.LM(), validation=(X[30:], noise[30:]), max_fail=4, iterations=200)
     assert record.stop_code == "max_fail" and fails(record)[-1] == 4
 
