@@ -43,7 +43,8 @@ def test_parts_in_the_order_of_the_patterns_are_blocks():
 
 
 def test_validation_of_parts_ends_a_run():
-    _, record = pwl.train(net_of(), (X, np.random.default_rng(7).normal(size=(60, 2))), pwl.LM(), iterations=200, max_fail=2, parts=PARTS)
+    noise = np.random.default_rng(7).normal(size=(60, 2))
+    _, record = pwl.train(net_of(), (X, noise), pwl.LM(), iterations=200, max_fail=2, parts=PARTS)
     assert record.stop_code == "max_fail"
 
 

@@ -21,7 +21,8 @@ LABELS = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0.5)
 
 @pytest.fixture(scope="module")
 def net():
-    return pwl.train(pwl.Network.mlp(2, 3, 1, "tanh"), (X, T + np.random.default_rng(7).normal(size=T.shape)), pwl.CG(), iterations=3)[0]
+    noise = np.random.default_rng(7).normal(size=T.shape)
+    return pwl.train(pwl.Network.mlp(2, 3, 1, "tanh"), (X, T + noise), pwl.CG(), iterations=3)[0]
 
 
 @pytest.fixture(scope="module")
