@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -38,3 +40,19 @@ def run(ranks: int, *arguments: object, **options) -> subprocess.CompletedProces
 
 def program(ranks: int, *arguments: object) -> subprocess.CompletedProcess[str]:
     return run(ranks, Path(__file__).parent / "mpi_program.py", *arguments)
+
+
+def interrupted(files: list[Path], ranks: int, *arguments: object) -> tuple[int, str]:
+    """What a program returned and printed that got Ctrl-C when these files were there. It is killed if it does not end."""
+    with subprocess.Popen(
+        command(ranks, *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+    ) as running:
+        try:
+            while not all(file.exists() for file in files):
+                assert running.poll() is None
+                time.sleep(0.05)
+            running.send_signal(signal.SIGINT)
+            printed, _ = running.communicate(timeout=SECONDS)
+        finally:
+            running.kill()
+    return running.returncode, printed

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from mpiexec import SECONDS, command, environment, needs_mpi, program
+from mpiexec import environment, interrupted, needs_mpi, program
 from rank_cases import ALGORITHMS, BATCHES, VECTORS, case, fits, trained
 
 pytestmark = [needs_mpi, pytest.mark.xdist_group("mpi")]
@@ -56,17 +56,33 @@ def test_no_rank_is_left_when_one_goes(how, words):
 @pytest.mark.slow
 def test_ctrl_c_ends_all_ranks_with_the_best_network(tmp_path):
     path = tmp_path / "run"
-    here = Path(__file__).parent / "mpi_program.py"
-    with subprocess.Popen(
-        command(2, here, "interrupted", path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
-    ) as running:
-        while not all(Path(f"{path}.{rank}").exists() for rank in range(2)):
-            assert running.poll() is None
-            time.sleep(0.05)
-        running.send_signal(signal.SIGINT)
-        out, _ = running.communicate(timeout=SECONDS)
+    here, files = Path(__file__).parent / "mpi_program.py", [Path(f"{path}.{rank}") for rank in range(2)]
+    _, out = interrupted(files, 2, here, "interrupted", path)
     assert json.loads(out.splitlines()[-1]) == ["interrupted", 1, True]
     assert path.exists()
+
+
+def test_a_signal_that_comes_while_ranks_meet_is_for_the_next_time():
+    """In a process of its own, because importing the module starts MPI."""
+    script = """
+from types import SimpleNamespace
+from pwl.runtime.mpi import Ranks
+
+def allgather(value):
+    ranks._hold(2, None)  # the signal comes after this rank has said that there was none
+    return [value, value]
+
+ranks = Ranks(SimpleNamespace(rank=0, size=2, allgather=allgather))
+ranks.meet(1.0)
+ranks.world.allgather = lambda value: [value, value]
+try:
+    ranks.meet(1.0)
+except KeyboardInterrupt:
+    ranks.meet(1.0)  # once is enough
+    print("interrupted")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment(), check=False)
+    assert done.stdout == "interrupted\n", done.stderr
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import csv
-import signal
-import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from mpiexec import SECONDS, command, environment, needs_mpi, run
+from mpiexec import interrupted, needs_mpi, run
 
 from pwl.cli.main import main
 from pwl.training.saved import load
@@ -62,16 +59,8 @@ def test_classes_and_resume_with_another_number_of_ranks(flowers):
 
 def test_ctrl_c_saves_the_best_network_once(houses):
     options = ["--algorithm", "owo-bp", "--iterations", 10**6, "--max-fail", 10**6, "--checkpoint-seconds", 0]
-    with subprocess.Popen(
-        command(2, "-m", "pwl", "train", houses, *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=environment(),
-    ) as running:  # fmt: skip
-        while not Path("net.safetensors.checkpoint").exists():
-            assert running.poll() is None
-            time.sleep(0.05)
-        running.send_signal(signal.SIGINT)
-        out, _ = running.communicate(timeout=SECONDS)
-    assert running.returncode == 130
+    code, out = interrupted([Path("net.safetensors.checkpoint")], 2, "-m", "pwl", "train", houses, *options)
+    assert code == 130
     assert out.count("stopped: interrupted from the keyboard") == 1
     assert load(Path("net.safetensors")).record.stop_code == "interrupted"
 

@@ -60,8 +60,8 @@ class Ranks(Communicator):
 
     def meet(self, *numbers: Any) -> None:
         came = self.allgather((self.interrupted, checksum(*map(host, numbers))))
-        self.interrupted = False
         if any(interrupted for interrupted, _ in came):
+            self.interrupted = False  # only here: a signal that came while the ranks met is for the next time
             raise KeyboardInterrupt
         if len({bits for _, bits in came}) > 1:
             check_alike(self, {"network or error": checksum(*map(host, numbers))})
