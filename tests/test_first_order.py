@@ -76,7 +76,7 @@ def test_two_steps_of_adam_by_hand():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("size", [1, 1023, 1024, 1025, 5000])
 def test_the_compiled_step_of_adam_has_the_bits_of_the_specification(size, dtype):
-    pytest.importorskip("numba")
+    pytest.importorskip("numba", reason="Numba compiles the step")
     from pwl.kernels.cpu.updates import adam_step
     from pwl.kernels.reference import updates
 

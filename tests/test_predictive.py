@@ -152,8 +152,8 @@ def test_functions_that_depend_on_others_are_not_counted(hidden):
     record.best_iteration = 0  # rounding may have it that the training was of use
     net = pwl.with_posterior(net, (np.full((300, 8), 0.5), t), pwl.MOLF(), record)
     _, std = net.predict(np.full((1, 8), 0.5), return_std=True)
-    assert net.posterior.noise == pytest.approx(np.var(t, ddof=1), rel=1e-6)
-    assert std[0, 0] == pytest.approx(np.std(t, ddof=1) * np.sqrt(1 + 1 / 300), rel=1e-6)
+    assert net.posterior.noise == pytest.approx(np.var(t, ddof=1), rel=1e-10)
+    assert std[0, 0] == pytest.approx(np.std(t, ddof=1) * np.sqrt(1 + 1 / 300), rel=1e-10)
 
 
 def test_validation_data_without_a_targets_values_leave_its_noise_as_it_is():

@@ -124,12 +124,12 @@ def _of_outputs(
     if net.loss.own_patterns:
         R = host(reduce(own_correlations(), net, patterns).R).astype(np.float64)
         factor = np.stack([_factor(each + np.diag(d)) for each in R])
-        gamma = float(np.mean([_determined(each, d) for each in R]))
     else:
         R = host(reduce(basis_autocorrelation(), net, patterns)).astype(np.float64)
-        factor, gamma = _factor(R + np.diag(d)), _determined(R, d)
+        factor = _factor(R + np.diag(d))
     if determined is None:
-        determined = gamma + body / net.n_outputs
+        each_R = R.reshape(-1, *R.shape[-2:])
+        determined = float(np.mean([_determined(each, d) for each in each_R])) + body / net.n_outputs
     return Posterior((HEAD,), factor, _noise(net, patterns, determined), patterns.total_weight())
 
 

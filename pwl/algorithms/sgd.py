@@ -11,7 +11,7 @@ from pwl.algorithms.all_weights import gradient_alone, length, trained
 from pwl.algorithms.options import flat
 from pwl.algorithms.penalties import Penalties
 from pwl.algorithms.rates import Factors, Rate, check_rates, in_order, rates
-from pwl.kernels import update_engine
+from pwl.kernels import array_engine
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import Array, array_namespace
@@ -81,7 +81,7 @@ class SGD(Algorithm):
         keys = trained(net, self.train_curves)
         G = gradient_alone(net.training(state.key, state.steps), patterns, keys, self.penalties)
         rate = rates(net, keys, self.learning_rate, self.curve_rate, state.steps, self.factors)
-        step = update_engine(net.theta).momentum_step
+        step = array_engine(net.theta).momentum_step
         theta, velocity = step(net.theta, G, state.velocity, rate, self.momentum, self.nesterov)
         state = SGDState(state.steps + 1, state.key, velocity)
         return Step(net.with_theta(theta), state, {"gradient_norm": length(G)}, Info(G=G))

@@ -46,7 +46,7 @@ from pwl.runtime.backend import Array, is_cupy_array, is_numpy_array
 
 __all__ = ["Formula", "Hinges", "Nets", "array_engine", "engine", "update_engine"]
 
-LONG = 1 << 15  # numbers of a vector from which a compiled update takes less time than NumPy's
+LONG = 1 << 15  # numbers of a vector from which the compiled step of Adam takes less time than NumPy's
 
 
 def engine(a: Array | Nets) -> ModuleType:
@@ -59,12 +59,12 @@ def engine(a: Array | Nets) -> ModuleType:
 
 
 def array_engine(a: Array) -> ModuleType:
-    """Like `engine`, for activations and losses, which are array code on the CPU. Numba is not imported for them."""
+    """Like `engine`, for activations, losses and momentum, which are array code on the CPU. Numba is not imported for them."""
     return reference if is_numpy_array(a) else engine(a)
 
 
 def update_engine(theta: Array) -> ModuleType:
-    """Like `engine`, for first-order updates of vectors like theta. On the CPU short ones are array code."""
+    """Like `engine`, for Adam's step. On the CPU it is array code for short vectors, for which Numba is not imported."""
     return array_engine(theta) if theta.shape[0] < LONG else engine(theta)
 
 

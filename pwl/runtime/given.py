@@ -77,9 +77,9 @@ def _series(a: Any, name: str) -> np.ndarray:
     own = hasattr(a, "isna") and not isinstance(a.dtype, np.dtype)  # a type of pandas, beside those of NumPy
     if own and str(a.dtype).lower().startswith(FLOATS):
         return np.asarray(a.to_numpy(dtype=np.float64, na_value=np.nan))
-    missing = a.isna() if hasattr(a, "isna") else a.is_null() if hasattr(a, "is_null") else None
-    if missing is not None and not str(getattr(a, "dtype", "")).lower().startswith("float"):
-        count = int(np.asarray(missing).sum())
+    absent = a.isna() if hasattr(a, "isna") else a.is_null() if hasattr(a, "is_null") else None
+    if absent is not None and not str(getattr(a, "dtype", "")).lower().startswith("float"):
+        count = int(np.asarray(absent).sum())
         if count:
             raise InputError(f"{name} holds {count} missing values: {FILL}")
     kind = str(getattr(a, "dtype", ""))

@@ -1,4 +1,4 @@
-"""Adam's step on the CPU: one walk over long vectors, with the bits of reference/updates.py, in about half of NumPy's time.
+"""Adam's step on the CPU: one walk over long vectors, with the bits of reference/updates.py, which walks a dozen times.
 
 The walk goes piece by piece, and over a piece in loops with few arrays, because compilers give up vector instructions where
 many arrays might overlap.
