@@ -16,6 +16,7 @@ from pwl.data.targets import known_or_zero
 from pwl.errors import InputError
 from pwl.learners.ensemble import Ensemble
 from pwl.learners.inputs import View, decorrelated
+from pwl.learners.levels import levels
 from pwl.learners.mix import shares, with_scale
 from pwl.learners.plan import FEWEST, Form, Plan, with_decorrelated, without_evidence
 from pwl.network.network import Network
@@ -24,6 +25,7 @@ from pwl.reductions.blocks import block_rows
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import host
 from pwl.runtime.threads import side_by_side
+from pwl.training.input_hinges import with_input_hinges
 from pwl.training.record import Record
 from pwl.training.train import train
 
@@ -51,7 +53,10 @@ class _Trained(NamedTuple):
 
 
 class _Task(NamedTuple):
-    """What is the same for all networks. views: the patterns, and without correlations. end: the clock when the time is over."""
+    """What is the same for all networks. views: the patterns, and without correlations. end: the clock when the time is over.
+
+    levels: inputs whose curves have a hinge at each value.
+    """
 
     plan: Plan
     views: tuple[View, View | None]
@@ -62,6 +67,7 @@ class _Task(NamedTuple):
     callback: Callback | None
     end: float
     seed: int
+    levels: tuple[int, ...]
 
     def train(self, form: Form, seed: int, given_up: Callable[[], bool]) -> _Trained:
         """One network. Ctrl-C goes on to the caller, because half a fit is none."""
@@ -78,7 +84,7 @@ class _Task(NamedTuple):
             bypass=self.bypass, loss=self.loss, seed=seed, input_hinges=form.hinges, dtype=self.plan.dtype,
         )  # fmt: skip
         net, record = train(
-            start, inner.patterns.apart(), how.algorithm,
+            with_input_hinges(start, inner.patterns, self.levels), inner.patterns.apart(), how.algorithm,
             iterations=how.iterations, batch_size=how.batch_size and min(how.batch_size, inner.patterns.count()),
             validation=inner.validation, max_fail=self.max_fail,
             max_seconds=max(self.end - time.perf_counter(), 0.0), callback=callback, seed=seed,
@@ -172,7 +178,9 @@ def learn(
     view = View(patterns, validation, preparation)
     apart = decorrelated(view) if isinstance(plan.first.algorithm, BayesianLM) else None
     plan = plan if apart is None else with_decorrelated(plan)
-    task = _Task(plan, (view, apart), len(preparation.target_scale), loss, bypass, max_fail, callback, end, seed)
+    curved = next((form for form in plan.forms if form.hinges), None)
+    own = () if curved is None else levels(patterns, curved, len(preparation.target_scale))
+    task = _Task(plan, (view, apart), len(preparation.target_scale), loss, bypass, max_fail, callback, end, seed, own)
     found = task.several()
     if isinstance(plan.first.algorithm, BayesianLM):
         nothing = LEARNS * _error_of_constants(patterns, preparation)
@@ -190,6 +198,7 @@ def learn(
     if mix.outs is not None and not preparation.classes:
         ensemble = with_scale(ensemble, mix.outs, [one.view.judges for one in found])
     words = "; ".join(f"{share:.2f} of {form}" for form, share in mix.shares.items())
+    words += "".join(f"; a hinge at each value of input {j}" for j in own)
     best.settings |= {"learner": plan.reason, "networks": len(nets), "inputs": words}
     return Learned(ensemble, best)
 

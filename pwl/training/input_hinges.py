@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,9 +29,10 @@ class Sample(NamedTuple):
     w: np.ndarray
 
 
-def with_input_hinges(net: Network, patterns: Patterns) -> Network:
+def with_input_hinges(net: Network, patterns: Patterns, levels: Sequence[int] = ()) -> Network:
     """The network with hinges for its curves on inputs, if it has any that are not placed yet. Its outputs do not change.
 
+    levels: inputs that get a hinge at each of their values, Eq. (104).
     The hinges are taken from all patterns of weight above 0, or from a sample of a fixed seed if there are more than memory
     should hold. Raises InputError if positions of the user's do not fit.
     """
@@ -38,7 +40,7 @@ def with_input_hinges(net: Network, patterns: Patterns) -> Network:
     if not isinstance(layer, CurvedDense) or layer.counts is not None:
         return net
     seen = sample(net, patterns)
-    q = placed(layer, seen, host(net.theta).dtype)
+    q = placed(layer, seen, host(net.theta).dtype, levels)
     curved = dataclasses.replace(layer, counts=tuple(len(own) for own in q))
     buffers = {address(0, name): like(b, net.theta) for name, b in measured(curved, q, seen).items()}
     grown = dataclasses.replace(net, layers=(curved, *net.layers[1:]), buffers={**net.buffers, **buffers})
@@ -61,8 +63,8 @@ def sample(net: Network, patterns: Patterns) -> Sample:
     return Sample(*(np.concatenate(each) for each in zip(*patterns.comm.allgather((x, w)), strict=True)))
 
 
-def placed(layer: CurvedDense, seen: Sample, dtype: np.dtype) -> list[np.ndarray]:
-    """The hinges of each input, none for an input that stays straight."""
+def placed(layer: CurvedDense, seen: Sample, dtype: np.dtype, levels: Sequence[int] = ()) -> list[np.ndarray]:
+    """The hinges of each input, none for an input that stays straight. levels: inputs with a hinge at each value."""
     columns = seen.x.T
     if layer.per_input:
         found = [np.asarray(own) for own in layer.hinges]
@@ -72,6 +74,8 @@ def placed(layer: CurvedDense, seen: Sample, dtype: np.dtype) -> list[np.ndarray
         count = automatic(float(np.sum(seen.w))) if layer.hinges == "auto" else layer.hinges
         found = [quantiles(column, seen.w, count) if several(column) else np.zeros(0) for column in columns]
         found = [q if len(q) > 2 else np.zeros(0) for q in found]  # a single rise between the ends is a straight line
+    for j in levels:
+        found[j] = np.unique(columns[j])
     for q in found:
         if len(np.unique(q.astype(dtype))) < len(q):
             raise InputError(f"hinge positions {q.tolist()} are too close for {np.dtype(dtype)}: use dtype=np.float64")

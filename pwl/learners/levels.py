@@ -1,0 +1,98 @@
+"""Inputs of few values that get a hinge at each value, so that every value has a level of its own, Eq. (104)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pwl.algorithms.penalties import Penalties
+from pwl.algorithms.ridge import fitted
+from pwl.data.targets import known_or_zero
+from pwl.layers import CurvedDense
+from pwl.learners.plan import Form
+from pwl.network.network import Network
+from pwl.network.passes import outputs
+from pwl.reductions.blocks import block_rows
+from pwl.reductions.patterns import Patterns
+from pwl.runtime.backend import Array, host
+from pwl.solvers.ols import OLS
+from pwl.training.initialise import initialise
+
+MOST = 64  # values of an input: of more, each would be learned from too few patterns
+GROWTH = 0.5  # rises that levels add, at most, for each function of the inputs that a network has without them
+NUMBERS = 1 << 20  # most numbers in the patterns that are looked at. Of larger tables they are a sample
+SEED = (0, 4)  # draws the sample
+
+
+def levels(patterns: Patterns, form: Form, M: int) -> tuple[int, ...]:
+    """The inputs, sorted, whose values deserve a hinge each, by what they add to an additive fit with the form's hinges, Eq. (104).
+
+    Of several the best ones are kept, while the functions of the inputs become half as many again at most. M: outputs.
+    """
+    N = patterns.x.shape[1]
+    patterns = _sample(patterns, NUMBERS // N)
+    net = initialise(Network.mlp(N, (1,), M, "tanh", input_hinges=form.hinges), patterns)
+    x = _inputs(net, patterns)
+    layer = net.layers[0]
+    assert isinstance(layer, CurvedDense) and layer.counts is not None
+    more = _added(layer.counts, x)
+    if not more:
+        return ()
+    r = _residuals(fitted(net, patterns, Penalties(), OLS()).net, patterns)
+    weights = form.hidden[0] + M  # of each function of the inputs
+    w = np.ones(len(x)) if patterns.weights is None else patterns.weights
+    worth = {j: gain(x[:, j], r, w, added) / (added * weights) for j, added in more.items()}
+    room, kept = GROWTH * (net.n_basis - 1), []
+    for j in sorted(worth, key=lambda j: -worth[j]):
+        if worth[j] > 1 and more[j] <= room:
+            room -= more[j]
+            kept.append(j)
+    return tuple(sorted(kept))
+
+
+def gain(column: np.ndarray, r: np.ndarray, w: np.ndarray, added: int) -> float:
+    """By how much levels raise the logarithm of the evidence, as the Bayesian information criterion has it, Eq. (104).
+
+    column (Nv,): an input. r (Nv, M): residuals without levels, NaN where a target is unknown. w (Nv,): weights of the patterns.
+    added: the rises that levels add.
+    """
+    at, total = np.unique(column, return_inverse=True)[1], 0.0
+    for own in r.T:
+        known, own = w * ~np.isnan(own), known_or_zero(own)
+        n, sums, energy = np.bincount(at, known), np.bincount(at, known * own), float(np.sum(known * own**2))
+        if energy:
+            between = float(np.sum(sums[n > 0] ** 2 / n[n > 0]))
+            rest = max(1 - between / energy, np.finfo(float).eps)
+            total -= (float(np.sum(n)) * np.log(rest) + added * np.log(float(np.sum(n)))) / 2
+    return total
+
+
+def _sample(patterns: Patterns, most: int) -> Patterns:
+    """Patterns of weight above 0, this many at most."""
+    rows = patterns.counted()
+    if len(rows) > max(most, 2):
+        rows = np.sort(np.random.default_rng(SEED).permutation(rows)[: max(most, 2)])
+    return patterns.take(rows)
+
+
+def _added(counts: tuple[int, ...], x: np.ndarray) -> dict[int, int]:
+    """The rises that a hinge at each value adds to an input, if it has few values, but more than two, and more than hinges."""
+    values = {j: len(np.unique(column)) for j, column in enumerate(x.T)}
+    more = {j: count - max(counts[j], 1) for j, count in values.items() if 2 < count <= MOST}
+    return {j: added for j, added in more.items() if added > 0}
+
+
+def _inputs(net: Network, patterns: Patterns) -> np.ndarray:
+    """x (Nv, N)."""
+    return np.concatenate([host(x) for x, _, _ in _blocks(net, patterns)])
+
+
+def _residuals(net: Network, patterns: Patterns) -> np.ndarray:
+    """t - y (Nv, M)."""
+    return np.concatenate([host(t) - host(outputs(net, x)) for x, t, _ in _blocks(net, patterns)])
+
+
+def _blocks(net: Network, patterns: Patterns) -> Iterator[tuple[Array, Array, Array | None]]:
+    rows = block_rows(net, 0, patterns.block_bytes)
+    return (patterns.block(net, first, min(first + rows, len(patterns))) for first in range(0, len(patterns), rows))
