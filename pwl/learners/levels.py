@@ -20,7 +20,7 @@ from pwl.solvers.ols import OLS
 from pwl.training.initialise import initialise
 
 MOST = 64  # values of an input: of more, each would be learned from too few patterns
-GROWTH = 0.5  # rises that levels add, at most, for each function of the inputs that a network has without them
+GROWTH = 1.0  # rises that levels add, at most, for each function of the inputs that a network has without them
 NUMBERS = 1 << 20  # most numbers in the patterns that are looked at. Of larger tables they are a sample
 SEED = (0, 4)  # draws the sample
 
@@ -28,7 +28,7 @@ SEED = (0, 4)  # draws the sample
 def levels(patterns: Patterns, form: Form, M: int) -> tuple[int, ...]:
     """The inputs, sorted, whose values deserve a hinge each, by what they add to an additive fit with the form's hinges, Eq. (104).
 
-    Of several the best ones are kept, while the functions of the inputs become half as many again at most. M: outputs.
+    Of several the best ones are kept, while the functions of the inputs become twice as many at most. M: outputs.
     """
     N = patterns.x.shape[1]
     patterns = _sample(patterns, NUMBERS // N)
@@ -40,32 +40,43 @@ def levels(patterns: Patterns, form: Form, M: int) -> tuple[int, ...]:
     if not more:
         return ()
     r = _residuals(fitted(net, patterns, Penalties(), OLS()).net, patterns)
-    weights = form.hidden[0] + M  # of each function of the inputs
     w = np.ones(len(x)) if patterns.weights is None else patterns.weights
-    worth = {j: gain(x[:, j], r, w, added) / (added * weights) for j, added in more.items()}
-    room, kept = GROWTH * (net.n_basis - 1), []
-    for j in sorted(worth, key=lambda j: -worth[j]):
-        if worth[j] > 1 and more[j] <= room:
-            room -= more[j]
-            kept.append(j)
-    return tuple(sorted(kept))
+    weights = form.hidden[0] + M  # of each function of the inputs
+    return tuple(sorted(_best(x, r, w, more, weights, GROWTH * (net.n_basis - 1))))
 
 
-def gain(column: np.ndarray, r: np.ndarray, w: np.ndarray, added: int) -> float:
+def _best(x: np.ndarray, r: np.ndarray, w: np.ndarray, more: dict[int, int], weights: int, room: float) -> list[int]:
+    """The inputs of the largest gains for a weight, one after the other, each by the residuals that those before it leave."""
+    at = {j: np.unique(x[:, j], return_inverse=True)[1] for j in more}
+    kept: list[int] = []
+    while True:
+        worth = {j: gain(at[j], r, w, more[j]) / (more[j] * weights) for j in more if j not in kept and more[j] <= room}
+        best = max(worth, key=worth.__getitem__, default=None)
+        if best is None or worth[best] <= 1:
+            return kept
+        kept.append(best)
+        room -= more[best]
+        r = r - _means(at[best], r, w)[0][at[best]]
+
+
+def gain(at: np.ndarray, r: np.ndarray, w: np.ndarray, added: int) -> float:
     """By how much levels raise the logarithm of the evidence, as the Bayesian information criterion has it, Eq. (104).
 
-    column (Nv,): an input. r (Nv, M): residuals without levels, NaN where a target is unknown. w (Nv,): weights of the patterns.
-    added: the rises that levels add.
+    at (Nv,): the number of the value that the input has. r (Nv, M): residuals without levels, NaN where a target is unknown.
+    w (Nv,): weights of the patterns. added: the rises that levels add.
     """
-    at, total = np.unique(column, return_inverse=True)[1], 0.0
-    for own in r.T:
-        known, own = w * ~np.isnan(own), known_or_zero(own)
-        n, sums, energy = np.bincount(at, known), np.bincount(at, known * own), float(np.sum(known * own**2))
-        if energy:
-            between = float(np.sum(sums[n > 0] ** 2 / n[n > 0]))
-            rest = max(1 - between / energy, np.finfo(float).eps)
-            total -= (float(np.sum(n)) * np.log(rest) + added * np.log(float(np.sum(n)))) / 2
-    return total
+    means, n = _means(at, r, w)
+    energy, between = np.sum(w[:, None] * known_or_zero(r) ** 2, axis=0), np.sum(n * means**2, axis=0)
+    n, energy, between = np.sum(n, axis=0)[energy > 0], energy[energy > 0], between[energy > 0]
+    rest = np.maximum(1 - between / energy, np.finfo(float).eps)
+    return float(-np.sum(n * np.log(rest) + added * np.log(n)) / 2)
+
+
+def _means(at: np.ndarray, r: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The means (values, M) of the residuals at each value, 0 where there are none, and the patterns' weight n (values, M)."""
+    n = np.stack([np.bincount(at, w * ~np.isnan(own)) for own in r.T], axis=1)
+    sums = np.stack([np.bincount(at, w * known_or_zero(own)) for own in r.T], axis=1)
+    return np.divide(sums, n, out=np.zeros(n.shape), where=n > 0), n
 
 
 def _sample(patterns: Patterns, most: int) -> Patterns:
