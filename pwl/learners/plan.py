@@ -22,10 +22,11 @@ NETS = 5
 ITERATIONS, USUAL, FEWER = 100, 60, 30  # of Bayesian LM: at most, as counted for its time, and where that is short
 FEWEST = 50  # patterns for curves on inputs, and for batches
 FIRST_ORDER = 1_000_000  # patterns from which networks learn by batches
-WHOLE_PASS = 300  # iterations of MOLF at most
+WHOLE_PASS, ENDED = 300, 60  # iterations of MOLF: at most, and by which patterns left out have usually ended them
 EPOCHS, BATCH = 20, 256
 SHORT, LONG = (30, 32), (100, 128)  # of classes by batches: hidden units and patterns a batch, where J'J is short or long work
-ROUNDS = 2  # of MOLF's networks over the parts, so that two tell how far networks differ where they have not learned
+MOLF_PARTS = 10  # of which each of MOLF's networks leaves out one
+ROUNDS = 2  # of these networks over the parts, so that two tell how far networks differ where they have not learned
 MOLF_SPEED = 1.4e8  # products of patterns, inputs and units that two cores pass through in a second of damped MOLF
 PARTS, STEPS, CLASS_EPOCHS, CLASS_L2 = 5, 12_000, (20, 100), 1e-4  # and parts, steps of a network at most, epochs, and l2
 SPEED = 6e10  # floating-point operations a second of two cores in products of matrices, and twice as many in single precision
@@ -46,7 +47,7 @@ class Training(NamedTuple):
     parts: int = 0
 
 
-MOLF = Training(DampedMOLF(l2=MOLF_L2, input_curve_penalty=MOLF_RISES), WHOLE_PASS, parts=PARTS)
+MOLF = Training(DampedMOLF(l2=MOLF_L2, input_curve_penalty=MOLF_RISES), WHOLE_PASS, parts=MOLF_PARTS)
 
 
 class Form(NamedTuple):
@@ -131,7 +132,7 @@ def plan(Nv: int, N: int, M: int, *, classes: bool = False, hidden: Any = None, 
             if Nv >= FEWEST:
                 forms.append(by_batches(Nv, *(LONG if long else SHORT)))
         elif hinges is not None and Nv >= FEWEST:
-            reason += ", and damped MOLF, where each network leaves a fifth of them out"
+            reason += ", and damped MOLF, where each network leaves a tenth of them out"
             forms += [Form(widths, hinges, nets, training), by_molf(Nv, N, hidden, hinges, seconds)]
         return Plan(tuple(forms), "tanh", clock, reason, dtype)
     if classes:
@@ -146,8 +147,8 @@ def by_molf(Nv: int, N: int, hidden: Any, hinges: int | None, seconds: float) ->
     """Networks by damped MOLF for this many seconds. They are wider and have twice the hinges, which cost little more here."""
     units = hidden or (WIDTH,)
     cost = Nv * N * sum(units) / MOLF_SPEED
-    iterations = max(FEWER, min(WHOLE_PASS, int(seconds / (PARTS * cost))))
-    nets = max(1, min(ROUNDS * PARTS, int(seconds / (iterations * cost))))
+    iterations = max(FEWER, min(WHOLE_PASS, int(seconds / (NETS * cost))))
+    nets = max(1, min(ROUNDS * MOLF_PARTS, int(seconds / (min(iterations, ENDED) * cost))))
     return Form(units, hinges and 2 * hinges, nets, MOLF._replace(iterations=iterations))
 
 
