@@ -133,7 +133,7 @@ def test_deviations_where_inputs_do_not_vary_are_those_of_a_mean():
 
 
 def test_deviations_where_inputs_do_not_vary_by_patterns_left_out():
-    """Each network has left out a fifth, on which its deviations are measured, so they are known to some 10 percent."""
+    """Each network has left out a tenth, on which its deviations are measured, so they are known to some 10 percent."""
     t = np.random.default_rng(0).normal(size=200)
     std = pwl.PWLRegressor(max_seconds=1).fit(np.full((200, 8), 2.0), t).predict(np.full((1, 8), 2.0), return_std=True)[1]
     assert 0.8 * t.std() < std[0] < 1.3 * t.std()

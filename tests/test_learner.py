@@ -26,9 +26,9 @@ def wavy(Nv=300, noise=0.1):
 def test_the_plan_follows_from_the_size():
     small, large, huge = plan(1_000, 8, 1), plan(400_000, 30, 1), plan(5_000_000, 8, 1)
     assert isinstance(small.first.algorithm, BayesianLM) and [form.hinges for form in small.forms] == [None, 7, 14]
-    assert [form.training.parts for form in small.forms] == [0, 0, 5]
+    assert [form.training.parts for form in small.forms] == [0, 0, 10]
     assert small.forms[2].training.iterations > large.first.iterations and small.forms[2].nets > large.forms[0].nets
-    assert small.forms[0].nets == NETS and small.dtype is np.float64
+    assert small.forms[0].nets == NETS and small.forms[2].nets == 20 and small.dtype is np.float64
     assert isinstance(large.first.algorithm, DampedMOLF) and len(large.forms) == 1
     assert isinstance(huge.first.algorithm, Adam) and huge.first.batch_size and huge.forms[0].nets == 1
     assert [form.hinges for form in plan(30, 8, 1).forms] == [None]
