@@ -96,12 +96,16 @@ class _Task(NamedTuple):
     def divided(self, view: View, parts: int, seed: int) -> tuple[View, np.ndarray | None]:
         """A view without one of its parts, which is for validation, and the rows of this part.
 
+        Every round over the parts divides the patterns anew: networks that have left out the same patterns would otherwise have
+        learned the same ones, and differ less than those that are averaged.
+
         If other patterns validate, patterns are few, or a part weighs nothing, none is left out.
         """
         if not parts or view.validation is not None or len(view.patterns) < FEWEST:
             return view, None
-        part = np.random.default_rng(self.seed).permutation(len(view.patterns)) % parts
-        out, rest = np.flatnonzero(part == seed % parts), np.flatnonzero(part != seed % parts)
+        number, rng = seed - self.seed, np.random.default_rng(self.seed)
+        part = [rng.permutation(len(view.patterns)) for _ in range(1 + number // parts)][-1] % parts
+        out, rest = np.flatnonzero(part == number % parts), np.flatnonzero(part != number % parts)
         left, kept = view.patterns.take(out), view.patterns.take(rest)
         if not (left.total_weight() and kept.total_weight()):
             return view, None
