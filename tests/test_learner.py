@@ -11,7 +11,7 @@ import pytest
 import pwl
 from pwl.algorithms import Adam, BayesianLM, DampedMOLF
 from pwl.algorithms.left_out import left_out
-from pwl.learners.learn import learn
+from pwl.learners.learn import learn, part
 from pwl.learners.plan import GUARD, NETS, Form, Plan, Training, iteration_seconds, plan, weights
 
 pytest.importorskip("sklearn")
@@ -151,6 +151,14 @@ def test_networks_by_batches_leave_out_a_part_each_and_have_their_share():
     given = learn(patterns, preparation, chosen, validation=patterns.take(slice(0, 100)), seed=4)  # which says when to stop
     u = given.net.weights
     assert u[0] < 0.25 and np.allclose(u[1:], (1 - u[0]) / 3)
+
+
+def test_each_round_over_the_parts_leaves_out_every_pattern_once_and_divides_anew():
+    first, second = (np.stack([part(101, 10, number, 3) for number in numbers]) for numbers in (range(10), range(10, 20)))
+    assert np.all(first.sum(axis=0) == 1) and np.all(second.sum(axis=0) == 1)
+    assert set(first.sum(axis=1)) == set(second.sum(axis=1)) == {10, 11}
+    assert np.mean(np.argmax(first, axis=0) == np.argmax(second, axis=0)) < 0.3
+    assert not np.array_equal(first, np.stack([part(101, 10, number, 4) for number in range(10)]))
 
 
 @pytest.mark.slow

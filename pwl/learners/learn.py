@@ -96,16 +96,12 @@ class _Task(NamedTuple):
     def divided(self, view: View, parts: int, seed: int) -> tuple[View, np.ndarray | None]:
         """A view without one of its parts, which is for validation, and the rows of this part.
 
-        Every round over the parts divides the patterns anew: networks that have left out the same patterns would otherwise have
-        learned the same ones, and differ less than those that are averaged.
-
         If other patterns validate, patterns are few, or a part weighs nothing, none is left out.
         """
         if not parts or view.validation is not None or len(view.patterns) < FEWEST:
             return view, None
-        number, rng = seed - self.seed, np.random.default_rng(self.seed)
-        part = [rng.permutation(len(view.patterns)) for _ in range(1 + number // parts)][-1] % parts
-        out, rest = np.flatnonzero(part == number % parts), np.flatnonzero(part != number % parts)
+        apart = part(len(view.patterns), parts, seed - self.seed, self.seed)
+        out, rest = np.flatnonzero(apart), np.flatnonzero(~apart)
         left, kept = view.patterns.take(out), view.patterns.take(rest)
         if not (left.total_weight() and kept.total_weight()):
             return view, None
@@ -205,6 +201,17 @@ def learn(
     words += "".join(f"; a hinge at each value of input {j}" for j in own)
     best.settings |= {"learner": plan.reason, "networks": len(nets), "inputs": words}
     return Learned(ensemble, best)
+
+
+def part(Nv: int, parts: int, number: int, seed: int) -> np.ndarray:
+    """Which of the patterns (Nv,) network `number` leaves out: one of this many parts, each in its turn.
+
+    Every round over the parts divides the patterns anew. Networks that have left out the same patterns would otherwise have
+    learned the same ones, and differ less than those of the mean, Eq. (91).
+    """
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(Nv) for _ in range(1 + number // parts)]
+    return orders[-1] % parts == number % parts
 
 
 class _Mix(NamedTuple):
