@@ -145,3 +145,22 @@ def test_inputs_that_do_not_vary_give_the_mean():
         assert fitted.predict(np.full((1, 3), 2.0))[0] == pytest.approx(t.mean(axis=0), rel=1e-12)
     fitted = pwl.PWLClassifier(max_seconds=1).fit(np.zeros((40, 3)), np.arange(40) % 4 // 3)
     assert fitted.predict_proba(np.zeros((1, 3)))[0] == pytest.approx([0.75, 0.25], abs=0.02)
+
+
+@pytest.mark.parametrize("algorithm", ["lm", "bayesian-lm", "adact", "molf", "adam"])
+def test_a_named_algorithm_has_deviations_as_well(algorithm):
+    """Nine of ten new targets lie within 1.645 deviations, for two targets with noise of their own."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(3000, 3))
+    t = np.stack([x[:, 0], 10 * x[:, 1] + 1], axis=1) + np.array([0.5, 5.0]) * rng.normal(size=(3000, 2))
+    fitted = pwl.PWLRegressor(algorithm=algorithm, hidden=4, iterations=20).fit(x[:1000], t[:1000])
+    y, std = fitted.predict(x[1000:], return_std=True)
+    assert y.shape == std.shape == (2000, 2) and np.array_equal(y, fitted.predict(x[1000:]))
+    assert np.mean(np.abs(t[1000:] - y) < 1.645 * std, axis=0) == pytest.approx([0.9, 0.9], abs=0.05)
+
+
+def test_a_fit_that_goes_on_has_no_deviations_and_says_so():
+    fitted = pwl.PWLRegressor(algorithm="adam", hidden=4, iterations=3).partial_fit(X[:20], Y[:20])
+    fitted.predict(X[:3], return_std=True)  # of the first fit
+    with pytest.raises(pwl.InputError, match="with_posterior"):
+        fitted.partial_fit(X[:20], Y[:20]).predict(X[:3], return_std=True)

@@ -16,7 +16,7 @@ from pwl.errors import InputError
 from pwl.estimators.options import Options, choose, nested, renewed
 from pwl.estimators.parts import Part, column_means, divided, filled
 from pwl.learners.ensemble import Ensemble, likely
-from pwl.learners.learn import Learned, learn
+from pwl.learners.learn import Learned, learn, with_deviations
 from pwl.learners.plan import plan
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
@@ -143,7 +143,7 @@ class PWLBase(BaseEstimator):
         if options.plans and self._loss in PLANNED:
             self.net_, record = self._planned(part, patterns, held_out, preparation, options)
         else:
-            net, record = self._trained(dataclasses.replace(net, preparation=None), patterns, held_out, options)
+            net, record = self._trained(dataclasses.replace(net, preparation=None), patterns, held_out, options, go_on)
             self.net_ = net.with_preparation(preparation)
         self.record_ = record
         self.n_iter_ = max(record.iterations, 1)
@@ -165,9 +165,12 @@ class PWLBase(BaseEstimator):
         )  # fmt: skip
 
     def _trained(
-        self, net: Network, patterns: Patterns, validation: Patterns | None, options: Options
+        self, net: Network, patterns: Patterns, validation: Patterns | None, options: Options, go_on: bool
     ) -> tuple[Network, Record]:
-        """The trained net and its record. Ctrl-C goes on to the caller, because half a fit is none."""
+        """The trained net and its record. Ctrl-C goes on to the caller, because half a fit is none.
+
+        A net that goes on may have seen other patterns before, so these do not tell its deviations.
+        """
         choice = choose(net, options, len(patterns))
         net, record = train(
             net, patterns, choice.algorithm,
@@ -176,6 +179,8 @@ class PWLBase(BaseEstimator):
         )  # fmt: skip
         if record.stop_code == "interrupted":
             raise KeyboardInterrupt
+        if not go_on:
+            net = with_deviations(net, patterns, choice.algorithm, record, validation)
         return net, record
 
     def _fitted(self) -> Network | Ensemble:

@@ -223,6 +223,12 @@ class PWLRegressor(RegressorMixin, PWLBase):
         -------
         array (Nv,) or (Nv, M)
             With as many dimensions as y had in the fit, in its units.
+
+        Raises
+        ------
+        InputError
+            If X does not fit, or if deviations are asked for after a fit that went on (`partial_fit`, `warm_start`), whose net
+            knows none.
         """
         net, x = self._fitted(), self._inputs(X)
         found = net.predict(x, return_std=True) if return_std else (net.predict(x),)
