@@ -13,6 +13,7 @@ from pwl.algorithms import Adam, BayesianLM, DampedMOLF
 from pwl.algorithms.left_out import left_out
 from pwl.learners.learn import learn, part
 from pwl.learners.plan import GUARD, NETS, Form, Plan, Training, iteration_seconds, plan, weights
+from pwl.reductions.statistic import Statistic, few
 
 pytest.importorskip("sklearn")
 
@@ -197,3 +198,39 @@ def test_further_fits_need_a_single_network():
     model = pwl.PWLRegressor(max_seconds=2).fit(x, t)
     with pytest.raises(pwl.InputError, match="several"):
         model.partial_fit(x, t)
+
+
+def test_wide_tables_keep_straight_inputs_and_are_solved_by_rows():
+    """As many weights as 200 patterns can't tell apart: J'J of 50,000 weights would take 20 GB."""
+    wide, narrow, spectra = plan(200, 5_000, 1), plan(200, 5, 1), plan(60_000, 784, 1)
+    assert [form.hinges for form in wide.forms] == [None] and wide.first.algorithm.solver == "rows"
+    assert wide.first.algorithm.starts == (1.0,) and wide.dtype is np.float64
+    assert narrow.forms[1].hinges and narrow.first.algorithm.solver == "cholesky"
+    assert [form.hinges for form in spectra.forms] == [None] and isinstance(spectra.first.algorithm, DampedMOLF)
+    assert iteration_seconds(200, 1, 100_000) == pytest.approx(2 * iteration_seconds(200, 1, 50_000), rel=1e-2)
+
+
+def test_a_wide_table_is_learned_as_by_ridge_regression():
+    """40 patterns of 250 inputs, of which three count: the evidence must not take them for exact."""
+    from sklearn.linear_model import RidgeCV
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 250))
+    x += 2 * rng.normal(size=(400, 3)) @ rng.normal(size=(3, 250))  # a few directions along which inputs vary together
+    t = x[:, 0] + x[:, 1] - x[:, 2] + 0.5 * rng.normal(size=400)
+    ridge = RidgeCV(np.logspace(-3, 5, 30)).fit(x[:40], t[:40]).score(x[40:], t[40:])
+    assert 0.5 < ridge < 0.99
+    with pytest.warns(UserWarning, match="fewer than"):
+        ours = pwl.PWLRegressor(max_seconds=30).fit(x[:40], t[:40])
+    assert ours.score(x[40:], t[40:]) > ridge - 0.02
+
+
+def test_few_rows_stay_as_they_are_and_many_become_a_triangle():
+    J = np.random.default_rng(0).normal(size=(9, 4))
+    assert np.array_equal(few(J[:4]), J[:4])
+    assert few(J).shape == (4, 4) and few(J).T @ few(J) == pytest.approx(J.T @ J, rel=1e-12)
+    rows = Statistic(lambda *_: None, "rows")
+    total = rows.fold(rows.fold(rows.start(J[:2]), rows.start(J[2:3])), rows.start(J[3:]))
+    assert total[0].shape == (4, 4) and total[0].T @ total[0] == pytest.approx(J.T @ J, rel=1e-12)
+    assert np.array_equal(rows.fold(rows.start(J[:2]), rows.start(J[2:3]))[0], J[:3])
+    assert np.array_equal(rows.alone(J[:3], 4.0), J[:3] / 2)

@@ -28,6 +28,7 @@ from pwl.runtime.backend import Array, array_namespace, host, like, weighted
 from pwl.runtime.threads import single_threaded_blas
 from pwl.validate import kind, shown
 
+MATRICES = 3  # J'J, its sum with Lambda, and the factor
 MOST_WEIGHTS = 600  # more would make files and predictions large; then the output weights alone are kept
 MOST_OUTPUTS = 700  # basis functions: 4 MB in a file
 LEAST_FREE = 0.1  # of the patterns: at least this many count as free in the variance of the noise
@@ -89,6 +90,9 @@ def with_posterior(net: Network, data: Any, algorithm: Algorithm, record: Any, v
 def of_all_weights(net: Network, patterns: Patterns, algorithm: BayesianLM, record: Any) -> Posterior:
     """Eq. (82), from J'J + Lambda of the best iteration, with a noise of variance 1."""
     keys = trained(net, algorithm.train_curves)
+    needed = MATRICES * 8 * net.layout.size_of(keys) ** 2
+    if needed > algorithm.max_bytes:
+        raise InputError(f"the posterior of all weights needs {needed / 1e9:.2f} GB, more than max_bytes")
     A = system(net, patterns, keys, "cholesky")[0]
     factor = _factor(A + np.diag(_lambdas(net, algorithm, record, keys)))
     return Posterior(keys, factor, np.ones(net.n_outputs), patterns.total_weight())

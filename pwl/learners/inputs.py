@@ -38,8 +38,8 @@ class View(NamedTuple):
 def decorrelated(view: View) -> View | None:
     """The same patterns without correlations of inputs, Eq. (88), or None if these do not nearly repeat each other."""
     patterns, scaling = view.patterns, view.preparation.inputs
-    if patterns.x.ndim != 2 or isinstance(scaling, Decorrelation):
-        return None
+    if patterns.x.ndim != 2 or isinstance(scaling, Decorrelation) or len(patterns) <= patterns.x.shape[1]:
+        return None  # without correlations, fewer patterns than inputs would all be equally far from each other
     matrix = Decorrelation.fit(patterns.x[:], "x", weights=patterns.weights).matrix
     gains = np.linalg.svd(matrix, compute_uv=False)  # of each direction: the inverse root of its variance, 0 without one
     there = gains[gains > 1e-9 * gains[0]] if gains[0] else gains[:0]

@@ -32,13 +32,15 @@ def levels(patterns: Patterns, form: Form, M: int) -> tuple[int, ...]:
     """
     N = patterns.x.shape[1]
     patterns = _sample(patterns, NUMBERS // N)
-    net = initialise(Network.mlp(N, (1,), M, "tanh", input_hinges=form.hinges), patterns)
-    x = _inputs(net, patterns)
+    start = Network.mlp(N, (1,), M, "tanh", input_hinges=form.hinges)
+    x = _inputs(start, patterns)
+    few = {j: count for j, column in enumerate(x.T) if 2 < (count := len(np.unique(column))) <= MOST}
+    if not few:
+        return ()
+    net = initialise(start, patterns)
     layer = net.layers[0]
     assert isinstance(layer, CurvedDense) and layer.counts is not None
-    more = _added(layer.counts, x)
-    if not more:
-        return ()
+    more = {j: count - max(layer.counts[j], 1) for j, count in few.items() if count > layer.counts[j]}
     r = _residuals(fitted(net, patterns, Penalties(), OLS()).net, patterns)
     w = np.ones(len(x)) if patterns.weights is None else patterns.weights
     weights = form.hidden[0] + M  # of each function of the inputs
@@ -85,13 +87,6 @@ def _sample(patterns: Patterns, most: int) -> Patterns:
     if len(rows) > max(most, 2):
         rows = np.sort(np.random.default_rng(SEED).permutation(rows)[: max(most, 2)])
     return patterns.take(rows)
-
-
-def _added(counts: tuple[int, ...], x: np.ndarray) -> dict[int, int]:
-    """The rises that a hinge at each value adds to an input, if it has few values, but more than two, and more than hinges."""
-    values = {j: len(np.unique(column)) for j, column in enumerate(x.T)}
-    more = {j: count - max(counts[j], 1) for j, count in values.items() if 2 < count <= MOST}
-    return {j: added for j, added in more.items() if added > 0}
 
 
 def _inputs(net: Network, patterns: Patterns) -> np.ndarray:

@@ -21,6 +21,7 @@ HINGES, MOST_HINGES, PER_HINGE = 7, 14, 1300  # of an input: one for this many p
 NETS = 5
 ITERATIONS, USUAL, FEWER = 100, 60, 30  # of Bayesian LM: at most, as counted for its time, and where that is short
 FEWEST = 50  # patterns for curves on inputs, and for batches
+FUNCTIONS = 1000, 2000  # of curves on inputs: as many as patterns within these bounds at most, or inputs stay straight
 FIRST_ORDER = 1_000_000  # patterns from which networks learn by batches
 WHOLE_PASS, ENDED = 300, 60  # iterations of MOLF: at most, and by which patterns left out have usually ended them
 EPOCHS, BATCH = 20, 256
@@ -30,6 +31,8 @@ ROUNDS = 2  # of these networks over the parts, so that two tell how far network
 MOLF_SPEED = 1.4e8  # products of patterns, inputs and units that two cores pass through in a second of damped MOLF
 PARTS, STEPS, CLASS_EPOCHS, CLASS_L2 = 5, 12_000, (20, 100), 1e-4  # and parts, steps of a network at most, epochs, and l2
 SPEED = 6e10  # floating-point operations a second of two cores in products of matrices, and twice as many in single precision
+MANY_WEIGHTS = 2000  # with more than rows, J'J gives way to JJ'
+ROWS = 12  # products of J with itself in an iteration by rows
 LEAST, MOST, PER_PATTERN = 20.0, 120.0, 6e-3  # seconds
 MOLF_L2, MOLF_RISES = 1e-4, 1e-3  # penalties of MOLF on hidden weights, and on rises of curves on the inputs
 GUARD = 5.0  # times the seconds of the plan: only a machine that much slower ends a fit by the clock
@@ -112,28 +115,33 @@ def plan(Nv: int, N: int, M: int, *, classes: bool = False, hidden: Any = None, 
         reason = f"{Nv} patterns are learned by batches, because a pass over all of them for each step would take too long"
         form = Form(hidden or (WIDTH,), None, 1, Training(Adam(), EPOCHS, BATCH))
         return Plan((form,), "tanh", clock, reason)
-    hinges = None if classes else max(min(automatic(Nv), HINGES), min(Nv // PER_HINGE, MOST_HINGES))
+    hinges = None if classes else hinges_of(Nv, N)
     widths = hidden or (CLASS_WIDTH if classes else width(Nv, N, hinges),)
     P = weights(N, M, widths, hinges)
     cost = iteration_seconds(Nv, M, P)
     usual = USUAL
     dtype: Any = np.float64
     long = NETS * USUAL * cost > seconds
-    if long:  # single precision, which takes half the time, and fewer iterations
-        cost, dtype = cost / 2, np.float32
+    if long:  # fewer iterations, and for J'J single precision, which takes half the time
+        if not by_rows(Nv, M, P):
+            cost, dtype = cost / 2, np.float32
         usual = max(FEWER, min(USUAL, int(seconds / (NETS * cost))))
     if cost * usual <= seconds:
         nets = min(NETS, int(seconds / (cost * usual)))
-        training = Training(BAYESIAN, usual if dtype is np.float32 else ITERATIONS)
+
+        def straight_or_curved(units: tuple[int, ...], hinges: int | None, nets: int) -> Form:
+            algorithm = bayesian(Nv, M, weights(N, M, units, hinges))
+            return Form(units, hinges, nets, Training(algorithm, usual if long else ITERATIONS))
+
         reason = f"{Nv} patterns and up to {P} weights: Bayesian Levenberg-Marquardt, which needs no validation data"
-        forms = [Form(widths, None, nets, training)]
+        forms = [straight_or_curved(widths, None, nets)]
         if classes and not hidden:
-            forms.insert(0, Form(LINEAR, None, 1, training))
+            forms.insert(0, straight_or_curved(LINEAR, None, 1))
             if Nv >= FEWEST:
                 forms.append(by_batches(Nv, *(LONG if long else SHORT)))
         elif hinges is not None and Nv >= FEWEST:
             reason += ", and damped MOLF, where each network leaves a tenth of them out"
-            forms += [Form(widths, hinges, nets, training), by_molf(Nv, N, hidden, hinges, seconds)]
+            forms += [straight_or_curved(widths, hinges, nets), by_molf(Nv, N, hidden, hinges, seconds)]
         return Plan(tuple(forms), "tanh", clock, reason, dtype)
     if classes:
         reason = f"{Nv} patterns and {P} weights: Adam by batches, because J'J would take too long"
@@ -163,7 +171,7 @@ def by_batches(Nv: int, units: int, batch: int) -> Form:
 def without_evidence(first: Plan) -> Plan:
     """The plan for patterns of which the evidence takes everything for noise."""
     reason = f"{first.reason}; as its evidence took everything for noise, damped MOLF"
-    forms = (form._replace(training=MOLF) if form.training.algorithm == BAYESIAN else form for form in first.forms)
+    forms = (form._replace(training=MOLF) if isinstance(form.training.algorithm, BayesianLM) else form for form in first.forms)
     return dataclasses.replace(first, forms=tuple(forms), reason=reason, dtype=np.float64)
 
 
@@ -171,6 +179,26 @@ def with_decorrelated(first: Plan) -> Plan:
     """The plan for inputs that nearly repeat each other, with a further form that tells them apart."""
     straight = next(form for form in first.forms[::-1] if form.hinges is None)
     return dataclasses.replace(first, forms=(*first.forms, straight._replace(decorrelated=True)))
+
+
+def hinges_of(Nv: int, N: int) -> int | None:
+    """Hinges of each input, None if their functions would be too many for the patterns, or for one solution in a step."""
+    least, most = FUNCTIONS
+    found = max(min(automatic(Nv), HINGES), min(Nv // PER_HINGE, MOST_HINGES))
+    return found if found * N <= min(max(Nv, least), most) else None
+
+
+def bayesian(Nv: int, M: int, P: int) -> BayesianLM:
+    """The algorithm with the faster solution: with J'J, or with J itself if its rows are fewer than the weights.
+
+    So few rows can be fitted exactly, where the evidence has another maximum: a large first lambda avoids it.
+    """
+    return dataclasses.replace(BAYESIAN, solver="rows", starts=(1.0,)) if by_rows(Nv, M, P) else BAYESIAN
+
+
+def by_rows(Nv: int, M: int, P: int) -> bool:
+    """Whether P weights are so many, and the rows of J so few, that JJ' is solved in place of J'J."""
+    return P > MANY_WEIGHTS and Nv * M < P
 
 
 def width(Nv: int, N: int, hinges: int | None) -> int:
@@ -187,5 +215,6 @@ def weights(N: int, M: int, hidden: tuple[int, ...], hinges: int | None) -> int:
 
 
 def iteration_seconds(Nv: int, M: int, P: int) -> float:
-    """Estimated seconds of an iteration of Bayesian Levenberg-Marquardt on two cores: J'J, and factors of it."""
-    return (float(Nv) * M * P**2 + 3.0 * P**3) / SPEED
+    """Estimated seconds of an iteration of Bayesian Levenberg-Marquardt on two cores: J'J or JJ', and factors of it."""
+    m, n = float(Nv) * M, float(P)
+    return (ROWS * m**2 * n + 3 * m**3 if by_rows(Nv, M, P) else m * n**2 + 3 * n**3) / SPEED

@@ -19,8 +19,8 @@ def over_ranks(statistic: Statistic, patterns: Patterns, part: Part, theta: Arra
     outline, own = part[0], [host(a) for a in part[1]]
     if 0 in patterns.standing.counts:
         outline, own = _of_one_form(statistic, patterns, (outline, own))
-    if statistic.combine == "qr":
-        total = [along_tree(patterns.comm, a, COMBINE["qr"]) for a in own]
+    if statistic.of_rows:
+        total = [along_tree(patterns.comm, a, COMBINE[statistic.combine]) for a in own]
     else:
         total = _joined(patterns.comm, own, COMBINE[statistic.combine])
     patterns.reads.crossing += time.perf_counter() - began
@@ -46,6 +46,6 @@ def _of_one_form(statistic: Statistic, patterns: Patterns, part: Part) -> Part:
 
 
 def _neutral(statistic: Statistic, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    if statistic.combine == "qr":
+    if statistic.of_rows:
         return np.zeros((0, shape[1]), dtype)
     return np.full(shape, NEUTRAL[statistic.combine], dtype)

@@ -89,8 +89,8 @@ def _add(N: Array, P: Array, n_body: int, first: int) -> None:
             N[to_row, to_column] += P[from_row, from_column]
 
 
-def triangle(net: Network, keys: tuple[str, ...]) -> Statistic:
-    """The triangular factor of [J r] over all weights `keys`, Eq. (42)."""
+def triangle(net: Network, keys: tuple[str, ...], combine: str = "qr") -> Statistic:
+    """The triangular factor of [J r] over all weights `keys`, Eq. (42). combine: "rows" keeps rows that are few as they are."""
     n_body = body_size(net, keys)
     n_head = net.n_outputs * net.n_basis
 
@@ -103,7 +103,7 @@ def triangle(net: Network, keys: tuple[str, ...]) -> Statistic:
             parts.append(xp.concat([*rows.body, above, rows.head, below, rows.residual], axis=0))
         return xp.concat(parts, axis=1).T
 
-    return Statistic(rows_of_block, "qr", floats=3 * net.n_outputs * (n_body + n_head + 1))
+    return Statistic(rows_of_block, combine, floats=3 * net.n_outputs * (n_body + n_head + 1))
 
 
 def separate_triangles(net: Network, keys: tuple[str, ...]) -> Statistic:
@@ -132,7 +132,7 @@ def system(net: Network, patterns: Patterns, keys: tuple[str, ...], solver: str)
 
 def wide_system(net: Network, patterns: Patterns, keys: tuple[str, ...]) -> Wide:
     """The system of a step from rows that keep J'J, at most one more than weights, for few patterns, Eq. (81)."""
-    F = host(reduce(triangle(net, keys), net, patterns)).astype(np.float64)
+    F = host(reduce(triangle(net, keys, "rows"), net, patterns)).astype(np.float64)
     J, c = F[:, :-1], F[:, -1]
     return Wide(J, J.T @ c, np.zeros(J.shape[1]))
 

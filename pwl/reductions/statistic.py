@@ -21,8 +21,9 @@ class Statistic:
     of_block(net, x, t, w): returns an array, or a NamedTuple of arrays and of dictionaries of arrays, for one block. The block
         has inputs x (b, ...), targets t (b, M) or labels (b,), and pattern weights w (b,), or None if all weigh 1. The
         function must multiply by the weights.
-    combine: "sum", "min", "max" or "qr". A sum is divided by the sum of the weights. "qr" folds blocks of rows into one
-        triangular factor R, so that R'R is the sum of the blocks' products divided by the sum of the weights, Eq. (42).
+    combine: "sum", "min", "max", "qr" or "rows". A sum is divided by the sum of the weights. "qr" folds blocks of rows into one
+        triangular factor R, so that R'R is the sum of the blocks' products divided by the sum of the weights, Eq. (42). "rows"
+        does so once there are more rows than columns, and keeps the rows till then.
     floats: numbers of work space per pattern beyond those of a forward and a backward pass.
     beside: an array with a row per pattern, if any. `of_block` gets a block's rows of it as its last argument.
     """
@@ -39,7 +40,12 @@ class Statistic:
     def start(self, values: Tree) -> list[Array]:
         """A block's arrays in the form that goes into a total."""
         found = list(leaves(values))
-        return [triangle(a) for a in found] if self.combine == "qr" else found
+        return [ROWS[self.combine](a) for a in found] if self.of_rows else found
+
+    @property
+    def of_rows(self) -> bool:
+        """Whether blocks of rows are joined into one."""
+        return self.combine in ROWS
 
     def fold(self, total: list[Array], values: list[Array]) -> list[Array]:
         """The total with the arrays of one more block. An empty list is the total of no blocks."""
@@ -50,13 +56,13 @@ class Statistic:
         """The total over patterns whose weights sum to `weight`, divided as `combine` says."""
         if self.combine == "sum":
             return [a / weight for a in total]
-        return [a / weight**0.5 for a in total] if self.combine == "qr" else total
+        return [a / weight**0.5 for a in total] if self.of_rows else total
 
     def alone(self, values: Tree, weight: float) -> Tree:
         """The mean over the patterns of the only block, in its form: `start` and `mean` in one."""
         if self.combine == "sum":
             return mapped(lambda a: a / weight, values)
-        return mapped(lambda a: triangle(a) / weight**0.5, values) if self.combine == "qr" else values
+        return mapped(lambda a: ROWS[self.combine](a) / weight**0.5, values) if self.of_rows else values
 
 
 def leaves(tree: Tree) -> Iterator[Array]:
@@ -92,6 +98,11 @@ def triangle(rows: Array) -> Array:
     return array_namespace(rows).linalg.qr(rows, mode="reduced")[1]
 
 
+def few(rows: Array) -> Array:
+    """The rows (m, n) themselves, or their triangular factor if there are more of them than columns."""
+    return rows if rows.shape[0] <= rows.shape[1] else triangle(rows)
+
+
 def _sum(a: Array, b: Array) -> Array:
     return a + b
 
@@ -108,5 +119,10 @@ def _fold(a: Array, b: Array) -> Array:
     return triangle(array_namespace(a).concat([a, b], axis=0))
 
 
-COMBINE = {"sum": _sum, "min": _min, "max": _max, "qr": _fold}
+def _fold_many(a: Array, b: Array) -> Array:
+    return few(array_namespace(a).concat([a, b], axis=0))
+
+
+COMBINE = {"sum": _sum, "min": _min, "max": _max, "qr": _fold, "rows": _fold_many}
+ROWS = {"qr": triangle, "rows": few}
 NEUTRAL = {"sum": 0.0, "min": float("inf"), "max": -float("inf")}  # the numbers that change no total
