@@ -48,6 +48,19 @@ def test_predictions_stay_within_the_bounds():
     assert np.array_equal(held.predict(x), np.clip(free.predict(x), *bounds))
 
 
+def test_deviations_stay_within_the_bounds():
+    """Far away each network deviates by more than the bounds: half their width and the distance of its output are left."""
+    found, x, t = nets()
+    far, bounds = np.full((1, 3), 1e4), likely(t)
+    width = float(bounds[1, 0] - bounds[0, 0])
+    assert all(net.predict(far, return_std=True)[1][0, 0] > width for net in found)
+    each = np.array([np.clip(net.predict(far), *bounds)[0, 0] for net in found])
+    y, std = pwl.Ensemble(found, bounds).predict(far, return_std=True)
+    assert std[0, 0] ** 2 == pytest.approx(width**2 / 4 + np.mean((each - y[0, 0]) ** 2), rel=1e-12)
+    near, free = pwl.Ensemble(found, bounds).predict(x, return_std=True), pwl.Ensemble(found).predict(x, return_std=True)
+    assert near[1] == pytest.approx(free[1], rel=1e-12)
+
+
 @pytest.mark.parametrize("loss", ["cross_entropy", "output_reset"])
 def test_classes(loss, tmp_path):
     found, x, _ = nets(3, loss, classes=True)

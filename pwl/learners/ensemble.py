@@ -128,11 +128,12 @@ class Ensemble:
         if not return_std:
             return self._within(self._mean([net.predict(x) for net in self.nets]))
         found = [net.predict(x, return_std=True) for net in self.nets]
-        y = self._mean([mean for mean, _ in found])
-        variance = self._mean([std**2 for _, std in found]) + self._mean([(mean - y) ** 2 for mean, _ in found])
+        y = self._within(self._mean([mean for mean, _ in found]))
+        own = [self._plausible(std) ** 2 + (self._within(mean) - y) ** 2 for mean, std in found]
+        variance = self._mean(own)
         if self.scale is not None:
             variance = variance * array_namespace(y).asarray(self.scale, dtype=y.dtype, device=y.device)
-        return self._within(y), variance**0.5
+        return y, variance**0.5
 
     def answers(self, x: Any, probabilities: bool = False) -> Answers:
         """Predictions as by `predict` or `predict_proba`, and for each row whether all networks have a finite one."""
@@ -201,6 +202,16 @@ class Ensemble:
 
     def _mean(self, parts: list[Array]) -> Array:
         return sum(w * part for w, part in zip(self.weights.tolist(), parts, strict=True))
+
+    def _plausible(self, std: Array) -> Array:
+        """Deviations of one network, at most half the width of the bounds: no targets between these deviate by more.
+
+        Inputs that nearly repeat each other may deviate by thousands of widths where they come apart, Eq. (83).
+        """
+        if self.bounds is None:
+            return std
+        xp, (low, high) = array_namespace(std), self.bounds
+        return xp.minimum(std, xp.asarray((high - low) / 2, dtype=std.dtype, device=std.device))
 
     def _within(self, y: Array) -> Array:
         if self.bounds is None:
