@@ -92,7 +92,10 @@ def of_all_weights(net: Network, patterns: Patterns, algorithm: BayesianLM, reco
     keys = trained(net, algorithm.train_curves)
     needed = MATRICES * 8 * net.layout.size_of(keys) ** 2
     if needed > algorithm.max_bytes:
-        raise InputError(f"the posterior of all weights needs {needed / 1e9:.2f} GB, more than max_bytes")
+        raise InputError(
+            f"the posterior of all weights needs {needed / 1e9:.2f} GB, more than max_bytes = {algorithm.max_bytes / 1e9:.2f} GB: "
+            "use fewer hidden units, or raise max_bytes"
+        )
     A = system(net, patterns, keys, "cholesky")[0]
     factor = _factor(A + np.diag(_lambdas(net, algorithm, record, keys)))
     return Posterior(keys, factor, np.ones(net.n_outputs), patterns.total_weight())

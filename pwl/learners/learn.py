@@ -189,14 +189,13 @@ def learn(
             plan = without_evidence(plan)
             kept = task._replace(plan=plan).several()
         found = kept
-    mix = _mixed(found, bool(preparation.classes))
-    used = [one for one in found if mix.shares[one.form] > 0]
+    found, mix = _used(found, _mixed(found, bool(preparation.classes)))
     ensemble = _ensemble(found, mix, bounds, bool(preparation.classes))
-    usual = [one for one in used if not one.form.training.parts] or used  # evidence and validation errors don't compare
+    usual = [one for one in found if not one.form.training.parts] or found  # evidence and validation errors don't compare
     best = min((one.record for one in usual), key=_belief)
     words = [f"{share:.2f} of {form}" for form, share in mix.shares.items()]
     words += [f"a hinge at each value of input {j + 1}" for j in own]
-    best.settings |= {"learner": plan.reason, "networks": len(used), "inputs": "; ".join(words)}
+    best.settings |= {"learner": plan.reason, "networks": len(found), "inputs": "; ".join(words)}
     return Learned(ensemble, best)
 
 
@@ -221,17 +220,21 @@ class _Mix(NamedTuple):
     outs: list[np.ndarray] | None
 
 
-def _ensemble(found: list[_Trained], mix: _Mix, bounds: Any, classes: bool) -> Ensemble:
-    """The networks of all forms that have a share."""
+def _used(found: list[_Trained], mix: _Mix) -> tuple[list[_Trained], _Mix]:
+    """The networks of the forms that have a share, and the mix with their outputs alone."""
     used = [i for i, one in enumerate(found) if mix.shares[one.form] > 0]
     outs = None if mix.outs is None else [mix.outs[i] for i in used]
-    found = [found[i] for i in used]
+    return [found[i] for i in used], mix._replace(outs=outs)
+
+
+def _ensemble(found: list[_Trained], mix: _Mix, bounds: Any, classes: bool) -> Ensemble:
+    """The mean of the networks, with the scale of its deviations if patterns left out tell it."""
     nets = [_known(one).with_preparation(one.view.preparation) for one in found]
     forms = [one.form for one in found]
     ensemble = Ensemble(nets, bounds, [mix.shares[form] / forms.count(form) for form in forms])
-    if outs is None or classes:
+    if mix.outs is None or classes:
         return ensemble
-    return with_scale(ensemble, outs, [one.view.judges for one in found])
+    return with_scale(ensemble, mix.outs, [one.view.judges for one in found])
 
 
 def _mixed(found: list[_Trained], classes: bool) -> _Mix:

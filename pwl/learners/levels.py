@@ -32,6 +32,8 @@ def levels(patterns: Patterns, form: Form, M: int) -> tuple[int, ...]:
     """
     N = patterns.x.shape[1]
     patterns = _sample(patterns, NUMBERS // N)
+    if len(patterns) <= N * form.hinges:
+        return ()  # an additive fit would leave no residuals
     start = Network.mlp(N, (1,), M, "tanh", input_hinges=form.hinges)
     x = _inputs(start, patterns)
     few = {j: count for j, column in enumerate(x.T) if 2 < (count := len(np.unique(column))) <= MOST}

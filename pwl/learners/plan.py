@@ -31,7 +31,7 @@ ROUNDS = 2  # of these networks over the parts, so that two tell how far network
 MOLF_SPEED = 1.4e8  # products of patterns, inputs and units that two cores pass through in a second of damped MOLF
 PARTS, STEPS, CLASS_EPOCHS, CLASS_L2 = 5, 12_000, (20, 100), 1e-4  # and parts, steps of a network at most, epochs, and l2
 SPEED = 6e10  # floating-point operations a second of two cores in products of matrices, and twice as many in single precision
-MANY_WEIGHTS = 2000  # with more than rows, J'J gives way to JJ'
+MANY_WEIGHTS = 2000  # of a network. With more, J'J gives way to JJ' if the rows are fewer
 ROWS = 12  # products of J with itself in an iteration by rows
 LEAST, MOST, PER_PATTERN = 20.0, 120.0, 6e-3  # seconds
 MOLF_L2, MOLF_RISES = 1e-4, 1e-3  # penalties of MOLF on hidden weights, and on rises of curves on the inputs
@@ -129,19 +129,19 @@ def plan(Nv: int, N: int, M: int, *, classes: bool = False, hidden: Any = None, 
     if cost * usual <= seconds:
         nets = min(NETS, int(seconds / (cost * usual)))
 
-        def straight_or_curved(units: tuple[int, ...], hinges: int | None, nets: int) -> Form:
+        def bayesian_form(units: tuple[int, ...], hinges: int | None, count: int) -> Form:
             algorithm = bayesian(Nv, M, weights(N, M, units, hinges))
-            return Form(units, hinges, nets, Training(algorithm, usual if long else ITERATIONS))
+            return Form(units, hinges, count, Training(algorithm, usual if long else ITERATIONS))
 
         reason = f"{Nv} patterns and up to {P} weights: Bayesian Levenberg-Marquardt, which needs no validation data"
-        forms = [straight_or_curved(widths, None, nets)]
+        forms = [bayesian_form(widths, None, nets)]
         if classes and not hidden:
-            forms.insert(0, straight_or_curved(LINEAR, None, 1))
+            forms.insert(0, bayesian_form(LINEAR, None, 1))
             if Nv >= FEWEST:
                 forms.append(by_batches(Nv, *(LONG if long else SHORT)))
         elif hinges is not None and Nv >= FEWEST:
             reason += ", and damped MOLF, where each network leaves a tenth of them out"
-            forms += [straight_or_curved(widths, hinges, nets), by_molf(Nv, N, hidden, hinges, seconds)]
+            forms += [bayesian_form(widths, hinges, nets), by_molf(Nv, N, hidden, hinges, seconds)]
         return Plan(tuple(forms), "tanh", clock, reason, dtype)
     if classes:
         reason = f"{Nv} patterns and {P} weights: Adam by batches, because J'J would take too long"
@@ -189,7 +189,7 @@ def hinges_of(Nv: int, N: int) -> int | None:
 
 
 def bayesian(Nv: int, M: int, P: int) -> BayesianLM:
-    """The algorithm with the faster solution: with J'J, or with J itself if its rows are fewer than the weights.
+    """The algorithm for P weights: with J'J, or with the rows of J if that is `by_rows`.
 
     So few rows can be fitted exactly, where the evidence has another maximum: a large first lambda avoids it.
     """
