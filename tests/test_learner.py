@@ -11,8 +11,8 @@ import pytest
 import pwl
 from pwl.algorithms import Adam, BayesianLM, DampedMOLF
 from pwl.algorithms.left_out import left_out
-from pwl.learners.learn import learn, part
-from pwl.learners.plan import GUARD, NETS, Form, Plan, Training, iteration_seconds, plan, weights
+from pwl.learners.learn import _gain, learn, part
+from pwl.learners.plan import GUARD, MORE_NETS, NETS, Form, Plan, Training, iteration_seconds, plan, weights
 from pwl.reductions.statistic import Statistic, few
 
 pytest.importorskip("sklearn")
@@ -27,9 +27,10 @@ def wavy(Nv=300, noise=0.1):
 def test_the_plan_follows_from_the_size():
     small, large, huge = plan(1_000, 8, 1), plan(400_000, 30, 1), plan(5_000_000, 8, 1)
     assert isinstance(small.first.algorithm, BayesianLM) and [form.hinges for form in small.forms] == [None, 7, 14]
-    assert [form.training.parts for form in small.forms] == [0, 0, 10]
+    assert [form.training.parts for form in small.forms] == [10, 10, 10]
+    assert [form.training.parts for form in plan(30, 8, 1).forms] == [0]
     assert small.forms[2].training.iterations > large.first.iterations and small.forms[2].nets > large.forms[0].nets
-    assert small.forms[0].nets == NETS and small.forms[2].nets == 20 and small.dtype is np.float64
+    assert small.forms[0].nets == MORE_NETS and small.forms[2].nets == 20 and small.dtype is np.float64
     assert isinstance(large.first.algorithm, DampedMOLF) and len(large.forms) == 1
     assert isinstance(huge.first.algorithm, Adam) and huge.first.batch_size and huge.forms[0].nets == 1
     assert [form.hinges for form in plan(30, 8, 1).forms] == [None]
@@ -44,6 +45,7 @@ def test_the_plan_follows_from_the_size():
     assert {form.hidden for form in plan(1_000, 8, 1, hidden=(3, 2)).forms} == {(3, 2)}
     assert plan(1_000, 8, 1, seconds=7.0).seconds == 7.0 and plan(1_000, 8, 1).seconds == 20 * GUARD
     middle = plan(18_000, 8, 1)
+    assert [form.training.parts for form in middle.forms] == [0, 0, 10] and middle.forms[0].nets == NETS
     assert middle.dtype is np.float32 and middle.forms[1].hinges == 13 and isinstance(middle.first.algorithm, BayesianLM)
     for chosen in (small, large, huge):
         assert str(5_000_000 if chosen is huge else 400_000 if chosen is large else 1_000) in chosen.reason
@@ -155,11 +157,33 @@ def test_networks_by_batches_leave_out_a_part_each_and_have_their_share():
 
 
 def test_each_round_over_the_parts_leaves_out_every_pattern_once_and_divides_anew():
-    first, second = (np.stack([part(101, 10, number, 3) for number in numbers]) for numbers in (range(10), range(10, 20)))
+    first, second = (np.stack([part(101, 10, 10, number, 3) for number in numbers]) for numbers in (range(10), range(10, 20)))
     assert np.all(first.sum(axis=0) == 1) and np.all(second.sum(axis=0) == 1)
     assert set(first.sum(axis=1)) == set(second.sum(axis=1)) == {10, 11}
     assert np.mean(np.argmax(first, axis=0) == np.argmax(second, axis=0)) < 0.3
-    assert not np.array_equal(first, np.stack([part(101, 10, number, 4) for number in range(10)]))
+    assert not np.array_equal(first, np.stack([part(101, 10, 10, number, 4) for number in range(10)]))
+
+
+def test_the_gain_of_a_mean_follows_from_networks_that_have_left_out_the_same_pattern():
+    """Of four networks two have left out the first pattern, one the second, none the third, and two the last."""
+    nan = np.nan
+    outs = [np.array([[1.0], [5.0], [nan], [nan]]), np.array([[3.0], [nan], [nan], [nan]])]
+    outs += [np.array([[nan], [nan], [nan], [2.0]]), np.array([[nan], [nan], [nan], [4.0]])]
+    v = 2.0  # (1 - 2)^2 + (3 - 2)^2, over one less than two
+    assert np.allclose(_gain(outs)[[0, 1, 3], 0], [v * (1 / 2 - 1 / 4), v * (1 - 1 / 4), v * (1 / 2 - 1 / 4)], rtol=1e-14)
+    assert np.all(_gain([np.ones((3, 1))]) == 0) and np.all(_gain([outs[0], outs[2]])[[0, 3]] == 0)
+
+
+def test_networks_of_few_patterns_are_judged_by_what_they_have_left_out():
+    """Ten networks of a form in two rounds leave a tenth out each, so that a quarter of the patterns is never left out."""
+    x, t = wavy(60)
+    chosen = plan(60, 3, 1, hidden=(2,))
+    found = [(form.nets, form.training.parts, form.training.rounds) for form in chosen.forms]
+    assert found == [(10, 10, 2), (10, 10, 2), (20, 10, 2)]
+    model = pwl.PWLRegressor((2,)).fit(x, t)
+    bayesian = model.record_
+    assert "negative_log_evidence" in bayesian and "validation_error" not in bayesian
+    assert bayesian.settings["patterns"] == 54 and "each network leaves a tenth" in bayesian.settings["learner"]
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -78,7 +79,7 @@ class _Task(NamedTuple):
             return given_up() or (self.callback is not None and self.callback(net, record) is True)
 
         how = form.training
-        inner, out = self.divided(view, how.parts, seed)
+        inner, out = self.divided(view, form, seed)
         start = Network.mlp(
             view.patterns.x.shape[1], form.hidden, self.outputs, self.plan.activation,
             bypass=self.bypass, loss=self.loss, seed=seed, input_hinges=form.hinges, dtype=self.plan.dtype,
@@ -93,19 +94,22 @@ class _Task(NamedTuple):
             raise KeyboardInterrupt
         return _Trained(net.in_double(), record, form, view, out)
 
-    def divided(self, view: View, parts: int, seed: int) -> tuple[View, np.ndarray | None]:
-        """A view without one of its parts, which is for validation, and the rows of this part.
+    def divided(self, view: View, form: Form, seed: int) -> tuple[View, np.ndarray | None]:
+        """A view without one of its parts, which validates if the algorithm needs that, and the rows of this part.
 
         If other patterns validate, patterns are few, or a part weighs nothing, none is left out.
         """
-        if not parts or view.validation is not None or len(view.patterns) < FEWEST:
+        how = form.training
+        if not how.parts or view.validation is not None or len(view.patterns) < FEWEST:
             return view, None
-        apart = part(len(view.patterns), parts, seed - self.seed, self.seed)
+        turns = min(how.parts, math.ceil(form.nets / how.rounds))
+        apart = part(len(view.patterns), how.parts, turns, seed - self.seed, self.seed)
         out, rest = np.flatnonzero(apart), np.flatnonzero(~apart)
         left, kept = view.patterns.take(out), view.patterns.take(rest)
         if not (left.total_weight() and kept.total_weight()):
             return view, None
-        return View(kept, left, view.preparation), out
+        by_evidence = isinstance(how.algorithm, BayesianLM)
+        return View(kept, None if by_evidence else left, view.preparation), out
 
     def several(self) -> list[_Trained]:
         """Networks of all forms, each at least once, until their numbers or the time is reached.
@@ -191,23 +195,23 @@ def learn(
         found = kept
     found, mix = _used(found, _mixed(found, bool(preparation.classes)))
     ensemble = _ensemble(found, mix, bounds, bool(preparation.classes))
-    usual = [one for one in found if not one.form.training.parts] or found  # evidence and validation errors don't compare
-    best = min((one.record for one in usual), key=_belief)
+    records = [one.record for one in found]  # evidence and validation errors don't compare
+    best = min([record for record in records if "negative_log_evidence" in record] or records, key=_belief)
     words = [f"{share:.2f} of {form}" for form, share in mix.shares.items()]
     words += [f"a hinge at each value of input {j + 1}" for j in own]
     best.settings |= {"learner": plan.reason, "networks": len(found), "inputs": "; ".join(words)}
     return Learned(ensemble, best)
 
 
-def part(Nv: int, parts: int, number: int, seed: int) -> np.ndarray:
+def part(Nv: int, parts: int, turns: int, number: int, seed: int) -> np.ndarray:
     """Which of the patterns (Nv,) network `number` leaves out: one of this many parts, each in its turn.
 
-    Every round over the parts divides the patterns anew. Networks that have left out the same patterns would otherwise have
-    learned the same ones, and differ less than those of the mean, Eq. (91).
+    After this many turns a round over the parts is over, and the next one divides the patterns anew. Networks that have left out
+    the same patterns would otherwise have learned the same ones, and differ less than those of the mean, Eq. (91).
     """
     rng = np.random.default_rng(seed)
-    orders = [rng.permutation(Nv) for _ in range(1 + number // parts)]
-    return orders[-1] % parts == number % parts
+    orders = [rng.permutation(Nv) for _ in range(1 + number // turns)]
+    return orders[-1] % parts == number % turns
 
 
 class _Mix(NamedTuple):
@@ -258,11 +262,13 @@ def _gain(outs: list[np.ndarray]) -> np.ndarray:
     """How much lower the squared error (Nv, M) of the mean of all networks is than that of those that have left a pattern out.
 
     outs: of each network, its outputs (Nv, M), NaN for patterns that it has learned. With k of n networks that have left a pattern
-    out, and the variance v between these, it is v (1 / k - 1 / n), Eq. (91). A single one tells nothing.
+    out, and the variance v between these, it is v (1 / k - 1 / n), Eq. (91). Where a single one has, v is the mean of the others.
     """
     k, mean = sum(np.isfinite(out) for out in outs), _mean(outs)
     v = sum(np.where(np.isfinite(out), (out - mean) ** 2, 0.0) for out in outs) / np.maximum(k - 1, 1)
-    return v * (1 / np.maximum(k, 1) - 1 / len(outs))
+    several = k > 1
+    usual = np.sum(v, axis=0, where=several) / np.maximum(np.sum(several, axis=0), 1)
+    return np.where(several, v, usual) * (1 / np.maximum(k, 1) - 1 / len(outs))
 
 
 def _outputs(net: Network, patterns: Patterns) -> np.ndarray:

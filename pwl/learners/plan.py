@@ -19,6 +19,7 @@ WIDEST, NARROWEST, WIDTH = 20, 10, 60  # hidden units; WIDTH by MOLF
 CLASS_WIDTH, LINEAR = 10, (1,)  # of classes: networks, and one that is nearly linear
 HINGES, MOST_HINGES, PER_HINGE = 7, 14, 1300  # of an input: one for this many patterns, within these bounds
 NETS = 5
+MORE_NETS = 10  # of Bayesian LM where the time allows that each leaves a part out
 ITERATIONS, USUAL, FEWER = 100, 60, 30  # of Bayesian LM: at most, as counted for its time, and where that is short
 FEWEST = 50  # patterns for curves on inputs, and for batches
 FUNCTIONS = 1000, 2000  # of curves on inputs: as many as patterns within these bounds at most, or inputs stay straight
@@ -26,8 +27,8 @@ FIRST_ORDER = 1_000_000  # patterns from which networks learn by batches
 WHOLE_PASS, ENDED = 300, 60  # iterations of MOLF: at most, and by which patterns left out have usually ended them
 EPOCHS, BATCH = 20, 256
 SHORT, LONG = (30, 32), (100, 128)  # of classes by batches: hidden units and patterns a batch, where J'J is short or long work
-MOLF_PARTS = 10  # of which each of MOLF's networks leaves out one
-ROUNDS = 2  # of these networks over the parts, so that two tell how far networks differ where they have not learned
+TENTHS = 10  # parts of the patterns, of which a network leaves out one
+ROUNDS = 2  # over the parts, so that some patterns tell how far networks differ where they have not learned
 MOLF_SPEED = 1.4e8  # products of patterns, inputs and units that two cores pass through in a second of damped MOLF
 PARTS, STEPS, CLASS_EPOCHS, CLASS_L2 = 5, 12_000, (20, 100), 1e-4  # and parts, steps of a network at most, epochs, and l2
 SPEED = 6e10  # floating-point operations a second of two cores in products of matrices, and twice as many in single precision
@@ -41,16 +42,18 @@ GUARD = 5.0  # times the seconds of the plan: only a machine that much slower en
 class Training(NamedTuple):
     """How a network is trained. parts: each network leaves out another one of this many parts of the patterns, if any.
 
-    The part that is left out says when to stop.
+    rounds: over the parts. The networks are spread over them, and each round divides the patterns anew. The part that is left out
+    says when to stop, except to Bayesian LM, whose evidence says it.
     """
 
     algorithm: Algorithm
     iterations: int
     batch_size: int | None = None
     parts: int = 0
+    rounds: int = 1
 
 
-MOLF = Training(DampedMOLF(l2=MOLF_L2, input_curve_penalty=MOLF_RISES), WHOLE_PASS, parts=MOLF_PARTS)
+MOLF = Training(DampedMOLF(l2=MOLF_L2, input_curve_penalty=MOLF_RISES), WHOLE_PASS, parts=TENTHS, rounds=ROUNDS)
 
 
 class Form(NamedTuple):
@@ -127,11 +130,12 @@ def plan(Nv: int, N: int, M: int, *, classes: bool = False, hidden: Any = None, 
             cost, dtype = cost / 2, np.float32
         usual = max(FEWER, min(USUAL, int(seconds / (NETS * cost))))
     if cost * usual <= seconds:
-        nets = min(NETS, int(seconds / (cost * usual)))
+        leaves = not (long or classes) and Nv >= FEWEST
+        nets, parts = (MORE_NETS, TENTHS) if leaves else (min(NETS, int(seconds / (cost * usual))), 0)
 
         def bayesian_form(units: tuple[int, ...], hinges: int | None, count: int) -> Form:
             algorithm = bayesian(Nv, M, weights(N, M, units, hinges))
-            return Form(units, hinges, count, Training(algorithm, usual if long else ITERATIONS))
+            return Form(units, hinges, count, Training(algorithm, usual if long else ITERATIONS, parts=parts, rounds=ROUNDS))
 
         reason = f"{Nv} patterns and up to {P} weights: Bayesian Levenberg-Marquardt, which needs no validation data"
         forms = [bayesian_form(widths, None, nets)]
@@ -140,7 +144,7 @@ def plan(Nv: int, N: int, M: int, *, classes: bool = False, hidden: Any = None, 
             if Nv >= FEWEST:
                 forms.append(by_batches(Nv, *(LONG if long else SHORT)))
         elif hinges is not None and Nv >= FEWEST:
-            reason += ", and damped MOLF, where each network leaves a tenth of them out"
+            reason += f", and damped MOLF; each network{'' if leaves else ' of the latter'} leaves a tenth of the patterns out"
             forms += [bayesian_form(widths, hinges, nets), by_molf(Nv, N, hidden, hinges, seconds)]
         return Plan(tuple(forms), "tanh", clock, reason, dtype)
     if classes:
@@ -156,7 +160,7 @@ def by_molf(Nv: int, N: int, hidden: Any, hinges: int | None, seconds: float) ->
     units = hidden or (WIDTH,)
     cost = Nv * N * sum(units) / MOLF_SPEED
     iterations = max(FEWER, min(WHOLE_PASS, int(seconds / (NETS * cost))))
-    nets = max(1, min(ROUNDS * MOLF_PARTS, int(seconds / (min(iterations, ENDED) * cost))))
+    nets = max(1, min(ROUNDS * TENTHS, int(seconds / (min(iterations, ENDED) * cost))))
     return Form(units, hinges and 2 * hinges, nets, MOLF._replace(iterations=iterations))
 
 
