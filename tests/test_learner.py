@@ -11,7 +11,7 @@ import pytest
 import pwl
 from pwl.algorithms import Adam, BayesianLM, DampedMOLF
 from pwl.algorithms.left_out import left_out
-from pwl.learners.learn import _gain, learn, part
+from pwl.learners.learn import learn, part
 from pwl.learners.plan import GUARD, MORE_NETS, NETS, Form, Plan, Training, iteration_seconds, plan, weights
 from pwl.reductions.statistic import Statistic, few
 
@@ -162,16 +162,6 @@ def test_each_round_over_the_parts_leaves_out_every_pattern_once_and_divides_ane
     assert set(first.sum(axis=1)) == set(second.sum(axis=1)) == {10, 11}
     assert np.mean(np.argmax(first, axis=0) == np.argmax(second, axis=0)) < 0.3
     assert not np.array_equal(first, np.stack([part(101, 10, 10, number, 4) for number in range(10)]))
-
-
-def test_the_gain_of_a_mean_follows_from_networks_that_have_left_out_the_same_pattern():
-    """Of four networks two have left out the first pattern, one the second, none the third, and two the last."""
-    nan = np.nan
-    outs = [np.array([[1.0], [5.0], [nan], [nan]]), np.array([[3.0], [nan], [nan], [nan]])]
-    outs += [np.array([[nan], [nan], [nan], [2.0]]), np.array([[nan], [nan], [nan], [4.0]])]
-    v = 2.0  # (1 - 2)^2 + (3 - 2)^2, over one less than two
-    assert np.allclose(_gain(outs)[[0, 1, 3], 0], [v * (1 / 2 - 1 / 4), v * (1 - 1 / 4), v * (1 / 2 - 1 / 4)], rtol=1e-14)
-    assert np.all(_gain([np.ones((3, 1))]) == 0) and np.all(_gain([outs[0], outs[2]])[[0, 3]] == 0)
 
 
 def test_networks_of_few_patterns_are_judged_by_what_they_have_left_out():

@@ -11,7 +11,7 @@ from oracles import jacobian, unit_elements
 
 import pwl
 from pwl.algorithms.left_out import left_out
-from pwl.learners.mix import shares, with_scale
+from pwl.learners.mix import of_form, shares, with_scale
 from pwl.network.posterior import Posterior
 from pwl.network.predict import outputs_of
 
@@ -132,11 +132,41 @@ def test_the_scale_makes_variances_of_squared_errors():
     flat = Posterior(net.keys("head"), np.eye(net.n_basis), np.array([2.0, 2.0]), 1e18)
     known = dataclasses.replace(net, posterior=flat)
     outs = [patterns.t + 1.5, patterns.t - 0.5]
-    found = with_scale(pwl.Ensemble([known, known]), outs, [patterns] * 2)
-    np.testing.assert_allclose(found.scale, 0.25 / 3)
-    _, std = found.predict(patterns.x, return_std=True)
-    np.testing.assert_allclose(std**2, 2 * 0.25 / 3)
-    assert with_scale(pwl.Ensemble([net]), outs[:1], [patterns]).scale is None  # without deviations there is nothing to scale
+    for forms, numbers in (([of_form(outs)], [0, 0]), ([of_form([out]) for out in outs], [0, 1])):
+        found = with_scale(pwl.Ensemble([known, known]), forms, numbers, [patterns] * 2)
+        np.testing.assert_allclose(found.scale, 0.25 / 3)
+        _, std = found.predict(patterns.x, return_std=True)
+        np.testing.assert_allclose(std**2, 2 * 0.25 / 3)
+    assert with_scale(pwl.Ensemble([net]), [of_form(outs[:1])], [0], [patterns]).scale is None  # there is nothing to scale
+
+
+def test_networks_that_have_left_out_the_same_pattern_tell_the_spread_and_the_gain_of_all():
+    """Of four networks two have left out the first pattern, one the second, none the third, and two the last."""
+    nan = np.nan
+    outs = [np.array([[1.0], [5.0], [nan], [nan]]), np.array([[3.0], [nan], [nan], [nan]])]
+    outs += [np.array([[nan], [nan], [nan], [2.0]]), np.array([[nan], [nan], [nan], [4.0]])]
+    form, v = of_form(outs), 2.0  # (1 - 2)^2 + (3 - 2)^2, over one less than two
+    np.testing.assert_array_equal(form.mean[:, 0], [2.0, 5.0, nan, 3.0])
+    np.testing.assert_allclose(form.gain[[0, 1, 3], 0], [v * (1 / 2 - 1 / 4), v * (1 - 1 / 4), v * (1 / 2 - 1 / 4)], rtol=1e-14)
+    np.testing.assert_allclose(form.spread[:, 0], v * 3 / 4, rtol=1e-14)
+    outs[3][3] = 2.0  # now the last one has no variance of its own, and the mean is 1: of two others that are not known, 1 each
+    np.testing.assert_allclose(of_form(outs).spread[[0, 3], 0], [(2 + 2 * 1) / 4, 2 * 1 / 4], rtol=1e-14)
+    alone, unlike = of_form([np.ones((3, 1))]), of_form([outs[0], outs[2]])
+    assert not np.any(alone.gain) and not np.any(alone.spread) and not np.any(unlike.gain)
+
+
+def test_the_scale_is_that_of_the_mean_of_all_networks():
+    """Ten networks err by a number of their own each: the error of their mean is told by what two of them have left out."""
+    rng = np.random.default_rng(5)
+    net, _, patterns, _ = trained("squared_error", Nv=2000)
+    flat = Posterior(net.keys("head"), np.eye(net.n_basis), np.array([2.0, 2.0]), 1e18)
+    known = dataclasses.replace(net, posterior=flat)
+    noise, own = rng.normal(size=patterns.t.shape), rng.normal(size=(10, *patterns.t.shape))
+    part = np.arange(2000)[:, None] % 10
+    outs = [np.where(np.isin(part, [e, (e + 1) % 10]), patterns.t + noise + o, np.nan) for e, o in enumerate(own)]
+    found = with_scale(pwl.Ensemble([known] * 10), [of_form(outs)], [0] * 10, [patterns] * 10)
+    wanted = (1 + 1 / 10) / (2 + 9 / 10)  # the mean's squared error, over the variance of one network and the spread
+    np.testing.assert_allclose(found.scale, wanted, rtol=0.1)
 
 
 def test_files_keep_the_scale_and_wrong_ones_are_refused(tmp_path):

@@ -18,7 +18,7 @@ from pwl.errors import InputError
 from pwl.learners.ensemble import Ensemble
 from pwl.learners.inputs import View, decorrelated
 from pwl.learners.levels import levels
-from pwl.learners.mix import shares, with_scale
+from pwl.learners.mix import LeftOut, of_form, shares, with_scale
 from pwl.learners.plan import FEWEST, Form, Plan, with_decorrelated, without_evidence
 from pwl.network.network import Network
 from pwl.network.passes import outputs
@@ -193,7 +193,8 @@ def learn(
             plan = without_evidence(plan)
             kept = task._replace(plan=plan).several()
         found = kept
-    found, mix = _used(found, _mixed(found, bool(preparation.classes)))
+    mix = _mixed(found, bool(preparation.classes))
+    found = [one for one in found if mix.shares[one.form] > 0]
     ensemble = _ensemble(found, mix, bounds, bool(preparation.classes))
     records = [one.record for one in found]  # evidence and validation errors don't compare
     best = min([record for record in records if "negative_log_evidence" in record] or records, key=_belief)
@@ -215,20 +216,10 @@ def part(Nv: int, parts: int, turns: int, number: int, seed: int) -> np.ndarray:
 
 
 class _Mix(NamedTuple):
-    """Shares of the forms in the mean, and of each network its outputs for the patterns that decided, if there were any.
-
-    For patterns that a network has learned, they are its form's outputs.
-    """
+    """Shares of the forms in the mean, and what is known of them by the patterns that decided, if there were any."""
 
     shares: dict[Form, float]
-    outs: list[np.ndarray] | None
-
-
-def _used(found: list[_Trained], mix: _Mix) -> tuple[list[_Trained], _Mix]:
-    """The networks of the forms that have a share, and the mix with their outputs alone."""
-    used = [i for i, one in enumerate(found) if mix.shares[one.form] > 0]
-    outs = None if mix.outs is None else [mix.outs[i] for i in used]
-    return [found[i] for i in used], mix._replace(outs=outs)
+    forms: dict[Form, LeftOut] | None
 
 
 def _ensemble(found: list[_Trained], mix: _Mix, bounds: Any, classes: bool) -> Ensemble:
@@ -236,39 +227,25 @@ def _ensemble(found: list[_Trained], mix: _Mix, bounds: Any, classes: bool) -> E
     nets = [_known(one).with_preparation(one.view.preparation) for one in found]
     forms = [one.form for one in found]
     ensemble = Ensemble(nets, bounds, [mix.shares[form] / forms.count(form) for form in forms])
-    if mix.outs is None or classes:
+    if mix.forms is None or classes:
         return ensemble
-    return with_scale(ensemble, mix.outs, [one.view.judges for one in found])
+    kinds = list(dict.fromkeys(forms))
+    numbers = [kinds.index(form) for form in forms]
+    return with_scale(ensemble, [mix.forms[kind] for kind in kinds], numbers, [one.view.judges for one in found])
 
 
 def _mixed(found: list[_Trained], classes: bool) -> _Mix:
     """The shares with the lowest error for the patterns that judge, Eqs. (91), (92). Without these, forms have equal shares."""
-    forms = list(dict.fromkeys(one.form for one in found))
-    equal = _Mix({form: 1 / len(forms) for form in forms}, None)
+    kinds = list(dict.fromkeys(one.form for one in found))
     try:
         outs = [_outs(one) for one in found]
     except InputError:  # nothing was left out, or functions are too alike
-        return equal
-    own = [[out for one, out in zip(found, outs, strict=True) if one.form == form] for form in forms]
-    means = [_mean(each) for each in own]
-    outs = [np.where(np.isnan(out), means[forms.index(one.form)], out) for one, out in zip(found, outs, strict=True)]
-    rows = np.flatnonzero(np.all([np.isfinite(mean[:, 0]) for mean in means], axis=0))
-    gains = np.stack([_gain(each)[rows] for each in own])
-    parts = shares([mean[rows] for mean in means], found[0].view.judges.take(rows), classes, gains)
-    return _Mix(dict(zip(forms, parts.tolist(), strict=True)), outs)
-
-
-def _gain(outs: list[np.ndarray]) -> np.ndarray:
-    """How much lower the squared error (Nv, M) of the mean of all networks is than that of those that have left a pattern out.
-
-    outs: of each network, its outputs (Nv, M), NaN for patterns that it has learned. With k of n networks that have left a pattern
-    out, and the variance v between these, it is v (1 / k - 1 / n), Eq. (91). Where a single one has, v is the mean of the others.
-    """
-    k, mean = sum(np.isfinite(out) for out in outs), _mean(outs)
-    v = sum(np.where(np.isfinite(out), (out - mean) ** 2, 0.0) for out in outs) / np.maximum(k - 1, 1)
-    several = k > 1
-    usual = np.sum(v, axis=0, where=several) / np.maximum(np.sum(several, axis=0), 1)
-    return np.where(several, v, usual) * (1 / np.maximum(k, 1) - 1 / len(outs))
+        return _Mix({kind: 1 / len(kinds) for kind in kinds}, None)
+    forms = [of_form([out for one, out in zip(found, outs, strict=True) if one.form == kind]) for kind in kinds]
+    rows = np.flatnonzero(np.all([np.isfinite(form.mean[:, 0]) for form in forms], axis=0))
+    gains = np.stack([form.gain[rows] for form in forms])
+    parts = shares([form.mean[rows] for form in forms], found[0].view.judges.take(rows), classes, gains)
+    return _Mix(dict(zip(kinds, parts.tolist(), strict=True)), dict(zip(kinds, forms, strict=True)))
 
 
 def _outputs(net: Network, patterns: Patterns) -> np.ndarray:
@@ -296,12 +273,6 @@ def _outs(one: _Trained) -> np.ndarray:
     found = np.full((len(patterns), one.net.n_outputs), np.nan)
     found[one.out] = _outputs(one.net, patterns.take(one.out))
     return found
-
-
-def _mean(outs: list[np.ndarray]) -> np.ndarray:
-    """The mean of the outputs that are known, NaN where none is."""
-    known = sum(np.isfinite(out) for out in outs)
-    return np.where(known > 0, sum(np.nan_to_num(out) for out in outs) / np.maximum(known, 1), np.nan)
 
 
 def _error_of_constants(patterns: Patterns, preparation: Preparation) -> float:

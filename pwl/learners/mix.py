@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import nnls
@@ -18,6 +18,32 @@ SLACK = 1e-9  # of the mean square: outputs that are alike share alike
 STEPS = 300
 TINY = 1e-12  # probabilities below it count as that much
 NARROWEST = 0.05  # a scale of the variances below that would rest on the network's own belief that it errs nowhere
+
+
+class LeftOut(NamedTuple):
+    """What is known of the networks of a form by patterns that some of them have left out, arrays (Nv, M).
+
+    mean: of the outputs of those, NaN where there are none. spread: the mean squared distance of all networks from their mean.
+    gain: how much lower the squared error of the mean of all networks is than that of `mean`.
+    """
+
+    mean: np.ndarray
+    spread: np.ndarray
+    gain: np.ndarray
+
+
+def of_form(outs: list[np.ndarray]) -> LeftOut:
+    """Eq. (91), from the outputs (Nv, M) of n networks of a form, NaN for patterns that a network has learned.
+
+    Between the k networks that have left a pattern out, outputs have a variance. The n - k others count with the mean of these
+    variances over all patterns, since two outputs alone tell little.
+    """
+    n, k = len(outs), sum(np.isfinite(out) for out in outs)
+    mean = np.where(k > 0, sum(np.nan_to_num(out) for out in outs) / np.maximum(k, 1), np.nan)
+    squares = sum(np.where(np.isfinite(out), (out - mean) ** 2, 0.0) for out in outs)
+    usual = np.sum(squares, axis=0) / np.maximum(np.sum(np.maximum(k - 1, 0), axis=0), 1)
+    v = (squares + np.minimum(n - k, n - 1) * usual) / max(n - 1, 1)
+    return LeftOut(mean, v * (1 - 1 / n), v * (1 / np.maximum(k, 1) - 1 / n))
 
 
 def shares(outs: list[np.ndarray], patterns: Patterns, classes: bool, gains: Any = 0.0) -> np.ndarray:
@@ -56,22 +82,23 @@ def _likeliest(p: np.ndarray, w: np.ndarray) -> np.ndarray:
     return u
 
 
-def with_scale(ensemble: Ensemble, outs: list[np.ndarray], views: list[Patterns]) -> Ensemble:
+def with_scale(ensemble: Ensemble, forms: list[LeftOut], numbers: list[int], views: list[Patterns]) -> Ensemble:
     """The ensemble with the scale (M,) at which its variances are the mean squared errors for patterns left out, Eq. (92).
 
-    outs: of each network, its outputs (Nv, M) for the patterns of the training, each as if left out. views: of each network, these
-    patterns as it takes them. Patterns that none has left out are NaN. An ensemble without deviations stays as it is.
+    forms: what is known of each form of its networks. numbers: of each network, that of its form. views: of each network, the
+    patterns as it takes them. An ensemble without deviations stays as it is.
     """
     if any(net.posterior is None for net in ensemble.nets):
         return ensemble
-    y = sum(u * out for u, out in zip(ensemble.weights, outs, strict=True))
+    u = np.bincount(numbers, ensemble.weights, len(forms))
+    y = sum(share * form.mean for share, form in zip(u, forms, strict=True))
     t, w = targets(views[0], y)
-    variance = np.zeros(y.shape)
-    for u, net, out, patterns in zip(ensemble.weights, ensemble.nets, outs, views, strict=True):
-        own = host(net.with_preparation(None).predict(patterns.x[:], return_std=True)[1]) ** 2
-        variance += u * (own + (out - y) ** 2)
+    variance = sum(share * (form.spread + (form.mean - y) ** 2) for share, form in zip(u, forms, strict=True))
+    for share, net, patterns in zip(ensemble.weights, ensemble.nets, views, strict=True):
+        variance = variance + share * host(net.with_preparation(None).predict(patterns.x[:], return_std=True)[1]) ** 2
+    square = (t - y) ** 2 - sum(share**2 * form.gain for share, form in zip(u, forms, strict=True))  # of the mean of all networks
     own = w[:, None] * (~np.isnan(t - y) & (variance > 0))  # of each target. A constant one has no variance to be scaled
-    sums, total = np.sum(own * known_or_zero(t - y) ** 2 / np.where(own > 0, variance, 1.0), axis=0), np.sum(own, axis=0)
+    sums, total = np.sum(own * known_or_zero(square) / np.where(own > 0, variance, 1.0), axis=0), np.sum(own, axis=0)
     scale = np.divide(sums, total, out=np.ones(len(total)), where=total > 0)  # 1 for a target of which no value was left out
     return dataclasses.replace(ensemble, scale=np.maximum(scale, NARROWEST))
 

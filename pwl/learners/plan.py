@@ -144,8 +144,10 @@ def plan(Nv: int, N: int, M: int, *, classes: bool = False, hidden: Any = None, 
             if Nv >= FEWEST:
                 forms.append(by_batches(Nv, *(LONG if long else SHORT)))
         elif hinges is not None and Nv >= FEWEST:
-            reason += f", and damped MOLF; each network{'' if leaves else ' of the latter'} leaves a tenth of the patterns out"
+            reason += ", and damped MOLF" if leaves else ", and damped MOLF, where each network leaves a tenth of them out"
             forms += [bayesian_form(widths, hinges, nets), by_molf(Nv, N, hidden, hinges, seconds)]
+        if leaves:
+            reason += "; each network leaves a tenth of the patterns out"
         return Plan(tuple(forms), "tanh", clock, reason, dtype)
     if classes:
         reason = f"{Nv} patterns and {P} weights: Adam by batches, because J'J would take too long"
