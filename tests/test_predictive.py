@@ -143,6 +143,32 @@ def test_networks_without_it_say_so():
         pwl.with_posterior(wide, noisy(800, 0), pwl.MOLF(), record)
 
 
+@pytest.mark.parametrize("algorithm", [pwl.MOLF(), pwl.BayesianLM(solver="rows")])
+def test_networks_of_many_functions_keep_the_errors_on_other_patterns(algorithm, tmp_path):
+    (x, t), (others, targets) = noisy(60, 0), noisy(300, 1)
+    net, record = pwl.train(pwl.Network.mlp(2, 750, 1, "tanh"), (x, t), algorithm, iterations=2)
+    with pytest.raises(pwl.InputError, match="validation="):
+        pwl.with_posterior(net, (x, t), algorithm, record)
+    net = pwl.with_posterior(net, (x, t), algorithm, record, (others, targets))
+    y, std = net.predict(others, return_std=True)
+    np.testing.assert_allclose(std, np.sqrt(np.mean((targets.reshape(-1, 1) - y) ** 2)), rtol=1e-12)
+    net.save(tmp_path / "net.safetensors")
+    kept = pwl.Network.load(tmp_path / "net.safetensors").predict(others, return_std=True)
+    assert np.array_equal(kept[0], y) and np.array_equal(kept[1], std)
+
+
+def test_wide_tables_have_deviations_by_default():
+    """More than 700 inputs: the errors of what each network has left out are its deviations."""
+    pytest.importorskip("sklearn")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(500, 720))
+    t = x[:, 0] + 0.3 * rng.normal(size=500)
+    model = pwl.PWLRegressor((2,)).fit(x[:100], t[:100])
+    assert all(net.posterior.keys == () for net in model.net_.nets)
+    y, std = model.predict(x[100:], return_std=True)
+    assert 0.8 < np.mean(np.abs(y - t[100:]) < 1.645 * std) < 0.99
+
+
 @pytest.mark.parametrize("hidden", [2, 20, 90])
 def test_functions_that_depend_on_others_are_not_counted(hidden):
     """Where inputs do not vary, one number is fitted, however many functions there are: the mean, whose error is known."""

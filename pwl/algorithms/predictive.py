@@ -40,7 +40,8 @@ def with_posterior(net: Network, data: Any, algorithm: Algorithm, record: Any, v
     """Gives a trained network the posterior of its weights, so that `predict(x, return_std=True)` works, Eqs. (82), (83).
 
     After BayesianLM it is that of all weights if there are 600 at most, with the lambda of the best iteration. Otherwise it is
-    that of the output weights, up to 700 basis functions, with the ridge of the algorithm or its record.
+    that of the output weights, up to 700 basis functions, with the ridge of the algorithm or its record. A network of more keeps
+    the variance of the noise alone, and needs validation data for it.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ def with_posterior(net: Network, data: Any, algorithm: Algorithm, record: Any, v
     Raises
     ------
     InputError
-        If the loss is not squared error, if data and network do not fit, or if there are more than 700 basis functions.
+        If the loss is not squared error, if data and network do not fit, or for more than 700 basis functions without validation.
     """
     kind("net", net, Network, "a pwl.Network")
     check_algorithm(algorithm)
@@ -74,6 +75,8 @@ def with_posterior(net: Network, data: Any, algorithm: Algorithm, record: Any, v
         raise InputError(f"variances of predictions are for loss='squared_error', not {net.loss.name!r}")
     net.check_initialised()
     net, patterns = Patterns.fitting(net, data)
+    if net.n_basis > MOST_OUTPUTS:
+        return _settled(net, _of_noise(net, patterns, validation), validation)
     if isinstance(algorithm, BayesianLM) and record.best_iteration:
         if net.layout.size_of(trained(net, algorithm.train_curves)) <= MOST_WEIGHTS:
             return _settled(net, _with_noise(net, patterns, algorithm, record), validation)
@@ -122,10 +125,6 @@ def _of_outputs(
 
     determined: gamma per output, if the evidence told it. body: otherwise, the number of weights of the body that were fitted.
     """
-    if net.n_basis > MOST_OUTPUTS:
-        raise InputError(
-            f"variances of predictions are for {MOST_OUTPUTS} basis functions at most, but this net has {net.n_basis}"
-        )
     d = np.full(net.n_basis, float(ridge))
     d[0] = 0.0
     if net.loss.own_patterns:
@@ -138,6 +137,16 @@ def _of_outputs(
         each_R = R.reshape(-1, *R.shape[-2:])
         determined = float(np.mean([_determined(each, d) for each in each_R])) + body / net.n_outputs
     return Posterior((HEAD,), factor, _noise(net, patterns, determined), patterns.total_weight())
+
+
+def _of_noise(net: Network, patterns: Patterns, validation: Any) -> Posterior:
+    """That of no weights, for networks of many functions: their variances are those of the noise alone."""
+    if validation is None:
+        raise InputError(
+            f"variances of predictions are for {MOST_OUTPUTS} basis functions at most, but this net has {net.n_basis}: give "
+            "patterns that it was not trained on by validation=, and it keeps the variance of its errors there"
+        )
+    return Posterior((), np.zeros((0, 0)), _noise(net, patterns, 0.0), patterns.total_weight())
 
 
 def _determined(R: np.ndarray, d: np.ndarray) -> float:

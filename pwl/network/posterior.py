@@ -18,7 +18,7 @@ class Posterior:
     Attributes
     ----------
     keys : tuple of str
-        Slot keys of the weights, in the order of theta: all that were trained, or those of the head alone.
+        Slot keys of the weights, in the order of theta: all that were trained, those of the head alone, or none.
     factor : array (n, n) or (M, n, n)
         Lower triangular L with L L' = J'J + Lambda, a mean over patterns: for the head alone R + lambda I, n = Nu. One per output
         if outputs had patterns of their own.

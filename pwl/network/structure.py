@@ -76,7 +76,7 @@ def rebuild(d: Mapping[str, Any], arrays: Tensors, own: Iterable[Any] = ()) -> N
 
 def _check_posterior(net: Network, posterior: Posterior) -> None:
     """Raises ValueError unless the posterior belongs to weights of the network."""
-    possible = ((HEAD,), net.keys("map", "head"), net.keys("map", "activation", "head"))
+    possible = ((), (HEAD,), net.keys("map", "head"), net.keys("map", "activation", "head"))
     if not net.loss.quadratic or posterior.keys not in possible:
         raise ValueError(f"a network with {net.loss.name} has no posterior of {posterior.keys}")
     n = net.n_basis if posterior.keys == (HEAD,) else net.layout.size_of(posterior.keys)

@@ -12,7 +12,9 @@ from pwl.runtime.backend import Array, array_namespace, host
 
 
 def variances(net: Network, posterior: Posterior, x: Array) -> np.ndarray:
-    """Variance (b, M) of new targets at a block of inputs."""
+    """Variance (b, M) of new targets at a block of inputs. Without weights that spread it is the noise."""
+    if not posterior.keys:
+        return np.tile(posterior.noise, (len(x), 1))
     if posterior.keys == (HEAD,):
         return posterior.variance(host(passes.basis(net, x, passes.features(net, x))).astype(np.float64).T)
     return posterior.variance(np.stack(rows_of_outputs(net, posterior.keys, x)))
