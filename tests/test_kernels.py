@@ -186,6 +186,7 @@ def test_scatter_shows_the_same_entries_that_are_not_finite(case):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("uniform", [True, False])
 def test_memory_order_does_not_matter(kernels, dtype, uniform):
+    """But for the order of a sum over patterns, which follows the width of the registers where patterns lie side by side."""
     rng = np.random.default_rng(0)
     grid = random_grid(rng, 3, 4, "uniform" if uniform else "general", True, dtype)
     n, A, c = (
@@ -196,7 +197,9 @@ def test_memory_order_does_not_matter(kernels, dtype, uniform):
     turned = np.asfortranarray(n)
     np.testing.assert_array_equal(kernels.value(turned, grid, A), kernels.value(n, grid, A))
     np.testing.assert_array_equal(kernels.value_slope(turned, grid, A), kernels.value_slope(n, grid, A))
-    np.testing.assert_array_equal(kernels.scatter(turned, grid, np.asfortranarray(c)), kernels.scatter(n, grid, c))
+    u = reference.locate(n, grid)[1]
+    bound = 4 * len(n) * np.finfo(dtype).eps * np.abs(c).sum(axis=0)[:, None] * (1 + np.abs(u).max())
+    assert np.all(np.abs(kernels.scatter(turned, grid, np.asfortranarray(c)) - kernels.scatter(n, grid, c)) <= bound)
 
 
 # ---- worked numbers: one unit, ordinates 1, 2, 0

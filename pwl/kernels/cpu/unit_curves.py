@@ -1,7 +1,7 @@
 """The curve kernels for nets whose patterns lie side by side: a register full of nets is of one unit.
 
 The unit's ordinates then stay in registers, if they fit four of them, and are picked out by permutations, which take a quarter of
-the time of look-ups in memory. The results are the same bits as those of `curves`, but for sums over units.
+the time of look-ups in memory. The results are the same bits as those of `curves`, but for sums over patterns.
 """
 
 from __future__ import annotations
