@@ -166,7 +166,7 @@ def test_the_scale_is_that_of_the_mean_of_all_networks():
     outs = [np.where(np.isin(part, [e, (e + 1) % 10]), patterns.t + noise + o, np.nan) for e, o in enumerate(own)]
     found = with_scale(pwl.Ensemble([known] * 10), [of_form(outs)], [0] * 10, [patterns] * 10)
     wanted = (1 + 1 / 10) / (2 + 9 / 10)  # the mean's squared error, over the variance of one network and the spread
-    np.testing.assert_allclose(found.scale, wanted, rtol=0.1)
+    np.testing.assert_allclose(found.scale, wanted, rtol=0.06)  # of 2,000 patterns
 
 
 def test_files_keep_the_scale_and_wrong_ones_are_refused(tmp_path):

@@ -21,7 +21,7 @@ class Posterior:
         Slot keys of the weights, in the order of theta: all that were trained, those of the head alone, or none.
     factor : array (n, n) or (M, n, n)
         Lower triangular L with L L' = J'J + Lambda, a mean over patterns: for the head alone R + lambda I, n = Nu. One per output
-        if outputs had patterns of their own.
+        if outputs had patterns of their own. Of shape (0, 0) for no weights.
     noise : array (M,)
         Variance of each target about its output, in the units of the outputs.
     Nv : float
