@@ -184,7 +184,8 @@ def test_at_a_minimum_it_stops_with_a_reason():
     assert record.stop_code == "mu_max" and record.iterations < 500
     assert record.stop_reason.startswith("no damping up to mu_max lowers the error (mu_max = ")
     assert record["gradient_norm"][-1] < 1e-7
-    assert pwl.evaluate(net, (x, t)).error == min(record["error"])
+    # with several ranks the sum over patterns has another order
+    assert pwl.evaluate(net, (x, t)).error == pytest.approx(min(record["error"]), rel=1e-14)
 
 
 def test_too_large_a_problem_names_the_bytes_and_what_to_try():
