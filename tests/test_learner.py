@@ -12,7 +12,7 @@ import pwl
 from pwl.algorithms import Adam, BayesianLM, DampedMOLF
 from pwl.algorithms.left_out import left_out
 from pwl.learners.learn import learn, part
-from pwl.learners.plan import GUARD, MORE_NETS, NETS, Form, Plan, Training, iteration_seconds, plan, weights
+from pwl.learners.plan import DEEP, GUARD, MORE_NETS, NETS, RATE, Form, Plan, Training, iteration_seconds, plan, weights
 from pwl.reductions.statistic import Statistic, few
 
 pytest.importorskip("sklearn")
@@ -30,23 +30,31 @@ def test_the_plan_follows_from_the_size():
     assert [form.training.parts for form in small.forms] == [10, 10, 10]
     assert [form.training.parts for form in plan(30, 8, 1).forms] == [0]
     assert small.forms[2].training.iterations > large.first.iterations and small.forms[2].nets > large.forms[0].nets
-    assert small.forms[0].nets == MORE_NETS and small.forms[2].nets == 20 and small.dtype is np.float64
-    assert isinstance(large.first.algorithm, DampedMOLF) and len(large.forms) == 1
+    assert small.forms[0].nets == MORE_NETS and small.forms[2].nets == 20 and small.first.dtype is np.float64
+    assert isinstance(large.first.algorithm, DampedMOLF) and [form.nets for form in large.forms] == [1, 2]
+    assert isinstance(large.forms[1].training.algorithm, Adam) and large.forms[1].training.iterations == 10
     assert isinstance(huge.first.algorithm, Adam) and huge.first.batch_size and huge.forms[0].nets == 1
     assert [form.hinges for form in plan(30, 8, 1).forms] == [None]
     assert [form.hidden for form in plan(500, 8, 3, classes=True).forms] == [(1,), (10,), (30,)]
     assert [form.hidden for form in plan(40, 8, 3, classes=True).forms] == [(1,), (10,)]
     assert [form.hidden for form in plan(500, 8, 3, classes=True, hidden=(4,)).forms] == [(4,)]
     pixels, letters = plan(1_617, 64, 10, classes=True), plan(50_000, 64, 26, classes=True)
-    assert [form.hidden for form in pixels.forms] == [(1,), (10,), (100,)] and pixels.dtype is np.float32
+    assert [form.hidden for form in pixels.forms] == [(1,), (10,), (100,)]
+    assert {form.training.dtype for form in pixels.forms} == {np.float32}
     assert [form.training.parts for form in pixels.forms] == [0, 0, 5]
     assert isinstance(letters.first.algorithm, Adam) and [form.nets for form in letters.forms] == [5] and letters.first.batch_size
     assert [form.hidden for form in plan(50_000, 64, 26, classes=True, hidden=(7,)).forms] == [(7,)]
     assert {form.hidden for form in plan(1_000, 8, 1, hidden=(3, 2)).forms} == {(3, 2)}
     assert plan(1_000, 8, 1, seconds=7.0).seconds == 7.0 and plan(1_000, 8, 1).seconds == 20 * GUARD
-    middle = plan(18_000, 8, 1)
+    middle, many = plan(5_000, 20, 1), plan(18_000, 8, 1)
     assert [form.training.parts for form in middle.forms] == [0, 0, 10] and middle.forms[0].nets == NETS
-    assert middle.dtype is np.float32 and middle.forms[1].hinges == 13 and isinstance(middle.first.algorithm, BayesianLM)
+    assert middle.first.dtype is np.float32 and middle.forms[1].hinges == 7 and isinstance(middle.first.algorithm, BayesianLM)
+    assert [form.hinges for form in many.forms] == [None, 26, 52] and isinstance(many.first.algorithm, BayesianLM)
+    deep = many.forms[2]
+    assert deep.hidden == DEEP and deep.nets == 9 and deep.training.iterations == deep.training.max_fail == 60
+    rate = deep.training.algorithm.learning_rate
+    assert rate(0) < 0.1 * RATE and rate(60 * 64 - 1) < 1e-5 * RATE  # 16,200 patterns learned: 64 batches an epoch, 60 epochs
+    assert [len(plan(40, 20_000, 9).forms), len(plan(60, 20_000, 9).forms)] == [1, 2]  # none of so few is left out
     for chosen in (small, large, huge):
         assert str(5_000_000 if chosen is huge else 400_000 if chosen is large else 1_000) in chosen.reason
 
@@ -220,9 +228,9 @@ def test_wide_tables_keep_straight_inputs_and_are_solved_by_rows():
     """As many weights as 200 patterns can't tell apart: J'J of 50,000 weights would take 20 GB."""
     wide, narrow, spectra = plan(200, 5_000, 1), plan(200, 5, 1), plan(60_000, 784, 1)
     assert [form.hinges for form in wide.forms] == [None] and wide.first.algorithm.solver == "rows"
-    assert wide.first.algorithm.starts == (1.0,) and wide.dtype is np.float64
+    assert wide.first.algorithm.starts == (1.0,) and wide.first.dtype is np.float64
     assert narrow.forms[1].hinges and narrow.first.algorithm.solver == "cholesky"
-    assert [form.hinges for form in spectra.forms] == [None] and isinstance(spectra.first.algorithm, DampedMOLF)
+    assert [form.hinges for form in spectra.forms] == [None, None] and isinstance(spectra.first.algorithm, DampedMOLF)
     first, second, third = (iteration_seconds(200, 1, P) for P in (50_000, 100_000, 150_000))
     assert third - second == pytest.approx(second - first, rel=1e-12)  # it grows like the number of weights
 

@@ -82,12 +82,12 @@ class _Task(NamedTuple):
         inner, out = self.divided(view, form, seed)
         start = Network.mlp(
             view.patterns.x.shape[1], form.hidden, self.outputs, self.plan.activation,
-            bypass=self.bypass, loss=self.loss, seed=seed, input_hinges=form.hinges, dtype=self.plan.dtype,
+            bypass=self.bypass, loss=self.loss, seed=seed, input_hinges=form.hinges, dtype=how.dtype,
         )  # fmt: skip
         net, record = train(
             with_input_hinges(start, inner.patterns, self.levels), inner.patterns.apart(), how.algorithm,
             iterations=how.iterations, batch_size=how.batch_size and min(how.batch_size, inner.patterns.count()),
-            validation=inner.validation, max_fail=self.max_fail,
+            validation=inner.validation, max_fail=self.max_fail if how.max_fail is None else how.max_fail,
             max_seconds=max(self.end - time.perf_counter(), 0.0), callback=callback, seed=seed,
         )  # fmt: skip
         if record.stop_code == "interrupted":
@@ -131,7 +131,7 @@ class _Task(NamedTuple):
         def work(one: tuple[int, Form], given_up: Callable[[], bool]) -> _Trained:
             return self.train(one[1], self.seed + one[0], given_up)
 
-        most = 1 if isinstance(self.plan.first.algorithm, DampedMOLF) else None
+        most = 1 if all(isinstance(form.training.algorithm, DampedMOLF) for form in forms) else None
         for trained in side_by_side(work, wanted(), most):
             found.append(trained)
         return found
