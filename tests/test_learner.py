@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 
 import numpy as np
@@ -12,7 +13,20 @@ import pwl
 from pwl.algorithms import Adam, BayesianLM, DampedMOLF
 from pwl.algorithms.left_out import left_out
 from pwl.learners.learn import learn, part
-from pwl.learners.plan import DEEP, GUARD, MORE_NETS, NETS, RATE, Form, Plan, Training, iteration_seconds, plan, weights
+from pwl.learners.plan import (
+    DEEP,
+    GUARD,
+    MORE_NETS,
+    NETS,
+    RATE,
+    Form,
+    Plan,
+    Training,
+    deep,
+    iteration_seconds,
+    plan,
+    weights,
+)
 from pwl.reductions.statistic import Statistic, few
 
 pytest.importorskip("sklearn")
@@ -162,6 +176,26 @@ def test_networks_by_batches_leave_out_a_part_each_and_have_their_share():
     given = learn(patterns, preparation, chosen, validation=patterns.take(slice(0, 100)), seed=4)  # which says when to stop
     u = given.net.weights
     assert u[0] < 0.25 and np.allclose(u[1:], (1 - u[0]) / 3)
+
+
+def test_deep_networks_go_through_all_epochs_of_their_rate():
+    """A higher rate in between makes networks worse for a while, so that max_fail would end them too early."""
+    x, t = wavy()
+    t = t + 8 * x[:, 0] * x[:, 2]
+    form = deep(300, 3, 1, (8, 8), 7, 1e3)._replace(nets=2)
+    assert form.hidden == (8, 8) and form.hinges == 28 and form.training.iterations == 60 and form.training.parts == 10
+    preparation = pwl.Preparation.fit(x, t)
+    patterns = pwl.Patterns(*preparation.transform(x, t))
+    chosen = Plan((form,), "tanh", 60.0, "none")
+    learned = learn(patterns, preparation, chosen, max_fail=1, seed=3)
+    assert learned.record.iterations == 60 and learned.record.settings["patterns"] == 270
+    errors = learned.record["validation_error"]
+    assert any(a < b for a, b in itertools.pairwise(errors[1:40]))  # it would have ended here
+    assert min(errors) < 0.5 * errors[0]
+    theta = learned.net.first.theta
+    assert theta.dtype == np.float64 and np.array_equal(theta, theta.astype(np.float32))
+    y, std = learned.net.predict(x, return_std=True)
+    assert np.sqrt(np.mean((y[:, 0] - t) ** 2)) < 0.3 * np.std(t) and np.all(std > 0)
 
 
 def test_each_round_over_the_parts_leaves_out_every_pattern_once_and_divides_anew():

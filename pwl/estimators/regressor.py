@@ -22,7 +22,7 @@ class PWLRegressor(RegressorMixin, PWLBase):
     """Regression by the mean of a few networks with curves on their inputs, or by one network of your choice.
 
     Without activation, algorithm and iterations, the default learner chooses by the size of the table: Bayesian
-    Levenberg-Marquardt and damped MOLF on a small one, damped MOLF alone on a larger one, and batches on a very large one.
+    Levenberg-Marquardt and damped MOLF on a small one, damped MOLF and batches on a larger one, and batches on a very large one.
     `record_.settings["learner"]` says which and why. Predictions stay within the range of the targets, widened by its width at
     both ends.
 
@@ -44,7 +44,8 @@ class PWLRegressor(RegressorMixin, PWLBase):
         Share of the patterns that is held out, 0 or more and less than 1. If patterns are held out, the network that is
         best on them is kept.
     max_fail : int
-        With validation data, training stops this many iterations after the best network.
+        With validation data, training stops this many iterations after the best network. The default learner's networks by
+        batches on larger tables go through all of their epochs.
     bypass : bool
         Whether the outputs see the inputs directly as well.
     random_state : int, RandomState, Generator or None
