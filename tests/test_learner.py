@@ -12,21 +12,9 @@ import pytest
 import pwl
 from pwl.algorithms import Adam, BayesianLM, DampedMOLF
 from pwl.algorithms.left_out import left_out
+from pwl.learners.forms import DEEP, NETS, RATE, Form, Training, deep, iteration_seconds, weights
 from pwl.learners.learn import learn, part
-from pwl.learners.plan import (
-    DEEP,
-    GUARD,
-    MORE_NETS,
-    NETS,
-    RATE,
-    Form,
-    Plan,
-    Training,
-    deep,
-    iteration_seconds,
-    plan,
-    weights,
-)
+from pwl.learners.plan import GUARD, MORE_NETS, Plan, plan
 from pwl.reductions.statistic import Statistic, few
 
 pytest.importorskip("sklearn")

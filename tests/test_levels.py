@@ -8,9 +8,10 @@ import pytest
 import pwl
 from pwl.algorithms import DampedMOLF
 from pwl.learners import levels as module
+from pwl.learners.forms import Form, Training
 from pwl.learners.learn import learn
 from pwl.learners.levels import gain, levels
-from pwl.learners.plan import Form, Plan, Training
+from pwl.learners.plan import Plan
 from pwl.network.passes import outputs
 from pwl.training.input_hinges import with_input_hinges
 

@@ -24,7 +24,7 @@ import pwl
 from benchmarks.shared import markdown
 from benchmarks.shared.cells import Cells
 from pwl.files.write import write_atomic
-from pwl.learners.plan import BAYESIAN
+from pwl.learners.forms import BAYESIAN
 from pwl.runtime.threads import side_by_side, workers
 
 CASES = {

@@ -13,8 +13,8 @@ from pwl.activations import PiecewiseLinear
 from pwl.algorithms import MOLF, AdAct, Algorithm
 from pwl.algorithms.penalties import Penalties
 from pwl.errors import InputError
+from pwl.learners.forms import WIDTH
 from pwl.learners.named import LEARNERS, pick
-from pwl.learners.plan import WIDTH
 from pwl.network.network import Network
 from pwl.validate import listed, one_of, positive, share, shown, truth, whole
 

@@ -16,10 +16,11 @@ from pwl.data.preparation import Preparation
 from pwl.data.targets import known_or_zero
 from pwl.errors import InputError
 from pwl.learners.ensemble import Ensemble
+from pwl.learners.forms import FEWEST, Form
 from pwl.learners.inputs import View, decorrelated
 from pwl.learners.levels import levels
 from pwl.learners.mix import LeftOut, of_form, shares, with_scale
-from pwl.learners.plan import FEWEST, Form, Plan, with_decorrelated, without_evidence
+from pwl.learners.plan import Plan, with_decorrelated, without_evidence
 from pwl.network.network import Network
 from pwl.network.passes import outputs
 from pwl.reductions.blocks import block_rows

@@ -10,7 +10,7 @@ from pwl.algorithms.penalties import Penalties
 from pwl.algorithms.ridge import fitted
 from pwl.data.targets import known_or_zero
 from pwl.layers import CurvedDense
-from pwl.learners.plan import Form
+from pwl.learners.forms import Form
 from pwl.network.network import Network
 from pwl.network.passes import outputs
 from pwl.reductions.blocks import block_rows
