@@ -48,6 +48,20 @@ def test_predictions_stay_within_the_bounds():
     assert np.array_equal(held.predict(x), np.clip(free.predict(x), *bounds))
 
 
+def test_an_end_that_many_targets_share_is_a_limit():
+    """Of 600 known targets twelve are a fiftieth. A fiftieth of 100 is fewer than ten, and no sign of a limit."""
+    t = np.random.default_rng(0).uniform(1, 9, size=(601, 4))
+    t[:12, 0], t[20:31, 1], t[:12, 2], t[:12, 3] = 0.0, 0.0, 10.0, 0.0
+    t[-1] = np.nan
+    low, high = np.nanmin(t, axis=0), np.nanmax(t, axis=0)
+    width = high - low
+    bounds = likely(t)
+    assert np.array_equal(bounds[0], [0.0, low[1] - width[1], low[2] - width[2], 0.0])
+    assert np.array_equal(bounds[1], [high[0] + width[0], high[1] + width[1], 10.0, high[3] + width[3]])
+    few = np.append(t[20:111, 0], np.zeros(9))[:, None]
+    assert likely(few)[0, 0] < 0 == likely(np.append(few, [[0.0]], axis=0))[0, 0]
+
+
 def test_deviations_stay_within_the_bounds():
     """Far away each network deviates by more than the bounds: half their width and the distance of its output are left."""
     found, x, t = nets()

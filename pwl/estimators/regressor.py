@@ -24,7 +24,7 @@ class PWLRegressor(RegressorMixin, PWLBase):
     Without activation, algorithm and iterations, the default learner chooses by the size of the table: Bayesian
     Levenberg-Marquardt and damped MOLF on a small one, damped MOLF and batches on a larger one, and batches on a very large one.
     `record_.settings["learner"]` says which and why. Predictions stay within the range of the targets, widened by its width at
-    both ends.
+    both ends. An end at which at least ten targets lie, and at least a fiftieth of them, is a limit and stays where it is.
 
     Parameters
     ----------

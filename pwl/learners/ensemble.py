@@ -17,6 +17,7 @@ from pwl.runtime.backend import Array, array_namespace, host
 from pwl.validate import shown, truth
 
 LIKELY = 1.0  # ranges of the targets: predictions are held within this many of them beyond both ends
+LIMIT, LEAST = 0.02, 10  # share and number of the targets that lie at an end, from which it is a limit
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,10 +231,15 @@ def _numbers(given: Any) -> np.ndarray:
 
 
 def likely(t: Any) -> np.ndarray:
-    """The bounds (2, M) of plausible predictions: the range of the targets t (Nv, M), widened by its width at both ends."""
+    """The bounds (2, M) of plausible predictions: the range of the targets t (Nv, M), widened by its width at both ends.
+
+    An end at which many targets lie is a limit, such as no sales at all or prices recorded up to a cap, and stays where it is.
+    """
     t = host(t)
     low, high = np.fmin.reduce(t, axis=0), np.fmax.reduce(t, axis=0)  # of those that are known
-    return np.stack([low - LIKELY * (high - low), high + LIKELY * (high - low)])
+    many = np.maximum(LEAST, LIMIT * np.sum(~np.isnan(t), axis=0))
+    below, above = (LIKELY * (high - low) * (np.sum(t == end, axis=0) < many) for end in (low, high))
+    return np.stack([low - below, high + above])
 
 
 def _difference(first: Network, net: Network) -> str | None:
