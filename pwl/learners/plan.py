@@ -115,18 +115,18 @@ def of_many(
 
     widths: hidden units of Levenberg-Marquardt.
     """
-    P = weights(N, M, widths, hinges)
-    reason = f"{Nv} patterns and {P} weights: damped MOLF with a ridge by evidence"
+    so = f"{Nv} patterns and {weights(N, M, widths, hinges)} weights: damped MOLF with a ridge by evidence"
+    why = "because J'J of all weights would take too long"
     if Nv < FEWEST:
-        return (by_molf(Nv, N, hidden, hinges, seconds),), f"{reason}, because J'J would take too long"
-    reason += ", and Adam by batches"
+        return (by_molf(Nv, N, hidden, hinges, seconds),), f"{so}, {why}"
     forms = [by_molf(Nv, N, hidden, hinges, SHARE * seconds), deep(Nv, N, M, hidden, hinges, (1 - SHARE) * seconds)]
     lm = Levenberg.within(SHARE * seconds, Nv, M, weights(N, M, widths, None))
-    if nets := min(NETS, int(SHARE * seconds / lm.seconds)):
+    nets = min(NETS, int(SHARE * seconds / lm.seconds))
+    if nets:
         how = {"iterations": lm.iterations, "parts": TENTHS, "rounds": ROUNDS, "dtype": lm.dtype}
         forms.insert(0, bayesian_form(Nv, N, M, widths, None, nets, **how))
-        reason += ", and Bayesian Levenberg-Marquardt on straight inputs"
-    return tuple(forms), f"{reason}, because J'J would take too long; each network leaves a tenth of the patterns out"
+    others = ", Adam by batches and Bayesian Levenberg-Marquardt on straight inputs" if nets else " and Adam by batches"
+    return tuple(forms), f"{so}{others}, {why}; each network leaves a tenth of the patterns out"
 
 
 def of_classes(Nv: int, N: int, M: int, hidden: Any, seconds: float) -> tuple[tuple[Form, ...], str]:
