@@ -123,7 +123,7 @@ def deep(Nv: int, N: int, M: int, hidden: Any, hinges: int | None, seconds: floa
     """
     units = hidden or DEEP
     fewest, most = MORE_EPOCHS
-    cost = Nv * (weights(N, M, units, 2 if hinges else None)) / BATCH_SPEED  # a curve has two functions at a time that are not 0
+    cost = Nv * weights(N, M, units, 2 if hinges else None) / BATCH_SPEED  # a curve has two functions at a time that are not 0
     epochs = max(fewest, min(most, int(seconds / (NETS * cost))))
     nets = max(1, min(TENTHS, int(seconds / (epochs * cost))))
     batch = max(SMALL_BATCH, min(BATCH, Nv // EPOCH_STEPS))

@@ -34,7 +34,7 @@ from pwl.learners.forms import (
 
 MORE_NETS = 10  # of Bayesian LM where the time allows that each leaves a part out
 FIRST_ORDER = 1_000_000  # patterns from which networks learn by batches
-MANY, SHARE = 10_000, 0.2  # patterns from which such networks take J'J's place if that is long work, and others' share of the time
+MANY, SHARE = 10_000, 0.2  # patterns from which deep networks replace long work with J'J, and the others' share of the time
 LEAST, MOST, PER_PATTERN = 20.0, 120.0, 6e-3  # seconds
 GUARD = 5.0  # times the seconds of the plan: only a machine that much slower ends a fit by the clock
 
