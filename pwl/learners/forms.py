@@ -25,13 +25,15 @@ FEWEST = 50  # patterns for curves on inputs, and for batches
 FUNCTIONS = 1000, 2000  # of curves on inputs: as many as patterns within these bounds at most, or inputs stay straight
 WHOLE_PASS, ENDED = 300, 60  # iterations of MOLF: at most, and by which patterns left out have usually ended them
 EPOCHS, BATCH = 20, 256
-SMALL_BATCH, EPOCH_STEPS = 32, 40  # fewer patterns in a batch, not less than that, where an epoch would have fewer steps
+SMALL_BATCH, EPOCH_STEPS = 64, 40  # fewer patterns in a batch, not less than that, where an epoch would have fewer steps
 SHORT, LONG = (30, 32), (100, 128)  # of classes by batches: hidden units and patterns a batch, where J'J is short or long work
 TENTHS = 10  # parts of the patterns, of which a network leaves out one
 ROUNDS = 2  # over the parts, so that some patterns tell how far networks differ where they have not learned
 MOLF_SPEED = 1.4e8  # products of patterns, inputs and units that two cores pass through in a second of damped MOLF
-DEEP, BATCH_SPEED = (128, 128, 128), 4.2e9  # hidden units by batches, and products of patterns and weights a second of two cores
-RATE, MORE_EPOCHS = 0.005, (10, 60)  # the highest of a cycle, and epochs
+DEEP, MORE_EPOCHS = (128, 128, 128), (10, 60)  # hidden units by batches, and epochs, of many patterns
+LESS_DEEP, DEEP_STEPS = (128, 128), 2200  # and hidden units and steps of fewer patterns
+RATE = 0.005  # the highest of a cycle by batches
+BATCH_SPEED, PER_STEP = 8e9, 1e-3  # products of patterns and weights a second of two cores, and seconds of a step beside them
 PARTS, STEPS, CLASS_EPOCHS, CLASS_L2 = 5, 12_000, (20, 100), 1e-4  # and parts, steps of a network at most, epochs, and l2
 SPEED = 6e10  # floating-point operations a second of two cores in products of matrices, and twice as many in single precision
 MANY_WEIGHTS = 2000  # of a network. With more, J'J gives way to JJ' if the rows are fewer
@@ -42,9 +44,9 @@ L2, RISES = 1e-4, 1e-3  # penalties by MOLF and by batches, on hidden weights an
 class Training(NamedTuple):
     """How a network is trained. parts: each network leaves out another one of this many parts of the patterns, if any.
 
-    rounds: over the parts. The networks are spread over them, and each round divides the patterns anew. The part that is left out
-    says when to stop, except to Bayesian LM, whose evidence says it. max_fail: iterations without a better network that end it, or
-    None for the learner's own number. dtype: precision.
+    rounds: over the parts. The networks are spread over them, and each round divides the patterns anew. stops: whether the part
+    that is left out says when to stop, which is not so where evidence or a schedule says it. max_fail: iterations without a better
+    network that end it, or None for the learner's own number. dtype: precision.
     """
 
     algorithm: Algorithm
@@ -52,11 +54,12 @@ class Training(NamedTuple):
     batch_size: int | None = None
     parts: int = 0
     rounds: int = 1
+    stops: bool = False
     max_fail: int | None = None
     dtype: Any = np.float64
 
 
-MOLF = Training(DampedMOLF(l2=L2, input_curve_penalty=RISES), WHOLE_PASS, parts=TENTHS, rounds=ROUNDS)
+MOLF = Training(DampedMOLF(l2=L2, input_curve_penalty=RISES), WHOLE_PASS, parts=TENTHS, rounds=ROUNDS, stops=True)
 
 
 class Form(NamedTuple):
@@ -117,27 +120,49 @@ def by_molf(Nv: int, N: int, hidden: Any, hinges: int | None, seconds: float) ->
 
 
 def deep(Nv: int, N: int, M: int, hidden: Any, hinges: int | None, seconds: float) -> Form:
-    """Deep networks that learn numbers by batches for this many seconds, with four times the hinges of Levenberg-Marquardt.
-
-    The rate rises and falls once over all epochs, so that all of them are gone through.
-    """
-    units = hidden or DEEP
-    fewest, most = MORE_EPOCHS
-    cost = Nv * weights(N, M, units, 2 if hinges else None) / BATCH_SPEED  # a curve has two functions at a time that are not 0
+    """Deep networks that learn many patterns by batches for this many seconds, with four times the hinges of `bayesian_form`."""
+    units, (fewest, most) = hidden or DEEP, MORE_EPOCHS
+    batch = batch_of(Nv)
+    cost = epoch_seconds(Nv, N, M, units, hinges, batch)
     epochs = max(fewest, min(most, int(seconds / (NETS * cost))))
     nets = max(1, min(TENTHS, int(seconds / (epochs * cost))))
-    batch = max(SMALL_BATCH, min(BATCH, Nv // EPOCH_STEPS))
+    return Form(units, hinges and 4 * hinges, nets, in_one_cycle(Nv, epochs, batch)._replace(stops=True))
+
+
+def less_deep(Nv: int, N: int, M: int, hidden: Any, hinges: int | None, seconds: float) -> Form:
+    """Networks of two layers that learn fewer patterns by batches, with as many hinges as by MOLF.
+
+    They end with their last epoch. The one that is best for so few patterns left out would be no better for others, but look so.
+    """
+    units, batch = hidden or LESS_DEEP, batch_of(Nv)
+    cost = epoch_seconds(Nv, N, M, units, hinges, batch)
+    epochs = max(1, min(DEEP_STEPS * batch // Nv, int(seconds / (NETS * cost))))
+    nets = max(1, min(TENTHS, int(seconds / (epochs * cost))))
+    return Form(units, hinges and 2 * hinges, nets, in_one_cycle(Nv, epochs, batch))
+
+
+def batch_of(Nv: int) -> int:
+    """Patterns in a batch of these networks."""
+    return max(SMALL_BATCH, min(BATCH, Nv // EPOCH_STEPS))
+
+
+def epoch_seconds(Nv: int, N: int, M: int, units: tuple[int, ...], hinges: int | None, batch: int) -> float:
+    """Estimated seconds of an epoch on two cores. A curve has two functions at a time that are not 0."""
+    return Nv * weights(N, M, units, 2 if hinges else None) / BATCH_SPEED + Nv / batch * PER_STEP
+
+
+def in_one_cycle(Nv: int, epochs: int, batch: int) -> Training:
+    """Adam with a rate that rises and falls once over all epochs, so that all of them are gone through."""
     steps = epochs * math.ceil(Nv * (1 - 1 / TENTHS) / batch)
     adam = Adam(named("one_cycle", RATE, steps), penalties=Penalties(l2=L2, input_curves=RISES))
-    training = Training(adam, epochs, batch, TENTHS, ROUNDS, max_fail=epochs, dtype=np.float32)
-    return Form(units, hinges and 4 * hinges, nets, training)
+    return Training(adam, epochs, batch, TENTHS, ROUNDS, max_fail=epochs, dtype=np.float32)
 
 
 def by_batches(Nv: int, units: int, batch: int, dtype: Any = np.float64) -> Form:
     """Networks for classes of Nv patterns that learn by batches."""
     fewest, most = CLASS_EPOCHS
     epochs = max(fewest, min(most, STEPS * batch // Nv))
-    training = Training(Adam(penalties=Penalties(l2=CLASS_L2)), epochs, batch, PARTS, dtype=dtype)
+    training = Training(Adam(penalties=Penalties(l2=CLASS_L2)), epochs, batch, PARTS, stops=True, dtype=dtype)
     return Form((units,), None, PARTS, training)
 
 

@@ -96,7 +96,7 @@ class _Task(NamedTuple):
         return _Trained(net.in_double(), record, form, view, out)
 
     def divided(self, view: View, form: Form, seed: int) -> tuple[View, np.ndarray | None]:
-        """A view without one of its parts, which validates if the algorithm needs that, and the rows of this part.
+        """A view without one of its parts, which validates if the training needs that, and the rows of this part.
 
         If other patterns validate, patterns are few, or a part weighs nothing, none is left out.
         """
@@ -109,8 +109,7 @@ class _Task(NamedTuple):
         left, kept = view.patterns.take(out), view.patterns.take(rest)
         if not (left.total_weight() and kept.total_weight()):
             return view, None
-        by_evidence = isinstance(how.algorithm, BayesianLM)
-        return View(kept, None if by_evidence else left, view.preparation), out
+        return View(kept, left if how.stops else None, view.preparation), out
 
     def several(self) -> list[_Trained]:
         """Networks of all forms, each at least once, until their numbers or the time is reached.

@@ -28,11 +28,13 @@ from pwl.learners.forms import (
     by_molf,
     deep,
     hinges_of,
+    less_deep,
     weights,
     width,
 )
 
 MORE_NETS = 10  # of Bayesian LM where the time allows that each leaves a part out
+BY_BATCHES = 3_000  # patterns from which networks by batches are tried beside Levenberg-Marquardt
 FIRST_ORDER = 1_000_000  # patterns from which networks learn by batches
 MANY, SHARE = 10_000, 0.2  # patterns from which deep networks replace long work with J'J, and the others' share of the time
 LEAST, MOST, PER_PATTERN = 20.0, 120.0, 6e-3  # seconds
@@ -71,21 +73,23 @@ def plan(Nv: int, N: int, M: int, *, classes: bool = False, hidden: Any = None, 
     hidden: units per hidden layer as a tuple, or None for the learner's own. seconds: the time that it may take, or None for
     6 ms a pattern, from 20 to 120 seconds on two cores, as estimated.
     """
-    if seconds is None:
-        seconds = min(max(LEAST, PER_PATTERN * Nv), MOST)
-        clock = GUARD * seconds
-    else:
-        clock = seconds
+    if seconds is not None:
+        return chosen(Nv, N, M, classes, hidden, seconds)
+    seconds = min(max(LEAST, PER_PATTERN * Nv), MOST)
+    return dataclasses.replace(chosen(Nv, N, M, classes, hidden, seconds), seconds=GUARD * seconds)
+
+
+def chosen(Nv: int, N: int, M: int, classes: bool, hidden: Any, seconds: float) -> Plan:
+    """The plan that takes this many seconds, as estimated."""
     if Nv >= FIRST_ORDER:
         reason = f"{Nv} patterns are learned by batches, because a pass over all of them for each step would take too long"
         form = Form(hidden or (WIDTH,), None, 1, Training(Adam(), EPOCHS, BATCH))
-        return Plan((form,), "tanh", clock, reason)
-    forms, reason = of_classes(Nv, N, M, hidden, seconds) if classes else of_numbers(Nv, N, M, hidden, seconds)
-    return Plan(forms, "tanh", clock, reason)
+        return Plan((form,), "tanh", seconds, reason)
+    return (of_classes if classes else of_numbers)(Nv, N, M, hidden, seconds)
 
 
-def of_numbers(Nv: int, N: int, M: int, hidden: Any, seconds: float) -> tuple[tuple[Form, ...], str]:
-    """The forms and the reason for targets that are numbers."""
+def of_numbers(Nv: int, N: int, M: int, hidden: Any, seconds: float) -> Plan:
+    """The plan for targets that are numbers."""
     hinges = hinges_of(Nv, N)
     widths = hidden or (width(Nv, N, hinges),)
     P = weights(N, M, widths, hinges)
@@ -93,32 +97,37 @@ def of_numbers(Nv: int, N: int, M: int, hidden: Any, seconds: float) -> tuple[tu
     if lm.seconds > seconds or (lm.long and Nv >= MANY):
         return of_many(Nv, N, M, widths, hidden, hinges, seconds)
     how: dict[str, Any] = {"iterations": lm.iterations, "dtype": lm.dtype}
-    nets, leaves = min(NETS, int(seconds / lm.seconds)), not lm.long and Nv >= FEWEST
+    leaves, curves = not lm.long and Nv >= FEWEST, hinges is not None and Nv >= FEWEST
+    batches = curves and Nv >= BY_BATCHES
+    nets = min(NETS, int(seconds / lm.seconds))
     if leaves:
-        nets, how = MORE_NETS, how | {"parts": TENTHS, "rounds": ROUNDS}
+        nets, how = NETS if batches else MORE_NETS, how | {"parts": TENTHS, "rounds": ROUNDS}
     reason = f"{Nv} patterns and up to {P} weights: Bayesian Levenberg-Marquardt, which needs no validation data"
     forms = [bayesian_form(Nv, N, M, widths, None, nets, **how)]
-    if hinges is not None and Nv >= FEWEST:
-        reason += ", and damped MOLF" if leaves else ", and damped MOLF, where each network leaves a tenth of them out"
-        molf = by_molf(Nv, N, hidden, hinges, seconds)
+    if curves:
+        molf = by_molf(Nv, N, hidden, hinges, seconds / 2 if batches else seconds)
         molf = molf._replace(training=molf.training._replace(dtype=lm.dtype))
         forms += [bayesian_form(Nv, N, M, widths, hinges, nets, **how), molf]
+        if batches:
+            forms.append(less_deep(Nv, N, M, hidden, hinges, seconds))
+        others = ", damped MOLF, and Adam by batches" if batches else ", and damped MOLF"
+        reason += others if leaves else f"{others}, where each network leaves a tenth of them out"
     if leaves:
         reason += "; each network leaves a tenth of the patterns out"
-    return tuple(forms), reason
+    return Plan(tuple(forms), "tanh", seconds, reason)
 
 
 def of_many(
     Nv: int, N: int, M: int, widths: tuple[int, ...], hidden: Any, hinges: int | None, seconds: float
-) -> tuple[tuple[Form, ...], str]:
-    """The forms and the reason where J'J of curves on the inputs is long work. J'J of straight inputs may still be short.
+) -> Plan:
+    """The plan where J'J of curves on the inputs is long work. J'J of straight inputs may still be short.
 
     widths: hidden units of Levenberg-Marquardt.
     """
     so = f"{Nv} patterns and {weights(N, M, widths, hinges)} weights: damped MOLF with a ridge by evidence"
     why = "because J'J of all weights would take too long"
     if Nv < FEWEST:
-        return (by_molf(Nv, N, hidden, hinges, seconds),), f"{so}, {why}"
+        return Plan((by_molf(Nv, N, hidden, hinges, seconds),), "tanh", seconds, f"{so}, {why}")
     forms = [by_molf(Nv, N, hidden, hinges, SHARE * seconds), deep(Nv, N, M, hidden, hinges, (1 - SHARE) * seconds)]
     lm = Levenberg.within(SHARE * seconds, Nv, M, weights(N, M, widths, None))
     nets = min(NETS, int(SHARE * seconds / lm.seconds))
@@ -126,25 +135,27 @@ def of_many(
         how = {"iterations": lm.iterations, "parts": TENTHS, "rounds": ROUNDS, "dtype": lm.dtype}
         forms.insert(0, bayesian_form(Nv, N, M, widths, None, nets, **how))
     others = ", Adam by batches and Bayesian Levenberg-Marquardt on straight inputs" if nets else " and Adam by batches"
-    return tuple(forms), f"{so}{others}, {why}; each network leaves a tenth of the patterns out"
+    reason = f"{so}{others}, {why}; each network leaves a tenth of the patterns out"
+    return Plan(tuple(forms), "tanh", seconds, reason)
 
 
-def of_classes(Nv: int, N: int, M: int, hidden: Any, seconds: float) -> tuple[tuple[Form, ...], str]:
-    """The forms and the reason for classes."""
+def of_classes(Nv: int, N: int, M: int, hidden: Any, seconds: float) -> Plan:
+    """The plan for classes."""
     widths = hidden or (CLASS_WIDTH,)
     P = weights(N, M, widths, None)
     lm = Levenberg.within(seconds, Nv, M, P)
     if lm.seconds > seconds:
         form = by_batches(Nv, *LONG)
         reason = f"{Nv} patterns and {P} weights: Adam by batches, because J'J would take too long"
-        return (form._replace(hidden=hidden or form.hidden),), reason
+        return Plan((form._replace(hidden=hidden or form.hidden),), "tanh", seconds, reason)
     how: dict[str, Any] = {"iterations": lm.iterations, "dtype": lm.dtype}
     forms = [bayesian_form(Nv, N, M, widths, None, min(NETS, int(seconds / lm.seconds)), **how)]
     if not hidden:
         forms.insert(0, bayesian_form(Nv, N, M, LINEAR, None, 1, **how))
         if Nv >= FEWEST:
             forms.append(by_batches(Nv, *(LONG if lm.long else SHORT), lm.dtype))
-    return tuple(forms), f"{Nv} patterns and up to {P} weights: Bayesian Levenberg-Marquardt, which needs no validation data"
+    reason = f"{Nv} patterns and up to {P} weights: Bayesian Levenberg-Marquardt, which needs no validation data"
+    return Plan(tuple(forms), "tanh", seconds, reason)
 
 
 def without_evidence(first: Plan) -> Plan:
@@ -156,5 +167,5 @@ def without_evidence(first: Plan) -> Plan:
 
 def with_decorrelated(first: Plan) -> Plan:
     """The plan for inputs that nearly repeat each other, with a further form that tells them apart."""
-    straight = next(form for form in first.forms[::-1] if form.hinges is None)
+    straight = [form for form in first.forms if form.hinges is None and isinstance(form.training.algorithm, BayesianLM)][-1]
     return dataclasses.replace(first, forms=(*first.forms, straight._replace(decorrelated=True)))
