@@ -52,7 +52,7 @@ def test_steps_with_a_fixed_activation(algorithm, loss, hidden):
     assert_same(algorithm, net, problem(net, weights=True))
 
 
-@pytest.mark.parametrize("hidden", [4, (4, 3)])
+@pytest.mark.parametrize("hidden", [pytest.param(4, marks=pytest.mark.slow), (4, 3)])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("algorithm", ADACTS, ids=repr)
 def test_steps_with_curves(algorithm, loss, hidden):

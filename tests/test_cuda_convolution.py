@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pwl.kernels.reference import convolution
 from pwl.kernels.window import Window
 
-pytestmark = pytest.mark.usefixtures("aligned")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("aligned")]
 
 WAYS = {"float64": (np.float64, 0), "float32": (np.float32, 0), "split TF32": (np.float32, 3), "TF32": (np.float32, 1)}
 MAIN = ("float64", "float32", "split TF32")  # TF32 is the same kernel with fewer products

@@ -12,7 +12,7 @@ from test_kernels import cases, random_grid, random_nets, scatter_rounding
 from pwl.kernels import Hinges
 from pwl.kernels.reference import curves as reference
 
-pytestmark = pytest.mark.usefixtures("aligned")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("aligned")]
 
 
 def assert_curves(gpu, n, grid, A, c):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pwl.kernels.hinges import Hinges, Rises, input_geometry
 from pwl.kernels.reference import input_curves as reference
 
-pytestmark = pytest.mark.usefixtures("aligned")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("aligned")]
 
 
 def problem(seed, patterns, inputs, K, dtype):

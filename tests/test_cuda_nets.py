@@ -11,7 +11,7 @@ from test_kernels import random_grid, scatter_rounding
 from pwl.kernels import Nets
 from pwl.kernels.reference import curves as reference
 
-pytestmark = pytest.mark.usefixtures("aligned")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("aligned")]
 
 # patterns, inputs, units: rows that warps do and don't divide, several tiles, units and inputs that packs don't divide
 SHAPES = [(1, 1, 1), (5, 2, 3), (70, 20, 20), (33, 20, 200), (300, 3, 4), (17, 32, 33), (9, 7, 130), (600, 5, 8)]

@@ -18,7 +18,10 @@ import pwl
 from pwl import kernels
 from pwl.layers import BatchNorm2d, Conv2d, Flatten, MaxPool2d
 
-pytestmark = pytest.mark.skipif(device.COMPILER is None, reason="no C++ compiler (g++ or c++) was found")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(device.COMPILER is None, reason="no C++ compiler (g++ or c++) was found"),
+]
 SOURCES = (
     "activations", "curves", "curve_sums", "net_sums", "input_curves", "pooling", "convolution", "tensor_convolution", "sums",
     "softmax", "updates",

@@ -16,7 +16,7 @@ from pwl.kernels.reference import convolution
 
 needs_compiler = pytest.mark.skipif(device.COMPILER is None, reason="no C++ compiler (g++ or c++) was found")
 
-pytestmark = pytest.mark.usefixtures("aligned")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("aligned")]
 
 RELU = FIXED["relu"].formula
 EPS = 2.0**-24  # half of float32's last digit, relative

@@ -255,6 +255,7 @@ def smooth_problem(Nv=80):
     return x, np.column_stack([np.sin(x[:, 0]) + x[:, 1], x[:, 1] * x[:, 2]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ALGORITHMS, ids=short)
 def test_a_short_run(device, algorithm):
     """From the start on: net control, spans and output weights are found on the device, too."""

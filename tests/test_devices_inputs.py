@@ -25,7 +25,9 @@ def curved_net(activation="tanh", dtype=np.float64, loss="squared_error"):
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "cross_entropy"])
-@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 3e-5)])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(np.float64, 1e-12), pytest.param(np.float32, 3e-5, marks=pytest.mark.slow)]
+)
 def test_curves_on_inputs(device, dtype, tolerance, loss):
     net, patterns = curved_net(dtype=dtype, loss=loss)
     wanted = scores_and_gradients(net, patterns)

@@ -16,16 +16,27 @@ from pwl import PWLClassifier, PWLRegressor
 HELD = {"safeguard": True, "ridge": 1e-4, "l2": 1e-4}
 SETTINGS = [  # weights are compared with repeated rows to 1e-7, so that these settings must not blow up rounding
     {"hidden": 5, "iterations": 20},
-    {"hidden": (4, 3), "activation": "tanh", "algorithm": "lm", "iterations": 15},
     {"hidden": 4, "algorithm": "lm", "iterations": 15, "missing": "mean"},
+    {"hidden": (4, 3), "activation": "tanh", "algorithm": "lm", "iterations": 15},
     {"hidden": 4, "algorithm": pwl.MOLF(direction="hwo", **HELD), "iterations": 20, "random_state": 3, "bypass": False},
     {"hidden": 4, "algorithm": pwl.MOLF(ridge=1e-3), "activation": pwl.PiecewiseLinear("relu", 5), "iterations": 20},
 ]
 
 
+def estimators(settings):
+    return [kind(**each) for kind in (PWLRegressor, PWLClassifier) for each in settings]
+
+
 @pytest.mark.filterwarnings("ignore")
-@parametrize_with_checks([kind(**settings) for kind in (PWLRegressor, PWLClassifier) for settings in SETTINGS])
+@parametrize_with_checks(estimators(SETTINGS[:2]))
 def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@parametrize_with_checks(estimators(SETTINGS[2:]))
+def test_scikit_learn_checks_of_further_settings(estimator, check):
     check(estimator)
 
 

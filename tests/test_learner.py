@@ -12,9 +12,9 @@ import pytest
 import pwl
 from pwl.algorithms import Adam, BayesianLM, DampedMOLF
 from pwl.algorithms.left_out import left_out
-from pwl.learners.forms import DEEP, NETS, RATE, Form, Training, deep, iteration_seconds, weights
+from pwl.learners.forms import DEEP, NETS, RATE, Form, Training, deep, iteration_seconds, less_deep, weights
 from pwl.learners.learn import learn, part
-from pwl.learners.plan import GUARD, MORE_NETS, Plan, plan
+from pwl.learners.plan import GUARD, MORE_NETS, Plan, plan, with_decorrelated
 from pwl.reductions.statistic import Statistic, few
 
 pytest.importorskip("sklearn")
@@ -49,7 +49,7 @@ def test_the_plan_follows_from_the_size():
     assert {form.hidden for form in plan(1_000, 8, 1, hidden=(3, 2)).forms} == {(3, 2)}
     assert plan(1_000, 8, 1, seconds=7.0).seconds == 7.0 and plan(1_000, 8, 1).seconds == 20 * GUARD
     middle, many = plan(5_000, 20, 1), plan(18_000, 8, 1)
-    assert [form.training.parts for form in middle.forms] == [0, 0, 10] and middle.forms[0].nets == NETS
+    assert [form.training.parts for form in middle.forms] == [0, 0, 10, 10] and middle.forms[0].nets == NETS
     assert middle.first.dtype is np.float32 and middle.forms[1].hinges == 7 and isinstance(middle.first.algorithm, BayesianLM)
     assert [form.hinges for form in many.forms] == [None, 26, 52] and isinstance(many.first.algorithm, BayesianLM)
     deep = many.forms[2]
@@ -59,6 +59,26 @@ def test_the_plan_follows_from_the_size():
     assert [len(plan(40, 20_000, 9).forms), len(plan(60, 20_000, 9).forms)] == [1, 2]  # none of so few is left out
     for chosen in (small, large, huge):
         assert str(5_000_000 if chosen is huge else 400_000 if chosen is large else 1_000) in chosen.reason
+
+
+def test_networks_by_batches_stand_beside_the_others_from_3000_patterns_on():
+    below, there = plan(2_999, 8, 1), plan(3_000, 8, 1)
+    assert "batches" not in below.reason and "Adam by batches" in there.reason
+    assert [form.nets for form in below.forms] == [10, 10, 20] and [form.nets for form in there.forms] == [5, 5, 16, 7]
+    form = there.forms[3]
+    assert form.hidden == (128, 128) and form.hinges == 14 and form.training.parts == 10 and not form.training.stops
+    assert form.training.batch_size == 3_000 // 40 and form.training.iterations == 2_200 * 75 // 3_000
+    assert [one.training.stops for one in there.forms] == [False, False, True, False]  # evidence or a schedule says it, not theirs
+    assert plan(3_000, 8, 1, hidden=(5,)).forms[3].hidden == (5,)
+    assert plan(3_000, 8, 1, seconds=4.0).forms[3].training.iterations < form.training.iterations
+
+
+def test_decorrelated_inputs_are_for_levenberg_marquardt():
+    """Of straight networks by batches there are none, though they stand last."""
+    first = plan(1_000, 8, 1)
+    lm, batches = first.forms[0], less_deep(1_000, 8, 1, None, None, 20.0)
+    more = with_decorrelated(dataclasses.replace(first, forms=(lm, batches)))
+    assert more.forms == (lm, batches, lm._replace(decorrelated=True))
 
 
 @pytest.mark.parametrize("hinges", [None, 5])
@@ -146,7 +166,7 @@ def test_networks_by_batches_leave_out_a_part_each_and_have_their_share():
     x = rng.normal(size=(300, 2))
     y = np.digitize(np.hypot(*x.T), [0.8, 1.5])
     chosen = plan(300, 2, 3, classes=True)
-    forms = (chosen.forms[0], Form((20,), None, 3, Training(Adam(learning_rate=0.01), 60, 16, 3)))
+    forms = (chosen.forms[0], Form((20,), None, 3, Training(Adam(learning_rate=0.01), 60, 16, 3, stops=True)))
     chosen = dataclasses.replace(chosen, forms=forms)
     preparation = pwl.Preparation.fit(x, y)
     patterns = pwl.Patterns(*preparation.transform(x, y))
@@ -184,6 +204,23 @@ def test_deep_networks_go_through_all_epochs_of_their_rate():
     assert theta.dtype == np.float64 and np.array_equal(theta, theta.astype(np.float32))
     y, std = learned.net.predict(x, return_std=True)
     assert np.sqrt(np.mean((y[:, 0] - t) ** 2)) < 0.3 * np.std(t) and np.all(std > 0)
+
+
+def test_fewer_patterns_left_out_only_judge_networks_by_batches():
+    """The epoch that is best for them is not chosen, so that their error is not the lowest of many."""
+    x, t = wavy()
+    form = less_deep(300, 3, 1, (8,), 7, 2.0)._replace(nets=2)
+    preparation = pwl.Preparation.fit(x, t)
+    patterns = pwl.Patterns(*preparation.transform(x, t))
+    learned = learn(patterns, preparation, Plan((form,), "tanh", 60.0, "none"), seed=3)
+    assert learned.record.iterations == form.training.iterations and learned.record.settings["patterns"] == 270
+    assert "validation_error" not in learned.record
+    out = part(300, 10, 1, 0, 3)
+    inner = patterns.take(np.flatnonzero(~out)).apart()
+    start = pwl.Network.mlp(3, (8,), 1, "tanh", seed=3, input_hinges=14, dtype=np.float32, bypass=True)
+    how = form.training
+    alone, _ = pwl.train(start, inner, how.algorithm, iterations=how.iterations, batch_size=how.batch_size, seed=3)
+    assert np.array_equal(learned.net.first.theta, alone.in_double().theta)
 
 
 def test_each_round_over_the_parts_leaves_out_every_pattern_once_and_divides_anew():

@@ -19,7 +19,8 @@ FORMS += [(name, kind, True) for name in BATCHES for kind in ("numbers", "images
 FORMS.remove(("varpro", "input curves", False))  # whose basis is dependent: many weights have one and the same E
 
 
-@pytest.mark.parametrize("ranks", [2, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", [2, 3])
 def test_one_step(ranks):
     done = program(ranks, "agree", json.dumps(FORMS))
     assert done.returncode == 0, done.stderr

@@ -69,7 +69,7 @@ GROWS = {MinibatchAdAct: 4}  # bytes a pattern and step from the second on: the 
 
 
 @pytest.mark.parametrize("algorithm", FULL, ids=repr)
-@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize("weights", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_steps_on_patterns_that_are_there(algorithm, weights, crossings):
     net = random_network(curve(), 4, outputs=2)
     patterns = problem(net, 40, weights=weights)  # more rows of LM's Jacobian than weights: triangles have one size
