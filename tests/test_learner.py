@@ -49,7 +49,7 @@ def test_the_plan_follows_from_the_size():
     assert {form.hidden for form in plan(1_000, 8, 1, hidden=(3, 2)).forms} == {(3, 2)}
     assert plan(1_000, 8, 1, seconds=7.0).seconds == 7.0 and plan(1_000, 8, 1).seconds == 20 * GUARD
     middle, many = plan(5_000, 20, 1), plan(18_000, 8, 1)
-    assert [form.training.parts for form in middle.forms] == [0, 0, 10, 10] and middle.forms[0].nets == NETS
+    assert [form.training.parts for form in middle.forms] == [0, 0, 10] and middle.forms[0].nets == NETS
     assert middle.first.dtype is np.float32 and middle.forms[1].hinges == 7 and isinstance(middle.first.algorithm, BayesianLM)
     assert [form.hinges for form in many.forms] == [None, 26, 52] and isinstance(many.first.algorithm, BayesianLM)
     deep = many.forms[2]
@@ -70,7 +70,7 @@ def test_networks_by_batches_stand_beside_the_others_from_3000_patterns_on():
     assert form.training.batch_size == 3_000 // 40 and form.training.iterations == 2_200 * 75 // 3_000
     assert [one.training.stops for one in there.forms] == [False, False, True, False]  # evidence or a schedule says it, not theirs
     assert plan(3_000, 8, 1, hidden=(5,)).forms[3].hidden == (5,)
-    assert plan(3_000, 8, 1, seconds=4.0).forms[3].training.iterations < form.training.iterations
+    assert [one.training.parts for one in plan(3_000, 8, 1, seconds=4.0).forms] == [0, 0, 10]  # those are not judged alike
 
 
 def test_decorrelated_inputs_are_for_levenberg_marquardt():

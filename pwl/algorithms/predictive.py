@@ -78,6 +78,8 @@ def with_posterior(net: Network, data: Any, algorithm: Algorithm, record: Any, v
     if net.n_basis > MOST_OUTPUTS:
         return _settled(net, _of_noise(net, patterns, validation), validation)
     if isinstance(algorithm, BayesianLM) and record.best_iteration:
+        if "lambda" not in record:
+            raise InputError(f"the record is not of a training by {type(algorithm).__name__}: give the algorithm that trained")
         if net.layout.size_of(trained(net, algorithm.train_curves)) <= MOST_WEIGHTS:
             return _settled(net, _with_noise(net, patterns, algorithm, record), validation)
         ridge = float(np.mean(record["lambda"][record.best_iteration]))

@@ -69,7 +69,10 @@ def _vector(
 
 def at(rate: Rate, step: int) -> float:
     """The rate in a step. Raises InputError unless it is a finite number, 0 or more."""
-    value = rate(step) if callable(rate) else rate
+    try:
+        value = rate(step) if callable(rate) else rate
+    except ArithmeticError as wrong:  # which would else be taken for one of the training's own numbers
+        raise InputError(f"the learning rate in step {step} can't be computed: {type(wrong).__name__}, {wrong}") from wrong
     if not is_number(value) or not 0 <= float(value) < math.inf:
         raise InputError(f"a learning rate must be 0 or a positive number, not {value!r}, in step {step}")
     return float(value)

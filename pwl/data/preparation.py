@@ -14,8 +14,8 @@ from pwl.data.targets import known
 from pwl.data.weights import checked_weights
 from pwl.errors import InputError
 from pwl.runtime.backend import Array, array_namespace, as_array, beside, host
-from pwl.runtime.ranks import Communicator, Serial
-from pwl.validate import one_of
+from pwl.runtime.ranks import Communicator, ranks_given
+from pwl.validate import one_of, shown
 
 Class = int | str | bool
 
@@ -89,7 +89,7 @@ class Preparation:
         one_of("the preparation of x", inputs, (*METHODS, METHOD))
         x, t = as_array(x, "inputs x"), as_array(t, "targets t")
         _check_lengths(x, t)
-        comm = comm or Serial()
+        comm = ranks_given(comm)
         w = None if weights is None else checked_weights(weights, x.shape[0], least=comm.size == 1)
         rows, in_part = known(t)
         if rows is not None:
@@ -109,7 +109,7 @@ class Preparation:
         labels = host(t[:]) if w is None else host(t[:])[w > 0]
         if classes is None and comm.size > 1:
             labels = np.concatenate(comm.allgather(_distinct(labels)[0]))
-        found = tuple(_distinct(labels)[0].tolist()) if classes is None else tuple(_plain(c) for c in classes)
+        found = tuple(_distinct(labels)[0].tolist()) if classes is None else _named(classes)
         if len(found) < 2 or len(set(found)) < len(found):
             raise InputError(f"the classes came as {list(found)}, wanted two or more, each of them once")
         _numbers(labels, found)
@@ -188,7 +188,10 @@ class Preparation:
             return y
         labels = np.asarray(self.classes)
         if isinstance(y, np.ndarray) or labels.dtype.kind == "U":
-            return labels[host(y)]
+            numbers = host(y)
+            if numbers.size and (numbers.dtype.kind not in "iu" or numbers.min() < 0 or numbers.max() >= len(labels)):
+                raise InputError(f"class numbers must be whole numbers from 0 to {len(labels) - 1}, not {shown(numbers)}")
+            return labels[numbers]
         return array_namespace(y).take(beside(labels, y), y)
 
     def to_dict(self) -> dict[str, Any]:
@@ -235,6 +238,18 @@ def _numbers_on_device(labels: Array, classes: tuple[Class, ...]) -> Array:
     if bool(xp.any((numbers < 0) | (numbers >= len(classes)))):
         _numbers(host(labels), classes)  # names the label
     return numbers
+
+
+def _named(classes: Any) -> tuple[Class, ...]:
+    """The classes that were named. Raises InputError unless they are a sequence of labels or names."""
+    try:
+        found = () if isinstance(classes, str) else tuple(_plain(c) for c in classes)
+        hash(found)
+    except TypeError:
+        found = ()
+    if not found:
+        raise InputError(f"classes must be a list of labels or names, not {shown(classes)}")
+    return found
 
 
 def _distinct(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -29,7 +29,7 @@ from pwl.data.store import Store
 from pwl.data.text import text_of
 from pwl.errors import InputError
 from pwl.files.html_table import html_table
-from pwl.runtime.ranks import Communicator, Serial, summed
+from pwl.runtime.ranks import Communicator, Serial, ranks_given, summed
 from pwl.validate import one_of, shown
 
 STREAM_BYTES = 64 * 2**20  # larger text files are read into a temporary memory-mapped array
@@ -152,7 +152,7 @@ def read_table(
         if it has less than 3 rows, or has a constant
         target; and if its beginning leaves open what is meant. The message names line and column if it can.
     """
-    comm = comm or Serial()
+    comm = ranks_given(comm)
     path = check_path(path, folder=True)
     if not isinstance(drop, (str, int, list, tuple)):
         raise InputError(f"drop must be a column or a list of columns, not {shown(drop)}")

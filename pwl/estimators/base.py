@@ -128,6 +128,7 @@ class PWLBase(BaseEstimator):
         if self.missing == "mean":
             means = self.means_ if go_on and self.means_ is not None else column_means(part)
             self.means_, part = means, part._replace(X=filled(part.X, means))
+            validation = validation and validation._replace(X=filled(validation.X, means))
         else:
             self.means_ = None
         net = self._begin(part, options, classes)

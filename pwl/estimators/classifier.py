@@ -18,7 +18,7 @@ from pwl.estimators.parts import Part, class_weights, weighed
 from pwl.losses import LOSSES
 from pwl.network.network import Network
 from pwl.network.predict import outputs_of
-from pwl.runtime.given import check_numbers, missing, plain_array
+from pwl.runtime.given import check_numbers, missing, plain_array, whole_numbers
 from pwl.validate import one_of, shown
 
 CLASS_LOSSES = tuple(name for name, loss in LOSSES.items() if loss.classes)
@@ -118,7 +118,7 @@ early_stopping, warm_start, missing, max_seconds, verbose
         with self._as_a_whole():
             options, go_on = checked(self), self.warm_start and hasattr(self, "net_")
             one_of("loss", self.loss, CLASS_LOSSES)
-            X, y = self._pair(X, y, least=2)
+            X, y = self._pair(X, y, reset=not go_on, least=2)
             if not go_on:
                 self.classes_ = _labels_of(y)
             t, validation = self._numbers(y, "y"), None
@@ -170,8 +170,8 @@ early_stopping, warm_start, missing, max_seconds, verbose
     def _pair(self, X: Any, y: Any, *, reset: bool = True, least: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Inputs (Nv, N) and labels (Nv,), checked."""
         check_numbers(X, "X")
-        if isinstance(y, np.ma.MaskedArray) or str(getattr(y, "dtype", "")).startswith(("Int", "UInt", "boolean")):
-            y = plain_array(y, "y")  # whole numbers of pandas stay whole, which NumPy would make floats
+        if isinstance(y, (np.ma.MaskedArray, list, tuple)) or whole_numbers(y):
+            y = plain_array(y, "y")  # whole numbers of pandas stay whole, which scikit-learn would make floats
         if count := missing(y):
             raise InputError(f"y holds {count} missing values, which are not labels: leave out their rows")
         X, y = validate_data(

@@ -44,7 +44,8 @@ def class_weights(class_weight: Any, classes: np.ndarray, t: np.ndarray, sample_
     if class_weight is None:
         return None
     if isinstance(class_weight, str) and class_weight == "balanced":
-        w = np.ones(len(t)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        check_numbers(sample_weight, "sample_weight")
+        w = np.ones(len(t)) if sample_weight is None else _check_sample_weight(sample_weight, t, dtype=np.float64)
         totals = np.bincount(t, weights=w, minlength=len(classes))
         return totals.sum() / (np.sum(totals > 0) * np.where(totals > 0, totals, 1))
     if not isinstance(class_weight, dict):

@@ -153,7 +153,7 @@ class PWLRegressor(RegressorMixin, PWLBase):
         with self._as_a_whole():
             options, go_on = checked(self), self.warm_start and hasattr(self, "net_")
             one_of("target_scaling", self.target_scaling, SCALES)
-            X, t = self._pair(X, y, least=2)
+            X, t = self._pair(X, y, reset=not go_on, least=2)
             if go_on and t.shape[1] != self.net_.n_outputs:
                 raise InputError(f"the net of the last fit has {self.net_.n_outputs} targets, but y has {t.shape[1]}")
             validation = None

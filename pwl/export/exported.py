@@ -72,6 +72,9 @@ def exported(
     own = [f"input {j + 1}" for j in range(count)] if names is None else names
     if not isinstance(own, (list, tuple)) or len(own) != count or not all(isinstance(name, str) for name in own):
         raise InputError(f"names must be {count} texts, one for each input, not {shown(names)}")
+    if bounds is not None:
+        most = float(np.finfo(found).max)
+        bounds = np.clip(bounds, -most, most)  # infinity is no number in C, and no outputs are beyond the largest one
     wide = (net.to("cpu").in_double() for net in nets)  # what is computed for an export has no rounding of its own
     return Exported(tuple(wide), tuple(float(w) for w in weights), bounds, found, tuple(own))
 

@@ -64,6 +64,8 @@ class Ensemble:
         w = np.ones(len(nets)) if self.weights is None else _numbers(self.weights)
         if w.shape != (len(nets),) or not np.all(np.isfinite(w)) or np.any(w < 0) or not np.any(w > 0):
             raise InputError(f"a weight per network, {len(nets)} in all, none below 0, was wanted, not {shown(self.weights)}")
+        with np.errstate(over="ignore"):
+            w = w if np.isfinite(np.sum(w)) else w / np.max(w)
         object.__setattr__(self, "weights", w / np.sum(w))
         if self.scale is not None:
             scale = _numbers(self.scale)

@@ -54,7 +54,14 @@ def load(path: str | os.PathLike[str], layers: Iterable[Any] = ()) -> Saved[Ense
             number, _, inside = name.partition(".")
             parts[number][inside] = a
         nets = [networks.rebuilt(d, mine, own) for d, mine in zip(header["networks"], parts.values(), strict=True)]
-        bounds = None if header["bounds"] is None else np.asarray(header["bounds"], dtype=np.float64)
-        ensemble = Ensemble(nets, bounds, header["weights"], header.get("scale"))
+        ensemble = Ensemble(nets, _bounds(header["bounds"]), header["weights"], header.get("scale"))
         saved = Saved(ensemble, *networks.found_beside(header, nets[0]))
     return with_record(path, saved)
+
+
+def _bounds(written: Any) -> np.ndarray | None:
+    """Bounds (2, M) from a file, which has None where there is none, above or below."""
+    if written is None:
+        return None
+    found = np.asarray(written, dtype=np.float64)
+    return np.where(np.isnan(found), [[-np.inf], [np.inf]], found)

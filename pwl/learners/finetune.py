@@ -24,9 +24,10 @@ from pwl.network.layout import HEAD, address
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import array_namespace, host, like
+from pwl.runtime.room import check_bytes
 from pwl.training.initialise import note_few
 from pwl.training.record import Record
-from pwl.training.train import train
+from pwl.training.train import divided, train
 
 SOLVED = 2000  # functions whose output weights are solved for at the start
 
@@ -44,6 +45,7 @@ def finetune(
     copies: int = 1,
     validation: Any = None,
     test: Any = None,
+    parts: Any = None,
     **options: Any,
 ) -> tuple[Network, Record]:
     """Trains a trained network on other data.
@@ -60,7 +62,8 @@ def finetune(
     data, validation, test : (x, t), (x, t, weights) or pwl.Patterns
         In raw units if the network carries a preparation.
     algorithm : algorithm
-        As in `train`.
+    parts : sequence of 2 or 3 int arrays, optional
+        As in `train`. The preparation of new targets and new outputs know the rows for training alone.
     frozen : int, str or sequence of str
         Number of layers, counted from the inputs as `net.summary()` lists them, that stay as they are. Or patterns of their names,
         such as ``"layer[1-3]*"`` or ``["features*"]``: names are those of PyTorch in `vgg11` and `resnet18`, and "7.Conv2d" in all
@@ -99,6 +102,10 @@ def finetune(
     validate.seed(options.get("seed", 0))
     check_algorithm(algorithm)
     net.check_initialised()
+    rows: dict[str, list[int]] = {}
+    if parts is not None:
+        rows, data, others = divided(data, parts, {"validation": validation, "test": test})
+        validation, test = others.get("validation"), others.get("test")
     if new_head:
         net = with_new_head(net, Patterns.of(data))
     lowest, zeros = frozen_layers(net, frozen)
@@ -114,7 +121,9 @@ def finetune(
         net, patterns = Patterns.fitting(net, data)
         net = started(net, patterns, algorithm) if new_head else net
         own = with_factors(algorithm, moved)
-        return train(net, patterns, own, validation=validation, test=test, augment=augment, **options)
+        net, record = train(net, patterns, own, validation=validation, test=test, augment=augment, **options)
+        record.rows = rows
+        return net, record
     upper = _above(net, lowest)
     above = {key: factor for key, factor in moved.items() if net.layout.by_key[key].layer >= lowest}
     own = with_factors(algorithm, {net.layout.lifted(key, lowest): factor for key, factor in above.items()})
@@ -132,6 +141,7 @@ def finetune(
     held_out = [None if d is None else seen_above(d) for d in (validation, test)]
     upper = started(upper, seen, algorithm) if new_head else upper
     trained, record = train(upper, seen, own, validation=held_out[0], test=held_out[1], **options)
+    record.rows = rows
     record.settings["frozen"] = lowest
     if augment is not None:
         record.settings["cached_augmentation"] = f"{augment}, {copies} of each image, made once"
@@ -178,6 +188,8 @@ def with_new_head(net: Network, patterns: Patterns) -> Network:
         outputs = int(t.max()) + 1 if net.loss.classes else t.shape[1]
         if net.loss.classes and outputs < 2:
             raise InputError(f"all labels are {t.max()}, wanted class numbers from 0 of two classes or more")
+        what = f"output weights for labels up to {outputs - 1}"
+        check_bytes(4 * 8 * outputs * net.n_basis, what, "number the classes from 0 without gaps")
     xp = array_namespace(net.theta)
     body = net.theta[: net.theta.shape[0] - net.W_o.shape[0] * net.W_o.shape[1]]  # the head's weights are the last ones
     theta = xp.concat([body, xp.zeros(outputs * net.n_basis, dtype=net.theta.dtype)])

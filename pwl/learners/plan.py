@@ -98,7 +98,7 @@ def of_numbers(Nv: int, N: int, M: int, hidden: Any, seconds: float) -> Plan:
         return of_many(Nv, N, M, widths, hidden, hinges, seconds)
     how: dict[str, Any] = {"iterations": lm.iterations, "dtype": lm.dtype}
     leaves, curves = not lm.long and Nv >= FEWEST, hinges is not None and Nv >= FEWEST
-    batches = curves and Nv >= BY_BATCHES
+    batches = curves and leaves and Nv >= BY_BATCHES  # networks that leave nothing out are not judged alike
     nets = min(NETS, int(seconds / lm.seconds))
     if leaves:
         nets, how = NETS if batches else MORE_NETS, how | {"parts": TENTHS, "rounds": ROUNDS}

@@ -18,7 +18,7 @@ from pwl.network.layout import HEAD, address, lay_out
 from pwl.network.network import Network
 from pwl.runtime.backend import Array, as_array, host
 from pwl.runtime.room import check_bytes
-from pwl.validate import listed, one_of, shown, truth, whole
+from pwl.validate import is_whole, listed, one_of, shown, truth, whole
 
 
 def mlp(
@@ -115,11 +115,9 @@ def _is_layer(layer: Any) -> bool:
 
 
 def _shape(input_shape: Any) -> tuple[int, ...]:
-    try:
-        found = tuple(int(n) for n in input_shape)
-    except (TypeError, ValueError, OverflowError, np.ma.MaskError):
-        found = ()
-    if not found or min(found) < 1:
+    sizes = listed(input_shape) or ()
+    found = tuple(int(n) for n in sizes if is_whole(n))
+    if not found or len(found) < len(sizes) or min(found) < 1:
         raise InputError(f"input_shape must be sizes such as (32, 32, 3), channels last, not {input_shape!r}")
     return found
 
@@ -148,6 +146,7 @@ def build(
     net_control: bool,
 ) -> Network:
     """A network of `layers` with starting parameters. Each layer draws from a generator keyed by (seed, layer)."""
+    truth("net_control", net_control)
     if not isinstance(loss, str) or loss not in LOSSES:
         raise InputError(f"unknown loss {shown(loss)}: use one of {', '.join(LOSSES)}")
     if LOSSES[loss].classes and n_outputs < 2:

@@ -9,10 +9,12 @@ from pwl.layers import CurvedDense
 from pwl.network.layout import address
 from pwl.network.network import Network
 from pwl.runtime.backend import host, like
+from pwl.validate import kind
 
 
 def curved(net: Network) -> CurvedDense:
-    """The network's layer of curves on inputs. Raises InputError if it has none."""
+    """The network's layer of curves on inputs. Raises InputError if it has none, and for anything but a network."""
+    kind("net", net, Network, "a pwl.Network, such as ensemble.nets[0]")
     layer = net.layers[0] if net.layers else None
     if not isinstance(layer, CurvedDense) or layer.counts is None:
         raise InputError(

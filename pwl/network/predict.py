@@ -53,7 +53,11 @@ def predict_with_std(net: Network, x: Any) -> tuple[Array, Array]:
         )
     y, scale = predict(net, x), 1.0 if net.preparation is None else net.preparation.target_scale
     std = _by_blocks(net, x, lambda net, x: like(np.sqrt(variances(net, posterior, x)), net.theta), posterior.floats)
-    return y, std * like(np.broadcast_to(scale, (net.n_outputs,)), std)
+    std = std * like(np.broadcast_to(scale, (net.n_outputs,)), std)
+    finite = np.isfinite(host(std)).all(axis=1)
+    if not finite.all():
+        raise InputError(_too_far("deviation of the prediction", int(np.argmin(finite))))
+    return y, std
 
 
 def predict_proba(net: Network, x: Any) -> Array:
@@ -90,11 +94,12 @@ def _answered(net: Network, x: Any, probabilities: bool) -> Array:
         if not np.isfinite(host(net.theta)).all():
             raise InputError("the network holds weights that are not finite numbers, so it predicts nothing: train it again")
         row = int(np.flatnonzero(~host(finite))[0])
-        raise InputError(
-            f"the prediction for row {row} is not finite, as its inputs lie too far outside the data of the training: leave the "
-            "row out"
-        )
+        raise InputError(_too_far("prediction", row))
     return values
+
+
+def _too_far(what: str, row: int) -> str:
+    return f"the {what} for row {row} is not finite, as its inputs lie too far outside the data of the training: leave the row out"
 
 
 def _by_blocks(net: Network, x: Any, f: Callable[[Network, Array], Array], floats: int = 0, *, strict: bool = True) -> Array:

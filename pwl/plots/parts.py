@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pwl.errors import InputError
+from pwl.learners.ensemble import Ensemble
+from pwl.network.network import Network
 from pwl.plots.figure import INK, nothing_finite, panels, plain_look
 from pwl.plots.style import look
 from pwl.plots.targets import LARGEST, MOST_POINTS, MOST_SHAPES, TITLE, both_range, columns, correlation
-from pwl.validate import shown
+from pwl.validate import kind, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -143,6 +145,7 @@ def _pairs(net: Any, parts: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np
         raise InputError(
             f'parts must be a dictionary such as {{"training": (x, t), "test": (x_test, t_test)}}, not {shown(parts)}'
         )
+    kind("net", net, (Network, Ensemble), "a pwl.Network or a pwl.Ensemble")
     if net.loss.classes:
         raise InputError(
             "this picture is for numbers, but the net gives classes: use pwl.plots.confusion or pwl.plots.roc"

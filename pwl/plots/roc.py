@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pwl.errors import InputError
+from pwl.learners.ensemble import Ensemble
+from pwl.network.network import Network
 from pwl.plots.classes import class_names
 from pwl.plots.figure import INK, panels
 from pwl.plots.style import look
 from pwl.runtime.backend import Array, as_array, host
+from pwl.validate import kind
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,6 +45,7 @@ def roc(net: Any, x: Array, t: Array, *, names: Sequence[str] | None = None, fig
     InputError
         If the net has no probabilities, if the labels do not fit, or if matplotlib is missing.
     """
+    kind("net", net, (Network, Ensemble), "a pwl.Network or a pwl.Ensemble")
     p, t = host(net.predict_proba(x)), as_array(t, "labels t")
     true = host(t if net.preparation is None else net.preparation.transform_targets(t))
     if true.shape != (len(p),):

@@ -14,8 +14,8 @@ from pwl.network.network import Network
 from pwl.network.passes import input_of
 from pwl.plots.figure import INK, PALE, START, panels
 from pwl.runtime.backend import Array, as_array, host, like
+from pwl.validate import kind, whole
 from pwl.validate import shown as in_words
-from pwl.validate import whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -152,7 +152,8 @@ def given_axes(ax: Any, shown: int) -> list[Axes]:
 
 
 def curve_places(net: Network) -> list[int]:
-    """Places of the trained activations among net.layers."""
+    """Places of the trained activations among net.layers. Raises InputError for anything but a network."""
+    kind("net", net, Network, "a pwl.Network, such as ensemble.nets[0]")
     return net.layout.layers(net.keys("activation"))
 
 

@@ -21,7 +21,7 @@ from pwl.reductions.reads import Reads
 from pwl.reductions.standing import Standing, dealt, standing
 from pwl.runtime.backend import Array, as_array, beside, host, is_numpy_array, like
 from pwl.runtime.finite import check_finite
-from pwl.runtime.ranks import Communicator, Serial, check_alike
+from pwl.runtime.ranks import Communicator, check_alike, ranks_given
 from pwl.validate import kind, number_of_bytes, shown
 
 CHECKED = 1 << 20  # numbers in a block that is checked
@@ -88,7 +88,7 @@ class Patterns:
             kind("preparation", preparation, Preparation, "a pwl.Preparation")
         if comm is not None and not isinstance(comm, Communicator):
             raise InputError(f"comm must be pwl.ranks(), or derive from pwl.runtime.ranks.Communicator, not {shown(comm)}")
-        self.preparation, self.comm = preparation, comm or Serial()
+        self.preparation, self.comm = preparation, ranks_given(comm)
         self.block_bytes = None if block_bytes is None else number_of_bytes("block_bytes", block_bytes)
         if self.x.ndim < 2:
             raise InputError(
@@ -114,11 +114,16 @@ class Patterns:
 
     @classmethod
     def of(cls, data: Any) -> Patterns:
-        """Patterns from (x, t), (x, t, weights) or Patterns. Raises InputError for anything else."""
+        """Patterns from (x, t), (x, t, weights) or Patterns, without those that are absent. Raises InputError for anything else."""
+        return cls.given(data).present()
+
+    @classmethod
+    def given(cls, data: Any) -> Patterns:
+        """The same with those that are absent, so that rows keep their numbers."""
         if isinstance(data, cls):
-            return data.present()
+            return data
         if isinstance(data, (tuple, list)) and len(data) in (2, 3):
-            return cls(*data).present()
+            return cls(*data)
         came = shown(data) if hasattr(data, "shape") else type(data).__name__
         raise InputError(f"data must be one argument, (x, t), (x, t, weights) or pwl.Patterns, but {came} came")
 

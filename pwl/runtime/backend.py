@@ -79,7 +79,10 @@ def host(a: Array) -> np.ndarray:
         return a
     if hasattr(a, "get"):  # CuPy
         return a.get()
-    return np.asarray(a)
+    try:
+        return np.asarray(a)
+    except TypeError:
+        raise InputError(f"an array of {a.dtype} came, a type that NumPy doesn't have: convert it to float32") from None
 
 
 def read_only(a: Array) -> Array:

@@ -24,9 +24,11 @@ def plain_array(a: Any, name: str) -> np.ndarray:
     if hasattr(a, "toarray"):
         raise InputError(f"{name} came as a sparse matrix ({type(a).__name__}), wanted an array: its method toarray() gives one")
     try:
-        return np.asarray(a)
+        found = np.asarray(a)
     except (TypeError, ValueError):
         raise InputError(f"{name} can't be made an array: rows of numbers, all of the same length, were wanted") from None
+    mixed = found.dtype.kind in "US" and isinstance(a, (list, tuple))  # where NumPy turns numbers among texts into texts
+    return _of_objects(np.asarray(a, dtype=object), name) if mixed else found
 
 
 def check_numbers(a: Any, name: str) -> None:
@@ -36,9 +38,29 @@ def check_numbers(a: Any, name: str) -> None:
     elif hasattr(a, "iloc") and hasattr(a, "columns"):
         for i, column in enumerate(a.columns):
             _column(a.iloc[:, i].dropna(), column, name)
-    elif isinstance(a, np.ndarray) and a.dtype.kind in "USMm":
-        what = "text" if a.dtype.kind in "US" else "dates or times"
-        raise InputError(f"{name} came as an array of {what} ({a.dtype}), wanted numbers: convert it")
+    elif (what := _no_numbers(a)) is not None:
+        own = f" ({a.dtype})" if isinstance(a, np.ndarray) else ""
+        raise InputError(f"{name} came as {what}{own}, wanted numbers: convert it")
+
+
+def _no_numbers(a: Any) -> str | None:
+    """What an array, a series or a list holds in place of numbers, if its first item or its type tells."""
+    try:
+        items = np.asarray(a) if isinstance(a, (list, tuple)) else a
+        kind = str(getattr(getattr(items, "dtype", None), "kind", ""))
+        first = next(iter(np.asarray(items).flat), None) if kind == "O" else None
+    except (TypeError, ValueError):
+        return None
+    if kind in ("U", "S") or isinstance(first, str):
+        return "an array of text"
+    return "an array of dates or times" if kind in ("M", "m") or hasattr(first, "isoformat") else None
+
+
+def whole_numbers(a: Any) -> bool:
+    """Whether a series holds whole or truth values by a type of pandas, Arrow or Polars, and not by one of NumPy."""
+    own = getattr(a, "dtype", None)
+    name = str(own).lower()
+    return not isinstance(own, np.dtype) and name.startswith(("int", "uint", "bool")) and not name.startswith("interval")
 
 
 def missing(a: Any) -> int:

@@ -17,6 +17,7 @@ import numpy as np
 
 from pwl.errors import InputError
 from pwl.runtime.backend import host
+from pwl.validate import shown
 
 WHOLE = 2**12  # numbers: smaller sums cross in one message, as a second one would take longer than their bytes
 LAUNCHED = (  # what launchers call the number of processes that they have started
@@ -86,6 +87,16 @@ class Serial(Communicator):
 
     def meet(self, *numbers: Any) -> None:
         return
+
+
+def ranks_given(comm: Any) -> Communicator:
+    """The ranks that were given, or one alone for None. Raises InputError for anything else."""
+    if comm is None:
+        return Serial()
+    if not all(hasattr(comm, name) for name in ("allgather", "rank", "size")):
+        raise InputError(f"comm must be what pwl.ranks() returns, not {shown(comm)}")
+    found: Communicator = comm
+    return found
 
 
 def ranks() -> Communicator:

@@ -165,7 +165,8 @@ class _Search:
         """Whether |J_j'r| <= tolerance |J_j| |r| for every weight j that may move."""
         J, r = self.problem.loss.square(self.J, self.r)
         free = self.problem.box.free(self.w, -(J.T @ r))
-        system = _system(J * free, r, self.solver)
+        r = _near_one(r)
+        system = _system(_near_one(J * free), r, self.solver)
         return bool(np.all(np.abs(system.gradient()) <= tolerance * np.sqrt(system.norms() * float(r @ r))))
 
     def _only_rounding(self) -> bool:
@@ -192,6 +193,11 @@ class _Search:
             found = max(found, float(np.linalg.norm(there - self.r - self.J @ (w - self.w))))
         self.evaluations += 4
         return found
+
+
+def _near_one(a: np.ndarray) -> np.ndarray:
+    """Columns times powers of two, by which their largest numbers come near 1, so that squares neither overflow nor vanish."""
+    return np.ldexp(a, -np.frexp(np.max(np.abs(a), axis=0))[1])
 
 
 def _system(J: np.ndarray, r: np.ndarray, solver: str) -> Normal | Triangular:

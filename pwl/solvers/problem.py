@@ -9,6 +9,7 @@ import numpy as np
 
 from pwl.errors import InputError
 from pwl.runtime.backend import as_array
+from pwl.runtime.given import check_numbers
 from pwl.solvers.box import Box
 from pwl.solvers.differences import ROUNDING, STEPS, quotients
 from pwl.solvers.robust import Loss
@@ -111,6 +112,7 @@ def stated(residual: Any, jacobian: Any, w: Any, bounds: Any, loss: Any, f_scale
     derivatives = "3-point" if jacobian is None else jacobian
     if not callable(derivatives):
         derivatives = one_of("jacobian, if it is not a function,", derivatives, STEPS)
+    check_numbers(w, "w")
     try:
         start = np.array(w, dtype=np.float64)
     except (TypeError, ValueError):

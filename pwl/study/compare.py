@@ -20,19 +20,19 @@ from pwl.data.shares import everywhere, numbered, own_rows
 from pwl.data.targets import known
 from pwl.data.weights import checked_weights
 from pwl.errors import InputError
-from pwl.learners.named import LEARNERS, Learner, Shape, network, rescale
+from pwl.learners.named import LEARNERS, NETWORKS, Learner, Shape, network, rescale
 from pwl.learners.outcome import Outcome
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import as_array
-from pwl.runtime.ranks import Communicator, Serial
+from pwl.runtime.ranks import Communicator, Serial, ranks_given
 from pwl.runtime.threads import workers
 from pwl.study.baselines import BASELINES, COMPARED, Data, chosen
 from pwl.study.frames import Frames
 from pwl.study.processes import end_with_parent, environment, interrupts_held
 from pwl.training.record import Record
 from pwl.training.train import train
-from pwl.validate import kind, nearest, shown, whole
+from pwl.validate import kind, nearest, one_of, shown, whole
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,12 @@ def compare(
         t = t[:, None]
     if not x.ndim or not t.ndim or x.shape[0] != t.shape[0]:
         raise InputError(f"inputs {tuple(x.shape)} and targets {tuple(t.shape)} came, wanted as many of both: one per pattern")
-    comm = comm or Serial()
+    if t.ndim == 1 and t.dtype.kind not in "iub":
+        raise InputError(
+            f"the targets came as labels ({t.dtype}), wanted class numbers: numpy.unique(labels, return_inverse=True) gives "
+            "classes= and these numbers"
+        )
+    comm = ranks_given(comm)
     w = None if weights is None else checked_weights(weights, x.shape[0], least=comm.size == 1)
     if (rows := known(t).rows) is not None:
         x, t, w = x[rows], t[rows], None if w is None else w[rows]
@@ -157,6 +162,7 @@ def _settings(settings: Settings, options: Mapping[str, Any]) -> Settings:
     whole("iterations", settings.iterations)
     whole("k", settings.k, 3)
     whole("seed", settings.seed, 0)
+    one_of("network", settings.network, NETWORKS)
     return settings
 
 

@@ -117,7 +117,10 @@ class Steps:
 
     def __call__(self, step: int) -> float:
         whole("step", step, 0)
-        return self.rate * self.factor ** sum(step >= other for other in self.at)
+        try:
+            return self.rate * self.factor ** sum(step >= other for other in self.at)
+        except OverflowError:
+            raise InputError(f"{self} is too large for a number at step {step}: choose a factor of at most 1") from None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from pwl.reductions.gradients import error, raw_error
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.runtime.backend import host
+from pwl.runtime.given import plain_array
 from pwl.runtime.ranks import check_alike, checksum
 from pwl.runtime.threads import single_threaded_blas
 from pwl.training import checkpoint as checkpoints
@@ -121,7 +122,7 @@ def train(
     given: dict[str, Any] = {"validation": validation, "test": test}
     rows: dict[str, list[int]] = {}
     if parts is not None:
-        rows, data, given = _divided(data, parts, given)
+        rows, data, given = divided(data, parts, given)
     patterns, others = _checked(net, data, given)
     # the patterns are in the network's units from here on
     preparation, net = net.preparation, patterns.suited(net).with_preparation(None)
@@ -274,20 +275,22 @@ def _checked(net: Network, data: Any, others: dict[str, Any]) -> tuple[Patterns,
     return patterns, rest
 
 
-def _divided(data: Any, parts: Any, given: dict[str, Any]) -> tuple[dict[str, list[int]], Patterns, dict[str, Any]]:
+def divided(data: Any, parts: Any, given: dict[str, Any]) -> tuple[dict[str, list[int]], Patterns, dict[str, Any]]:
     """The rows of the parts by name, the training patterns, and the others. Parts without rows are left out."""
     if any(other is not None for other in given.values()):
         raise InputError("parts= divides the data, so leave out validation= and test=")
     if not isinstance(parts, (tuple, list)) or len(parts) not in (2, 3):
         raise InputError(f"parts must be rows of each part, as pwl.data.split gives, not {validate.shown(parts)}")
-    whole = data if isinstance(data, Patterns) else Patterns(*data)
+    whole = Patterns.given(data)
     found = {}
     for name, part in zip(("training", "validation", "test"), parts, strict=False):
-        own = np.asarray(part)
+        own = plain_array(part, f"the rows of {name}")
         if own.ndim != 1 or (own.size and (own.dtype.kind not in "iu" or own.min() < 0 or own.max() >= len(whole))):
             raise InputError(f"the rows of {name} must be whole numbers from 0 to {len(whole) - 1}, not {validate.shown(part)}")
         if own.size:
             found[name] = own.astype(np.int64)
+    if "training" not in found:
+        raise InputError("parts has no rows for training: the first part must have some")
     rows = {name: own.tolist() for name, own in found.items()}
     return rows, whole.take(found["training"]), {name: whole.take(own) for name, own in found.items() if name != "training"}
 
