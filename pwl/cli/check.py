@@ -14,6 +14,7 @@ from pwl.activations import FIXED, PiecewiseLinear, resolve
 from pwl.cli import device, source
 from pwl.cli.shape import whole_numbers
 from pwl.cli.tables import rules
+from pwl.data.arrays import is_array_file
 from pwl.data.image_folder import is_image_folder
 from pwl.data.preparation import Preparation
 from pwl.data.sets import DATA_SETS
@@ -134,7 +135,8 @@ def as_saved(name: str, saved: Saved[Network], options: argparse.Namespace) -> s
             raise InputError(f"{name} does not fit {path}: give the table that this network was trained on")
         return table
     classes = schema.targets[0].categories
-    options.header = schema.header if options.header is None else options.header
+    if options.header is None and not is_array_file(Path(path)):
+        options.header = schema.header
     targets = options.target or list(schema.target_names)
     read = source.read(path, options, targets, "classification" if classes else "regression")
     x = data.read_inputs(path, schema, rules=rules(options))

@@ -125,7 +125,7 @@ def run(options: argparse.Namespace) -> int:
             f"--folds {settings.k} is more than the {table.count} patterns of {table.name}: each part needs a pattern"
         )
     print(f"{table.summary()}; {settings.k} folds, {shape.in_words(settings)}")
-    kept = Kept(options.out / FOLDER, identity(table.summary(), table.x, table.t, settings, table.comm))
+    kept = Kept(options.out / FOLDER, identity(table.summary(), table.x, table.t, settings, table.comm, table.weights))
     done = comm.same(begun(options, kept, names) if comm.rank == 0 else None)
     if (left := table.count - 2 * math.ceil(table.count / settings.k)) < 2:
         raise InputError(f"--folds {settings.k} of {table.count} patterns leaves {left} to train on, wanted two: add patterns")

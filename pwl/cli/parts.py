@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,11 +15,14 @@ from pwl.cli.tables import rules
 from pwl.data.arrays import image_file, read_images
 from pwl.data.columns import check_path
 from pwl.data.image_folder import is_image_folder, read_folder
-from pwl.data.inputs import open_inputs
+from pwl.data.inputs import Inputs, open_inputs
+from pwl.data.inputs import Rows as Block
+from pwl.data.numerals import MISSING, Numerals
 from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
 from pwl.data.shares import everywhere, numbered
 from pwl.data.targets import known
+from pwl.data.weights import checked_weights
 from pwl.errors import InputError
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.ranks import Communicator, Serial, share_of
@@ -130,9 +134,9 @@ def _of(table: Source, rows: np.ndarray) -> HeldOut | None:
     return held(table, table.own(rows))
 
 
-def _all(x: np.ndarray, t: np.ndarray, comm: Communicator) -> HeldOut:
+def _all(x: np.ndarray, t: np.ndarray, comm: Communicator, weights: np.ndarray | None = None) -> HeldOut:
     own = slice(*share_of(len(x), comm.rank, comm.size))
-    return HeldOut(Rows(x, own), Rows(t, own), comm=comm)
+    return HeldOut(Rows(x, own), Rows(t, own), None if weights is None else weights[own], comm)
 
 
 def _own(path: str, name: str, table: Source, options: argparse.Namespace) -> HeldOut:
@@ -148,7 +152,8 @@ def _own(path: str, name: str, table: Source, options: argparse.Namespace) -> He
         if x.shape[1:] != table.shape or classes != table.classes:
             raise InputError(f"{path} holds images {x.shape[1:]} of {len(classes)} classes, wanted those of {table.name}")
         return _all(x.reshape(-1, *shape), t, table.comm)
-    blocks = list(open_inputs(path, table.schema, rules(options), strict=True, learned=True).rows)
+    inputs = open_inputs(path, table.schema, rules(options), strict=True, learned=True)
+    blocks = list(inputs.rows)
     if not blocks or blocks[0].t is None:
         wanted = ", ".join(table.target_names)
         raise InputError(f"{path} has no rows of data with the target {wanted}, but --{name} needs it")
@@ -156,9 +161,25 @@ def _own(path: str, name: str, table: Source, options: argparse.Namespace) -> He
     bad = np.flatnonzero((np.isinf(targets) if targets.shape[1] > 1 else ~np.isfinite(targets)).any(axis=1))
     if len(bad):  # in arrays, whose targets are not looked at before
         raise InputError(f"{path}, row {bad[0] + 1} of data: a target is not finite: correct it or drop the row")
+    weights = None if table.weights is None else _weights(path, options.weights, inputs, blocks, table.schema)
+    present = np.ones(len(x), dtype=bool) if weights is None else weights > 0
     if (rows := known(targets).rows) is not None:  # of several targets, all may be missing
-        x, targets = x[rows], targets[rows]
-    return _all(x.reshape(-1, *shape), targets[:, 0].astype(np.int64) if table.classes else targets, table.comm)
+        present &= np.bincount(rows, minlength=len(x)) > 0
+    x, targets = x[present], targets[present]
+    weights = None if weights is None else weights[present]
+    return _all(x.reshape(-1, *shape), targets[:, 0].astype(np.int64) if table.classes else targets, table.comm, weights)
+
+
+def _weights(path: str, column: str, inputs: Inputs, blocks: Sequence[Block], schema: data.Schema) -> np.ndarray:
+    """The weights (Nv,) of the patterns of a file, from the column that has those of the table."""
+    if column not in inputs.others:
+        raise InputError(f"{path} has no column {column!r}, but --weights is for its patterns as well: add it, or name it as there")
+    place, numerals = inputs.others.index(column), Numerals(schema.decimal, schema.thousands, MISSING)
+    cells = [row[place] for block in blocks for row in block.cells]
+    try:
+        return checked_weights(np.array([numerals.to_number(cell) for cell in cells]), len(cells))
+    except ValueError as wrong:
+        raise InputError(f"{path}, column {column!r} of weights: {wrong}") from None
 
 
 def patterns(part: HeldOut | None, preparation: Preparation) -> Patterns | None:

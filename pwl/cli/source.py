@@ -46,6 +46,7 @@ class Source:
     x: inputs (Nv, N), or images (Nv, height, width, channels). t: targets (Nv, M), or class numbers (Nv,). schema: the
     columns. classes: the names of the classes, or None. weights, groups: of the patterns (Nv,), or
     None. shape: of images, also where x has their pixels in a row. comm: the ranks that share the patterns.
+    named: whether it is a named set, since a file may have the name of one.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Source:
     groups: np.ndarray | None = None
     shape: tuple[int, ...] = ()
     comm: Communicator = Serial()
+    named: bool = False
 
     @cached_property
     def count(self) -> int:
@@ -290,4 +292,4 @@ def named(name: str) -> Source:
     inputs = about.inputs or tuple(f"pixel{i + 1}" for i in range(x.shape[1]))
     targets = tuple(data.Column(target) for target in about.targets or ()) or (data.Column("class", about.classes),)
     schema = data.Schema(tuple(map(data.Column, inputs)), targets, header=True, width=len(inputs) + len(targets))
-    return Source(name, x, t, schema, about.classes, shape=about.shape if len(about.shape) == 3 else ())
+    return Source(name, x, t, schema, about.classes, shape=about.shape if len(about.shape) == 3 else (), named=True)

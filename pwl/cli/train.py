@@ -264,7 +264,7 @@ def accuracies(net: Network, table: source.Source, record: Record) -> Iterator[s
     for part in ("validation", "test"):
         if f"{part}_classification_error" in record:
             yield f"{part} accuracy: {1 - record[f'{part}_classification_error'][record.best_iteration]:.2%}"
-    if table.name in DATA_SETS and DATA_SETS[table.name].test:
+    if table.named and DATA_SETS[table.name].test:
         named = source.test_part(table.name)
         if isinstance(named, str):
             yield f"test accuracy: not measured, {named}"

@@ -34,10 +34,15 @@ def find_column(title: str, names: Sequence[str], wanted: str | int) -> int:
     """Place of a column, given its name or its number counted from 1. Raises InputError with the nearest name."""
     if not isinstance(wanted, (str, int, np.integer)):
         raise InputError(f"a column is named by a text or by its number, counted from 1, not by {validate.shown(wanted)}")
+    if wanted not in names and str(wanted).isdecimal() and len(str(wanted)) < 10 and 1 <= int(wanted) <= len(names):
+        return int(wanted) - 1
+    return named_column(title, names, wanted)
+
+
+def named_column(title: str, names: Sequence[str], wanted: str | int) -> int:
+    """Place of the column of exactly this name. Raises InputError with the nearest name."""
     if wanted in names:
         return names.index(str(wanted))
-    if str(wanted).isdecimal() and len(str(wanted)) < 10 and 1 <= int(wanted) <= len(names):
-        return int(wanted) - 1
     shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     near = nearest(str(wanted), names) or f": it has {shown}"
     raise InputError(f"{title} has no column {wanted if isinstance(wanted, int) else wanted[:80]!r} among its {len(names)}{near}")

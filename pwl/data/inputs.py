@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from pwl.data.arrays import array_inputs, is_array_file
-from pwl.data.columns import check_path, find_column
+from pwl.data.columns import check_path, named_column
 from pwl.data.kinds import parser_of
 from pwl.data.numerals import MISSING, Numerals
 from pwl.data.rules import Rules
@@ -70,10 +71,11 @@ def read_inputs(path: str | Path, schema: Schema, *, delimiter: str | None = Non
         For a missing column (with the nearest name), an unknown category, and the faults that `read_table` refuses.
     """
     kind("schema", schema, Schema, "the pwl.data.Schema of a table")
-    path = check_path(path)
+    path = check_path(path, folder=True)
     if is_array_file(path):
         return array_inputs(path, schema)[0]
     rules = rules or Rules(delimiter=delimiter)
+    schema = _as_written(schema, rules)
     sheet = _sheet(path, schema, rules, True)
     store = Store(len(schema.input_names), sheet.size > STREAM_BYTES)
     for rows in _text_rows(sheet, schema, [], True):
@@ -96,10 +98,23 @@ def open_inputs(
     path = check_path(path, folder=True)
     if is_array_file(path):
         return Inputs((), _array_rows(path, schema, strict, comm))
+    schema = _as_written(schema, rules)
     sheet = _sheet(path, schema, rules, strict, comm)
     used = {*_places(sheet, schema), *(_target_places(sheet, schema) or ())}
     others = [place for place in range(len(sheet.names)) if place not in used] if sheet.header else []
     return Inputs(tuple(sheet.names[place] for place in others), _text_rows(sheet, schema, others, strict, learned))
+
+
+def _as_written(schema: Schema, rules: Rules) -> Schema:
+    """The schema with the order in which this file has its dates, if that was said. The days are the same in any order."""
+    if rules.dates is None:
+        return schema
+    order = rules.dates
+    inputs, targets = (
+        tuple(replace(column, dates=order) if column.dates else column for column in columns)
+        for columns in (schema.inputs, schema.targets)
+    )
+    return replace(schema, inputs=inputs, targets=targets)
 
 
 def _sheet(path: Path, schema: Schema, rules: Rules, strict: bool, comm: Communicator = Serial()) -> Sheet:
@@ -107,7 +122,22 @@ def _sheet(path: Path, schema: Schema, rules: Rules, strict: bool, comm: Communi
     if rules.header is None and schema.header:
         rules = replace(rules, header=True)
     missing = MISSING if schema.missing is None else schema.missing
-    return sheet_of(path, rules, strict=strict, known=Numerals(schema.decimal, schema.thousands, missing), comm=comm)
+    known = Numerals(schema.decimal, schema.thousands, missing)
+    is_row = None if schema.header else partial(_is_row, schema)
+    return sheet_of(path, rules, strict=strict, known=known, is_row=is_row, comm=comm)
+
+
+def _is_row(schema: Schema, cells: Sequence[str], numerals: Numerals) -> bool:
+    """Whether a line of a table without names holds inputs that can be read."""
+    places = range(len(cells)) if len(cells) == len(schema.inputs) else [place_of(column) for column in schema.inputs]
+    if len(cells) not in (len(schema.inputs), schema.width):
+        return False
+    try:
+        for place, column in zip(places, schema.inputs, strict=True):
+            (parser_of(column, numerals) or numerals.to_number)(cells[place])
+    except ValueError:
+        return False
+    return True
 
 
 def _places(sheet: Sheet, schema: Schema) -> list[int]:
@@ -123,7 +153,7 @@ def _places(sheet: Sheet, schema: Schema) -> list[int]:
             )
         return [place_of(column) for column in schema.inputs]
     at = {name: place for place, name in enumerate(sheet.names)}
-    return [at[c.name] if c.name in at else find_column(sheet.title, sheet.names, c.name) for c in schema.inputs]
+    return [at[c.name] if c.name in at else named_column(sheet.title, sheet.names, c.name) for c in schema.inputs]
 
 
 def _target_places(sheet: Sheet, schema: Schema) -> list[int] | None:
@@ -162,6 +192,7 @@ def _one_hot(values: np.ndarray, columns: Sequence[Column], unread: dict[int, st
 def _array_rows(path: Path, schema: Schema, strict: bool, comm: Communicator) -> Iterator[Rows]:
     """The rows of an array file, or this rank's share of them."""
     x, t = array_inputs(path, schema, check=strict)
+    t = None if t is None else _class_numbers(path, t, schema, strict)
     begin, end = share_of(len(x), comm.rank, comm.size)
     for first in range(begin, end, rows_a_block(x.shape[1])):
         block = np.array(x[first : min(end, first + rows_a_block(x.shape[1]))], dtype=np.float64)
@@ -169,3 +200,17 @@ def _array_rows(path: Path, schema: Schema, strict: bool, comm: Communicator) ->
         unread = {int(row): f"{path}, pattern {first + row + 1} holds a number that is not finite" for row in bad}
         block[bad] = np.nan
         yield Rows(block, None if t is None else np.array(t[first : first + len(block)], dtype=np.float64), [], unread)
+
+
+def _class_numbers(path: Path, t: np.ndarray, schema: Schema, strict: bool) -> np.ndarray:
+    """The numbers (Nv, 1) of classes in place of labels that are whole numbers, NaN for unknown ones unless `strict`."""
+    classes = schema.targets[0].categories
+    if classes is None or not all(name.lstrip("-").isdecimal() for name in classes):
+        return t
+    values = np.array([float(name) for name in classes])
+    order = np.argsort(values)
+    found = order[np.minimum(np.searchsorted(values[order], t), len(values) - 1)]
+    known = values[found] == t
+    if strict and not known.all():
+        raise InputError(f"{path} has the label {t[~known][0]:g}, wanted one of the classes {', '.join(classes[:8])}")
+    return np.where(known, found, np.nan)

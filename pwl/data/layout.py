@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -16,6 +17,7 @@ from pwl.data.schema import column_names
 from pwl.data.text import AS_CSV, CHUNK, Text
 from pwl.errors import InputError
 
+IsRow = Callable[[Sequence[str], Numerals], bool]
 SAMPLE = 1000  # lines or rows from which the kinds of the columns are guessed
 AT_LEAST = 10  # lines that are looked at, however long they are
 CELLS = 200  # cells of a line that are looked at to guess the delimiter
@@ -57,10 +59,13 @@ class Layout:
         return f"{self.text.name}, line {line}" + ("" if column is None else f", column {self.names[column][:60]!r}")
 
 
-def sniff(text: Text, rules: Rules, *, strict: bool = True, known: Numerals | None = None) -> Layout:
+def sniff(
+    text: Text, rules: Rules, *, strict: bool = True, known: Numerals | None = None, is_row: IsRow | None = None
+) -> Layout:
     """Guesses a file's layout from its beginning. What the rules say is not guessed.
 
-    strict: whether a line that can't be divided is an error. known: marks that decide if the cells leave them open.
+    strict: whether a line that can't be divided is an error. known: marks that decide if the cells leave them open. is_row:
+    whether a first line is data by what is known of the columns, though it looks like names.
     Raises InputError for an empty file, for column names that come twice, for lines of comment before the table, and where
     the beginning leaves open what is meant.
     """
@@ -81,6 +86,7 @@ def sniff(text: Text, rules: Rules, *, strict: bool = True, known: Numerals | No
     numerals = _numerals(text.name, cells[1:] or cells, rules, known)
     try:
         header = has_header(cells, numerals) if rules.header is None else rules.header
+        header = header and (rules.header is not None or is_row is None or not is_row(cells[0], numerals))
     except Doubt as doubt:
         shown = ", ".join(cell.strip()[:30] for cell in cells[0][:4])
         raise InputError(

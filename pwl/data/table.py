@@ -17,7 +17,7 @@ from pwl.data.columns import check_path, choose_columns, find_column
 from pwl.data.delimited import TextSheet
 from pwl.data.folder import FolderSheet, sheets
 from pwl.data.kinds import Codes, Kind, Labels, holds_codes, kind_of, meet, parser_of, refuse_id
-from pwl.data.layout import sniff
+from pwl.data.layout import IsRow, sniff
 from pwl.data.numerals import Numerals
 from pwl.data.parquet import ParquetSheet, is_parquet
 from pwl.data.rules import Rules
@@ -172,16 +172,22 @@ def read_table(
 
 
 def sheet_of(
-    path: Path, rules: Rules, *, strict: bool = True, known: Numerals | None = None, comm: Communicator = Serial()
+    path: Path,
+    rules: Rules,
+    *,
+    strict: bool = True,
+    known: Numerals | None = None,
+    is_row: IsRow | None = None,
+    comm: Communicator = Serial(),
 ) -> Sheet:
-    """The reader of a text or Parquet file, or of a folder. strict, known: as in `sniff`. comm: the ranks that share it."""
+    """The reader of a text or Parquet file, or of a folder. strict, known, is_row: as in `sniff`. comm: the ranks that share it."""
     if path.is_dir():
-        return FolderSheet(path, sheets(lambda file: sheet_of(file, rules, strict=strict, known=known)), comm)
+        return FolderSheet(path, sheets(lambda file: sheet_of(file, rules, strict=strict, known=known, is_row=is_row)), comm)
     if is_parquet(path):
         return ParquetSheet(path, None if rules.missing is None else tuple(rules.missing), comm)
     refuse_pipe(path, comm)
     text = text_of(path) if comm.size == 1 else shared_text(path, comm)
-    return TextSheet(sniff(text, rules, strict=strict, known=known))
+    return TextSheet(sniff(text, rules, strict=strict, known=known, is_row=is_row))
 
 
 def _check_table(title: str, table: Table, comm: Communicator) -> None:
