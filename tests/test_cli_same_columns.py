@@ -152,3 +152,53 @@ def test_a_folder_of_tables_may_have_further_columns(tmp_path):
     written(tmp_path / "folder" / "1.csv", ["id,a,b,y", *(f"{i},{a},{b},{a + b}" for i, (a, b) in enumerate(rows))])
     assert read_inputs(tmp_path / "folder", schema_of(net)) == pytest.approx(rows)
     assert main(["finetune", net, str(tmp_path / "folder"), "--iterations", "2", "--out", str(tmp_path / "n.safetensors")]) == 0
+
+
+def test_columns_that_nobody_needs_may_have_gaps(tmp_path, capsys):
+    net = trained(written(tmp_path / "t.csv", ["a,b,y", *(f"{i},{i % 7},{i + i % 7}" for i in range(60))]))
+    rows = [f"{i},{i % 7},{'' if i % 5 else 'x'},{i + i % 7},{'' if i % 3 else 2}" for i in range(60)]
+    table = written(tmp_path / "gaps.csv", ["a,b,gap,y,none", *rows])
+    out = str(tmp_path / "n.safetensors")
+    assert main(["finetune", net, table, "--target", "y", "--iterations", "2", "--out", out]) == 0
+    assert main(["check", net, table]) == 0
+    capsys.readouterr()
+    assert main(["finetune", net, table, "--iterations", "2", "--out", out]) == 2  # the last column is the target
+    assert "'none'" in capsys.readouterr().err
+    assert main(["finetune", net, table, "--target", "4", "--weights", "a", "--iterations", "2", "--out", out]) == 2
+    assert "needs the input 'a'" in capsys.readouterr().err
+
+
+def test_options_that_say_nothing_of_a_file_are_refused(tmp_path, capsys):
+    np.save(tmp_path / "a.npy", labelled())
+    net = trained(tmp_path / "a.npy")
+    for option in (["--delimiter", ";"], ["--no-header"], ["--dates", "ymd"], ["--missing", "NA"]):
+        capsys.readouterr()
+        assert main(["predict", net, str(tmp_path / "a.npy"), *option]) == 2
+        assert f"{option[0].replace('no-', '')} is for text tables" in capsys.readouterr().err
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    pandas.DataFrame(labelled(), columns=list("aby")).to_parquet(tmp_path / "a.parquet")
+    for option in (["--delimiter", ";"], ["--no-header"], ["--decimal", ","]):
+        assert main(["train", str(tmp_path / "a.parquet"), *QUICK, *option, "--out", str(tmp_path / "n")]) == 2
+        assert "is a Parquet file" in capsys.readouterr().err
+    net = trained(tmp_path / "a.parquet", "--missing", "NA")
+    assert main(["check", net, str(tmp_path / "a.parquet")]) == 0
+
+
+def test_one_of_several_targets_comes_once(tmp_path, capsys):
+    rows = RNG.random((40, 2))
+    lines = [f"{a},{b},{a + b},{a - b}" for a, b in rows]
+    net = trained(written(tmp_path / "t.csv", ["a,b,s,d", *lines]), "--target", "s", "d")
+    new = written(tmp_path / "new.csv", ["id,a,b,s", *(f"{i},{line.rsplit(',', 1)[0]}" for i, line in enumerate(lines))])
+    capsys.readouterr()
+    assert main(["predict", net, new]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "id,s,d"
+
+
+def test_a_file_that_an_option_took_is_named(tmp_path, capsys):
+    table = written(tmp_path / "t.csv", ["a,b,y", *(f"{a},{b},{a + b}" for a, b in RNG.random((40, 2)))])
+    net = trained(table)
+    for line in (["train", "--missing", "NA", table], ["finetune", net, "--frozen", "1", table]):
+        capsys.readouterr()
+        assert main(line) == 2
+        assert "write the file before it" in capsys.readouterr().err

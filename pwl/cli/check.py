@@ -12,9 +12,9 @@ import numpy as np
 from pwl import data
 from pwl.activations import FIXED, PiecewiseLinear, resolve
 from pwl.cli import device, source
+from pwl.cli.columns import unused
 from pwl.cli.shape import whole_numbers
-from pwl.cli.tables import rules
-from pwl.data.arrays import is_array_file
+from pwl.cli.tables import is_text, rules
 from pwl.data.image_folder import is_image_folder
 from pwl.data.preparation import Preparation
 from pwl.data.sets import DATA_SETS
@@ -135,10 +135,11 @@ def as_saved(name: str, saved: Saved[Network], options: argparse.Namespace) -> s
             raise InputError(f"{name} does not fit {path}: give the table that this network was trained on")
         return table
     classes = schema.targets[0].categories
-    if options.header is None and not is_array_file(Path(path)):
+    if options.header is None and is_text(path):
         options.header = schema.header
     targets = options.target or list(schema.target_names)
-    read = source.read(path, options, targets, "classification" if classes else "regression")
+    drop = unused(schema, targets, options)
+    read = source.read(path, options, targets, "classification" if classes else "regression", drop=drop)
     x = data.read_inputs(path, schema, rules=rules(options))
     t = read.t if classes is None else renumbered(path, read.class_names, read.t, classes)
     return source.Source(Path(path).stem, x, t, schema, classes)

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from pwl import data
 from pwl.cli.tables import rules
+from pwl.data.columns import apart, find_column
+from pwl.data.inputs import open_inputs
 from pwl.errors import InputError
 from pwl.validate import nearest
+
+
+def unused(known: data.Schema, targets: Sequence[str] | None, options: argparse.Namespace) -> list[str]:
+    """Columns of the table at `options.data` that neither a network with these inputs nor an option needs, which may have gaps.
+
+    targets: those of the table, or None for its last column.
+    """
+    found = open_inputs(options.data, known, rules(options))
+    if not found.others:
+        return []
+    needed = [*(targets or found.names[-1:]), getattr(options, "weights", None), getattr(options, "group", None)]
+    places = {find_column(options.data, found.names, column) for column in apart(found.names, [c for c in needed if c])}
+    return [name for name in found.others if found.names.index(name) not in places]
 
 
 def with_inputs_of(known: data.Schema, table: data.Table, options: argparse.Namespace) -> data.Table:

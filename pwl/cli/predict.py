@@ -22,7 +22,7 @@ from pwl.cli import device, paths
 from pwl.cli.columns import places
 from pwl.cli.scores import Scores
 from pwl.cli.source import named, shared
-from pwl.cli.tables import add_rules, rules, said
+from pwl.cli.tables import add_rules, check_used, rules, said
 from pwl.data.image_folder import images_of, is_image, is_image_folder, read_image
 from pwl.data.inputs import Inputs, Rows, open_inputs
 from pwl.data.schema import column_names
@@ -124,6 +124,7 @@ def implied(saved: Saved[Ensemble]) -> data.Schema:
 def opened(schema: data.Schema, options: argparse.Namespace, comm: Communicator) -> Inputs:
     """The rows of a table or a named set, or this rank's share of them, in the network's order of inputs."""
     if options.data not in DATA_SETS:
+        check_used(options.data, options)
         return open_inputs(options.data, schema, rules(options), strict=options.strict, comm=comm)
     if given := said(options):
         raise InputError(f"--{given[0]} is for tables, but {options.data} is a named set: leave it out")

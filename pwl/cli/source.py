@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pwl import data
-from pwl.cli.columns import places, with_inputs_of
-from pwl.cli.tables import add_rules, rules, said
-from pwl.data.arrays import image_file, is_array_file, read_images
+from pwl.cli.columns import places, unused, with_inputs_of
+from pwl.cli.tables import add_rules, check_used, rules, said
+from pwl.data.arrays import image_file, read_images
 from pwl.data.columns import check_path
 from pwl.data.image_folder import is_image_folder, read_folder
 from pwl.data.sets import DATA_SETS
@@ -29,6 +29,7 @@ DEFAULT, OF_TABLES = "concrete", "mlp"
 OF_IMAGES = {"network": "vgg2", "algorithm": "minibatch-adact"}  # for folders of images
 SCALES = """Several targets are scaled by one common factor, so that targets with large numbers count most. If targets
 matter equally, bring them to similar sizes. The RMSE (in its unit) and R^2 of each single target are printed as well."""
+SWALLOWS = {"target": "a column", "drop": "a column", "missing": "a word", "frozen": "layers"}  # options of several words
 TABLE_OPTIONS = {"target": None, "drop": None, "task": "auto", "weights": None, "group": None}
 
 
@@ -178,7 +179,8 @@ def open_source(options: argparse.Namespace, comm: Communicator = Serial(), take
     if image_file(check_path(name, folder=True)):
         check_named(name, options)
         return shared(of_images(Path(name)), comm)
-    table = read(name, options, options.target or None, options.task, comm)
+    drop = [] if taken.schema is None else unused(taken.schema, options.target, options)
+    table = read(name, options, options.target or None, options.task, comm, drop)
     if taken.schema is not None:
         table = with_inputs_of(taken.schema, table, options)
     source = Source(stem(name), table.x, table.t, table.schema, table.class_names, table.weights, table.groups, comm=comm)
@@ -201,16 +203,20 @@ def stem(name: str) -> str:
 
 
 def read(
-    name: str, options: argparse.Namespace, targets: Sequence[str] | None, task: Any, comm: Communicator = Serial()
+    name: str,
+    options: argparse.Namespace,
+    targets: Sequence[str] | None,
+    task: Any,
+    comm: Communicator = Serial(),
+    drop: Sequence[str] = (),
 ) -> data.Table:
-    """The table at a path, read as the options say."""
-    if is_array_file(Path(name)) and (given := said(options)):
-        raise InputError(f"--{given[0]} is for text tables, but {name} holds numbers only: leave it out")
+    """The table at a path, read as the options say. drop: further columns to leave out."""
+    check_used(name, options)
     return data.read_table(
         name,
         targets,
         task=task,
-        drop=options.drop or (),
+        drop=[*(options.drop or ()), *drop],
         weights=getattr(options, "weights", None),
         groups=getattr(options, "group", None),
         comm=comm,
@@ -258,12 +264,10 @@ def test_part(name: str) -> tuple[np.ndarray, np.ndarray] | str:
 
 def check_named(name: str, options: argparse.Namespace) -> None:
     """Raises InputError for options that are for tables only, and if an option has taken the file for a column."""
-    for option in ("target", "drop"):
-        swallowed = (getattr(options, option) or [""])[-1]
+    for option, what in SWALLOWS.items():
+        swallowed = (getattr(options, option, None) or [""])[-1]
         if name == DEFAULT and Path(swallowed).is_file():
-            raise InputError(
-                f"--{option} took {swallowed} for a column: write the file before it, {swallowed} --{option} ..."
-            )
+            raise InputError(f"--{option} took {swallowed} for {what}: write the file before it, {swallowed} --{option} ...")
     given = [o for o, unset in TABLE_OPTIONS.items() if getattr(options, o, unset) not in (unset, None)]
     kind = "is a named set, whose columns are known" if name in DATA_SETS else "holds images, whose columns are known"
     for option in [*given, *said(options)]:

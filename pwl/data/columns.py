@@ -48,14 +48,14 @@ def named_column(title: str, names: Sequence[str], wanted: str | int) -> int:
     raise InputError(f"{title} has no column {wanted if isinstance(wanted, int) else wanted[:80]!r} among its {len(names)}{near}")
 
 
-def _apart(names: Sequence[str], words: Sequence[str | int]) -> list[str | int]:
+def apart(names: Sequence[str], words: Sequence[str | int]) -> list[str | int]:
     """Columns that were named. "a,b" means two, unless a column has exactly that name."""
     if validate.listed(words) is None:
         raise InputError(f"columns are named by a text, a number counted from 1, or a list of them, not by {validate.shown(words)}")
     known, found = set(names), list[str | int]()
     for word in words:
-        apart = isinstance(word, str) and "," in word and word not in known
-        found += [part.strip() for part in str(word).split(",")] if apart else [word]
+        several = isinstance(word, str) and "," in word and word not in known
+        found += [part.strip() for part in str(word).split(",")] if several else [word]
     return found
 
 
@@ -63,8 +63,8 @@ def choose_columns(
     title: str, names: Sequence[str], targets: Sequence[str | int] | str | int | None, drop: Sequence[str | int]
 ) -> tuple[list[int], list[int]]:
     """Places of the inputs, in the order of the file, and of the targets, in the order given."""
-    asked = _apart(names, [targets] if isinstance(targets, str | int) else () if targets is None else targets)
-    dropped = {find_column(title, names, column) for column in _apart(names, drop)}
+    asked = apart(names, [targets] if isinstance(targets, str | int) else () if targets is None else targets)
+    dropped = {find_column(title, names, column) for column in apart(names, drop)}
     left = [place for place in range(len(names)) if place not in dropped]
     chosen = [find_column(title, names, target) for target in asked] if asked else left[-1:]
     if len(set(chosen)) < len(chosen) or dropped & set(chosen):

@@ -38,10 +38,11 @@ class Rows(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """A file that is being read. others: names of the columns that are neither inputs nor targets."""
+    """A file that is being read. others: names of the columns that are neither inputs nor targets. names: of all, if it has any."""
 
     others: tuple[str, ...]
     rows: Iterator[Rows]
+    names: tuple[str, ...] = ()
 
 
 def read_inputs(path: str | Path, schema: Schema, *, delimiter: str | None = None, rules: Rules | None = None) -> np.ndarray:
@@ -101,8 +102,11 @@ def open_inputs(
     schema = _as_written(schema, rules)
     sheet = _sheet(path, schema, rules, strict, comm)
     used = {*_places(sheet, schema), *(_target_places(sheet, schema) or ())}
+    if schema.header:  # a single one of several targets would come twice beside the predictions
+        used |= {place for place, name in enumerate(sheet.names) if name in {column.name for column in schema.targets}}
     others = [place for place in range(len(sheet.names)) if place not in used] if sheet.header else []
-    return Inputs(tuple(sheet.names[place] for place in others), _text_rows(sheet, schema, others, strict, learned))
+    names = tuple(sheet.names) if sheet.header else ()
+    return Inputs(tuple(names[place] for place in others), _text_rows(sheet, schema, others, strict, learned), names)
 
 
 def _as_written(schema: Schema, rules: Rules) -> Schema:
