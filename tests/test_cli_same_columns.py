@@ -202,3 +202,11 @@ def test_a_file_that_an_option_took_is_named(tmp_path, capsys):
         capsys.readouterr()
         assert main(line) == 2
         assert "write the file before it" in capsys.readouterr().err
+
+
+def test_arrays_with_new_targets_finetune_a_network_of_arrays(tmp_path):
+    a = labelled()
+    np.save(tmp_path / "a.npy", a)
+    np.save(tmp_path / "more.npy", np.column_stack([a, a[:, 0] - a[:, 1]]))
+    how = ["--target", "3", "4", "--iterations", "2", "--out", str(tmp_path / "n.safetensors")]
+    assert main(["finetune", trained(tmp_path / "a.npy"), str(tmp_path / "more.npy"), *how]) == 0

@@ -19,8 +19,7 @@ def unused(known: data.Schema, targets: Sequence[str] | None, options: argparse.
 
     targets: those of the table, or None for its last column.
     """
-    found = open_inputs(options.data, known, rules(options))
-    if not found.others:
+    if not known.header or not (found := open_inputs(options.data, known, rules(options))).others:
         return []
     needed = [*(targets or found.names[-1:]), getattr(options, "weights", None), getattr(options, "group", None)]
     places = {find_column(options.data, found.names, column) for column in apart(found.names, [c for c in needed if c])}

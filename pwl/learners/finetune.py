@@ -62,6 +62,7 @@ def finetune(
     data, validation, test : (x, t), (x, t, weights) or pwl.Patterns
         In raw units if the network carries a preparation.
     algorithm : algorithm
+        As in `train`.
     parts : sequence of 2 or 3 int arrays, optional
         As in `train`. The preparation of new targets and new outputs know the rows for training alone.
     frozen : int, str or sequence of str
