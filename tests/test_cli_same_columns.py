@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 
 import numpy as np
 import pytest
@@ -210,3 +212,14 @@ def test_arrays_with_new_targets_finetune_a_network_of_arrays(tmp_path):
     np.save(tmp_path / "more.npy", np.column_stack([a, a[:, 0] - a[:, 1]]))
     how = ["--target", "3", "4", "--iterations", "2", "--out", str(tmp_path / "n.safetensors")]
     assert main(["finetune", trained(tmp_path / "a.npy"), str(tmp_path / "more.npy"), *how]) == 0
+
+
+def test_a_pipe_is_read_once(tmp_path):
+    lines = ["a,b,y", *(f"{i},{i % 7},{i + i % 7}" for i in range(60))]
+    net, pipe = trained(written(tmp_path / "t.csv", lines)), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=written, args=(pipe, lines), daemon=True)
+    writer.start()
+    assert main(["finetune", net, str(pipe), "--iterations", "2", "--out", str(tmp_path / "n.safetensors")]) == 0
+    writer.join(10)
+    assert not writer.is_alive()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from pwl import data
 from pwl.cli.tables import rules
-from pwl.data.columns import apart, find_column
+from pwl.data.columns import STANDARD_INPUT, apart, find_column
 from pwl.data.inputs import open_inputs
 from pwl.errors import InputError
 from pwl.validate import nearest
@@ -19,7 +20,9 @@ def unused(known: data.Schema, targets: Sequence[str] | None, options: argparse.
 
     targets: those of the table, or None for its last column.
     """
-    if not known.header or not (found := open_inputs(options.data, known, rules(options))).others:
+    path = Path(options.data)
+    once = options.data != STANDARD_INPUT and not path.is_file() and not path.is_dir()  # a pipe, which can be read only once
+    if once or not known.header or not (found := open_inputs(options.data, known, rules(options))).others:
         return []
     needed = [*(targets or found.names[-1:]), getattr(options, "weights", None), getattr(options, "group", None)]
     places = {find_column(options.data, found.names, column) for column in apart(found.names, [c for c in needed if c])}
