@@ -29,7 +29,7 @@ class Ensemble:
     nets : sequence of Network
         Initialised networks of the same inputs, outputs and loss, with preparations of the same classes, if any.
     bounds : array (2, M), optional
-        The lowest and the highest prediction of each target. Predictions beyond them are set to them.
+        The lowest and the highest prediction of each target, infinite where there is none. Predictions beyond them are set to them.
     weights : array (networks,), optional
         The share of each network in the mean, 0 or more. None means equal shares.
     scale : array (M,), optional
