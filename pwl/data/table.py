@@ -172,14 +172,9 @@ def read_table(
 
 
 def sheet_of(
-    path: Path,
-    rules: Rules,
-    *,
-    strict: bool = True,
-    known: Numerals | None = None,
-    is_row: IsRow | None = None,
+    path: Path, rules: Rules, *, strict: bool = True, known: Numerals | None = None, is_row: IsRow | None = None,
     comm: Communicator = Serial(),
-) -> Sheet:
+) -> Sheet:  # fmt: skip
     """The reader of a text or Parquet file, or of a folder. strict, known, is_row: as in `sniff`. comm: the ranks that share it."""
     if path.is_dir():
         return FolderSheet(path, sheets(lambda file: sheet_of(file, rules, strict=strict, known=known, is_row=is_row)), comm)
