@@ -86,8 +86,6 @@ class Patterns:
         self.x, self.t = as_array(x, "inputs x"), as_array(t, "targets t")
         if preparation is not None:
             kind("preparation", preparation, Preparation, "a pwl.Preparation")
-        if comm is not None and not isinstance(comm, Communicator):
-            raise InputError(f"comm must be pwl.ranks(), or derive from pwl.runtime.ranks.Communicator, not {shown(comm)}")
         self.preparation, self.comm = preparation, ranks_given(comm)
         self.block_bytes = None if block_bytes is None else number_of_bytes("block_bytes", block_bytes)
         if self.x.ndim < 2:

@@ -93,10 +93,9 @@ def ranks_given(comm: Any) -> Communicator:
     """The ranks that were given, or one alone for None. Raises InputError for anything else."""
     if comm is None:
         return Serial()
-    if not all(hasattr(comm, name) for name in ("allgather", "rank", "size")):
-        raise InputError(f"comm must be what pwl.ranks() returns, not {shown(comm)}")
-    found: Communicator = comm
-    return found
+    if not isinstance(comm, Communicator):
+        raise InputError(f"comm must be pwl.ranks(), or derive from pwl.runtime.ranks.Communicator, not {shown(comm)}")
+    return comm
 
 
 def ranks() -> Communicator:
