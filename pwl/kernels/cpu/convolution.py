@@ -6,81 +6,24 @@ loops are serial and release the interpreter's lock, because `reduce` runs block
 
 from __future__ import annotations
 
-import functools
 import math
-from typing import NamedTuple
 
 import numpy as np
 
-from pwl.kernels.cpu.addresses import LINE, address, ask, copy
+from pwl.kernels.cpu.addresses import address, ask, copy
+from pwl.kernels.cpu.bands import bands, by_filters, room, turned_bands
 from pwl.kernels.cpu.compiled import compiled
 from pwl.kernels.cpu.curves import value, value_slope
-from pwl.kernels.cpu.register_tile import ROWS, VECTOR_BYTES, tile_product, wide
-from pwl.kernels.cpu.transpose import transpose
+from pwl.kernels.cpu.frames import enclose, full, geometry, spread
+from pwl.kernels.cpu.register_tile import ROWS, multiply, wide
 from pwl.kernels.reference.activated import in_turn
 from pwl.kernels.reference.activations import activation, activation_slope
 from pwl.kernels.window import Window
 from pwl.runtime.backend import Array
 
-multiply = tile_product(ROWS, VECTOR_BYTES)
-
 PATCHES = 2**17  # numbers in the patches that are made at a time, if a stride makes them necessary
 TOGETHER = 1024  # places of small images that a convolution computes at a time, at most
 PLACES = 128  # places that a tile of the weights' gradient sums at a time, so that its signals stay in the first cache
-
-
-class Geometry(NamedTuple):
-    """Offsets of a window's numbers in a framed image, as 64-bit whole numbers that count numbers, not bytes.
-
-    places: the offset of each place's window, row by row. taps: the offset of each number within a window; each window
-    consists of runs of `run` neighbours. starts: the offset of each run within a window. rows: the offset of the first
-    window in each row of places. step: the distance from a place to the next one in its row.
-    """
-
-    frame: tuple[int, int, int]  # rows, pixels per row, numbers from a pixel to the next
-    corner: tuple[int, int]  # row and pixel of the frame where the image begins
-    size: tuple[int, int]  # rows of places, places per row
-    places: np.ndarray
-    taps: np.ndarray
-    starts: np.ndarray
-    run: int
-    rows: np.ndarray
-    step: int
-
-
-@functools.lru_cache(maxsize=256)
-def geometry(window: Window, height: int, width: int, channels: int, pitch: int) -> Geometry:
-    """The offsets of a window. The last entry of `taps` is repeated until its tiles are full.
-
-    pitch: numbers from a pixel of the frame to the next.
-    """
-    (top, bottom), (left, right) = window.padding
-    (kv, kh), (sv, sh), (dv, dh) = window.size, window.stride, window.dilation
-    (H, V), line = window.output(height, width), (left + width + right) * pitch
-    rows, down = np.arange(H) * sv * line, np.arange(kv) * dv * line
-    along = np.arange(kh) * dh * pitch
-    places = (rows[:, None] + np.arange(V) * sh * pitch).ravel()
-    taps = ((down[:, None] + along)[:, :, None] + np.arange(channels)).ravel()
-    starts, run = (down, kh * channels) if dh == 1 and pitch == channels else ((down[:, None] + along).ravel(), channels)
-    frame, corner = (top + height + bottom, left + width + right, pitch), (top, left)
-    return Geometry(
-        frame, corner, (H, V), places.astype(np.int64), full(taps), starts.astype(np.int64), run, rows.astype(np.int64), sh * pitch
-    )
-
-
-@compiled
-def _enclose(image, frame, top, left):
-    """Copies the image (rows, pixels, channels) into the frame. The border of the frame does not change."""
-    (rows, pixels, channels), (_, wide, pitch), size = image.shape, frame.shape, image.itemsize
-    source, line = address(image), pixels * channels * size
-    goal = address(frame) + (top * wide + left) * pitch * size
-    for i in range(rows):
-        here, there = source + i * line, goal + i * wide * pitch * size
-        if pitch == channels:  # a row of pixels is one run
-            copy(here, there, line)
-        else:
-            for j in range(pixels):
-                copy(here + j * channels * size, there + j * pitch * size, channels * size)
 
 
 @compiled
@@ -96,7 +39,7 @@ def _convolve(x, frames, top, left, places, starts, count, w, threshold, out):
     for p in range(0, x.shape[0], together):
         images = min(together, x.shape[0] - p)
         for i in range(images):
-            _enclose(x[p + i], frames[i], top, left)
+            enclose(x[p + i], frames[i], top, left)
         for band in range(w.shape[0]):
             first = band * wide
             own_filters = min(wide, filters - first)
@@ -131,7 +74,7 @@ def _weight_gradient(x, g, frames, signals, top, left, taps, starts, along, step
     for p in range(0, Nv, together):
         count = min(together, Nv - p)
         for i in range(count):
-            _enclose(x[p + i], frames[i], top, left)
+            enclose(x[p + i], frames[i], top, left)
         for band in range(G.shape[0]):
             first = band * wide
             source, own = address(g[p]) + first * size, address(signals[band])
@@ -167,39 +110,6 @@ def _add_patches(columns, top, left, sv, sh, dv, dh, dx):
                                 dx[i, j, k] += columns[r, c, a, b, k]
 
 
-def bands(W: np.ndarray) -> np.ndarray:
-    """Weights (filters, ...) as bands (bands, inputs, wide) of filters side by side. Zeros fill the last band."""
-    side, rows = wide(W.itemsize), W.reshape(len(W), -1)
-    if rows.strides[1] != rows.itemsize:
-        rows = np.ascontiguousarray(rows)
-    found = room((-(-len(W) // side), rows.shape[1], side), W.dtype, len(W))
-    for band, first in zip(found, range(0, len(W), side), strict=True):
-        _turn_over(rows[first : first + side], band)
-    return found
-
-
-def room(shape: tuple[int, ...], dtype: np.dtype, filters: int) -> np.ndarray:
-    """An array (bands, ..., wide) for numbers of filters; zeros where they do not fill the last band."""
-    return np.empty(shape, dtype) if shape[0] * shape[-1] == filters else np.zeros(shape, dtype)
-
-
-def turned_bands(W: np.ndarray) -> np.ndarray:
-    """Weights (filters, window height, window width, channels) of the transpose as bands (bands, inputs, wide) of channels."""
-    channels, side = W.shape[3], wide(W.itemsize)
-    around = np.moveaxis(W[:, ::-1, ::-1], 0, 2)
-    found = room((-(-channels // side), *around.shape[:3], side), W.dtype, channels)
-    for band, first in zip(found, range(0, channels, side), strict=True):
-        own = around[..., first : first + side]
-        band[..., : own.shape[3]] = own
-    return found.reshape(len(found), -1, side)
-
-
-def _turn_over(a: np.ndarray, out: np.ndarray) -> None:
-    """Writes the columns of a (rows, columns) to the rows of out. In both, the numbers of a row stand side by side."""
-    step, out_step = (each.strides[0] // each.itemsize for each in (a, out))
-    transpose(a.dtype.type(0), a.ctypes.data, step, out.ctypes.data, out_step, *a.shape)
-
-
 def convolve(x: Array, W: Array, window: Window, threshold: Array | None = None) -> Array:
     """Nets (Nv, out height, out width, filters) of images x with weights W and, if given, thresholds (filters,), Eq. (53)."""
     threshold = np.zeros(len(W), x.dtype) if threshold is None else threshold
@@ -230,17 +140,6 @@ def side_by_side(places: int) -> int:
     return images if images * places <= TOGETHER else 1
 
 
-def full(offsets: np.ndarray) -> np.ndarray:
-    """The offsets in a row, with the last one repeated until their tiles are full."""
-    row = offsets.ravel()
-    return np.append(row, np.full(-len(row) % ROWS, row[-1])).astype(np.int64)
-
-
-def spread(channels: int, itemsize: int) -> int:
-    """Numbers from a pixel to the next, chosen so that neighbouring pixels fall into many sets of the first cache."""
-    return channels + LINE // itemsize if channels * itemsize % (4 * LINE) == 0 else channels
-
-
 def weight_gradient(x: Array, g: Array, window: Window) -> Array:
     """Sum over patterns and places of g times the patch there, (filters, window height, window width, channels)."""
     (Nv, height, width, channels), filters = x.shape, g.shape[3]
@@ -256,11 +155,7 @@ def weight_gradient(x: Array, g: Array, window: Window) -> Array:
         max(1, PLACES // V), G,
     )  # fmt: skip
     taps = window.size[0] * window.size[1] * channels
-    by_filters = np.empty((filters, taps), x.dtype)
-    for band, first in zip(G, range(0, filters, side), strict=True):
-        own = by_filters[first : first + side]
-        _turn_over(band[:taps, : len(own)], own)
-    return by_filters.reshape(filters, *window.size, channels)
+    return by_filters(G[:, :taps], filters).reshape(filters, *window.size, channels)
 
 
 def input_gradient(g: Array, W: Array, window: Window, height: int, width: int) -> Array:

@@ -153,3 +153,6 @@ def _code(real: Any, rows: int, vector_bytes: int) -> Any:
         return context.get_dummy_value()
 
     return code
+
+
+multiply = tile_product(ROWS, VECTOR_BYTES)
