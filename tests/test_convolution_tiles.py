@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pwl.kernels.cpu import convolution as compiled
 from pwl.kernels.cpu import sums as sums_cpu
+from pwl.kernels.cpu.frames import side_by_side
 from pwl.kernels.cpu.register_tile import ROWS
 from pwl.kernels.cpu.transpose import transpose
 from pwl.kernels.reference import convolution, sums
@@ -37,10 +38,10 @@ def test_bands_of_filters_and_images_side_by_side(filters, Nv, side, dtype):
 
 def test_images_stand_side_by_side_until_tiles_are_full():
     for places in range(1, 2000):
-        images = compiled.side_by_side(places)
-        assert images == 1 or (images * places % ROWS == 0 and images * places <= compiled.TOGETHER)
+        images = side_by_side(places, most=1024)
+        assert images == 1 or (images * places % ROWS == 0 and images * places <= 1024)
         assert images <= ROWS
-    assert compiled.side_by_side(ROWS) == 1 and compiled.side_by_side(1) == ROWS
+    assert side_by_side(ROWS, 1024) == 1 and side_by_side(1, 1024) == ROWS and side_by_side(1, ROWS - 1) == 1
 
 
 @settings(max_examples=60, deadline=None)

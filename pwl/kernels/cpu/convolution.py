@@ -1,20 +1,20 @@
 """Convolution on the CPU without a matrix of patches: tiles of places x filters stay in registers (`register_tile`).
 
-One or a few images at a time are copied into a frame of zeros. They stay in the cache, and no window meets a border. The
-loops are serial and release the interpreter's lock, because `reduce` runs blocks of patterns on all cores.
+Most 3x3 convolutions are left to `winograd`, which needs fewer products. For all others, one or a few images at a time are
+copied into a frame of zeros. They stay in the cache, and no window meets a border. The loops are serial and release the
+interpreter's lock, because `reduce` runs blocks of patterns on all cores.
 """
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
+from pwl.kernels.cpu import winograd
 from pwl.kernels.cpu.addresses import address, ask, copy
 from pwl.kernels.cpu.bands import bands, by_filters, room, turned_bands
 from pwl.kernels.cpu.compiled import compiled
 from pwl.kernels.cpu.curves import value, value_slope
-from pwl.kernels.cpu.frames import enclose, full, geometry, spread
+from pwl.kernels.cpu.frames import enclose, full, geometry, side_by_side, spread
 from pwl.kernels.cpu.register_tile import ROWS, multiply, wide
 from pwl.kernels.reference.activated import in_turn
 from pwl.kernels.reference.activations import activation, activation_slope
@@ -118,10 +118,12 @@ def convolve(x: Array, W: Array, window: Window, threshold: Array | None = None)
 
 def _nets(x: Array, w: np.ndarray, thresholds: np.ndarray, filters: int, window: Window) -> Array:
     """`convolve` for bands of weights and thresholds."""
+    if winograd.serves(window, x.shape, filters, x.itemsize):
+        return winograd.nets(x, w, thresholds, filters, window)
     Nv, height, width, channels = x.shape
     at = geometry(window, height, width, channels, channels)
     out = np.empty((Nv, *at.size, filters), x.dtype)
-    together = max(1, min(Nv, side_by_side(at.size[0] * at.size[1])))
+    together = max(1, min(Nv, side_by_side(len(at.places), TOGETHER)))
     frames = np.zeros((together, *at.frame), x.dtype)
     places = full(np.arange(together)[:, None] * frames[0].size + at.places)
     _convolve(
@@ -134,14 +136,17 @@ def _nets(x: Array, w: np.ndarray, thresholds: np.ndarray, filters: int, window:
 convolve_value, convolve_value_slope = in_turn(convolve, value, value_slope, activation, activation_slope)
 
 
-def side_by_side(places: int) -> int:
-    """How many images with this many places fill whole tiles; one if they have many."""
-    images = math.lcm(places, ROWS) // places
-    return images if images * places <= TOGETHER else 1
-
-
 def weight_gradient(x: Array, g: Array, window: Window) -> Array:
     """Sum over patterns and places of g times the patch there, (filters, window height, window width, channels)."""
+    channels, filters = x.shape[3], g.shape[3]
+    taps = window.size[0] * window.size[1] * channels
+    squares = winograd.serves(window, x.shape, filters, x.itemsize)
+    G = winograd.weight_gradient(x, g, window) if squares else _tiled_gradient(x, g, window)
+    return by_filters(G[:, :taps], filters).reshape(filters, *window.size, channels)
+
+
+def _tiled_gradient(x: Array, g: Array, window: Window) -> np.ndarray:
+    """`weight_gradient` in bands (bands, taps in whole tiles, wide)."""
     (Nv, height, width, channels), filters = x.shape, g.shape[3]
     at, side = geometry(window, height, width, channels, spread(channels, x.itemsize)), wide(x.itemsize)
     (H, V), count = at.size, -(-filters // side)
@@ -154,8 +159,7 @@ def weight_gradient(x: Array, g: Array, window: Window) -> Array:
         room((count, together * H * V, side), x.dtype, filters), *at.corner, at.taps, starts, V, at.step,
         max(1, PLACES // V), G,
     )  # fmt: skip
-    taps = window.size[0] * window.size[1] * channels
-    return by_filters(G[:, :taps], filters).reshape(filters, *window.size, channels)
+    return G
 
 
 def input_gradient(g: Array, W: Array, window: Window, height: int, width: int) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -71,6 +72,12 @@ def full(offsets: np.ndarray) -> np.ndarray:
     """The offsets in a row, with the last one repeated until their tiles are full."""
     row = offsets.ravel()
     return np.append(row, np.full(-len(row) % ROWS, row[-1])).astype(np.int64)
+
+
+def side_by_side(places: int, most: int) -> int:
+    """How many images with this many places fill whole tiles; one if they have more than `most` places then."""
+    images = math.lcm(places, ROWS) // places
+    return images if images * places <= most else 1
 
 
 def spread(channels: int, itemsize: int) -> int:

@@ -286,6 +286,18 @@ def store_until(typingctx, x, array, at, end):
 
 
 @intrinsic
+def load_whole(typingctx, table, at):
+    """A register full of a table's numbers, from place `at` on; the table has to reach so far."""
+    kind = Vector(table.dtype, lanes_of(table.dtype))
+    vector, size = ir.VectorType(NUMBERS[kind.number], kind.lanes), kind.number.bitwidth // 8
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load(place_of(builder, data_of(context, builder, table, args[0]), args[1], vector), align=size)
+
+    return kind(table, types.intp), code
+
+
+@intrinsic
 def load_beside(typingctx, x, table, at):
     """As many of a table's numbers as x has, from place `at` on; the table has to reach so far."""
     kind = Vector(table.dtype, x.lanes)
