@@ -149,4 +149,4 @@ def weight_gradient(x: Array, g: Array, window: Window) -> np.ndarray:
 
 def planes(numbers: int, dtype: np.dtype) -> np.ndarray:
     """Work space for 16 planes that begin at different places of a page."""
-    return np.zeros(16 * (numbers + LINE // dtype.itemsize), dtype)
+    return np.empty(16 * (numbers + LINE // dtype.itemsize), dtype)
