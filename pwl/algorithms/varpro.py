@@ -43,7 +43,7 @@ SLACK = {"cholesky": 1e-14, "qr": 1e-26}
 @flat("damping", "penalties")
 @dataclass(frozen=True)
 class VarPro(Algorithm):
-    """Trains by Levenberg-Marquardt with eliminated output weights, the fastest way in pwl to small squared errors, Eq. (51).
+    """Trains by Levenberg-Marquardt with eliminated output weights, often the fastest way to small squared errors, Eq. (51).
 
     Parameters
     ----------

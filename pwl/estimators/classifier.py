@@ -25,7 +25,7 @@ CLASS_LOSSES = tuple(name for name, loss in LOSSES.items() if loss.classes)
 
 
 class PWLClassifier(ClassifierMixin, PWLBase):
-    """Classification by a network.
+    """Classification by the mean of several networks, or by one network of your choice.
 
     Parameters
     ----------

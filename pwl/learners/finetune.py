@@ -73,8 +73,8 @@ def finetune(
         Factors of the learning rates of SGD or Adam by patterns of names, ``{"layer3*": 0.1, "*.Dense": 0.5}``. "outputs" are the
         output weights. All others have the factor 1.
     new_head : bool
-        Whether the outputs are replaced by as many as the targets have, which start with an output step, Eqs. (10), (12). False
-        trains the old ones on.
+        Whether the outputs are replaced by as many as the targets have. They start with an output step, Eqs. (10), (12), if they
+        see up to 2,000 functions, and are drawn at random otherwise. False trains the old ones on.
     cache : path, optional
         A folder in which the features that come out of frozen layers are kept from run to run. They are found by their content:
         with other weights, images or changes they are computed anew.
