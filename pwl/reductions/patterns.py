@@ -56,8 +56,8 @@ class Patterns:
         Applied to every block when it is read, so that raw data on disk need no prepared copy. A network that carries the same
         preparation does not prepare them again.
     block_bytes : int, optional
-        Bound on the work arrays of a reduction, in bytes. None means 512 MiB, or a quarter of a GPU's memory. Blocks do not depend on the
-        number of threads.
+        Bound on the work arrays of a reduction, in bytes. None means 512 MiB, or a quarter of a GPU's memory. Blocks do not depend
+        on the number of threads.
     comm : Communicator, optional
         The ranks that share the patterns, `pwl.ranks()`. Each rank holds its own patterns, which may be any number of them, also
         none. They are numbered in the order of the ranks.
