@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -121,6 +122,28 @@ def test_damaged_caches_of_compiled_code(tmp_path):
         path.write_bytes([b"", path.read_bytes()[:50], b"\x80\x04rubbish"][number % 3])
     run()
     assert all(path.stat().st_size for path in tmp_path.rglob("*.nbi")), "compiled anew, and kept"
+
+
+@pytest.mark.slow
+def test_compiled_code_is_that_of_all_files(tmp_path):
+    """What one file compiles contains functions of other files, which Numba alone would not watch."""
+    shutil.copytree(Path(pwl.__file__).parent, tmp_path / "pwl", ignore=shutil.ignore_patterns("__pycache__"))
+    code = (
+        "import numpy as np; from pwl.kernels import Hinges, engine; n = np.array([[0.25]]); "
+        "print(engine(n).value(n, Hinges(np.array([[0.0, 1.0, 2.0]]), True, False), np.array([[0.0, 1.0, 2.0]]))[0, 0])"
+    )
+
+    def value():
+        place = os.environ | {"PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=place, cwd=tmp_path)
+        return float(done.stdout)
+
+    assert value() == 0.25
+    file = tmp_path / "pwl/kernels/cpu/segments.py"
+    before, after = "t = (x - first) * inverse", "t = (x - first + spread(x, 0.5)) * inverse"
+    assert file.read_text(encoding="utf-8").count(before) == 1
+    file.write_text(file.read_text(encoding="utf-8").replace(before, after), encoding="utf-8")
+    assert value() == 0.75
 
 
 # ---- disks

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba.extending
@@ -24,11 +26,20 @@ def compiled(f: Callable) -> Callable:
         return njit(nogil=True, error_model="numpy")(f)
 
 
+@functools.cache
+def _sources() -> tuple[Any, ...]:
+    """Names, times and sizes of all kernels' files: compiled code contains functions of other files, which Numba does not watch."""
+    files = ((path.name, path.stat()) for path in sorted(Path(__file__).parent.glob("*.py")))
+    return tuple((name, found.st_mtime, found.st_size) for name, found in files)
+
+
 def _forgiving(f: Any) -> Any:
-    """`f`, whose kept code is compiled anew if its file is empty, cut short or of another kind, as after a crash."""
+    """`f`, compiled anew if its kept code is damaged, as after a crash, or if any kernel's file has changed."""
     kept = getattr(f, "_cache", None)
     if kept is None or not hasattr(kept, "flush"):
         return f
+    if hasattr(kept, "_cache_file"):
+        kept._cache_file._source_stamp = _sources()
     load = kept.load_overload
 
     def loaded(*signature: Any) -> Any:

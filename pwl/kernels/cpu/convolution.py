@@ -14,7 +14,7 @@ from pwl.kernels.cpu.addresses import address, ask, copy
 from pwl.kernels.cpu.bands import bands, by_filters, room, turned_bands
 from pwl.kernels.cpu.compiled import compiled
 from pwl.kernels.cpu.curves import value, value_slope
-from pwl.kernels.cpu.frames import enclose, full, geometry, side_by_side, spread
+from pwl.kernels.cpu.frames import enclose, full, geometry, pitch_of, side_by_side
 from pwl.kernels.cpu.register_tile import ROWS, multiply, wide
 from pwl.kernels.reference.activated import in_turn
 from pwl.kernels.reference.activations import activation, activation_slope
@@ -112,7 +112,8 @@ def _add_patches(columns, top, left, sv, sh, dv, dh, dx):
 
 def convolve(x: Array, W: Array, window: Window, threshold: Array | None = None) -> Array:
     """Nets (Nv, out height, out width, filters) of images x with weights W and, if given, thresholds (filters,), Eq. (53)."""
-    threshold = np.zeros(len(W), x.dtype) if threshold is None else threshold
+    W = W.astype(x.dtype, copy=False)  # compiled loops read bytes, and take them all for numbers of one type
+    threshold = np.zeros(len(W), x.dtype) if threshold is None else threshold.astype(x.dtype, copy=False)
     return _nets(x, bands(W), bands(threshold)[:, 0], len(W), window)
 
 
@@ -138,17 +139,17 @@ convolve_value, convolve_value_slope = in_turn(convolve, value, value_slope, act
 
 def weight_gradient(x: Array, g: Array, window: Window) -> Array:
     """Sum over patterns and places of g times the patch there, (filters, window height, window width, channels)."""
-    channels, filters = x.shape[3], g.shape[3]
+    g, channels, filters = g.astype(x.dtype, copy=False), x.shape[3], g.shape[3]
     taps = window.size[0] * window.size[1] * channels
-    squares = winograd.serves(window, x.shape, filters, x.itemsize)
-    G = winograd.weight_gradient(x, g, window) if squares else _tiled_gradient(x, g, window)
+    by_squares = winograd.serves(window, x.shape, filters, x.itemsize)
+    G = winograd.weight_gradient(x, g, window) if by_squares else _tiled_gradient(x, g, window)
     return by_filters(G[:, :taps], filters).reshape(filters, *window.size, channels)
 
 
 def _tiled_gradient(x: Array, g: Array, window: Window) -> np.ndarray:
     """`weight_gradient` in bands (bands, taps in whole tiles, wide)."""
     (Nv, height, width, channels), filters = x.shape, g.shape[3]
-    at, side = geometry(window, height, width, channels, spread(channels, x.itemsize)), wide(x.itemsize)
+    at, side = geometry(window, height, width, channels, pitch_of(channels, x.itemsize)), wide(x.itemsize)
     (H, V), count = at.size, -(-filters // side)
     together = max(1, min(Nv, PLACES // (H * V)))
     frames = np.zeros((together, *at.frame), x.dtype)
@@ -168,6 +169,7 @@ def input_gradient(g: Array, W: Array, window: Window, height: int, width: int) 
     At stride 1 it is a convolution of g with the turned weights, Eq. (54). Otherwise the patches of a few rows of places at a
     time are added up.
     """
+    W = W.astype(g.dtype, copy=False)
     if window.stride == (1, 1) and min(min(side) for side in turned(window).padding) >= 0:
         w = turned_bands(W)
         return _nets(g, w, np.zeros(w[:, 0].shape, g.dtype), W.shape[3], turned(window))

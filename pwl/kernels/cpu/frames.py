@@ -80,6 +80,6 @@ def side_by_side(places: int, most: int) -> int:
     return images if images * places <= most else 1
 
 
-def spread(channels: int, itemsize: int) -> int:
+def pitch_of(channels: int, itemsize: int) -> int:
     """Numbers from a pixel to the next, chosen so that neighbouring pixels fall into many sets of the first cache."""
     return channels + LINE // itemsize if channels * itemsize % (4 * LINE) == 0 else channels

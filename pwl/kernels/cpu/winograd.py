@@ -12,13 +12,14 @@ import numpy as np
 
 from pwl.kernels.cpu.addresses import LINE, address
 from pwl.kernels.cpu.compiled import compiled
-from pwl.kernels.cpu.frames import enclose, geometry, side_by_side, spread
+from pwl.kernels.cpu.frames import enclose, geometry, pitch_of, side_by_side
 from pwl.kernels.cpu.register_tile import ROWS, VECTORS, multiply, wide
 from pwl.kernels.cpu.squares import carry_signals, gather_gradient, keep_nets, see_pixels, weigh
 from pwl.kernels.window import Window
 from pwl.runtime.backend import Array
 
-SPACE = 2**19  # bytes of the planes of squares that are worked on at a time
+SPACE = 2**19  # bytes of the planes of squares that are worked on at a time, unless weights are large
+SHARE = 4  # of the bytes of large weights: planes have at least a quarter, because weights pass through memory each time
 TOGETHER = 256  # squares of small images that are in frames at a time, at most
 THRESHOLD = 5  # the plane whose products reach all four places with weight 1, so that thresholds are added there
 
@@ -37,15 +38,15 @@ class Squares(NamedTuple):
 def serves(window: Window, shape: tuple[int, ...], filters: int, itemsize: int) -> bool:
     """Whether a convolution is of this kind: 3x3 at stride 1, with channels and filters that fill registers.
 
-    The number of patterns does not count, so that a pattern's nets do not depend on the others. Small images, whose squares
-    would be half empty, are left out.
+    The number of patterns does not count, so that a pattern's nets do not depend on the others; few squares of many channels take
+    longer than tiles. Small images, whose squares would be half empty, are left out.
     """
     _, height, width, channels = shape
     lanes, plain = wide(itemsize) // VECTORS, window.size == (3, 3) and window.stride == window.dilation == (1, 1)
-    return plain and channels % lanes == filters % lanes == 0 and min(window.output(height, width)) > 2
+    return plain and channels % lanes == filters % lanes == 0 and min(window.output(height, width)) > 3
 
 
-def squares(x: Array, filters: int, window: Window) -> tuple[Squares, np.ndarray]:
+def laid_in_squares(x: Array, filters: int, window: Window) -> tuple[Squares, np.ndarray]:
     """The squares of images x (Nv, height, width, channels), and frames for a few images. Odd places get a neighbour."""
     Nv, height, width, channels = x.shape
     (top, bottom), (left, right) = window.padding
@@ -54,7 +55,8 @@ def squares(x: Array, filters: int, window: Window) -> tuple[Squares, np.ndarray
     at = geometry(seen, height, width, channels, channels)
     together = max(1, min(Nv, side_by_side(at.size[0] * at.size[1], TOGETHER)))
     count = together * at.size[0] * at.size[1]
-    parts = -(-count * 16 * (channels + filters) * x.itemsize // SPACE)
+    space = max(SPACE, 16 * channels * filters * x.itemsize // SHARE)
+    parts = -(-count * 16 * (channels + filters) * x.itemsize // space)
     at_once = -(-count // (parts * ROWS)) * ROWS
     frames = np.zeros((together, *at.frame), x.dtype)
     places = (np.arange(together)[:, None] * frames[0].size + at.places).ravel()
@@ -123,7 +125,7 @@ def nets(x: Array, w: np.ndarray, thresholds: np.ndarray, filters: int, window: 
 
     Bands: weights w (bands, 9 channels, wide) and thresholds (bands, wide).
     """
-    (at, frames), (Nv, height, width, channels), (bands, _, side) = squares(x, filters, window), x.shape, w.shape
+    (at, frames), (Nv, height, width, channels), (bands, _, side) = laid_in_squares(x, filters, window), x.shape, w.shape
     U, before = np.empty((bands, 16, channels, side), x.dtype), np.stack([np.zeros_like(thresholds), thresholds])
     weigh(w.reshape(-1), channels * side, U.reshape(-1))
     out = np.empty((Nv, 2 * at.down, 2 * at.across, filters), x.dtype)
@@ -135,10 +137,10 @@ def nets(x: Array, w: np.ndarray, thresholds: np.ndarray, filters: int, window: 
 
 def weight_gradient(x: Array, g: Array, window: Window) -> np.ndarray:
     """Sum over patterns and places of g times the patch there, in bands (bands, 9 channels, wide), Eq. (106)."""
-    (at, frames), channels, (_, H, W, filters) = squares(x, g.shape[3], window), x.shape[3], g.shape
+    (at, frames), channels, (_, H, W, filters) = laid_in_squares(x, g.shape[3], window), x.shape[3], g.shape
     if H % 2 or W % 2:  # no signals come from places that were added
         g = np.pad(g, ((0, 0), (0, H % 2), (0, W % 2), (0, 0)))
-    side, pitch = wide(x.itemsize), spread(channels, x.itemsize)
+    side, pitch = wide(x.itemsize), pitch_of(channels, x.itemsize)
     bands, rows = -(-filters // side), -(-channels // ROWS) * ROWS
     V, D = (planes(at.at_once * numbers, x.dtype) for numbers in (pitch, bands * side))
     S, G = np.zeros((bands, 16, rows, side), x.dtype), np.empty((bands, 9, channels, side), x.dtype)
