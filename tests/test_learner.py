@@ -54,7 +54,7 @@ def test_the_plan_follows_from_the_size():
     assert [form.hinges for form in many.forms] == [None, 26, 52] and isinstance(many.first.algorithm, BayesianLM)
     deep = many.forms[2]
     assert deep.hidden == DEEP and deep.nets == 9 and deep.training.iterations == deep.training.max_fail == 60
-    rate = deep.training.algorithm.learning_rate
+    rate = deep.training.algorithm_for(16_200).learning_rate
     assert rate(0) < 0.1 * RATE and rate(60 * 64 - 1) < 1e-5 * RATE  # 16,200 patterns learned: 64 batches an epoch, 60 epochs
     assert [len(plan(40, 20_000, 9).forms), len(plan(60, 20_000, 9).forms)] == [1, 2]  # none of so few is left out
     for chosen in (small, large, huge):
@@ -219,7 +219,7 @@ def test_fewer_patterns_left_out_only_judge_networks_by_batches():
     inner = patterns.take(np.flatnonzero(~out)).apart()
     start = pwl.Network.mlp(3, (8,), 1, "tanh", seed=3, input_hinges=14, dtype=np.float32, bypass=True)
     how = form.training
-    alone, _ = pwl.train(start, inner, how.algorithm, iterations=how.iterations, batch_size=how.batch_size, seed=3)
+    alone, _ = pwl.train(start, inner, how.algorithm_for(270), iterations=how.iterations, batch_size=how.batch_size, seed=3)
     assert np.array_equal(learned.net.first.theta, alone.in_double().theta)
 
 

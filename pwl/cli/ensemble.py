@@ -53,9 +53,10 @@ def trained(
         patterns.count(), table.x.shape[1], len(preparation.target_scale), classes=classes,
         hidden=shaped.hidden if options.hidden else None, seconds=options.max_seconds,
     )  # fmt: skip
-    print(chosen.reason, flush=True)
+    validation = parts.patterns(found.validation, preparation)
+    print(chosen.words(validation is not None), flush=True)
     return learn(
-        patterns, preparation, chosen, validation=parts.patterns(found.validation, preparation),
+        patterns, preparation, chosen, validation=validation,
         bounds=None if classes else likely(table.t[found.train]), max_fail=options.max_fail, seed=options.seed,
     )  # fmt: skip
 

@@ -37,8 +37,8 @@ DESCRIPTION = f"""Trains one network and saves it with its preparation, the tabl
 A part of the patterns validates, and the network with the lowest validation error is saved. It is drawn by the seed, with the
 same share of each class; --ordered takes the last patterns, --group keeps groups together, and --validation can name a file of
 its own. A checkpoint is kept beside the network's file. After a crash or Ctrl-C, the same command with --resume goes on from
-the checkpoint to the same bits. A finished run goes on with more --iterations, or with a larger --max-fail if that ended it.
-When a run is finished for good, you may delete its checkpoint.
+the checkpoint to the same bits. A finished run goes on with more --iterations, unless a --schedule spans them, or with a larger
+--max-fail if that ended it. When a run is finished for good, you may delete its checkpoint.
 
 With --ensemble the default learner trains several networks and saves all of them. Their mean predicts better, there is no
 checkpoint, and a fit takes from seconds to two minutes, or --max-seconds.
@@ -137,6 +137,7 @@ def run(options: argparse.Namespace) -> int:
         print(reason)
     steps: list[None] = []
     preparation, patterns = prepared(table, found)
+    validation = parts.patterns(found.validation, preparation)
     batch_size = shaped.batch(learner, range(patterns.count()))
     check_error_sample(options.error_sample, batch_size, name)
     net, record = train(
@@ -147,7 +148,7 @@ def run(options: argparse.Namespace) -> int:
         batch_size=batch_size,
         error_sample=options.error_sample,
         augment=shaped.augment,
-        validation=parts.patterns(found.validation, preparation),
+        validation=validation,
         test=parts.patterns(found.test, preparation),
         max_fail=options.max_fail,
         max_seconds=options.max_seconds,
@@ -157,7 +158,7 @@ def run(options: argparse.Namespace) -> int:
         progress=True,
         seed=options.seed,
     )
-    net = with_deviations(net, patterns, learner.algorithm, record)
+    net = with_deviations(net, patterns, learner.algorithm, record, validation)
     rescale(record, preparation)
     record.settings |= {
         "data": table.name,

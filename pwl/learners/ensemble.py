@@ -124,9 +124,8 @@ class Ensemble:
         truth("return_std", return_std)
         if self.loss.classes:
             if return_std:
-                raise InputError(
-                    "standard deviations are for numbers, but this ensemble predicts classes: use predict_proba"
-                )
+                instead = ": use predict_proba" if self.loss.probabilities else ""
+                raise InputError(f"standard deviations are for numbers, but this ensemble predicts classes{instead}")
             return self._labels(self.class_numbers(x))
         if not return_std:
             return self._within(self._mean([net.predict(x) for net in self.nets]))

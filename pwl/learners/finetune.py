@@ -20,10 +20,11 @@ from pwl.data.targets import labels
 from pwl.errors import InputError
 from pwl.learners.features import features
 from pwl.learners.layer_names import factors, frozen_layers
+from pwl.network.build import drawn_head, glorot
 from pwl.network.layout import HEAD, address
 from pwl.network.network import Network
 from pwl.reductions.patterns import Patterns
-from pwl.runtime.backend import array_namespace, host, like
+from pwl.runtime.backend import array_namespace, host
 from pwl.runtime.room import check_bytes
 from pwl.training.initialise import note_few
 from pwl.training.record import Record
@@ -100,7 +101,8 @@ def finetune(
     validate.kind("net", net, Network, "a pwl.Network")
     validate.truth("new_head", new_head)
     validate.whole("copies", copies)
-    validate.seed(options.get("seed", 0))
+    seed = options.get("seed", 0)
+    validate.seed(seed)
     check_algorithm(algorithm)
     net.check_initialised()
     rows: dict[str, list[int]] = {}
@@ -120,7 +122,7 @@ def finetune(
         )
     if not lowest:
         net, patterns = Patterns.fitting(net, data)
-        net = started(net, patterns, algorithm) if new_head else net
+        net = started(net, patterns, algorithm, seed) if new_head else net
         own = with_factors(algorithm, moved)
         net, record = train(net, patterns, own, validation=validation, test=test, augment=augment, **options)
         record.rows = rows
@@ -136,11 +138,11 @@ def finetune(
     def seen_above(data: Any, change: Augmentation | None = None) -> Patterns:
         patterns = Patterns.of(data).in_units_of(net)
         patterns.check(net)
-        return features(net, patterns, lowest, folder, change, copies, options.get("seed", 0))
+        return features(net, patterns, lowest, folder, change, copies, seed)
 
     seen = seen_above(data, augment)
     held_out = [None if d is None else seen_above(d) for d in (validation, test)]
-    upper = started(upper, seen, algorithm) if new_head else upper
+    upper = started(upper, seen, algorithm, seed) if new_head else upper
     trained, record = train(upper, seen, own, validation=held_out[0], test=held_out[1], **options)
     record.rows = rows
     record.settings["frozen"] = lowest
@@ -197,11 +199,10 @@ def with_new_head(net: Network, patterns: Patterns) -> Network:
     return dataclasses.replace(net, n_outputs=outputs, theta=theta, preparation=preparation, posterior=None)
 
 
-def started(net: Network, patterns: Patterns, algorithm: Algorithm) -> Network:
+def started(net: Network, patterns: Patterns, algorithm: Algorithm, seed: int) -> Network:
     """The network after an output step, Eqs. (10), (12), or with output weights drawn as in a new network if they are many."""
     if net.n_basis > SOLVED:
-        W_o = np.random.default_rng(0).standard_normal(net.W_o.shape) * (2 / sum(net.W_o.shape)) ** 0.5
-        return net.with_head(like(W_o, net.theta))
+        return net.with_head(drawn_head(net, glorot, seed))
     note_few(net, patterns.count())
     return owo_step(net, patterns, algorithm.penalties, algorithm.ols)[0]
 

@@ -105,7 +105,7 @@ def _seen(net: Network, data: Any) -> Patterns:
 
 
 def _error(net: Network, patterns: Patterns) -> float:
-    return float(reduce(error(), net, patterns)[0])
+    return float(reduce(error(), patterns.suited(net), patterns)[0])
 
 
 def _least_squares(head: Network, patterns: Patterns, steps: int) -> tuple[Network, float, float]:

@@ -46,7 +46,7 @@ class Training(NamedTuple):
 
     rounds: over the parts. The networks are spread over them, and each round divides the patterns anew. stops: whether the part
     that is left out says when to stop, which is not so where evidence or a schedule says it. max_fail: iterations without a better
-    network that end it, or None for the learner's own number. dtype: precision.
+    network that end it, or None for the learner's own number. dtype: precision. schedule: of the algorithm's rate over all steps.
     """
 
     algorithm: Algorithm
@@ -57,6 +57,14 @@ class Training(NamedTuple):
     stops: bool = False
     max_fail: int | None = None
     dtype: Any = np.float64
+    schedule: str = "constant"
+
+    def algorithm_for(self, Nv: int) -> Algorithm:
+        """The algorithm with the schedule of its rate, if that changes, for Nv patterns."""
+        if self.schedule == "constant" or self.batch_size is None or not isinstance(self.algorithm, Adam):
+            return self.algorithm
+        rate = named(self.schedule, RATE, self.iterations * math.ceil(Nv / self.batch_size))
+        return dataclasses.replace(self.algorithm, learning_rate=rate)
 
 
 MOLF = Training(DampedMOLF(l2=L2, input_curve_penalty=RISES), WHOLE_PASS, parts=TENTHS, rounds=ROUNDS, stops=True)
@@ -126,7 +134,7 @@ def deep(Nv: int, N: int, M: int, hidden: Any, hinges: int | None, seconds: floa
     cost = epoch_seconds(Nv, N, M, units, hinges, batch)
     epochs = max(fewest, min(most, int(seconds / (NETS * cost))))
     nets = max(1, min(TENTHS, int(seconds / (epochs * cost))))
-    return Form(units, hinges and 4 * hinges, nets, in_one_cycle(Nv, epochs, batch)._replace(stops=True))
+    return Form(units, hinges and 4 * hinges, nets, in_one_cycle(epochs, batch)._replace(stops=True))
 
 
 def less_deep(Nv: int, N: int, M: int, hidden: Any, hinges: int | None, seconds: float) -> Form:
@@ -138,7 +146,7 @@ def less_deep(Nv: int, N: int, M: int, hidden: Any, hinges: int | None, seconds:
     cost = epoch_seconds(Nv, N, M, units, hinges, batch)
     epochs = max(1, min(DEEP_STEPS * batch // Nv, int(seconds / (NETS * cost))))
     nets = max(1, min(TENTHS, int(seconds / (epochs * cost))))
-    return Form(units, hinges and 2 * hinges, nets, in_one_cycle(Nv, epochs, batch))
+    return Form(units, hinges and 2 * hinges, nets, in_one_cycle(epochs, batch))
 
 
 def batch_of(Nv: int) -> int:
@@ -151,11 +159,10 @@ def epoch_seconds(Nv: int, N: int, M: int, units: tuple[int, ...], hinges: int |
     return Nv * weights(N, M, units, 2 if hinges else None) / BATCH_SPEED + Nv / batch * PER_STEP
 
 
-def in_one_cycle(Nv: int, epochs: int, batch: int) -> Training:
+def in_one_cycle(epochs: int, batch: int) -> Training:
     """Adam with a rate that rises and falls once over all epochs, so that all of them are gone through."""
-    steps = epochs * math.ceil(Nv * (1 - 1 / TENTHS) / batch)
-    adam = Adam(named("one_cycle", RATE, steps), penalties=Penalties(l2=L2, input_curves=RISES))
-    return Training(adam, epochs, batch, TENTHS, ROUNDS, max_fail=epochs, dtype=np.float32)
+    adam = Adam(RATE, penalties=Penalties(l2=L2, input_curves=RISES))
+    return Training(adam, epochs, batch, TENTHS, ROUNDS, max_fail=epochs, dtype=np.float32, schedule="one_cycle")
 
 
 def by_batches(Nv: int, units: int, batch: int, dtype: Any = np.float64) -> Form:

@@ -106,7 +106,7 @@ def by_evidence(
         net, record = train(network(), preparation.transform(x, t), algorithm, iterations=iterations, **options)
         found[kind] = (net.with_preparation(preparation), record)
     negative_log = {
-        kind: min(value for value in record["negative_log_evidence"] if value is not None)
+        kind: min((value for value in record["negative_log_evidence"] if value is not None), default=np.inf)
         for kind, (_, record) in found.items()
     }
     best = min(negative_log, key=lambda kind: negative_log[kind])

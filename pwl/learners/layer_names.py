@@ -45,17 +45,18 @@ def chosen(net: Network, patterns: Any) -> list[bool]:
 
 def frozen_layers(net: Network, frozen: Any) -> tuple[int, dict[str, float]]:
     """The number of layers from the inputs on that stay as they are, and a factor 0 for the parameters of others that do."""
+    most = max(len(net.layers) - 1, 0)
     if is_whole(frozen):
-        return whole("frozen", frozen, 0, most=len(net.layers) - 1, unit=" of layers"), {}
+        return whole("frozen", frozen, 0, most=most, unit=" of layers"), {}
     if isinstance(frozen, (bool, float)) or frozen is None:
-        whole("frozen", frozen, 0, most=len(net.layers) - 1, unit=" of layers", also=", or patterns of names")
+        whole("frozen", frozen, 0, most=most, unit=" of layers", also=", or patterns of names")
     stays = chosen(net, frozen)
     if stays[-1]:
         raise InputError("the outputs can't be frozen: choose layers below them")
     first = next(
         (index for index, each in enumerate(stays) if not each and (net.layout.of_layer(index))), len(net.layers)
     )
-    first = min(first, len(net.layers) - 1)
+    first = min(first, most)
     zeros = {slot.key: 0.0 for slot in net.layout.slots if first <= slot.layer < len(net.layers) and stays[slot.layer]}
     return first, zeros
 
@@ -69,9 +70,9 @@ def factors(net: Network, rates: Mapping[str, float] | None) -> dict[str, float]
     found: dict[str, float] = {}
     for pattern, factor in rates.items():
         not_negative(f"the factor of {pattern!r}", factor)
-        stays = chosen(net, pattern)
-        keys = [slot.key for slot in net.layout.slots if slot.layer < len(net.layers) and stays[slot.layer]]
-        found |= dict.fromkeys([*keys, *([HEAD] if stays[-1] else [])], float(factor))
+        fits = chosen(net, pattern)
+        keys = [slot.key for slot in net.layout.slots if slot.layer < len(net.layers) and fits[slot.layer]]
+        found |= dict.fromkeys([*keys, *([HEAD] if fits[-1] else [])], float(factor))
     return found
 
 

@@ -29,7 +29,7 @@ from pwl.runtime.backend import host
 from pwl.runtime.threads import side_by_side
 from pwl.training.input_hinges import with_input_hinges
 from pwl.training.record import Record
-from pwl.training.train import train
+from pwl.training.train import asks_to_stop, train
 
 LEARNS = 0.98  # of the error of constants: a network above that has learned nothing
 WORTH = 0.5  # of a network's time: with less left, another one is not begun
@@ -77,7 +77,7 @@ class _Task(NamedTuple):
         assert view is not None
 
         def callback(net: Network, record: Record) -> bool:
-            return given_up() or (self.callback is not None and self.callback(net, record) is True)
+            return given_up() or (self.callback is not None and asks_to_stop(self.callback(net, record)))
 
         how = form.training
         inner, out = self.divided(view, form, seed)
@@ -86,8 +86,9 @@ class _Task(NamedTuple):
             bypass=self.bypass, loss=self.loss, seed=seed, input_hinges=form.hinges, dtype=how.dtype,
         )  # fmt: skip
         net, record = train(
-            with_input_hinges(start, inner.patterns, self.levels), inner.patterns.apart(), how.algorithm,
-            iterations=how.iterations, batch_size=how.batch_size and min(how.batch_size, inner.patterns.count()),
+            with_input_hinges(start, inner.patterns, self.levels), inner.patterns.apart(),
+            how.algorithm_for(inner.patterns.count()), iterations=how.iterations,
+            batch_size=how.batch_size and min(how.batch_size, inner.patterns.count()),
             validation=inner.validation, max_fail=self.max_fail if how.max_fail is None else how.max_fail,
             max_seconds=max(self.end - time.perf_counter(), 0.0), callback=callback, seed=seed,
         )  # fmt: skip
@@ -200,7 +201,7 @@ def learn(
     best = min([record for record in records if "negative_log_evidence" in record] or records, key=_belief)
     words = [f"{share:.2f} of {form}" for form, share in mix.shares.items()]
     words += [f"a hinge at each value of input {j + 1}" for j in own]
-    best.settings |= {"learner": plan.reason, "networks": len(found), "inputs": "; ".join(words)}
+    best.settings |= {"learner": plan.words(validation is not None), "networks": len(found), "inputs": "; ".join(words)}
     return Learned(ensemble, best)
 
 

@@ -38,6 +38,7 @@ BY_BATCHES = 3_000  # patterns from which networks by batches are tried beside L
 FIRST_ORDER = 1_000_000  # patterns from which networks learn by batches
 MANY, SHARE = 10_000, 0.2  # patterns from which deep networks replace long work with J'J, and the others' share of the time
 LEAST, MOST, PER_PATTERN = 20.0, 120.0, 6e-3  # seconds
+EACH = "; each network leaves a tenth of the patterns out"
 GUARD = 5.0  # times the seconds of the plan: only a machine that much slower ends a fit by the clock
 
 
@@ -54,12 +55,19 @@ class Plan:
         The time after which the clock ends a fit, with the networks that there are.
     reason : str
         The choice in a sentence.
+    left_out : str
+        How the sentence goes on if no other patterns validate, because networks then leave some out.
     """
 
     forms: tuple[Form, ...]
     activation: str
     seconds: float
     reason: str
+    left_out: str = ""
+
+    def words(self, validated: bool) -> str:
+        """The reason. validated: whether other patterns validate."""
+        return self.reason if validated else self.reason + self.left_out
 
     @property
     def first(self) -> Training:
@@ -111,10 +119,9 @@ def of_numbers(Nv: int, N: int, M: int, hidden: Any, seconds: float) -> Plan:
         if batches:
             forms.append(less_deep(Nv, N, M, hidden, hinges, seconds))
         others = ", damped MOLF, and Adam by batches" if batches else ", and damped MOLF"
-        reason += others if leaves else f"{others}, where each network leaves a tenth of them out"
-    if leaves:
-        reason += "; each network leaves a tenth of the patterns out"
-    return Plan(tuple(forms), "tanh", seconds, reason)
+        reason += others
+    some = ", where each network leaves a tenth of them out" if curves else ""
+    return Plan(tuple(forms), "tanh", seconds, reason, EACH if leaves else some)
 
 
 def of_many(
@@ -135,8 +142,7 @@ def of_many(
         how = {"iterations": lm.iterations, "parts": TENTHS, "rounds": ROUNDS, "dtype": lm.dtype}
         forms.insert(0, bayesian_form(Nv, N, M, widths, None, nets, **how))
     others = ", Adam by batches and Bayesian Levenberg-Marquardt on straight inputs" if nets else " and Adam by batches"
-    reason = f"{so}{others}, {why}; each network leaves a tenth of the patterns out"
-    return Plan(tuple(forms), "tanh", seconds, reason)
+    return Plan(tuple(forms), "tanh", seconds, f"{so}{others}, {why}", EACH)
 
 
 def of_classes(Nv: int, N: int, M: int, hidden: Any, seconds: float) -> Plan:

@@ -81,7 +81,7 @@ def from_layers(
     shape = _shape(input_shape)
     _check_shapes(known, shape)
     net = build(known, shape, last.units, bypass=bypass, loss=loss, seed=seed, dtype=dtype, net_control=False)
-    parts = {HEAD: _head(net, deviation, seed)}
+    parts = {HEAD: drawn_head(net, deviation, seed)}
     for index, layer in enumerate(known):
         p = layer.scaled_start(net.layer_parameters[index], net.layout.shapes[index], deviation)
         parts |= net.layout.keyed(index, p)
@@ -89,7 +89,7 @@ def from_layers(
     return dataclasses.replace(net.with_parts(parts), initialised=ready)
 
 
-def _head(net: Network, deviation: Deviation, seed: int) -> Array:
+def drawn_head(net: Network, deviation: Deviation, seed: int) -> Array:
     """Output weights drawn as in the body, with constants 0."""
     W = np.random.default_rng([seed, len(net.layers)]).standard_normal(net.W_o.shape)
     W *= deviation(W.shape[1] - 1, W.shape[0])

@@ -46,6 +46,9 @@ def class_numbers(net: Network, x: Any) -> Array:
 def predict_with_std(net: Network, x: Any) -> tuple[Array, Array]:
     """Outputs and standard deviations (Nv, M) in raw units, Eqs. (82), (83)."""
     posterior = net.posterior
+    if net.loss.classes:
+        instead = ": use predict_proba" if net.loss.probabilities else ""
+        raise InputError(f"standard deviations are for numbers, but this network predicts classes{instead}")
     if posterior is None:
         raise InputError(
             "this network keeps no posterior, so it knows no standard deviations: make it by pwl.with_posterior(net, (x, t), "

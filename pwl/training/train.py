@@ -150,7 +150,7 @@ def train(
         if callback is None or run.stop is not None:
             return False
         net = run.net.remembering(None).with_preparation(preparation)
-        return comm.same(_is_true(callback(net, run.settled().record)))
+        return comm.same(asks_to_stop(callback(net, run.settled().record)))
 
     # The limit on BLAS is set once, because in every reduction it would take longer than a small reduction.
     import scipy.linalg  # noqa: F401 - so that the limit includes SciPy's own BLAS
@@ -195,9 +195,9 @@ def _ended(
             run = run.ended(Stop("interrupted", f"{INTERRUPTED} (after iteration {run.rows - 1})"))
         if writer is not None:
             writer.try_to_write(run.settled())
+        assert run.stop is not None
         with contextlib.suppress(Interrupted):  # where warnings are errors
-            why = run.stop.reason if run.stop else INTERRUPTED
-            warnings.warn(f"{why}: the best network so far is returned", Interrupted, stacklevel=3)
+            warnings.warn(f"{run.stop.reason}: the best network so far is returned", Interrupted, stacklevel=3)
     return run
 
 
@@ -319,8 +319,8 @@ def _note_ranks(record: Record, patterns: Patterns) -> None:
             warnings.warn(none, stacklevel=3)
 
 
-def _is_true(answer: Any) -> bool:
-    """Whether a callback returned True or NumPy's True. No other answer stops the run."""
+def asks_to_stop(answer: Any) -> bool:
+    """Whether a callback returned True or NumPy's True. No other answer stops a run."""
     return isinstance(answer, (bool, np.bool_)) and bool(answer)
 
 
