@@ -12,6 +12,7 @@ import numpy as np
 
 from pwl.algorithms import Algorithm, BayesianLM, DampedMOLF, with_posterior
 from pwl.algorithms.left_out import left_out
+from pwl.algorithms.predictive import MOST_OUTPUTS
 from pwl.data.preparation import Preparation
 from pwl.data.targets import known_or_zero
 from pwl.errors import InputError
@@ -32,6 +33,7 @@ from pwl.training.record import Record
 from pwl.training.train import asks_to_stop, train
 
 LEARNS = 0.98  # of the error of constants: a network above that has learned nothing
+ENOUGH = 30  # patterns that validate: their errors tell the noise to an eighth of its deviation
 WORTH = 0.5  # of a network's time: with less left, another one is not begun
 
 Callback = Callable[[Network, Record], Any]
@@ -298,10 +300,14 @@ def _belief(record: Record) -> float:
 def with_deviations(
     net: Network, patterns: Patterns, algorithm: Algorithm, record: Record, validation: Patterns | None = None
 ) -> Network:
-    """The network with what the deviations of its predictions need, if it predicts numbers and its functions allow it."""
+    """The network with what the deviations of its predictions need, if it predicts numbers and its functions allow it.
+
+    A few patterns that validate tell the noise worse than the training does; networks of many functions have nothing else.
+    """
     if not net.loss.quadratic:
         return net
+    few = validation is not None and validation.count() < ENOUGH and net.n_basis <= MOST_OUTPUTS
     try:
-        return with_posterior(net, patterns, algorithm, record, validation)
+        return with_posterior(net, patterns, algorithm, record, None if few else validation)
     except InputError:  # functions that are too many for a file, or too alike
         return net
