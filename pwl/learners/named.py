@@ -53,6 +53,10 @@ class Learner:
     curves: bool = False
     batch_size: int | None = None
 
+    def batch(self, patterns: Sized) -> int | None:
+        """The batch size, which is at most the number of patterns."""
+        return self.batch_size and min(self.batch_size, len(patterns))
+
     @property
     def rates(self) -> tuple[str, ...]:
         """The learning rates that the algorithm has: learning_rate, and with curves also curve_rate."""

@@ -301,7 +301,7 @@ def warm(device: str = "cpu") -> None:
     preparation = Preparation.fit(x, x, targets="common")
     for learner in LEARNERS.values():
         net = network(learner, Shape(hidden=(2,), hinges=3), (1,), preparation, 0).to(device)
-        _finished(train(net, (x, x**2), learner.algorithm, iterations=1, batch_size=Shape().batch(learner, x))[1])
+        _finished(train(net, (x, x**2), learner.algorithm, iterations=1, batch_size=learner.batch(x))[1])
 
 
 def _finished(record: Record) -> None:
