@@ -95,7 +95,8 @@ def test_processors_with_shorter_registers_give_the_same_bits(features, tmp_path
     if not all(host.get(name[1:]) for name in features.split(",")):
         pytest.skip("this processor can't run such code")
     place = os.environ | {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": features, "NUMBA_CACHE_DIR": str(tmp_path)}
-    tests = f"{__file__}::test_rows_that_fill_no_register_are_bitwise_equal", str(Path(__file__).parent / "test_winograd.py")
+    squares = Path(__file__).parent / "test_winograd.py"
+    tests = f"{__file__}::test_rows_that_fill_no_register_are_bitwise_equal", f"{squares}::test_squares_are_the_specification"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=place)
     assert done.returncode == 0, done.stdout
