@@ -75,6 +75,7 @@ def adact(x, t, W, W_o, ns, A, iterations):
         G = 2 / Nv * ((e @ W_oh) * slope).T @ X
         V = (X @ G.T) * slope
         H = 2 / Nv * (V.T @ V) * (W_oh.T @ W_oh)
+        H.flat[:: len(H) + 1] += 1e-15 * np.trace(H)  # a unit whose nets have all left its hinges has a row of zeros
         z = np.linalg.solve(H, np.sum(G * G, axis=1))
         W = W + z[:, None] * G
         n = X @ W.T
