@@ -1,4 +1,4 @@
-"""`pwl train --ensemble`: the default learner on the command line."""
+"""`pwl train` without options of network and training: the default learner on the command line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import pwl
 from pwl.cli.main import main
 
-QUICK = ("--ensemble", "--max-seconds", "2", "--out", "net.safetensors")
+QUICK = ("--max-seconds", "2", "--out", "net.safetensors")
 
 
 @pytest.fixture
@@ -46,10 +46,69 @@ def test_classes_have_their_accuracy(table, capsys):
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
-    [(["--algorithm", "lm"], "--hidden only"), (["--hinges", "7"], "--hidden only"), (["--iterations", "7"], "--hidden only"),
-     (["--resume"], "no checkpoint"), (["--input-hinges", "auto"], "--hidden only")],
+    "more",
+    [["--single"], ["--algorithm", "lm"], ["--hinges", "7"], ["--iterations", "100"], ["--input-hinges", "auto"],
+     ["--iterations", "5", "--resume"], ["--batch-size", "32", "--error-sample", "20"]],
 )  # fmt: skip
-def test_what_it_does_not_take_is_said(table, more, said, capsys):
-    assert main(["train", "numbers.csv", "--target", "y", *QUICK, *more]) == 2
-    assert said in capsys.readouterr().err
+def test_what_asks_for_one_network_trains_one(table, more, capsys):
+    single = ["train", "numbers.csv", "--target", "y", "--max-seconds", "2", *more]
+    if "--resume" in more:
+        assert main(single) == 2 and "no checkpoint" in capsys.readouterr().err
+        single.remove("--resume")
+    assert main(single) == 0
+    assert "the default learner" not in capsys.readouterr().out
+    assert isinstance(pwl.Network.load("net.safetensors"), pwl.Network)
+
+
+def test_hidden_units_are_those_of_all_networks(table, capsys):
+    assert main(["train", "numbers.csv", "--target", "y", "--hidden", "4,3", *QUICK]) == 0
+    assert "4 and 3 units" in capsys.readouterr().out
+    nets = pwl.Ensemble.load("net.safetensors").nets
+    assert {tuple(layer.units for layer in net.layers if hasattr(layer, "units")) for net in nets} == {(4, 3)}
+
+
+def test_a_table_that_memory_holds_only_once_has_one_network(table, monkeypatch, capsys):
+    monkeypatch.setattr("pwl.cli.ensemble.available", lambda: 10_000.0)
+    assert main(["train", "numbers.csv", "--target", "y", *QUICK]) == 0
+    assert "one network, because several would take about 15.4 kB of memory, but 10 kB are left" in capsys.readouterr().out
+    assert isinstance(pwl.Network.load("net.safetensors"), pwl.Network)
+
+
+def test_ctrl_c_saves_the_networks_that_are_trained(table, monkeypatch, capsys):
+    trained = []
+
+    def interrupted(*given, **options):
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        trained.append(1)
+        return pwl.train(*given, **options)
+
+    monkeypatch.setattr("pwl.learners.learn.train", interrupted)
+    monkeypatch.setattr("pwl.runtime.threads.workers", lambda: 1)
+    assert main(["train", "numbers.csv", "--target", "y", "--out", "net.safetensors"]) == 130
+    said = capsys.readouterr().out
+    assert "stopped: interrupted" in said and "saved: net.safetensors" in said
+    assert 1 <= len(pwl.Ensemble.load("net.safetensors").nets) <= 2
+
+
+def test_commands_that_need_one_network_take_the_largest_share_or_say_how_to_train_one(table, capsys):
+    assert main(["train", "numbers.csv", "--target", "y", *QUICK]) == 0
+    ensemble = pwl.Ensemble.load("net.safetensors")
+    capsys.readouterr()
+    assert main(["check", "net.safetensors", "numbers.csv"]) == 0
+    said = capsys.readouterr().out
+    place = int(np.argmax(ensemble.weights)) + 1
+    assert f"network {place} of the {len(ensemble.nets)} in net.safetensors" in said and "checks passed" in said
+    assert main(["finetune", "net.safetensors", "numbers.csv", "--out", "tuned.safetensors"]) == 2
+    assert "several networks, wanted one: train it by pwl train --single" in capsys.readouterr().err
+
+
+def test_info_tells_of_each_structure_once(table, capsys):
+    assert main(["train", "numbers.csv", "--target", "y", *QUICK]) == 0
+    ensemble = pwl.Ensemble.load("net.safetensors")
+    capsys.readouterr()
+    assert main(["info", "net.safetensors"]) == 0
+    said = capsys.readouterr().out
+    shares = [float(part.split("\n")[0]) for part in said.split("share in the mean: ")[1:]]
+    counts = [int(line.split(" of ")[0]) for line in said.splitlines() if line.endswith(f" of {len(ensemble.nets)} networks")]
+    assert len(shares) == len(counts) < len(ensemble.nets) == sum(counts) and abs(sum(shares) - 1) < 0.01

@@ -129,7 +129,7 @@ def test_rates_of_tables(capsys):
         ("train concrete --network vgg1 --algorithm adam --flip", "is for images, but concrete has none: choose one of"),
         ("train --algorithm molf --error-sample 9", "--error-sample is for training by batches, but molf has none: leave it out"),
         ("train --algorithm adam --error-sample 0", "--error-sample must be a whole number of patterns, 1 or more, not 0"),
-        ("train --ensemble --error-sample 9", "--error-sample is for a single network that trains by batches: leave it out"),
+        ("train --error-sample 9", "--error-sample is for training by batches, but BayesianLM has none: leave it out"),
         ("compare --resume", "holds no comparison that can go on: run without --resume"),
     ],
 )  # fmt: skip

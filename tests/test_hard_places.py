@@ -250,12 +250,13 @@ def test_lm_is_refused_before_the_first_pass(monkeypatch):
             pwl.train(pwl.Network.mlp(3, 300, 1), data(), kind(max_bytes=1e6), iterations=1)
 
 
-def test_memory_that_runs_out_is_a_sentence(table, monkeypatch, capsys):
+@pytest.mark.parametrize(("module", "options"), [("pwl.cli.train", ["--single"]), ("pwl.learners.learn", [])])
+def test_memory_that_runs_out_is_a_sentence(table, monkeypatch, capsys, module, options):
     def out(*_, **__):
         raise MemoryError("Unable to allocate 9.99 GiB")
 
-    monkeypatch.setattr("pwl.cli.train.train", out)
-    assert main(["train", table]) == 2
+    monkeypatch.setattr(f"{module}.train", out)
+    assert main(["train", table, *options]) == 2
     assert "memory ran out (Unable to allocate 9.99 GiB): use fewer" in capsys.readouterr().err.splitlines()[-1]
 
 

@@ -242,9 +242,3 @@ def test_options_that_do_not_fit_are_said(capsys):
     assert "--target is for tables" in fails(capsys, "train", path, "--target", "x")
     pwl.initialise(pwl.Network.mlp(3, 2, 1), (np.eye(3), np.ones((3, 1)))).save("table.safetensors")
     assert "wanted a network for images of 1 or 3 channels" in fails(capsys, "predict", "table.safetensors", path)
-
-
-def test_the_default_learner_is_not_for_images(capsys):
-    folder(count=3)
-    assert main(["train", "birds", "--ensemble"]) == 2
-    assert "--ensemble is for tables, but birds holds images: name an --algorithm instead" in capsys.readouterr().err

@@ -151,7 +151,7 @@ def test_what_a_validation_file_may_not_hold(tmp_path, capsys):
     assert main([*run, "--validation", str(own), "--out", str(tmp_path / "n")]) == 0
     printed = capsys.readouterr()
     assert "validation of u: no known values\n" in printed.out and printed.err.count("note:") == 0
-    of_several = [*run[:5], "--ensemble", "--max-seconds", "1", "--validation", str(own), "--out", str(tmp_path / "n")]
+    of_several = [*run[:5], "--max-seconds", "1", "--validation", str(own), "--out", str(tmp_path / "n")]
     assert main(of_several) == 0, capsys.readouterr().err
     assert "validation of u: no known values\n" in capsys.readouterr().out
     one = tmp_path / "one.csv"

@@ -135,18 +135,43 @@ def test_the_time_is_kept():
     assert model.score(x, t) > 0.5
 
 
-def test_at_least_one_network_is_trained_and_ctrl_c_goes_on():
+def three_networks(seconds):
+    """Patterns, their preparation, and a plan of three networks."""
     x, t = wavy(60)
     preparation = pwl.Preparation.fit(x, t)
     patterns = pwl.Patterns(*preparation.transform(x, t))
-    chosen = Plan((Form((3,), None, 3, Training(DampedMOLF(), 5)),), "tanh", 0.0, "none")
-    assert len(learn(patterns, preparation, chosen).net.nets) == 1
+    return patterns, preparation, Plan((Form((3,), None, 3, Training(DampedMOLF(), 5)),), "tanh", seconds, "none")
 
-    def interrupt(net, record):
-        raise KeyboardInterrupt
 
+def test_at_least_one_network_is_trained():
+    assert len(learn(*three_networks(0.0)).net.nets) == 1
+
+
+@pytest.mark.parametrize("trained", [0, 1, 2])
+def test_ctrl_c_keeps_the_networks_that_are_trained_if_that_is_wanted(trained, monkeypatch):
+    calls = []
+
+    def interrupted(*given, **options):
+        if len(calls) == trained:
+            raise KeyboardInterrupt
+        calls.append(1)
+        return pwl.train(*given, **options)
+
+    monkeypatch.setattr("pwl.learners.learn.train", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        learn(patterns, preparation, chosen, callback=interrupt)
+        learn(*three_networks(60.0))
+    calls.clear()
+    if not trained:
+        with pytest.raises(KeyboardInterrupt):
+            learn(*three_networks(60.0), keeps=True)
+        return
+    found = learn(*three_networks(60.0), keeps=True)
+    assert found.interrupted and len(found.net.nets) == trained == found.record.settings["networks"]
+    monkeypatch.undo()
+    whole = learn(*three_networks(60.0), keeps=True)
+    assert not whole.interrupted
+    for net, same in zip(found.net.nets, whole.net.nets, strict=False):
+        np.testing.assert_array_equal(net.theta, same.theta)
 
 
 def test_classes_have_probabilities_of_all_networks():

@@ -29,13 +29,14 @@ NAMED = ("cifar-10", "fashion-mnist")  # whose place a few random images take
 
 
 def commands(page: Path) -> list[str]:
-    """The commands of a page, one a line, without prompts, comments and the launcher of ranks."""
+    """The commands of a page, one a line, without prompts, comments and the launcher of ranks, which train one network."""
     found = []
     for block in BLOCK.findall(page.read_text(encoding="utf-8")):
         for line in re.sub(r"\\\n *", "", block).splitlines():
             words = shlex.split(line.removeprefix("$ "), comments=True)
             if words and not words[0].startswith(("#", "export", "OMP")) and "=" not in words[0]:
-                found.append(re.sub(r"^mpiexec (-\w+ \S+ )+(?=pwl)", "", shlex.join(words)))
+                alone = re.sub(r"^mpiexec (-\w+ \S+ )+(?=pwl)", "", shlex.join(words))
+                found.append(f"{alone} --single" if words[0] == "mpiexec" and "train" in words else alone)
     return found
 
 

@@ -49,16 +49,11 @@ def test_one_cycle_spans_all_steps_whoever_validates():
         assert rate(steps - 1) < 1e-5 * RATE < 1e-3 * RATE < rate(steps - steps // 20)
 
 
-def test_numpys_true_ends_the_learner_too():
-    pytest.importorskip("sklearn")
+@pytest.mark.parametrize("answer", [True, np.True_])
+def test_a_callback_that_returns_true_ends_a_run(answer):
     x, t = columns(80)
-    preparation = pwl.Preparation.fit(x, t)
-    patterns, calls = pwl.Patterns(*preparation.transform(x, t)), []
-    form = plan(80, 3, 1, hidden=(2,)).forms[0]._replace(nets=1)
-    chosen = plan(80, 3, 1, hidden=(2,))
-    one = type(chosen)((form,), chosen.activation, 60.0, chosen.reason)
-    learn(patterns, preparation, one, callback=lambda net, record: calls.append(1) or np.True_)
-    assert len(calls) == 1
+    _, record = pwl.train(pwl.Network.mlp(3, 2, 1), (x, t), pwl.CG(), iterations=5, callback=lambda *_: answer)
+    assert record.iterations == 1 and record.stop_code == "callback"
 
 
 def test_a_network_without_layers_is_fine_tuned():

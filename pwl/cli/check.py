@@ -20,6 +20,7 @@ from pwl.data.preparation import Preparation
 from pwl.data.sets import DATA_SETS
 from pwl.errors import InputError
 from pwl.files.text_table import aligned
+from pwl.learners import ensemble_file
 from pwl.network.network import Network
 from pwl.network.save import Saved
 from pwl.study.check import Row, check
@@ -30,8 +31,9 @@ HELP = "check gradients, curvatures and steps against finite differences on a ne
 DESCRIPTION = """Compares the parts of the algorithms (gradients, tangents, matrices of the factors, the step of the
 curves, the output step) with difference quotients and brute force, in double precision, on at most 200 patterns. With
 --device cuda the GPU computes the quantities, and the CPU the numbers that they are compared with. The network is a
-saved one, with the table that it was trained on, or a new one of the given size. A quantity is not checkable if no
-pattern is left to check it on. The exit status is 0 if all checks pass, and 1 if one fails or nothing could be checked."""
+saved one, with the table that it was trained on, or a new one of the given size; of several in a file it is the one with the
+largest share in their mean. A quantity is not checkable if no pattern is left to check it on. The exit status is 0 if all checks
+pass, and 1 if one fails or nothing could be checked."""
 EXAMPLES = """examples:
   pwl check
   pwl check houses.safetensors houses.csv
@@ -43,7 +45,7 @@ CURVES = "curves from sigmoid"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "net", nargs="?", metavar="NET.safetensors", help="a saved network (default: a new network, see below)"
+        "net", nargs="?", metavar="NET.safetensors", help="a saved network or ensemble (default: a new network, see below)"
     )
     source.add_arguments(parser)
     group = parser.add_argument_group("a new network")
@@ -110,13 +112,23 @@ def opened(name: str, options: argparse.Namespace) -> Checked:
     given = [option for option in SHAPE if getattr(options, option) is not None]
     if given:
         raise InputError(f"--{given[0]} is for a new network, but {name} came: leave out one of them")
-    saved = load(name)
+    saved, which = one_of_file(name)
     table = as_saved(name, saved, options)
     x = table.x.reshape(len(table.x), *saved.net.input_shape)
-    title = f"{table.summary()}; {name}"
+    title = f"{table.summary()}; {which}"
     if saved.net.preparation is not None:
         return saved.net, x, table.t, title
     return saved.net, *Preparation.fit(x, table.t, targets="common", classes=table.classes).transform(x, table.t), title
+
+
+def one_of_file(name: str) -> tuple[Saved[Network], str]:
+    """The network of a file, or of an ensemble the one with the largest share in the mean; and which it is, in words."""
+    if not ensemble_file.is_one(name):
+        return load(name), name
+    saved = ensemble_file.load(name)
+    nets, number = saved.net.nets, int(saved.net.weights.argmax())
+    words = f"network {number + 1} of the {len(nets)} in {name}, which has the largest share in their mean"
+    return Saved(nets[number], *saved[1:]), words
 
 
 def as_saved(name: str, saved: Saved[Network], options: argparse.Namespace) -> source.Source:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pwl.cli import shape
 from pwl.cli.source import Source
 from pwl.learners.named import LEARNERS, Learner, Shape, pick
-from pwl.learners.plan import plan
+from pwl.learners.plan import FIRST_ORDER, plan
 
 CURVED = "hwo-adact"  # for images, and where options speak of curves, batches or another loss
 
@@ -40,12 +40,13 @@ def named(options: argparse.Namespace, shaped: Shape) -> Choice | None:
 def chosen(options: argparse.Namespace, shaped: Shape, table: Source, patterns: int) -> Choice:
     """The default learner's choice for numbers, of its networks the first with curved inputs.
 
-    For classes a single network is better judged by the patterns that validate than by its evidence, so it is AdAct.
+    For classes a single network is better judged by the patterns that validate than by its evidence, so it is AdAct, unless a pass
+    over all patterns for each step would take too long.
     """
-    if table.classes:
+    if table.classes and patterns < FIRST_ORDER:
         return Choice(CURVED, LEARNERS[CURVED], shaped, None)
-    outputs, inputs = len(table.target_names), math.prod(table.x.shape[1:])
-    found = plan(patterns, inputs, outputs, hidden=shaped.hidden if options.hidden else None)
+    outputs, inputs = len(table.classes or table.target_names), math.prod(table.x.shape[1:])
+    found = plan(patterns, inputs, outputs, classes=bool(table.classes), hidden=shaped.hidden if options.hidden else None)
     form = next((form for form in found.forms if form.hinges), found.forms[0])
     hinges = form.hinges if shaped.input_hinges is None else shaped.input_hinges
     own = dataclasses.replace(shaped, hidden=form.hidden, input_hinges=hinges)

@@ -106,7 +106,7 @@ def run(options: argparse.Namespace) -> int:
     shape.check_used(shaped, learners)
     settings = Settings(
         **vars(shaped),
-        iterations=options.iterations,
+        iterations=shape.iterations(options),
         k=options.folds,
         seed=options.seed,
         max_fail=options.max_fail,

@@ -1,63 +1,61 @@
-"""`pwl train --ensemble`: the networks of the default learner, whose mean predicts."""
+"""The networks of the default learner, whose mean predicts, for `pwl train`."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
 from pwl.cli import parts
 from pwl.cli.scores import fit_in_words
-from pwl.cli.source import Source, counted
-from pwl.data.image_folder import is_image_folder
+from pwl.cli.source import Source, counted, named_accuracy
 from pwl.data.preparation import Preparation
-from pwl.errors import InputError
 from pwl.learners.ensemble import Ensemble, likely
 from pwl.learners.learn import Learned, learn
 from pwl.learners.named import Shape
-from pwl.learners.plan import plan
+from pwl.learners.plan import Plan, plan
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import host
-from pwl.study.compare import Settings
+from pwl.runtime.room import available, in_units
 from pwl.study.report import target_errors
 
+COPIES = 8  # of the inputs in double precision: two networks side by side, each with its part, prepared
 
-def check(options: argparse.Namespace, shaped: Shape, ranks: int) -> None:
-    """Raises InputError for options that the default learner doesn't take."""
-    if is_image_folder(Path(options.data)):
-        raise InputError(f"--ensemble is for tables, but {options.data} holds images: name an --algorithm instead")
-    if options.resume:
-        raise InputError("--ensemble keeps no checkpoint to go on from: run without --resume")
-    if ranks > 1 or options.device != "cpu":
-        raise InputError("--ensemble trains its networks on the cores of one machine: run it without mpiexec and --device")
-    if options.error_sample is not None:
-        raise InputError("--error-sample is for a single network that trains by batches: leave it out with --ensemble")
-    plain = dataclasses.replace(Shape(), hidden=shaped.hidden)
-    if options.algorithm or shaped != plain or options.iterations != Settings().iterations:
-        raise InputError(
-            "--ensemble leaves algorithms, networks and iterations to the default learner: of their options it takes --hidden only"
-        )
+
+def wanted(options: argparse.Namespace, shaped: Shape, ranks: int) -> bool:
+    """Whether no option asks for one network: by name, or by what the default learner does not have."""
+    asks = options.single or options.algorithm or options.resume
+    counts = options.iterations is not None or options.error_sample is not None
+    own = shaped != dataclasses.replace(Shape(), hidden=shaped.hidden)
+    return not (asks or counts or own or ranks > 1 or options.device != "cpu")
+
+
+def planned(options: argparse.Namespace, shaped: Shape, table: Source, patterns: int) -> Plan | str:
+    """The plan of the networks for a table, or why one is trained all the same."""
+    if table.x.ndim > 2:
+        return f"one network, because {table.name} holds images"
+    chosen = plan(
+        patterns, table.x.shape[1], len(table.classes or table.target_names), classes=bool(table.classes),
+        hidden=shaped.hidden if options.hidden else None, seconds=options.max_seconds,
+    )  # fmt: skip
+    needed = COPIES * 8 * table.x.size
+    if needed > available():
+        return f"one network, because several would take about {in_units(needed)} of memory, but {in_units(available())} are left"
+    return chosen if sum(form.nets for form in chosen.forms) > 1 else f"one network: {chosen.reason}"
 
 
 def trained(
-    options: argparse.Namespace, shaped: Shape, table: Source, found: parts.Parts, preparation: Preparation, patterns: Patterns
+    options: argparse.Namespace, chosen: Plan, table: Source, found: parts.Parts, preparation: Preparation, patterns: Patterns
 ) -> Learned:
-    """The networks and the record of one of them. Raises InputError for images, and KeyboardInterrupt on Ctrl-C."""
-    if table.x.ndim > 2:
-        raise InputError(f"--ensemble is for tables, but {table.name} holds images: name an --algorithm instead")
-    classes = bool(table.classes)
-    chosen = plan(
-        patterns.count(), table.x.shape[1], len(preparation.target_scale), classes=classes,
-        hidden=shaped.hidden if options.hidden else None, seconds=options.max_seconds,
-    )  # fmt: skip
+    """The networks and the record of one of them. Ctrl-C ends with those that are trained, or goes on if there are none."""
     validation = parts.patterns(found.validation, preparation)
     print(chosen.words(validation is not None), flush=True)
     return learn(
         patterns, preparation, chosen, validation=validation,
-        bounds=None if classes else likely(table.t[found.train]), max_fail=options.max_fail, seed=options.seed,
+        bounds=None if table.classes else likely(table.t[found.train]), max_fail=options.max_fail, seed=options.seed,
+        keeps=True, progress=True,
     )  # fmt: skip
 
 
@@ -74,3 +72,5 @@ def outcome(net: Ensemble, words: str, table: Source, found: parts.Parts) -> Ite
         errors = target_errors(part.t[:], host(net.predict(part.x[:])))
         for target, (rmse, r2) in zip(table.target_names, errors, strict=True):
             yield f"{name} of {target}: {fit_in_words(rmse, r2)}"
+    if table.classes:
+        yield from named_accuracy(table, lambda x, t: float(np.mean(host(net.class_numbers(x)) == t)))

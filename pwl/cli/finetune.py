@@ -14,6 +14,7 @@ from pwl.cli.train import add_error_sample, add_file, check_error_sample, check_
 from pwl.data.augmentation import Augmentation
 from pwl.errors import InputError
 from pwl.files.write import check_apart
+from pwl.learners import ensemble_file
 from pwl.learners.finetune import finetune
 from pwl.learners.finish import finish
 from pwl.learners.named import LEARNERS, Shape, pick
@@ -123,6 +124,8 @@ def run(options: argparse.Namespace) -> int:
     checkpoint = Path(f"{options.out}.checkpoint")
     check_files(options, checkpoint)
     check_apart(options.out, [options.net, *([] if options.pretrained is None else [options.pretrained])])
+    if options.net not in MODELS and ensemble_file.is_one(options.net):
+        raise InputError(f"{options.net} holds several networks, wanted one: train it by pwl train --single")
     options.network, saved = source.OF_TABLES, None if options.net in MODELS else load(options.net)
     taken = source.Taken(channels=3)
     if saved is not None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from pwl.data.decorrelation import Decorrelation
 from pwl.learners import ensemble_file
@@ -40,17 +44,26 @@ def run(options: argparse.Namespace) -> int:
 
 
 def members(saved: Saved[Ensemble]) -> list[tuple[str, list[str]]]:
-    """A title and lines for each network of an ensemble."""
-    nets = list(zip(saved.net.nets, saved.net.weights.tolist(), strict=True))
-    return [
-        (f"network {k} of {len(nets)}", [f"share in the mean: {share:.3g}", *structure(Saved(net, *saved[1:]))])
-        for k, (net, share) in enumerate(nets, 1)
-    ]
+    """A title and lines for the networks of each structure in an ensemble."""
+    kinds: dict[tuple[str, ...], list[tuple[Network, float]]] = {}
+    for net, share in zip(saved.net.nets, saved.net.weights.tolist(), strict=True):
+        kinds.setdefault(tuple(layers(net)), []).append((net, share))
+    found = []
+    for lines, those in kinds.items():
+        nets = [net for net, _ in those]
+        title = f"{len(nets)} of {len(saved.net.nets)} networks"
+        shares = f"share in the mean: {sum(share for _, share in those):.3g}"
+        found.append((title, [shares, *lines, *matter(nets, saved), *spread(nets[0])]))
+    return found
 
 
 def structure(saved: Saved[Network]) -> list[str]:
+    """Lines about the layers, their parameters, the inputs that matter and the posterior."""
+    return [*layers(saved.net), *matter([saved.net], saved), *spread(saved.net)]
+
+
+def layers(net: Network) -> list[str]:
     """Lines about the layers and their parameters."""
-    net = saved.net
     lines = [f"inputs: {'x'.join(map(str, net.input_shape))}"]
     for index, layer in enumerate(net.layers):
         shapes = [f"{s.name} {'x'.join(map(str, s.shape))}" for s in net.layout.slots if s.layer == index]
@@ -60,24 +73,24 @@ def structure(saved: Saved[Network]) -> list[str]:
         f"outputs: {net.n_outputs}, linear in {bypass}the last layer; W_o {net.n_outputs}x{net.n_basis}; loss {net.loss.name}"
     )
     lines.append(f"{net.n_parameters} parameters, {net.theta.dtype}, {'' if net.initialised else 'not '}initialised")
-    return lines + matter(saved) + spread(saved)
+    return lines
 
 
-def matter(saved: Saved[Network]) -> list[str]:
-    """The strongest inputs, if the network has curves on its inputs."""
-    net = saved.net
-    if not net.initialised or not net.layers or not net.layers[0].reads_inputs:
+def matter(nets: Sequence[Network], saved: Saved[Any]) -> list[str]:
+    """The strongest inputs of networks of one structure, on average, if these have curves on their inputs."""
+    net = nets[0]
+    if not all(net.initialised for net in nets) or not net.layers or not net.layers[0].reads_inputs:
         return []
-    shares = strengths(net)
+    shares = np.mean([strengths(net) for net in nets], axis=0)
     names = saved.schema.input_names if saved.schema else [f"input {j + 1}" for j in range(len(shares))]
     words = [f"{names[j]} {shares[j]:.1%}" for j in (-shares).argsort(kind="stable")[:SHOWN]]
     more = f", and {len(shares) - SHOWN} more" if len(shares) > SHOWN else ""
     return [f"inputs by their share in the nets and past them: {', '.join(words)}{more}"]
 
 
-def spread(saved: Saved[Network]) -> list[str]:
+def spread(net: Network) -> list[str]:
     """A line about the posterior, if the network keeps one."""
-    posterior = saved.net.posterior
+    posterior = net.posterior
     if posterior is None:
         return []
     whose = "the output weights" if posterior.keys == (HEAD,) else ", ".join(posterior.keys)

@@ -63,11 +63,7 @@ def _add_network(group: argparse._ArgumentGroup) -> None:
 def _add_training(group: argparse._ArgumentGroup) -> None:
     default = Settings()
     group.add_argument(
-        "--iterations",
-        type=int,
-        default=default.iterations,
-        metavar="N",
-        help="number of iterations at most (default: %(default)s)",
+        "--iterations", type=int, metavar="N", help=f"number of iterations at most (default: {default.iterations})"
     )
     group.add_argument("--batch-size", type=int, metavar="N", help="patterns per step (default: the algorithm's own)")
     group.add_argument(
@@ -126,6 +122,11 @@ def shape(options: argparse.Namespace) -> Shape:
         raise InputError(f"--loss is for an mlp, but {options.network} has cross-entropy: leave it out")
     found.activation(curves=True)  # refuses hinges that are impossible
     return found
+
+
+def iterations(options: argparse.Namespace) -> int:
+    """The number of iterations at most."""
+    return Settings().iterations if options.iterations is None else options.iterations
 
 
 def check_numbers(options: argparse.Namespace) -> None:

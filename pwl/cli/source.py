@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -260,6 +260,17 @@ def test_part(name: str) -> tuple[np.ndarray, np.ndarray] | str:
         return f"{name} has no test part"
     missing = [file.path for file in files if not (data.data_home() / file.path).exists()]
     return f"{missing[0]} is not in {data.data_home()}" if missing else data.load(name, "test")
+
+
+def named_accuracy(table: Source, accuracy: Callable[[np.ndarray, np.ndarray], float]) -> Iterator[str]:
+    """A line about the test part of a named set, if it has one. accuracy: a function of raw inputs and class numbers."""
+    if not table.named or not DATA_SETS[table.name].test:
+        return
+    part = test_part(table.name)
+    if isinstance(part, str):
+        yield f"test accuracy: not measured, {part}"
+    else:
+        yield f"test accuracy: {accuracy(*part):.2%} of {len(part[1])} patterns"
 
 
 def check_named(name: str, options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""`pwl train`: one network from one table."""
+"""`pwl train`: the networks of the default learner, or one network, from one table."""
 
 from __future__ import annotations
 
@@ -8,46 +8,52 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+
 from pwl import data
 from pwl.cli import choice, device, ensemble, parts, paths, shape, source
 from pwl.cli.scores import fit_in_words
 from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
-from pwl.data.sets import DATA_SETS
 from pwl.data.shares import everywhere
 from pwl.errors import InputError
 from pwl.files.write import check_apart, check_writable
 from pwl.learners import ensemble_file
 from pwl.learners.ensemble import Ensemble
 from pwl.learners.learn import with_deviations
-from pwl.learners.named import LEARNERS, Shape, network, rescale
+from pwl.learners.named import LEARNERS, network, rescale
+from pwl.learners.plan import Plan
 from pwl.network.network import Network
 from pwl.network.save import save
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import host
-from pwl.runtime.ranks import Serial, ranks
+from pwl.runtime.ranks import ranks
 from pwl.study.report import target_errors
 from pwl.training.checkpoint import Checkpoint
 from pwl.training.record import Record
 from pwl.training.train import evaluate, train
 
-HELP = "train a network on a table and save it"
-DESCRIPTION = f"""Trains one network and saves it with its preparation, the table's columns and its training record.
+HELP = "train networks on a table and save them"
+DESCRIPTION = f"""Trains on a table, and saves the result with its preparation, the table's columns and its training record.
 
-A part of the patterns validates, and the network with the lowest validation error is saved. It is drawn by the seed, with the
-same share of each class; --ordered takes the last patterns, --group keeps groups together, and --validation can name a file of
-its own. A checkpoint is kept beside the network's file. After a crash or Ctrl-C, the same command with --resume goes on from
-the checkpoint to the same bits. A finished run goes on with more --iterations, unless a --schedule spans them, or with a larger
---max-fail if that ended it. When a run is finished for good, you may delete its checkpoint.
+Without options of network and training, the default learner trains several networks, whose mean predicts. What they are
+follows from the size of the table, and a fit takes from seconds to about two minutes, or --max-seconds. Ctrl-C saves the
+networks that are trained by then.
 
-With --ensemble the default learner trains several networks and saves all of them. Their mean predicts better, there is no
-checkpoint, and a fit takes from seconds to two minutes, or --max-seconds.
+One network is trained with --single, --resume, --algorithm or another option of network and training but --hidden; for
+images; on ranks and on a GPU. The one with the lowest validation error is saved. A checkpoint is kept beside its file. After
+a crash or Ctrl-C, the same command with --resume goes on from the checkpoint to the same bits. A finished run goes on with
+more --iterations, unless a --schedule spans them, or with a larger --max-fail if that ended it. When a run is finished for
+good, you may delete its checkpoint.
+
+A part of the patterns validates. It is drawn by the seed, with the same share of each class; --ordered takes the last
+patterns, --group keeps groups together, and --validation can name a file of its own.
 
 {source.SCALES}"""
 EXAMPLES = """examples:
   pwl train
   pwl train houses.csv --target price --out houses.safetensors
-  pwl train houses.csv --target price --out houses.safetensors --ensemble
+  pwl train houses.csv --target price --out houses.safetensors --single
   pwl train houses.csv --target price --out houses.safetensors --iterations 300 --max-fail 60 --resume
   pwl train sales.csv --ordered --validation 0.2 --test 0.1
   pwl train fashion-mnist --network vgg2 --algorithm curved-adam --batch-size 128 --iterations 10
@@ -79,9 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_error_sample(group)
     group.add_argument("--max-seconds", type=float, metavar="S", help="stop after this many seconds")
     group.add_argument(
-        "--ensemble",
-        action="store_true",
-        help="train the default learner's networks, as PWLRegressor() and PWLClassifier() do; their mean predicts",
+        "--single", action="store_true", help="train one network by the default learner's choice, which --resume can go on from"
     )
     add_file(group, "net.safetensors")
 
@@ -123,14 +127,15 @@ def run(options: argparse.Namespace) -> int:
     shape.check_seconds("--max-seconds", options.max_seconds)
     shape.check_seconds("--checkpoint-seconds", options.checkpoint_seconds)
     checkpoint, comm = Path(f"{options.out}.checkpoint"), ranks()
-    if options.ensemble:
-        ensemble.check(options, shaped, comm.size)
     if comm.rank == 0:
         check_files(options, checkpoint)
-    if options.ensemble:
-        return several(options, shaped)
     table = source.opened(options, comm)
     found = parts.divide(table, options)
+    if ensemble.wanted(options, shaped, comm.size):
+        plan = ensemble.planned(options, shaped, table, found.trains)
+        if isinstance(plan, Plan):
+            return several(options, plan, table, found)
+        print(plan)
     name, learner, shaped, reason = choose or choice.chosen(options, shaped, table, found.trains)
     print(f"{table.summary()}; {shape.in_words(shaped)}, {name}")
     if reason is not None:
@@ -138,13 +143,14 @@ def run(options: argparse.Namespace) -> int:
     steps: list[None] = []
     preparation, patterns = prepared(table, found)
     validation = parts.patterns(found.validation, preparation)
+    iterations = shape.iterations(options)
     batch_size = shaped.batch(learner, range(patterns.count()))
     check_error_sample(options.error_sample, batch_size, name)
     net, record = train(
         network(learner, shaped, table.x.shape[1:], preparation, options.seed).to(options.device),
         patterns,
-        shaped.algorithm(learner, range(patterns.count()), options.iterations),
-        iterations=options.iterations,
+        shaped.algorithm(learner, range(patterns.count()), iterations),
+        iterations=iterations,
         batch_size=batch_size,
         error_sample=options.error_sample,
         augment=shaped.augment,
@@ -180,20 +186,20 @@ def run(options: argparse.Namespace) -> int:
     return 130 if record.stop_code == "interrupted" else 0
 
 
-def several(options: argparse.Namespace, shaped: Shape) -> int:
+def several(options: argparse.Namespace, plan: Plan, table: source.Source, found: parts.Parts) -> int:
     """Trains the default learner's networks instead of one."""
-    table = source.opened(options, Serial())
-    found = parts.divide(table, options)
     print(f"{table.summary()}; the default learner")
     preparation, patterns = prepared(table, found)
-    net, record = ensemble.trained(options, shaped, table, found, preparation, patterns)
+    net, record, interrupted = ensemble.trained(options, plan, table, found, preparation, patterns)
     rescale(record, preparation)
     record.settings |= {"data": table.name, "validation": found.words, "start_seed": options.seed}
     save_somewhere(net, options.out, record, table.schema)
     for line in ensemble.outcome(net, record.settings["inputs"], table, found):
         print(line)
+    if interrupted:
+        print("stopped: interrupted from the keyboard; networks that were not trained by then are missing")
     print(f"saved: {options.out}")
-    return 0
+    return 130 if interrupted else 0
 
 
 def prepared(table: source.Source, found: parts.Parts) -> tuple[Preparation, Patterns]:
@@ -265,12 +271,9 @@ def accuracies(net: Network, table: source.Source, record: Record) -> Iterator[s
     for part in ("validation", "test"):
         if f"{part}_classification_error" in record:
             yield f"{part} accuracy: {1 - record[f'{part}_classification_error'][record.best_iteration]:.2%}"
-    if table.named and DATA_SETS[table.name].test:
-        named = source.test_part(table.name)
-        if isinstance(named, str):
-            yield f"test accuracy: not measured, {named}"
-        else:
-            x, t = named
-            patterns = Patterns(x.reshape(len(x), *net.input_shape), t, preparation=net.preparation)
-            wrong = evaluate(net, patterns).classification_error
-            yield f"test accuracy: {1 - (wrong or 0):.2%} of {len(t)} patterns"
+    yield from source.named_accuracy(table, lambda x, t: 1 - (wrong_of(net, x, t) or 0))
+
+
+def wrong_of(net: Network, x: np.ndarray, t: np.ndarray) -> float | None:
+    """The share of raw patterns in the wrong class."""
+    return evaluate(net, Patterns(x.reshape(len(x), *net.input_shape), t, preparation=net.preparation)).classification_error

@@ -64,7 +64,8 @@ class PWLRegressor(RegressorMixin, PWLBase):
         Time for a fit. By default the default learner takes about 6 ms a pattern, from 20 to 120 seconds on two
         cores, and others have no limit.
     verbose : bool or int
-        Whether to print a line after each iteration. A number N prints one every N iterations.
+        Whether to print a line after each iteration. A number N prints one every N iterations. The default learner
+        trains networks side by side, and shows a progress bar of them instead.
 
     Attributes
     ----------

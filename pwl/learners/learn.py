@@ -27,23 +27,26 @@ from pwl.network.passes import outputs
 from pwl.reductions.blocks import block_rows
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import host
+from pwl.runtime.bar import progress_bar
 from pwl.runtime.threads import side_by_side
 from pwl.training.input_hinges import with_input_hinges
 from pwl.training.record import Record
-from pwl.training.train import asks_to_stop, train
+from pwl.training.train import train
 
 LEARNS = 0.98  # of the error of constants: a network above that has learned nothing
 ENOUGH = 30  # patterns that validate: their errors tell the noise to an eighth of its deviation
 WORTH = 0.5  # of a network's time: with less left, another one is not begun
 
-Callback = Callable[[Network, Record], Any]
-
 
 class Learned(NamedTuple):
-    """The networks, and the record of the one that is believed most: by its evidence, or by its validation error."""
+    """The networks, and the record of the one that is believed most: by its evidence, or by its validation error.
+
+    interrupted: whether Ctrl-C ended the fit with the networks that there were.
+    """
 
     net: Ensemble
     record: Record
+    interrupted: bool = False
 
 
 class _Trained(NamedTuple):
@@ -68,7 +71,6 @@ class _Task(NamedTuple):
     loss: str
     bypass: bool
     max_fail: int
-    callback: Callback | None
     end: float
     seed: int
     levels: tuple[int, ...]
@@ -77,9 +79,6 @@ class _Task(NamedTuple):
         """One network. Ctrl-C goes on to the caller, because half a fit is none."""
         view = self.views[form.decorrelated]
         assert view is not None
-
-        def callback(net: Network, record: Record) -> bool:
-            return given_up() or (self.callback is not None and asks_to_stop(self.callback(net, record)))
 
         how = form.training
         inner, out = self.divided(view, form, seed)
@@ -92,7 +91,7 @@ class _Task(NamedTuple):
             how.algorithm_for(inner.patterns.count()), iterations=how.iterations,
             batch_size=how.batch_size and min(how.batch_size, inner.patterns.count()),
             validation=inner.validation, max_fail=self.max_fail if how.max_fail is None else how.max_fail,
-            max_seconds=max(self.end - time.perf_counter(), 0.0), callback=callback, seed=seed,
+            max_seconds=max(self.end - time.perf_counter(), 0.0), callback=lambda *_: given_up(), seed=seed,
         )  # fmt: skip
         if record.stop_code == "interrupted":
             raise KeyboardInterrupt
@@ -114,7 +113,7 @@ class _Task(NamedTuple):
             return view, None
         return View(kept, left if how.stops else None, view.preparation), out
 
-    def several(self) -> list[_Trained]:
+    def several(self) -> Iterator[_Trained]:
         """Networks of all forms, each at least once, until their numbers or the time is reached.
 
         Networks are trained side by side, because a batch, or the solution of equations, is work for one core. Passes of MOLF over
@@ -137,7 +136,7 @@ class _Task(NamedTuple):
         most = 1 if all(isinstance(form.training.algorithm, DampedMOLF) for form in forms) else None
         for trained in side_by_side(work, wanted(), most):
             found.append(trained)
-        return found
+            yield trained
 
 
 def learn(
@@ -150,7 +149,8 @@ def learn(
     bypass: bool = True,
     max_fail: int = 20,
     seed: int = 0,
-    callback: Callback | None = None,
+    keeps: bool = False,
+    progress: bool = False,
 ) -> Learned:
     """Trains networks until the plan's number of them or its time is reached. At least one is trained.
 
@@ -168,8 +168,10 @@ def learn(
         With validation data, a network's training ends this many iterations after its best one.
     seed : int
         Networks start from seed, seed + 1, ...
-    callback : function of (net, record), optional
-        Called after each iteration, as by `train`.
+    keeps : bool
+        Whether Ctrl-C ends the fit with the networks that are trained by then, if there are any.
+    progress : bool
+        Whether to show a progress bar of the networks.
 
     Returns
     -------
@@ -178,7 +180,7 @@ def learn(
     Raises
     ------
     KeyboardInterrupt
-        If Ctrl-C interrupts a network's training.
+        If Ctrl-C comes while networks are trained, unless those that are trained are kept.
     """
     loss = "cross_entropy" if preparation.classes else "squared_error"
     end = time.perf_counter() + plan.seconds
@@ -187,14 +189,16 @@ def learn(
     plan = plan if apart is None else with_decorrelated(plan)
     curved = next((form for form in plan.forms if form.hinges), None)
     own = () if curved is None else levels(patterns, curved, len(preparation.target_scale))
-    task = _Task(plan, (view, apart), len(preparation.target_scale), loss, bypass, max_fail, callback, end, seed, own)
-    found = task.several()
+    task = _Task(plan, (view, apart), len(preparation.target_scale), loss, bypass, max_fail, end, seed, own)
+    found, interrupted = _trained(task, keeps, progress)
     if isinstance(plan.first.algorithm, BayesianLM):
         nothing = LEARNS * _error_of_constants(patterns, preparation)
         kept = [one for one in found if one.record["error"][one.record.best_iteration] < nothing]
         if not kept:
+            if interrupted:
+                raise KeyboardInterrupt
             plan = without_evidence(plan)
-            kept = task._replace(plan=plan).several()
+            kept, interrupted = _trained(task._replace(plan=plan), keeps, progress)
         found = kept
     mix = _mixed(found, bool(preparation.classes))
     found = [one for one in found if mix.shares[one.form] > 0]
@@ -204,7 +208,22 @@ def learn(
     words = [f"{share:.2f} of {form}" for form, share in mix.shares.items()]
     words += [f"a hinge at each value of input {j + 1}" for j in own]
     best.settings |= {"learner": plan.words(validation is not None), "networks": len(found), "inputs": "; ".join(words)}
-    return Learned(ensemble, best)
+    return Learned(ensemble, best, interrupted)
+
+
+def _trained(task: _Task, keeps: bool, progress: bool) -> tuple[list[_Trained], bool]:
+    """The networks, and whether Ctrl-C has ended their training."""
+    found: list[_Trained] = []
+    with progress_bar(progress, sum(form.nets for form in task.plan.forms), "network") as done:
+        try:
+            for one in task.several():
+                found.append(one)
+                done()
+        except KeyboardInterrupt:
+            if not (keeps and found):
+                raise
+            return found, True
+    return found, False
 
 
 def part(Nv: int, parts: int, turns: int, number: int, seed: int) -> np.ndarray:

@@ -92,7 +92,7 @@ def default(data: Data, fold: Fold, preparation: Preparation, shape: Shape, seed
     patterns, validation = (Patterns.prepared(data.x, data.t, preparation, rows, data.weights) for rows in fold[:2])
     found = plan(len(patterns), data.x.shape[1], len(preparation.target_scale), classes=classes)
     one = dataclasses.replace(found, forms=tuple(form._replace(nets=1) for form in found.forms))
-    net, learned = learn(
+    net, learned, _ = learn(
         patterns, preparation, one,
         validation=None if isinstance(found.first.algorithm, BayesianLM) else validation,
         bounds=None if classes else likely(data.t[fold.train]), seed=seed,

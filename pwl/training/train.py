@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +21,7 @@ from pwl.reductions.gradients import error, raw_error
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.runtime.backend import host
+from pwl.runtime.bar import progress_bar
 from pwl.runtime.given import plain_array
 from pwl.runtime.ranks import check_alike, checksum
 from pwl.runtime.threads import single_threaded_blas
@@ -150,7 +150,7 @@ def train(
         if callback is None or run.stop is not None:
             return False
         net = run.net.remembering(None).with_preparation(preparation)
-        return comm.same(asks_to_stop(callback(net, run.settled().record)))
+        return comm.same(_asks_to_stop(callback(net, run.settled().record)))
 
     # The limit on BLAS is set once, because in every reduction it would take longer than a small reduction.
     import scipy.linalg  # noqa: F401 - so that the limit includes SciPy's own BLAS
@@ -175,7 +175,7 @@ def _ended(
 ) -> Run:
     """The run at its end, by a limit, the algorithm, the callback (`over`) or Ctrl-C, and written if that was asked for."""
     try:
-        with _bar(progress, limits.iterations, run.rows - 1) as done, job.patterns.comm.steady():
+        with progress_bar(progress, limits.iterations, "it", run.rows - 1) as done, job.patterns.comm.steady():
             while run.stop is None:
                 record = run.settled().record
                 job.patterns.comm.meet(run.net.theta, record["error"][-1])
@@ -199,19 +199,6 @@ def _ended(
         with contextlib.suppress(Interrupted):  # where warnings are errors
             warnings.warn(f"{run.stop.reason}: the best network so far is returned", Interrupted, stacklevel=3)
     return run
-
-
-@contextlib.contextmanager
-def _bar(progress: bool, iterations: int, done: int) -> Iterator[Callable[[], Any]]:
-    """A function that says that one more iteration is done, to a progress bar if one was asked for and there is a terminal."""
-    if not progress or sys.stderr is None:  # None where standard error is closed
-        yield lambda: None
-        return
-    from tqdm import tqdm
-
-    notebook = "ipykernel" in sys.modules  # its standard error is not a terminal, but shows bars
-    with tqdm(total=iterations, initial=done, unit="it", leave=False, disable=False if notebook else None) as bar:
-        yield bar.update
 
 
 class Evaluation(NamedTuple):
@@ -319,7 +306,7 @@ def _note_ranks(record: Record, patterns: Patterns) -> None:
             warnings.warn(none, stacklevel=3)
 
 
-def asks_to_stop(answer: Any) -> bool:
+def _asks_to_stop(answer: Any) -> bool:
     """Whether a callback returned True or NumPy's True. No other answer stops a run."""
     return isinstance(answer, (bool, np.bool_)) and bool(answer)
 
