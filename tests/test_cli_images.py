@@ -35,6 +35,14 @@ def trained(*options):
 # ---- the data
 
 
+def test_the_default_learner_of_a_named_set_tells_its_test_part(capsys):
+    assert main(["train", "mnist", "--max-seconds", "1"]) == 0
+    assert "the default learner" in (said := capsys.readouterr().out)
+    x, t = pwl.data.load("mnist", "test")
+    right = np.mean(pwl.Ensemble.load("net.safetensors").predict_proba(x.reshape(len(x), -1)).argmax(axis=1) == t)
+    assert f"test accuracy: {right:.2%} of 30 patterns" in said
+
+
 def test_the_data_by_word_or_option(capsys):
     run = [*QUICK, "--iterations", "1", "--algorithm", "adam"]
     for data in (["mnist"], ["--data", "mnist"], ["mnist", "--data", "mnist"]):

@@ -73,4 +73,8 @@ def outcome(net: Ensemble, words: str, table: Source, found: parts.Parts) -> Ite
         for target, (rmse, r2) in zip(table.target_names, errors, strict=True):
             yield f"{name} of {target}: {fit_in_words(rmse, r2)}"
     if table.classes:
-        yield from named_accuracy(table, lambda x, t: float(np.mean(host(net.class_numbers(x)) == t)))
+
+        def accuracy(x: np.ndarray, t: np.ndarray) -> float:
+            return float(np.mean(host(net.class_numbers(x.reshape(len(x), *net.input_shape))) == t))
+
+        yield from named_accuracy(table, accuracy)
