@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pwl.kernels import Formula, array_engine
+from pwl.kernels import Formula, activation_engine
 from pwl.layers.layer import Activated, Layer
 from pwl.runtime.backend import Array
 
@@ -30,10 +30,10 @@ class Parameterless(Layer):
         return input_shape
 
     def apply(self, p: dict, b: dict, n: Array) -> Array:
-        return array_engine(n).activation(n, self.formula)
+        return activation_engine(n, self.formula).activation(n, self.formula)
 
     def forward(self, p: dict, b: dict, n: Array) -> tuple[Array, Activated]:
-        o, slope = array_engine(n).activation_slope(n, self.formula)
+        o, slope = activation_engine(n, self.formula).activation_slope(n, self.formula)
         return o, Activated(n, slope)
 
     def rule(self, p: dict, b: dict) -> Formula:

@@ -35,6 +35,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 import warnings
 from types import ModuleType
 
@@ -44,9 +45,10 @@ from pwl.kernels.hinges import Hinges
 from pwl.kernels.nets import Nets
 from pwl.runtime.backend import Array, is_cupy_array, is_numpy_array
 
-__all__ = ["Formula", "Hinges", "Nets", "array_engine", "engine", "update_engine"]
+__all__ = ["Formula", "Hinges", "Nets", "activation_engine", "array_engine", "engine", "update_engine"]
 
-LONG = 1 << 15  # numbers of a vector from which the compiled step of Adam takes less time than NumPy's
+LONG = 1 << 15  # numbers of an array from which compiled loops save more time than it takes to import Numba
+COMPILED = ("sigmoid", "tanh")  # activations that NumPy has no fast code for on some processors
 
 
 def engine(a: Array | Nets) -> ModuleType:
@@ -59,8 +61,13 @@ def engine(a: Array | Nets) -> ModuleType:
 
 
 def array_engine(a: Array) -> ModuleType:
-    """Like `engine`, for activations, losses and momentum, which are array code on the CPU. Numba is not imported for them."""
+    """Like `engine`, for losses and momentum, which are array code on the CPU. Numba is not imported for them."""
     return reference if is_numpy_array(a) else engine(a)
+
+
+def activation_engine(n: Array, formula: Formula) -> ModuleType:
+    """Like `engine`, for activations. On the CPU most are array code, and those of few nets, for which Numba is not imported."""
+    return engine(n) if formula.name in COMPILED and math.prod(n.shape) >= LONG else array_engine(n)
 
 
 def update_engine(theta: Array) -> ModuleType:
@@ -74,7 +81,7 @@ def _cpu() -> ModuleType:
     try:
         importlib.import_module("numba")
     except ImportError as missing:  # it is not there, or refuses this version of NumPy or Python
-        warnings.warn(f"Numba can't be used ({missing}): curves and images run on NumPy alone, which is slower", stacklevel=3)
+        warnings.warn(f"Numba can't be used ({missing}): everything runs on NumPy alone, which is slower", stacklevel=3)
         return reference
     from pwl.kernels import cpu
 

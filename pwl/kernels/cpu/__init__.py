@@ -1,5 +1,6 @@
-"""Kernels for NumPy arrays. Numba compiles curves, convolution, pooling and Adam's step; NumPy does the rest."""
+"""Kernels for NumPy arrays. Numba compiles curves, sigmoid and tanh, convolution, pooling and Adam's step; NumPy does the rest."""
 
+from pwl.kernels.cpu.activations import activation, activation_slope
 from pwl.kernels.cpu.convolution import convolve, convolve_value, convolve_value_slope, input_gradient, weight_gradient
 from pwl.kernels.cpu.curves import back, back_scatter, mix, scatter, times_slope, value, value_slope
 from pwl.kernels.cpu.input_curves import (
@@ -14,7 +15,6 @@ from pwl.kernels.cpu.input_curves import (
 from pwl.kernels.cpu.pooling import max_pool, max_unpool
 from pwl.kernels.cpu.sums import column_products, column_sums
 from pwl.kernels.cpu.updates import adam_step
-from pwl.kernels.reference.activations import activation, activation_slope
 from pwl.kernels.reference.curves import nets
 from pwl.kernels.reference.softmax import cross_entropy, cross_entropy_errors
 from pwl.kernels.reference.staging import staging

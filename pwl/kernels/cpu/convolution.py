@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from pwl.kernels.cpu import winograd
+from pwl.kernels.cpu.activations import activation, activation_slope
 from pwl.kernels.cpu.addresses import address, ask, copy
 from pwl.kernels.cpu.bands import bands, by_filters, room, turned_bands
 from pwl.kernels.cpu.compiled import compiled
@@ -17,7 +18,6 @@ from pwl.kernels.cpu.curves import value, value_slope
 from pwl.kernels.cpu.frames import enclose, full, geometry, pitch_of, side_by_side
 from pwl.kernels.cpu.register_tile import ROWS, multiply, wide
 from pwl.kernels.reference.activated import in_turn
-from pwl.kernels.reference.activations import activation, activation_slope
 from pwl.kernels.window import Window
 from pwl.runtime.backend import Array
 
