@@ -17,7 +17,7 @@ from pwl.data.preparation import Preparation
 from pwl.data.targets import known_or_zero
 from pwl.errors import InputError
 from pwl.learners.ensemble import Ensemble
-from pwl.learners.forms import FEWEST, Form
+from pwl.learners.forms import FEWEST, Form, Training
 from pwl.learners.inputs import View, decorrelated
 from pwl.learners.levels import levels
 from pwl.learners.mix import LeftOut, of_form, shares, with_scale
@@ -35,6 +35,7 @@ from pwl.training.train import train
 
 LEARNS = 0.98  # of the error of constants: a network above that has learned nothing
 ENOUGH = 30  # patterns that validate: their errors tell the noise to an eighth of its deviation
+SAMPLE = 2000  # patterns that tell a training error
 WORTH = 0.5  # of a network's time: with less left, another one is not begun
 
 
@@ -89,7 +90,7 @@ class _Task(NamedTuple):
         net, record = train(
             with_input_hinges(start, inner.patterns, self.levels), inner.patterns.apart(),
             how.algorithm_for(inner.patterns.count()), iterations=how.iterations,
-            batch_size=how.batch_size and min(how.batch_size, inner.patterns.count()),
+            batch_size=how.batch_size and min(how.batch_size, inner.patterns.count()), error_sample=sample(inner, how),
             validation=inner.validation, max_fail=self.max_fail if how.max_fail is None else how.max_fail,
             max_seconds=max(self.end - time.perf_counter(), 0.0), callback=lambda *_: given_up(), seed=seed,
         )  # fmt: skip
@@ -224,6 +225,11 @@ def _trained(task: _Task, keeps: bool, progress: bool) -> tuple[list[_Trained], 
                 raise
             return found, True
     return found, False
+
+
+def sample(view: View, how: Training) -> int | None:
+    """Patterns on which a network by batches measures the training error if others say when to stop: to record it is enough."""
+    return SAMPLE if how.batch_size and view.validation is not None and view.patterns.count() > SAMPLE else None
 
 
 def part(Nv: int, parts: int, turns: int, number: int, seed: int) -> np.ndarray:
