@@ -21,9 +21,9 @@ from pwl.kernels.formula import Formula
 from pwl.runtime.backend import Array
 
 LN2 = Fraction("0.693147180559945309417232121458176568075500134360255254")
-DEGREE = {"float64": 13, "float32": 7}  # of the power series of exp(r) - 1 for |r| <= ln(2) / 2, to the last digit
+DEGREE: dict[Any, int] = {np.float64: 13, np.float32: 7}  # of the power series of exp(r) - 1 for |r| <= ln(2) / 2, to the last digit
 TOP = 40.0  # tanh of half of it is 1
-RANGE = {"float64": (-708.0, 710.0), "float32": (-87.0, 89.0)}  # exp of the ends is a normal number, and infinite
+RANGE = {np.float64: (-708.0, 710.0), np.float32: (-87.0, 89.0)}  # exp of the ends is a normal number, and infinite
 
 
 @intrinsic
@@ -80,14 +80,14 @@ def _tanh(n, o, slope, numbers, low, high, one, two):
 
 def activation(n: Array, formula: Formula) -> Array:
     """o = f(n) in the shape of n."""
-    if formula.name not in LOOPS or n.dtype.name not in DEGREE:
+    if formula.name not in LOOPS or n.dtype.type not in DEGREE:
         return reference.activation(n, formula)
     return _evaluated(n, formula.name, with_slope=False)[0]
 
 
 def activation_slope(n: Array, formula: Formula) -> tuple[Array, Array]:
     """o and do/dn, both in the shape of n."""
-    if formula.name not in LOOPS or n.dtype.name not in DEGREE:
+    if formula.name not in LOOPS or n.dtype.type not in DEGREE:
         return reference.activation_slope(n, formula)
     return _evaluated(n, formula.name, with_slope=True)
 
@@ -101,7 +101,7 @@ def _evaluated(n: Array, name: str, with_slope: bool) -> tuple[Array, Array]:
     view.flags.writeable = False  # as parameters are, because Numba would compile once more for others
     loop, ends = LOOPS[name]
     number = n.dtype.type
-    loop(view, o.ravel("K"), slope.ravel("K"), _numbers(number), *map(number, (*ends[n.dtype.name], 1, 2)))
+    loop(view, o.ravel("K"), slope.ravel("K"), _numbers(number), *map(number, (*ends[number], 1, 2)))
     return o, slope
 
 
@@ -110,11 +110,11 @@ def _numbers(number: Any) -> tuple[Any, ...]:
     """The coefficients 1/K!, ..., 1/2!, and what takes k ln 2 from y without a loss of digits."""
     digits = np.finfo(number).nmant
     ln2 = Fraction(math.floor(LN2 * 2 ** (digits - 11)), 2 ** (digits - 11))  # k times it is exact
-    series = tuple(number(1 / math.factorial(k)) for k in range(DEGREE[np.dtype(number).name], 1, -1))
+    series = tuple(number(1 / math.factorial(k)) for k in range(DEGREE[number], 1, -1))
     return series, number(1.5 * 2.0**digits), number(float(ln2)), number(float(LN2 - ln2)), number(float(1 / LN2))
 
 
-LOOPS: dict[str, tuple[Any, dict[str, tuple[float, float]]]] = {
+LOOPS: dict[str, tuple[Any, dict[Any, tuple[float, float]]]] = {
     "sigmoid": (_sigmoid, RANGE),
     "tanh": (_tanh, dict.fromkeys(DEGREE, (0.0, TOP))),
 }
