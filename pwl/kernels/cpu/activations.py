@@ -21,7 +21,7 @@ from pwl.kernels.formula import Formula
 from pwl.runtime.backend import Array
 
 LN2 = Fraction("0.693147180559945309417232121458176568075500134360255254")
-DEGREE: dict[Any, int] = {np.float64: 13, np.float32: 7}  # of the power series of exp(r) - 1 for |r| <= ln(2) / 2, to the last digit
+DEGREE: dict[Any, int] = {np.float64: 13, np.float32: 7}  # of the series of exp(r) - 1 for |r| <= ln(2) / 2
 TOP = 40.0  # tanh of half of it is 1
 RANGE = {np.float64: (-708.0, 710.0), np.float32: (-87.0, 89.0)}  # exp of the ends is a normal number, and infinite
 
