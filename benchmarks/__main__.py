@@ -11,6 +11,7 @@ import importlib
 from pathlib import Path
 
 MODULES = {
+    "activations": "speed.activations",
     "auto": "auto",
     "cnn": "cnn",
     "conv": "conv",

@@ -276,3 +276,15 @@ def test_a_cnn_steps_and_its_memory_is_that_of_its_own_process(monkeypatch):
     cell = cnn.measure(1, 2, repeats=1)
     for kind in cnn.ACTIVATIONS:
         assert cell["seconds"][kind]["ours"] > 0 and cell["peak_mib"][kind]["ours"] > 1
+
+
+# ---- activations
+
+
+def test_activations_are_timed_beside_others():
+    from benchmarks.speed import activations
+
+    row = activations.measure("tanh", "float32", 1024)
+    assert {"ours", "numpy", "loop"} <= row["nanoseconds"].keys() and min(row["nanoseconds"].values()) > 0
+    made_up = row | {"nanoseconds": {"ours": 1.0, "numpy": 4.0, "loop": 0.5}, "register bytes": 32}
+    assert activations.table([made_up]).splitlines()[2] == "| tanh, float32 | 1,024 | 32 bytes | 1.00 | 0.25 | 4.00 |  | 0.50 |"

@@ -13,7 +13,8 @@ import pwl
 from pwl.algorithms import Adam, BayesianLM, DampedMOLF
 from pwl.algorithms.left_out import left_out
 from pwl.learners.forms import DEEP, NETS, RATE, Form, Training, deep, iteration_seconds, less_deep, weights
-from pwl.learners.learn import learn, part
+from pwl.learners.inputs import View
+from pwl.learners.learn import SAMPLE, learn, part, sample
 from pwl.learners.plan import GUARD, MORE_NETS, Plan, plan, with_decorrelated
 from pwl.reductions.statistic import Statistic, few
 
@@ -141,6 +142,15 @@ def three_networks(seconds):
     preparation = pwl.Preparation.fit(x, t)
     patterns = pwl.Patterns(*preparation.transform(x, t))
     return patterns, preparation, Plan((Form((3,), None, 3, Training(DampedMOLF(), 5)),), "tanh", seconds, "none")
+
+
+def test_training_errors_by_batches_are_measured_on_a_sample_if_others_stop_them():
+    x = np.zeros((SAMPLE + 1, 1))
+    many, few = pwl.Patterns(x, x), pwl.Patterns(x[:-1], x[:-1])
+    by_batch, whole = Training(pwl.Adam(), 1, 32), Training(DampedMOLF(), 1)
+    assert sample(View(many, few, None), by_batch) == SAMPLE
+    for view, how in ((View(few, few, None), by_batch), (View(many, None, None), by_batch), (View(many, few, None), whole)):
+        assert sample(view, how) is None
 
 
 def test_at_least_one_network_is_trained():
