@@ -8,7 +8,7 @@ import pytest
 import pwl
 from pwl.cli.main import main
 
-QUICK = ("--max-seconds", "2", "--out", "net.safetensors")
+QUICK = ("--max-seconds", "10", "--out", "net.safetensors")
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_classes_have_their_accuracy(table, capsys):
      ["--iterations", "5", "--resume"], ["--batch-size", "32", "--error-sample", "20"]],
 )  # fmt: skip
 def test_what_asks_for_one_network_trains_one(table, more, capsys):
-    single = ["train", "numbers.csv", "--target", "y", "--max-seconds", "2", *more]
+    single = ["train", "numbers.csv", "--target", "y", "--max-seconds", "10", *more]
     if "--resume" in more:
         assert main(single) == 2 and "no checkpoint" in capsys.readouterr().err
         single.remove("--resume")
@@ -72,6 +72,13 @@ def test_a_table_that_memory_holds_only_once_has_one_network(table, monkeypatch,
     assert main(["train", "numbers.csv", "--target", "y", *QUICK]) == 0
     assert "one network, because several would take about 15.4 kB of memory, but 10 kB are left" in capsys.readouterr().out
     assert isinstance(pwl.Network.load("net.safetensors"), pwl.Network)
+
+
+def test_a_table_of_a_million_rows_has_one_network_with_a_checkpoint(table, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("pwl.cli.ensemble.FIRST_ORDER", 100)
+    assert main(["train", "numbers.csv", "--target", "y", *QUICK]) == 0
+    assert "one network, which a checkpoint keeps" in capsys.readouterr().out
+    assert (tmp_path / "net.safetensors.checkpoint").exists()
 
 
 def test_ctrl_c_saves_the_networks_that_are_trained(table, monkeypatch, capsys):

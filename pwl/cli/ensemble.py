@@ -15,7 +15,7 @@ from pwl.data.preparation import Preparation
 from pwl.learners.ensemble import Ensemble, likely
 from pwl.learners.learn import Learned, learn
 from pwl.learners.named import Shape
-from pwl.learners.plan import Plan, plan
+from pwl.learners.plan import FIRST_ORDER, Plan, plan
 from pwl.reductions.patterns import Patterns
 from pwl.runtime.backend import host
 from pwl.runtime.room import available, in_units
@@ -36,6 +36,8 @@ def planned(options: argparse.Namespace, shaped: Shape, table: Source, patterns:
     """The plan of the networks for a table, or why one is trained all the same."""
     if table.x.ndim > 2:
         return f"one network, because {table.name} holds images"
+    if patterns >= FIRST_ORDER:
+        return "one network, which a checkpoint keeps, because the table is large"
     chosen = plan(
         patterns, table.x.shape[1], len(table.classes or table.target_names), classes=bool(table.classes),
         hidden=shaped.hidden if options.hidden else None, seconds=options.max_seconds,
@@ -43,7 +45,7 @@ def planned(options: argparse.Namespace, shaped: Shape, table: Source, patterns:
     needed = COPIES * 8 * table.x.size
     if needed > available():
         return f"one network, because several would take about {in_units(needed)} of memory, but {in_units(available())} are left"
-    return chosen if sum(form.nets for form in chosen.forms) > 1 else f"one network: {chosen.reason}"
+    return chosen
 
 
 def trained(
