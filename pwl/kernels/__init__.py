@@ -22,8 +22,9 @@ A curve is linear in its ordinates, so `value` and `mix` also give the change al
 Activations without parameters: `activation(n, formula)`, and `activation_slope(n, formula)` with the slope.
 
 Curves on inputs, each of which touches two rows of a table: `input_places(x, grid)`, `add_input_curves(n, places, A)`,
-`input_scatter(places, hinges, c)`, `input_pairs(places, hinges, w)`; `input_ordinates(W, rises)` and `input_rises(G, rises)`
-between weights and ordinates at hinges; and `input_tails(ns)`, the hinges of curves that continue, Eqs. (67)-(70).
+`input_scatter(places, hinges, c)`, `input_pairs(places, hinges, w)`, `input_products(places, sizes, c)`; `input_ordinates(W,
+rises)` and `input_rises(G, rises)` between weights and ordinates at hinges; and `input_tails(ns)`, the hinges of curves that
+continue, Eqs. (67)-(70), (109).
 
 Images: `convolve`, with the activation of its nets `convolve_value` and `convolve_value_slope`, `weight_gradient`,
 `input_gradient`, `max_pool`, `max_unpool`. Sums over rows: `column_sums`, `column_products`, `group_sums`, `group_products`.

@@ -79,3 +79,26 @@ class Rises(NamedTuple):
     ns: Array
     mean: Array
     scale: Array
+
+
+class PairGeometry(NamedTuple):
+    """Where products of hats of two inputs stand in a table of `rows` rows.
+
+    sizes: the number of hinges of each input, which are counted through those of all inputs. base: (inputs, inputs). The product
+    of hinges m of input j and o of input i <= j is in row base[j, i] + m sizes[i] + o. first: the first row of each two inputs.
+    """
+
+    sizes: np.ndarray
+    base: np.ndarray
+    first: np.ndarray
+    rows: int
+
+
+@functools.lru_cache(maxsize=256)
+def pair_geometry(sizes: tuple[int, ...]) -> PairGeometry:
+    """The geometry for these numbers of hinges of the inputs."""
+    n = np.array(sizes)
+    counts = np.tril(n[:, None] * n[None, :])
+    first = np.tril((np.cumsum(counts) - counts.reshape(-1)).reshape(counts.shape))
+    begin = np.cumsum(n) - n
+    return PairGeometry(n, first - begin[:, None] * n[None, :] - begin[None, :], first, int(np.sum(counts)))

@@ -16,6 +16,7 @@ from pwl.network import passes
 from pwl.network.layout import HEAD
 from pwl.network.memory import floats_per_pattern
 from pwl.network.network import Network
+from pwl.reductions import outer
 from pwl.reductions.blocks import cache_bytes
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
@@ -124,6 +125,9 @@ def separate_triangles(net: Network, keys: tuple[str, ...]) -> Statistic:
 
 def system(net: Network, patterns: Patterns, keys: tuple[str, ...], solver: str) -> Normal | Triangular:
     """The system of a step over the weights `keys`, on the host in float64, because it has the parameters' size."""
+    if solver == "cholesky" and outer.applies(net, keys, patterns.count()):
+        N = outer.joined(net, reduce(outer.products(net, keys), net, patterns))
+        return Normal(N[:-1, :-1], N[:-1, -1])
     if solver == "cholesky":
         N = host(reduce(normal_equations(net, keys), net, patterns)).astype(np.float64)
         return Normal(N[:-1, :-1], N[:-1, -1])

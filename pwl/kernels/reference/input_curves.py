@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from pwl.kernels.hinges import Hinges, InputGeometry, Rises
@@ -67,6 +68,22 @@ def input_scatter(places: Places, hinges: int, c: Array) -> Array:
 def input_pairs(places: Places, hinges: int, w: Array | None) -> Array:
     """Sum over patterns of w phi_m phi_m' (hinges, hinges), Eq. (70)."""
     return gram(hats(places, hinges), w)
+
+
+def input_products(places: Places, sizes: tuple[int, ...], c: Array) -> Array:
+    """Sums over patterns of phi_m phi_o c (rows, columns) for hinges of each two inputs, as in `pair_geometry`, Eq. (109).
+
+    sizes: the number of hinges of each input. c: (Nv, columns).
+    """
+    xp, begin = array_namespace(c), [0, *accumulate(sizes)]
+    phi = hats(places, begin[-1])
+    own = [phi[:, first:last] for first, last in pairwise(begin)]
+    rows = [
+        xp.reshape(xp.permute_dims(own[j], (1, 0))[:, None, :] * xp.permute_dims(own[i], (1, 0))[None, :, :], (-1, c.shape[0]))
+        for j in range(len(sizes))
+        for i in range(j + 1)
+    ]
+    return xp.concat(rows, axis=0) @ c
 
 
 def input_ordinates(W: Array, rises: Rises) -> Array:
