@@ -233,12 +233,12 @@ class CurvedDense(Layer):
     def direct(self, b: dict, x: Array) -> Array:
         return self.inputs(b, x)
 
-    def direct_sums(self, b: dict, x: Array, W: Array) -> Array:
+    def direct_sums(self, b: dict, x: Array, W: Array, saved: CurvedInputs | None = None) -> Array:
         if not self.geometry.inputs:
             return super().direct_sums(b, x, W)
         xp = array_namespace(x)
         W = xp.asarray(W)
-        return self._nets(self.keep({}, b, x), xp.concat([xp.zeros((W.shape[0], 1), dtype=W.dtype), W], axis=1))
+        return self._nets(saved or self.keep({}, b, x), xp.concat([xp.zeros((W.shape[0], 1), dtype=W.dtype), W], axis=1))
 
     def direct_saved(self, b: dict, x: Array) -> CurvedInputs:
         return self.keep({}, b, x)

@@ -205,8 +205,8 @@ class Layer(Protocol):
         xp = array_namespace(x)
         return xp.concat([xp.ones((x.shape[0], 1), dtype=x.dtype), rows_of_units(x)], axis=1)
 
-    def direct_sums(self, b: Arrays, x: Array, W: Array) -> Array:
-        """Their sums with weights W (M, width), without the constant, (Nv, M)."""
+    def direct_sums(self, b: Arrays, x: Array, W: Array, saved: Any = None) -> Array:
+        """Their sums with weights W (M, width), without the constant, (Nv, M). saved: of the layer's pass, if it is known."""
         return rows_of_units(x) @ W.T
 
     def direct_saved(self, b: Arrays, x: Array) -> Any:

@@ -68,12 +68,12 @@ def forward(net: Network, x: Array, keys: Collection[str]) -> Signals:
     if HEAD in keys or _remembers(net, layer):
         o, kept = _step(net, (last, layer, p, b), n, lowest)
         o = rows_of_units(o)
-        return Signals(x, (*saved, kept), o, _completed(net, o @ net.W_oh.T, net.W_o, x))
+        return Signals(x, (*saved, kept), o, _completed(net, o @ net.W_oh.T, net.W_o, x, (*saved, kept)))
     if lowest >= last:
         y, kept = layer.sums(p, b, n, net.W_oh), layer.keep(p, b, n)
     else:
         y, kept = layer.sums_forward(p, b, n, net.W_oh)
-    return Signals(x, (*saved, kept), None, _completed(net, y, net.W_o, x))
+    return Signals(x, (*saved, kept), None, _completed(net, y, net.W_o, x, (*saved, kept)))
 
 
 def kept(net: Network, x: Array, keys: Collection[str]) -> tuple[Any, ...]:
@@ -331,15 +331,22 @@ def _head_gradient(net: Network, at: Signals, v: Array) -> Array:
         first = v.T @ direct(net, at.x)
     else:
         layer, b = _first(net)
-        saved = layer.direct_saved(b, at.x) if net.remembered is None else net.remembered.direct(layer, b, at.x).saved
-        first = layer.direct_gradient(b, saved, v)
+        known = _known(net, at.saved)
+        if known is None:
+            known = layer.direct_saved(b, at.x) if net.remembered is None else net.remembered.direct(layer, b, at.x).saved
+        first = layer.direct_gradient(b, known, v)
     return array_namespace(v).concat([first, v.T @ at.o], axis=1)
 
 
-def _completed(net: Network, y: Array, W_o: Array, x: Array) -> Array:
-    """Adds the shares of the inputs and of the constants to y, in place."""
+def _known(net: Network, saved: tuple[Any, ...]) -> Any:
+    """What a first layer that reads the inputs has saved of them, which is its `direct_saved` as well, or None."""
+    return saved[0] if saved and net.layers and net.layers[0].reads_inputs else None
+
+
+def _completed(net: Network, y: Array, W_o: Array, x: Array, saved: tuple[Any, ...] = ()) -> Array:
+    """Adds the shares of the inputs and of the constants to y, in place. saved: of the layers' passes, if they are known."""
     if net.bypass:
         layer, b = _first(net)
-        y += layer.direct_sums(b, x, W_o[:, 1 : net.n_basis - net.n_features])
+        y += layer.direct_sums(b, x, W_o[:, 1 : net.n_basis - net.n_features], _known(net, saved))
     y += W_o[:, 0]
     return y
