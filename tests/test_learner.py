@@ -353,3 +353,11 @@ def test_few_rows_stay_as_they_are_and_many_become_a_triangle():
     assert total[0].shape == (4, 4) and total[0].T @ total[0] == pytest.approx(J.T @ J, rel=1e-12)
     assert np.array_equal(rows.fold(rows.start(J[:2]), rows.start(J[2:3]))[0], J[:3])
     assert np.array_equal(rows.alone(J[:3], 4.0), J[:3] / 2)
+
+
+def test_a_handful_of_rows_has_no_deviations():
+    pytest.importorskip("sklearn")
+    x, t = wavy(5)
+    with pytest.raises(pwl.InputError, match="keeps no posterior"):
+        pwl.PWLRegressor().fit(x[:4], t[:4, 0]).predict(x, return_std=True)
+    assert np.all(pwl.PWLRegressor().fit(x, t[:, 0]).predict(x, return_std=True)[1] > 0)

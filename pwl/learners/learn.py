@@ -36,6 +36,7 @@ from pwl.training.train import train
 LEARNS = 0.98  # of the error of constants: a network above that has learned nothing
 ENOUGH = 30  # patterns that validate: their errors tell the noise to an eighth of its deviation
 SAMPLE = 2000  # patterns that tell a training error
+FIVE = 5  # patterns from which deviations are found: two or three are fitted exactly, as if there were no noise
 WORTH = 0.5  # of a network's time: with less left, another one is not begun
 
 
@@ -327,9 +328,10 @@ def with_deviations(
 ) -> Network:
     """The network with what the deviations of its predictions need, if it predicts numbers and its functions allow it.
 
-    A few patterns that validate tell the noise worse than the training does; networks of many functions have nothing else.
+    A few patterns that validate tell the noise worse than the training does; networks of many functions have nothing else. Of fewer
+    than five patterns a fit tells nothing about the noise.
     """
-    if not net.loss.quadratic:
+    if not net.loss.quadratic or patterns.count() < FIVE:
         return net
     few = validation is not None and validation.count() < ENOUGH and net.n_basis <= MOST_OUTPUTS
     try:
