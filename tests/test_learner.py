@@ -359,5 +359,5 @@ def test_a_handful_of_rows_has_no_deviations():
     pytest.importorskip("sklearn")
     x, t = wavy(5)
     with pytest.raises(pwl.InputError, match="keeps no posterior"):
-        pwl.PWLRegressor().fit(x[:4], t[:4, 0]).predict(x, return_std=True)
-    assert np.all(pwl.PWLRegressor().fit(x, t[:, 0]).predict(x, return_std=True)[1] > 0)
+        pwl.PWLRegressor().fit(x[:4], t[:4]).predict(x, return_std=True)
+    assert np.all(pwl.PWLRegressor().fit(x, t).predict(x, return_std=True)[1] > 0)
