@@ -61,9 +61,10 @@ class Training(NamedTuple):
 
     def algorithm_for(self, Nv: int) -> Algorithm:
         """The algorithm with the schedule of its rate, if that changes, for Nv patterns."""
-        if self.schedule == "constant" or self.batch_size is None or not isinstance(self.algorithm, Adam):
+        highest = getattr(self.algorithm, "learning_rate", None)
+        if self.schedule == "constant" or self.batch_size is None or not isinstance(highest, float):
             return self.algorithm
-        rate = named(self.schedule, RATE, self.iterations * math.ceil(Nv / self.batch_size))
+        rate = named(self.schedule, highest, self.iterations * math.ceil(Nv / self.batch_size))
         return dataclasses.replace(self.algorithm, learning_rate=rate)
 
 
