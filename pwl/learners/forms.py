@@ -61,11 +61,11 @@ class Training(NamedTuple):
 
     def algorithm_for(self, Nv: int) -> Algorithm:
         """The algorithm with the schedule of its rate, if that changes, for Nv patterns."""
-        highest = getattr(self.algorithm, "learning_rate", None)
-        if self.schedule == "constant" or self.batch_size is None or not isinstance(highest, float):
-            return self.algorithm
-        rate = named(self.schedule, highest, self.iterations * math.ceil(Nv / self.batch_size))
-        return dataclasses.replace(self.algorithm, learning_rate=rate)
+        adam = self.algorithm
+        if self.schedule == "constant" or self.batch_size is None or not isinstance(adam, Adam) or callable(adam.learning_rate):
+            return adam
+        rate = named(self.schedule, adam.learning_rate, self.iterations * math.ceil(Nv / self.batch_size))
+        return dataclasses.replace(adam, learning_rate=rate)
 
 
 MOLF = Training(DampedMOLF(l2=L2, input_curve_penalty=RISES), WHOLE_PASS, parts=TENTHS, rounds=ROUNDS, stops=True)
