@@ -19,7 +19,7 @@ from pwl.reductions.statistic import Statistic
 from pwl.runtime.backend import Array, array_namespace, is_numpy_array
 
 HALF = 0.5**0.5  # as in `jacobian.py`
-LOOKED_UP, PUT = 10, 300  # products in a row that take as long as one that looks its place up, and as a number put into J'J
+LOOKED_UP, PUT = 20, 300  # products in a row that take as long as one that looks its place up, and as a number put into J'J
 
 
 class Products(NamedTuple):
