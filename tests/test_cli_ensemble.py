@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+
 import numpy as np
 import pytest
 
 import pwl
+from pwl.cli.ensemble import patient
 from pwl.cli.main import main
 
 QUICK = ("--max-seconds", "10", "--out", "net.safetensors")
@@ -40,7 +43,7 @@ def test_numbers_are_predicted_with_their_intervals(table, capsys):
 def test_classes_have_their_accuracy(table, capsys):
     assert main(["train", "words.csv", "--target", "y", *QUICK]) == 0
     said = capsys.readouterr().out
-    accuracy = float(said.split("validation accuracy: ")[1].split("%")[0])
+    accuracy = float(said.split(" as if left out: ")[1].split("%")[0])
     net = pwl.Ensemble.load("net.safetensors")
     assert accuracy > 80 and net.predict(np.array([[0.5, 0.0], [-0.5, 0.0]])).tolist() == ["up", "down"]
 
@@ -48,7 +51,8 @@ def test_classes_have_their_accuracy(table, capsys):
 @pytest.mark.parametrize(
     "more",
     [["--single"], ["--algorithm", "lm"], ["--hinges", "7"], ["--iterations", "100"], ["--input-hinges", "auto"],
-     ["--iterations", "5", "--resume"], ["--batch-size", "32", "--error-sample", "20"]],
+     ["--iterations", "5", "--resume"], ["--batch-size", "32", "--error-sample", "20"],
+     ["--checkpoint-seconds", "5"]],
 )  # fmt: skip
 def test_what_asks_for_one_network_trains_one(table, more, capsys):
     single = ["train", "numbers.csv", "--target", "y", "--max-seconds", "10", *more]
@@ -58,6 +62,46 @@ def test_what_asks_for_one_network_trains_one(table, more, capsys):
     assert main(single) == 0
     assert "the default learner" not in capsys.readouterr().out
     assert isinstance(pwl.Network.load("net.safetensors"), pwl.Network)
+
+
+def test_errors_for_patterns_left_out_are_those_of_new_ones(table, capsys):
+    assert main(["train", "numbers.csv", "--target", "y", *QUICK]) == 0
+    told = float(capsys.readouterr().out.split(" as if left out: RMSE ")[1].split(",")[0])
+    x = np.random.default_rng(9).uniform(-1, 1, size=(2000, 2))
+    y = np.abs(x[:, 0]) + 0.1 * x[:, 1] + 0.01 * np.random.default_rng(8).normal(size=2000)
+    real = np.sqrt(np.mean((pwl.Ensemble.load("net.safetensors").predict(x).reshape(-1) - y) ** 2))
+    assert 0.5 * real < told < 2 * real
+    assert main(["train", "numbers.csv", "--target", "y", "--validation", "0.2", *QUICK]) == 0
+    said = capsys.readouterr().out
+    assert "left out" not in said and "validation of y: RMSE" in said
+
+
+def test_accuracies_count_weights(table, capsys, tmp_path):
+    rng = np.random.default_rng(0)
+    lines = ["a,w,y", *(f"{rng.normal():.4f},{10 if k % 2 else 0.1},{'p' if k % 2 else 'q'}" for k in range(300))]
+    (tmp_path / "heavy.csv").write_text("\n".join(lines) + "\n")
+    assert main(["train", "heavy.csv", "--target", "y", "--weights", "w", "--validation", "0.3", *QUICK]) == 0
+    assert float(capsys.readouterr().out.split("validation accuracy: ")[1].split("%")[0]) > 95
+
+
+@pytest.mark.parametrize("name", ["numbers.csv", "words.csv"])
+def test_an_infinite_time_is_allowed(table, name, capsys):
+    assert main(["train", name, "--target", "y", "--hidden", "2", "--max-seconds", "inf", "--out", "net.safetensors"]) == 0
+
+
+def test_the_first_ctrl_c_does_not_lose_trained_networks_and_the_second_ends(capsys):
+    with patient():
+        signal.raise_signal(signal.SIGINT)
+    assert "Ctrl-C once more loses them" in capsys.readouterr().err
+
+    def twice():
+        with patient():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        twice()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_hidden_units_are_those_of_all_networks(table, capsys):

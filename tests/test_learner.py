@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import time
@@ -173,15 +174,36 @@ def test_ctrl_c_keeps_the_networks_that_are_trained_if_that_is_wanted(trained, m
     calls.clear()
     if not trained:
         with pytest.raises(KeyboardInterrupt):
-            learn(*three_networks(60.0), keeps=True)
+            learn(*three_networks(60.0), keeps=contextlib.nullcontext())
         return
-    found = learn(*three_networks(60.0), keeps=True)
+    found = learn(*three_networks(60.0), keeps=contextlib.nullcontext())
     assert found.interrupted and len(found.net.nets) == trained == found.record.settings["networks"]
     monkeypatch.undo()
-    whole = learn(*three_networks(60.0), keeps=True)
+    whole = learn(*three_networks(60.0), keeps=contextlib.nullcontext())
     assert not whole.interrupted
     for net, same in zip(found.net.nets, whole.net.nets, strict=False):
         np.testing.assert_array_equal(net.theta, same.theta)
+
+
+def test_ctrl_c_keeps_networks_that_wait_for_a_slower_one(monkeypatch):
+    """The first network takes long; those that have been trained meanwhile are not lost."""
+    started = []
+
+    def slow(net, data, *given, callback=None, **options):
+        started.append(1)
+        if len(started) == 1:
+            while not callback(net, None):
+                time.sleep(0.01)
+        elif len(started) == 3:
+            raise KeyboardInterrupt
+        return pwl.train(net, data, *given, **options)
+
+    monkeypatch.setattr("pwl.learners.learn.train", slow)
+    monkeypatch.setattr("pwl.runtime.threads.workers", lambda: 2)
+    patterns, preparation, _ = three_networks(60.0)
+    form = Form((3,), None, 5, Training(pwl.Adam(), 2, 20))
+    found = learn(patterns, preparation, Plan((form,), "tanh", 60.0, "none"), keeps=contextlib.nullcontext())
+    assert found.interrupted and len(found.net.nets) == 1
 
 
 def test_classes_have_probabilities_of_all_networks():

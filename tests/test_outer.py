@@ -115,3 +115,28 @@ def test_other_networks_and_weights_keep_the_rows(options, keys):
     curved = pwl.initialise(pwl.Network.mlp(4, 6, 1, pwl.PiecewiseLinear("tanh", 5), input_hinges=9), (x, x[:, :1]))
     assert outer.applies(curved, curved.keys("map", "head"), 10_000) and not outer.applies(curved, curved.keys("map", "head"), 100)
     assert not outer.applies(curved, curved.keys("map", "activation", "head"), 10_000)
+
+
+def test_without_compiled_kernels_rows_are_kept(monkeypatch):
+    net, _, _ = problem()
+    keys = net.keys("map", "head")
+    assert outer.applies(net, keys, 10_000)
+    monkeypatch.setattr("pwl.kernels._cpu", lambda: reference)
+    assert not outer.applies(net, keys, 10_000)
+
+
+def test_check_looks_at_both_forms(monkeypatch):
+    net, x, t = problem()
+    rows = {row.quantity: row for row in pwl.check(net, (x, t))}
+    assert rows["J'J"].passed and rows["J'r"].passed
+    joined = outer.joined
+    monkeypatch.setattr(outer, "joined", lambda *given: 1.01 * joined(*given))
+    rows = {row.quantity: row for row in pwl.check(net, (x, t))}
+    assert rows["J'J"].failed and rows["J'r"].failed
+
+
+def test_a_layer_of_ones_own_need_not_know_of_what_is_saved(monkeypatch):
+    monkeypatch.setattr(pwl.layers.Dense, "direct_sums", lambda self, b, x, W: x @ W.T, raising=False)
+    x = np.random.default_rng(0).normal(size=(20, 2))
+    net, _ = pwl.train(pwl.Network.mlp(2, 3, 1, "tanh"), (x, x[:, :1]), pwl.CG(), iterations=2)
+    assert net.predict(x).shape == (20, 1)

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
+import math
+import signal
+import sys
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +20,7 @@ from pwl.cli.source import Source, counted, named_accuracy
 from pwl.data.preparation import Preparation
 from pwl.learners.ensemble import Ensemble, likely
 from pwl.learners.learn import Learned, learn
+from pwl.learners.mix import Score
 from pwl.learners.named import Shape
 from pwl.learners.plan import FIRST_ORDER, Plan, plan
 from pwl.reductions.patterns import Patterns
@@ -27,49 +34,70 @@ COPIES = 8  # of the inputs in double precision: two networks side by side, each
 def wanted(options: argparse.Namespace, shaped: Shape, ranks: int) -> bool:
     """Whether no option asks for one network: by name, or by what the default learner does not have."""
     asks = options.single or options.algorithm or options.resume
-    counts = options.iterations is not None or options.error_sample is not None
+    counts = options.iterations is not None or options.error_sample is not None or options.checkpoint_seconds is not None
     own = shaped != dataclasses.replace(Shape(), hidden=shaped.hidden)
     return not (asks or counts or own or ranks > 1 or options.device != "cpu")
 
 
 def planned(options: argparse.Namespace, shaped: Shape, table: Source, patterns: int) -> Plan | str:
     """The plan of the networks for a table, or why one is trained all the same."""
-    if table.x.ndim > 2:
-        return f"one network, because {table.name} holds images"
     if patterns >= FIRST_ORDER:
         return "one network, which a checkpoint keeps, because the table is large"
-    chosen = plan(
-        patterns, table.x.shape[1], len(table.classes or table.target_names), classes=bool(table.classes),
-        hidden=shaped.hidden if options.hidden else None, seconds=options.max_seconds,
-    )  # fmt: skip
     needed = COPIES * 8 * table.x.size
     if needed > available():
         return f"one network, because several would take about {in_units(needed)} of memory, but {in_units(available())} are left"
-    return chosen
+    return plan(
+        patterns, table.x.shape[1], len(table.classes or table.target_names), classes=bool(table.classes),
+        hidden=shaped.hidden if options.hidden else None, seconds=options.max_seconds,
+    )  # fmt: skip
 
 
-def trained(
+def learned(
     options: argparse.Namespace, chosen: Plan, table: Source, found: parts.Parts, preparation: Preparation, patterns: Patterns
 ) -> Learned:
-    """The networks and the record of one of them. Ctrl-C ends with those that are trained, or goes on if there are none."""
+    """The networks and the record of one of them. Raises KeyboardInterrupt if Ctrl-C comes before one is trained."""
     validation = parts.patterns(found.validation, preparation)
     print(chosen.words(validation is not None), flush=True)
     return learn(
         patterns, preparation, chosen, validation=validation,
         bounds=None if table.classes else likely(table.t[found.train]), max_fail=options.max_fail, seed=options.seed,
-        keeps=True, progress=True,
+        keeps=patient(), progress=True,
     )  # fmt: skip
 
 
-def outcome(net: Ensemble, words: str, table: Source, found: parts.Parts) -> Iterator[str]:
-    """Lines about the networks, and about their mean in the parts that were held out. words: the shares of the forms."""
+@contextlib.contextmanager
+def patient() -> Iterator[None]:
+    """A context in which the first Ctrl-C only says that the work is nearly done, and the second one ends it."""
+    before = signal.getsignal(signal.SIGINT)
+
+    def once(*_: Any) -> None:
+        signal.signal(signal.SIGINT, before)
+        print("pwl: the trained networks are being put together; Ctrl-C once more loses them", file=sys.stderr, flush=True)
+
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    signal.signal(signal.SIGINT, once)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def outcome(net: Ensemble, words: str, score: Score | None, table: Source, found: parts.Parts) -> Iterator[str]:
+    """Lines about the networks, and about their mean in the parts that were held out, or for patterns as if left out.
+
+    words: the shares of the forms.
+    """
     yield f"{counted(len(net.nets), 'network')}: {words}"
+    if found.validation is None and score is not None:
+        yield from as_if_left_out(net, score, table)
     for name, part in (("validation", found.validation), ("test", found.test)):
         if part is None:
             continue
         if table.classes:
             right = host(net.predict_proba(part.x[:])).argmax(axis=1) == part.t[:]
-            yield f"{name} accuracy: {np.mean(right):.2%}"
+            yield f"{name} accuracy: {np.average(right, weights=part.weights):.2%}"
             continue
         errors = target_errors(part.t[:], host(net.predict(part.x[:])))
         for target, (rmse, r2) in zip(table.target_names, errors, strict=True):
@@ -80,3 +108,15 @@ def outcome(net: Ensemble, words: str, table: Source, found: parts.Parts) -> Ite
             return float(np.mean(host(net.class_numbers(x.reshape(len(x), *net.input_shape))) == t))
 
         yield from named_accuracy(table, accuracy)
+
+
+def as_if_left_out(net: Ensemble, score: Score, table: Source) -> Iterator[str]:
+    """Lines about the errors that are expected for new patterns, from those that networks have left out."""
+    if table.classes:
+        yield f"accuracy for {counted(score.patterns, 'pattern')} as if left out: {1 - score.square[0]:.2%}"
+        return
+    for target, square, variance, scale in zip(
+        table.target_names, score.square, score.variance, net.preparation.target_scale, strict=True
+    ):
+        fit = fit_in_words(scale * square**0.5, 1 - square / variance if variance > 0 else math.nan)
+        yield f"{target} for {counted(score.patterns, 'pattern')} as if left out: {fit}"

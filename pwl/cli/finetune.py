@@ -10,7 +10,7 @@ import numpy as np
 
 from pwl.activations import PiecewiseLinear
 from pwl.cli import device, parts, paths, shape, source
-from pwl.cli.train import add_error_sample, add_file, check_error_sample, check_files, save_somewhere
+from pwl.cli.train import add_error_sample, add_file, check_error_sample, check_files, save_somewhere, seconds_between
 from pwl.data.augmentation import Augmentation
 from pwl.errors import InputError
 from pwl.files.write import check_apart
@@ -158,7 +158,7 @@ def run(options: argparse.Namespace) -> int:
         net, train, settings.algorithm(learner, count, options.iterations), frozen=frozen(options.frozen), rates=rates,
         new_head=not options.keep_outputs, cache=options.cache, augment=augment, copies=options.copies, validation=held_out[0],
         test=held_out[1], iterations=options.iterations, batch_size=batch_size, error_sample=options.error_sample,
-        max_fail=options.max_fail, checkpoint=Checkpoint(checkpoint, options.checkpoint_seconds),
+        max_fail=options.max_fail, checkpoint=Checkpoint(checkpoint, seconds_between(options)),
         resume=checkpoint if options.resume else None, progress=True, seed=options.seed,
     )  # fmt: skip
     if options.finish:

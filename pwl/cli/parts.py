@@ -28,6 +28,8 @@ from pwl.reductions.patterns import Patterns
 from pwl.runtime.ranks import Communicator, Serial, share_of
 from pwl.validate import share
 
+SHARE = "0.1"  # of the patterns that validates, unless another one is given
+
 
 class HeldOut(NamedTuple):
     """Patterns that do not train, in raw units, read when they are needed. weights: of the patterns, or None.
@@ -54,10 +56,11 @@ class Parts(NamedTuple):
     trains: int
 
 
-def add_arguments(group: argparse._ActionsContainer) -> None:
+def add_arguments(group: argparse._ActionsContainer, default: str | None = SHARE, words: str = SHARE) -> None:
+    """Adds the options. default: of --validation, and in words; None means that the command settles it."""
     group.add_argument(
-        "--validation", default="0.1", metavar="SHARE|FILE",
-        help="share of the patterns that validates, 0: none; or a file of such patterns (default: %(default)s)",
+        "--validation", default=default, metavar="SHARE|FILE",
+        help=f"share of the patterns that validates, 0: none; or a file of such patterns (default: {words})",
     )  # fmt: skip
     group.add_argument(
         "--test", default="0", metavar="SHARE|FILE",

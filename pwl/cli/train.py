@@ -40,16 +40,18 @@ Without options of network and training, the default learner trains several netw
 follows from the size of the table, and a fit takes from seconds to about two minutes, or --max-seconds. Ctrl-C saves the
 networks that are trained by then.
 
-One network is trained with --single, --resume, --algorithm or another option of network and training but --hidden; for
-images; on ranks and on a GPU. The one with the lowest validation error is saved. A checkpoint is kept beside its file. After
-a crash or Ctrl-C, the same command with --resume goes on from the checkpoint to the same bits. A finished run goes on with
-more --iterations, unless a --schedule spans them, or with a larger --max-fail if that ended it. When a run is finished for
-good, you may delete its checkpoint.
+One network is trained with --single, --resume, --algorithm, --iterations or another option of network and training that
+changes its default, but for --hidden; on several ranks and on a GPU; and on a million rows and more. The one with the
+lowest validation error is saved. A checkpoint is kept beside its file. After a crash or Ctrl-C, the same command with
+--resume goes on from the checkpoint to the same bits. A finished run goes on with more --iterations, unless a --schedule
+spans them, or with a larger --max-fail if that ended it. When a run is finished for good, you may delete its checkpoint.
 
-A part of the patterns validates. It is drawn by the seed, with the same share of each class; --ordered takes the last
-patterns, --group keeps groups together, and --validation can name a file of its own.
+A part of the patterns validates one network. The default learner's leave patterns out in turn, unless --validation says
+otherwise. The part is drawn by the seed, with the same share of each class; --ordered takes the last patterns, --group
+keeps groups together, and --validation can name a file of its own.
 
 {source.SCALES}"""
+CHECKPOINT_SECONDS = 30.0
 EXAMPLES = """examples:
   pwl train
   pwl train houses.csv --target price --out houses.safetensors
@@ -70,10 +72,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--algorithm",
         metavar="NAME",
-        help=f"one of {', '.join(LEARNERS)} (default: by the size of the table, for images {choice.CURVED}, "
+        help=f"one of {', '.join(LEARNERS)} (default: by the size of the table, for networks for images {choice.CURVED}, "
         "for folders of images minibatch-adact)",
     )
-    parts.add_arguments(group)
+    parts.add_arguments(group, None, f"{parts.SHARE} for one network, none for the default learner's")
     source.add_weights(group)
     group.add_argument(
         "--max-fail",
@@ -99,10 +101,14 @@ def add_file(group: argparse._ActionsContainer, name: str) -> None:
     group.add_argument(
         "--checkpoint-seconds",
         type=float,
-        default=30.0,
         metavar="S",
-        help="seconds between checkpoints (default: %(default)s)",
+        help=f"seconds between checkpoints (default: {CHECKPOINT_SECONDS:g})",
     )
+
+
+def seconds_between(options: argparse.Namespace) -> float:
+    """The seconds between checkpoints."""
+    return CHECKPOINT_SECONDS if options.checkpoint_seconds is None else options.checkpoint_seconds
 
 
 def add_error_sample(group: argparse._ArgumentGroup) -> None:
@@ -123,19 +129,26 @@ def run(options: argparse.Namespace) -> int:
     device.settle(options)
     shaped = shape.shape(options)
     choose = choice.named(options, shaped)
+    comm, given = ranks(), options.validation
+    several = ensemble.wanted(options, shaped, comm.size)
+    alone = not several or options.ordered or options.group
+    options.validation = given or (parts.SHARE if alone else "0")
     parts.settle(options)
     shape.check_seconds("--max-seconds", options.max_seconds)
     shape.check_seconds("--checkpoint-seconds", options.checkpoint_seconds)
-    checkpoint, comm = Path(f"{options.out}.checkpoint"), ranks()
+    checkpoint = Path(f"{options.out}.checkpoint")
     if comm.rank == 0:
         check_files(options, checkpoint)
     table = source.opened(options, comm)
     found = parts.divide(table, options)
-    if ensemble.wanted(options, shaped, comm.size):
+    if several:
         plan = ensemble.planned(options, shaped, table, found.trains)
         if isinstance(plan, Plan):
-            return several(options, plan, table, found)
+            return train_several(options, plan, table, found)
         print(plan)
+        if given is None:
+            options.validation = float(parts.SHARE)
+            found = parts.divide(table, options)
     name, learner, shaped, reason = choose or choice.chosen(options, shaped, table, found.trains)
     print(f"{table.summary()}; {shape.in_words(shaped)}, {name}")
     if reason is not None:
@@ -159,7 +172,7 @@ def run(options: argparse.Namespace) -> int:
         max_fail=options.max_fail,
         max_seconds=options.max_seconds,
         callback=lambda *_: steps.append(None),
-        checkpoint=Checkpoint(checkpoint, options.checkpoint_seconds),
+        checkpoint=Checkpoint(checkpoint, seconds_between(options)),
         resume=checkpoint if options.resume else None,
         progress=True,
         seed=options.seed,
@@ -186,15 +199,16 @@ def run(options: argparse.Namespace) -> int:
     return 130 if record.stop_code == "interrupted" else 0
 
 
-def several(options: argparse.Namespace, plan: Plan, table: source.Source, found: parts.Parts) -> int:
+def train_several(options: argparse.Namespace, plan: Plan, table: source.Source, found: parts.Parts) -> int:
     """Trains the default learner's networks instead of one."""
     print(f"{table.summary()}; the default learner")
     preparation, patterns = prepared(table, found)
-    net, record, interrupted = ensemble.trained(options, plan, table, found, preparation, patterns)
-    rescale(record, preparation)
-    record.settings |= {"data": table.name, "validation": found.words, "start_seed": options.seed}
-    save_somewhere(net, options.out, record, table.schema)
-    for line in ensemble.outcome(net, record.settings["inputs"], table, found):
+    net, record, interrupted, score = ensemble.learned(options, plan, table, found, preparation, patterns)
+    with ensemble.patient():
+        rescale(record, preparation)
+        record.settings |= {"data": table.name, "validation": found.words, "start_seed": options.seed}
+        save_somewhere(net, options.out, record, table.schema)
+    for line in ensemble.outcome(net, record.settings["inputs"], score, table, found):
         print(line)
     if interrupted:
         print("stopped: interrupted from the keyboard; networks that were not trained by then are missing")

@@ -142,7 +142,7 @@ class PWLBase(BaseEstimator):
         patterns = _prepared(part, preparation)
         held_out = None if validation is None else _prepared(validation, preparation)
         if options.plans and self._loss in PLANNED:
-            self.net_, record, _ = self._planned(part, patterns, held_out, preparation, options)
+            self.net_, record = self._planned(part, patterns, held_out, preparation, options)[:2]
         else:
             net, record = self._trained(dataclasses.replace(net, preparation=None), patterns, held_out, options, go_on)
             self.net_ = net.with_preparation(preparation)

@@ -46,7 +46,7 @@ from pwl.kernels.hinges import Hinges
 from pwl.kernels.nets import Nets
 from pwl.runtime.backend import Array, is_cupy_array, is_numpy_array
 
-__all__ = ["Formula", "Hinges", "Nets", "activation_engine", "array_engine", "engine", "update_engine"]
+__all__ = ["Formula", "Hinges", "Nets", "activation_engine", "array_engine", "compiles", "engine", "update_engine"]
 
 LONG = 1 << 15  # numbers of an array from which compiled loops save more time than it takes to import Numba
 COMPILED = ("sigmoid", "tanh")  # activations that NumPy has no fast code for on some processors
@@ -64,6 +64,11 @@ def engine(a: Array | Nets) -> ModuleType:
 def array_engine(a: Array) -> ModuleType:
     """Like `engine`, for losses and momentum, which are array code on the CPU. Numba is not imported for them."""
     return reference if is_numpy_array(a) else engine(a)
+
+
+def compiles(a: Array) -> bool:
+    """Whether kernels for arrays like `a` are compiled by Numba."""
+    return is_numpy_array(a) and engine(a) is not reference
 
 
 def activation_engine(n: Array, formula: Formula) -> ModuleType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import time
@@ -20,7 +21,7 @@ from pwl.learners.ensemble import Ensemble
 from pwl.learners.forms import FEWEST, Form, Training
 from pwl.learners.inputs import View, decorrelated
 from pwl.learners.levels import levels
-from pwl.learners.mix import LeftOut, of_form, shares, with_scale
+from pwl.learners.mix import LeftOut, Score, of_form, score_of, shares, with_scale
 from pwl.learners.plan import Plan, with_decorrelated, without_evidence
 from pwl.network.network import Network
 from pwl.network.passes import outputs
@@ -43,12 +44,14 @@ WORTH = 0.5  # of a network's time: with less left, another one is not begun
 class Learned(NamedTuple):
     """The networks, and the record of the one that is believed most: by its evidence, or by its validation error.
 
-    interrupted: whether Ctrl-C ended the fit with the networks that there were.
+    interrupted: whether Ctrl-C ended the fit with the networks that there were. score: of the mean for patterns as if left out, or
+    for those that validate, if there are any.
     """
 
     net: Ensemble
     record: Record
     interrupted: bool = False
+    score: Score | None = None
 
 
 class _Trained(NamedTuple):
@@ -115,8 +118,8 @@ class _Task(NamedTuple):
             return view, None
         return View(kept, left if how.stops else None, view.preparation), out
 
-    def several(self) -> Iterator[_Trained]:
-        """Networks of all forms, each at least once, until their numbers or the time is reached.
+    def several(self, finished: Callable[[_Trained], Any]) -> list[_Trained]:
+        """Networks of all forms, each at least once, until their numbers or the time is reached. finished: is told of each.
 
         Networks are trained side by side, because a batch, or the solution of equations, is work for one core. Passes of MOLF over
         all patterns take all cores.
@@ -133,12 +136,15 @@ class _Task(NamedTuple):
                     yield number, form
 
         def work(one: tuple[int, Form], given_up: Callable[[], bool]) -> _Trained:
-            return self.train(one[1], self.seed + one[0], given_up)
+            trained = self.train(one[1], self.seed + one[0], given_up)
+            if not given_up():
+                finished(trained)
+            return trained
 
         most = 1 if all(isinstance(form.training.algorithm, DampedMOLF) for form in forms) else None
         for trained in side_by_side(work, wanted(), most):
             found.append(trained)
-            yield trained
+        return found
 
 
 def learn(
@@ -151,7 +157,7 @@ def learn(
     bypass: bool = True,
     max_fail: int = 20,
     seed: int = 0,
-    keeps: bool = False,
+    keeps: contextlib.AbstractContextManager[Any] | None = None,
     progress: bool = False,
 ) -> Learned:
     """Trains networks until the plan's number of them or its time is reached. At least one is trained.
@@ -170,8 +176,9 @@ def learn(
         With validation data, a network's training ends this many iterations after its best one.
     seed : int
         Networks start from seed, seed + 1, ...
-    keeps : bool
-        Whether Ctrl-C ends the fit with the networks that are trained by then, if there are any.
+    keeps : context manager, optional
+        If it is given, Ctrl-C ends the training with the networks that are trained by then, if there are any. The trained
+        networks are judged and put together within it.
     progress : bool
         Whether to show a progress bar of the networks.
 
@@ -182,7 +189,7 @@ def learn(
     Raises
     ------
     KeyboardInterrupt
-        If Ctrl-C comes while networks are trained, unless those that are trained are kept.
+        If Ctrl-C comes, unless the networks that are trained are kept.
     """
     loss = "cross_entropy" if preparation.classes else "squared_error"
     end = time.perf_counter() + plan.seconds
@@ -192,7 +199,7 @@ def learn(
     curved = next((form for form in plan.forms if form.hinges), None)
     own = () if curved is None else levels(patterns, curved, len(preparation.target_scale))
     task = _Task(plan, (view, apart), len(preparation.target_scale), loss, bypass, max_fail, end, seed, own)
-    found, interrupted = _trained(task, keeps, progress)
+    found, interrupted = _networks(task, keeps is not None, progress)
     if isinstance(plan.first.algorithm, BayesianLM):
         nothing = LEARNS * _error_of_constants(patterns, preparation)
         kept = [one for one in found if one.record["error"][one.record.best_iteration] < nothing]
@@ -200,32 +207,35 @@ def learn(
             if interrupted:
                 raise KeyboardInterrupt
             plan = without_evidence(plan)
-            kept, interrupted = _trained(task._replace(plan=plan), keeps, progress)
+            kept, interrupted = _networks(task._replace(plan=plan), keeps is not None, progress)
         found = kept
-    mix = _mixed(found, bool(preparation.classes))
-    found = [one for one in found if mix.shares[one.form] > 0]
-    ensemble = _ensemble(found, mix, bounds, bool(preparation.classes))
+    with keeps or contextlib.nullcontext():
+        mix = _mixed(found, bool(preparation.classes))
+        found = [one for one in found if mix.shares[one.form] > 0]
+        ensemble = _ensemble(found, mix, bounds, bool(preparation.classes))
     records = [one.record for one in found]  # evidence and validation errors don't compare
     best = min([record for record in records if "negative_log_evidence" in record] or records, key=_belief)
-    words = [f"{share:.2f} of {form}" for form, share in mix.shares.items()]
+    words = [f"{share:.2f} of {form}" for form, share in mix.shares.items() if share]
     words += [f"a hinge at each value of input {j + 1}" for j in own]
     best.settings |= {"learner": plan.words(validation is not None), "networks": len(found), "inputs": "; ".join(words)}
-    return Learned(ensemble, best, interrupted)
+    return Learned(ensemble, best, interrupted, mix.score)
 
 
-def _trained(task: _Task, keeps: bool, progress: bool) -> tuple[list[_Trained], bool]:
+def _networks(task: _Task, keeps: bool, progress: bool) -> tuple[list[_Trained], bool]:
     """The networks, and whether Ctrl-C has ended their training."""
-    found: list[_Trained] = []
+    so_far: list[_Trained] = []
     with progress_bar(progress, sum(form.nets for form in task.plan.forms), "network") as done:
+
+        def finished(one: _Trained) -> None:
+            so_far.append(one)
+            done()
+
         try:
-            for one in task.several():
-                found.append(one)
-                done()
+            return task.several(finished), False
         except KeyboardInterrupt:
-            if not (keeps and found):
+            if not (keeps and so_far):
                 raise
-            return found, True
-    return found, False
+            return so_far, True
 
 
 def sample(view: View, how: Training) -> int | None:
@@ -245,10 +255,11 @@ def part(Nv: int, parts: int, turns: int, number: int, seed: int) -> np.ndarray:
 
 
 class _Mix(NamedTuple):
-    """Shares of the forms in the mean, and what is known of them by the patterns that decided, if there were any."""
+    """Shares of the forms in the mean, what is known of them by the patterns that decided, and how well the mean predicts these."""
 
     shares: dict[Form, float]
     forms: dict[Form, LeftOut] | None
+    score: Score | None
 
 
 def _ensemble(found: list[_Trained], mix: _Mix, bounds: Any, classes: bool) -> Ensemble:
@@ -269,12 +280,16 @@ def _mixed(found: list[_Trained], classes: bool) -> _Mix:
     try:
         outs = [_outs(one) for one in found]
     except InputError:  # nothing was left out, or functions are too alike
-        return _Mix({kind: 1 / len(kinds) for kind in kinds}, None)
+        return _Mix({kind: 1 / len(kinds) for kind in kinds}, None, None)
     forms = [of_form([out for one, out in zip(found, outs, strict=True) if one.form == kind]) for kind in kinds]
     rows = np.flatnonzero(np.all([np.isfinite(form.mean[:, 0]) for form in forms], axis=0))
-    gains = np.stack([form.gain[rows] for form in forms])
-    parts = shares([form.mean[rows] for form in forms], found[0].view.judges.take(rows), classes, gains)
-    return _Mix(dict(zip(kinds, parts.tolist(), strict=True)), dict(zip(kinds, forms, strict=True)))
+    if not len(rows):  # after Ctrl-C, forms may have left out no pattern in common
+        return _Mix({kind: 1 / len(kinds) for kind in kinds}, None, None)
+    outs, gains = [form.mean[rows] for form in forms], np.stack([form.gain[rows] for form in forms])
+    judges = found[0].view.judges.take(rows)
+    parts = shares(outs, judges, classes, gains)
+    score = score_of(outs, judges, classes, gains, parts)
+    return _Mix(dict(zip(kinds, parts.tolist(), strict=True)), dict(zip(kinds, forms, strict=True)), score)
 
 
 def _outputs(net: Network, patterns: Patterns) -> np.ndarray:

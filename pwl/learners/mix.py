@@ -68,6 +68,33 @@ def shares(outs: list[np.ndarray], patterns: Patterns, classes: bool, gains: Any
     return found / np.sum(found)
 
 
+class Score(NamedTuple):
+    """How well a mean predicts patterns as if left out. patterns: their number.
+
+    square, variance (M,): the mean squared error of each target in prepared units, and the variance of the target. Of classes, the
+    share of patterns in the wrong class, and nothing.
+    """
+
+    patterns: int
+    square: np.ndarray
+    variance: np.ndarray
+
+
+def score_of(outs: list[np.ndarray], patterns: Patterns, classes: bool, gains: np.ndarray, u: np.ndarray) -> Score:
+    """The score of the mean with the shares u (forms,), Eq. (91). outs, patterns, classes and gains as in `shares`."""
+    t, w = targets(patterns, outs[0])
+    if classes:
+        p = sum(share * softmax(y, axis=1) for share, y in zip(u, outs, strict=True))
+        return Score(len(t), np.array([np.average(np.argmax(p, axis=1) != t, weights=w)]), np.zeros(0))
+    y = sum(share * out for share, out in zip(u, outs, strict=True))
+    square = (t - y) ** 2 - sum(share**2 * gain for share, gain in zip(u, gains, strict=True))
+    own = w[:, None] * ~np.isnan(t)  # of each target
+    total = np.maximum(np.sum(own, axis=0), np.finfo(float).tiny)
+    mean = np.sum(own * known_or_zero(t), axis=0) / total
+    variance = np.sum(own * (known_or_zero(t) - mean) ** 2, axis=0) / total
+    return Score(len(t), np.maximum(np.sum(own * known_or_zero(square), axis=0) / total, 0.0), variance)
+
+
 def _root(G: np.ndarray) -> np.ndarray:
     """A matrix with root' root = G, or the nearest to G that has one."""
     a, U = np.linalg.eigh(G)

@@ -39,6 +39,7 @@ FIRST_ORDER = 1_000_000  # patterns from which networks learn by batches
 MANY, SHARE = 10_000, 0.2  # patterns from which deep networks replace long work with J'J, and the others' share of the time
 LEAST, MOST, PER_PATTERN = 20.0, 120.0, 6e-3  # seconds
 EACH = "; each network leaves a tenth of the patterns out"
+FOREVER = 1e9  # seconds, in place of infinitely many
 GUARD = 5.0  # times the seconds of the plan: only a machine that much slower ends a fit by the clock
 
 
@@ -82,7 +83,7 @@ def plan(Nv: int, N: int, M: int, *, classes: bool = False, hidden: Any = None, 
     6 ms a pattern, from 20 to 120 seconds on two cores, as estimated.
     """
     if seconds is not None:
-        return chosen(Nv, N, M, classes, hidden, seconds)
+        return chosen(Nv, N, M, classes, hidden, min(seconds, FOREVER))
     seconds = min(max(LEAST, PER_PATTERN * Nv), MOST)
     return dataclasses.replace(chosen(Nv, N, M, classes, hidden, seconds), seconds=GUARD * seconds)
 

@@ -347,6 +347,7 @@ def _completed(net: Network, y: Array, W_o: Array, x: Array, saved: tuple[Any, .
     """Adds the shares of the inputs and of the constants to y, in place. saved: of the layers' passes, if they are known."""
     if net.bypass:
         layer, b = _first(net)
-        y += layer.direct_sums(b, x, W_o[:, 1 : net.n_basis - net.n_features], _known(net, saved))
+        known, W = _known(net, saved), W_o[:, 1 : net.n_basis - net.n_features]
+        y += layer.direct_sums(b, x, W) if known is None else layer.direct_sums(b, x, W, known)
     y += W_o[:, 0]
     return y

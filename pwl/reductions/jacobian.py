@@ -123,9 +123,14 @@ def separate_triangles(net: Network, keys: tuple[str, ...]) -> Statistic:
     return Statistic(rows_of_block, "qr", floats=3 * net.n_outputs * (n_body + net.n_basis + 1))
 
 
-def system(net: Network, patterns: Patterns, keys: tuple[str, ...], solver: str) -> Normal | Triangular:
-    """The system of a step over the weights `keys`, on the host in float64, because it has the parameters' size."""
-    if solver == "cholesky" and outer.applies(net, keys, patterns.count()):
+def system(
+    net: Network, patterns: Patterns, keys: tuple[str, ...], solver: str, Nv: int | None = None
+) -> Normal | Triangular:
+    """The system of a step over the weights `keys`, on the host in float64, because it has the parameters' size.
+
+    Nv: the number of patterns for which the form of the sums is chosen, if it is another one.
+    """
+    if solver == "cholesky" and outer.applies(net, keys, Nv or patterns.count()):
         N = outer.joined(net, reduce(outer.products(net, keys), net, patterns))
         return Normal(N[:-1, :-1], N[:-1, -1])
     if solver == "cholesky":

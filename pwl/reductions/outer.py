@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pwl.kernels import compiles
 from pwl.layers import input_products
 from pwl.layers.curved_dense import CurvedDense
 from pwl.network import passes
 from pwl.network.layout import HEAD
 from pwl.network.network import Network
 from pwl.reductions.statistic import Statistic
-from pwl.runtime.backend import Array, array_namespace, is_numpy_array
+from pwl.runtime.backend import Array, array_namespace
 
 HALF = 0.5**0.5  # as in `jacobian.py`
 LOOKED_UP, PUT = 20, 300  # products in a row that take as long as one that looks its place up, and as a number put into J'J
@@ -36,7 +37,7 @@ class Products(NamedTuple):
 
 def applies(net: Network, keys: tuple[str, ...], Nv: int) -> bool:
     """Whether J'J of the weights `keys` is faster by products of hats, for Nv patterns."""
-    if not (is_numpy_array(net.theta) and net.loss.constant and net.layers and isinstance(net.layers[0], CurvedDense)):
+    if not (net.loss.constant and net.layers and isinstance(net.layers[0], CurvedDense)):
         return False
     first = net.layers[0]
     body = [key for key in keys if key != HEAD]
@@ -45,7 +46,7 @@ def applies(net: Network, keys: tuple[str, ...], Nv: int) -> bool:
     signals, inputs = first.units + net.bypass, len(input_products.sizes(first))
     looked_up = 2 * inputs * (inputs + 1) * signals * (signals + 1) // 2
     dense = (net.layout.size_of(body) + net.n_basis) ** 2
-    return LOOKED_UP * looked_up * Nv + PUT * dense < dense * Nv
+    return LOOKED_UP * looked_up * Nv + PUT * dense < dense * Nv and compiles(net.theta)
 
 
 def products(net: Network, keys: tuple[str, ...]) -> Statistic:

@@ -92,11 +92,11 @@ def default(data: Data, fold: Fold, preparation: Preparation, shape: Shape, seed
     patterns, validation = (Patterns.prepared(data.x, data.t, preparation, rows, data.weights) for rows in fold[:2])
     found = plan(len(patterns), data.x.shape[1], len(preparation.target_scale), classes=classes)
     one = dataclasses.replace(found, forms=tuple(form._replace(nets=1) for form in found.forms))
-    net, learned, _ = learn(
+    net, learned = learn(
         patterns, preparation, one,
         validation=None if isinstance(found.first.algorithm, BayesianLM) else validation,
         bounds=None if classes else likely(data.t[fold.train]), seed=seed,
-    )  # fmt: skip
+    )[:2]  # fmt: skip
     seconds = time.perf_counter() - begin
     settings = learned.settings | {"algorithm": "the default learner"}
     return net, _record(net, data, fold, settings, seconds, learned.settings["learner"])
