@@ -106,7 +106,7 @@ def test_parts_on_the_command_line(table, capsys):
         (["--ordered", "--validation", "0"], "none are"),
         (["--validation", "nowhere.csv"], "does not exist"),
         (["--validation", "1.5"], "less than 1"),
-        (["--test", "0.95"], "leaves"),
+        (["--test", "0.99"], "leaves"),
         (["--out", "v.csv", "--validation", "v.csv"], "is read as well as written"),
     ):
         assert words in fails(capsys, "train", "t.csv", *arguments)
