@@ -109,7 +109,7 @@ def test_no_statistic_is_left_out():
         if f.__module__ == module.__name__ and "Statistic" in str(inspect.signature(f).return_annotation)
     }
     tested = {name.split()[0] for name in all_statistics(problem("regression")[0])}
-    # the others are tested in test_minibatch_adact.py, test_batch_norm.py, test_raw_units.py, test_known_targets.py and test_outer.py
+    # tested in test_minibatch_adact.py, test_batch_norm.py, test_raw_units.py, test_known_targets.py and test_outer.py
     elsewhere = {"gradients_and_blocks", "group_moments", "raw_error", "own_correlations", "products"}
     assert public - elsewhere == tested - {"rows_factor"}
 
