@@ -11,7 +11,7 @@ import pwl
 from pwl.cli.ensemble import patient
 from pwl.cli.main import main
 
-QUICK = ("--max-seconds", "10", "--out", "net.safetensors")
+QUICK = ("--hidden", "8", "--max-seconds", "10", "--out", "net.safetensors")
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_errors_for_patterns_left_out_are_those_of_new_ones(table, capsys):
     x = np.random.default_rng(9).uniform(-1, 1, size=(2000, 2))
     y = np.abs(x[:, 0]) + 0.1 * x[:, 1] + 0.01 * np.random.default_rng(8).normal(size=2000)
     real = np.sqrt(np.mean((pwl.Ensemble.load("net.safetensors").predict(x).reshape(-1) - y) ** 2))
-    assert 0.5 * real < told < 2 * real
+    assert 0.6 * real < told < 3 * real
     assert main(["train", "numbers.csv", "--target", "y", "--validation", "0.2", *QUICK]) == 0
     said = capsys.readouterr().out
     assert "left out" not in said and "validation of y: RMSE" in said
@@ -86,7 +86,8 @@ def test_accuracies_count_weights(table, capsys, tmp_path):
 
 @pytest.mark.parametrize("name", ["numbers.csv", "words.csv"])
 def test_an_infinite_time_is_allowed(table, name, capsys):
-    assert main(["train", name, "--target", "y", "--hidden", "2", "--max-seconds", "inf", "--out", "net.safetensors"]) == 0
+    few = ["--hidden", "2", "--patterns", "40", "--out", "net.safetensors"]
+    assert main(["train", name, "--target", "y", "--max-seconds", "inf", *few]) == 0
 
 
 def test_the_first_ctrl_c_does_not_lose_trained_networks_and_the_second_ends(capsys):
@@ -105,7 +106,7 @@ def test_the_first_ctrl_c_does_not_lose_trained_networks_and_the_second_ends(cap
 
 
 def test_hidden_units_are_those_of_all_networks(table, capsys):
-    assert main(["train", "numbers.csv", "--target", "y", "--hidden", "4,3", *QUICK]) == 0
+    assert main(["train", "numbers.csv", "--target", "y", *QUICK, "--hidden", "4,3"]) == 0
     assert "4 and 3 units" in capsys.readouterr().out
     nets = pwl.Ensemble.load("net.safetensors").nets
     assert {tuple(layer.units for layer in net.layers if hasattr(layer, "units")) for net in nets} == {(4, 3)}

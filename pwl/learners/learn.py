@@ -288,7 +288,7 @@ def _mixed(found: list[_Trained], classes: bool) -> _Mix:
     outs, gains = [form.mean[rows] for form in forms], np.stack([form.gain[rows] for form in forms])
     judges = found[0].view.judges.take(rows)
     parts = shares(outs, judges, classes, gains)
-    score = score_of(outs, judges, classes, gains, parts)
+    score = score_of(outs, judges, classes, parts)
     return _Mix(dict(zip(kinds, parts.tolist(), strict=True)), dict(zip(kinds, forms, strict=True)), score)
 
 

@@ -80,19 +80,21 @@ class Score(NamedTuple):
     variance: np.ndarray
 
 
-def score_of(outs: list[np.ndarray], patterns: Patterns, classes: bool, gains: np.ndarray, u: np.ndarray) -> Score:
-    """The score of the mean with the shares u (forms,), Eq. (91). outs, patterns, classes and gains as in `shares`."""
+def score_of(outs: list[np.ndarray], patterns: Patterns, classes: bool, u: np.ndarray) -> Score:
+    """The score of the mean of these outputs with the shares u (forms,), Eq. (91). outs, patterns and classes as in `shares`.
+
+    More networks than those that have left a pattern out will predict a new one, so that their error is a little lower.
+    """
     t, w = targets(patterns, outs[0])
     if classes:
         p = sum(share * softmax(y, axis=1) for share, y in zip(u, outs, strict=True))
         return Score(len(t), np.array([np.average(np.argmax(p, axis=1) != t, weights=w)]), np.zeros(0))
     y = sum(share * out for share, out in zip(u, outs, strict=True))
-    square = (t - y) ** 2 - sum(share**2 * gain for share, gain in zip(u, gains, strict=True))
     own = w[:, None] * ~np.isnan(t)  # of each target
     total = np.maximum(np.sum(own, axis=0), np.finfo(float).tiny)
     mean = np.sum(own * known_or_zero(t), axis=0) / total
     variance = np.sum(own * (known_or_zero(t) - mean) ** 2, axis=0) / total
-    return Score(len(t), np.maximum(np.sum(own * known_or_zero(square), axis=0) / total, 0.0), variance)
+    return Score(len(t), np.sum(own * known_or_zero(t - y) ** 2, axis=0) / total, variance)
 
 
 def _root(G: np.ndarray) -> np.ndarray:
