@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import sys
-import types
 
 import numpy as np
 import pytest
@@ -373,16 +371,6 @@ def test_it_tells_how_it_goes(capsys):
     assert model.loss_curve_ == model.record_["error"][1:] and len(model.loss_curve_) == 4
     PWLRegressor(iterations=4).fit(X, y)
     assert capsys.readouterr().out == ""
-
-
-def test_the_default_learner_shows_a_bar_of_its_networks(monkeypatch, capsys):
-    X, y = numbers()
-    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
-    PWLRegressor(hidden=2, max_seconds=1, verbose=True).fit(X, y)
-    assert "network/s" in capsys.readouterr().err
-    PWLRegressor(hidden=2, max_seconds=1).fit(X, y)
-    said = capsys.readouterr()
-    assert said.err == said.out == ""
 
 
 # ---- interrupts

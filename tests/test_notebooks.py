@@ -75,6 +75,16 @@ def test_bars_show_in_notebooks_and_not_in_files(monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_the_default_learner_shows_a_bar_of_its_networks(monkeypatch, capsys):
+    pytest.importorskip("sklearn")
+    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    pwl.PWLRegressor(hidden=2, max_seconds=1, verbose=True).fit(X, T)
+    assert "network/s" in capsys.readouterr().err
+    pwl.PWLRegressor(hidden=2, max_seconds=1).fit(X, T)
+    said = capsys.readouterr()
+    assert said.err == said.out == ""
+
+
 def interrupt_at_2(net, record):
     if record.iterations == 2:
         raise KeyboardInterrupt

@@ -18,6 +18,7 @@ from pwl.network.memory import floats_per_pattern
 from pwl.network.network import Network
 from pwl.reductions import outer
 from pwl.reductions.blocks import cache_bytes
+from pwl.reductions.outer import HALF
 from pwl.reductions.patterns import Patterns
 from pwl.reductions.reduce import reduce
 from pwl.reductions.statistic import Statistic
@@ -26,7 +27,6 @@ from pwl.runtime.backend import Array, array_namespace, host, transposed
 from pwl.runtime.threads import workers
 from pwl.solvers.levenberg_marquardt import Normal, Triangular, Wide
 
-HALF = 0.5**0.5  # rows and residuals belong to E / 2, so under squared error they are dy/dw and t - y
 PANEL = 2048  # most patterns in a block, so that it fits the cache and small problems stay in one piece
 
 

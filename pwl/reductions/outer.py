@@ -1,4 +1,4 @@
-"""J'J of one hidden layer with curves on its inputs, from products of hats, Eq. (109).
+"""J'J of a hidden layer with curves on its inputs, from products of hats, Eq. (109).
 
 A row of J is the outer product of a pattern's signals and its inputs X = [1, x, rises], with the output's own share of X beside
 them. Its products are sums over two hats of each input, in place of those over all numbers of X.
@@ -19,7 +19,7 @@ from pwl.network.network import Network
 from pwl.reductions.statistic import Statistic
 from pwl.runtime.backend import Array, array_namespace
 
-HALF = 0.5**0.5  # as in `jacobian.py`
+HALF = 0.5**0.5  # rows and residuals belong to E / 2, so under squared error they are dy/dw and t - y
 LOOKED_UP, PUT = 20, 300  # products in a row that take as long as one that looks its place up, and as a number put into J'J
 
 

@@ -1,6 +1,7 @@
 """Products of curves on inputs, compiled by Numba: two inputs touch four rows of a table, however many hinges they have.
 
-The columns are taken in strips of a few registers, so that the table of a strip stays in the second cache.
+The columns are taken in strips of a few registers, so that the table of a strip stays in the second cache
+if inputs and hinges are few.
 """
 
 from __future__ import annotations
