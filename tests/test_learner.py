@@ -15,7 +15,8 @@ from pwl.algorithms import Adam, BayesianLM, DampedMOLF
 from pwl.algorithms.left_out import left_out
 from pwl.learners.forms import DEEP, NETS, RATE, Form, Training, deep, iteration_seconds, less_deep, weights
 from pwl.learners.inputs import View
-from pwl.learners.learn import SAMPLE, learn, part, sample
+from pwl.learners.learn import SAMPLE, learn, sample
+from pwl.learners.parts import part
 from pwl.learners.plan import GUARD, MORE_NETS, Plan, plan, with_decorrelated
 from pwl.reductions.statistic import Statistic, few
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -18,10 +17,11 @@ from pwl.data.preparation import Preparation
 from pwl.data.targets import known_or_zero
 from pwl.errors import InputError
 from pwl.learners.ensemble import Ensemble
-from pwl.learners.forms import FEWEST, Form, Training
+from pwl.learners.forms import Form, Training
 from pwl.learners.inputs import View, decorrelated
 from pwl.learners.levels import levels
 from pwl.learners.mix import LeftOut, Score, of_form, score_of, shares, with_scale
+from pwl.learners.parts import without_part
 from pwl.learners.plan import Plan, with_decorrelated, without_evidence
 from pwl.network.network import Network
 from pwl.network.passes import outputs
@@ -86,7 +86,7 @@ class _Task(NamedTuple):
         assert view is not None
 
         how = form.training
-        inner, out = self.divided(view, form, seed)
+        inner, out = without_part(view, form, seed - self.seed, self.seed)
         start = Network.mlp(
             view.patterns.x.shape[1], form.hidden, self.outputs, self.plan.activation,
             bypass=self.bypass, loss=self.loss, seed=seed, input_hinges=form.hinges, dtype=how.dtype,
@@ -101,22 +101,6 @@ class _Task(NamedTuple):
         if record.stop_code == "interrupted":
             raise KeyboardInterrupt
         return _Trained(net.in_double(), record, form, view, out)
-
-    def divided(self, view: View, form: Form, seed: int) -> tuple[View, np.ndarray | None]:
-        """A view without one of its parts, which validates if the training needs that, and the rows of this part.
-
-        If other patterns validate, patterns are few, or a part weighs nothing, none is left out.
-        """
-        how = form.training
-        if not how.parts or view.validation is not None or len(view.patterns) < FEWEST:
-            return view, None
-        turns = min(how.parts, math.ceil(form.nets / how.rounds))
-        apart = part(len(view.patterns), how.parts, turns, seed - self.seed, self.seed)
-        out, rest = np.flatnonzero(apart), np.flatnonzero(~apart)
-        left, kept = view.patterns.take(out), view.patterns.take(rest)
-        if not (left.total_weight() and kept.total_weight()):
-            return view, None
-        return View(kept, left if how.stops else None, view.preparation), out
 
     def several(self, finished: Callable[[_Trained], Any]) -> list[_Trained]:
         """Networks of all forms, each at least once, until their numbers or the time is reached. finished: is told of each.
@@ -241,17 +225,6 @@ def _networks(task: _Task, keeps: bool, progress: bool) -> tuple[list[_Trained],
 def sample(view: View, how: Training) -> int | None:
     """Patterns on which a network by batches measures the training error if others say when to stop: to record it is enough."""
     return SAMPLE if how.batch_size and view.validation is not None and view.patterns.count() > SAMPLE else None
-
-
-def part(Nv: int, parts: int, turns: int, number: int, seed: int) -> np.ndarray:
-    """Which of the patterns (Nv,) network `number` leaves out: one of this many parts, each in its turn.
-
-    After this many turns a round over the parts is over, and the next one divides the patterns anew. Networks that have left out
-    the same patterns would otherwise have learned the same ones, and differ less than those of the mean, Eq. (91).
-    """
-    rng = np.random.default_rng(seed)
-    orders = [rng.permutation(Nv) for _ in range(1 + number // turns)]
-    return orders[-1] % parts == number % turns
 
 
 class _Mix(NamedTuple):

@@ -1,0 +1,38 @@
+"""Which patterns a network of the default learner leaves out: one of several parts, each in its turn."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pwl.learners.forms import FEWEST, Form
+from pwl.learners.inputs import View
+
+
+def without_part(view: View, form: Form, number: int, seed: int) -> tuple[View, np.ndarray | None]:
+    """A view without the part of network `number`, which validates if the training needs that, and the rows of this part.
+
+    If other patterns validate, patterns are few, or a part weighs nothing, none is left out.
+    """
+    how = form.training
+    if not how.parts or view.validation is not None or len(view.patterns) < FEWEST:
+        return view, None
+    turns = min(how.parts, math.ceil(form.nets / how.rounds))
+    apart = part(len(view.patterns), how.parts, turns, number, seed)
+    out, rest = np.flatnonzero(apart), np.flatnonzero(~apart)
+    left, kept = view.patterns.take(out), view.patterns.take(rest)
+    if not (left.total_weight() and kept.total_weight()):
+        return view, None
+    return View(kept, left if how.stops else None, view.preparation), out
+
+
+def part(Nv: int, parts: int, turns: int, number: int, seed: int) -> np.ndarray:
+    """Which of the patterns (Nv,) network `number` leaves out: one of this many parts, each in its turn.
+
+    After this many turns a round over the parts is over, and the next one divides the patterns anew. Networks that have left out
+    the same patterns would otherwise have learned the same ones, and differ less than those of the mean, Eq. (91).
+    """
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(Nv) for _ in range(1 + number // turns)]
+    return orders[-1] % parts == number % turns
