@@ -11,7 +11,7 @@ from oracles import jacobian, unit_elements
 
 import pwl
 from pwl.algorithms.left_out import left_out
-from pwl.learners.mix import of_form, shares, with_scale
+from pwl.learners.mix import Told, of_form, shares, with_scale
 from pwl.network.posterior import Posterior
 from pwl.network.predict import outputs_of
 
@@ -133,11 +133,11 @@ def test_the_scale_makes_variances_of_squared_errors():
     known = dataclasses.replace(net, posterior=flat)
     outs = [patterns.t + 1.5, patterns.t - 0.5]
     for forms, numbers in (([of_form(outs)], [0, 0]), ([of_form([out]) for out in outs], [0, 1])):
-        found = with_scale(pwl.Ensemble([known, known]), forms, numbers, [patterns] * 2)
+        found = with_scale(pwl.Ensemble([known, known]), forms, numbers, [Told(patterns)] * 2)
         np.testing.assert_allclose(found.scale, 0.25 / 3)
         _, std = found.predict(patterns.x, return_std=True)
         np.testing.assert_allclose(std**2, 2 * 0.25 / 3)
-    assert with_scale(pwl.Ensemble([net]), [of_form(outs[:1])], [0], [patterns]).scale is None  # there is nothing to scale
+    assert with_scale(pwl.Ensemble([net]), [of_form(outs[:1])], [0], [Told(patterns)]).scale is None  # there is nothing to scale
 
 
 def test_networks_that_have_left_out_the_same_pattern_tell_the_spread_and_the_gain_of_all():
@@ -164,7 +164,7 @@ def test_the_scale_is_that_of_the_mean_of_all_networks():
     noise, own = rng.normal(size=patterns.t.shape), rng.normal(size=(10, *patterns.t.shape))
     part = np.arange(2000)[:, None] % 10
     outs = [np.where(np.isin(part, [e, (e + 1) % 10]), patterns.t + noise + o, np.nan) for e, o in enumerate(own)]
-    found = with_scale(pwl.Ensemble([known] * 10), [of_form(outs)], [0] * 10, [patterns] * 10)
+    found = with_scale(pwl.Ensemble([known] * 10), [of_form(outs)], [0] * 10, [Told(patterns)] * 10)
     wanted = (1 + 1 / 10) / (2 + 9 / 10)  # the mean's squared error, over the variance of one network and the spread
     np.testing.assert_allclose(found.scale, wanted, rtol=0.06)  # of 2,000 patterns
 

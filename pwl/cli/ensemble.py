@@ -39,8 +39,9 @@ def wanted(options: argparse.Namespace, shaped: Shape, ranks: int) -> bool:
     return not (asks or counts or own or ranks > 1 or options.device != "cpu")
 
 
-def planned(options: argparse.Namespace, shaped: Shape, table: Source, patterns: int) -> Plan | str:
+def planned(options: argparse.Namespace, shaped: Shape, table: Source, found: parts.Parts) -> Plan | str:
     """The plan of the networks for a table, or why one is trained all the same."""
+    patterns = found.trains
     if patterns >= FIRST_ORDER:
         return "one network, which a checkpoint keeps, because the table is large"
     needed = COPIES * 8 * table.x.size
@@ -49,6 +50,7 @@ def planned(options: argparse.Namespace, shaped: Shape, table: Source, patterns:
     return plan(
         patterns, table.x.shape[1], len(table.classes or table.target_names), classes=bool(table.classes),
         hidden=shaped.hidden if options.hidden else None, seconds=options.max_seconds,
+        groups=None if table.groups is None or found.validation is not None else len(np.unique(table.groups[found.train])),
     )  # fmt: skip
 
 
@@ -61,6 +63,7 @@ def learned(
     return learn(
         patterns, preparation, chosen, validation=validation,
         bounds=None if table.classes else likely(table.t[found.train]), max_fail=options.max_fail, seed=options.seed,
+        groups=None if table.groups is None else table.groups[found.train],
         keeps=patient(), progress=True,
     )  # fmt: skip
 

@@ -72,8 +72,11 @@ def add_arguments(group: argparse._ActionsContainer, default: str | None = SHARE
     group.add_argument("--group", metavar="COLUMN", help="hold out whole groups; the column is not an input")
 
 
-def settle(options: argparse.Namespace) -> None:
-    """Turns shares into numbers. Raises InputError for impossible shares and for choices that exclude each other."""
+def settle(options: argparse.Namespace, leaves_groups: bool = False) -> None:
+    """Turns shares into numbers. Raises InputError for impossible shares and for choices that exclude each other.
+
+    leaves_groups: whether networks leave groups out in turn, for which no part need be held out.
+    """
     for name in ("validation", "test"):
         value = getattr(options, name)
         try:
@@ -85,7 +88,7 @@ def settle(options: argparse.Namespace) -> None:
         setattr(options, name, share(f"--{name}", number))
     if options.ordered and options.group:
         raise InputError("--ordered and --group came, wanted one of them: leave out the other")
-    if not options.ordered and not options.group:
+    if not options.ordered and (leaves_groups or not options.group):
         return
     if not any(isinstance(getattr(options, name), float) and getattr(options, name) for name in ("validation", "test")):
         raise InputError("--ordered and --group say how patterns are held out, but none are: give --validation or --test a share")

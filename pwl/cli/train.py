@@ -48,7 +48,7 @@ spans them, or with a larger --max-fail if that ended it. When a run is finished
 
 A part of the patterns validates one network. The default learner's leave patterns out in turn, unless --validation says
 otherwise. The part is drawn by the seed, with the same share of each class; --ordered takes the last patterns, --group
-keeps groups together, and --validation can name a file of its own.
+keeps groups together, in what networks leave out as well, and --validation can name a file of its own.
 
 {source.SCALES}"""
 CHECKPOINT_SECONDS = 30.0
@@ -131,9 +131,8 @@ def run(options: argparse.Namespace) -> int:
     choose = choice.named(options, shaped)
     comm, given = ranks(), options.validation
     several = ensemble.wanted(options, shaped, comm.size)
-    alone = not several or options.ordered or options.group
-    options.validation = given or (parts.SHARE if alone else "0")
-    parts.settle(options)
+    options.validation = given or (parts.SHARE if options.ordered or not several else "0")
+    parts.settle(options, leaves_groups=several)
     shape.check_seconds("--max-seconds", options.max_seconds)
     shape.check_seconds("--checkpoint-seconds", options.checkpoint_seconds)
     checkpoint = Path(f"{options.out}.checkpoint")
@@ -142,7 +141,7 @@ def run(options: argparse.Namespace) -> int:
     table = source.opened(options, comm)
     found = parts.divide(table, options)
     if several:
-        plan = ensemble.planned(options, shaped, table, found.trains)
+        plan = ensemble.planned(options, shaped, table, found)
         if isinstance(plan, Plan):
             return train_several(options, plan, table, found)
         print(plan)

@@ -123,6 +123,12 @@ class PWLBase(BaseEstimator):
     ) -> None:
         """Trains on raw patterns, and sets the attributes of a fit."""
         labels = part.t if classes is not None else None
+        plans = options.plans and self._loss in PLANNED
+        if part.groups is not None and (validation is not None or not (options.held_out or plans)):
+            raise InputError(
+                "groups say which patterns are held out together, but none are: leave groups out, or set validation_fraction "
+                "and give no X_val"
+            )
         if not go_on and len(part.X) < 2:
             raise InputError("one pattern has a weight above 0, wanted two or more")
         if self.missing == "mean":
@@ -137,11 +143,11 @@ class PWLBase(BaseEstimator):
         preparation = net.preparation
         assert preparation is not None
         if validation is None and options.held_out:
-            kept, out = divided(len(part.X), options.held_out, options.seed, labels)
+            kept, out = divided(len(part.X), options.held_out, options.seed, labels, part.groups)
             part, validation = part.rows(kept), part.rows(out)
         patterns = _prepared(part, preparation)
         held_out = None if validation is None else _prepared(validation, preparation)
-        if options.plans and self._loss in PLANNED:
+        if plans:
             self.net_, record = self._planned(part, patterns, held_out, preparation, options)[:2]
         else:
             net, record = self._trained(dataclasses.replace(net, preparation=None), patterns, held_out, options, go_on)
@@ -154,15 +160,16 @@ class PWLBase(BaseEstimator):
         self, part: Part, patterns: Patterns, validation: Patterns | None, preparation: Preparation, options: Options
     ) -> Learned:
         """The networks of the default learner, and the record of one of them."""
-        classes = preparation.classes is not None
+        classes, groups = preparation.classes is not None, part.groups if validation is None else None
         chosen = plan(
             len(patterns), part.X.shape[1], len(preparation.target_scale),
             classes=classes, hidden=options.hidden, seconds=options.max_seconds,
+            groups=None if groups is None else len(np.unique(groups)),
         )  # fmt: skip
         return learn(
             patterns, preparation, chosen,
             validation=validation, bounds=None if classes else likely(part.t), bypass=options.bypass,
-            max_fail=options.max_fail, seed=options.seed, progress=bool(self.verbose),
+            max_fail=options.max_fail, seed=options.seed, groups=groups, progress=bool(self.verbose),
         )  # fmt: skip
 
     def _trained(

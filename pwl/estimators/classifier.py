@@ -89,7 +89,9 @@ early_stopping, warm_start, missing, max_seconds, verbose
     def _has_probabilities(self) -> bool:
         return self.loss != "output_reset"
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> PWLClassifier:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None, groups: Any = None
+    ) -> PWLClassifier:
         """Trains a network.
 
         Parameters
@@ -102,6 +104,9 @@ early_stopping, warm_start, missing, max_seconds, verbose
             A weight per pattern. A weight of 2 is a repeated pattern, and a weight of 0 is absence.
         X_val, y_val : arrays (Nvv, N) and (Nvv,), optional
             Patterns of your own that validate. None are held out then.
+        groups : array (Nv,), optional
+            A group per pattern, such as a person who was measured several times. Groups are held out as a whole, and the default
+            learner's networks leave whole groups out, so that errors and deviations are those for new groups.
 
         Returns
         -------
@@ -125,7 +130,8 @@ early_stopping, warm_start, missing, max_seconds, verbose
             if check_pair(X_val, y_val):
                 X_val, y_val = self._pair(X_val, y_val, reset=False)
                 validation = Part(X_val, self._numbers(y_val, "y_val"), None)
-            part = weighed(X, t, sample_weight, class_weights(self.class_weight, self.classes_, t, sample_weight))
+            of_class = class_weights(self.class_weight, self.classes_, t, sample_weight)
+            part = weighed(X, t, sample_weight, of_class, groups)
             if not go_on:
                 part, validation = self._without_absent(part, validation)
             self._learn(part, validation, range(len(self.classes_)), options, go_on=go_on)

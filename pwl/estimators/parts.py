@@ -7,25 +7,31 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight
 
+from pwl.data.split import numbered, split
 from pwl.errors import InputError
 from pwl.runtime.given import check_numbers
 
 
 class Part(NamedTuple):
-    """Raw inputs X (Nv, N), targets t (Nv, M) or class numbers (Nv,), and weights (Nv,) or None."""
+    """Raw inputs X (Nv, N), targets t (Nv, M) or class numbers (Nv,), and weights and numbers of groups (Nv,) or None."""
 
     X: np.ndarray
     t: np.ndarray
     weights: np.ndarray | None
+    groups: np.ndarray | None = None
 
     def rows(self, rows: np.ndarray) -> Part:
-        return Part(self.X[rows], self.t[rows], None if self.weights is None else self.weights[rows])
+        weights, groups = (None if a is None else a[rows] for a in (self.weights, self.groups))
+        return Part(self.X[rows], self.t[rows], weights, groups)
 
 
-def weighed(X: np.ndarray, t: np.ndarray, sample_weight: Any, of_class: np.ndarray | None = None) -> Part:
+def weighed(
+    X: np.ndarray, t: np.ndarray, sample_weight: Any, of_class: np.ndarray | None = None, groups: Any = None
+) -> Part:
     """The patterns of weight above 0: a weight of 0 is absence. of_class: weights (M,) of the classes."""
+    whole = Part(X, t, None, None if groups is None else numbered("groups", groups, len(X)))
     if sample_weight is None and of_class is None:
-        return Part(X, t, None)
+        return whole
     check_numbers(sample_weight, "sample_weight")
     weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
     if np.any(weights < 0):
@@ -35,8 +41,7 @@ def weighed(X: np.ndarray, t: np.ndarray, sample_weight: Any, of_class: np.ndarr
     there = np.flatnonzero(weights)
     if not len(there):
         raise InputError("all weights are 0, so no pattern is left to fit to")
-    weights = weights[there]
-    return Part(X[there], t[there], None if np.all(weights == 1) else weights)
+    return whole._replace(weights=None if np.all(weights[there] == 1) else weights).rows(there)
 
 
 def class_weights(class_weight: Any, classes: np.ndarray, t: np.ndarray, sample_weight: Any) -> np.ndarray | None:
@@ -69,11 +74,16 @@ def class_weights(class_weight: Any, classes: np.ndarray, t: np.ndarray, sample_
     return found
 
 
-def divided(n: int, fraction: float, seed: int, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted rows to train on and rows held out, a share of all or of each class. A class keeps a row to train on.
+def divided(
+    n: int, fraction: float, seed: int, labels: np.ndarray | None, groups: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted rows to train on and rows held out: a share of all, of each class, or whole groups. A class keeps a row to train on.
 
     Raises InputError if either part would be too small.
     """
+    if groups is not None:
+        kept, out = split(n, (1 - fraction, fraction), seed, groups=groups)
+        return kept, out
     order = np.random.default_rng(seed).permutation(n)
     count = round(fraction * n)
     if fraction and not count:

@@ -125,7 +125,9 @@ class PWLRegressor(RegressorMixin, PWLBase):
     def _targets(self) -> str:
         return SCALES[self.target_scaling]
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> PWLRegressor:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None, groups: Any = None
+    ) -> PWLRegressor:
         """Trains a network.
 
         Parameters
@@ -138,6 +140,9 @@ class PWLRegressor(RegressorMixin, PWLBase):
             A weight per pattern. A weight of 2 is a repeated pattern, and a weight of 0 is absence.
         X_val, y_val : arrays (Nvv, N) and (Nvv,) or (Nvv, M), optional
             Patterns of your own that validate. None are held out then.
+        groups : array (Nv,), optional
+            A group per pattern, such as a person who was measured several times. Groups are held out as a whole, and the default
+            learner's networks leave whole groups out, so that errors and deviations are those for new groups.
 
         Returns
         -------
@@ -164,7 +169,7 @@ class PWLRegressor(RegressorMixin, PWLBase):
                 if validation.t.shape[1] != t.shape[1]:
                     raise InputError(f"y_val has {validation.t.shape[1]} targets, but y has {t.shape[1]}")
                 self._one_column = one_column
-            self._learn(weighed(X, t, sample_weight), validation, None, options, go_on=go_on)
+            self._learn(weighed(X, t, sample_weight, groups=groups), validation, None, options, go_on=go_on)
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> PWLRegressor:

@@ -20,9 +20,9 @@ from pwl.learners.ensemble import Ensemble
 from pwl.learners.forms import Form, Training
 from pwl.learners.inputs import View, decorrelated
 from pwl.learners.levels import levels
-from pwl.learners.mix import LeftOut, Score, of_form, score_of, shares, with_scale
-from pwl.learners.parts import without_part
-from pwl.learners.plan import Plan, with_decorrelated, without_evidence
+from pwl.learners.mix import LeftOut, Score, Told, of_form, score_of, shares, with_scale
+from pwl.learners.parts import numbered_groups, without_part
+from pwl.learners.plan import Plan, with_decorrelated, with_groups, without_evidence
 from pwl.network.network import Network
 from pwl.network.passes import outputs
 from pwl.reductions.blocks import block_rows
@@ -67,7 +67,7 @@ class _Trained(NamedTuple):
 class _Task(NamedTuple):
     """What is the same for all networks. views: the patterns, and without correlations. end: the clock when the time is over.
 
-    levels: inputs whose curves have a hinge at each value.
+    levels: inputs whose curves have a hinge at each value. groups (Nv,): the number of each pattern's group, or None.
     """
 
     plan: Plan
@@ -79,6 +79,7 @@ class _Task(NamedTuple):
     end: float
     seed: int
     levels: tuple[int, ...]
+    groups: np.ndarray | None
 
     def train(self, form: Form, seed: int, given_up: Callable[[], bool]) -> _Trained:
         """One network. Ctrl-C goes on to the caller, because half a fit is none."""
@@ -86,7 +87,7 @@ class _Task(NamedTuple):
         assert view is not None
 
         how = form.training
-        inner, out = without_part(view, form, seed - self.seed, self.seed)
+        inner, out = without_part(view, form, seed - self.seed, self.seed, self.groups)
         start = Network.mlp(
             view.patterns.x.shape[1], form.hidden, self.outputs, self.plan.activation,
             bypass=self.bypass, loss=self.loss, seed=seed, input_hinges=form.hinges, dtype=how.dtype,
@@ -141,6 +142,7 @@ def learn(
     bypass: bool = True,
     max_fail: int = 20,
     seed: int = 0,
+    groups: np.ndarray | None = None,
     keeps: contextlib.AbstractContextManager[Any] | None = None,
     progress: bool = False,
 ) -> Learned:
@@ -160,6 +162,8 @@ def learn(
         With validation data, a network's training ends this many iterations after its best one.
     seed : int
         Networks start from seed, seed + 1, ...
+    groups : array (Nv,), optional
+        The group of each pattern. Networks leave out whole groups then, so that patterns as if left out are of new groups.
     keeps : context manager, optional
         If it is given, Ctrl-C ends the training with the networks that are trained by then, if there are any. The trained
         networks are judged and put together within it.
@@ -172,6 +176,8 @@ def learn(
 
     Raises
     ------
+    InputError
+        For a single group.
     KeyboardInterrupt
         If Ctrl-C comes, unless the networks that are trained are kept.
     """
@@ -180,9 +186,11 @@ def learn(
     view = View(patterns, validation, preparation)
     apart = decorrelated(view) if isinstance(plan.first.algorithm, BayesianLM) else None
     plan = plan if apart is None else with_decorrelated(plan)
+    numbers = None if groups is None or validation is not None else numbered_groups(groups, len(patterns))
+    plan = _grouped(plan, numbers)
     curved = next((form for form in plan.forms if form.hinges), None)
-    own = () if curved is None else levels(patterns, curved, len(preparation.target_scale))
-    task = _Task(plan, (view, apart), len(preparation.target_scale), loss, bypass, max_fail, end, seed, own)
+    own = () if curved is None else levels(patterns, curved, len(preparation.target_scale), numbers)
+    task = _Task(plan, (view, apart), len(preparation.target_scale), loss, bypass, max_fail, end, seed, own, numbers)
     found, interrupted = _networks(task, keeps is not None, progress)
     if isinstance(plan.first.algorithm, BayesianLM):
         nothing = LEARNS * _error_of_constants(patterns, preparation)
@@ -190,19 +198,24 @@ def learn(
         if not kept:
             if interrupted:
                 raise KeyboardInterrupt
-            plan = without_evidence(plan)
+            plan = _grouped(without_evidence(plan), numbers)
             kept, interrupted = _networks(task._replace(plan=plan), keeps is not None, progress)
         found = kept
     with keeps or contextlib.nullcontext():
         mix = _mixed(found, bool(preparation.classes))
         found = [one for one in found if mix.shares[one.form] > 0]
-        ensemble = _ensemble(found, mix, bounds, bool(preparation.classes))
+        ensemble = _ensemble(found, mix, bounds, bool(preparation.classes), numbers is not None)
     records = [one.record for one in found]  # evidence and validation errors don't compare
     best = min([record for record in records if "negative_log_evidence" in record] or records, key=_belief)
     words = [f"{share:.2f} of {form}" for form, share in mix.shares.items() if share]
     words += [f"a hinge at each value of input {j + 1}" for j in own]
     best.settings |= {"learner": plan.words(validation is not None), "networks": len(found), "inputs": "; ".join(words)}
     return Learned(ensemble, best, interrupted, mix.score)
+
+
+def _grouped(plan: Plan, groups: np.ndarray | None) -> Plan:
+    """The plan for patterns in these groups, if there are any."""
+    return plan if groups is None else with_groups(plan, int(groups.max()) + 1)
 
 
 def _networks(task: _Task, keeps: bool, progress: bool) -> tuple[list[_Trained], bool]:
@@ -235,8 +248,11 @@ class _Mix(NamedTuple):
     score: Score | None
 
 
-def _ensemble(found: list[_Trained], mix: _Mix, bounds: Any, classes: bool) -> Ensemble:
-    """The mean of the networks, with the scale of its deviations if patterns left out tell it."""
+def _ensemble(found: list[_Trained], mix: _Mix, bounds: Any, classes: bool, grouped: bool) -> Ensemble:
+    """The mean of the networks, with the scale of its deviations if patterns left out tell it.
+
+    A network that has learned a group knows more of it than of a new one, so that it does not tell the group's variance.
+    """
     nets = [_known(one).with_preparation(one.view.preparation) for one in found]
     forms = [one.form for one in found]
     ensemble = Ensemble(nets, bounds, [mix.shares[form] / forms.count(form) for form in forms])
@@ -244,7 +260,8 @@ def _ensemble(found: list[_Trained], mix: _Mix, bounds: Any, classes: bool) -> E
         return ensemble
     kinds = list(dict.fromkeys(forms))
     numbers = [kinds.index(form) for form in forms]
-    return with_scale(ensemble, [mix.forms[kind] for kind in kinds], numbers, [one.view.judges for one in found])
+    told = [Told(one.view.judges, one.out if grouped else None) for one in found]
+    return with_scale(ensemble, [mix.forms[kind] for kind in kinds], numbers, told)
 
 
 def _mixed(found: list[_Trained], classes: bool) -> _Mix:

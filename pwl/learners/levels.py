@@ -25,18 +25,22 @@ NUMBERS = 1 << 20  # most numbers in the patterns that are looked at. Of larger 
 SEED = (0, 4)  # draws the sample
 
 
-def levels(patterns: Patterns, form: Form, M: int) -> tuple[int, ...]:
+def levels(patterns: Patterns, form: Form, M: int, groups: np.ndarray | None = None) -> tuple[int, ...]:
     """The inputs, sorted, whose values deserve a hinge each, by what they add to an additive fit with the form's hinges, Eq. (104).
 
-    Of several the best ones are kept, while the functions of the inputs become twice as many at most. M: outputs.
+    Of several the best ones are kept, while the functions of the inputs become twice as many at most. M: outputs. groups (Nv,): the
+    numbers of the patterns' groups. An input that is constant within each of them gets no levels, which would be the groups' own.
     """
     N = patterns.x.shape[1]
-    patterns = _sample(patterns, NUMBERS // N)
+    rows = _sample(patterns, NUMBERS // N)
+    patterns = patterns.take(rows)
     if len(patterns) <= N * form.hinges:
         return ()  # an additive fit would leave no residuals
     start = Network.mlp(N, (1,), M, "tanh", input_hinges=form.hinges)
     x = _inputs(start, patterns)
     few = {j: count for j, column in enumerate(x.T) if 2 < (count := len(np.unique(column))) <= MOST}
+    if groups is not None:
+        few = {j: count for j, count in few.items() if _varies(x[:, j], groups[rows])}
     if not few:
         return ()
     net = initialise(start, patterns)
@@ -83,12 +87,18 @@ def _means(at: np.ndarray, r: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np
     return np.divide(sums, n, out=np.zeros(n.shape), where=n > 0), n
 
 
-def _sample(patterns: Patterns, most: int) -> Patterns:
-    """Patterns of weight above 0, this many at most."""
+def _varies(column: np.ndarray, groups: np.ndarray) -> bool:
+    """Whether an input (Nv,) has several values within a group."""
+    _, first, number = np.unique(groups, return_index=True, return_inverse=True)
+    return bool(np.any(column != column[first][number]))
+
+
+def _sample(patterns: Patterns, most: int) -> np.ndarray:
+    """The rows of patterns of weight above 0, this many at most."""
     rows = patterns.counted()
-    if len(rows) > max(most, 2):
-        rows = np.sort(np.random.default_rng(SEED).permutation(rows)[: max(most, 2)])
-    return patterns.take(rows)
+    if len(rows) <= max(most, 2):
+        return rows
+    return np.sort(np.random.default_rng(SEED).permutation(rows)[: max(most, 2)])
 
 
 def _inputs(net: Network, patterns: Patterns) -> np.ndarray:

@@ -111,20 +111,37 @@ def _likeliest(p: np.ndarray, w: np.ndarray) -> np.ndarray:
     return u
 
 
-def with_scale(ensemble: Ensemble, forms: list[LeftOut], numbers: list[int], views: list[Patterns]) -> Ensemble:
+class Told(NamedTuple):
+    """How a network tells the variances of patterns: they are as it takes them, and rows are those that count, or None for all."""
+
+    patterns: Patterns
+    rows: np.ndarray | None = None
+
+    def counts(self) -> np.ndarray:
+        """1 for patterns that count, else 0, (Nv, 1)."""
+        found = np.full((len(self.patterns), 1), 1.0 if self.rows is None else 0.0)
+        if self.rows is not None:
+            found[self.rows] = 1.0
+        return found
+
+
+def with_scale(ensemble: Ensemble, forms: list[LeftOut], numbers: list[int], told: list[Told]) -> Ensemble:
     """The ensemble with the scale (M,) at which its variances are the mean squared errors for patterns left out, Eq. (92).
 
-    forms: what is known of each form of its networks. numbers: of each network, that of its form. views: of each network, the
-    patterns as it takes them. An ensemble without deviations stays as it is.
+    forms: what is known of each form of its networks. numbers: of each network, that of its form. told: of each network. An
+    ensemble without deviations stays as it is.
     """
     if any(net.posterior is None for net in ensemble.nets):
         return ensemble
     u = np.bincount(numbers, ensemble.weights, len(forms))
     y = sum(share * form.mean for share, form in zip(u, forms, strict=True))
-    t, w = targets(views[0], y)
+    t, w = targets(told[0].patterns, y)
     variance = sum(share * (form.spread + (form.mean - y) ** 2) for share, form in zip(u, forms, strict=True))
-    for share, net, patterns in zip(ensemble.weights, ensemble.nets, views, strict=True):
-        variance = variance + share * host(net.with_preparation(None).predict(patterns.x[:], return_std=True)[1]) ** 2
+    each = [one.counts() for one in told]
+    totals = [np.maximum(sum(own for own, k in zip(each, numbers, strict=True) if k == form), 1.0) for form in range(len(forms))]
+    for net, form, own, one in zip(ensemble.nets, numbers, each, told, strict=True):
+        std = host(net.with_preparation(None).predict(one.patterns.x[:], return_std=True)[1])
+        variance = variance + u[form] * own / totals[form] * std**2
     square = (t - y) ** 2 - sum(share**2 * form.gain for share, form in zip(u, forms, strict=True))  # of the mean of all networks
     own = w[:, None] * (~np.isnan(t - y) & (variance > 0))  # of each target. A constant one has no variance to be scaled
     sums, total = np.sum(own * known_or_zero(square) / np.where(own > 0, variance, 1.0), axis=0), np.sum(own, axis=0)

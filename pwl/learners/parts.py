@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import heapq
 import math
+from typing import Any
 
 import numpy as np
 
+from pwl.data.split import numbered
+from pwl.errors import InputError
 from pwl.learners.forms import FEWEST, Form
 from pwl.learners.inputs import View
 
 
-def without_part(view: View, form: Form, number: int, seed: int) -> tuple[View, np.ndarray | None]:
+def without_part(
+    view: View, form: Form, number: int, seed: int, groups: np.ndarray | None = None
+) -> tuple[View, np.ndarray | None]:
     """A view without the part of network `number`, which validates if the training needs that, and the rows of this part.
 
-    If other patterns validate, patterns are few, or a part weighs nothing, none is left out.
+    groups (Nv,): the number of each pattern's group, none of which is divided. If other patterns validate, patterns are few, or a
+    part weighs nothing, none is left out.
     """
     how = form.training
-    if not how.parts or view.validation is not None or len(view.patterns) < FEWEST:
+    if not how.parts or view.validation is not None or (len(view.patterns) < FEWEST and groups is None):
         return view, None
     turns = min(how.parts, math.ceil(form.nets / how.rounds))
-    apart = part(len(view.patterns), how.parts, turns, number, seed)
+    apart = part(len(view.patterns), how.parts, turns, number, seed, groups)
     out, rest = np.flatnonzero(apart), np.flatnonzero(~apart)
     left, kept = view.patterns.take(out), view.patterns.take(rest)
     if not (left.total_weight() and kept.total_weight()):
@@ -27,12 +34,33 @@ def without_part(view: View, form: Form, number: int, seed: int) -> tuple[View, 
     return View(kept, left if how.stops else None, view.preparation), out
 
 
-def part(Nv: int, parts: int, turns: int, number: int, seed: int) -> np.ndarray:
+def part(Nv: int, parts: int, turns: int, number: int, seed: int, groups: np.ndarray | None = None) -> np.ndarray:
     """Which of the patterns (Nv,) network `number` leaves out: one of this many parts, each in its turn.
 
     After this many turns a round over the parts is over, and the next one divides the patterns anew. Networks that have left out
     the same patterns would otherwise have learned the same ones, and differ less than those of the mean, Eq. (91).
     """
     rng = np.random.default_rng(seed)
-    orders = [rng.permutation(Nv) for _ in range(1 + number // turns)]
-    return orders[-1] % parts == number % turns
+    count = Nv if groups is None else int(groups.max()) + 1
+    order = [rng.permutation(count) for _ in range(1 + number // turns)][-1]
+    own = order % parts if groups is None else part_of_groups(np.bincount(groups), order, parts)[groups]
+    return own == number % turns
+
+
+def part_of_groups(sizes: np.ndarray, order: np.ndarray, parts: int) -> np.ndarray:
+    """The part of each group (groups,): large ones come first, those of a size in this order, each to the part with the fewest."""
+    found = np.empty(len(sizes), dtype=np.int64)
+    filled = [(0, number) for number in range(parts)]
+    for group in order[np.argsort(-sizes[order], kind="stable")]:
+        size, number = heapq.heappop(filled)
+        found[group] = number
+        heapq.heappush(filled, (size + int(sizes[group]), number))
+    return found
+
+
+def numbered_groups(groups: Any, Nv: int) -> np.ndarray:
+    """The number of each pattern's group (Nv,). Raises InputError if there is one group, or not a group for each pattern."""
+    found = numbered("groups", groups, Nv)
+    if not found.any():
+        raise InputError("all patterns are of one group, wanted two or more, because groups are left out: leave the groups out")
+    return found

@@ -76,16 +76,17 @@ class Plan:
         return self.forms[0].training
 
 
-def plan(Nv: int, N: int, M: int, *, classes: bool = False, hidden: Any = None, seconds: float | None = None) -> Plan:
+def plan(
+    Nv: int, N: int, M: int, *, classes: bool = False, hidden: Any = None, seconds: float | None = None, groups: int | None = None
+) -> Plan:
     """The choice for Nv patterns of N inputs and M outputs. It depends on these alone, so that a seed gives the same networks.
 
     hidden: units per hidden layer as a tuple, or None for the learner's own. seconds: the time that it may take, or None for
-    6 ms a pattern, from 20 to 120 seconds on two cores, as estimated.
+    6 ms a pattern, from 20 to 120 seconds on two cores, as estimated. groups: of the patterns, their number.
     """
-    if seconds is not None:
-        return chosen(Nv, N, M, classes, hidden, min(seconds, FOREVER))
-    seconds = min(max(LEAST, PER_PATTERN * Nv), MOST)
-    return dataclasses.replace(chosen(Nv, N, M, classes, hidden, seconds), seconds=GUARD * seconds)
+    guard, seconds = (GUARD, min(max(LEAST, PER_PATTERN * Nv), MOST)) if seconds is None else (1, min(seconds, FOREVER))
+    found = dataclasses.replace(chosen(Nv, N, M, classes, hidden, seconds), seconds=guard * seconds)
+    return found if groups is None else with_groups(found, groups)
 
 
 def chosen(Nv: int, N: int, M: int, classes: bool, hidden: Any, seconds: float) -> Plan:
@@ -176,3 +177,23 @@ def with_decorrelated(first: Plan) -> Plan:
     """The plan for inputs that nearly repeat each other, with a further form that tells them apart."""
     straight = [form for form in first.forms if form.hinges is None and isinstance(form.training.algorithm, BayesianLM)][-1]
     return dataclasses.replace(first, forms=(*first.forms, straight._replace(decorrelated=True)))
+
+
+def with_groups(first: Plan, groups: int) -> Plan:
+    """The plan for patterns in groups, which are left out as a whole.
+
+    Errors for single patterns left out, Eq. (92), do not tell those for new groups. Forms that would use them leave parts out, each
+    part once. There are no more parts than groups.
+    """
+    parts = min(TENTHS, groups)
+    forms = []
+    for form in first.forms:
+        how = form.training
+        if how.parts:
+            forms.append(form._replace(training=how._replace(parts=min(how.parts, groups))))
+        elif isinstance(how.algorithm, BayesianLM):
+            forms.append(form._replace(nets=max(form.nets, parts), training=how._replace(parts=parts)))
+        else:
+            forms.append(form)
+    left_out = "; each network leaves whole groups out" if any(form.training.parts for form in forms) else ""
+    return dataclasses.replace(first, forms=tuple(forms), left_out=left_out)

@@ -1,0 +1,150 @@
+"""Patterns in groups: the default learner's networks leave whole groups out, in Python and on the command line."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pwl
+from pwl.cli.main import main
+from pwl.learners.forms import MOLF, Form
+from pwl.learners.levels import levels
+from pwl.learners.parts import part, part_of_groups
+from pwl.learners.plan import TENTHS, plan
+
+
+def people(seed, count=60, each=10):
+    """People who are measured several times: two inputs tell them apart, and each has an offset of its own."""
+    rng = np.random.default_rng(seed)
+    group = np.repeat(np.arange(count), each)
+    x = np.column_stack([rng.normal(size=(count, 2))[group], rng.normal(size=count * each)])
+    return x, x[:, 2] + x[:, 0] + rng.normal(size=count)[group] + 0.1 * rng.normal(size=count * each), group
+
+
+@given(st.lists(st.integers(1, 30), min_size=2, max_size=40), st.integers(2, 10), st.integers(0, 5))
+def test_groups_stay_whole_and_parts_are_level(sizes, parts, seed):
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    parts = min(parts, len(sizes))
+    own = np.stack([part(len(groups), parts, parts, number, seed, groups) for number in range(parts)])
+    assert np.all(own.sum(axis=0) == 1)
+    assert all(len(np.unique(own[:, groups == group], axis=1).T) == 1 for group in range(len(sizes)))
+    counts = own.sum(axis=1)
+    assert counts.min() > 0 and counts.max() - counts.min() <= max(sizes)
+
+
+def test_large_groups_come_first():
+    assert part_of_groups(np.array([1, 4, 2, 2, 1]), np.arange(5), 2).tolist() == [0, 0, 1, 1, 1]
+
+
+def test_each_round_divides_the_groups_anew():
+    groups = np.repeat(np.arange(30), 3)
+    rounds = range(10), range(10, 20)
+    first, second = (np.stack([part(90, 10, 10, number, 3, groups) for number in numbers]) for numbers in rounds)
+    assert np.all(second.sum(axis=0) == 1) and not np.array_equal(first, second)
+
+
+def test_plans_have_no_more_parts_than_groups_and_all_leave_them_out():
+    for classes in (False, True):
+        for Nv, groups in ((40, 4), (300, 4), (300, 50), (20_000, 50)):
+            found = plan(Nv, 5, 3, classes=classes, groups=groups)
+            assert all(2 <= form.training.parts <= min(TENTHS, groups) for form in found.forms)
+            assert "whole groups" in found.words(False) and "groups" not in found.words(True)
+    assert plan(2_000_000, 5, 1, groups=50) == plan(2_000_000, 5, 1)  # one network, which leaves nothing out
+
+
+@pytest.mark.slow
+def test_errors_and_deviations_are_those_for_new_groups():
+    x, t, group = people(0)
+    new, target, _ = people(1, count=400, each=1)
+
+    def of(groups):
+        net = pwl.PWLRegressor(max_seconds=8).fit(x, t, groups=groups)
+        y, std = net.predict(new, return_std=True)
+        return np.mean((target - y) ** 2), np.mean(np.abs(target - y) < 1.645 * std)
+
+    (square, cover), (grouped_square, grouped_cover) = of(None), of(group)
+    assert cover < 0.7 and 0.8 < grouped_cover < 0.97  # a pattern left out is predicted by the others of its person
+    assert grouped_square < 0.8 * square
+
+
+def test_what_tells_groups_apart_gets_no_levels():
+    """An input with a level for each person, or one whose levels people have in common."""
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(12), 40)
+    hour = rng.integers(0, 8, size=480)
+    t = rng.normal(size=12)[group] + rng.normal(size=8)[hour] + 0.1 * rng.normal(size=480)
+    patterns = pwl.Patterns(np.column_stack([group, hour]).astype(float), t[:, None])
+    form = Form((8,), 7, 1, MOLF)
+    assert levels(patterns, form, 1) == (0, 1)
+    assert levels(patterns, form, 1, group) == (1,)
+
+
+def test_classes_in_groups():
+    x, t, group = people(0)
+    net = pwl.PWLClassifier(hidden=4, max_seconds=3).fit(x, np.where(t > 0, "up", "down"), groups=[f"person {g}" for g in group])
+    assert "whole groups" in net.record_.settings["learner"] and net.score(x, np.where(t > 0, "up", "down")) > 0.7
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_groups_are_held_out_as_a_whole(classes, monkeypatch):
+    import pwl.estimators.base as base
+
+    seen = []
+
+    def train(net, patterns, *rest, validation, **options):
+        seen.append((patterns.x[:], validation.x[:]))
+        return pwl.train(net, patterns, *rest, validation=validation, **options)
+
+    monkeypatch.setattr(base, "train", train)
+    x, t, group = people(0)
+    weights = np.where(np.arange(len(t)) % 7, 1.0, 0.0)
+    kind = pwl.PWLClassifier if classes else pwl.PWLRegressor
+    kind(4, iterations=1, validation_fraction=0.2).fit(x, t > 0 if classes else t, weights, groups=group)
+    kept, out = (set(np.unique(part[:, 0])) for part in seen[0])  # the first input tells people apart
+    assert not kept & out and len(kept) + len(out) == 60 and 10 <= len(out) <= 14
+
+
+def test_groups_that_nothing_can_be_done_with():
+    x, t, group = people(0)
+    for fit, said in (
+        (lambda: pwl.PWLRegressor(iterations=1).fit(x, t, groups=group), "but none are: leave groups out, or set"),
+        (lambda: pwl.PWLRegressor().fit(x, t, X_val=x, y_val=t, groups=group), "but none are"),
+        (lambda: pwl.PWLRegressor().fit(x, t, groups=group[1:]), r"groups came with shape \(599,\), wanted one per pattern"),
+        (lambda: pwl.PWLRegressor().fit(x, t, groups=0 * group), "all patterns are of one group"),
+    ):
+        with pytest.raises(pwl.InputError, match=said):
+            fit()
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x, t, group = people(0)
+    rows = [f"p{g},{','.join(map(str, row))},{y}" for g, row, y in zip(group, x.tolist(), t.tolist(), strict=True)]
+    (tmp_path / "people.csv").write_text("\n".join(["person,a,b,c,y", *rows]) + "\n")
+
+
+QUICK = ["--target", "y", "--hidden", "4", "--max-seconds", "3"]
+
+
+def test_networks_of_a_command_leave_groups_out(table, capsys):
+    assert main(["train", "people.csv", *QUICK, "--group", "person"]) == 0
+    said = capsys.readouterr().out
+    assert "each network leaves whole groups out" in said and "3 inputs" in said
+    grouped = float(re.search(r"as if left out: RMSE ([\d.]+)", said)[1])
+    assert main(["train", "people.csv", *QUICK, "--drop", "person"]) == 0
+    alone = float(re.search(r"as if left out: RMSE ([\d.]+)", capsys.readouterr().out)[1])
+    assert alone < 0.7 * grouped
+
+
+def test_parts_of_groups_are_held_out_beside_them(table, capsys):
+    assert main(["train", "people.csv", *QUICK, "--group", "person", "--test", "0.2"]) == 0
+    said = capsys.readouterr().out
+    assert "each network leaves whole groups out" in said and "test of y: RMSE" in said
+    assert main(["train", "people.csv", *QUICK, "--group", "person", "--validation", "0.2"]) == 0
+    said = capsys.readouterr().out
+    assert "whole groups out" not in said and "validation of y: RMSE" in said
