@@ -47,6 +47,38 @@ def test_each_round_divides_the_groups_anew():
     assert np.all(second.sum(axis=0) == 1) and not np.array_equal(first, second)
 
 
+def test_folds_keep_groups_whole():
+    groups = [f"p{g}" for g in np.random.default_rng(0).permutation(np.repeat(np.arange(11), np.arange(3, 14)))]
+    found = pwl.data.folds(len(groups), 4, seed=1, groups=groups, labels=np.arange(len(groups)) % 2)
+    assert np.array_equal(np.sort(np.concatenate([fold.test for fold in found])), np.arange(len(groups)))
+    assert np.array_equal(np.sort(np.concatenate([fold.validation for fold in found])), np.arange(len(groups)))
+    for fold in found:
+        parts = [{groups[row] for row in rows} for rows in fold]
+        assert not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2]) and all(parts)
+    with pytest.raises(pwl.InputError, match="12 parts are too many for 11 whole groups"):
+        pwl.data.folds(len(groups), 12, groups=groups)
+
+
+def test_comparisons_keep_groups_whole(monkeypatch):
+    from pwl.study import baselines
+    from pwl.study.compare import compare
+
+    x, t, group = people(0)
+    weights, seen = np.where(np.arange(len(t)) % 7, 1.0, 0.0), []
+
+    def learn(patterns, *rest, groups, **options):
+        seen.append((patterns.x[:][:, 0], groups))
+        return pwl.learners.learn.learn(patterns, *rest, groups=groups, **options)
+
+    monkeypatch.setattr(baselines, "learn", learn)
+    outcomes = list(compare(x, t, ["ridge", "default"], k=3, weights=weights, groups=group))
+    for fold in range(3):
+        settings = outcomes[2 * fold + 1].record.settings
+        assert "each network leaves whole groups out" in settings["learner"]
+        people_of, groups = seen[fold]
+        assert len(np.unique(people_of)) == len(np.unique(groups)) == len(set(zip(people_of, groups, strict=True))) == 20
+
+
 def test_plans_have_no_more_parts_than_groups_and_all_leave_them_out():
     for classes in (False, True):
         for Nv, groups in ((40, 4), (300, 4), (300, 50), (20_000, 50)):
@@ -84,8 +116,8 @@ def test_what_tells_groups_apart_gets_no_levels():
 
 
 def test_classes_in_groups():
-    x, t, group = people(0)
-    net = pwl.PWLClassifier(hidden=4, max_seconds=3).fit(x, np.where(t > 0, "up", "down"), groups=[f"person {g}" for g in group])
+    x, t, group = people(0, 20, 6)
+    net = pwl.PWLClassifier(hidden=4, max_seconds=1).fit(x, np.where(t > 0, "up", "down"), groups=[f"person {g}" for g in group])
     assert "whole groups" in net.record_.settings["learner"] and net.score(x, np.where(t > 0, "up", "down")) > 0.7
 
 
@@ -128,7 +160,7 @@ def table(tmp_path, monkeypatch):
     (tmp_path / "people.csv").write_text("\n".join(["person,a,b,c,y", *rows]) + "\n")
 
 
-QUICK = ["--target", "y", "--hidden", "4", "--max-seconds", "3"]
+QUICK = ["--target", "y", "--hidden", "4", "--max-seconds", "1"]
 
 
 def test_networks_of_a_command_leave_groups_out(table, capsys):
@@ -141,10 +173,31 @@ def test_networks_of_a_command_leave_groups_out(table, capsys):
     assert alone < 0.7 * grouped
 
 
-def test_parts_of_groups_are_held_out_beside_them(table, capsys):
-    assert main(["train", "people.csv", *QUICK, "--group", "person", "--test", "0.2"]) == 0
+@pytest.mark.slow
+def test_a_comparison_goes_on_only_with_the_same_groups(table, capsys, monkeypatch):
+    rows = open("people.csv").read().splitlines()
+    other = [rows[0], *(f"q{i // 20}," + row.split(",", 1)[1] for i, row in enumerate(rows[1:]))]
+    how = ["--target", "y", "--algorithms", "ridge,owo-bp", "--iterations", "2", "--folds", "3", "--group", "person"]
+    import pwl.study.compare as module
+
+    run = module.run
+
+    def interrupted(problem, name, number, *rest):
+        if number:
+            raise KeyboardInterrupt
+        return run(problem, name, number, *rest)
+
+    monkeypatch.setattr(module, "run", interrupted)
+    assert main(["compare", "people.csv", *how]) == 130
+    monkeypatch.setattr(module, "run", run)
+    open("people.csv", "w").write("\n".join(other) + "\n")
+    assert main(["compare", "people.csv", *how, "--resume"]) == 2
+    open("people.csv", "w").write("\n".join(rows) + "\n")
+    assert main(["compare", "people.csv", *how, "--resume"]) == 0
+    assert "3 inputs" in capsys.readouterr().out
+
+
+def test_parts_of_groups_validate_in_their_place(table, capsys):
+    assert main(["train", "people.csv", *QUICK, "--group", "person", "--validation", "0.2", "--test", "0.1"]) == 0
     said = capsys.readouterr().out
-    assert "each network leaves whole groups out" in said and "test of y: RMSE" in said
-    assert main(["train", "people.csv", *QUICK, "--group", "person", "--validation", "0.2"]) == 0
-    said = capsys.readouterr().out
-    assert "whole groups out" not in said and "validation of y: RMSE" in said
+    assert "whole groups out" not in said and "validation of y: RMSE" in said and "test of y: RMSE" in said

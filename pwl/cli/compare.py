@@ -86,6 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="processes that share the runs (default: %(default)s)"
     )
+    group.add_argument("--group", metavar="COLUMN", help="keep groups whole in the parts of each fold; the column is not an input")
     source.add_weights(group)
     group.add_argument("--resume", action="store_true", help="do only the runs that are not kept in --out")
     group.add_argument(
@@ -125,7 +126,8 @@ def run(options: argparse.Namespace) -> int:
             f"--folds {settings.k} is more than the {table.count} patterns of {table.name}: each part needs a pattern"
         )
     print(f"{table.summary()}; {settings.k} folds, {shape.in_words(settings)}")
-    kept = Kept(options.out / FOLDER, identity(table.summary(), table.x, table.t, settings, table.comm, table.weights))
+    asked = identity(table.summary(), table.x, table.t, settings, table.comm, table.weights, table.groups)
+    kept = Kept(options.out / FOLDER, asked)
     done = comm.same(begun(options, kept, names) if comm.rank == 0 else None)
     if (left := table.count - 2 * math.ceil(table.count / settings.k)) < 2:
         raise InputError(f"--folds {settings.k} of {table.count} patterns leaves {left} to train on, wanted two: add patterns")
@@ -181,7 +183,7 @@ def finished(
 
         try:
             for outcome in compare(
-                table.x, table.t, names, settings, table.classes, jobs, watch, done, table.weights, table.comm
+                table.x, table.t, names, settings, table.classes, jobs, watch, done, table.weights, table.comm, table.groups
             ):
                 outcome.record.settings["data"] = table.name
                 outcomes.append(outcome)
@@ -197,7 +199,7 @@ def write(
     table: source.Source, outcomes: list[Outcome], settings: Settings, about: Mapping[str, Any], folder: Path, rank: int
 ) -> None:
     """Prints the table, and writes everything to the folder, by rank 0 alone. Pictures are of the patterns that it has."""
-    every = data_folds(table.t, settings, table.comm)
+    every = data_folds(table.t, settings, table.comm, table.groups)
     folds = [data.Fold(*map(table.own, fold)) for fold in every]
     rows, found = summarise(outcomes), verdict(outcomes, (len(every[0].train), len(every[0].test)))
     if found is not None:

@@ -31,18 +31,24 @@ ABOUT = "comparison.json"  # the comparison that the runs belong to
 
 
 def identity(
-    data: str, x: np.ndarray, t: np.ndarray, settings: Settings, comm: Communicator = Serial(), weights: np.ndarray | None = None
+    data: str,
+    x: np.ndarray,
+    t: np.ndarray,
+    settings: Settings,
+    comm: Communicator = Serial(),
+    weights: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """The facts in which two comparisons must agree so that they can share runs, in terms that JSON knows.
 
     Of patterns that ranks share, any number of ranks finds the same.
     """
-    w = () if weights is None else (weights,)
+    more = [a for a in (weights, groups) if a is not None]
     if comm.size > 1:
-        sums = [int(count) for count in summed(comm, *(np.sum(_bits(a)) for a in (x, t, *w)))]
+        sums = [int(count) for count in summed(comm, *(np.sum(_bits(a)) for a in (x, t, *more)))]
         return plain({"data": data, **dataclasses.asdict(settings), "version": VERSION, "checksum": sums})
     some = np.ascontiguousarray(x[:: max(1, len(x) // 1000)])
-    sums = [zlib.crc32(np.ascontiguousarray(a).tobytes()) for a in (some, t, *w)]
+    sums = [zlib.crc32(np.ascontiguousarray(a).tobytes()) for a in (some, t, *more)]
     return plain({"data": data, **dataclasses.asdict(settings), "version": VERSION, "checksum": sums})
 
 

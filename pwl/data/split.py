@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from typing import Any
 
@@ -125,3 +126,14 @@ def _by_group(groups: np.ndarray, order: np.ndarray, shares: np.ndarray) -> np.n
         owner[group] = int(np.argmax(np.where(shares > 0, lack, -np.inf)))
         given[owner[group]] += sizes[group]
     return owner[groups]
+
+
+def part_of_groups(sizes: np.ndarray, order: np.ndarray, parts: int) -> np.ndarray:
+    """The part of each group (groups,): large ones come first, those of a size in this order, each to the part with the fewest."""
+    found = np.empty(len(sizes), dtype=np.int64)
+    filled = [(0, number) for number in range(parts)]
+    for group in order[np.argsort(-sizes[order], kind="stable")]:
+        size, number = heapq.heappop(filled)
+        found[group] = number
+        heapq.heappush(filled, (size + int(sizes[group]), number))
+    return found

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 from typing import Any
 
 import numpy as np
 
-from pwl.data.split import numbered
+from pwl.data.split import numbered, part_of_groups
 from pwl.errors import InputError
 from pwl.learners.forms import FEWEST, Form
 from pwl.learners.inputs import View
@@ -45,17 +44,6 @@ def part(Nv: int, parts: int, turns: int, number: int, seed: int, groups: np.nda
     order = [rng.permutation(count) for _ in range(1 + number // turns)][-1]
     own = order % parts if groups is None else part_of_groups(np.bincount(groups), order, parts)[groups]
     return own == number % turns
-
-
-def part_of_groups(sizes: np.ndarray, order: np.ndarray, parts: int) -> np.ndarray:
-    """The part of each group (groups,): large ones come first, those of a size in this order, each to the part with the fewest."""
-    found = np.empty(len(sizes), dtype=np.int64)
-    filled = [(0, number) for number in range(parts)]
-    for group in order[np.argsort(-sizes[order], kind="stable")]:
-        size, number = heapq.heappop(filled)
-        found[group] = number
-        heapq.heappush(filled, (size + int(sizes[group]), number))
-    return found
 
 
 def numbered_groups(groups: Any, Nv: int) -> np.ndarray:

@@ -86,7 +86,12 @@ def plan(
     """
     guard, seconds = (GUARD, min(max(LEAST, PER_PATTERN * Nv), MOST)) if seconds is None else (1, min(seconds, FOREVER))
     found = dataclasses.replace(chosen(Nv, N, M, classes, hidden, seconds), seconds=guard * seconds)
-    return found if groups is None else with_groups(found, groups)
+    if groups is None:
+        return found
+    grouped = with_groups(found, groups)  # where only groups make networks leave parts out, they leave out each part once
+    pairs = zip(found.forms, grouped.forms, strict=True)
+    forms = (own if form.training.parts else own._replace(nets=max(own.nets, own.training.parts)) for form, own in pairs)
+    return dataclasses.replace(grouped, forms=tuple(forms))
 
 
 def chosen(Nv: int, N: int, M: int, classes: bool, hidden: Any, seconds: float) -> Plan:
@@ -180,20 +185,14 @@ def with_decorrelated(first: Plan) -> Plan:
 
 
 def with_groups(first: Plan, groups: int) -> Plan:
-    """The plan for patterns in groups, which are left out as a whole.
+    """The plan for patterns in groups, which are left out as a whole. There are no more parts than groups.
 
-    Errors for single patterns left out, Eq. (92), do not tell those for new groups. Forms that would use them leave parts out, each
-    part once. There are no more parts than groups.
+    Errors for single patterns left out, Eq. (92), do not tell those for new groups. Forms that would use them leave parts out.
     """
-    parts = min(TENTHS, groups)
     forms = []
     for form in first.forms:
         how = form.training
-        if how.parts:
-            forms.append(form._replace(training=how._replace(parts=min(how.parts, groups))))
-        elif isinstance(how.algorithm, BayesianLM):
-            forms.append(form._replace(nets=max(form.nets, parts), training=how._replace(parts=parts)))
-        else:
-            forms.append(form)
+        parts = how.parts or (TENTHS if isinstance(how.algorithm, BayesianLM) else 0)
+        forms.append(form._replace(training=how._replace(parts=min(parts, groups))))
     left_out = "; each network leaves whole groups out" if any(form.training.parts for form in forms) else ""
     return dataclasses.replace(first, forms=tuple(forms), left_out=left_out)

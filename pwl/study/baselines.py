@@ -33,11 +33,12 @@ RIDGE_ITERATIONS = 30  # lambda settles long before
 
 
 class Data(NamedTuple):
-    """All patterns in raw units: inputs x (Nv, N), targets t (Nv, M) or class numbers (Nv,), and weights (Nv,) or None."""
+    """All patterns in raw units: inputs x (Nv, N), targets t (Nv, M) or class numbers (Nv,), weights and groups (Nv,) or None."""
 
     x: np.ndarray
     t: np.ndarray
     weights: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
 
 def chosen(names: Sequence[str]) -> dict[str, Learner]:
@@ -90,12 +91,13 @@ def default(data: Data, fold: Fold, preparation: Preparation, shape: Shape, seed
         )
     begin, classes = time.perf_counter(), bool(preparation.classes)
     patterns, validation = (Patterns.prepared(data.x, data.t, preparation, rows, data.weights) for rows in fold[:2])
+    groups = None if data.groups is None else data.groups[fold.train]
     found = plan(len(patterns), data.x.shape[1], len(preparation.target_scale), classes=classes)
     one = dataclasses.replace(found, forms=tuple(form._replace(nets=1) for form in found.forms))
     net, learned = learn(
         patterns, preparation, one,
         validation=None if isinstance(found.first.algorithm, BayesianLM) else validation,
-        bounds=None if classes else likely(data.t[fold.train]), seed=seed,
+        bounds=None if classes else likely(data.t[fold.train]), seed=seed, groups=groups,
     )[:2]  # fmt: skip
     seconds = time.perf_counter() - begin
     settings = learned.settings | {"algorithm": "the default learner"}

@@ -17,6 +17,7 @@ from pwl.data import folds as make_folds
 from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
 from pwl.data.shares import everywhere, numbered, own_rows
+from pwl.data.split import numbered as numbered_labels
 from pwl.data.targets import known
 from pwl.data.weights import checked_weights
 from pwl.errors import InputError
@@ -74,6 +75,7 @@ def compare(
     done: Mapping[tuple[str, int], Outcome] | None = None,
     weights: Any = None,
     comm: Communicator | None = None,
+    groups: Any = None,
     **options: Any,
 ) -> Iterator[Outcome]:
     """Trains several algorithms on the same data, folds and starting weights.
@@ -103,7 +105,9 @@ def compare(
     weights : array (Nv,), optional
         Weights of the patterns. Those of weight 0 are left out.
     comm : Communicator, optional
-        `pwl.ranks()`, if its ranks share the patterns of each run: x, t and weights are then those of this rank.
+        `pwl.ranks()`, if its ranks share the patterns of each run: x, t, weights and groups are then those of this rank.
+    groups : array (Nv,), optional
+        A group per pattern, which stays whole in each fold's parts.
     **options
         Single settings, such as iterations=50, k=3, hidden=(10,).
 
@@ -137,17 +141,18 @@ def compare(
         )
     comm = ranks_given(comm)
     w = None if weights is None else checked_weights(weights, x.shape[0], least=comm.size == 1)
+    g = None if groups is None else numbered_labels("groups", groups, x.shape[0])
     if (rows := known(t).rows) is not None:
-        x, t, w = x[rows], t[rows], None if w is None else w[rows]
+        x, t, w, g = x[rows], t[rows], None if w is None else w[rows], None if g is None else g[rows]
     if w is not None and not w.all():
-        x, t, w = x[w > 0], t[w > 0], w[w > 0]
+        x, t, w, g = x[w > 0], t[w > 0], w[w > 0], None if g is None else g[w > 0]
     done = done or {}
     tasks = [(name, number) for number in range(settings.k) for name in names]
     left = [task for task in tasks if task not in done]
     if t.ndim == 1 and classes is None:
         classes = [str(label) for label in range(int(max(comm.allgather(t.max(initial=0)))) + 1)]
-    own = [Fold(*(own_rows(comm, len(t), rows) for rows in fold)) for fold in data_folds(t, settings, comm)]
-    problem = Problem(x, t, classes, settings, own, w, comm)
+    own = [Fold(*(own_rows(comm, len(t), rows) for rows in fold)) for fold in data_folds(t, settings, comm, g)]
+    problem = Problem(x, t, classes, settings, own, w, comm, g)
     return _in_order(problem, tasks, left, jobs, watch, done)
 
 
@@ -211,7 +216,10 @@ def _by_ranks(
 
 
 class Problem(NamedTuple):
-    """The data, settings and folds that all runs of a comparison share. comm: the ranks that share the patterns of each run."""
+    """The data, settings and folds that all runs of a comparison share. comm: the ranks that share the patterns of each run.
+
+    groups: the number of each pattern's group (Nv,), or None.
+    """
 
     x: np.ndarray
     t: np.ndarray
@@ -220,18 +228,28 @@ class Problem(NamedTuple):
     folds: list[Fold]
     weights: np.ndarray | None = None
     comm: Communicator = Serial()
+    groups: np.ndarray | None = None
 
 
-def data_folds(t: np.ndarray, settings: Settings, comm: Communicator = Serial()) -> list[Fold]:
-    """The folds of a comparison, drawn by the seed and stratified for classes, by the numbers of the patterns on all ranks."""
-    return make_folds(
-        numbered(comm, len(t))[1], settings.k, settings.seed, everywhere(comm, t) if t.ndim == 1 else None
+def data_folds(
+    t: np.ndarray, settings: Settings, comm: Communicator = Serial(), groups: np.ndarray | None = None
+) -> list[Fold]:
+    """The folds of a comparison, drawn by the seed, by the numbers of the patterns on all ranks.
+
+    They are stratified for classes, or keep groups whole. Raises InputError if one of them trains on fewer than two patterns.
+    """
+    labels = everywhere(comm, t) if t.ndim == 1 and groups is None else None
+    found = make_folds(
+        numbered(comm, len(t))[1], settings.k, settings.seed, labels, None if groups is None else everywhere(comm, groups)
     )
+    if (fewest := min(len(fold.train) for fold in found)) < 2:
+        raise InputError(f"{settings.k} folds leave {fewest} pattern to train on, wanted two: add patterns, or take more folds")
+    return found
 
 
 def run(problem: Problem, name: str, number: int, watch: Watch | None = None, asked: Communicator = Serial()) -> Outcome:
     """The outcome of one learner on one fold. asked: ranks that hold back Ctrl-C, which then ends the run."""
-    x, t, classes, settings, folds, w, comm = problem
+    x, t, classes, settings, folds, w, comm, groups = problem
     fold = folds[number]
     own = None if w is None else w[fold.train]
     preparation = Preparation.fit(
@@ -239,7 +257,7 @@ def run(problem: Problem, name: str, number: int, watch: Watch | None = None, as
     )
     seed = settings.seed + number
     if name in BASELINES:
-        net, record = BASELINES[name](Data(x, t, w), fold, preparation, settings, seed)
+        net, record = BASELINES[name](Data(x, t, w, groups), fold, preparation, settings, seed)
     else:
         parts = {part: Patterns.prepared(x, t, preparation, rows, w, comm) for part, rows in fold._asdict().items()}
         start = network(LEARNERS[name], settings, x.shape[1:], preparation, seed).to(settings.device)
