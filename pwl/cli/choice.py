@@ -51,7 +51,7 @@ def chosen(options: argparse.Namespace, shaped: Shape, table: Source, patterns: 
     hinges = form.hinges if shaped.input_hinges is None else shaped.input_hinges
     own = dataclasses.replace(shaped, hidden=form.hidden, input_hinges=hinges)
     algorithm, batch_size = form.training.algorithm, form.training.batch_size
-    reason = f"one of the networks that the default learner has for {patterns} patterns: {form._replace(hinges=hinges)}"
+    reason = f"as by default for {patterns} patterns: {form._replace(hinges=hinges)}"
     return Choice(
         type(algorithm).__name__, Learner(algorithm, batch_size=batch_size), own, found.reason if len(found.forms) == 1 else reason
     )
