@@ -108,8 +108,12 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the CUDA kernels compiled as C++: pytest's cache if there is one, which all processes and runs share."""
-    cache = getattr(request.config, "cache", None)
-    return tmp_path_factory.mktemp("cuda_shim") if cache is None else cache.mkdir("cuda_shim")
+    if (cache := getattr(request.config, "cache", None)) is not None:
+        return cache.mkdir("cuda_shim")
+    base = tmp_path_factory.getbasetemp()  # of this process; those of a run have one parent
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cuda_shim"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture
@@ -169,6 +173,17 @@ def aligned(capfd):
 def empty_folder(tmp_path, monkeypatch):
     """The test runs in an empty folder."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def quick_pictures(monkeypatch):
+    """Names of the pictures that a comparison draws; the files of others stay empty, because drawing takes most of its time."""
+    from pwl.plots import pictures
+
+    drawn, svg = set(), pictures.svg
+    empty = '<svg xmlns="http://www.w3.org/2000/svg" width="72pt" height="72pt"></svg>'
+    monkeypatch.setattr(pictures, "svg", lambda figure, name: svg(figure, name) if name in drawn else empty)
+    return drawn
 
 
 @pytest.fixture

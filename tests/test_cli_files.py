@@ -18,7 +18,7 @@ from test_cli import QUICK
 import pwl
 from pwl.cli import main
 
-pytestmark = pytest.mark.usefixtures("empty_folder")
+pytestmark = pytest.mark.usefixtures("empty_folder", "quick_pictures")
 
 # ---- the user's files
 

@@ -20,7 +20,7 @@ from pwl.learners.named import LEARNERS, Shape
 from pwl.study.compare import Settings
 from pwl.training.schedules import Cosine
 
-pytestmark = pytest.mark.usefixtures("mnist")
+pytestmark = pytest.mark.usefixtures("mnist", "quick_pictures")
 
 QUICK = ["--network", "vgg1", "--batch-size", "40", "--hinges", "9", "--patterns", "60"]
 

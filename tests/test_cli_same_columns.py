@@ -123,7 +123,7 @@ def test_weights_reach_the_files_that_validate_and_test(tmp_path, capsys):
     assert "weights" in capsys.readouterr().err
 
 
-def test_other_weights_are_another_comparison(tmp_path, capsys, monkeypatch):
+def test_other_weights_are_another_comparison(tmp_path, capsys, monkeypatch, quick_pictures):
     from pwl.cli.kept import Kept
 
     add = Kept.add
