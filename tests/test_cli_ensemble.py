@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,29 +14,49 @@ import pwl
 from pwl.cli.ensemble import patient
 from pwl.cli.main import main
 
-QUICK = ("--hidden", "8", "--max-seconds", "10", "--out", "net.safetensors")
+QUICK = ("--hidden", "3", "--max-seconds", "60", "--out", "net.safetensors")
+FEW = ("--patterns", "40")
 
 
-@pytest.fixture
-def table(tmp_path, monkeypatch):
-    """A table of two inputs, a number and a class, in the current folder; the number bends at 0."""
-    monkeypatch.chdir(tmp_path)
+def write(folder):
+    """A table of two inputs, a number and a class, in a folder; the number bends at 0."""
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, size=(120, 2))
     y = np.abs(x[:, 0]) + 0.1 * x[:, 1] + 0.01 * rng.normal(size=120)
     for name, target in (("numbers", y), ("words", np.where(x[:, 0] > 0, "up", "down"))):
         lines = [f"{a:.6f},{b:.6f},{c if isinstance(c, str) else format(c, '.6f')}" for (a, b), c in zip(x, target, strict=True)]
-        (tmp_path / f"{name}.csv").write_text("\n".join(["a,b,y", *lines]) + "\n")
+        (folder / f"{name}.csv").write_text("\n".join(["a,b,y", *lines]) + "\n")
     return x, y
 
 
-def test_numbers_are_predicted_with_their_intervals(table, capsys):
-    x, y = table
-    assert main(["train", "numbers.csv", "--target", "y", "--test", "0.2", *QUICK]) == 0
-    said = capsys.readouterr().out
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    """The table in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    return write(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """What the default learner says of the table of numbers, a fifth of which tests, and its file: trained once for all tests."""
+    folder = tmp_path_factory.mktemp("trained")
+    write(folder)
+    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()) as said:
+        assert main(["train", "numbers.csv", "--target", "y", "--test", "0.2", *QUICK]) == 0
+    return said.getvalue(), (folder / "net.safetensors").read_bytes()
+
+
+@pytest.fixture
+def ensemble(table, trained):
+    """The networks of `trained`, whose file is in the current folder beside the table."""
+    Path("net.safetensors").write_bytes(trained[1])
+    return pwl.Ensemble.load("net.safetensors")
+
+
+def test_numbers_are_predicted_with_their_intervals(table, trained, ensemble):
+    (x, y), (said, _) = table, trained
     assert "the default learner" in said and "test of y: RMSE" in said and "hinges" in said
-    net = pwl.Ensemble.load("net.safetensors")
-    assert len(net.nets) > 1 and np.sqrt(np.mean((net.predict(x).reshape(-1) - y) ** 2)) < 0.1 * np.std(y)
+    assert len(ensemble.nets) > 1 and np.sqrt(np.mean((ensemble.predict(x).reshape(-1) - y) ** 2)) < 0.1 * np.std(y)
     assert main(["predict", "net.safetensors", "numbers.csv", "--interval", "90", "--out", "y.csv"]) == 0
     _, *lines = (line.split(",") for line in open("y.csv").read().splitlines())
     low, high = (np.array([float(line[i]) for line in lines]) for i in (-2, -1))
@@ -64,21 +87,20 @@ def test_what_asks_for_one_network_trains_one(table, more, capsys):
     assert isinstance(pwl.Network.load("net.safetensors"), pwl.Network)
 
 
-def test_errors_for_patterns_left_out_are_those_of_new_ones(table, capsys):
-    assert main(["train", "numbers.csv", "--target", "y", *QUICK]) == 0
-    told = float(capsys.readouterr().out.split(" as if left out: RMSE ")[1].split(",")[0])
+def test_errors_for_patterns_left_out_are_those_of_new_ones(trained, ensemble, capsys):
+    told = float(trained[0].split(" as if left out: RMSE ")[1].split(",")[0])
     x = np.random.default_rng(9).uniform(-1, 1, size=(2000, 2))
     y = np.abs(x[:, 0]) + 0.1 * x[:, 1] + 0.01 * np.random.default_rng(8).normal(size=2000)
-    real = np.sqrt(np.mean((pwl.Ensemble.load("net.safetensors").predict(x).reshape(-1) - y) ** 2))
+    real = np.sqrt(np.mean((ensemble.predict(x).reshape(-1) - y) ** 2))
     assert 0.6 * real < told < 3 * real
-    assert main(["train", "numbers.csv", "--target", "y", "--validation", "0.2", *QUICK]) == 0
+    assert main(["train", "numbers.csv", "--target", "y", "--validation", "0.2", *QUICK, *FEW]) == 0
     said = capsys.readouterr().out
     assert "left out" not in said and "validation of y: RMSE" in said
 
 
 def test_accuracies_count_weights(table, capsys, tmp_path):
     rng = np.random.default_rng(0)
-    lines = ["a,w,y", *(f"{rng.normal():.4f},{10 if k % 2 else 0.1},{'p' if k % 2 else 'q'}" for k in range(300))]
+    lines = ["a,w,y", *(f"{rng.normal():.4f},{10 if k % 2 else 0.1},{'p' if k % 2 else 'q'}" for k in range(100))]
     (tmp_path / "heavy.csv").write_text("\n".join(lines) + "\n")
     assert main(["train", "heavy.csv", "--target", "y", "--weights", "w", "--validation", "0.3", *QUICK]) == 0
     assert float(capsys.readouterr().out.split("validation accuracy: ")[1].split("%")[0]) > 95
@@ -86,7 +108,7 @@ def test_accuracies_count_weights(table, capsys, tmp_path):
 
 @pytest.mark.parametrize("name", ["numbers.csv", "words.csv"])
 def test_an_infinite_time_is_allowed(table, name, capsys):
-    few = ["--hidden", "2", "--patterns", "40", "--out", "net.safetensors"]
+    few = ["--hidden", "2", *FEW, "--out", "net.safetensors"]
     assert main(["train", name, "--target", "y", "--max-seconds", "inf", *few]) == 0
 
 
@@ -106,7 +128,7 @@ def test_the_first_ctrl_c_does_not_lose_trained_networks_and_the_second_ends(cap
 
 
 def test_hidden_units_are_those_of_all_networks(table, capsys):
-    assert main(["train", "numbers.csv", "--target", "y", *QUICK, "--hidden", "4,3"]) == 0
+    assert main(["train", "numbers.csv", "--target", "y", *QUICK, *FEW, "--hidden", "4,3"]) == 0
     assert "4 and 3 units" in capsys.readouterr().out
     nets = pwl.Ensemble.load("net.safetensors").nets
     assert {tuple(layer.units for layer in net.layers if hasattr(layer, "units")) for net in nets} == {(4, 3)}
@@ -143,10 +165,7 @@ def test_ctrl_c_saves_the_networks_that_are_trained(table, monkeypatch, capsys):
     assert 1 <= len(pwl.Ensemble.load("net.safetensors").nets) <= 2
 
 
-def test_commands_that_need_one_network_take_the_largest_share_or_say_how_to_train_one(table, capsys):
-    assert main(["train", "numbers.csv", "--target", "y", *QUICK]) == 0
-    ensemble = pwl.Ensemble.load("net.safetensors")
-    capsys.readouterr()
+def test_commands_that_need_one_network_take_the_largest_share_or_say_how_to_train_one(ensemble, capsys):
     assert main(["check", "net.safetensors", "numbers.csv"]) == 0
     said = capsys.readouterr().out
     place = int(np.argmax(ensemble.weights)) + 1
@@ -155,10 +174,7 @@ def test_commands_that_need_one_network_take_the_largest_share_or_say_how_to_tra
     assert "several networks, wanted one: train it by pwl train --single" in capsys.readouterr().err
 
 
-def test_info_tells_of_each_structure_once(table, capsys):
-    assert main(["train", "numbers.csv", "--target", "y", *QUICK]) == 0
-    ensemble = pwl.Ensemble.load("net.safetensors")
-    capsys.readouterr()
+def test_info_tells_of_each_structure_once(ensemble, capsys):
     assert main(["info", "net.safetensors"]) == 0
     said = capsys.readouterr().out
     shares = [float(part.split("\n")[0]) for part in said.split("share in the mean: ")[1:]]
