@@ -36,12 +36,11 @@ def results(output):
 
 
 def test_kernels_pass_a_dry_run(dry, capsys):
-    assert (
-        smoke.main(["float32 70001x3", "float64 8 ", "pooling", "entropy", "columns", "updates", "numba", "cupy"]) == 0
-    )
+    """Curves and inputs, for which Numba would compile anew, are among all checks below."""
+    assert smoke.main(["float64 8 ", "pooling", "entropy", "columns", "updates", "numba", "cupy"]) == 0
     output = capsys.readouterr().out
-    assert results(output) == ["ok"] * 8
-    assert re.search(r"^8 passed, 0 failed, \d+ s$", output, re.MULTILINE)
+    assert results(output) == ["ok"] * 7
+    assert re.search(r"^7 passed, 0 failed, \d+ s$", output, re.MULTILINE)
 
 
 @pytest.mark.slow
@@ -143,6 +142,7 @@ def test_the_commit_is_the_noted_one_where_there_is_no_history(tmp_path, monkeyp
     assert cells.commit() == "0123abc-dirty"
 
 
+@pytest.mark.slow
 def test_each_kernel_once(dry):
     one.main()
 

@@ -19,6 +19,7 @@ from pwl.solvers.ols import Solution
 from pwl.study.check import ALL_CROSS, TOLERANCE, check
 from pwl.study.probe import PATTERNS
 
+SLOW = pytest.mark.slow
 CURVE = pwl.PiecewiseLinear("sigmoid", 13)
 
 
@@ -41,9 +42,11 @@ def untrained(hidden, activation=CURVE, loss="squared_error", **options):
 # ---- where the engine is right
 
 
-@pytest.mark.parametrize("bypass", [False, True])
 @pytest.mark.parametrize("loss", losses.LOSSES)
-@pytest.mark.parametrize("hidden", [5, (4, 3)])
+@pytest.mark.parametrize(
+    ("hidden", "bypass"),
+    [(5, True), ((4, 3), False), pytest.param(5, False, marks=SLOW), pytest.param((4, 3), True, marks=SLOW)],
+)
 @pytest.mark.parametrize("activation", ["sigmoid", "relu", CURVE], ids=["sigmoid", "relu", "curves"])
 def test_all_passes(activation, hidden, loss, bypass):
     rows = check(untrained(hidden, activation, loss, bypass=bypass), data_for(loss))

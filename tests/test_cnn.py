@@ -57,9 +57,11 @@ def cnn(name="deep", activation=None, loss="squared_error", **options):
 # ---- derivatives
 
 
-@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize(
+    ("bypass", "weights"),
+    [(False, True), (True, False), *(pytest.param(both, both, marks=pytest.mark.slow) for both in (False, True))],
+)
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("bypass", [False, True])
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients_of_every_parameter(name, bypass, loss, weights):
     net = cnn(name, loss=loss, bypass=bypass)
@@ -241,8 +243,14 @@ def test_results_do_not_depend_on_threads_or_type_of_images(monkeypatch):
 # ---- pwl.check
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("activation", ["tanh", "relu", curve()], ids=["tanh", "relu", "curves"])
+@pytest.mark.parametrize(
+    ("activation", "loss"),
+    [
+        pytest.param("tanh", "squared_error", marks=pytest.mark.slow), ("tanh", "cross_entropy"),
+        ("relu", "squared_error"), pytest.param("relu", "cross_entropy", marks=pytest.mark.slow),
+        (curve(), "squared_error"), (curve(), "cross_entropy"),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("name", NAMES)
 def test_check_passes(name, activation, loss):
     net = cnn(name, activation, loss)

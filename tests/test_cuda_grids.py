@@ -44,7 +44,7 @@ def calls(engine, rows, dtype):
     }
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", calls(None, 1, np.float64))
 def test_a_grid_is_one_wave(engine, name, dtype, monkeypatch):
     most, found = 40, {}  # blocks that the device runs at a time, whatever the kernel

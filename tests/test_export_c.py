@@ -34,9 +34,16 @@ def check(net, x, dtype, folder):
     check_equal(y, classes_of(net)[numbers] if net.loss.classes else None, net, x, dtype)
 
 
-@settings(max_examples=30, suppress_health_check=SLOW, **SETTINGS)
+@settings(max_examples=10, suppress_health_check=SLOW, **SETTINGS)
 @given(case=mlps(), dtype=DTYPES)
 def test_multilayer_perceptrons(case, dtype, folder):
+    check(*case, dtype, folder)
+
+
+@settings(max_examples=60, suppress_health_check=SLOW, **SETTINGS)
+@given(case=mlps(), dtype=DTYPES)
+@pytest.mark.slow
+def test_many_multilayer_perceptrons(case, dtype, folder):
     check(*case, dtype, folder)
 
 
@@ -47,7 +54,7 @@ def test_networks_for_images(case, dtype, folder):
     check(*case, dtype, folder)
 
 
-@settings(max_examples=10, suppress_health_check=SLOW, **SETTINGS)
+@settings(max_examples=5, suppress_health_check=SLOW, **SETTINGS)
 @given(case=ensembles(), dtype=DTYPES)
 def test_ensembles(case, dtype, folder):
     check(*case, dtype, folder)

@@ -42,8 +42,10 @@ def mismatch(net, patterns, key, G, seed=0):
     return max(found)
 
 
-@pytest.mark.parametrize("weights", [False, True])
-@pytest.mark.parametrize("bypass", [False, True])
+@pytest.mark.parametrize(
+    ("bypass", "weights"),
+    [(False, True), (True, False), *(pytest.param(both, both, marks=pytest.mark.slow) for both in (False, True))],
+)
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("hidden", DEPTHS)
 @pytest.mark.parametrize("name", ACTIVATIONS)
