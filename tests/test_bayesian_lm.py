@@ -82,7 +82,9 @@ def settled(at, X, t, groups, size, steps=3000):
             d[g] = each
         w = np.linalg.solve(X.T @ X / len(X) + np.diag(d), X.T @ t / len(X))
         found = many_groups(at, float(np.mean((t - X @ w) ** 2)), w, lambdas, groups, size)
-        lambdas = np.atleast_1d(found["lambda"])
+        before, lambdas = lambdas, np.atleast_1d(found["lambda"])
+        if np.allclose(lambdas, before, rtol=1e-13, atol=0):
+            break
     return found
 
 

@@ -111,7 +111,7 @@ def test_layers_for_images(device, body, form):
     net = image_net(*BODIES[body])
     if form == "as it trains":
         net = net.training(7, 0)
-    patterns = problem(net, 13, weights=True)
+    patterns = problem(net, 7, weights=True)
     wanted, there = scores_and_gradients(net, patterns), device.net(net)
     for data in (patterns, on(device, patterns), on(device, patterns, block_bytes=1)):
         found = scores_and_gradients(there, data)

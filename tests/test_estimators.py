@@ -15,7 +15,7 @@ from pwl import PWLClassifier, PWLRegressor
 
 HELD = {"safeguard": True, "ridge": 1e-4, "l2": 1e-4}
 SETTINGS = [  # weights are compared with repeated rows to 1e-7, so that these settings must not blow up rounding
-    {"hidden": 5, "iterations": 20},
+    {"hidden": 5, "iterations": 10},
     {"hidden": 4, "algorithm": "lm", "iterations": 15, "missing": "mean"},
     {"hidden": (4, 3), "activation": "tanh", "algorithm": "lm", "iterations": 15},
     {"hidden": 4, "algorithm": pwl.MOLF(direction="hwo", **HELD), "iterations": 20, "random_state": 3, "bypass": False},

@@ -297,7 +297,7 @@ def test_networks_of_few_patterns_are_judged_by_what_they_have_left_out():
     assert found == [(10, 10, 2), (10, 10, 2), (20, 10, 2)]
     left = np.any([part(1000, 10, 5, number, 0) for number in range(10)], axis=0)
     assert np.mean(left) == pytest.approx(0.75, abs=0.02)
-    model = pwl.PWLRegressor((2,)).fit(x, t)
+    model = pwl.PWLRegressor((2,), max_seconds=1).fit(x, t)
     bayesian = model.record_
     assert "negative_log_evidence" in bayesian and "validation_error" not in bayesian
     assert bayesian.settings["patterns"] == 54 and "each network leaves a tenth" in bayesian.settings["learner"]

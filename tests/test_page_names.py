@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import re
 from pathlib import Path
@@ -51,6 +52,12 @@ def options(parser: argparse.ArgumentParser) -> set[str]:
     return found
 
 
+@functools.cache
+def of_commands() -> set[str]:
+    """The options of all commands."""
+    return options(build()[0])
+
+
 def unknown(text: str) -> set[str]:
     """Names of a page that do not exist."""
     found = {name for name in re.findall(r"(?<![\w/.])pwl(?:\.[A-Za-z_]\w*)+", text) if not exists(name)}
@@ -58,7 +65,7 @@ def unknown(text: str) -> set[str]:
         for name, member in re.findall(rf"(?<![\w.])({'|'.join(CLASSES)})\.(\w+)", code):
             if not hasattr(CLASSES[name], member) and member not in getattr(CLASSES[name], "__dataclass_fields__", {}):
                 found.add(f"{name}.{member}")
-        found |= set(re.findall(r"(?<![\w-])--[a-z][\w-]+", code)) - options(build()[0]) - OTHERS
+        found |= set(re.findall(r"(?<![\w-])--[a-z][\w-]+", code)) - of_commands() - OTHERS
     return found
 
 

@@ -27,11 +27,12 @@ from pwl.reductions.statistic import Statistic, leaves
 # ---- every statistic, in parts and whole
 
 NETS = ("regression", "classes", "two layers")
+Nv = 73  # with two outputs more rows of J than weights
 
 
 def problem(kind, weights=None):
     """An initialised net and (x, t) or (x, t, weights)."""
-    x, t = spirals(97) if kind == "classes" else waves(97)
+    x, t = spirals(Nv) if kind == "classes" else waves(Nv)
     loss = "cross_entropy" if kind == "classes" else "squared_error"
     net = curve_network(x.shape[1], (4, 3) if kind == "two layers" else 5, 3 if kind == "classes" else 2, loss=loss)
     data = (x, t) if weights is None else (x, t, weights)
@@ -117,10 +118,10 @@ def test_no_statistic_is_left_out():
 @pytest.mark.parametrize("kind", NETS)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_blocks_give_the_whole(kind, weighted):
-    weights = np.arange(97) % 4 if weighted else None
+    weights = np.arange(Nv) % 4 if weighted else None
     net, data = problem(kind, weights)
     whole, bytes_of_7 = pwl.Patterns(*data), 7 * SHARES * 8
-    assert block_rows(whole, net) >= 97
+    assert block_rows(whole, net) >= Nv
     for name, statistic in all_statistics(net).items():
         row = floats_per_pattern(net) + statistic.floats
         for block_bytes, rows in ((1, 1), (bytes_of_7 * row, 7)):
@@ -132,8 +133,8 @@ def test_blocks_give_the_whole(kind, weighted):
 @pytest.mark.parametrize("kind", NETS)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_ranks_give_the_whole(kind, weighted):
-    net, data = problem(kind, 0.5 + np.arange(97) % 4 if weighted else None)
-    cuts = [slice(0, 10), slice(10, 11), slice(11, 97)]  # unlike lengths: their shares are not the same
+    net, data = problem(kind, 0.5 + np.arange(Nv) % 4 if weighted else None)
+    cuts = [slice(0, 10), slice(10, 11), slice(11, Nv)]  # unlike lengths: their shares are not the same
     parts = [tuple(a[cut] for a in data) for cut in cuts]
     found = all_statistics(net)
     per_rank = on_ranks(lambda patterns: {name: reduce(patterns, s, net) for name, s in found.items()}, parts)
@@ -167,7 +168,7 @@ def test_ranks_train_the_serial_net():
 
 @pytest.mark.parametrize("kind", NETS)
 def test_integer_weights_are_repeated_rows(kind):
-    weights = 1 + np.arange(97) % 3
+    weights = 1 + np.arange(Nv) % 3
     net, (x, t, _) = problem(kind, weights)
     repeated = pwl.Patterns(np.repeat(x, weights, axis=0), np.repeat(t, weights, axis=0))
     for statistic in all_statistics(net).values():
@@ -176,7 +177,7 @@ def test_integer_weights_are_repeated_rows(kind):
 
 @pytest.mark.parametrize("kind", NETS)
 def test_patterns_of_weight_zero_are_absent(kind):
-    weights = (np.arange(97) % 3 > 0).astype(float)
+    weights = (np.arange(Nv) % 3 > 0).astype(float)
     weights[:20] = 0  # whole blocks of them, too
     net, (x, t, _) = problem(kind, weights)
     x[weights == 0] *= 50  # extreme, so that a lowest or highest net would show them
@@ -307,7 +308,7 @@ def test_a_memory_map_larger_than_the_bound_is_never_in_memory(tmp_path):
 
 @pytest.mark.parametrize("block_bytes", [2**20, 2**23])
 def test_work_arrays_stay_within_the_bound(block_bytes):
-    x, t = waves(40_000, N=4)
+    x, t = waves(20_000, N=4)
     net = pwl.initialise(curve_network(4, 20), (x, t))
     D = directions(net)
     patterns = pwl.Patterns(x, t, block_bytes=block_bytes)

@@ -175,8 +175,8 @@ def test_pictures_of_classes(classification, tmp_path):
 
 
 def test_the_same_figure_gives_the_same_svg_and_pictures_share_no_ids(regression):
-    record = regression[0][0].record
-    one, same, other = (plots.svg(plots.errors(record), name) for name in ("a", "a", "b"))
+    net = regression[0][0].net
+    one, same, other = (plots.svg(plots.predicted(net, X, T), name) for name in ("a", "a", "b"))
     assert one == same
     ids, others = (set(re.findall(r'\bid="([^"]+)"', text)) for text in (one, other))
     assert ids and not ids & others

@@ -72,10 +72,10 @@ def test_the_variance_of_the_output_weights_is_that_of_the_formula(algorithm):
 
 @pytest.mark.parametrize("algorithm", [BAYESIAN, pwl.AdAct.damped()])
 def test_intervals_cover_new_targets(algorithm):
-    """On average over ten sets of 200 patterns. AdAct's noise is measured on patterns that were held out."""
+    """On average over six sets of 200 patterns. AdAct's noise is measured on patterns that were held out."""
     new, t = noisy(1000, 7)
     covered = []
-    for seed in range(10):
+    for seed in range(6):
         curves = algorithm != BAYESIAN
         options = {"validation": noisy(200, 100 + seed)} if curves else {}
         net, _ = fitted(algorithm, noisy(200, seed), pwl.PiecewiseLinear("tanh") if curves else "tanh", **options)

@@ -35,7 +35,7 @@ def test_the_learner_says_that_networks_leave_patterns_out_only_if_they_do():
     x, t = columns(90)
     preparation = pwl.Preparation.fit(x, t)
     patterns, held_out = (pwl.Patterns(*preparation.transform(x[rows], t[rows])) for rows in (slice(60), slice(60, None)))
-    chosen = plan(60, 3, 1, hidden=(2,), seconds=2.0)
+    chosen = plan(60, 3, 1, hidden=(2,), seconds=0.5)
     for validation, said in ((None, True), (held_out, False)):
         found = learn(patterns, preparation, chosen, validation=validation)
         assert ("leaves a tenth" in found.record.settings["learner"]) is said

@@ -25,7 +25,7 @@ def test_a_hundred_iterations_of_adact_take_about_a_second():
         assert record.iterations == 100
         return time.perf_counter() - begin
 
-    assert min(seconds() for _ in range(3)) < 2.5
+    assert any(seconds() < 2.5 for _ in range(3))
 
 
 def in_a_new_process(code):
@@ -40,7 +40,7 @@ def test_the_import_takes_at_most_five_times_numpys():
         "from time import thread_time as now; begin = now(); import numpy; middle = now(); import pwl\n"
         "print((now() - middle) / (middle - begin))"
     )
-    assert min(float(in_a_new_process(code)[0]) for _ in range(10)) < 5
+    assert any(float(in_a_new_process(code)[0]) < 5 for _ in range(10))
 
 
 def test_numba_is_imported_at_the_first_curve_and_not_before():
