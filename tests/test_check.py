@@ -298,3 +298,29 @@ def test_curves_with_automatic_hinges_pass(loss):
     rows = check(net, problem(net, 150))
     assert next(row for row in rows if row.quantity == "z").passed
     assert not [row for row in rows if row.failed]
+
+
+# ---- networks in which nets are large
+
+
+@pytest.mark.parametrize("loss", losses.LOSSES)
+@pytest.mark.parametrize("case", ["an outlier", "cancellation"])
+def test_large_nets_pass_and_faults_are_seen_in_them(case, loss, monkeypatch):
+    x, t = data_for(loss, 60)
+    x, net = x.copy(), pwl.initialise(untrained(4, "tanh", loss, seed=1), (x, t))
+    if case == "an outlier":
+        x[7, 0] = 1e6
+    else:  # of a threshold and an input that varies little
+        x[:, 0] = 0.3 + 1e-5 * x[:, 0]
+        W = np.array(net.W)
+        W[:, :2] += [-0.3e5, 1e5]
+        net = net.moved({"0.W": W - net.W})
+    assert np.abs(x @ net.W[:, 1:].T).max() > 1e4
+    rows = check(net, (x, t))
+    assert not failing(rows), rows
+
+    def wrong(*args, gradient=pwl.layers.Dense.gradient, **options):
+        return {key: 1.001 * G for key, G in gradient(*args, **options).items()}
+
+    monkeypatch.setattr(pwl.layers.Dense, "gradient", wrong)
+    assert {("G", "0.W"), ("J'u", "0.W")} & failing(check(net, (x, t)))

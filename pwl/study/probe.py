@@ -8,10 +8,10 @@ import numpy as np
 
 from pwl.errors import InputError
 from pwl.layers import BatchNorm2d
-from pwl.layers.layer import Layer
+from pwl.layers.layer import Activated, Layer
 from pwl.network.layout import HEAD
 from pwl.network.network import Network
-from pwl.network.passes import basis, features, input_of, outputs
+from pwl.network.passes import basis, features, input_of, outputs, saved_from
 from pwl.reductions.patterns import Patterns
 from pwl.study.quotients import EPS, STEP, Direction, moved
 
@@ -19,6 +19,7 @@ PATTERNS = 200  # most patterns, drawn without replacement
 ENTRIES = 16  # entries of a parameter that are checked one by one
 AWAY = 0.1  # share of the outputs by which output weights move first, because gradients of 0 at a minimum tell nothing
 STEEPEST = 100.0  # largest change of an output along a direction, under cross-entropy
+BENT = 1e-3  # largest change of a net in a step, as sigmoid and tanh bend within about 1; its fourth power is the quotient's error
 
 
 class Probe(NamedTuple):
@@ -84,14 +85,28 @@ def input_sizes(layer: Layer, b: dict, a: np.ndarray) -> np.ndarray:
 def shortened(
     net: Network, x: np.ndarray, lengths: dict[str, np.ndarray], rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Lengths that change no output by much more than STEEPEST, because the curvature of cross-entropy is of order 1."""
-    if net.loss.quadratic:  # quotients of squared error are exact for any step
-        return lengths
-    found, y = {}, outputs(net, x)
+    """Lengths of which a step of a quotient changes no net by much more than BENT, where an activation may bend.
+
+    They change no output by much more than STEEPEST either, unless the loss is quadratic: its quotients are exact for any step.
+    """
+    found, y, n = {}, outputs(net, x), nets(net, x)
     for key, unit in lengths.items():
-        change = {key: random_part(unit, net.parts[key].shape, rng)}
-        found[key] = unit / max(1.0, float(np.max(np.abs(outputs(moved(net, 1, change), x) - y))) / (STEEPEST * STEP))
+        there = moved(net, 1, {key: random_part(unit, net.parts[key].shape, rng)})
+        excess = [1.0, *(largest(b - a) / BENT for a, b in zip(n, nets(there, x), strict=True))]
+        if not net.loss.quadratic:
+            excess.append(largest(outputs(there, x) - y) / (STEEPEST * STEP))
+        found[key] = unit / max(excess)
     return found
+
+
+def nets(net: Network, x: np.ndarray) -> list[np.ndarray]:
+    """The nets of each activation."""
+    return [saved.n for saved in saved_from(net, x, 0) if isinstance(saved, Activated)]
+
+
+def largest(a: np.ndarray) -> float:
+    """The largest magnitude, or 0 if it is not a number."""
+    return float(np.nan_to_num(np.max(np.abs(a), initial=0.0)))
 
 
 def size(a: np.ndarray) -> float:

@@ -15,6 +15,8 @@ STEP = 1e-5  # along directions that change a unit's outputs by about their own 
 # If all numbers are of order 1, the five-point quotient errs by STEP^4 from curvature and by eps / STEP = 2e-11 from
 # rounding. That leaves four digits for worse networks, and three digits between the tolerance and an error of 0.1 %.
 TOLERANCE = 1e-6
+DRAWS = 4  # of random changes
+CHANGE = 1e-8  # relative, of weights: so that curvature is left out, and rounding does not count
 EPS = float(np.finfo(np.float64).eps)
 
 Direction = Mapping[str, np.ndarray]
@@ -61,10 +63,19 @@ def five_point(f: Sequence[Any]) -> Any:
 def rounding(net: Network, patterns: Patterns) -> tuple[float, float]:
     """Bounds on the rounding of quotients of E and of the outputs. Terms that cancel in y count in full."""
     B, y = basis(net, patterns.x, features(net, patterns.x)), outputs(net, patterns.x)
-    terms = np.abs(B) @ np.abs(net.W_o).T
-    noise_y = 8 * EPS / STEP * float(np.max(terms))
+    terms = float(np.max(np.abs(B) @ np.abs(net.W_o).T)) + rounded_below(net, patterns.x, y)
+    noise_y = 8 * EPS / STEP * terms
     pull = average(np.sum(np.abs(net.loss.d(y, patterns.t)), axis=1), patterns)
     return pull * noise_y + 8 * EPS / STEP * error(net, patterns), noise_y
+
+
+def rounded_below(net: Network, x: np.ndarray, y: np.ndarray) -> float:
+    """How much rounding within the body moves an output, for each unit of rounding: as much as weights with random changes do."""
+    rng, most = np.random.default_rng(0), 0.0
+    for _ in range(DRAWS if net.keys("map") else 0):
+        changes = {key: CHANGE * net.parts[key] * rng.choice((-1.0, 1.0), net.parts[key].shape) for key in net.keys("map")}
+        most = max(most, float(np.nan_to_num(np.max(np.abs(outputs(net.moved(changes), x) - y)))))
+    return most / CHANGE
 
 
 def relative(found: Any, wanted: Any, noise: float) -> float:
