@@ -15,6 +15,7 @@ from benchmarks.faults.outcome import Tally
 
 KINDS = ["<f8", "<f4", ">f8", "<f2", "<i8", "|u1", "|b1", "<c16", "<U3", "<M8[D]", "|O"]
 ALGORITHMS = [pwl.AdAct(), pwl.MOLF(), pwl.LM(), pwl.SCG(), pwl.Adam(), pwl.VarPro(), pwl.BayesianLM()]
+SHORT = {"max_seconds": 0.1}  # the default learner
 
 
 @st.composite
@@ -78,11 +79,14 @@ def train(x: Any, t: Any, data: st.DataObject) -> Any:
 
 def estimator(x: Any, t: Any, data: st.DataObject) -> Any:
     weights = data.draw(st.sampled_from([None, None, np.ones(12), np.arange(12) % 2, -np.ones(12), np.ones(3)]))
+    how, groups = data.draw(st.sampled_from([SHORT, {"iterations": 2}, {"iterations": 2, "algorithm": "lm"}])), None
+    if how == SHORT:
+        groups = data.draw(st.sampled_from([None, np.arange(12) % 3, np.zeros(12), ["a", None] * 6, np.ones(3)]))
 
     def call() -> Any:
         try:
-            model = pwl.PWLRegressor(hidden=2, iterations=2, algorithm=data.draw(st.sampled_from([None, "lm"])))
-            return model.fit(x, t, sample_weight=weights).predict(np.zeros((2, 3)) if np.ndim(x) == 2 else x)
+            model = pwl.PWLRegressor(hidden=2, **how)
+            return model.fit(x, t, sample_weight=weights, groups=groups).predict(np.zeros((2, 3)) if np.ndim(x) == 2 else x)
         except (ValueError, TypeError) as refused:  # scikit-learn's own ways to refuse
             raise pwl.InputError(" ".join(str(refused).split()) or "refused") from None
 
@@ -90,9 +94,11 @@ def estimator(x: Any, t: Any, data: st.DataObject) -> Any:
 
 
 def classifier(x: Any, t: Any, data: st.DataObject) -> Any:
+    how = data.draw(st.sampled_from([SHORT, {"iterations": 2}]))
+
     def call() -> Any:
         try:
-            return pwl.PWLClassifier(hidden=2, iterations=2).fit(x, t).predict_proba(np.zeros((2, np.shape(x)[1])))
+            return pwl.PWLClassifier(hidden=2, **how).fit(x, t).predict_proba(np.zeros((2, np.shape(x)[1])))
         except (ValueError, TypeError) as refused:
             raise pwl.InputError(" ".join(str(refused).split()) or "refused") from None
 

@@ -23,11 +23,12 @@ FIT = {  # values that fit, by option
     "--hinges": ["auto", "3"], "--start": ["tanh", "relu"], "--activation": ["tanh"], "--device": ["cpu"], "--schedule": ["cosine"],
     "--network": ["mlp"], "--target": ["t"], "--batch-size": ["8"], "--learning-rate": ["0.01"], "--curve-rate": ["0.01"],
     "--patterns": ["30"], "--seed": ["0", "3"], "--max-fail": ["2"], "--max-seconds": ["5"], "--checkpoint-seconds": ["0"],
-    "--out": ["out"], "--folds": ["3"], "--data": ["t.csv"], "--drop": ["a"],
+    "--out": ["out"], "--folds": ["3"], "--data": ["t.csv"], "--drop": ["a"], "--group": ["g"],
 }  # fmt: skip
-BOUND = {  # options given last, so that no try takes long
-    "train": ["--iterations", "2"], "compare": ["--iterations", "1", "--folds", "3", "--algorithms", "molf"],
-    "predict": [], "info": [], "check": [], "data": [], "export": [],
+BOUND = {  # options given last, so that no try takes long; a command has one of several such endings
+    "train": [["--iterations", "2"], ["--hidden", "2", "--max-seconds", "0.1"]],
+    "compare": [["--iterations", "1", "--folds", "3", "--algorithms", "molf"]],
+    "predict": [[]], "info": [[]], "check": [[]], "data": [[]], "export": [[]],
 }  # fmt: skip
 LEFT_OUT = ("--help", "--version", "--jobs", "--iterations", "--folds", "--algorithms")
 
@@ -35,7 +36,7 @@ LEFT_OUT = ("--help", "--version", "--jobs", "--iterations", "--folds", "--algor
 def campaign(tally: Tally, tries: int, seed: int) -> None:
     """Each try runs one command in a folder of its own."""
     x = np.random.default_rng(0).normal(size=(40, 3))
-    table = "a,b,t\n" + "".join(f"{a},{b},{c}\n" for a, b, c in x)
+    table = "a,b,g,t\n" + "".join(f"{a},{b},{row % 7},{c}\n" for row, (a, b, c) in enumerate(x))
     Path("sound").mkdir()
     Path("sound/t.csv").write_text(table)
     _, commands = build()
@@ -65,7 +66,7 @@ def campaign(tally: Tally, tries: int, seed: int) -> None:
             fits = FIT.get(option, [])
             value = data.draw(st.sampled_from(fits * 3 + WILD) | st.text(max_size=5) | st.integers().map(str))
             line += [option] if data.draw(st.integers(0, 9)) == 0 else [option, value.replace("\0", "")]
-        tried(tally, line + BOUND[name])
+        tried(tally, line + data.draw(st.sampled_from(BOUND[name])))
 
     one()
 
