@@ -254,7 +254,7 @@ def test_results_do_not_depend_on_threads_or_type_of_images(monkeypatch):
 @pytest.mark.parametrize("name", NAMES)
 def test_check_passes(name, activation, loss):
     net = cnn(name, activation, loss)
-    rows = check(net, problem(net, 150))
+    rows = check(net, problem(net, 50))
     assert not [row for row in rows if not row.passed], rows
 
 
@@ -263,7 +263,7 @@ def test_check_sees_a_backward_pass_wrong_by_a_thousandth(layer, monkeypatch):
     right = layer.backward
     monkeypatch.setattr(layer, "backward", lambda self, *given: 1.001 * right(self, *given))
     net = cnn("deep", "tanh")
-    failed = {row.where for row in check(net, problem(net, 100)) if not row.passed}
+    failed = {row.where for row in check(net, problem(net, 50)) if not row.passed}
     assert "0.W" in failed
 
 

@@ -106,6 +106,7 @@ def test_fashion_runs_tune_with_one_seed_and_resume(tmp_path, monkeypatch, capsy
     assert (tmp_path / "fashion_small-256-2.md").exists()
 
 
+@pytest.mark.slow
 def test_the_rival_has_our_network_and_learns():
     torch = pytest.importorskip("torch", reason="the rival is PyTorch's")
     pytest.importorskip("schedulefree", reason="the rival's optimiser")

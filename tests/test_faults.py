@@ -10,7 +10,7 @@ from benchmarks.faults.outcome import Tally
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.slow) if name in ("interrupts", "kills") else name for name in CAMPAIGNS],
+    [pytest.param(name, marks=pytest.mark.slow) if name in ("interrupts", "kills", "options") else name for name in CAMPAIGNS],
 )
 def test_a_campaign_in_small(name, tmp_path, capsys):
     run(tmp_path, quick=True, only=name)
