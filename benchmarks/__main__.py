@@ -28,6 +28,7 @@ MODULES = {
     "mpi": "mpi.command",
     "nist": "nist",
     "peers": "peers.command",
+    "people": "tables.people",
     "precision": "speed.precision",
     "readme": "readme",
     "scale": "speed.scale",

@@ -71,12 +71,12 @@ def classification(name: str, learner: str, fold: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def fitted(model: Any, x: np.ndarray, t: np.ndarray) -> tuple[Any, dict[str, Any]]:
-    """The model after its fit, with its seconds, CPU seconds, and memory in MiB above the process's own."""
+def fitted(model: Any, x: np.ndarray, t: np.ndarray, **beside: Any) -> tuple[Any, dict[str, Any]]:
+    """The model after its fit, with its seconds, CPU seconds, and memory in MiB above the process's own. beside: for the fit."""
     peak, begin, cpu = Peak(private()), time.perf_counter(), time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model.fit(x, t[:, 0] if t.ndim == 2 and t.shape[1] == 1 and not several(model) else t)
+        model.fit(x, t[:, 0] if t.ndim == 2 and t.shape[1] == 1 and not several(model) else t, **beside)
     seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
     return model, {"seconds": seconds, "cpu": cpu, "memory": peak.stop()}
 
