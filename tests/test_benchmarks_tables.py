@@ -7,8 +7,8 @@ import pytest
 
 pytest.importorskip("benchmarks.tables.report", reason="the benchmarks are not part of the installed package")
 pytest.importorskip("sklearn")
-from benchmarks.tables import measures, report
-from benchmarks.tables.measures import calibration_error, measured
+from benchmarks.tables import measures, people, report
+from benchmarks.tables.measures import calibration_error, fitted, measured
 from benchmarks.tables.rivals import CLASSIFIERS, REGRESSORS, runs
 
 
@@ -81,3 +81,23 @@ def test_a_rival_on_one_fold():
     assert 9 < found["rmse"] < 11.5 and 0.8 < found["cover90"] < 1 and found["seconds"] < 60
     assert runs("Ridge", "california") and not runs("kernel ridge, tuned", "california") and runs("kernel ridge, tuned", "concrete")
     assert next(iter(REGRESSORS)) == "PWLRegressor" and next(iter(CLASSIFIERS)) == "PWLClassifier"
+
+
+def test_means_over_people_are_of_folds_that_both_ways_have():
+    row = {"r2": 0.1, "nll": 2.0, "cover50": 0.5, "cover90": 0.9, "seconds": 1.0, "squares": [4.0]}
+    found = {f"{own}/{fold}": row | {"rmse": 1.0 + fold} for own in people.LEARNERS[1:3] for fold in range(3)}
+    assert "| Ridge | 3 | 2 +- 0.58 |" in people.table(found)
+    found |= {f"{people.GROUPED}/{fold}": row | {"rmse": 5.0 + fold} for fold in (0, 2)}
+    assert "| Ridge | 2 | 2 +- 1 |" in people.table(found) and f"| {people.GROUPED} | 2 | 6 +- 1 |" in people.table(found)
+
+
+def test_no_person_both_trains_and_tests(data_home, monkeypatch):
+    seen = []
+    monkeypatch.setattr(people, "fitted", lambda model, x, t, **beside: seen.append(x) or fitted(model, x, t, **beside))
+    x, t, person = people.recordings()
+    assert len(x) == len(t) == len(person) == 5875 and len(np.unique(person)) == 42
+    found = people.measure("Ridge", 3)
+    assert 2 < found["rmse"] < 20 and len(seen[0]) + 400 < 5875
+    trained = {tuple(row) for row in seen[0]}
+    whose = np.array([tuple(row) in trained for row in x])
+    assert all(len(set(whose[person == one])) == 1 for one in np.unique(person))

@@ -71,10 +71,14 @@ def measure(learner: str, fold: int) -> dict[str, Any]:
 
 
 def table(found: dict[str, dict[str, Any]]) -> str:
-    """Means over the folds, beside RMSE its standard error. "gaussian" is the nll of the residuals' own variance."""
+    """Means over the folds, beside RMSE its standard error. "gaussian" is the nll of the residuals' own variance.
+
+    Only folds that our learner has run in both ways count, if there are any.
+    """
+    folds = [fold for fold in range(FOLDS) if all(f"{ours}/{fold}" in found for ours in (GROUPED, ALONE))] or range(FOLDS)
     lines = markdown.head(["learner", "folds", *COLUMNS[:3], "gaussian", *COLUMNS[3:]])
     for learner in LEARNERS:
-        if own := [found[key] for fold in range(FOLDS) if (key := f"{learner}/{fold}") in found]:
+        if own := [found[key] for fold in folds if (key := f"{learner}/{fold}") in found]:
             means = [mean_of(own, column, column == "rmse") for column in COLUMNS]
             means.insert(3, f"{gaussian(own):.4g}")
             lines.append(markdown.row([learner, str(len(own)), *means]))
