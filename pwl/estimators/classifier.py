@@ -31,7 +31,8 @@ class PWLClassifier(ClassifierMixin, PWLBase):
     ----------
     hidden, activation, algorithm, iterations, validation_fraction, max_fail, bypass, random_state, batch_size, \
 early_stopping, warm_start, missing, max_seconds, verbose
-        As for `PWLRegressor`. What is held out is a share of each class, and every class keeps a pattern to train on.
+        As for `PWLRegressor`. What is held out is a share of each class, and every class keeps a pattern to train on. With
+        `groups` in `fit` whole groups are held out, and a class may be missing from the others.
     class_weight : dict or "balanced", optional
         Weights of the classes by label, which are 1 for labels that it does not name. "balanced" gives all classes the same
         total weight.
@@ -92,7 +93,9 @@ early_stopping, warm_start, missing, max_seconds, verbose
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None, groups: Any = None
     ) -> PWLClassifier:
-        """Trains a network.
+        """Trains the default learner's networks, or one network if activation, algorithm or iterations is given.
+
+        One network is also trained with warm_start, and with loss="output_reset".
 
         Parameters
         ----------
@@ -106,7 +109,8 @@ early_stopping, warm_start, missing, max_seconds, verbose
             Patterns of your own that validate. None are held out then.
         groups : array (Nv,), optional
             A group per pattern, such as a person who was measured several times. Groups are held out as a whole, and the default
-            learner's networks leave whole groups out, so that errors and deviations are those for new groups.
+            learner's networks leave whole groups out, so that errors are those for new groups. Groups are refused if nothing
+            is held out: beside X_val, and for one network without validation_fraction or early_stopping=True.
 
         Returns
         -------

@@ -55,7 +55,8 @@ class PWLRegressor(RegressorMixin, PWLBase):
     early_stopping : bool or "auto"
         Whether patterns are held out. "auto": if validation_fraction is above 0. True holds out a tenth if it is 0.
     warm_start : bool
-        Whether a further fit goes on from the net of the last one, with its preparation.
+        Whether a further fit goes on from the net of the last one, with its preparation. True turns the default learner off: one
+        network is trained.
     missing : {"refuse", "mean"}
         What NaN among the inputs means: an error, or the mean of the input over the patterns of the fit.
     target_scaling : {"each", "common"}
@@ -72,9 +73,11 @@ class PWLRegressor(RegressorMixin, PWLBase):
     net_ : Ensemble or Network
         With its preparation, so that it takes and gives raw units.
     record_ : Record
+        Of an ensemble, the record of one of its networks, to which loss_curve_ and n_iter_ belong as well.
     loss_curve_ : list of float
         The training error after each iteration, in the units of the net's own targets.
     n_iter_ : int
+        The number of iterations.
     n_features_in_ : int
     means_ : array (N,) or None
         The values for missing inputs.
@@ -128,7 +131,9 @@ class PWLRegressor(RegressorMixin, PWLBase):
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None, groups: Any = None
     ) -> PWLRegressor:
-        """Trains a network.
+        """Trains the default learner's networks, or one network if activation, algorithm or iterations is given.
+
+        One network is also trained with warm_start.
 
         Parameters
         ----------
@@ -142,7 +147,8 @@ class PWLRegressor(RegressorMixin, PWLBase):
             Patterns of your own that validate. None are held out then.
         groups : array (Nv,), optional
             A group per pattern, such as a person who was measured several times. Groups are held out as a whole, and the default
-            learner's networks leave whole groups out, so that errors and deviations are those for new groups.
+            learner's networks leave whole groups out, so that errors and deviations are those for new groups. Groups are refused if
+            nothing is held out: beside X_val, and for one network without validation_fraction or early_stopping=True.
 
         Returns
         -------
