@@ -35,8 +35,9 @@ def split(
         Of the draw.
     labels : array (n,), optional
         A label per pattern. Each part then has its share of each class, and a class has a pattern in the largest part.
+        They count for nothing beside groups.
     groups : array (n,), optional
-        A group per pattern. A group is never divided.
+        A group per pattern. A group is never divided, and classes keep no shares in the parts.
     ordered : bool
         Whether the parts follow each other in the order of the patterns, as patterns in the order of time need it.
 
