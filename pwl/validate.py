@@ -72,7 +72,8 @@ def truth(name: str, value: Any) -> bool:
 def kind(name: str, value: Any, wanted: type | tuple[type, ...], example: str) -> Any:
     """A value of a class, or of one of several. example: the way to make one, for the message."""
     if not isinstance(value, wanted):
-        raise InputError(f"{name} must be {example}, not {shown(value)}")
+        what = f"{type(value).__name__}, of which .nets[0] is one" if hasattr(value, "nets") else shown(value)
+        raise InputError(f"{name} must be {example}, not {what}")
     return value
 
 

@@ -142,7 +142,7 @@ def test_intervals_hold_their_share_and_need_deviations(houses, capsys):
     ratio = (high - low) / np.array([float(row[-1]) - float(row[-2]) for row in half[1:]])
     assert np.allclose(ratio, 1.64485363 / 0.67448975)
     for share in ("0", "100", "-5", "nan"):
-        assert "between 0 and 100" in fails(capsys, "predict", "h.net", str(houses), f"--interval={share}")
+        assert "from 1 to below 100" in fails(capsys, "predict", "h.net", str(houses), f"--interval={share}")
     pwl.Network.load("h.net").with_theta(pwl.Network.load("h.net").theta).save("bare.net")
     assert "keep" in fails(capsys, "predict", "bare.net", str(houses), "--interval", "90")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import signal
 from pathlib import Path
 
@@ -178,5 +179,5 @@ def test_info_tells_of_each_structure_once(ensemble, capsys):
     assert main(["info", "net.safetensors"]) == 0
     said = capsys.readouterr().out
     shares = [float(part.split("\n")[0]) for part in said.split("share in the mean: ")[1:]]
-    counts = [int(line.split(" of ")[0]) for line in said.splitlines() if line.endswith(f" of {len(ensemble.nets)} networks")]
+    counts = [int(line.split(" network")[0]) for line in said.splitlines() if re.fullmatch(rf"\d+ networks? of {len(ensemble.nets)}", line)]
     assert len(shares) == len(counts) < len(ensemble.nets) == sum(counts) and abs(sum(shares) - 1) < 0.01

@@ -138,7 +138,7 @@ def test_rates_of_tables(capsys):
         ("train --algorithm molf --error-sample 9", "--error-sample is for training by batches, but molf has none: leave it out"),
         ("train --algorithm adam --error-sample 0", "--error-sample must be a whole number of patterns, 1 or more, not 0"),
         ("train --error-sample 9", "--error-sample is for training by batches, but BayesianLM has none: leave it out"),
-        ("compare --resume", "holds no comparison that can go on: run without --resume"),
+        ("compare --resume", "holds no unfinished comparison: a finished one has nothing left to do"),
     ],
 )  # fmt: skip
 def test_what_does_not_apply(capsys, line, words):

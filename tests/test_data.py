@@ -247,7 +247,8 @@ def test_folds_of_ten_are_eight_one_one_and_seeded():
         ({"n": 10, "k": "a"}, "k must be a whole number.* not 'a'"),
         ({"n": 10.5, "k": 3}, "n must be a whole number, 1 or more, not 10.5"),
         ({"n": 10, "k": 3, "seed": -1}, "seed must be a whole number, 0 or more, not -1"),
-        ({"n": 3, "k": 3, "labels": np.array([1, "a", None], object)}, "several kinds"),
+        ({"n": 3, "k": 3, "labels": np.array([1, "a", 2], object)}, "several kinds"),
+        ({"n": 3, "k": 3, "labels": np.array([1, "a", None], object)}, "labels hold 1 missing values"),
     ],
 )
 def test_folds_say_what_is_wrong(arguments, words):

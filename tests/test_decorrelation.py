@@ -99,7 +99,7 @@ def test_the_default_learner_tells_inputs_apart_that_nearly_repeat():
     x, t = collinear()
     model = pwl.PWLRegressor(max_seconds=60).fit(x[:600], t[:600, 0])
     y, std = model.predict(x[600:], return_std=True)
-    assert np.mean((y - t[600:, 0]) ** 2) < 5e-4 and "decorrelated inputs" in model.record_.settings["inputs"]
+    assert np.mean((y - t[600:, 0]) ** 2) < 5e-4 and "decorrelated inputs" in model.record_.settings["forms"]
     assert np.mean(np.abs(t[600:, 0] - y) < 1.645 * std) > 0.8
     shares = zip(model.net_.nets, model.net_.weights, strict=True)
     assert sum(share for net, share in shares if isinstance(net.preparation.inputs, Scaling)) < 0.01

@@ -90,7 +90,7 @@ def test_info_and_commands_for_one_network(here, capsys):
     (here / "t.csv").write_text(table(inputs()[:, 0].tolist()))
     assert main(["info", "e"]) == 0
     told = capsys.readouterr().out
-    assert "2 of 2 networks\n  share in the mean: 1\n" in told
+    assert "2 networks of 2\n  share in the mean: 1\n" in told
     Path("e").rename("e.safetensors")
     assert main(["check", "e.safetensors", "t.csv"]) == 0
     assert "network 2 of the 2 in e.safetensors" in capsys.readouterr().out

@@ -13,7 +13,7 @@ import pwl
 from pwl.cli.main import main
 from pwl.learners.forms import MOLF, Form
 from pwl.learners.levels import levels
-from pwl.learners.parts import part, part_of_groups
+from pwl.learners.parts import part, part_of_groups, tell_of_classes
 from pwl.learners.plan import TENTHS, plan
 
 
@@ -55,7 +55,7 @@ def test_folds_keep_groups_whole():
     for fold in found:
         parts = [{groups[row] for row in rows} for rows in fold]
         assert not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2]) and all(parts)
-    with pytest.raises(pwl.InputError, match="12 parts are too many for 11 whole groups"):
+    with pytest.raises(pwl.InputError, match="12 parts need 12 groups, but there are 11: take k <= 11"):
         pwl.data.folds(len(groups), 12, groups=groups)
 
 
@@ -142,14 +142,33 @@ def test_groups_are_held_out_as_a_whole(classes, monkeypatch):
 
 def test_groups_that_nothing_can_be_done_with():
     x, t, group = people(0)
-    for fit, said in (
-        (lambda: pwl.PWLRegressor(iterations=1).fit(x, t, groups=group), "but none are: leave groups out, or set"),
-        (lambda: pwl.PWLRegressor().fit(x, t, X_val=x, y_val=t, groups=group), "but none are"),
-        (lambda: pwl.PWLRegressor().fit(x, t, groups=group[1:]), r"groups came with shape \(599,\), wanted one per pattern"),
-        (lambda: pwl.PWLRegressor().fit(x, t, groups=0 * group), "all patterns are of one group"),
+    gaps = np.where(group == 3, np.nan, group)
+    alone = "one network is trained on all of them: leave groups out, or set validation_fraction"
+    for options, more, groups, said in (
+        ({"iterations": 1}, {}, group, f"but none are, because {alone}"),
+        ({}, {"X_val": x, "y_val": t}, group, "but none are, because X_val validates: leave groups out$"),
+        ({}, {}, group[1:], r"groups came with shape \(599,\), wanted one per pattern"),
+        ({}, {}, "person", r"wanted one per pattern, not the name of a column: \(600,\)"),
+        ({}, {}, 0 * group, "all 600 patterns are of one group, wanted two or more"),
+        ({"validation_fraction": 0.1}, {}, 0 * group, "all 600 patterns are of one group, which is not divided"),
+        ({}, {}, gaps, "the groups hold 10 missing values"),
+        ({}, {}, ["a", None] * 300, "the groups hold 300 missing values"),
     ):
         with pytest.raises(pwl.InputError, match=said):
-            fit()
+            pwl.PWLRegressor(**options).fit(x, t, **more, groups=groups)
+
+
+def test_a_class_within_one_group_is_told_of():
+    with pytest.warns(UserWarning, match="do not know the class: b, d"):
+        tell_of_classes(np.array([0, 0, 1, 2, 2, 1]), np.array([0, 1, 0, 2, 3, 2]), ["a", "b", "c", "d"])
+
+
+def test_a_fold_with_one_group_leaves_patterns_out():
+    from pwl.study.compare import compare
+
+    x, t, group = people(0, 3, 60)
+    found = list(compare(x, t, ["default"], k=3, groups=group))
+    assert "each network leaves a tenth" in found[0].record.settings["learner"]
 
 
 @pytest.fixture
@@ -166,7 +185,7 @@ QUICK = ["--target", "y", "--hidden", "4", "--max-seconds", "1"]
 def test_networks_of_a_command_leave_groups_out(table, capsys):
     assert main(["train", "people.csv", *QUICK, "--group", "person"]) == 0
     said = capsys.readouterr().out
-    assert "each network leaves whole groups out" in said and "3 inputs" in said
+    assert "each network leaves whole groups out" in said and "600 patterns in 60 groups, 3 inputs" in said
     grouped = float(re.search(r"as if left out: RMSE ([\d.]+)", said)[1])
     assert main(["train", "people.csv", *QUICK, "--drop", "person"]) == 0
     alone = float(re.search(r"as if left out: RMSE ([\d.]+)", capsys.readouterr().out)[1])
@@ -201,3 +220,33 @@ def test_parts_of_groups_validate_in_their_place(table, capsys):
     assert main(["train", "people.csv", *QUICK, "--group", "person", "--validation", "0.2", "--test", "0.1"]) == 0
     said = capsys.readouterr().out
     assert "whole groups out" not in said and "validation of y: RMSE" in said and "test of y: RMSE" in said
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--group", "person", "--validation", "people.csv"], "--group holds out whole groups, but nothing is held out"),
+        (["--ordered", "--validation", "0"], "--ordered holds out the last patterns, but nothing is held out"),
+        (["--group", "a", "--weights", "a"], "'a' can't hold both weights and groups"),
+        (["--task", "classification"], "the target 'y' has 600 different values in 600 rows, too many for classes"),
+    ],
+)
+def test_what_commands_refuse(table, capsys, more, said):
+    assert main(["train", "people.csv", *QUICK, *more]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_missing_group_is_refused(table, capsys):
+    rows = open("people.csv").read().replace("p7,", "NA,", 1)
+    open("gap.csv", "w").write(rows)
+    assert main(["train", "gap.csv", *QUICK, "--group", "person"]) == 2
+    assert "the group is missing" in capsys.readouterr().err
+
+
+def test_networks_do_not_go_on_from_an_older_single_one(table, capsys):
+    assert main(["train", "people.csv", *QUICK, "--drop", "person", "--single"]) == 0
+    assert main(["train", "people.csv", *QUICK, "--drop", "person"]) == 0
+    saved = open("net.safetensors", "rb").read()
+    assert main(["train", "people.csv", *QUICK, "--drop", "person", "--resume"]) == 2
+    assert "holds several networks, but net.safetensors.checkpoint is of a single one" in capsys.readouterr().err
+    assert open("net.safetensors", "rb").read() == saved

@@ -66,7 +66,7 @@ def test_the_plan_follows_from_the_size():
 
 def test_networks_by_batches_stand_beside_the_others_from_3000_patterns_on():
     below, there = plan(2_999, 8, 1), plan(3_000, 8, 1)
-    assert "batches" not in below.reason and "Adam by batches" in there.reason
+    assert "batches" not in below.reason and "Adam in batches" in there.reason
     assert [form.nets for form in below.forms] == [10, 10, 20] and [form.nets for form in there.forms] == [5, 5, 16, 7]
     form = there.forms[3]
     assert form.hidden == (128, 128) and form.hinges == 14 and form.training.parts == 10 and not form.training.stops
@@ -97,7 +97,7 @@ def test_curved_inputs_are_found_where_they_help_and_steps_are_reproducible():
     x, t = wavy()
     model = pwl.PWLRegressor(max_seconds=60).fit(x[:200], t[:200])
     assert model.score(x[200:], t[200:]) > pwl.PWLRegressor(hidden=20, algorithm="lm").fit(x[:200], t[:200]).score(x[200:], t[200:])
-    assert "hinges" in model.record_.settings["inputs"] and model.record_.settings["networks"] == len(model.net_.nets)
+    assert "hinges" in model.record_.settings["forms"] and model.record_.settings["networks"] == len(model.net_.nets)
     again = pwl.PWLRegressor(max_seconds=60).fit(x[:200], t[:200])
     assert np.array_equal(model.predict(x), again.predict(x))
     y, std = model.predict(x[200:], return_std=True)
@@ -235,7 +235,7 @@ def test_networks_by_batches_leave_out_a_part_each_and_have_their_share():
     assert np.mean(learned.net.predict(x) == y) > 0.9
     more = rng.normal(size=(300, 2))
     assert np.mean(learned.net.predict(more) == np.digitize(np.hypot(*more.T), [0.8, 1.5])) > 0.85
-    assert f"{1 - u[0]:.2f} of 20 units, no hinges, by batches" in learned.record.settings["inputs"]
+    assert f"{1 - u[0]:.1%} with 20 units, straight inputs, by batches" in learned.record.settings["forms"]
     only = learn(patterns, preparation, dataclasses.replace(chosen, forms=forms[1:]), seed=4)
     best = only.record.best_iteration
     assert only.record.settings["patterns"] == 200 and "validation_error" in only.record and best < 60

@@ -94,5 +94,5 @@ def test_the_default_learner_learns_levels_and_says_so():
     patterns = pwl.Patterns(*preparation.transform(x[:800], t[:800]))
     learned = learn(patterns, preparation, Plan((FORM,), "tanh", 60.0, "none"))
     assert learned.net.nets[0].layers[0].counts == (20, 5, 5)
-    assert learned.record.settings["inputs"].endswith("; a hinge at each value of input 1")
+    assert learned.record.settings["forms"].endswith("; a hinge at each value of input 1")
     assert np.sqrt(np.mean((learned.net.predict(x[800:])[:, 0] - t[800:]) ** 2)) < 0.2  # of noise 0.1; 0.9 without levels

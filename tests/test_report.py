@@ -79,7 +79,7 @@ def test_a_lead_by_chance_is_said_to_be_none_and_all_pairs_are_corrected():
 def test_algorithms_that_are_level_have_no_winner():
     said = verdict(outcomes_of(a=[1.0, 2.0], b=[2.0, 1.0], c=[3.0, 3.0]), (3, 1)).sentences()
     assert said[0] == "a and b are level: their mean test E over 2 folds is 1.5."
-    assert len(said) == 2 and said[1].startswith("a is significantly better than none of the others")
+    assert len(said) == 2 and said[1].startswith("a is not significantly better than any other")
 
 
 def test_equal_algorithms_differ_rarely():

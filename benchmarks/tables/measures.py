@@ -40,7 +40,7 @@ def regression(name: str, learner: str, fold: int) -> dict[str, Any]:
 
 def chosen(learner: str, model: Any) -> dict[str, Any]:
     """What our default learner has chosen; nothing of other learners."""
-    return {key: model.record_.settings[key] for key in ("learner", "inputs", "networks")} if learner in OURS else {}
+    return {key: model.record_.settings[key] for key in ("learner", "forms", "networks")} if learner in OURS else {}
 
 
 def measured(t: np.ndarray, y: np.ndarray, std: np.ndarray) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def measure(learner: str, fold: int) -> dict[str, Any]:
         own = {"groups": person[train]} if learner == GROUPED else {}
         model, cost = fitted(pwl.PWLRegressor(), x[train], t[train], **own)
         y, std = (a[:, None] for a in model.predict(x[test], return_std=True))
-        return cost | {"inputs": model.record_.settings["inputs"]} | measured(t[test], y, std)
+        return cost | {"forms": model.record_.settings["forms"]} | measured(t[test], y, std)
     model, cost = fitted(REGRESSORS[learner](), x[train], t[train])
     kept, out = next(GroupShuffleSplit(1, test_size=0.2, random_state=0).split(x[train], t[train], person[train]))
     other, _ = fitted(REGRESSORS[learner](), x[train][kept], t[train][kept])

@@ -135,7 +135,8 @@ def run(options: argparse.Namespace) -> int:
     outcomes = finished(table, names, settings, jobs, kept if comm.rank == 0 else None, done)
     total = len(names) * settings.k
     if outcomes:
-        write(table, outcomes, settings, facts(table, names, settings, f"{len(outcomes)} of {total}"), options.out, comm.rank)
+        about = facts(table, names, settings, options, f"{len(outcomes)} of {total}")
+        write(table, outcomes, settings, about, options.out, comm.rank)
     if len(outcomes) < total:
         return 130
     if comm.rank == 0:
@@ -236,13 +237,17 @@ def write(
     print(f"table, records, networks and pictures: {folder}; all of it on one page: {folder / 'report.html'}")
 
 
-def facts(table: source.Source, names: list[str], settings: Settings, finished: str) -> dict[str, Any]:
+def facts(
+    table: source.Source, names: list[str], settings: Settings, options: argparse.Namespace, finished: str
+) -> dict[str, Any]:
     """The settings of a comparison, for those who read its results later."""
     shared = dataclasses.asdict(settings)
     part = {} if table.comm.size == 1 else {"ranks": table.comm.size, "patterns_in_pictures": len(table.x)}
+    columns = {name: column for name in ("group", "weights") if (column := getattr(options, name))}
     return {
         "data": table.summary(),
         **part,
+        **columns,
         "algorithms": names,
         "folds": shared.pop("k"),
         **shared,

@@ -92,7 +92,7 @@ def outcome(net: Ensemble, words: str, score: Score | None, table: Source, found
 
     words: the shares of the forms.
     """
-    yield f"{counted(len(net.nets), 'network')}: {words}"
+    yield f"{counted(len(net.nets), 'network')}, by their share in the mean: {words}"
     if found.validation is None and score is not None:
         yield from as_if_left_out(net, score, table)
     for name, part in (("validation", found.validation), ("test", found.test)):

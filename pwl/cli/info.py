@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pwl.cli.source import counted
 from pwl.data.decorrelation import Decorrelation
 from pwl.learners import ensemble_file
 from pwl.learners.ensemble import Ensemble
@@ -34,10 +35,11 @@ def run(options: argparse.Namespace) -> int:
     if ensemble_file.is_one(options.net):
         ensemble = ensemble_file.load(options.net)
         saved, parts = Saved(ensemble.net.first, *ensemble[1:]), members(ensemble)
+        trained = "training of one of the networks"
     else:
-        saved = load(options.net)
+        saved, trained = load(options.net), "training"
         parts = [("structure", structure(saved))]
-    for title, lines in (*parts, ("data", columns(saved)), ("training", training(saved))):
+    for title, lines in (*parts, ("data", columns(saved)), (trained, training(saved))):
         print(f"{title}\n" + "\n".join(f"  {line}" for line in lines))
     print("versions\n  " + ", ".join(f"{name} {version}" for name, version in saved.versions.items()))
     return 0
@@ -51,7 +53,7 @@ def members(saved: Saved[Ensemble]) -> list[tuple[str, list[str]]]:
     found = []
     for lines, those in kinds.items():
         nets = [net for net, _ in those]
-        title = f"{len(nets)} of {len(saved.net.nets)} networks"
+        title = f"{counted(len(nets), 'network')} of {len(saved.net.nets)}"
         shares = f"share in the mean: {sum(share for _, share in those):.3g}"
         found.append((title, [shares, *lines, *matter(nets, saved), *spread(nets[0])]))
     return found

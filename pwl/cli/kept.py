@@ -75,8 +75,13 @@ class Kept:
             if not isinstance(found, dict):
                 raise ValueError
         except (OSError, ValueError, RecursionError):
-            raise InputError(f"{self.folder} holds no comparison that can go on: run without --resume") from None
+            raise InputError(
+                f"{self.folder} holds no unfinished comparison: a finished one has nothing left to do, and a new one runs without "
+                "--resume"
+            ) from None
         for key, value in self.about.items():
+            if found.get(key) != value and key == "checksum":
+                raise InputError(f"{self.folder} holds runs of another comparison, of other patterns, weights or groups")
             if found.get(key) != value:
                 raise InputError(
                     f"{self.folder} holds runs of another comparison: its {key} is {found.get(key)!r}, this one's {value!r}"

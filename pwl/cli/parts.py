@@ -88,10 +88,11 @@ def settle(options: argparse.Namespace, leaves_groups: bool = False) -> None:
         setattr(options, name, share(f"--{name}", number))
     if options.ordered and options.group:
         raise InputError("--ordered and --group came, wanted one of them: leave out the other")
-    if not options.ordered and (leaves_groups or not options.group):
+    if not options.ordered and (not options.group or (leaves_groups and isinstance(options.validation, float))):
         return
     if not any(isinstance(getattr(options, name), float) and getattr(options, name) for name in ("validation", "test")):
-        raise InputError("--ordered and --group say how patterns are held out, but none are: give --validation or --test a share")
+        which = "--ordered holds out the last patterns" if options.ordered else "--group holds out whole groups"
+        raise InputError(f"{which}, but nothing is held out: give --validation or --test a share, or leave the option out")
 
 
 def files(options: argparse.Namespace) -> list[str]:
@@ -118,7 +119,7 @@ def divide(table: Source, options: argparse.Namespace) -> Parts:
     train, validation, test = found if options.ordered else (found[2], found[0], found[1])
     if len(train) < 2:
         raise InputError(f"the parts leave {len(train)} of {n} patterns to train: choose smaller shares")
-    how = "the last ones" if options.ordered else "whole groups" if table.groups is not None else "drawn by the seed"
+    how = f"whole groups of {options.group}" if options.group else "the last ones" if options.ordered else "drawn by the seed"
     words = f"{len(validation)} of {n} patterns, {how}"
     held: list[HeldOut | None] = []
     for name, rows in (("validation", validation), ("test", test)):

@@ -101,8 +101,8 @@ def check_interval(options: argparse.Namespace, saved: Saved[Ensemble]) -> None:
     """Raises InputError for an impossible interval."""
     if options.interval is None:
         return
-    if not 0 < options.interval < 100:
-        raise InputError(f"--interval must be a percentage between 0 and 100, not {options.interval:g}")
+    if not 1 <= options.interval < 100:
+        raise InputError(f"--interval must be a percentage from 1 to below 100, such as 90, not {options.interval:g}")
     if any(net.posterior is None for net in saved.net.nets):
         raise InputError(
             f"--interval needs deviations, which {options.net} does not keep: pwl train keeps them for numbers, and in Python "

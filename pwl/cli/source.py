@@ -93,7 +93,13 @@ class Source:
             what = f"{len(self.classes)} classes of {self.target_names[0]}"
         else:
             what = f"target{'s' if len(self.target_names) > 1 else ''} {', '.join(self.target_names)}"
-        return f"{self.name}: {counted(self.count, 'pattern')}, {self.inputs()}, {what}"
+        return f"{self.name}: {counted(self.count, 'pattern')}{self.in_groups()}, {self.inputs()}, {what}"
+
+    def in_groups(self) -> str:
+        """In how many groups the patterns of all ranks are, if they are in groups."""
+        if self.groups is None:
+            return ""
+        return f" in {counted(len(set().union(*self.comm.allgather(set(self.groups.tolist())))), 'group')}"
 
     def inputs(self) -> str:
         """The number of inputs, and the numbers of inputs that come from columns of text."""
@@ -120,7 +126,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("tables")
     group.add_argument(
         "--target", nargs="+", action="extend", metavar="COLUMN",
-        help="names, or numbers from 1, with blanks or commas between them (default: the last column)",
+        help="names, or numbers from 1, with blanks or commas between them (default: the last column that no other option names)",
     )  # fmt: skip
     group.add_argument("--drop", nargs="+", action="extend", metavar="COLUMN", help="columns to leave out")
     group.add_argument(

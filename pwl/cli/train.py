@@ -40,11 +40,12 @@ Without options of network and training, the default learner trains several netw
 follows from the size of the table, and a fit takes from seconds to about two minutes, or --max-seconds. Ctrl-C saves the
 networks that are trained by then.
 
-One network is trained with --single, --resume, --algorithm, --iterations or another option of network and training that
-changes its default, but for --hidden; on several ranks and on a GPU; and on a million rows and more. The one with the
-lowest validation error is saved. A checkpoint is kept beside its file. After a crash or Ctrl-C, the same command with
---resume goes on from the checkpoint to the same bits. A finished run goes on with more --iterations, unless a --schedule
-spans them, or with a larger --max-fail if that ended it. When a run is finished for good, you may delete its checkpoint.
+One network is trained with --single, --resume, --algorithm, --iterations, --checkpoint-seconds, --error-sample, or another
+option of network and training that changes its default, but for --hidden, --patterns and --seed; on several ranks and on
+a GPU; and on a million rows and more. The one with the lowest validation error is saved. A checkpoint is kept beside its
+file. After a crash or Ctrl-C, the same command with --resume goes on from the checkpoint to the same bits. A finished run
+goes on with more --iterations, unless a --schedule spans them, or with a larger --max-fail if that ended it. When a run is
+finished for good, you may delete its checkpoint.
 
 A part of the patterns validates one network. The default learner's leave patterns out in turn, unless --validation says
 otherwise. The part is drawn by the seed, with the same share of each class; --ordered takes the last patterns, --group
@@ -75,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"one of {', '.join(LEARNERS)} (default: by the size of the table, for networks for images {choice.CURVED}, "
         "for folders of images minibatch-adact)",
     )
-    parts.add_arguments(group, None, f"{parts.SHARE} for one network, none for the default learner's")
+    parts.add_arguments(group, None, f"{parts.SHARE} for one network and with --ordered, otherwise none")
     source.add_weights(group)
     group.add_argument(
         "--max-fail",
@@ -152,6 +153,8 @@ def run(options: argparse.Namespace) -> int:
     print(f"{table.summary()}; {shape.in_words(shaped)}, {name}")
     if reason is not None:
         print(reason)
+    if options.group:
+        print(f"validation: {found.words}")
     steps: list[None] = []
     preparation, patterns = prepared(table, found)
     validation = parts.patterns(found.validation, preparation)
@@ -205,9 +208,10 @@ def train_several(options: argparse.Namespace, plan: Plan, table: source.Source,
     net, record, interrupted, score = ensemble.learned(options, plan, table, found, preparation, patterns)
     with ensemble.patient():
         rescale(record, preparation)
-        record.settings |= {"data": table.name, "validation": found.words, "start_seed": options.seed}
+        validation = "patterns that each network leaves out" if found.validation is None else found.words
+        record.settings |= {"data": table.name, "validation": validation, "start_seed": options.seed}
         save_somewhere(net, options.out, record, table.schema)
-    for line in ensemble.outcome(net, record.settings["inputs"], score, table, found):
+    for line in ensemble.outcome(net, record.settings["forms"], score, table, found):
         print(line)
     if interrupted:
         print("stopped: interrupted from the keyboard; networks that were not trained by then are missing")
@@ -234,6 +238,11 @@ def check_files(options: argparse.Namespace, checkpoint: Path) -> None:
     for path in (options.out, checkpoint):
         check_apart(path, [options.data, *parts.files(options)])
         check_writable(path)
+    several = options.resume and options.out.exists() and ensemble_file.is_one(options.out)
+    if several and checkpoint.exists():
+        raise InputError(f"{options.out} holds several networks, but {checkpoint} is of a single one: give --out another name")
+    if several:
+        raise InputError(f"{options.out} holds several networks, which keep no checkpoint: train one by --single to resume it")
     if options.resume and not checkpoint.exists():
         raise InputError(f"there is no checkpoint {checkpoint} to go on from: run without --resume")
 

@@ -80,7 +80,8 @@ def _by_group(groups: np.ndarray, k: int, seed: int) -> np.ndarray:
     """The part of each pattern (n,)."""
     sizes = np.bincount(groups)
     if k > len(sizes):
-        raise InputError(f"{k} parts are too many for {len(sizes)} whole groups: take k <= {len(sizes)}")
+        way = f"take k <= {len(sizes)}" if len(sizes) >= 3 else "give other groups, or none"
+        raise InputError(f"{k} parts need {k} groups, but there are {len(sizes)}: {way}")
     return part_of_groups(sizes, np.random.default_rng(seed).permutation(len(sizes)), k)[groups]
 
 

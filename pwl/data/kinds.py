@@ -138,8 +138,13 @@ def meet(codes: Codes, title: str, column: str, comm: Communicator) -> None:
         raise InputError(f"{title}, column {column!r}: {why}") from None
 
 
-def refuse_id(name: str, column: str, codes: Codes, rows: int) -> None:
-    """Raises InputError for a column of text that hardly repeats."""
+def refuse_id(name: str, column: str, codes: Codes, rows: int, target: bool) -> None:
+    """Raises InputError for a column of text that hardly repeats, an input or the target."""
+    if rows >= MANY and len(codes.names) > HARDLY * rows and target:
+        raise InputError(
+            f"{name}: the target {column!r} has {len(codes.names)} different values in {rows} rows, too many for classes: choose "
+            "another target, or task regression if they are numbers"
+        )
     if rows >= MANY and len(codes.names) > HARDLY * rows:
         raise InputError(
             f"{name}: the column {column!r} holds {len(codes.names)} different texts in {rows} rows, an id or a free text rather "

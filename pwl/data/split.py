@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pwl.errors import InputError
+from pwl.runtime.given import missing
 from pwl.runtime.room import check_bytes
 from pwl.validate import is_number, listed, shown, truth, whole
 from pwl.validate import seed as checked_seed
@@ -68,21 +69,34 @@ def split(
     found = tuple(np.flatnonzero(part == number) for number in range(len(parts)))
     for share, rows in zip(parts, found, strict=True):
         if share and not len(rows):
-            those = f"{n} patterns" if groups is None else f"{n} patterns in {numbers['groups'].max() + 1} whole groups"
+            count = None if groups is None else int(numbers["groups"].max()) + 1
+            if count == 1:
+                raise InputError(f"all {n} patterns are of one group, which is not divided: give other groups, or none")
+            those = f"{n} patterns" if count is None else f"{n} patterns in {count} whole groups"
             raise InputError(f"a share of {share:g} of {those} is none: choose a larger share, or 0 for no such part")
     return found
 
 
 def numbered(name: str, given: Any, n: int) -> np.ndarray:
     """The number of each pattern's label or group, (n,), in the order of the sorted ones."""
+    if count := _missing(given):
+        raise InputError(f"the {name} hold {count} missing values, wanted one per pattern: fill them, or leave out their rows")
     try:
         a = np.asarray(given)
         numbers = np.unique(a, return_inverse=True)[1].reshape(-1)
     except (TypeError, ValueError):
         raise InputError(f"the {name} are of several kinds, wanted numbers or texts throughout, one per pattern") from None
     if a.shape != (n,):
-        raise InputError(f"{name} came with shape {a.shape}, wanted one per pattern: ({n},)")
+        names = ", not the name of a column" if isinstance(given, str) else ""
+        raise InputError(f"{name} came with shape {a.shape}, wanted one per pattern{names}: ({n},)")
     return numbers
+
+
+def _missing(given: Any) -> int:
+    """How many labels or groups are missing: None, NaN, or what pandas takes for that."""
+    if isinstance(given, list | tuple) or (isinstance(given, np.ndarray) and given.dtype == object):
+        return sum(value is None or (isinstance(value, float) and value != value) for value in given)
+    return missing(given)
 
 
 def _shares(shares: Sequence[float]) -> np.ndarray:

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 
 from pwl.data.arrays import MAX_CLASSES, is_array_file, read_array_table
-from pwl.data.beside import Groups, checked_weights
-from pwl.data.columns import check_path, choose_columns, find_column
+from pwl.data.beside import Groups, checked_weights, places_beside
+from pwl.data.columns import check_path, choose_columns
 from pwl.data.delimited import TextSheet
 from pwl.data.folder import FolderSheet, sheets
 from pwl.data.kinds import Codes, Kind, Labels, holds_codes, kind_of, meet, parser_of, refuse_id
@@ -160,7 +160,7 @@ def read_table(
     rules = Rules(header, delimiter, decimal, thousands, missing, dates)
     if is_array_file(path):
         if weights is not None or groups is not None:
-            raise InputError(f"{path} has no names of columns: weights and groups come from a text table")
+            raise InputError(f"{path} has no names of columns: give weights and groups in a CSV or a Parquet table")
         x, t, schema = read_array_table(path, targets, [drop] if isinstance(drop, str | int) else drop, comm)
         t, columns = _as_task(str(path), t, schema.targets, task, comm)
         table = Table(x, t, replace(schema, targets=columns))
@@ -223,7 +223,7 @@ def _read(
             f"{sheet.title} has one column, {sheet.names[0][:40]!r}, wanted one input and one target or more: --delimiter names "
             "another delimiter"
         )
-    aside = [None if c is None else find_column(sheet.title, sheet.names, c) for c in (weights, groups)]
+    aside = places_beside(sheet.title, sheet.names, weights, groups)
     left_out = [*drop, *(place + 1 for place in aside if place is not None)]
     inputs, chosen = choose_columns(sheet.title, sheet.names, targets, left_out)
     kinds = {place: kind_of(sheet, place, rules.dates) for place in inputs}
@@ -235,7 +235,7 @@ def _read(
         parsers[place] = codes[place].__getitem__ if place in codes else parser_of(known, sheet.numerals)
     if aside[0] is not None:
         parsers[aside[0]] = None
-    group_codes = Groups()
+    group_codes = Groups(sheet.numerals.missing)
     if aside[1] is not None:
         parsers[aside[1]] = group_codes.__getitem__
     large = sheet.size > STREAM_BYTES
@@ -247,7 +247,7 @@ def _read(
             store.append(block.values[:, part])
     for place, column in codes.items():
         meet(column, sheet.title, sheet.names[place], comm)
-        refuse_id(sheet.title, sheet.names[place], column, int(summed(comm, stores[0].rows)[0]))
+        refuse_id(sheet.title, sheet.names[place], column, int(summed(comm, stores[0].rows)[0]), place in chosen)
     x_met, t_met = ([_column(sheet, kinds, codes, place) for place in part] for part in (inputs, chosen))
     _name_codes(sheet, inputs, kinds)
     x, raw, beside = _expand(stores[0].array(), x_met), stores[1].array(), stores[2].array()

@@ -107,8 +107,8 @@ class PWLBase(BaseEstimator):
         """The net of the last fit, which must have the structure of a fresh one."""
         if isinstance(self.net_, Ensemble):
             raise InputError(
-                "partial_fit goes on from one network, but the default learner trained several: name an algorithm, such as 'adam', "
-                "before fit"
+                "partial_fit and warm_start go on from one network, but the default learner trained several: name an algorithm, "
+                "such as 'adam', before the first fit"
             )
         bare = dataclasses.replace(fresh, preparation=None)
         if describe(self.net_) != describe(bare):
@@ -125,9 +125,10 @@ class PWLBase(BaseEstimator):
         labels = part.t if classes is not None else None
         plans = options.plans and self._loss in PLANNED
         if part.groups is not None and (validation is not None or not (options.held_out or plans)):
+            why = "X_val validates" if validation is not None else "one network is trained on all of them"
             raise InputError(
-                "groups say which patterns are held out together, but none are: leave groups out, or set validation_fraction "
-                "and give no X_val"
+                f"groups say which patterns are held out together, but none are, because {why}: leave groups out"
+                + ("" if validation is not None else ", or set validation_fraction")
             )
         if not go_on and len(part.X) < 2:
             raise InputError("one pattern has a weight above 0, wanted two or more")

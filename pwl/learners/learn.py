@@ -21,7 +21,7 @@ from pwl.learners.forms import Form, Training
 from pwl.learners.inputs import View, decorrelated
 from pwl.learners.levels import levels
 from pwl.learners.mix import LeftOut, Score, Told, of_form, score_of, shares, with_scale
-from pwl.learners.parts import numbered_groups, without_part
+from pwl.learners.parts import numbered_groups, tell_of_classes, without_part
 from pwl.learners.plan import Plan, with_decorrelated, with_groups, without_evidence
 from pwl.network.network import Network
 from pwl.network.passes import outputs
@@ -188,6 +188,8 @@ def learn(
     plan = plan if apart is None else with_decorrelated(plan)
     numbers = None if groups is None or validation is not None else numbered_groups(groups, len(patterns))
     plan = _grouped(plan, numbers)
+    if numbers is not None and preparation.classes:
+        tell_of_classes(numbers, patterns.t[:], preparation.classes)
     curved = next((form for form in plan.forms if form.hinges), None)
     own = () if curved is None else levels(patterns, curved, len(preparation.target_scale), numbers)
     task = _Task(plan, (view, apart), len(preparation.target_scale), loss, bypass, max_fail, end, seed, own, numbers)
@@ -207,9 +209,9 @@ def learn(
         ensemble = _ensemble(found, mix, bounds, bool(preparation.classes), numbers is not None)
     records = [one.record for one in found]  # evidence and validation errors don't compare
     best = min([record for record in records if "negative_log_evidence" in record] or records, key=_belief)
-    words = [f"{share:.2f} of {form}" for form, share in mix.shares.items() if share]
+    words = [f"{share:.1%} with {form}" for form, share in mix.shares.items() if share]
     words += [f"a hinge at each value of input {j + 1}" for j in own]
-    best.settings |= {"learner": plan.words(validation is not None), "networks": len(found), "inputs": "; ".join(words)}
+    best.settings |= {"learner": plan.words(validation is not None), "networks": len(found), "forms": "; ".join(words)}
     return Learned(ensemble, best, interrupted, mix.score)
 
 

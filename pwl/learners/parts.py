@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -46,9 +48,20 @@ def part(Nv: int, parts: int, turns: int, number: int, seed: int, groups: np.nda
     return own == number % turns
 
 
+def tell_of_classes(groups: np.ndarray, t: np.ndarray, names: Sequence[Any]) -> None:
+    """Warns of classes whose patterns are all in one group: networks that leave it out have not learned them."""
+    alone = [str(name) for number, name in enumerate(names) if len(set(groups[t == number].tolist())) == 1]
+    if alone:
+        shown = ", ".join(alone[:5]) + (", ..." if len(alone) > 5 else "")
+        warnings.warn(f"all patterns of a class are in one group, and networks that leave it out do not know the class: {shown}")
+
+
 def numbered_groups(groups: Any, Nv: int) -> np.ndarray:
     """The number of each pattern's group (Nv,). Raises InputError if there is one group, or not a group for each pattern."""
     found = numbered("groups", groups, Nv)
     if not found.any():
-        raise InputError("all patterns are of one group, wanted two or more, because groups are left out: leave the groups out")
+        raise InputError(
+            f"all {Nv} patterns are of one group, wanted two or more, because each network trains without some groups: give other "
+            "groups, or none"
+        )
     return found

@@ -117,7 +117,7 @@ def of_numbers(Nv: int, N: int, M: int, hidden: Any, seconds: float) -> Plan:
     nets = min(NETS, int(seconds / lm.seconds))
     if leaves:
         nets, how = NETS if batches else MORE_NETS, how | {"parts": TENTHS, "rounds": ROUNDS}
-    reason = f"{Nv} patterns and up to {P} weights: Bayesian Levenberg-Marquardt, which needs no validation data"
+    reason = f"{Nv} patterns: Bayesian Levenberg-Marquardt on up to {P} weights, which needs no validation data"
     forms = [bayesian_form(Nv, N, M, widths, None, nets, **how)]
     if curves:
         molf = by_molf(Nv, N, hidden, hinges, seconds / 2 if batches else seconds)
@@ -125,8 +125,7 @@ def of_numbers(Nv: int, N: int, M: int, hidden: Any, seconds: float) -> Plan:
         forms += [bayesian_form(Nv, N, M, widths, hinges, nets, **how), molf]
         if batches:
             forms.append(less_deep(Nv, N, M, hidden, hinges, seconds))
-        others = ", damped MOLF, and Adam by batches" if batches else ", and damped MOLF"
-        reason += others
+        reason += ", and larger networks by damped MOLF" + (" and by Adam in batches" if batches else "")
     some = ", where each network leaves a tenth of them out" if curves else ""
     return Plan(tuple(forms), "tanh", seconds, reason, EACH if leaves else some)
 

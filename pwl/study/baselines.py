@@ -92,6 +92,8 @@ def default(data: Data, fold: Fold, preparation: Preparation, shape: Shape, seed
     begin, classes = time.perf_counter(), bool(preparation.classes)
     patterns, validation = (Patterns.prepared(data.x, data.t, preparation, rows, data.weights) for rows in fold[:2])
     groups = None if data.groups is None else data.groups[fold.train]
+    if groups is not None and len(np.unique(groups)) < 2:
+        groups = None  # a single group can't be left out
     found = plan(len(patterns), data.x.shape[1], len(preparation.target_scale), classes=classes)
     one = dataclasses.replace(found, forms=tuple(form._replace(nets=1) for form in found.forms))
     net, learned = learn(

@@ -70,7 +70,8 @@ class Verdict(NamedTuple):
         correction = f" after Holm's correction for {pairs} pairs" if pairs > 1 else ""
         lead_words = "is significant" if self.p[others[0]] < LEVEL else "is not significant"
         sure = [name for name in others if self.p[name] < LEVEL]
-        rest = f"{self.best} is significantly better than {in_words(sure) if sure else 'none of the others'}"
+        better = f"significantly better than {in_words(sure)}" if sure else "not significantly better than any other"
+        rest = f"{self.best} is {better}"
         level = [name for name in others if name not in sure]
         if sure and level:
             rest += f", but not than {in_words(level)}"
