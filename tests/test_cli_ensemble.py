@@ -179,5 +179,5 @@ def test_info_tells_of_each_structure_once(ensemble, capsys):
     assert main(["info", "net.safetensors"]) == 0
     said = capsys.readouterr().out
     shares = [float(part.split("\n")[0]) for part in said.split("share in the mean: ")[1:]]
-    counts = [int(line.split(" network")[0]) for line in said.splitlines() if re.fullmatch(rf"\d+ networks? of {len(ensemble.nets)}", line)]
+    counts = [int(count) for count in re.findall(rf"^(\d+) networks? of {len(ensemble.nets)}$", said, re.MULTILINE)]
     assert len(shares) == len(counts) < len(ensemble.nets) == sum(counts) and abs(sum(shares) - 1) < 0.01
