@@ -86,6 +86,8 @@ class Form(NamedTuple):
     def __str__(self) -> str:
         inputs = ", decorrelated inputs" if self.decorrelated else ""
         how = ", by batches" if self.training.batch_size else ", by MOLF" if isinstance(self.training.algorithm, DampedMOLF) else ""
+        if not self.hidden:
+            return "no inputs"
         curves = f"{self.hinges} hinges on each input" if self.hinges else "straight inputs"
         return f"{' and '.join(map(str, self.hidden))} unit{'' if self.hidden == (1,) else 's'}, {curves}{inputs}{how}"
 

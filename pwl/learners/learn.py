@@ -16,6 +16,7 @@ from pwl.algorithms.predictive import MOST_OUTPUTS
 from pwl.data.preparation import Preparation
 from pwl.data.targets import known_or_zero
 from pwl.errors import InputError
+from pwl.learners.constant import CONSTANT, constant, outputs_without
 from pwl.learners.ensemble import Ensemble
 from pwl.learners.forms import Form, Training
 from pwl.learners.inputs import View, decorrelated
@@ -55,13 +56,17 @@ class Learned(NamedTuple):
 
 
 class _Trained(NamedTuple):
-    """out: the rows of the patterns that the network has left out, or None if it has left out none."""
+    """out: the rows of the patterns that the network has left out, or None if it has left out none.
+
+    outs: its outputs for all patterns as if left out, if they are known without any network that leaves them out.
+    """
 
     net: Network
     record: Record
     form: Form
     view: View
     out: np.ndarray | None = None
+    outs: np.ndarray | None = None
 
 
 class _Task(NamedTuple):
@@ -203,16 +208,26 @@ def learn(
             plan = _grouped(without_evidence(plan), numbers)
             kept, interrupted = _networks(task._replace(plan=plan), keeps is not None, progress)
         found = kept
+    trained = found
+    if numbers is not None:
+        found = [*found, _constant(view, numbers, task)]
     with keeps or contextlib.nullcontext():
         mix = _mixed(found, bool(preparation.classes))
         found = [one for one in found if mix.shares[one.form] > 0]
         ensemble = _ensemble(found, mix, bounds, bool(preparation.classes), numbers is not None)
-    records = [one.record for one in found]  # evidence and validation errors don't compare
-    best = min([record for record in records if "negative_log_evidence" in record] or records, key=_belief)
+    records = [one.record for one in found if one.form != CONSTANT] or [one.record for one in trained]
+    evident = [record for record in records if "negative_log_evidence" in record]  # evidence and validation errors don't compare
+    best = min(evident or records, key=_belief)
     words = [f"{share:.1%} with {form}" for form, share in mix.shares.items() if share]
     words += [f"a hinge at each value of input {j + 1}" for j in own]
     best.settings |= {"learner": plan.words(validation is not None), "networks": len(found), "forms": "; ".join(words)}
     return Learned(ensemble, best, interrupted, mix.score)
+
+
+def _constant(view: View, groups: np.ndarray, task: _Task) -> _Trained:
+    """The network that knows no inputs, which draws predictions for new groups towards the mean."""
+    given = view.patterns, task.outputs, task.loss
+    return _Trained(constant(*given), Record({}), CONSTANT, view, outs=outputs_without(groups, *given))
 
 
 def _grouped(plan: Plan, groups: np.ndarray | None) -> Plan:
@@ -293,6 +308,8 @@ def _outputs(net: Network, patterns: Patterns) -> np.ndarray:
 
 def _known(one: _Trained) -> Network:
     """The network with what the deviations of its predictions need, if that can be had."""
+    if one.outs is not None:
+        return one.net
     validation = one.view.validation if one.out is None else one.view.patterns.take(one.out)
     return with_deviations(one.net, one.view.patterns, one.form.training.algorithm, one.record, validation)
 
@@ -300,6 +317,8 @@ def _known(one: _Trained) -> Network:
 def _outs(one: _Trained) -> np.ndarray:
     """Outputs (Nv, M) for the patterns that judge, NaN for those that others have left out. Raises InputError if there are none."""
     patterns, algorithm = one.view.judges, one.form.training.algorithm
+    if one.outs is not None:
+        return one.outs
     if one.view.validation is not None:
         return _outputs(one.net, patterns)
     if one.out is None:
