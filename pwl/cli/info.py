@@ -95,6 +95,8 @@ def spread(net: Network) -> list[str]:
     posterior = net.posterior
     if posterior is None:
         return []
+    if not posterior.keys:
+        return ["standard deviations of predictions, from the variance of errors alone"]
     whose = "the output weights" if posterior.keys == (HEAD,) else ", ".join(posterior.keys)
     return [f"standard deviations of predictions, from the posterior of {whose}"]
 

@@ -39,7 +39,7 @@ def constant(patterns: Patterns, M: int, loss: str) -> Network:
 
 
 def outputs_without(groups: np.ndarray, patterns: Patterns, M: int, loss: str) -> np.ndarray:
-    """For each pattern the outputs (Nv, M) of that network as if the pattern's group had been left out."""
+    """For each pattern the outputs (Nv, M) of that network as if the pattern's group had been left out, Eq. (91)."""
     t, w = _targets(patterns, M, loss)
     own = w[:, None] * ~np.isnan(t)
     sums, counts = (np.stack([np.bincount(groups, a) for a in b.T], axis=1) for b in (own * known_or_zero(t), own))
