@@ -55,6 +55,7 @@ EXAMPLES = """examples:
   pwl compare airfoil --algorithms molf,adact --folds 10 --jobs 2
   pwl compare houses.csv --target price --hidden 10 --hinges 9 --out houses
   pwl compare flowers.csv --target species --iterations 50
+  pwl compare patients.csv --target score --group patient
   pwl compare cifar-10 --network vgg1 --algorithms adam,curved-adam --batch-size 128 --iterations 20 --folds 10
   pwl compare --data fashion-mnist --network vgg1 --algorithms sgd,curved-sgd --schedule cosine --flip --iterations 10
 """

@@ -24,7 +24,9 @@ LEAST = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("network and training")
+    group = parser.add_argument_group(
+        "network and training", "The defaults are those of a single network. The default learner chooses its own."
+    )
     _add_network(group)
     _add_training(group)
 

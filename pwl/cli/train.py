@@ -59,6 +59,7 @@ EXAMPLES = """examples:
   pwl train houses.csv --target price --out houses.safetensors --single
   pwl train houses.csv --target price --out houses.safetensors --iterations 300 --max-fail 60 --resume
   pwl train sales.csv --ordered --validation 0.2 --test 0.1
+  pwl train patients.csv --target score --group patient
   pwl train fashion-mnist --network vgg2 --algorithm curved-adam --batch-size 128 --iterations 10
   pwl train birds/ --image-size 64 --flip --iterations 20 --batch-size 64
   pwl train --network vgg2 --data cifar-10 --algorithm adam --learning-rate 0.002 --schedule one_cycle --shift 4 --flip
