@@ -53,6 +53,13 @@ def test_inputs_that_tell_nothing_of_new_groups_have_a_small_share(classes):
     assert np.std(p) < (0.25 if classes else 0.6)  # of 0.5 and 1 for the targets
 
 
+def test_where_nothing_judges_it_has_no_share(monkeypatch):
+    monkeypatch.setattr("pwl.learners.plan.FIRST_ORDER", 100)
+    x, t, group = nothing_but_groups()
+    model = pwl.PWLRegressor(4, max_seconds=1).fit(x, t, groups=group)
+    assert len(model.net_.nets) == 1 and "by batches" in model.record_.settings["forms"]
+
+
 def test_files_and_commands_take_it(tmp_path, monkeypatch, capsys):
     x, t, group = nothing_but_groups()
     model = pwl.PWLRegressor(4, max_seconds=2, random_state=3).fit(x, t, groups=group)

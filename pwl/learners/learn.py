@@ -215,9 +215,7 @@ def learn(
         mix = _mixed(found, bool(preparation.classes))
         found = [one for one in found if mix.shares[one.form] > 0]
         ensemble = _ensemble(found, mix, bounds, bool(preparation.classes), numbers is not None)
-    records = [one.record for one in found if one.form != CONSTANT] or [one.record for one in trained]
-    evident = [record for record in records if "negative_log_evidence" in record]  # evidence and validation errors don't compare
-    best = min(evident or records, key=_belief)
+    best = _most_believed([one.record for one in found if one.form != CONSTANT] or [one.record for one in trained])
     words = [f"{share:.1%} with {form}" for form, share in mix.shares.items() if share]
     words += [f"a hinge at each value of input {j + 1}" for j in own]
     best.settings |= {"learner": plan.words(validation is not None), "networks": len(found), "forms": "; ".join(words)}
@@ -287,16 +285,22 @@ def _mixed(found: list[_Trained], classes: bool) -> _Mix:
     try:
         outs = [_outs(one) for one in found]
     except InputError:  # nothing was left out, or functions are too alike
-        return _Mix({kind: 1 / len(kinds) for kind in kinds}, None, None)
+        return _unjudged(kinds)
     forms = [of_form([out for one, out in zip(found, outs, strict=True) if one.form == kind]) for kind in kinds]
     rows = np.flatnonzero(np.all([np.isfinite(form.mean[:, 0]) for form in forms], axis=0))
     if not len(rows):  # after Ctrl-C, forms may have left out no pattern in common
-        return _Mix({kind: 1 / len(kinds) for kind in kinds}, None, None)
+        return _unjudged(kinds)
     outs, gains = [form.mean[rows] for form in forms], np.stack([form.gain[rows] for form in forms])
     judges = found[0].view.judges.take(rows)
     parts = shares(outs, judges, classes, gains)
     score = score_of(outs, judges, classes, parts)
     return _Mix(dict(zip(kinds, parts.tolist(), strict=True)), dict(zip(kinds, forms, strict=True)), score)
+
+
+def _unjudged(kinds: list[Form]) -> _Mix:
+    """Equal shares of all forms that have learned."""
+    learned = [kind for kind in kinds if kind != CONSTANT]
+    return _Mix({kind: 1 / len(learned) if kind in learned else 0.0 for kind in kinds}, None, None)
 
 
 def _outputs(net: Network, patterns: Patterns) -> np.ndarray:
@@ -340,6 +344,11 @@ def _error_of_constants(patterns: Patterns, preparation: Preparation) -> float:
     own = w[:, None] * ~np.isnan(t)  # of each target
     t = known_or_zero(t)
     return float(np.sum(own * (t - np.sum(own * t, axis=0) / np.sum(own, axis=0)) ** 2) / np.sum(w))
+
+
+def _most_believed(records: list[Record]) -> Record:
+    """The record of the network that is believed most. Evidence and validation errors don't compare, so evidence comes first."""
+    return min([record for record in records if "negative_log_evidence" in record] or records, key=_belief)
 
 
 def _belief(record: Record) -> float:
