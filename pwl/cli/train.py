@@ -137,9 +137,8 @@ def run(options: argparse.Namespace) -> int:
     parts.settle(options, leaves_groups=several)
     shape.check_seconds("--max-seconds", options.max_seconds)
     shape.check_seconds("--checkpoint-seconds", options.checkpoint_seconds)
-    checkpoint = Path(f"{options.out}.checkpoint")
     if comm.rank == 0:
-        check_files(options, checkpoint)
+        check_files(options, checkpoint_of(options))
     table = source.opened(options, comm)
     found = parts.divide(table, options)
     if several:
@@ -150,13 +149,19 @@ def run(options: argparse.Namespace) -> int:
         if given is None:
             options.validation = float(parts.SHARE)
             found = parts.divide(table, options)
-    name, learner, shaped, reason = choose or choice.chosen(options, shaped, table, found.trains)
+    return train_one(options, choose or choice.chosen(options, shaped, table, found.trains), table, found)
+
+
+def train_one(options: argparse.Namespace, choose: choice.Choice, table: source.Source, found: parts.Parts) -> int:
+    """Trains one network, which a checkpoint keeps."""
+    name, learner, shaped, reason = choose
     print(f"{table.summary()}; {shape.in_words(shaped)}, {name}")
     if reason is not None:
         print(reason)
     if options.group:
         print(f"validation: {found.words}")
     steps: list[None] = []
+    checkpoint = checkpoint_of(options)
     preparation, patterns = prepared(table, found)
     validation = parts.patterns(found.validation, preparation)
     iterations = shape.iterations(options)
@@ -191,7 +196,7 @@ def run(options: argparse.Namespace) -> int:
     if reason is not None:
         record.settings["learner"] = reason
     net = dataclasses.replace(net, preparation=preparation)
-    if comm.rank == 0:
+    if table.comm.rank == 0:
         save_somewhere(net, options.out, record, table.schema)
     if options.resume and not steps:
         print(f"nothing was left to do, because {checkpoint} holds a run that has ended")
@@ -200,6 +205,11 @@ def run(options: argparse.Namespace) -> int:
     print(f"stopped: {record.stop_reason}")
     print(f"saved: {options.out}")
     return 130 if record.stop_code == "interrupted" else 0
+
+
+def checkpoint_of(options: argparse.Namespace) -> Path:
+    """The file of the checkpoint."""
+    return Path(f"{options.out}.checkpoint")
 
 
 def train_several(options: argparse.Namespace, plan: Plan, table: source.Source, found: parts.Parts) -> int:
