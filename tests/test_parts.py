@@ -103,7 +103,7 @@ def test_parts_on_the_command_line(table, capsys):
     assert record["validation_error"][record.best_iteration] == pytest.approx(np.mean(residual**2))
     for arguments, words in (
         (["--ordered", "--group", "g"], "wanted one of them"),
-        (["--ordered", "--validation", "0"], "none are"),
+        (["--ordered", "--validation", "0"], "nothing is held out"),
         (["--validation", "nowhere.csv"], "does not exist"),
         (["--validation", "1.5"], "less than 1"),
         (["--test", "0.99"], "leaves"),
