@@ -73,7 +73,7 @@ class PWLRegressor(RegressorMixin, PWLBase):
     net_ : Ensemble or Network
         With its preparation, so that it takes and gives raw units.
     record_ : Record
-        Of an ensemble, the record of one of its networks, to which loss_curve_ and n_iter_ belong as well.
+        Of an ensemble, the record of one of its networks, to which `loss_curve_` and `n_iter_` belong as well.
     loss_curve_ : list of float
         The training error after each iteration, in the units of the net's own targets.
     n_iter_ : int
