@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 import pwl
 from pwl.cli.main import main
 from pwl.learners.constant import CONSTANT, constant, outputs_without
+from pwl.learners.learn import learn
+from pwl.learners.plan import plan
 
 
 def test_the_mean_and_the_variance_of_known_targets():
@@ -44,13 +48,16 @@ def nothing_but_groups(count=30, each=6):
 @pytest.mark.parametrize("classes", [False, True])
 def test_inputs_that_tell_nothing_of_new_groups_have_a_small_share(classes):
     x, t, group = nothing_but_groups()
-    kind = pwl.PWLClassifier if classes else pwl.PWLRegressor
-    model = kind(4, max_seconds=2).fit(x, t > 0 if classes else t, groups=group)
-    assert str(CONSTANT) == "no inputs" and "with no inputs" in model.record_.settings["forms"]
-    assert model.net_.weights[-1] > 0.5
+    target = (t > 0).astype(int) if classes else t[:, None]
+    preparation = pwl.Preparation.fit(x, target, classes=["down", "up"] if classes else None)
+    chosen = plan(len(x), 3, 2 if classes else 1, classes=classes, hidden=(4,), seconds=1000.0, groups=30)
+    patterns = pwl.Patterns(*preparation.transform(x, target))
+    learned = learn(patterns, preparation, dataclasses.replace(chosen, forms=chosen.forms[:1]), groups=group)
+    assert str(CONSTANT) == "no inputs" and "with no inputs" in learned.record.settings["forms"]
+    assert learned.net.weights[-1] > 0.5
     new = np.random.default_rng(1).normal(size=(500, 3))
-    p = model.predict_proba(new)[:, 1] if classes else model.predict(new)
-    assert np.std(p) < (0.25 if classes else 0.6)  # of 0.5 and 1 for the targets
+    y = learned.net.predict_proba(new)[:, 1] if classes else learned.net.predict(new)
+    assert np.std(y) < (0.25 if classes else 0.6)  # of 0.5 and 1 for the targets
 
 
 def test_where_nothing_judges_it_has_no_share(monkeypatch):
