@@ -45,18 +45,23 @@ def nothing_but_groups(count=30, each=6):
     return rng.normal(size=(count, 3))[group], rng.normal(size=count)[group] + 0.1 * rng.normal(size=count * each), group
 
 
-@pytest.mark.parametrize("classes", [False, True])
-def test_inputs_that_tell_nothing_of_new_groups_have_a_small_share(classes):
+def learned(classes):
+    """By networks with straight inputs, as many as the learner wants, whatever the time."""
     x, t, group = nothing_but_groups()
     target = (t > 0).astype(int) if classes else t[:, None]
     preparation = pwl.Preparation.fit(x, target, classes=["down", "up"] if classes else None)
     chosen = plan(len(x), 3, 2 if classes else 1, classes=classes, hidden=(4,), seconds=1000.0, groups=30)
     patterns = pwl.Patterns(*preparation.transform(x, target))
-    learned = learn(patterns, preparation, dataclasses.replace(chosen, forms=chosen.forms[:1]), groups=group)
-    assert str(CONSTANT) == "no inputs" and "with no inputs" in learned.record.settings["forms"]
-    assert learned.net.weights[-1] > 0.5
+    return learn(patterns, preparation, dataclasses.replace(chosen, forms=chosen.forms[:1]), groups=group)
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_inputs_that_tell_nothing_of_new_groups_have_a_small_share(classes):
+    found = learned(classes)
+    assert str(CONSTANT) == "no inputs" and "with no inputs" in found.record.settings["forms"]
+    assert found.net.weights[-1] > 0.5
     new = np.random.default_rng(1).normal(size=(500, 3))
-    y = learned.net.predict_proba(new)[:, 1] if classes else learned.net.predict(new)
+    y = found.net.predict_proba(new)[:, 1] if classes else found.net.predict(new)
     assert np.std(y) < (0.25 if classes else 0.6)  # of 0.5 and 1 for the targets
 
 
@@ -68,12 +73,11 @@ def test_where_nothing_judges_it_has_no_share(monkeypatch):
 
 
 def test_files_and_commands_take_it(tmp_path, monkeypatch, capsys):
-    x, t, group = nothing_but_groups()
-    model = pwl.PWLRegressor(4, max_seconds=2, random_state=3).fit(x, t, groups=group)
+    x, net = nothing_but_groups()[0], learned(False).net
     monkeypatch.chdir(tmp_path)
-    model.net_.save("net.safetensors")
+    net.save("net.safetensors")
     again = pwl.Ensemble.load("net.safetensors")
-    for ours, theirs in zip(model.net_.predict(x, return_std=True), again.predict(x, return_std=True), strict=True):
+    for ours, theirs in zip(net.predict(x, return_std=True), again.predict(x, return_std=True), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert main(["info", "net.safetensors"]) == 0 and main(["export", "net.safetensors", "--to", "c"]) == 0
     assert "standard deviations of predictions, from the variance of errors alone" in capsys.readouterr().out

@@ -94,7 +94,7 @@ def test_errors_and_deviations_are_those_for_new_groups():
     new, target, _ = people(1, count=400, each=1)
 
     def of(groups):
-        net = pwl.PWLRegressor(max_seconds=8).fit(x, t, groups=groups)
+        net = pwl.PWLRegressor().fit(x, t, groups=groups)
         y, std = net.predict(new, return_std=True)
         return np.mean((target - y) ** 2), np.mean(np.abs(target - y) < 1.645 * std)
 
