@@ -79,6 +79,25 @@ def test_comparisons_keep_groups_whole(monkeypatch):
         assert len(np.unique(people_of)) == len(np.unique(groups)) == len(set(zip(people_of, groups, strict=True))) == 20
 
 
+@pytest.mark.one_process
+def test_ranks_know_a_group_by_its_name():
+    """A group that two ranks share, and others that one of them has: the same folds as in one process."""
+    from fake_ranks import on_comms
+
+    from pwl.study.compare import compare
+
+    x, t, group = people(0, 12, 10)
+    names = np.array([f"p{g}" for g in group])
+    parts = slice(0, 37), slice(37, None)
+
+    def errors(rows, comm=None):
+        how = {"k": 4, "iterations": 2, "hidden": (3,), "groups": names[rows], "comm": comm}
+        return [outcome.record["test_error"][-1] for outcome in compare(x[rows], t[rows], ["molf"], **how)]
+
+    for found in on_comms(lambda comm: errors(parts[comm.rank], comm), 2):
+        np.testing.assert_allclose(found, errors(slice(None)), rtol=1e-6)
+
+
 def test_plans_have_no_more_parts_than_groups_and_all_leave_them_out():
     for classes in (False, True):
         for Nv, groups in ((40, 4), (300, 4), (300, 50), (20_000, 50)):

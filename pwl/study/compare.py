@@ -17,7 +17,7 @@ from pwl.data import folds as make_folds
 from pwl.data.preparation import Preparation
 from pwl.data.rows import Rows
 from pwl.data.shares import everywhere, numbered, own_rows
-from pwl.data.split import numbered as numbered_labels
+from pwl.data.split import numbered as check_groups
 from pwl.data.targets import known
 from pwl.data.weights import checked_weights
 from pwl.errors import InputError
@@ -141,7 +141,9 @@ def compare(
         )
     comm = ranks_given(comm)
     w = None if weights is None else checked_weights(weights, x.shape[0], least=comm.size == 1)
-    g = None if groups is None else numbered_labels("groups", groups, x.shape[0])
+    if groups is not None:
+        check_groups("groups", groups, x.shape[0])
+    g = None if groups is None else np.asarray(groups)  # as given: ranks must name a group alike
     if (rows := known(t).rows) is not None:
         x, t, w, g = x[rows], t[rows], None if w is None else w[rows], None if g is None else g[rows]
     if w is not None and not w.all():
@@ -218,7 +220,7 @@ def _by_ranks(
 class Problem(NamedTuple):
     """The data, settings and folds that all runs of a comparison share. comm: the ranks that share the patterns of each run.
 
-    groups: the number of each pattern's group (Nv,), or None.
+    groups: of the patterns (Nv,), or None.
     """
 
     x: np.ndarray
